@@ -1,0 +1,65 @@
+# make run    run the workflow on the bundled examples
+# make test   run all tests
+# make check  formatting, lint, types, schema
+# Everything is set up in .venv by itself; all that is needed is python3 (3.11 to 3.13) and make.
+
+SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+PYTEST_OPTIONS ?=
+
+.PHONY: run test check schema lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "python3 cannot make a virtual environment here; on Debian: apt-get install python3-venv"; \
+		exit 1; }
+
+$(VENV)/.workflow: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[workflow]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.workflow
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[workflow,dev]"
+	@touch $@
+
+run: $(VENV)/.workflow
+	@$(BIN)/snakemake --cores $(CORES) --configfile config/example.yaml --quiet rules
+	@echo
+	@cat results/verdict.txt
+	@echo "Images:   results/images"
+	@echo "Manifest: results/manifest.csv and results/manifest.parquet"
+	@echo "Report:   results/report.html"
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/snakemake --lint
+	@$(BIN)/python -m pytest -q tests/unit/test_config_files.py
+
+schema: $(VENV)/.dev
+	@$(BIN)/python tests/generate_config_files.py
+
+lock: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra workflow --extra dev \
+		--no-header --upgrade --output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

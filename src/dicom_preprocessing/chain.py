@@ -1,0 +1,121 @@
+"""The chain: versions and settings of the stages up to one, as a job gets them.
+
+It is the only channel of settings into a job, and what Snakemake watches: a pixel key, a stage
+version or the set of decoders that changes makes the stage and everything behind it run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import STAGES, Config, Stage, as_mapping, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STAGE_VERSIONS: Mapping[Stage, int] = {
+    "decode": 1,
+    "crop": 1,
+    "resize": 1,
+    "pad": 1,
+    "write": 1,
+}
+"""Bumped when a stage gives other pixels, or other bytes, for the same input and settings."""
+
+DECODER_PACKAGES = (
+    "imagecodecs",
+    "pillow",
+    "pyjpegls",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+    "python-gdcm",
+)
+"""Packages from which pydicom takes decoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Settings of the stages from decode up to ``stage``.
+
+    ``settings`` maps each stage to its keyword arguments.
+    """
+
+    stage: Stage
+    settings: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, int]
+    decoders: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys; ``from_json`` gives the same chain back."""
+        stages = {name: [self.versions[name], dict(self.settings[name])] for name in self.settings}
+        return json.dumps({"decoders": self.decoders, "stages": stages}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Chain:
+        """Read what ``to_json`` wrote."""
+        data = json.loads(text)
+        stages = data["stages"]
+        last = max(stages, key=STAGES.index)
+        return cls(
+            stage=last,
+            settings={name: keys for name, (_, keys) in stages.items()},
+            versions={name: version for name, (version, _) in stages.items()},
+            decoders=tuple(data["decoders"]),
+        )
+
+    def up_to(self, stage: Stage) -> Chain:
+        """The chain that ends at an earlier stage."""
+        names = STAGES[: STAGES.index(stage) + 1]
+        return Chain(
+            stage=stage,
+            settings={name: self.settings[name] for name in names},
+            versions={name: self.versions[name] for name in names},
+            decoders=self.decoders,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits for the pixels: versions and pixel keys, nothing that leaves them alone."""
+        pixel_keys = {k: v for k, v in self.settings.items() if k != "write"}
+        text = json.dumps([dict(self.versions), pixel_keys], sort_keys=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+def make_chain(config: Config, stage: Stage) -> Chain:
+    """Build the chain of ``stage`` from a validated configuration."""
+    names = STAGES[: STAGES.index(stage) + 1]
+    values = as_mapping(config)
+    settings: dict[str, dict[str, Any]] = {
+        name: {key: values[key] for key, about in keys().items() if name in about.alters}
+        for name in names
+    }
+    spacing = config.spacing or ()
+    settings["decode"]["spacing_z"] = spacing[2] if len(spacing) > len("xy") else None
+    if "resize" in settings and config.spacing is not None:
+        settings["resize"]["spacing"] = list(config.spacing[:2])
+    return Chain(
+        stage=stage,
+        settings=settings,
+        versions={name: STAGE_VERSIONS[name] for name in names},
+        decoders=installed_decoders(),
+    )
+
+
+@cache
+def installed_decoders() -> tuple[str, ...]:
+    """Names of the installed decoder packages, found without importing them."""
+    return tuple(name for name in DECODER_PACKAGES if _is_installed(name))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Commands and the jobs of the workflow."""

@@ -1,0 +1,135 @@
+"""What the scripts of the workflow do: arguments in, one call, exit code out.
+
+Expected errors end with one message and status 1; a bug keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.errors import DicomPreprocessingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dicom_preprocessing.config import Stage
+
+
+def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
+    """Rule index. ``bundled`` is where the examples of this checkout are."""
+    from dicom_preprocessing.index.build import update_index
+    from dicom_preprocessing.index.walk import own_folders, source_list
+
+    parser = argparse.ArgumentParser(prog="index", description="Index the source.")
+    parser.add_argument(
+        "--request", type=json.loads, required=True, help="JSON: source, duplicates"
+    )
+    parser.add_argument("--table", type=Path, required=True, help="index.tsv to write")
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args(argv)
+    output = arguments.table.parent.parent
+
+    def run() -> None:
+        index = update_index(
+            output,
+            source_list(arguments.request["source"], bundled),
+            excluded=own_folders(output),
+            duplicates=arguments.request["duplicates"],
+            workers=arguments.workers,
+        )
+        for warning in index.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"{index.found} files found, {len(index.studies)} studies to do")
+
+    return _exit_code(run)
+
+
+def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
+    """Rules decode, crop, resize, pad and write."""
+    from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.study import Target, run_from_inventory, run_from_stage
+
+    parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        type=Path,
+        required=True,
+        help="inventory, or folder and receipt of a kept stage",
+    )
+    parser.add_argument("--images", type=Path, required=True, help="folder of the study to write")
+    parser.add_argument("--receipt", type=Path, required=True, help="receipt to write")
+    parser.add_argument("--chain", type=Chain.from_json, required=True, help="settings as JSON")
+    arguments = parser.parse_args(argv)
+    if arguments.chain.stage != stage:
+        parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
+
+    def run() -> None:
+        arguments.images.mkdir(parents=True, exist_ok=True)
+        arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
+        target = Target(arguments.images.parent, arguments.chain)
+        if len(arguments.input) == 1:
+            receipts = run_from_inventory(arguments.input[0], target, arguments.receipt)
+        else:
+            kept, kept_receipt = arguments.input
+            receipts = run_from_stage(kept, kept_receipt, target, arguments.receipt)
+        for receipt in receipts:
+            for warning in (receipt.facts or {}).get("warnings", ()):
+                print(f"{receipt.sop_instance_uid}: warning: {warning}")
+            if not receipt.is_written:
+                outcome = f"{receipt.state}: {receipt.error}: {receipt.message}"
+                print(f"{receipt.sop_instance_uid}: {outcome}")
+
+    return _exit_code(run)
+
+
+def manifest_main(argv: Sequence[str] | None = None) -> int:
+    """Rule manifest."""
+    from dicom_preprocessing.manifest import gather_run
+
+    parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser.add_argument("--request", type=json.loads, required=True, help="JSON: keep, prune")
+    arguments = parser.parse_args(argv)
+    return _exit_code(lambda: gather_run(arguments.manifest.parent, **arguments.request))
+
+
+def report_main(argv: Sequence[str] | None = None) -> int:
+    """Rule report."""
+    from dicom_preprocessing.report import write_report
+
+    parser = argparse.ArgumentParser(prog="report", description="Write report.html.")
+    parser.add_argument("--report", type=Path, required=True, help="page to write")
+    arguments = parser.parse_args(argv)
+    return _exit_code(lambda: write_report(arguments.report))
+
+
+def verdict_main(argv: Sequence[str] | None = None) -> int:
+    """Rule verdict: status 1 if the run is not good enough."""
+    from dicom_preprocessing.verdict import judge_run
+
+    parser = argparse.ArgumentParser(prog="verdict", description="Judge the run.")
+    parser.add_argument("--verdict", type=Path, required=True, help="verdict.txt to write")
+    parser.add_argument("--request", type=json.loads, required=True, help="JSON: strict")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        problem = judge_run(arguments.verdict, **arguments.request)
+        if problem is not None:
+            raise DicomPreprocessingError(problem)
+        print(arguments.verdict.read_text(encoding="utf-8"), end="")
+
+    return _exit_code(run)
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    try:
+        run()
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,561 @@
+"""The configuration: one typed model from which defaults, schema, default file and options come.
+
+Needs only the standard library, PyYAML and jsonschema, because the Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal, get_args
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from dicom_preprocessing.errors import ConfigError
+
+Stage = Literal["decode", "crop", "resize", "pad", "write"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+KEEPABLE: tuple[Stage, ...] = STAGES[:-1]
+
+FILTERS = ("triangle", "nearest", "catmull-rom", "gaussian", "lanczos3", "max-pool")
+PADDINGS = ("zero", "top-left", "bottom-right", "center", "none")
+COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
+INTENSITIES = ("voi", "minmax", "stored")
+VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one file may cost: time in seconds, decoded pixels, memory in MB."""
+
+    seconds: int = 120
+    pixels: int = 2_000_000_000
+    memory_mb: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What the model knows of one key besides its type.
+
+    Parameters
+    ----------
+    schema : dict
+        JSON schema of the value; null is allowed where ``nullable``.
+    doc : str
+        What the key does, for the config file, the schema and ``--help``.
+    allowed : str
+        The allowed values in words, for messages.
+    example : str
+        The value as YAML, for messages.
+    options : tuple of str
+        Options of dicom-preprocess.
+    alters : tuple of str
+        Stages whose pixels or files depend on the key.
+    nullable : bool
+        Whether null switches the key off.
+    text : bool
+        Whether strings are taken as they are instead of being read as YAML.
+    later : tuple
+        Values that are planned and not available yet.
+    """
+
+    schema: Mapping[str, Any]
+    doc: str
+    allowed: str
+    example: str
+    options: tuple[str, ...] = ()
+    alters: tuple[Stage, ...] = ()
+    nullable: bool = False
+    text: bool = False
+    later: tuple[Any, ...] = ()
+
+
+def _key(default: Any, **about: Any) -> Any:  # noqa: ANN401  # dataclass fields are Any by nature
+    return dataclasses.field(default=default, metadata={"key": Key(**about)})
+
+
+def _flag(default: bool, doc: str, **about: Any) -> Any:  # noqa: ANN401
+    return _key(
+        default,
+        schema={"type": "boolean"},
+        doc=doc,
+        allowed="true or false",
+        example="true",
+        **about,
+    )
+
+
+def _choice(values: tuple[str, ...], doc: str, **about: Any) -> Any:  # noqa: ANN401
+    return _key(
+        values[0],
+        schema={"enum": list(values)},
+        doc=doc,
+        allowed="one of " + ", ".join(values),
+        example=values[0],
+        **about,
+    )
+
+
+def _array(items: Mapping[str, Any], smallest: int, largest: int) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items), "minItems": smallest, "maxItems": largest}
+
+
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+_COUNT = {"type": "integer", "minimum": 0}
+_TEXT = {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A validated configuration; ``parse_config`` makes it.
+
+    Sequences are tuples. Every key is explained by the ``Key`` in its field's metadata.
+    """
+
+    source: str | tuple[str, ...] | None = _key(
+        None,
+        schema={"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]},
+        doc="What to read: a folder, a DICOM file, a text file with one path a line, or a list of "
+        "these. null: the bundled examples. Relative paths start at the working directory.",
+        allowed="a path, a list of paths, or null (quote a path that looks like a number, on the "
+        """command line as --config 'source="7"')""",
+        example='"/data/studies"',
+        nullable=True,
+        text=True,
+    )
+    output: str = _key(
+        "results",
+        schema=_TEXT,
+        doc="Folder for everything that is written.",
+        allowed="a path (quote one that looks like a number, on the command line as "
+        """--config 'output="7"')""",
+        example='"results"',
+        text=True,
+    )
+    crop: bool = _flag(
+        False,
+        "Crop to the foreground: the rows and columns that are not all zero.",
+        options=("-c", "--crop"),
+        alters=("crop",),
+    )
+    crop_max: bool = _flag(
+        False,
+        "With crop: count the highest value of the data type as background too.",
+        options=("-m", "--crop-max"),
+        alters=("crop",),
+    )
+    crop_components: bool = _flag(
+        False,
+        "With crop: keep the largest connected component only, which drops labels.",
+        options=("--crop-components",),
+        alters=("crop",),
+    )
+    border_frac: float | None = _key(
+        None,
+        schema={"type": "number", "minimum": 0, "exclusiveMaximum": 0.5},
+        doc="With crop: ignore this fraction of width and height at each edge in the search, and "
+        "grow the box by it afterwards.",
+        allowed="a number of at least 0 and below 0.5, or null",
+        example="0.05",
+        options=("--border-frac",),
+        alters=("crop",),
+        nullable=True,
+    )
+    size: tuple[int, int] | None = _key(
+        None,
+        schema=_array({"type": "integer", "minimum": 1, "maximum": 1_000_000}, 2, 2),
+        doc="Width and height to fit the image into, in pixels; the aspect ratio is kept.",
+        allowed="two integers of at least 1, width and height, or null",
+        example="[512, 512]",
+        options=("-s", "--size"),
+        alters=("resize", "pad"),
+        nullable=True,
+    )
+    spacing: tuple[float, ...] | None = _key(
+        None,
+        schema=_array(_POSITIVE, 2, 3),
+        doc="Pixel spacing to resample to, x and y and optionally z, in mm. Not with size.",
+        allowed="two or three positive numbers (x, y, z in mm), or null",
+        example="[0.5, 0.5]",
+        options=("--spacing",),
+        alters=("resize",),
+        nullable=True,
+    )
+    filter: str = _choice(
+        FILTERS,
+        "Resampling kernel.",
+        options=("-f", "--filter"),
+        alters=("resize",),
+    )
+    padding: str = _choice(
+        PADDINGS,
+        "With size: where the padding goes. zero: per axis on the side with more zero pixels; "
+        "top-left, bottom-right: all on those sides; center: both; none: no padding.",
+        options=("-p", "--padding"),
+        alters=("pad",),
+    )
+    compressor: str = _choice(
+        COMPRESSORS,
+        "Compression of the TIFF strips.",
+        options=("-z", "--compressor"),
+        alters=("write",),
+    )
+    intensity: str = _choice(
+        INTENSITIES,
+        "Grey values. voi: the window or look-up table of the object (or of the key window) to "
+        "full range; minmax: lowest to highest value; stored: modality values.",
+        options=("--intensity",),
+        alters=("decode",),
+        later=("stored",),
+    )
+    window: tuple[float, float] | None = _key(
+        None,
+        schema={
+            "type": "array",
+            "prefixItems": [{"type": "number"}, _POSITIVE],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+        doc="Window center and width to use instead of the object's own, with intensity voi.",
+        allowed="two numbers, center and width (above 0), or null",
+        example="[-600, 1500]",
+        options=("--window",),
+        alters=("decode",),
+        nullable=True,
+    )
+    volume: str = _choice(
+        VOLUMES,
+        "Multi-frame objects. keep: every frame; central-slice: the middle one; max-intensity: "
+        "one projection; interpolate: resampled to target_frames.",
+        options=("--volume",),
+        alters=("decode",),
+        later=("laplacian-mip",),
+    )
+    target_frames: int = _key(
+        32,
+        schema={"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        doc="With volume interpolate: number of frames to write.",
+        allowed="an integer of at least 1",
+        example="32",
+        options=("--target-frames",),
+        alters=("decode",),
+    )
+    skip_frames: int | tuple[int, int] | None = _key(
+        None,
+        schema={"anyOf": [_COUNT, _array(_COUNT, 2, 2)]},
+        doc="With volume max-intensity or laplacian-mip: frames to leave out at both ends, or "
+        "[start, end]. null: 0, and 5 for laplacian-mip.",
+        allowed="an integer of at least 0, two of them (start, end), or null",
+        example="[2, 2]",
+        options=("--skip-frames",),
+        alters=("decode",),
+        nullable=True,
+    )
+    mip_weight: float = _key(
+        1.5,
+        schema={"type": "number", "minimum": 0},
+        doc="With volume laplacian-mip: weight of the projection's detail.",
+        allowed="a number of at least 0",
+        example="1.5",
+        options=("--mip-weight",),
+    )
+    projection: str = _choice(
+        ("parallel-beam", "central-slice"),
+        "With volume laplacian-mip: the projection it starts from.",
+        options=("--projection",),
+    )
+    series: str = _choice(
+        ("separate", "stack"),
+        "separate: a TIFF a file; stack: a TIFF a series of single-frame files.",
+        options=("--series",),
+        later=("stack",),
+    )
+    modalities: tuple[str, ...] | None = _key(
+        None,
+        schema={"type": "array", "items": _TEXT, "minItems": 1},
+        doc="Modalities to keep, the others are skipped; null keeps all.",
+        allowed="a list of modalities such as MG or CT, or null",
+        example="[MG, CT]",
+        options=("--modalities",),
+        nullable=True,
+        later=(...,),
+    )
+    duplicates: str = _choice(
+        ("first", "fail"),
+        "Files with one SOP Instance UID and different bytes. first: the first in path order that "
+        "can be decoded is written; fail: none of them.",
+        options=("--duplicates",),
+    )
+    layout: str = _choice(
+        ("study/sop", "study/series/sop"),
+        "Folders below images/.",
+        options=("--layout",),
+        alters=("write",),
+    )
+    keep: tuple[str, ...] = _key(
+        (),
+        schema={"type": "array", "items": {"enum": list(KEEPABLE)}, "uniqueItems": True},
+        doc="Stages whose images are kept in stages/, so that a change further on starts there.",
+        allowed="a list of " + ", ".join(KEEPABLE) + ", or []",
+        example="[resize]",
+    )
+    strict: bool = _flag(
+        False,
+        "End with an error if any file failed, or a path named in source is missing or not DICOM.",
+        options=("--strict",),
+    )
+    prune: bool = _flag(
+        False,
+        "Remove folders and receipts of studies that are no longer in the source.",
+    )
+    limits: Limits = _key(  # noqa: RUF009  # frozen, like every default here
+        Limits(),
+        schema={
+            "type": "object",
+            "properties": {name: {"type": "integer", "minimum": 1} for name in asdict(Limits())},
+            "additionalProperties": False,
+        },
+        doc="Time in seconds, pixels and memory in MB that one file may cost.",
+        allowed="a mapping with seconds, pixels and memory_mb, integers of at least 1",
+        example="{seconds: 120, pixels: 2000000000, memory_mb: 8192}",
+        options=("--limit-seconds", "--limit-pixels", "--limit-memory-mb"),
+        later=(...,),
+    )
+
+
+@cache
+def keys() -> dict[str, Key]:
+    """Every key of the configuration by name, in the order of the manual."""
+    return {field.name: field.metadata["key"] for field in dataclasses.fields(Config)}
+
+
+def defaults() -> dict[str, Any]:
+    """The default configuration as plain YAML values."""
+    return as_mapping(Config())
+
+
+def as_mapping(config: Config) -> dict[str, Any]:
+    """``config`` as plain YAML values."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a configuration file (all keys optional, no others allowed)."""
+    default = defaults()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of DICOM Preprocessing",
+        "type": "object",
+        "properties": {
+            name: {"description": key.doc, "default": default[name], **_value_schema(key)}
+            for name, key in keys().items()
+        },
+        "additionalProperties": False,
+    }
+
+
+def default_yaml() -> str:
+    """The text of config/config.yaml: every key with its default, explained."""
+    lines = [
+        "# The default configuration. Lay your own file over it with --configfile, or single keys",
+        "# with --config. config/README.md explains each key.",
+    ]
+    for name, key in keys().items():
+        lines.append("")
+        lines += textwrap.wrap(key.doc, 98, initial_indent="# ", subsequent_indent="# ")
+        lines += textwrap.wrap(
+            f"Allowed: {key.allowed}.", 98, initial_indent="# ", subsequent_indent="# "
+        )
+        lines.append(f"{name}: {_shown(defaults()[name])}")
+    return "\n".join(lines) + "\n"
+
+
+def _value_schema(key: Key) -> dict[str, Any]:
+    if not key.nullable:
+        return dict(key.schema)
+    return {"anyOf": [dict(key.schema), {"type": "null"}]}
+
+
+def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Validate ``values`` and fill in the defaults.
+
+    Parameters
+    ----------
+    values : mapping
+        Key to value, as YAML, ``snakemake --config`` or the command line gives them.
+
+    Returns
+    -------
+    Config
+    list of str
+        Warnings: keys without effect in this combination.
+
+    Raises
+    ------
+    ConfigError
+        With one message that names each wrong key, what was found, what is allowed and the YAML
+        to write.
+    """
+    problems = [_unknown(name) for name in values if name not in keys()]
+    parsed: dict[str, Any] = {}
+    for name in keys():
+        if name in values:
+            try:
+                parsed[name] = parse_value(name, values[name])
+            except ConfigError as error:
+                problems.append(str(error))
+    if not problems:
+        config = Config(**parsed)
+        problems = list(_contradictions(config))
+    if problems:
+        raise ConfigError("\n\n".join(problems))
+    return config, list(_without_effect(config))
+
+
+def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value in, the field's type out
+    """Validate one value of the key ``name``.
+
+    Raises
+    ------
+    ConfigError
+        Says what was found and what is allowed.
+    """
+    key = keys()[name]
+    found = _from_text(key, value)
+    if found is None and key.schema.get("type") == "boolean":
+        found = False
+    if key.schema.get("type") == "array" and isinstance(found, str):
+        found = [found]
+    if found is None and name == "keep":
+        found = []
+    if isinstance(found, Mapping):
+        found = {**asdict(Limits()), **found}
+    finite = all(math.isfinite(x) for x in _flat(found) if isinstance(x, float))
+    if not finite or not Draft202012Validator(_value_schema(key)).is_valid(found):
+        raise ConfigError(
+            f"config key '{name}': found {_shown(value)}, allowed: {key.allowed}.\n"
+            f"Write for example:\n    {name}: {key.example}"
+        )
+    found = _normalised(found, key)
+    default = keys_default(name)
+    if found != default and any(later is ... or later == found for later in key.later):
+        raise ConfigError(
+            f"config key '{name}': found {_shown(value)}, which is not available yet.\n"
+            f"Leave the key out, or write:\n    {name}: {_shown(default)}"
+        )
+    return found
+
+
+def keys_default(name: str) -> Any:  # noqa: ANN401
+    """The default of the key ``name``, as the model holds it."""
+    return getattr(Config(), name)
+
+
+def _from_text(key: Key, value: Any) -> Any:  # noqa: ANN401
+    """Read strings as YAML for keys that are not text; ``64,64`` is a list."""
+    if isinstance(value, str):
+        takes_list = "array" in _types(key.schema)
+        bracketed = value.startswith("[") and value.endswith("]") and takes_list
+        if key.text and not bracketed:
+            return None if value == "null" and key.nullable else value
+        return _read_yaml(f"[{value}]" if takes_list and "," in value and not bracketed else value)
+    if isinstance(value, (list, tuple)):
+        return [v if key.text or not isinstance(v, str) else _read_yaml(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _read_yaml(v) if isinstance(v, str) else v for k, v in value.items()}
+    return value
+
+
+def _read_yaml(text: str) -> Any:  # noqa: ANN401
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _normalised(value: Any, key: Key) -> Any:  # noqa: ANN401
+    """Lists become tuples; numbers become what the field holds."""
+    if isinstance(value, Mapping):
+        return Limits(**value)
+    if isinstance(value, list):
+        return tuple(_normalised(v, key) for v in value)
+    if isinstance(value, float) and "integer" in _types(key.schema):
+        return int(value)
+    if isinstance(value, int) and "number" in _types(key.schema):
+        return float(value)
+    return value
+
+
+def _types(schema: Any) -> set[str]:  # noqa: ANN401
+    """Every type that a schema names, at any depth."""
+    if isinstance(schema, Mapping):
+        own = {schema["type"]} if isinstance(schema.get("type"), str) else set()
+        return own.union(*map(_types, schema.values()))
+    if isinstance(schema, list):
+        return set().union(*map(_types, schema))
+    return set()
+
+
+def _flat(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    if isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _flat(v)
+    elif isinstance(value, Mapping):
+        yield from _flat(list(value.values()))
+    else:
+        yield value
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    plain = list(value) if isinstance(value, tuple) else value
+    plain = asdict(plain) if isinstance(plain, Limits) else plain
+    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=1000)
+    return text.strip().removesuffix("...").strip()
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, keys(), n=1)
+    if close:
+        key = keys()[close[0]]
+        return (
+            f"config key '{name}' is unknown, did you mean '{close[0]}'?\n"
+            f"Write for example:\n    {close[0]}: {key.example}"
+        )
+    return f"config key '{name}' is unknown, allowed: {', '.join(keys())}."
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    if config.size is not None and config.spacing is not None:
+        yield (
+            f"config keys 'size' and 'spacing': found both ({_shown(config.size)} and "
+            f"{_shown(config.spacing)}), allowed: one of them.\n"
+            "Write for example:\n    size: [512, 512]\n    spacing: null"
+        )
+
+
+def _without_effect(config: Config) -> Iterator[str]:
+    """Keys that differ from their default and change nothing in this combination."""
+    resampled = config.size is not None or config.spacing is not None
+    projected = config.volume in ("max-intensity", "laplacian-mip")
+    conditions = [
+        (("crop_max", "crop_components", "border_frac"), config.crop, "crop: true"),
+        (("padding",), config.size is not None, "size"),
+        (("filter",), resampled, "size or spacing"),
+        (("window",), config.intensity == "voi", "intensity: voi"),
+        (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
+        (("skip_frames",), projected, "volume: max-intensity"),
+        (("mip_weight", "projection"), config.volume == "laplacian-mip", "volume: laplacian-mip"),
+    ]
+    for names, holds, needed in conditions:
+        for name in names:
+            if not holds and getattr(config, name) != keys_default(name):
+                yield f"config key '{name}' has no effect without {needed}"
+    z = config.spacing is not None and len(config.spacing) > len("xy")
+    if z and config.volume != "keep":
+        yield "the z of config key 'spacing' has no effect without volume: keep"

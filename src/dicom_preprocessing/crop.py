@@ -1,0 +1,175 @@
+"""Crop to the foreground: what is neither background nor, on request, the highest value."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from dicom_preprocessing.geometry import CropBox, grow_box, inner_box, round_half_away
+from dicom_preprocessing.image import Image, luma, to_8_bits, top_value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+THUMBNAIL_SIDE = 512
+
+
+def crop(
+    image: Image,
+    *,
+    crop: bool = True,
+    crop_max: bool = False,
+    crop_components: bool = False,
+    border_frac: float | None = None,
+) -> Image:
+    """Keep the smallest rectangle that holds the foreground of all frames.
+
+    Parameters
+    ----------
+    image : Image
+    crop : bool
+        False returns the image as it is.
+    crop_max : bool
+        Count the highest value of the dtype as background too.
+    crop_components : bool
+        Within that rectangle, keep the one of the largest connected component.
+    border_frac : float or None
+        Fraction of width and height at each edge that the search ignores and the box gets back.
+
+    Returns
+    -------
+    Image
+        Frames are a view. An image without foreground stays whole, with a warning.
+    """
+    if not crop:
+        return image
+    box = plan_crop(
+        image,
+        crop_max=crop_max,
+        crop_components=crop_components,
+        border_frac=border_frac or 0.0,
+    )
+    warning = None
+    if box is None:
+        box = CropBox(0, 0, image.size.width, image.size.height)
+        warning = "nothing but background: the image was not cropped"
+    return image.evolve(_cut(image.frames, box), image.geometry.with_crop(box), warning)
+
+
+def plan_crop(
+    image: Image, *, crop_max: bool, crop_components: bool, border_frac: float
+) -> CropBox | None:
+    """The box that ``crop`` cuts out; None where there is no foreground."""
+    inner = inner_box(image.size, border_frac)
+    if inner is None:
+        return None
+    box = find_foreground(
+        _cut(image.frames, inner),
+        background=image.facts.background,
+        crop_max=crop_max,
+        crop_components=crop_components,
+    )
+    if box is None:
+        return None
+    dx, dy = inner.left, inner.top
+    return grow_box(_shift(box, dx, dy), dx=dx, dy=dy, within=image.size)
+
+
+def find_foreground(
+    frames: NDArray[Any],
+    *,
+    background: float = 0,
+    crop_max: bool = False,
+    crop_components: bool = False,
+) -> CropBox | None:
+    """Box of the foreground of all frames, None where there is none.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples)
+    background : float
+        The background value.
+    crop_max, crop_components
+        As for ``crop``.
+    """
+    ignored = top_value(frames.dtype) if crop_max else None
+    box = _bounding_box(frames, background, ignored)
+    if box is None or not crop_components:
+        return box
+    component = _component_box(_cut(frames, box), ignored)
+    return _shift(component, box.left, box.top) if component else box
+
+
+def _cut(frames: NDArray[Any], box: CropBox) -> NDArray[Any]:
+    return frames[:, box.top : box.bottom, box.left : box.right]
+
+
+def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
+    return CropBox(box.left + dx, box.top + dy, box.width, box.height)
+
+
+def _bounding_box(frames: NDArray[Any], background: float, ignored: int | None) -> CropBox | None:
+    """First to last foreground row and column over all frames."""
+    rows = np.zeros(frames.shape[1], bool)
+    columns = np.zeros(frames.shape[2], bool)
+    for frame in frames:
+        grey = luma(frame)
+        mask = grey != background
+        if ignored is not None:
+            mask &= grey != ignored
+        rows |= mask.any(axis=1)
+        columns |= mask.any(axis=0)
+    if not rows.any():
+        return None
+    (top, bottom), (left, right) = _ends(rows), _ends(columns)
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def _ends(flags: NDArray[Any]) -> tuple[int, int]:
+    set_at = np.flatnonzero(flags)
+    return int(set_at[0]), int(set_at[-1]) + 1
+
+
+def _component_box(frames: NDArray[Any], ignored: int | None) -> CropBox | None:
+    """Box of the largest 4-connected component of the brightest values, in pixels of ``frames``.
+
+    The component is found on a thumbnail, and values of 8 bits above 1 count.
+    """
+    brightest = luma(frames.max(axis=0))
+    height, width = brightest.shape
+    factor = min(THUMBNAIL_SIDE / width, THUMBNAIL_SIDE / height, 1.0)
+    columns = max(1, round_half_away(width * factor))
+    rows = max(1, round_half_away(height * factor))
+    y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
+    x = ((2 * np.arange(columns) + 1) * width) // (2 * columns)
+    thumbnail = brightest[np.ix_(y, x)]
+    foreground = to_8_bits(thumbnail) > 1
+    if ignored is not None:
+        foreground &= thumbnail != ignored
+    component = largest_component(foreground)
+    if component is None:
+        return None
+    rows_with, columns_with = np.any(component, axis=1), np.any(component, axis=0)
+    (top, bottom), (left, right) = _ends(rows_with), _ends(columns_with)
+    left, right = left * width // columns, math.ceil(right * width / columns)
+    top, bottom = top * height // rows, math.ceil(bottom * height / rows)
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Mask of the largest 4-connected component; of equal areas the one that starts last.
+
+    "Starts" means its first pixel in row order. None where ``mask`` is empty.
+    """
+    labels, count = ndimage.label(mask)
+    if not count:
+        return None
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    tied = np.flatnonzero(areas == areas.max())
+    starts = [int(np.argmax(labels.ravel() == label)) for label in tied]
+    chosen: NDArray[np.bool_] = labels == tied[int(np.argmax(starts))]
+    return chosen

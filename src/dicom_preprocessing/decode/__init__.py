@@ -1,0 +1,114 @@
+"""Decode: from a DICOM file to frames of display values, volume handled and turned upright."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
+from dicom_preprocessing.decode.frame_order import frame_order
+from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
+from dicom_preprocessing.decode.tomosynthesis import is_upside_down
+from dicom_preprocessing.decode.values import display_values
+from dicom_preprocessing.dicom_file import read_data_set, text_of
+from dicom_preprocessing.errors import LimitMemoryError, VolumeError
+from dicom_preprocessing.geometry import Flip, Geometry, Size
+from dicom_preprocessing.image import Facts, Image
+from dicom_preprocessing.volume import Volume, handle_volume
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from pydicom.dataset import Dataset
+
+__all__ = ["decode", "decode_data_set"]
+
+
+def decode(
+    path: str | os.PathLike[str],
+    *,
+    intensity: str = "voi",
+    window: Sequence[float] | None = None,
+    volume: str = "keep",
+    target_frames: int = 32,
+    skip_frames: int | Sequence[int] | None = None,
+    spacing_z: float | None = None,
+) -> Image:
+    """Read a DICOM file and decode it; the settings are those of the configuration.
+
+    Returns
+    -------
+    Image
+        Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16.
+
+    Raises
+    ------
+    FileError
+        One of its children, for whatever is wrong with this file.
+    """
+    try:
+        return decode_data_set(
+            read_data_set(path),
+            intensity=intensity,
+            window=window,
+            volume=volume,
+            target_frames=target_frames,
+            skip_frames=skip_frames,
+            spacing_z=spacing_z,
+        )
+    except MemoryError as error:
+        raise LimitMemoryError("not enough memory to decode the file") from error
+
+
+def decode_data_set(
+    data_set: Dataset,
+    *,
+    intensity: str = "voi",
+    window: Sequence[float] | None = None,
+    volume: str = "keep",
+    target_frames: int = 32,
+    skip_frames: int | Sequence[int] | None = None,
+    spacing_z: float | None = None,
+) -> Image:
+    """Decode a data set that has been read; everything else as for ``decode``."""
+    layout = pixel_format(data_set)
+    frames = stored_pixels(data_set, layout)
+    warnings: list[str] = []
+    if layout.is_monochrome:
+        frames, warnings = display_values(
+            data_set, frames, layout, intensity=intensity, window=window
+        )
+    order = frame_order(data_set, layout.number_of_frames)
+    if not order.is_one_volume:
+        if volume != "keep" or spacing_z is not None:
+            raise VolumeError(f"several volumes in one object have no one z axis for {volume}")
+        warnings.append("several volumes in one object: frames stay in stored order")
+    if order.order != tuple(range(len(frames))):
+        frames = frames[np.array(order.order)]
+    handled = handle_volume(
+        Volume(frames, order.spacing),
+        handler=volume,
+        target_frames=target_frames,
+        skip_frames=skip_frames,
+        spacing_z=spacing_z,
+    )
+    frames, flip = handled.frames, None
+    if is_upside_down(data_set):
+        frames = frames[:, ::-1, ::-1]
+        flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
+    facts = Facts(
+        study_instance_uid=text_of(data_set, "StudyInstanceUID"),
+        series_instance_uid=text_of(data_set, "SeriesInstanceUID"),
+        sop_instance_uid=text_of(data_set, "SOPInstanceUID"),
+        modality=text_of(data_set, "Modality"),
+        source_rows=layout.rows,
+        source_columns=layout.columns,
+        source_frames=layout.number_of_frames,
+        pixel_spacing=per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0],
+        frame_spacing=handled.frame_spacing,
+        frame_handler=handled.handler,
+        warnings=tuple(warnings),
+    )
+    return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts)

@@ -1,0 +1,152 @@
+"""Everything that can go wrong, in one tree.
+
+``FileError`` and its children are facts about one file: they become rows of failures.csv and the
+rest of the study goes on. ``ConfigError`` and ``SourceError`` stop a run before any work.
+"""
+
+from __future__ import annotations
+
+SKIPPED_ERRORS = ("not_dicom", "no_pixel_data", "dicomdir", "duplicate", "not_selected")
+"""Error classes of files that are skipped: nothing is wrong with them."""
+
+FAILED_ERRORS = (
+    "unreadable",
+    "damaged",
+    "missing_attribute",
+    "bad_uid",
+    "sop_conflict",
+    "unsupported_transfer_syntax",
+    "unsupported_pixels",
+    "decode_error",
+    "short_pixel_data",
+    "no_spacing",
+    "volume_error",
+    "limit_time",
+    "limit_pixels",
+    "limit_memory",
+    "codec_crash",
+    "source_changed",
+)
+"""Error classes of files that should have become an image and did not."""
+
+
+class DicomPreprocessingError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(DicomPreprocessingError, ValueError):
+    """The configuration is not usable; the message says which key and what to write instead."""
+
+
+class SourceError(DicomPreprocessingError):
+    """The source as a whole is not usable: nothing is there, or nothing can be read."""
+
+
+class OutputError(DicomPreprocessingError):
+    """Results are not what the receipts say; the message tells how to rebuild them."""
+
+
+class FileError(DicomPreprocessingError):
+    """One file cannot become an image.
+
+    Parameters
+    ----------
+    message : str
+        What was found and what was expected, without names or dates of a patient.
+    error : str, optional
+        One of ``SKIPPED_ERRORS`` or ``FAILED_ERRORS``; each subclass has its own.
+    transient : bool, optional
+        True where trying again may help although the file did not change.
+    """
+
+    error = "decode_error"
+    transient = False
+
+    def __init__(
+        self, message: str, *, error: str | None = None, transient: bool | None = None
+    ) -> None:
+        super().__init__(message)
+        if error is not None:
+            self.error = error
+        if transient is not None:
+            self.transient = transient
+
+    @property
+    def state(self) -> str:
+        """``skipped`` or ``failed``."""
+        return "skipped" if self.error in SKIPPED_ERRORS else "failed"
+
+
+class NotDicomError(FileError):
+    """The content is not DICOM."""
+
+    error = "not_dicom"
+
+
+class UnreadableError(FileError):
+    """The file system does not give the bytes; it may the next time."""
+
+    error = "unreadable"
+    transient = True
+
+
+class DamagedError(FileError):
+    """The file says DICM and does not hold a whole data set."""
+
+    error = "damaged"
+
+
+class SourceChangedError(FileError):
+    """Size or modification time differ from what the index saw."""
+
+    error = "source_changed"
+    transient = True
+
+
+class MissingAttributeError(FileError):
+    """A required attribute of the Image Pixel Module is absent or unusable (PS3.3 C.7.6.3)."""
+
+    error = "missing_attribute"
+
+
+class UnsupportedTransferSyntaxError(FileError):
+    """No installed decoder reads this transfer syntax."""
+
+    error = "unsupported_transfer_syntax"
+
+
+class UnsupportedPixelsError(FileError):
+    """The pixel format is none that this program handles."""
+
+    error = "unsupported_pixels"
+
+
+class DecodeError(FileError):
+    """The decoder refused the stream."""
+
+    error = "decode_error"
+
+
+class ShortPixelDataError(FileError):
+    """Fewer pixel bytes or frames than the header announces."""
+
+    error = "short_pixel_data"
+
+
+class NoSpacingError(FileError):
+    """Resampling by spacing needs a spacing that the object does not give."""
+
+    error = "no_spacing"
+
+
+class VolumeError(FileError):
+    """The volume handler cannot work on these frames."""
+
+    error = "volume_error"
+
+
+class LimitMemoryError(FileError):
+    """There was not enough memory for this file."""
+
+    error = "limit_memory"
+    transient = True

@@ -1,0 +1,75 @@
+"""Small helpers for files that appear whole, and for paths in text."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+
+def path_key(path: str) -> bytes:
+    """Sort key of path order, which is byte order."""
+    return os.fsencode(path)
+
+
+@contextmanager
+def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a sibling of ``target`` for writing and rename it on success, fsynced.
+
+    Nothing is left under either name if the block raises.
+    """
+    partial = target.with_name(f".{target.name}.{uuid4().hex}")
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(partial, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def replace_if_changed(target: Path, content: str) -> bool:
+    """Write ``content`` unless the file already holds it, so that its mtime tells the truth."""
+    with suppress(OSError):
+        if target.read_text(encoding="utf-8") == content:
+            return False
+    with replacing(target) as file:
+        file.write(content)
+    return True
+
+
+def json_lines(records: Iterable[dict[str, Any]]) -> str:
+    """Records as JSON Lines; ASCII only, which carries file names of any bytes."""
+    return "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read what ``json_lines`` made."""
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def printable(text: str) -> str:
+    r"""A path for people and tables: bytes that are not UTF-8 as ``\xNN``, no line breaks."""
+    escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
+
+
+def fsync(path: Path) -> None:
+    """Make a file or folder that was written durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

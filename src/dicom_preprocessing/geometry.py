@@ -1,0 +1,254 @@
+"""Boxes, sizes, paddings and the way of a point: small frozen values and pure functions.
+
+Points are continuous pixel coordinates (x, y) whose integers are pixel centres: the centre of the
+top-left pixel is (0, 0), its outer corner (-0.5, -0.5). Boxes have their origin at the top left and
+count whole pixels. Nothing here touches pixels; the stages carry these plans out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def round_half_away(value: float) -> int:
+    """Round to the nearest integer, halves away from zero."""
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CropBox:
+    """Kept rectangle in decoded pixels (after the flip), origin top left.
+
+    Stored as DefaultCropOrigin (left, top) and DefaultCropSize (width, height).
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column behind the box."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row below the box."""
+        return self.top + self.height
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the box."""
+        return Size(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Pixels added on each side of the resized image."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Mirroring of an image of ``width`` x ``height`` pixels; both axes are a half turn."""
+
+    width: int
+    height: int
+    horizontal: bool
+    vertical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What happened between the stored image and the output, in order: flip, crop, resize, pad.
+
+    ``source`` is the stored (and decoded) size. A step that did not run is None; the properties
+    then give the neutral value (whole image, 1.0, whole output), as the TIFF tags do.
+    """
+
+    source: Size
+    flip: Flip | None = None
+    crop: CropBox | None = None
+    resized: Size | None = None
+    padding: Padding | None = None
+
+    @property
+    def crop_box(self) -> CropBox:
+        """The kept rectangle, the whole image where nothing was cropped."""
+        return self.crop or CropBox(0, 0, self.source.width, self.source.height)
+
+    @property
+    def active_size(self) -> Size:
+        """Size of the image within the padding."""
+        return self.resized or self.crop_box.size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Realised output over input ratio in x and y."""
+        box, size = self.crop_box, self.active_size
+        return size.width / box.width, size.height / box.height
+
+    @property
+    def active_area(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the non-padded area; right and bottom exclusive."""
+        size, pad = self.active_size, self.padding or Padding(0, 0, 0, 0)
+        return pad.left, pad.top, pad.left + size.width, pad.top + size.height
+
+    @property
+    def output(self) -> Size:
+        """Size of the output image."""
+        size, pad = self.active_size, self.padding or Padding(0, 0, 0, 0)
+        return Size(size.width + pad.left + pad.right, size.height + pad.top + pad.bottom)
+
+    def to_output(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the stored image to the output.
+
+        Parameters
+        ----------
+        points : (..., 2) array_like
+            x and y in stored pixels, pixel centres at integers.
+
+        Returns
+        -------
+        (..., 2) float64
+            x and y in output pixels; outside 0 .. width - 1 where the point was cropped away.
+        """
+        xy = np.array(points, dtype=np.float64)
+        if self.flip is not None:
+            xy = _mirror(xy, self.flip)
+        box = self.crop_box
+        left, top, _, _ = self.active_area
+        scaled = (xy - (box.left, box.top) + 0.5) * self.scale - 0.5
+        return np.add(scaled, (left, top))
+
+    def to_source(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the output back to the stored image; the inverse of ``to_output``."""
+        box = self.crop_box
+        left, top, _, _ = self.active_area
+        xy = np.array(points, dtype=np.float64) - (left, top)
+        xy = (xy + 0.5) / self.scale - 0.5 + (box.left, box.top)
+        return _mirror(xy, self.flip) if self.flip is not None else xy
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_dict`` gives the same geometry back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Geometry:
+        """Build from what ``as_dict`` gave."""
+        return cls(
+            source=Size(**data["source"]),
+            flip=Flip(**data["flip"]) if data["flip"] else None,
+            crop=CropBox(**data["crop"]) if data["crop"] else None,
+            resized=Size(**data["resized"]) if data["resized"] else None,
+            padding=Padding(**data["padding"]) if data["padding"] else None,
+        )
+
+    def with_crop(self, box: CropBox) -> Geometry:
+        """Return this geometry with a crop box."""
+        return replace(self, crop=box)
+
+    def with_resized(self, size: Size) -> Geometry:
+        """Return this geometry with a resized size."""
+        return replace(self, resized=size)
+
+    def with_padding(self, padding: Padding) -> Geometry:
+        """Return this geometry with a padding."""
+        return replace(self, padding=padding)
+
+
+def _mirror(xy: NDArray[np.float64], flip: Flip) -> NDArray[np.float64]:
+    out = xy.copy()
+    if flip.horizontal:
+        out[..., 0] = flip.width - 1 - out[..., 0]
+    if flip.vertical:
+        out[..., 1] = flip.height - 1 - out[..., 1]
+    return out
+
+
+def fit_size(content: Size, target: Size) -> Size:
+    """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
+
+    The factor and its products are float32, sides rounded half away from zero.
+    """
+    factor = min(
+        np.float32(target.width) / np.float32(content.width),
+        np.float32(target.height) / np.float32(content.height),
+    )
+    return Size(
+        max(1, round_half_away(float(np.float32(content.width) * factor))),
+        max(1, round_half_away(float(np.float32(content.height) * factor))),
+    )
+
+
+def spacing_size(
+    content: Size, *, native: tuple[float, float], target: tuple[float, float]
+) -> Size:
+    """Size at which a pixel measures ``target`` mm; ``native`` and ``target`` are x, y in mm."""
+    return Size(
+        max(1, round_half_away(content.width * native[0] / target[0])),
+        max(1, round_half_away(content.height * native[1] / target[1])),
+    )
+
+
+Side = Literal["before", "after", "split"]
+
+
+def plan_padding(content: Size, target: Size, *, x: Side, y: Side) -> Padding:
+    """Distribute what ``content`` lacks to ``target``; an odd remainder goes right and below."""
+    left, right = _distribute(max(0, target.width - content.width), x)
+    top, bottom = _distribute(max(0, target.height - content.height), y)
+    return Padding(left, top, right, bottom)
+
+
+def _distribute(total: int, side: Side) -> tuple[int, int]:
+    before = {"before": total, "after": 0, "split": total // 2}[side]
+    return before, total - before
+
+
+def inner_box(size: Size, border_frac: float) -> CropBox | None:
+    """The part of an image that is left when a fraction is ignored at each edge.
+
+    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), so they
+    lose the broken line too. None if nothing is left.
+    """
+    fraction = Fraction(str(border_frac))
+    left, right = _inner_range(size.width, fraction)
+    top, bottom = _inner_range(size.height, fraction)
+    if right <= left or bottom <= top:
+        return None
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
+    return math.trunc(length * fraction), math.trunc(length * (1 - fraction))
+
+
+def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
+    """Widen ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
+    left, top = max(0, box.left - dx), max(0, box.top - dy)
+    right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
+    return CropBox(left, top, right - left, bottom - top)

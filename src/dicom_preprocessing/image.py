@@ -1,0 +1,137 @@
+"""The value that travels through the stages: frames, geometry, and facts about the source."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.geometry import Geometry, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What later stages, tags and the manifest need to know of the source.
+
+    Parameters
+    ----------
+    study_instance_uid, series_instance_uid, sop_instance_uid : str
+        As they appear in paths.
+    modality : str
+        Modality (0008,0060), empty where absent.
+    source_rows, source_columns, source_frames : int
+        Of the stored object.
+    pixel_spacing : tuple of float or None
+        x and y in mm of the decoded image.
+    frame_spacing : float or None
+        mm between the frames of the decoded image.
+    frame_handler : str
+        What made the frames: keep, central-slice, max-intensity or interpolate.
+    background : float
+        The decoded value that counts as background.
+    warnings : tuple of str
+        What was odd and survived.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    modality: str
+    source_rows: int
+    source_columns: int
+    source_frames: int
+    pixel_spacing: tuple[float, float] | None = None
+    frame_spacing: float | None = None
+    frame_handler: str = "keep"
+    background: float = 0
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_dict`` gives the same facts back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Facts:
+        """Build from what ``as_dict`` gave."""
+        spacing = data["pixel_spacing"]
+        return cls(
+            **{
+                **data,
+                "pixel_spacing": None if spacing is None else (spacing[0], spacing[1]),
+                "warnings": tuple(data["warnings"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """Frames with everything known about them.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples), uint8, uint16, int16 or float32
+        Samples is 1 (grey) or 3 (RGB).
+    geometry : Geometry
+        The way from the stored image to these frames.
+    facts : Facts
+    """
+
+    frames: NDArray[Any]
+    geometry: Geometry
+    facts: Facts = field(repr=False)
+
+    @property
+    def size(self) -> Size:
+        """Width and height of a frame."""
+        return Size(self.frames.shape[2], self.frames.shape[1])
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the samples are red, green and blue."""
+        return bool(self.frames.shape[3] > 1)
+
+    def evolve(self, frames: NDArray[Any], geometry: Geometry, warning: str | None = None) -> Image:
+        """The image after a step, with the warning that the step may have given."""
+        facts = self.facts
+        if warning is not None:
+            facts = replace(facts, warnings=(*facts.warnings, warning))
+        return Image(frames, geometry, facts)
+
+
+def top_value(dtype: np.dtype[Any]) -> int:
+    """The highest value of an integer dtype: 255, 65535 or 32767."""
+    return int(np.iinfo(dtype).max)
+
+
+def luma(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Brightness of RGB pixels, (2126 R + 7152 G + 722 B) / 10000 truncated; grey as it is.
+
+    Parameters
+    ----------
+    pixels : (..., samples)
+
+    Returns
+    -------
+    (...), dtype of ``pixels``
+    """
+    if pixels.shape[-1] == 1:
+        return pixels[..., 0]
+    weighted = pixels[..., 0].astype(np.uint32) * np.uint32(2126)
+    weighted += pixels[..., 1].astype(np.uint32) * np.uint32(7152)
+    weighted += pixels[..., 2].astype(np.uint32) * np.uint32(722)
+    brightness: NDArray[Any] = (weighted // np.uint32(10000)).astype(pixels.dtype)
+    return brightness
+
+
+def to_8_bits(values: NDArray[Any]) -> NDArray[Any]:
+    """uint16 as (v + 128) // 257, uint8 as it is."""
+    if values.dtype == np.uint8:
+        return values
+    wide: NDArray[Any] = (values.astype(np.uint32) + np.uint32(128)) // np.uint32(257)
+    return wide

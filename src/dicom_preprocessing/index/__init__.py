@@ -1,0 +1,1 @@
+"""Index: what is in the source, in which state, and what each study consists of."""

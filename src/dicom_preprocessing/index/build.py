@@ -1,0 +1,277 @@
+"""Build the index: every file found gets a state or a place in the inventory of its study."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.errors import SKIPPED_ERRORS
+from dicom_preprocessing.files import json_lines, printable, replace_if_changed, replacing
+from dicom_preprocessing.index.scan import Scan, scan_files, with_digest, write_cache
+from dicom_preprocessing.index.state import pending_files, pending_studies
+from dicom_preprocessing.index.table import (
+    MAX_ATTEMPTS,
+    SERIES_WITHOUT_UID,
+    Entry,
+    IndexFolder,
+    LeftOut,
+    Retries,
+    Study,
+    inventory_text,
+    is_path_part,
+    read_inventory,
+    study_table,
+)
+from dicom_preprocessing.index.walk import Found, find_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from dicom_preprocessing.dicom_file import Header
+
+BASE_MB = 300
+"""Memory of a job before it reads a pixel: the interpreter and its libraries."""
+
+DECODED_COPIES = 5
+"""Arrays of the decoded size that a job may hold at once, two bytes a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Everything found: studies with their files, and the files that were left out.
+
+    ``studies`` maps Study Instance UIDs to entries in path order.
+    """
+
+    studies: dict[str, list[Entry]]
+    left_out: list[LeftOut]
+    warnings: list[str]
+
+    @property
+    def found(self) -> int:
+        """Number of files found."""
+        return len(self.left_out) + sum(map(len, self.studies.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A found file that has an image's header."""
+
+    found: Found
+    scan: Scan
+    header: Header
+
+    @property
+    def series(self) -> str:
+        uid = self.header.series_instance_uid
+        return uid if is_path_part(uid) else SERIES_WITHOUT_UID
+
+
+def build_index(
+    files: Sequence[Found],
+    *,
+    duplicates: str = "first",
+    cache: Path | None = None,
+    workers: int = 1,
+    advance: Callable[[int], object] | None = None,
+) -> tuple[Index, list[Scan]]:
+    """Scan and sort files; nothing is written.
+
+    Parameters
+    ----------
+    files : sequence of Found
+        In path order.
+    duplicates : str
+        ``first`` lets decoding choose among files of one SOP Instance UID, ``fail`` none of them.
+    cache, workers, advance
+        As for ``scan_files``.
+
+    Returns
+    -------
+    Index
+    list of Scan
+        For the cache, one for each file.
+    """
+    scans = scan_files(files, cache=cache, workers=workers, advance=advance)
+    left_out: dict[str, LeftOut] = {}
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, (found, scan) in enumerate(zip(files, scans, strict=True)):
+        refused = _refusal(found, scan)
+        if refused is not None:
+            left_out[found.path] = refused
+        elif scan.header is not None:
+            groups[scan.header.study_instance_uid, scan.header.sop_instance_uid].append(i)
+    _digest_twins(files, scans, groups.values())
+    studies: dict[str, list[Entry]] = defaultdict(list)
+    for (study, _sop), members in groups.items():
+        images = [
+            _Image(files[i], scans[i], header)
+            for i in members
+            if (header := scans[i].header) is not None
+        ]
+        kept, rejected = _resolve(images, duplicates)
+        left_out |= {item.source_path: item for item in rejected}
+        studies[study] += [_entry(image) for image in kept]
+        for i in members:
+            if scans[i].header is None:  # became unreadable between scan and digest
+                left_out[files[i].path] = _left_out(files[i], scans[i])
+    order = {found.path: i for i, found in enumerate(files)}
+    index = Index(
+        studies={
+            study: sorted(entries, key=lambda entry: order[entry.path])
+            for study, entries in sorted(studies.items())
+            if entries
+        },
+        left_out=sorted(left_out.values(), key=lambda item: order[item.source_path]),
+        warnings=_shared_instances(groups),
+    )
+    return index, scans
+
+
+def _refusal(found: Found, scan: Scan) -> LeftOut | None:
+    """The state of a file that cannot become an image, None for one that may."""
+    if scan.header is None:
+        return _left_out(found, scan)
+    if not scan.header.has_pixel_data:
+        message = "a data set without pixel data"
+        return _left_out(found, scan, error="no_pixel_data", message=message)
+    for name in ("study_instance_uid", "sop_instance_uid"):
+        uid = getattr(scan.header, name)
+        if not is_path_part(uid):
+            what = f"{printable(uid)!r} cannot be part of a path" if uid else "is missing"
+            return _left_out(found, scan, error="bad_uid", message=f"{name} {what}")
+    return None
+
+
+def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -> LeftOut:
+    error = error or scan.error
+    header = scan.header
+    return LeftOut(
+        source_path=found.path,
+        state="skipped" if error in SKIPPED_ERRORS else "failed",
+        error=error,
+        message=message or scan.message,
+        transient=scan.transient,
+        named=found.named,
+        hides_files=bool(found.problem) and (found.named or found.is_folder),
+        study_instance_uid=printable(header.study_instance_uid) if header else "",
+        series_instance_uid=printable(header.series_instance_uid) if header else "",
+        sop_instance_uid=printable(header.sop_instance_uid) if header else "",
+    )
+
+
+def _digest_twins(files: Sequence[Found], scans: list[Scan], groups: Iterable[list[int]]) -> None:
+    """Fill in the digests of files that share their UIDs and their size."""
+    for members in groups:
+        sizes = [files[i].size for i in members]
+        for i in members:
+            if sizes.count(files[i].size) > 1:
+                scans[i] = with_digest(files[i], scans[i])
+
+
+def _resolve(images: list[_Image], duplicates: str) -> tuple[list[_Image], list[LeftOut]]:
+    """Sort files of one instance into those that go on and those that are left out."""
+    kept: dict[str, _Image] = {}
+    rejected: list[LeftOut] = []
+    for image in images:
+        first = kept.setdefault(image.scan.sha256 or image.found.path, image)
+        if first is not image:
+            message = f"same bytes as {printable(first.found.path)}"
+            rejected.append(_left_out(image.found, image.scan, error="duplicate", message=message))
+    different = list(kept.values())
+    if len(different) > 1 and duplicates == "fail":
+        message = f"{len(different)} different files have this SOP Instance UID"
+        rejected += [
+            _left_out(image.found, image.scan, error="sop_conflict", message=message)
+            for image in different
+        ]
+        return [], rejected
+    return different, rejected
+
+
+def _entry(image: _Image) -> Entry:
+    header = asdict(image.header) | {"series_instance_uid": image.series}
+    del header["has_pixel_data"]
+    found = image.found
+    return Entry(path=found.path, size=found.size, mtime_ns=found.mtime_ns, attempt=1, **header)
+
+
+def _shared_instances(groups: Iterable[tuple[str, str]]) -> list[str]:
+    studies: dict[str, list[str]] = defaultdict(list)
+    for study, sop in groups:
+        studies[sop].append(study)
+    return [
+        f"SOP Instance UID {sop} is in {len(names)} studies, each is written: {', '.join(names)}"
+        for sop, names in studies.items()
+        if len(names) > 1
+    ]
+
+
+def update_index(
+    output: str | Path,
+    sources: Sequence[str],
+    *,
+    excluded: Sequence[str] = (),
+    duplicates: str = "first",
+    workers: int = 1,
+) -> Index:
+    """Index the sources and write ``{output}/index``, renewing only what changed.
+
+    Raises
+    ------
+    SourceError
+        The source cannot be used; nothing was changed.
+    """
+    files = find_files(sources, excluded)
+    folder = IndexFolder(output)
+    folder.studies.mkdir(parents=True, exist_ok=True)
+    folder.path.chmod(0o700)
+    due_studies, due_files = pending_studies(folder), pending_files(folder)
+    index, scans = build_index(files, duplicates=duplicates, cache=folder.headers, workers=workers)
+    for study, entries in index.studies.items():
+        _write_inventory(folder.inventory(study), entries, retry=study in due_studies)
+    for path in folder.studies.glob("*.jsonl"):
+        if path.name.removesuffix(".jsonl") not in index.studies:
+            path.unlink()
+    write_cache(folder.headers, files, scans)
+    retries = folder.read_retries()
+    tried = {item.source_path for item in index.left_out if item.transient}
+    with replacing(folder.retries) as file:
+        counted = Retries(
+            issued=retries.issued + len(due_studies) + len(due_files),
+            unreadable={
+                path: min(MAX_ATTEMPTS, retries.unreadable.get(path, 0) + 1)
+                for path in sorted(tried)
+            },
+        )
+        file.write(counted.to_json())
+    replace_if_changed(folder.left_out, json_lines(map(asdict, index.left_out)))
+    studies = [_study(study, entries) for study, entries in index.studies.items()]
+    replace_if_changed(folder.table, study_table(studies))
+    return index
+
+
+def _write_inventory(path: Path, entries: list[Entry], *, retry: bool) -> None:
+    """Replace an inventory if the study changed or is to be tried again."""
+    attempt = 1
+    if path.exists():
+        before = read_inventory(path)
+        if [replace(entry, attempt=1) for entry in before] == entries:
+            attempt = min(MAX_ATTEMPTS, before[0].attempt + retry)
+    numbered = [replace(entry, attempt=attempt) for entry in entries]
+    replace_if_changed(path, inventory_text(numbered))
+
+
+def _study(study: str, entries: list[Entry]) -> Study:
+    decoded = max(
+        entry.rows
+        * entry.columns
+        * max(1, entry.number_of_frames)
+        * max(1, entry.samples_per_pixel)
+        * 2
+        for entry in entries
+    )
+    mem_mb = BASE_MB + DECODED_COPIES * decoded // 1_000_000
+    return Study(study_instance_uid=study, files=len(entries), mem_mb=mem_mb)

@@ -1,0 +1,157 @@
+"""What the index writes and others read. Standard library only: the Snakefile imports it.
+
+```
+index/index.tsv              a row a study: what Snakemake needs
+index/left_out.jsonl         a line a file that no study's job will see, with its state
+index/studies/{study}.jsonl  the inventory of a study: a line a file
+index/headers.jsonl          the cache of header scans
+index/retries.json           how often unreadable files were tried
+```
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dicom_preprocessing.files import json_lines, read_json_lines
+
+UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
+"""What may become a part of a path, also as Snakemake's wildcard constraint."""
+
+SERIES_WITHOUT_UID = "series"
+MAX_ATTEMPTS = 3
+"""How often a file with a transient failure is tried in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A row of the index table; ``mem_mb`` is what a job of the study may need, in MB."""
+
+    study_instance_uid: str
+    files: int
+    mem_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of an inventory: a file that should become an image.
+
+    ``series_instance_uid`` is ``series`` where the file has no usable one. Files of one
+    ``sop_instance_uid`` are candidates in this order, of which the first that decodes is written.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    attempt: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    number_of_frames: int
+    samples_per_pixel: int
+    bits_allocated: int
+    bits_stored: int
+    instance_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A file whose state the index decided.
+
+    ``hides_files`` marks a named path or folder that could not be read: what is in it is unknown.
+    """
+
+    source_path: str
+    state: str
+    error: str
+    message: str
+    transient: bool = False
+    named: bool = False
+    hides_files: bool = False
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+
+
+class IndexFolder:
+    """Paths and contents of ``{output}/index``."""
+
+    def __init__(self, output: str | Path) -> None:
+        self.output = Path(output)
+        self.path = self.output / "index"
+        self.table = self.path / "index.tsv"
+        self.left_out = self.path / "left_out.jsonl"
+        self.headers = self.path / "headers.jsonl"
+        self.retries = self.path / "retries.json"
+        self.studies = self.path / "studies"
+
+    def inventory(self, study: str) -> Path:
+        """The inventory of a study."""
+        return self.studies / f"{study}.jsonl"
+
+    def read_table(self) -> dict[str, Study]:
+        """Studies by UID, in order of their UIDs."""
+        with self.table.open(encoding="ascii", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            return {
+                row["study_instance_uid"]: Study(
+                    study_instance_uid=row["study_instance_uid"],
+                    files=int(row["files"]),
+                    mem_mb=int(row["mem_mb"]),
+                )
+                for row in rows
+            }
+
+    def read_left_out(self) -> list[LeftOut]:
+        """Files whose state the index decided, in path order."""
+        return [LeftOut(**record) for record in read_json_lines(self.left_out)]
+
+    def read_retries(self) -> Retries:
+        """How often transient failures were tried."""
+        try:
+            return Retries(**json.loads(self.retries.read_text(encoding="ascii")))
+        except (OSError, ValueError, TypeError):
+            return Retries(issued=0, unreadable={})
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """``issued`` counts retries so far; ``unreadable`` maps paths to how often they were tried."""
+
+    issued: int
+    unreadable: dict[str, int]
+
+    def to_json(self) -> str:
+        """What ``IndexFolder.read_retries`` reads."""
+        return json.dumps(asdict(self), ensure_ascii=True, indent=0)
+
+
+def study_table(studies: list[Study]) -> str:
+    """The text of index.tsv."""
+    lines = ["study_instance_uid\tfiles\tmem_mb"]
+    lines += [f"{s.study_instance_uid}\t{s.files}\t{s.mem_mb}" for s in studies]
+    return "\n".join(lines) + "\n"
+
+
+def inventory_text(entries: list[Entry]) -> str:
+    """The text of an inventory."""
+    return json_lines(map(asdict, entries))
+
+
+def read_inventory(path: Path) -> list[Entry]:
+    """Read an inventory."""
+    return [Entry(**record) for record in read_json_lines(path)]
+
+
+def is_path_part(uid: str) -> bool:
+    """Whether a UID may become a part of a path."""
+    return re.fullmatch(UID_PATTERN, uid) is not None

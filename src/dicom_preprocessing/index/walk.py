@@ -1,0 +1,202 @@
+"""Find every file of the source. Standard library only, because the Snakefile imports it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.files import path_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+Inode = tuple[int, int]
+
+DICOM_PREFIX_AT = 128
+SNIFFED_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A path of the source.
+
+    Parameters
+    ----------
+    path : str
+        The SOURCE entry joined with the path below it; bytes that are no UTF-8 as surrogates.
+    size, mtime_ns : int
+        As the file system tells, 0 where it does not.
+    named : bool
+        The user named this path.
+    problem : str
+        Why it cannot be read, empty if nothing is known against it.
+    is_missing, is_folder, is_regular : bool
+        A missing path was named; a folder is listed only if it cannot be read; what is no regular
+        file (a pipe, a device) is never opened.
+    """
+
+    path: str
+    size: int = 0
+    mtime_ns: int = 0
+    named: bool = False
+    problem: str = ""
+    is_missing: bool = False
+    is_folder: bool = False
+    is_regular: bool = True
+
+
+def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Found]:
+    """List every file below the sources in path order, each once.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Folders, DICOM files, or text files with one path a line.
+    excluded : iterable of str
+        Folders that are not walked: the run's own output, and Snakemake's.
+
+    Raises
+    ------
+    SourceError
+        No entry exists or can be read, or there is no file.
+    """
+    own = {inode for inode in map(_inode, excluded) if inode is not None}
+    found: dict[str, Found] = {}
+    entries = [item for source in sources for item in _named(source, own)]
+    for item in sorted(entries, key=lambda item: path_key(item.path)):
+        found.setdefault(os.path.abspath(item.path), item)
+    files = list(found.values())
+    names = ", ".join(sources)
+    if files and all(item.is_missing for item in files):
+        raise SourceError(f"source {names}: no such file or folder")
+    if files and all(item.problem for item in files):
+        raise SourceError(f"source {names}: cannot be read: {files[0].problem}")
+    if not files:
+        raise SourceError(f"source {names}: no file in it (the output folder is not searched)")
+    return files
+
+
+def walk_hash(files: Iterable[Found]) -> str:
+    """A digest of paths, sizes and times: equal only if nothing was added, changed or removed."""
+    digest = hashlib.sha256()
+    for item in files:
+        digest.update(path_key(item.path))
+        digest.update(f"\0{item.size}\0{item.mtime_ns}\0{item.problem}\0".encode())
+    return digest.hexdigest()
+
+
+def is_path_list(path: str) -> bool:
+    """Whether a file is a text list of paths: no DICM prefix and no NUL byte at its start."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(SNIFFED_BYTES)
+    except OSError:
+        return False
+    is_dicom = head[DICOM_PREFIX_AT : DICOM_PREFIX_AT + 4] == b"DICM"
+    return bool(head) and not is_dicom and b"\0" not in head
+
+
+def read_path_list(path: str) -> list[str]:
+    """Paths of a text list, relative ones from the list's folder; blank and # lines skipped."""
+    with open(path, "rb") as file:
+        lines = [line.rstrip(b"\r\n") for line in file]
+    folder = os.path.dirname(path)
+    return [
+        os.path.join(folder, os.fsdecode(line))
+        for line in lines
+        if line.strip() and not line.startswith(b"#")
+    ]
+
+
+def _named(source: str, own: set[Inode]) -> Iterator[Found]:
+    """What a named path leads to: its files, itself, or the entries of the list that it is."""
+    if os.path.isfile(source) and is_path_list(source):
+        for entry in read_path_list(source):
+            yield from _entry(entry, own)
+    else:
+        yield from _entry(source, own)
+
+
+def _entry(path: str, own: set[Inode]) -> Iterator[Found]:
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield Found(path=path, named=True, problem="no such file or folder", is_missing=True)
+    except (OSError, ValueError) as error:
+        yield Found(path=path, named=True, problem=_reason(error))
+    else:
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(path, (status.st_dev, status.st_ino), frozenset(), own, named=True)
+        else:
+            yield _file(path, status, named=True)
+
+
+def _walk(
+    folder: str, inode: Inode, parents: frozenset[Inode], own: set[Inode], *, named: bool = False
+) -> Iterator[Found]:
+    """Files of a folder and those below it; links that lead to a parent are not followed."""
+    if inode in own or inode in parents:
+        return
+    inside = parents | {inode}
+    try:
+        with os.scandir(folder) as listing:
+            items = list(listing)
+    except OSError as error:
+        yield Found(path=folder, named=named, problem=_reason(error), is_folder=True)
+        return
+    for item in items:
+        try:
+            status = item.stat()
+        except OSError as error:
+            yield Found(path=item.path, problem=_reason(error))
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            # DirEntry.stat follows links, so a link to a folder is a folder here.
+            yield from _walk(item.path, (status.st_dev, status.st_ino), inside, own)
+        else:
+            yield _file(item.path, status)
+
+
+def _file(path: str, status: os.stat_result, *, named: bool = False) -> Found:
+    return Found(
+        path=path,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        named=named,
+        is_regular=stat.S_ISREG(status.st_mode),
+    )
+
+
+def _inode(path: str) -> Inode | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
+
+
+def own_folders(output: str | os.PathLike[str]) -> list[str]:
+    """Folders that the workflow itself fills: they are no source."""
+    return [os.fspath(output), ".snakemake", "logs"]
+
+
+def source_list(source: str | Sequence[str] | None, bundled: str | os.PathLike[str]) -> list[str]:
+    """The key ``source`` as a list; null is the bundled examples.
+
+    These are given relative to the working directory if they are below it, so that a checkout that
+    was moved still finds its results.
+    """
+    if source is None:
+        absolute = os.path.abspath(bundled)
+        inside = os.path.commonpath([absolute, os.getcwd()]) == os.getcwd()
+        return [os.path.relpath(absolute) if inside else absolute]
+    return [source] if isinstance(source, str) else list(source)

@@ -1,0 +1,65 @@
+"""Pad to the wanted size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.geometry import Padding, Side, Size, plan_padding
+from dicom_preprocessing.image import Image, luma, to_8_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FIXED_SIDES: dict[str, Side] = {"top-left": "before", "bottom-right": "after", "center": "split"}
+
+
+def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero") -> Image:
+    """Fill up to ``size`` with the background value.
+
+    Parameters
+    ----------
+    image : Image
+    size : (width, height) or None
+        Without it the image is returned as it is.
+    padding : str
+        zero (per axis on the side whose border line has more zero pixels), top-left,
+        bottom-right, center, or none.
+
+    Returns
+    -------
+    Image
+    """
+    if size is None or padding == "none":
+        return image
+    plan = plan_image_padding(image, Size(size[0], size[1]), padding)
+    widths = ((0, 0), (plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
+    frames = np.pad(image.frames, widths, constant_values=image.facts.background)
+    return image.evolve(frames, image.geometry.with_padding(plan))
+
+
+def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
+    """Decide where the padding goes, without touching a pixel."""
+    if padding in FIXED_SIDES:
+        side = FIXED_SIDES[padding]
+        return plan_padding(image.size, target, x=side, y=side)
+    frames = image.frames
+    return plan_padding(
+        image.size,
+        target,
+        x=_emptier(frames[:, :, 0], frames[:, :, -1]),
+        y=_emptier(frames[:, 0], frames[:, -1]),
+    )
+
+
+def _emptier(before: NDArray[Any], after: NDArray[Any]) -> Side:
+    """The side whose border line has more zero pixels over all frames; a tie is "before".
+
+    Zero is a luma that is 0 in 8 bits. Both lines are (n_frames, length, samples).
+    """
+    in_front = np.count_nonzero(to_8_bits(luma(before)) == 0)
+    behind = np.count_nonzero(to_8_bits(luma(after)) == 0)
+    return "before" if in_front >= behind else "after"

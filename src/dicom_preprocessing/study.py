@@ -1,0 +1,205 @@
+"""The job of a study: from its inventory, or from a kept stage, to the images of one stage.
+
+The stages in between run in this process, image by image, so that what is in memory is one image.
+Running them one by one through files gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import STAGES
+from dicom_preprocessing.crop import crop
+from dicom_preprocessing.decode import decode
+from dicom_preprocessing.errors import (
+    FileError,
+    LimitMemoryError,
+    SourceChangedError,
+    UnreadableError,
+)
+from dicom_preprocessing.files import fsync, path_key
+from dicom_preprocessing.image import Image
+from dicom_preprocessing.index.table import Entry, read_inventory
+from dicom_preprocessing.pad import pad
+from dicom_preprocessing.receipts import Receipt, new_receipt, read_receipts, write_receipts
+from dicom_preprocessing.resize import resize
+from dicom_preprocessing.tiff import read_frames, write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.config import Stage
+
+
+STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
+"""Stages between decode and write; their keyword arguments are the chain's settings."""
+
+LAYOUTS: Mapping[str, Callable[[Receipt], str]] = {
+    "study/sop": lambda r: f"{r.study_instance_uid}/{r.sop_instance_uid}.tiff",
+    "study/series/sop": lambda r: (
+        f"{r.study_instance_uid}/{r.series_instance_uid}/{r.sop_instance_uid}.tiff"
+    ),
+}
+"""Path of an image below the folder of all studies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the images of a stage go, and how they are made.
+
+    ``root`` is the folder of all studies, ``chain`` ends at the stage.
+    """
+
+    root: Path
+    chain: Chain
+
+    def relative_path(self, receipt: Receipt) -> str:
+        """Path of an image below ``root``."""
+        layout = (
+            self.chain.settings["write"]["layout"] if self.chain.stage == "write" else "study/sop"
+        )
+        return LAYOUTS[layout](receipt)
+
+    def write(self, image: Image, receipt: Receipt) -> str:
+        """Write an image; returns its path below ``root``."""
+        relative = self.relative_path(receipt)
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = self.chain.stage != "write"
+        compressor = "uncompressed" if kept else self.chain.settings["write"]["compressor"]
+        write_tiff(path, image, compressor=compressor, chain=self.chain)
+        return relative
+
+
+def run_from_inventory(inventory: Path, target: Target, receipt: Path) -> list[Receipt]:
+    """Make the images of a stage from the files of an inventory.
+
+    Raises
+    ------
+    OSError
+        An image or the receipt could not be written. Whatever is wrong with a source file is in
+        the receipts instead.
+    """
+    entries = read_inventory(inventory)
+    receipts = [r for group in instances(entries) for r in process_instance(group, target)]
+    receipts.sort(key=lambda r: path_key(r.source_path))
+    return _finish(receipts, target, receipt)
+
+
+def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path) -> list[Receipt]:
+    """Make the images of a stage from those of an earlier one, in the folder ``kept``.
+
+    Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
+    image are handed on.
+    """
+    receipts = []
+    for before in read_receipts(kept_receipt):
+        if not before.is_written:
+            receipts.append(before)
+            continue
+        image = Image(
+            read_frames(kept.parent / before.output), before.image_geometry(), before.image_facts()
+        )
+        receipts.append(_advance_and_write(image, before, before.stage, target))
+    return _finish(receipts, target, receipt)
+
+
+def instances(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Group entries by SOP Instance UID, each group in path order."""
+    ordered = sorted(entries, key=lambda e: (e.sop_instance_uid, path_key(e.path)))
+    return [list(group) for _, group in groupby(ordered, key=lambda e: e.sop_instance_uid)]
+
+
+def process_instance(candidates: Sequence[Entry], target: Target) -> list[Receipt]:
+    """Write the image of one SOP instance; of several files the first that decodes is taken."""
+    receipts: list[Receipt] = []
+    chosen: Receipt | None = None
+    for entry in candidates:
+        receipt = new_receipt(entry)
+        if chosen is not None:
+            receipts.append(receipt)
+            continue
+        try:
+            with _timed(receipt, "decode"):
+                image = _decode(entry, target.chain.settings["decode"])
+        except FileError as error:
+            receipts.append(receipt.failed(error, "decode"))
+        else:
+            chosen = _advance_and_write(image, receipt, "decode", target)
+            receipts.append(chosen)
+    if chosen is None:
+        return receipts
+    return [r if r is chosen else _conflict(r) for r in receipts]
+
+
+def _conflict(receipt: Receipt) -> Receipt:
+    message = "another file has this SOP Instance UID and other bytes, and comes first"
+    if receipt.error:
+        message = (
+            f"another file has this SOP Instance UID; this one does not decode: {receipt.message}"
+        )
+    error = FileError(message, error="sop_conflict")
+    return receipt.failed(error, "decode")
+
+
+def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
+    """Decode a file that is still the one that the index saw."""
+    try:
+        status = os.stat(entry.path)
+    except OSError as error:
+        raise UnreadableError(os.strerror(error.errno or 0)) from error
+    if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
+        raise SourceChangedError("the file changed after it was indexed; run again")
+    image = decode(entry.path, **settings)
+    facts = replace(
+        image.facts,
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+    )
+    return replace(image, facts=facts)
+
+
+def _advance_and_write(image: Image, receipt: Receipt, after: str, target: Target) -> Receipt:
+    """Run the stages behind ``after`` and write the result."""
+    last = target.chain.stage
+    stage = last
+    try:
+        for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(last) + 1]:
+            if stage in STEPS:
+                with _timed(receipt, stage):
+                    image = STEPS[stage](image, **target.chain.settings[stage])
+        stage = last
+        with _timed(receipt, "write"):
+            output = target.write(image, receipt)
+    except FileError as error:
+        return receipt.failed(error, stage)
+    except MemoryError:
+        return receipt.failed(LimitMemoryError("not enough memory"), stage)
+    return receipt.wrote(image, last, output)
+
+
+@contextmanager
+def _timed(receipt: Receipt, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent = receipt.seconds.get(stage, 0.0) + time.perf_counter() - start
+        receipt.seconds[stage] = round(spent, 6)
+
+
+def _finish(receipts: list[Receipt], target: Target, receipt: Path) -> list[Receipt]:
+    """Make the images durable, then say that they are there."""
+    written = [target.root / r.output for r in receipts if r.is_written]
+    for path in [*written, *{path.parent for path in written}]:
+        fsync(path)
+    write_receipts(receipt, receipts)
+    return receipts

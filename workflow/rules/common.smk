@@ -1,0 +1,177 @@
+"""Everything with thought in it that the rules need; what is worth a unit test is in the package."""
+
+import fcntl
+import functools
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+# As a module, workflow.basedir is the folder of the host; this is always the checkout.
+CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / "src"))
+
+from dicom_preprocessing.chain import make_chain
+from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
+from dicom_preprocessing.errors import ConfigError, SourceError
+from dicom_preprocessing.index.state import source_state
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
+from dicom_preprocessing.index.walk import own_folders, source_list
+
+ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
+
+
+def validated_config():
+    """The typed configuration, or one message."""
+    if getattr(workflow.modifier.path_modifier, "prefix", None):
+        raise WorkflowError(
+            "prefix: is not supported for this workflow, because its index, receipts and manifest "
+            "name paths themselves. Set the config key output instead."
+        )
+    try:
+        validated, warnings = parse_config(config)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    if workflow.is_main_process:
+        for warning in warnings:
+            logger.warning(warning)
+    return validated
+
+
+def point_jobs_at_checkout():
+    """Tell jobs where Python and the scripts are.
+
+    By environment variables, because a path in shell text or params would make everything run
+    again in a checkout that was moved.
+    """
+    methods = {str(method) for method in workflow.deployment_settings.deployment_method}
+    os.environ.update(
+        DP_PYTHON="python" if "conda" in methods else sys.executable,
+        DP_SCRIPTS=str(CHECKOUT / "scripts"),
+    )
+
+
+CONFIG = validated_config()
+OUTPUT = CONFIG.output
+INDEX = IndexFolder(OUTPUT)
+point_jobs_at_checkout()
+
+
+def state_of_source(wildcards):
+    """Changes with any file of the source; walks it once, and only in the main process."""
+    return walked_source() if workflow.is_main_process else ""
+
+
+@functools.cache
+def walked_source():
+    clear_stale_locks()
+    sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
+    try:
+        return source_state(sources, OUTPUT, own_folders(OUTPUT))
+    except SourceError as error:
+        raise WorkflowError(f"{error}. Nothing was changed.") from None
+
+
+LOCKS = []
+
+
+def clear_stale_locks():
+    """Remove the locks that a killed run left in .snakemake, if no other run is alive.
+
+    The shared lock is held as long as this process lives.
+    """
+    if workflow.dryrun or LOCKS:
+        return
+    Path(".snakemake").mkdir(exist_ok=True)
+    handle = os.open(".snakemake/run.lock", os.O_CREAT | os.O_RDWR)
+    LOCKS.append(handle)
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for lock in Path(".snakemake/locks").glob("*.lock"):
+            lock.unlink()
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+@functools.cache
+def read_studies(table, mtime_ns):
+    return INDEX.read_table()
+
+
+def studies():
+    """Studies of the index, read once per index; waits for the checkpoint."""
+    checkpoints.index.get()
+    return read_studies(INDEX.table, INDEX.table.stat().st_mtime_ns)
+
+
+def images_of(stage, study):
+    folder = "images" if stage == "write" else f"stages/{stage}"
+    return f"{OUTPUT}/{folder}/{study}"
+
+
+def receipt_of(stage, study):
+    return f"{OUTPUT}/receipts/{stage}/{study}.jsonl"
+
+
+def all_targets(wildcards):
+    """Everything, named one by one: what nothing lists is not rebuilt when it is deleted."""
+    return [
+        INDEX.table,
+        INDEX.left_out,
+        *(
+            target(stage, study)
+            for study in studies()
+            for stage in (*CONFIG.keep, "write")
+            for target in (images_of, receipt_of)
+        ),
+        f"{OUTPUT}/manifest.csv",
+        f"{OUTPUT}/report.html",
+        f"{OUTPUT}/verdict.txt",
+    ]
+
+
+def written_studies(wildcards):
+    """Images and receipts of every study."""
+    return [
+        target("write", study)
+        for study in studies()
+        for target in (images_of, receipt_of)
+    ]
+
+
+def nearest_kept(stage):
+    """Input function: folder and receipt of the nearest kept stage before, else the inventory."""
+    before = STAGES[: STAGES.index(stage)]
+    kept = next((name for name in reversed(before) if name in CONFIG.keep), None)
+
+    def inputs(wildcards):
+        if wildcards.study not in studies():
+            raise WorkflowError(
+                f"study {wildcards.study} is not in the source, or has no image (see "
+                f"{INDEX.table} and {OUTPUT}/failures.csv)"
+            )
+        if kept is None:
+            return [INDEX.inventory(wildcards.study)]
+        return [images_of(kept, wildcards.study), receipt_of(kept, wildcards.study)]
+
+    return inputs
+
+
+def chain_of(stage):
+    """Versions and settings of the stages up to this one, as one line of JSON."""
+    return make_chain(CONFIG, stage).to_json()
+
+
+def request(**values):
+    """Settings of a rule that is no stage, as one line of JSON."""
+    return json.dumps(values, sort_keys=True)
+
+
+def study_mem_mb(wildcards, attempt):
+    """Memory from the headers of the study, more at each retry."""
+    known = studies().get(wildcards.study)
+    return attempt * (known.mem_mb if known else 1000)

@@ -1,0 +1,23 @@
+localrules:
+    index,
+
+
+checkpoint index:
+    output:
+        table=INDEX.table,
+        left_out=INDEX.left_out,
+    log:
+        "logs/index.log",
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores or 1
+    params:
+        request=request(
+            source=CONFIG.source,
+            duplicates=CONFIG.duplicates,
+            modalities=CONFIG.modalities,
+        ),
+        state=state_of_source,
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/index.py --request {params.request:q} --table {output.table:q} '
+        "--workers {threads} > {log:q} 2>&1"

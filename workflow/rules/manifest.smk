@@ -1,0 +1,44 @@
+localrules:
+    manifest,
+    verdict,
+
+
+rule manifest:
+    input:
+        INDEX.table,
+        INDEX.left_out,
+        written_studies,
+    output:
+        manifest=f"{OUTPUT}/manifest.csv",
+        parquet=f"{OUTPUT}/manifest.parquet",
+        failures=f"{OUTPUT}/failures.csv",
+        retry=f"{OUTPUT}/retry.txt",
+        orphans=f"{OUTPUT}/orphans.txt",
+    log:
+        "logs/manifest.log",
+    conda:
+        ENVIRONMENT
+    params:
+        request=request(keep=CONFIG.keep, prune=CONFIG.prune),
+    shell:
+        # {input} is not named: with many studies it would be longer than a command line may be.
+        '"$DP_PYTHON" "$DP_SCRIPTS"/manifest.py --manifest {output.manifest:q} '
+        "--request {params.request:q} > {log:q} 2>&1"
+
+
+rule verdict:
+    input:
+        failures=f"{OUTPUT}/failures.csv",
+        table=INDEX.table,
+        left_out=INDEX.left_out,
+    output:
+        f"{OUTPUT}/verdict.txt",
+    log:
+        "logs/verdict.log",
+    conda:
+        ENVIRONMENT
+    params:
+        request=request(strict=CONFIG.strict),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/verdict.py --verdict {output:q} --request {params.request:q} '
+        "2>&1 | tee {log:q}"

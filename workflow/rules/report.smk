@@ -1,0 +1,16 @@
+localrules:
+    report,
+
+
+rule report:
+    input:
+        manifest=f"{OUTPUT}/manifest.csv",
+        failures=f"{OUTPUT}/failures.csv",
+    output:
+        f"{OUTPUT}/report.html",
+    log:
+        "logs/report.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/report.py --report {output:q} > {log:q} 2>&1'

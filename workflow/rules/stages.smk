@@ -1,0 +1,93 @@
+rule decode:
+    input:
+        nearest_kept("decode"),
+    output:
+        images=directory(f"{OUTPUT}/stages/decode/{{study}}"),
+        receipt=f"{OUTPUT}/receipts/decode/{{study}}.jsonl",
+    log:
+        "logs/decode/{study}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=study_mem_mb,
+    params:
+        chain=chain_of("decode"),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/decode.py --input {input:q} --images {output.images:q} '
+        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+
+
+rule crop:
+    input:
+        nearest_kept("crop"),
+    output:
+        images=directory(f"{OUTPUT}/stages/crop/{{study}}"),
+        receipt=f"{OUTPUT}/receipts/crop/{{study}}.jsonl",
+    log:
+        "logs/crop/{study}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=study_mem_mb,
+    params:
+        chain=chain_of("crop"),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/crop.py --input {input:q} --images {output.images:q} '
+        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+
+
+rule resize:
+    input:
+        nearest_kept("resize"),
+    output:
+        images=directory(f"{OUTPUT}/stages/resize/{{study}}"),
+        receipt=f"{OUTPUT}/receipts/resize/{{study}}.jsonl",
+    log:
+        "logs/resize/{study}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=study_mem_mb,
+    params:
+        chain=chain_of("resize"),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/resize.py --input {input:q} --images {output.images:q} '
+        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+
+
+rule pad:
+    input:
+        nearest_kept("pad"),
+    output:
+        images=directory(f"{OUTPUT}/stages/pad/{{study}}"),
+        receipt=f"{OUTPUT}/receipts/pad/{{study}}.jsonl",
+    log:
+        "logs/pad/{study}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=study_mem_mb,
+    params:
+        chain=chain_of("pad"),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/pad.py --input {input:q} --images {output.images:q} '
+        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+
+
+rule write:
+    input:
+        nearest_kept("write"),
+    output:
+        images=directory(f"{OUTPUT}/images/{{study}}"),
+        receipt=f"{OUTPUT}/receipts/write/{{study}}.jsonl",
+    log:
+        "logs/write/{study}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=study_mem_mb,
+    params:
+        chain=chain_of("write"),
+    shell:
+        '"$DP_PYTHON" "$DP_SCRIPTS"/write.py --input {input:q} --images {output.images:q} '
+        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
