@@ -438,16 +438,19 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         found = {**asdict(Limits()), **found}
     finite = all(math.isfinite(x) for x in _flat(found) if isinstance(x, float))
     if not finite or not Draft202012Validator(_value_schema(key)).is_valid(found):
+        problem = f"found {_shown(value)}, allowed: {key.allowed}."
         raise ConfigError(
-            f"config key '{name}': found {_shown(value)}, allowed: {key.allowed}.\n"
-            f"Write for example:\n    {name}: {key.example}"
+            f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
+            problem,
         )
     found = _normalised(found, key)
     default = keys_default(name)
     if found != default and any(later is ... or later == found for later in key.later):
+        problem = f"found {_shown(value)}, which is not available yet."
         raise ConfigError(
-            f"config key '{name}': found {_shown(value)}, which is not available yet.\n"
-            f"Leave the key out, or write:\n    {name}: {_shown(default)}"
+            f"config key '{name}': {problem}\n"
+            f"Leave the key out, or write:\n    {name}: {_shown(default)}",
+            problem,
         )
     return found
 

@@ -35,7 +35,18 @@ class DicomPreprocessingError(Exception):
 
 
 class ConfigError(DicomPreprocessingError, ValueError):
-    """The configuration is not usable; the message says which key and what to write instead."""
+    """The configuration is not usable; the message says which key and what to write instead.
+
+    Parameters
+    ----------
+    message : str
+    summary : str, optional
+        The same without the name of the key and the YAML to write, for command line options.
+    """
+
+    def __init__(self, message: str, summary: str = "") -> None:
+        super().__init__(message)
+        self.summary = summary or message
 
 
 class SourceError(DicomPreprocessingError):

@@ -54,14 +54,18 @@ LAYOUTS: Mapping[str, Callable[[Receipt], str]] = {
 class Target:
     """Where the images of a stage go, and how they are made.
 
-    ``root`` is the folder of all studies, ``chain`` ends at the stage.
+    ``root`` is the folder of all studies, ``chain`` ends at the stage. ``name`` is given where
+    there is one image only, and is then its path below ``root``.
     """
 
     root: Path
     chain: Chain
+    name: str | None = None
 
     def relative_path(self, receipt: Receipt) -> str:
         """Path of an image below ``root``."""
+        if self.name is not None:
+            return self.name
         layout = (
             self.chain.settings["write"]["layout"] if self.chain.stage == "write" else "study/sop"
         )

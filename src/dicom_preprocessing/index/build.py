@@ -113,7 +113,7 @@ def build_index(
         ]
         kept, rejected = _resolve(images, duplicates)
         left_out |= {item.source_path: item for item in rejected}
-        studies[study] += [_entry(image) for image in kept]
+        studies[study] += [entry_of(image.found, image.header, image.series) for image in kept]
         for i in members:
             if scans[i].header is None:  # became unreadable between scan and digest
                 left_out[files[i].path] = _left_out(files[i], scans[i])
@@ -191,11 +191,11 @@ def _resolve(images: list[_Image], duplicates: str) -> tuple[list[_Image], list[
     return different, rejected
 
 
-def _entry(image: _Image) -> Entry:
-    header = asdict(image.header) | {"series_instance_uid": image.series}
-    del header["has_pixel_data"]
-    found = image.found
-    return Entry(path=found.path, size=found.size, mtime_ns=found.mtime_ns, attempt=1, **header)
+def entry_of(found: Found, header: Header, series_instance_uid: str) -> Entry:
+    """The inventory line of an image at its first attempt."""
+    values = asdict(header) | {"series_instance_uid": series_instance_uid}
+    del values["has_pixel_data"]
+    return Entry(path=found.path, size=found.size, mtime_ns=found.mtime_ns, attempt=1, **values)
 
 
 def _shared_instances(groups: Iterable[tuple[str, str]]) -> list[str]:

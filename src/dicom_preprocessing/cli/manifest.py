@@ -1,0 +1,63 @@
+"""dicom-manifest: a manifest of any tree of TIFFs, from their tags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.manifest import find_tiffs, row_of_tiff, write_manifest
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMATS = (".csv", ".parquet")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    parser = argparse.ArgumentParser(
+        prog="dicom-manifest",
+        description="Write a manifest of the TIFFs below a folder, with geometry from their tags.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs")
+    parser.add_argument(
+        "output",
+        metavar="OUTPUT",
+        type=Path,
+        nargs="?",
+        help=".csv or .parquet (default: SOURCE/manifest.csv)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    arguments = parser.parse_args(argv)
+    output = arguments.output or arguments.source / "manifest.csv"
+    if output.suffix.lower() not in FORMATS:
+        parser.error(f"OUTPUT {output} must end in .csv or .parquet")
+    try:
+        return _write(arguments.source, output)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _write(source: Path, output: Path) -> int:
+    paths = find_tiffs(source)
+    if not paths:
+        print(f"error: no TIFF below {source}", file=sys.stderr)
+        return 1
+    rows, unreadable = [], 0
+    for path in tqdm(paths, unit="file", disable=None, leave=False):
+        try:
+            rows.append(row_of_tiff(path, source))
+        except OutputError as error:
+            unreadable += 1
+            print(f"error: {error}", file=sys.stderr)
+    write_manifest(rows, output)
+    print(f"{len(rows)} of {len(paths)} TIFFs in {output}")
+    return 1 if unreadable else 0

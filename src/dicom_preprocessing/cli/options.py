@@ -1,0 +1,85 @@
+"""Options of dicom-preprocess, made from the configuration model: one truth for both."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import Key, keys, parse_value
+from dicom_preprocessing.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every key of the configuration that has one."""
+    for name, key in keys().items():
+        if not key.options:
+            continue
+        if name == "limits":
+            _add_limits(parser, key)
+        elif key.schema.get("type") == "boolean":
+            parser.add_argument(
+                *key.options,
+                dest=name,
+                action=argparse.BooleanOptionalAction,
+                default=argparse.SUPPRESS,
+                help=key.doc,
+            )
+        else:
+            parser.add_argument(
+                *key.options,
+                dest=name,
+                type=_reader(name),
+                default=argparse.SUPPRESS,
+                metavar=name.upper(),
+                help=f"{key.doc} Allowed: {key.allowed}.".replace("%", "%%"),
+            )
+
+
+def _add_limits(parser: argparse.ArgumentParser, key: Key) -> None:
+    for option in key.options:
+        limit = option.removeprefix("--limit-").replace("-", "_")
+        parser.add_argument(
+            option,
+            dest=f"limits.{limit}",
+            type=int,
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help=f"{key.doc} This one: {limit}.",
+        )
+
+
+def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keys that were given as options, as a configuration mapping."""
+    values: dict[str, Any] = {}
+    for name, value in vars(arguments).items():
+        outer, _, inner = name.partition(".")
+        if inner:
+            values.setdefault(outer, {})[inner] = value
+        elif name in keys():
+            values[name] = value
+    return values
+
+
+def join_negative_values(argv: Sequence[str]) -> list[str]:
+    """Join ``--window -600,1500`` to one word; argparse takes the value for an option."""
+    joined: list[str] = []
+    for word in argv:
+        looks_negative = word[:1] == "-" and word[1:2].isdigit() and "," in word
+        if looks_negative and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _reader(name: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:  # noqa: ANN401  # any value of the configuration
+        try:
+            return parse_value(name, text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(error.summary) from None
+
+    return read

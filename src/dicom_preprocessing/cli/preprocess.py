@@ -1,0 +1,197 @@
+"""dicom-preprocess: the workflow's functions as one command, without Snakemake."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from dicom_preprocessing.chain import make_chain
+from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
+from dicom_preprocessing.config import Config, parse_config
+from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
+from dicom_preprocessing.files import printable
+from dicom_preprocessing.index.build import Index, build_index, entry_of
+from dicom_preprocessing.index.scan import scan_file
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry
+from dicom_preprocessing.index.walk import Found, find_files, is_path_list
+from dicom_preprocessing.manifest import (
+    TIFF_SUFFIXES,
+    failure_of_left_out,
+    failure_of_receipt,
+    write_failures,
+)
+from dicom_preprocessing.study import Target, instances, process_instance
+from dicom_preprocessing.verdict import complaint, count
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_preprocessing.receipts import Receipt
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+SERIAL_LIMIT = 4
+"""Fewer images than this are not worth the start of worker processes."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    parser = _parser()
+    arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
+    _quieten_pydicom()
+    try:
+        config, notes = parse_config(config_values(arguments))
+    except ConfigError as error:
+        parser.error(str(error))
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    source, output = arguments.source, Path(arguments.output)
+    to_file = output.suffix.lower() in TIFF_SUFFIXES
+    if to_file and (os.path.isdir(source) or is_path_list(source)):
+        parser.error(f"OUTPUT {output} is a file, so SOURCE must be one DICOM file")
+    if not to_file and output.exists() and not output.is_dir():
+        parser.error(f"OUTPUT {output} is there and is no folder")
+    try:
+        if to_file:
+            return _preprocess_file(source, output, config)
+        return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenProcessPool:
+        print("error: a worker process died; run again with --jobs 1 to see where", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicom-preprocess",
+        description="Turn DICOM files into training-ready multi-frame TIFFs.",
+        epilog="Images go to OUTPUT/{study}/{sop}.tiff, what could not be written to "
+        "OUTPUT/failures.csv. Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder, DICOM file, or text file with one path a line"
+    )
+    parser.add_argument(
+        "output", metavar="OUTPUT", help="folder; or .tiff if SOURCE is one DICOM file"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "-j", "--jobs", type=_positive, default=_cores(), metavar="N", help="processes (all cores)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    add_config_options(parser)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _quieten_pydicom() -> None:
+    """What is wrong with a file is told by its state, not by a library's warnings."""
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def _preprocess_file(source: str, output: Path, config: Config) -> int:
+    """One file in, one TIFF out; no UID is needed."""
+    (found,) = find_files([source])
+    scan = scan_file(found)
+    if scan.header is None or not scan.header.has_pixel_data:
+        error = scan.error or "no_pixel_data"
+        print(f"error: {printable(source)}: {error}: {scan.message}", file=sys.stderr)
+        return FAILED
+    output.parent.mkdir(parents=True, exist_ok=True)
+    entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
+    target = Target(output.parent, make_chain(config, "write"), output.name)
+    (receipt,) = process_instance([entry], target)
+    if not receipt.is_written:
+        message = f"{receipt.error}: {receipt.message}"
+        print(f"error: {printable(source)}: {message}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, quiet: bool) -> int:
+    files = find_files([source], excluded=[str(output)])
+    output.mkdir(parents=True, exist_ok=True)
+    index = _index(files, config, jobs, quiet=quiet)
+    for warning in index.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    groups = [group for entries in index.studies.values() for group in instances(entries)]
+    target = Target(output, make_chain(config, "write"))
+    with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
+        receipts: list[Receipt] = []
+        for outcome in _process(groups, target, jobs):
+            receipts += outcome
+            bar.update(len(outcome))
+    return _conclude(index, receipts, output, config)
+
+
+def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) -> Index:
+    with _progress(len(files), "headers", quiet=quiet) as bar:
+        index, _ = build_index(
+            files, duplicates=config.duplicates, workers=jobs, advance=bar.update
+        )
+    return index
+
+
+def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
+    return tqdm(total=total, desc=what, unit="file", disable=True if quiet else None, leave=False)
+
+
+def _process(groups: Sequence[list[Entry]], target: Target, jobs: int) -> Iterator[list[Receipt]]:
+    """Outcomes of each SOP instance, in order."""
+    work = partial(process_instance, target=target)
+    if jobs == 1 or len(groups) < SERIAL_LIMIT:
+        yield from map(work, groups)
+        return
+    with ProcessPoolExecutor(jobs, initializer=_quieten_pydicom) as pool:
+        try:
+            yield from pool.map(work, groups)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
+    """Write failures.csv if there is something to write, and say how it went."""
+    failures = [failure_of_left_out(item) for item in index.left_out]
+    failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
+    table = output / "failures.csv"
+    if failures:
+        write_failures(failures, table)
+    else:
+        table.unlink(missing_ok=True)
+    counts = count(index.found, ((f.state, f.error) for f in failures))
+    print(counts)
+    named = next((i for i in index.left_out if i.named and i.error == "not_dicom"), None)
+    problem = complaint(
+        counts, strict=config.strict, named_not_written=named.source_path if named else None
+    )
+    if problem is not None:
+        print(f"error: {problem}; see {table}", file=sys.stderr)
+    return 0 if problem is None else FAILED
