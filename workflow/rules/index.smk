@@ -1,13 +1,10 @@
-localrules:
-    index,
-
-
 checkpoint index:
     output:
         table=INDEX.table,
         left_out=INDEX.left_out,
     log:
         "logs/index.log",
+    localrule: True
     conda:
         ENVIRONMENT
     threads: workflow.cores or 1

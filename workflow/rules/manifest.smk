@@ -1,8 +1,3 @@
-localrules:
-    manifest,
-    verdict,
-
-
 rule manifest:
     input:
         INDEX.table,
@@ -16,6 +11,7 @@ rule manifest:
         orphans=f"{OUTPUT}/orphans.txt",
     log:
         "logs/manifest.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -35,6 +31,7 @@ rule verdict:
         f"{OUTPUT}/verdict.txt",
     log:
         "logs/verdict.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -1,7 +1,3 @@
-localrules:
-    report,
-
-
 rule report:
     input:
         manifest=f"{OUTPUT}/manifest.csv",
@@ -10,6 +6,7 @@ rule report:
         f"{OUTPUT}/report.html",
     log:
         "logs/report.log",
+    localrule: True
     conda:
         ENVIRONMENT
     shell:

@@ -1,0 +1,141 @@
+"""Runs of the real workflow in folders of their own."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.tiny import make_source
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Run:
+    """What a call of Snakemake did."""
+
+    returncode: int
+    output: str
+
+    @property
+    def jobs(self) -> Counter:
+        """Rules that were started, with how often."""
+        return Counter(
+            re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", self.output, re.MULTILINE)
+        )
+
+    @property
+    def studies(self) -> set[str]:
+        """Studies of which a stage was run."""
+        return set(re.findall(r"wildcards: study=(\S+)", self.output))
+
+    @property
+    def is_noop(self) -> bool:
+        return "Nothing to be done" in self.output
+
+
+@dataclass
+class Project:
+    """A working directory with a source and a configuration."""
+
+    folder: Path
+    checkout: Path = CHECKOUT
+    config: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "source"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+        return [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(self.checkout / "Snakefile")),
+            *("--configfile", "config.yaml", "--cores", str(cores)),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, cores: int = 2, check: bool = True) -> Run:
+        process = subprocess.run(
+            self.command(*arguments, cores=cores),
+            cwd=self.folder,
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+            # pytest may have been started in the background, which ignores SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        if check:
+            assert process.returncode == 0, process.stdout
+        return Run(process.returncode, process.stdout)
+
+    def images(self) -> dict[str, bytes]:
+        """Every TIFF below images/, by relative path."""
+        return tiffs(self.results / "images")
+
+    def times(self, below: str = "") -> dict[str, int]:
+        """mtime of every file of the results, by relative path; the timestamps of folders too."""
+        root = self.results / below
+        return {
+            str(path.relative_to(root)): path.stat().st_mtime_ns
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tiffs(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.tiff"))}
+
+
+def new_project(parent: Path) -> Project:
+    # A blank in the path on purpose.
+    folder = parent / "a project"
+    folder.mkdir()
+    return Project(folder, config={"source": "source", "size": [8, 8], "crop": True})
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Three tiny studies of two images each."""
+    made = new_project(tmp_path)
+    make_source(made.source)
+    return made
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory):
+    """A project that was run once; tests work on copies of it."""
+    made = new_project(tmp_path_factory.mktemp("finished"))
+    make_source(made.source)
+    return made, made.run()
+
+
+@pytest.fixture
+def finished(first_run, tmp_path):
+    """A project after its first run."""
+    original, _ = first_run
+    copy = new_project(tmp_path)
+    shutil.copytree(original.folder, copy.folder, dirs_exist_ok=True, symlinks=True)
+    return copy

@@ -1,0 +1,126 @@
+"""How the workflow is called and configured."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.workflow.conftest import CHECKOUT, Project
+from tests.workflow.tiny import make_source
+
+
+def dry_run(project, *arguments):
+    return project.run("--dry-run", "--quiet", "all", *arguments, check=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"sise": [64, 64]}, "config key 'sise' is unknown, did you mean 'size'?"),
+        ({"crop": "maybe"}, "config key 'crop': found maybe, allowed: true or false."),
+        ({"size": [64]}, "config key 'size': found [64], allowed: two integers"),
+        ({"size": [8, 8], "spacing": [1, 1]}, "config keys 'size' and 'spacing': found both"),
+        ({"source": 7}, "config key 'source': found 7, allowed: a path"),
+        ({"volume": "laplacian-mip"}, "found laplacian-mip, which is not available yet"),
+        ({"padding": "centre"}, "Write for example:\n    padding: zero"),
+    ],
+)
+def test_wrong_config_stops_before_any_work(project, config, message):
+    project.config |= config
+    run = dry_run(project)
+    assert run.returncode == 1
+    assert message in run.output
+    assert not (project.folder / "logs").exists()
+
+
+def test_key_without_effect_warns(project):
+    project.config = {"source": "source", "crop_max": True}
+    run = dry_run(project)
+    assert run.returncode == 0, run.output
+    assert "config key 'crop_max' has no effect without crop: true" in run.output
+
+
+def test_dry_run_shows_index_and_changes_nothing(project):
+    run = project.run("--dry-run")
+    assert "index" in run.jobs
+    assert not project.results.exists()
+
+
+def test_config_from_the_command_line(project):
+    project.config = {}
+    run = project.run("--config", "source=source", "output=elsewhere", "crop=true", "size=6,7")
+    assert run.jobs["write"] == 3
+    first = (project.folder / "elsewhere" / "manifest.csv").read_text().splitlines()[1].split(",")
+    assert first[4:6] == ["6", "7"]
+
+
+def test_directory_option_from_elsewhere(project, tmp_path):
+    (project.folder / "config.yaml").write_text("{source: source, size: [8, 8]}")
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(CHECKOUT / "Snakefile")),
+        *("--directory", str(project.folder), "--cores", "2"),
+        *("--configfile", str(project.folder / "config.yaml")),
+    ]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert len(project.images()) == 6
+
+
+HOST = """
+module preprocessing:
+    snakefile: "{checkout}/Snakefile"
+    config: config["preprocessing"]
+    {extra}
+
+use rule * from preprocessing as preprocessing_*
+
+rule training:
+    default_target: True
+    input: rules.preprocessing_manifest.output.manifest
+    output: "trained.txt"
+    shell: "wc -l < {{input:q}} > {{output:q}}"
+"""
+
+
+def host(project, extra=""):
+    path = project.folder / "Snakefile"
+    path.write_text(HOST.format(checkout=CHECKOUT, extra=extra))
+    (project.folder / "host.yaml").write_text(
+        "{preprocessing: {source: source, output: images of mine, size: [8, 8]}}"
+    )
+    command = [
+        *(sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "host.yaml"),
+        *("--scheduler", "greedy"),
+    ]
+    return subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+
+
+def test_workflow_as_a_module(project):
+    process = host(project)
+    assert process.returncode == 0, process.stderr
+    assert (project.folder / "trained.txt").read_text().strip() == "7"
+    again = host(project)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_prefix_of_a_module_is_refused(project):
+    process = host(project, extra='prefix: "sub"')
+    assert process.returncode == 1
+    assert "prefix: is not supported" in process.stderr
+    assert "Set the config key output instead" in process.stderr
+
+
+def test_bundled_examples_are_the_default_source(tmp_path):
+    copy = tmp_path / "clone"
+    copy.mkdir()
+    for name in ("Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow"):
+        original = CHECKOUT / name
+        (shutil.copytree if original.is_dir() else shutil.copy2)(original, copy / name)
+    make_source(copy / "examples" / "studies", studies=1, instances=1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    project = Project(elsewhere, checkout=copy)
+    project.run()
+    assert list(project.images()) == ["1.2.1/1.2.1.1.1.tiff"]
+    assert project.run().is_noop

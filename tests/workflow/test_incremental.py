@@ -1,0 +1,214 @@
+"""A run does what is needed and no more."""
+
+import shutil
+
+from tests.workflow.conftest import rows, tiffs
+from tests.workflow.tiny import instance, save
+
+GATHER = {"manifest": 1, "report": 1, "verdict": 1, "all": 1}
+
+
+def renewed(before, after):
+    return {path for path, time in after.items() if before.get(path) != time}
+
+
+def test_first_run_writes_images_manifest_and_verdict(first_run):
+    finished, run = first_run
+    assert run.jobs == {"index": 1, "write": 3} | GATHER
+    assert len(finished.images()) == 6
+    assert [row["path"] for row in rows(finished.results / "manifest.csv")] == [
+        f"1.2.{s}/1.2.{s}.1.{n}.tiff" for s in (1, 2, 3) for n in (1, 2)
+    ]
+    assert (finished.results / "verdict.txt").read_text() == (
+        "6 files found: 6 written, 0 skipped, 0 failed\n"
+    )
+    assert (finished.results / "failures.csv").read_text().count("\n") == 1
+    assert (finished.results / "orphans.txt").read_text() == ""
+
+
+def test_second_run_does_nothing(finished):
+    before = finished.times()
+    assert finished.run().is_noop
+    assert finished.times() == before
+
+
+def test_added_file_reruns_its_study_only(finished):
+    before = finished.times()
+    save(instance("1.2.2", 9), finished.source / "1.2.2" / "9.dcm")
+    run = finished.run()
+    assert run.studies == {"1.2.2"}
+    assert run.jobs == {"index": 1, "write": 1} | GATHER
+    others = {p for p in renewed(before, finished.times()) if "1.2.1" in p or "1.2.3" in p}
+    assert others == set()
+    assert len(rows(finished.results / "manifest.csv")) == 7
+    assert finished.run().is_noop
+
+
+def test_changed_file_reruns_its_study_only(finished):
+    before = finished.images()
+    save(instance("1.2.3", 1, value=3000), finished.source / "1.2.3" / "1.dcm")
+    assert finished.run().studies == {"1.2.3"}
+    changed = {path for path, data in finished.images().items() if before[path] != data}
+    assert changed == {"1.2.3/1.2.3.1.1.tiff"}
+    assert finished.run().is_noop
+
+
+def test_removed_file_reruns_its_study_only(finished):
+    (finished.source / "1.2.1" / "2.dcm").unlink()
+    assert finished.run().studies == {"1.2.1"}
+    assert sorted(finished.images()) == [
+        "1.2.1/1.2.1.1.1.tiff",
+        *(f"1.2.{s}/1.2.{s}.1.{n}.tiff" for s in (2, 3) for n in (1, 2)),
+    ]
+    assert len(rows(finished.results / "manifest.csv")) == 5
+    assert finished.run().is_noop
+
+
+def test_new_study_runs_alone(finished):
+    save(instance("1.2.4", 1), finished.source / "new" / "1.dcm")
+    before = finished.times("images")
+    assert finished.run().jobs == {"index": 1, "write": 1} | GATHER
+    assert {p for p in renewed(before, finished.times("images")) if "1.2.4" not in p} == set()
+    assert len(rows(finished.results / "manifest.csv")) == 7
+
+
+def test_vanished_study_leaves_the_manifest_and_becomes_an_orphan(finished):
+    shutil.rmtree(finished.source / "1.2.2")
+    run = finished.run()
+    assert run.jobs == {"index": 1} | GATHER
+    assert {row["study_instance_uid"] for row in rows(finished.results / "manifest.csv")} == {
+        "1.2.1",
+        "1.2.3",
+    }
+    assert (finished.results / "orphans.txt").read_text().splitlines() == [
+        "images/1.2.2",
+        "receipts/write/1.2.2.jsonl",
+    ]
+    assert (finished.results / "images" / "1.2.2").is_dir()
+    assert finished.run().is_noop
+
+
+def test_prune_removes_orphans(finished):
+    shutil.rmtree(finished.source / "1.2.2")
+    finished.config["prune"] = True
+    finished.run()
+    assert not (finished.results / "images" / "1.2.2").exists()
+    assert not (finished.results / "receipts/write/1.2.2.jsonl").exists()
+    assert (finished.results / "orphans.txt").read_text() == ""
+    assert finished.run().is_noop
+
+
+def test_deleted_study_folder_comes_back(finished):
+    before = finished.images()
+    shutil.rmtree(finished.results / "images" / "1.2.2")
+    run = finished.run()
+    assert run.studies == {"1.2.2"}
+    assert finished.images() == before
+    assert finished.run().is_noop
+
+
+def test_deleted_index_table_comes_back_without_rerunning_studies(finished):
+    (finished.results / "index" / "index.tsv").unlink()
+    run = finished.run()
+    assert run.studies == set()
+    assert finished.run().is_noop
+
+
+def test_tiff_deleted_inside_a_folder_is_reported_by_the_manifest(finished):
+    (finished.results / "images/1.2.2/1.2.2.1.1.tiff").unlink()
+    assert finished.run().is_noop  # Snakemake does not look inside
+    run = finished.run("--forcerun", "manifest", check=False)
+    assert run.returncode == 1
+    assert "1 images are missing" in run.output
+    assert "rm -r results/images/1.2.2" in run.output
+    shutil.rmtree(finished.results / "images/1.2.2")
+    finished.run()
+    assert len(finished.images()) == 6
+
+
+def test_padding_edited_with_resize_kept_does_not_renew_resize(project):
+    project.config["keep"] = ["resize"]
+    project.run()
+    before = project.times("stages")
+    assert any("resize" in path for path in before)
+    project.config["padding"] = "bottom-right"
+    run = project.run()
+    assert run.jobs == {"write": 3} | GATHER
+    assert project.times("stages") == before
+    assert project.run().is_noop
+
+
+def test_compressor_edited_with_decode_kept_does_not_decode_again(project):
+    project.config["keep"] = ["decode"]
+    project.run()
+    before = project.times("stages")
+    project.config["compressor"] = "deflate"
+    assert project.run().jobs == {"write": 3} | GATHER
+    assert project.times("stages") == before
+
+
+def test_compressor_edited_writes_every_study_again(finished):
+    before = finished.images()
+    finished.config["compressor"] = "lzw"
+    assert finished.run().jobs == {"write": 3} | GATHER
+    assert all(data != before[path] for path, data in finished.images().items())
+
+
+def test_keep_switched_on_and_off(finished):
+    before = finished.images()
+    finished.config["keep"] = ["decode"]
+    assert finished.run().jobs == {"decode": 3, "write": 3} | GATHER
+    assert finished.run().is_noop
+    assert finished.images() == before
+    finished.config["keep"] = []
+    assert finished.run().jobs == {"write": 3} | GATHER
+    assert finished.images() == before
+    assert "stages/decode/1.2.1" in (finished.results / "orphans.txt").read_text().splitlines()
+    assert finished.run().is_noop
+
+
+def test_decode_key_edited_with_two_stages_kept(project):
+    project.config["keep"] = ["decode", "resize"]
+    project.run()
+    project.config["intensity"] = "minmax"
+    assert project.run().jobs == {"decode": 3, "resize": 3, "write": 3} | GATHER
+
+
+def test_staged_and_fused_bytes_are_equal(project):
+    project.run()
+    fused = project.images()
+    project.config["keep"] = ["decode", "crop", "resize", "pad"]
+    project.config["output"] = "staged"
+    project.run()
+    assert tiffs(project.folder / "staged" / "images") == fused
+    assert len(fused) == 6
+
+
+def test_one_core_and_two_give_the_same_bytes(project):
+    project.run(cores=1)
+    one = project.images()
+    project.config["output"] = "two"
+    project.run(cores=2)
+    assert tiffs(project.folder / "two" / "images") == one
+
+
+def test_stage_target_by_name_is_made_alone(finished):
+    run = finished.run("results/stages/crop/1.2.2")
+    assert run.jobs == {"crop": 1}
+    assert sorted(tiffs(finished.results / "stages/crop")) == [
+        "1.2.2/1.2.2.1.1.tiff",
+        "1.2.2/1.2.2.1.2.tiff",
+    ]
+
+
+def test_stage_target_of_an_unknown_study_says_so(finished):
+    run = finished.run("results/stages/crop/9.9", check=False)
+    assert run.returncode == 1
+    assert "study 9.9 is not in the source" in run.output
+
+
+def test_layout_with_series(project):
+    project.config["layout"] = "study/series/sop"
+    project.run()
+    assert "1.2.1/1.2.1.1/1.2.1.1.1.tiff" in project.images()
+    assert rows(project.results / "manifest.csv")[0]["path"] == "1.2.1/1.2.1.1/1.2.1.1.1.tiff"

@@ -1,0 +1,224 @@
+"""What goes wrong from outside: kills, moves, missing and unreadable sources."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import CHECKOUT, Project, rows, tiffs
+from tests.workflow.tiny import instance, make_source, save
+
+
+def snapshot(folder):
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes())
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def manifest_without_inodes(path):
+    return [{k: v for k, v in row.items() if k != "inode"} for row in rows(path)]
+
+
+def test_killed_run_is_finished_by_the_next_plain_run(project):
+    make_source(project.source, studies=12)
+    project.config["output"] = "undisturbed"
+    project.run()
+    project.config["output"] = "results"
+    process = subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(project.results.glob("receipts/write/*"))) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(project.folder.glob(".snakemake/locks/*")), "a killed run leaves its locks"
+    assert not (project.results / "manifest.csv").exists()
+
+    project.run()
+    assert project.images() == tiffs(project.folder / "undisturbed" / "images")
+    assert manifest_without_inodes(project.results / "manifest.csv") == manifest_without_inodes(
+        project.folder / "undisturbed" / "manifest.csv"
+    )
+    left = [p.name for p in project.results.rglob(".*") if p.name != ".snakemake_timestamp"]
+    assert left == []
+    assert project.run().is_noop
+
+
+def copy_of_checkout(target):
+    """The parts of a clone that a run needs, with two tiny studies as its examples."""
+    for name in ("Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow"):
+        original = CHECKOUT / name
+        copy = shutil.copytree if original.is_dir() else shutil.copy2
+        copy(original, target / name)
+    make_source(target / "examples" / "studies", studies=2)
+
+
+def test_moved_clone_finds_nothing_to_do(tmp_path):
+    first = tmp_path / "first"
+    first.mkdir()
+    copy_of_checkout(first)
+    run = Project(first, checkout=first).run()
+    assert run.jobs["write"] == 2
+    second = tmp_path / "somewhere" / "else"
+    second.parent.mkdir()
+    first.rename(second)
+    assert Project(second, checkout=second).run().is_noop
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_unmounted_source_changes_and_prunes_nothing(finished, prune):
+    if prune:
+        finished.config["prune"] = True
+        finished.run()
+    before = snapshot(finished.results)
+    finished.source.rename(finished.folder / "unmounted")
+    run = finished.run(check=False)
+    assert run.returncode == 1
+    assert "source source: no such file or folder. Nothing was changed." in run.output
+    assert snapshot(finished.results) == before
+    (finished.folder / "unmounted").rename(finished.source)
+    assert finished.run().is_noop
+
+
+def test_missing_entry_of_several_is_recorded_and_nothing_is_pruned(finished):
+    finished.config |= {"source": ["source/1.2.1", "gone"], "prune": True}
+    finished.run()
+    failures = (finished.results / "failures.csv").read_text().splitlines()
+    assert failures[1].startswith("gone,failed,unreadable,no such file or folder,index,false")
+    assert (finished.results / "images" / "1.2.2").is_dir()
+    assert "images/1.2.2" in (finished.results / "orphans.txt").read_text()
+    assert finished.run().is_noop
+
+
+def test_empty_source_is_an_error_with_one_message(project):
+    shutil.rmtree(project.source)
+    project.source.mkdir()
+    run = project.run(check=False)
+    assert run.returncode == 1
+    assert "source source: no file in it" in run.output
+    assert not project.results.exists()
+
+
+@pytest.mark.parametrize("stage", ["index", "write"])
+def test_transient_failure_is_tried_three_times_and_then_quiet(project, stage):
+    log = project.folder / "tries.log"
+    save(instance("1.2.3", 7), project.source / "1.2.3" / "unreadable.dcm")
+    project.environment = {
+        "PYTHONPATH": str(Path(__file__).parent / "faults"),
+        "DP_TEST_FAULT_IN": stage,
+        "DP_TEST_COUNT": str(log),
+    }
+    for attempt in (1, 2, 3):
+        run = project.run()
+        assert not run.is_noop
+        assert log.read_text().count("unreadable") == attempt
+        if attempt > 1:
+            assert run.studies == ({"1.2.3"} if stage == "write" else set())
+    assert project.run().is_noop
+    (row,) = rows(project.results / "failures.csv")
+    assert (row["error"], row["transient"]) == ("unreadable", "true")
+
+    project.environment = {}
+    os.utime(project.source / "1.2.3" / "unreadable.dcm")
+    project.run()
+    assert "1.2.3/1.2.3.1.7.tiff" in project.images()
+    assert project.run().is_noop
+
+
+def test_transient_failure_that_passes_is_made_good_by_the_next_run(project):
+    save(instance("1.2.3", 7), project.source / "1.2.3" / "unreadable.dcm")
+    project.environment = {
+        "PYTHONPATH": str(Path(__file__).parent / "faults"),
+        "DP_TEST_FAULT_IN": "write",
+        "DP_TEST_COUNT": str(project.folder / "tries.log"),
+    }
+    project.run()
+    assert len(project.images()) == 6
+    project.environment = {}
+    assert project.run().studies == {"1.2.3"}
+    assert len(project.images()) == 7
+    assert (project.results / "failures.csv").read_text().count("\n") == 1
+    assert project.run().is_noop
+
+
+def test_output_inside_the_source_is_not_read(project):
+    project.config["output"] = "source/results"
+    project.run()
+    assert project.run().is_noop
+    verdict = (project.source / "results" / "verdict.txt").read_text()
+    assert verdict.startswith("6 files found: 6 written")
+
+
+def test_unwritable_output_ends_with_a_message(project):
+    (project.folder / "taken").write_text("a file, no folder")
+    project.config["output"] = "taken/results"
+    run = project.run(check=False)
+    assert run.returncode == 1
+    assert "taken" in run.output
+    assert (project.folder / "taken").read_text() == "a file, no folder"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_bad_files_are_recorded_and_cost_nothing_else(project):
+    good = (project.source / "1.2.1" / "1.dcm").read_bytes()
+    (project.source / "text.dcm").write_text("no DICOM at all\n")
+    (project.source / "1.2.1" / "cut.dcm").write_bytes(good[:300])
+    (project.source / "broken link.dcm").symlink_to("nowhere")
+    save(instance("1.2.4/../x", 1), project.source / "slash.dcm")
+    save(instance("..", 1), project.source / "dots.dcm")
+    save(instance("1.2.5", 1, Rows=500), project.source / "1.2.5" / "short.dcm")
+    project.run()
+    failures = rows(project.results / "failures.csv")
+    found = {row["source_path"]: (row["state"], row["error"]) for row in failures}
+    assert found == {
+        "source/text.dcm": ("skipped", "not_dicom"),
+        "source/1.2.1/cut.dcm": ("failed", "damaged"),
+        "source/broken link.dcm": ("failed", "unreadable"),
+        "source/slash.dcm": ("failed", "bad_uid"),
+        "source/dots.dcm": ("failed", "bad_uid"),
+        "source/1.2.5/short.dcm": ("failed", "short_pixel_data"),
+    }
+    assert len(project.images()) == 6
+    assert (project.results / "images" / "1.2.5").is_dir()
+    assert (project.results / "verdict.txt").read_text().startswith("12 files found: 6 written")
+    listed = (project.results / "retry.txt").read_text().splitlines()
+    assert listed == sorted(str(project.folder / path) for path in found if "text" not in path)
+
+
+def test_source_without_an_image_fails_at_each_run(project):
+    shutil.rmtree(project.source)
+    project.source.mkdir()
+    (project.source / "notes.txt").write_text("nothing to see\n")
+    for _ in range(2):
+        run = project.run(check=False)
+        assert run.returncode == 1
+        assert (
+            "no file was written (1 files found: 0 written, 1 skipped (not_dicom 1)" in run.output
+        )
+    assert (project.results / "failures.csv").exists()
+    assert not (project.results / "verdict.txt").exists()
+
+
+def test_strict_fails_at_each_run_until_it_is_switched_off(project):
+    save(instance("1.2.5", 1, Rows=500), project.source / "1.2.5" / "short.dcm")
+    project.config["strict"] = True
+    for _ in range(2):
+        run = project.run(check=False)
+        assert run.returncode == 1
+        assert "strict: 1 files failed" in run.output
+    project.config["strict"] = False
+    assert project.run().jobs == {"verdict": 1, "all": 1}
+    assert project.run().is_noop
