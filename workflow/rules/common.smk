@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import PeriodicityDetector
 from snakemake.logging import logger
 
 # As a module, workflow.basedir is the folder of the host; this is always the checkout.
@@ -19,7 +20,7 @@ from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
 from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, is_path_part
 from dicom_preprocessing.index.walk import own_folders, source_list
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
@@ -55,10 +56,25 @@ def point_jobs_at_checkout():
     )
 
 
+def accept_repeated_digits():
+    """Let Snakemake pass UIDs that end in twenty equal digits, as anonymised ones may.
+
+    It takes a wildcard with such an ending for endless recursion of a rule. What is longer than a
+    UID it still does.
+    """
+    if hasattr(PeriodicityDetector, "is_periodic_beyond_uids"):
+        return
+    PeriodicityDetector.is_periodic_beyond_uids = PeriodicityDetector.is_periodic
+    PeriodicityDetector.is_periodic = lambda detector, value: (
+        None if is_path_part(value) else detector.is_periodic_beyond_uids(value)
+    )
+
+
 CONFIG = validated_config()
 OUTPUT = CONFIG.output
 INDEX = IndexFolder(OUTPUT)
 point_jobs_at_checkout()
+accept_repeated_digits()
 
 
 def state_of_source(wildcards):
