@@ -6,6 +6,7 @@ whole data set is damaged, so that a cut copy is never taken for a report withou
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from dataclasses import dataclass
@@ -172,6 +173,14 @@ def clean_uid(value: Any) -> str:  # noqa: ANN401  # whatever stands in the elem
     return str(value or "").strip(" \t\r\n\0")
 
 
+def uid_of(data_set: Dataset, keyword: str) -> str:
+    """A UID attribute as found, but for blanks and NUL; several values stay joined."""
+    value = value_of(data_set, keyword)
+    if isinstance(value, pydicom.multival.MultiValue):
+        value = "\\".join(map(str, value))
+    return clean_uid(value)
+
+
 def text_of(data_set: Dataset, keyword: str) -> str:
     """A text attribute, empty where it is absent or cannot be read; the first of several values."""
     value = value_of(data_set, keyword)
@@ -203,14 +212,14 @@ def _file_size(path: PathLike) -> int:
     try:
         return os.stat(path).st_size
     except OSError as error:
-        raise UnreadableError(os.strerror(error.errno or 0)) from error
+        raise UnreadableError.from_os_error(error) from error
 
 
 def _open(path: PathLike) -> BinaryIO:
     try:
         return open(path, "rb")  # the callers close it
     except OSError as error:
-        raise UnreadableError(os.strerror(error.errno or 0)) from error
+        raise UnreadableError.from_os_error(error) from error
 
 
 def _require_dicom(file: BinaryIO) -> bool:
@@ -219,7 +228,7 @@ def _require_dicom(file: BinaryIO) -> bool:
         head = file.read(4096)
         file.seek(0)
     except OSError as error:
-        raise UnreadableError(os.strerror(error.errno or 0)) from error
+        raise UnreadableError.from_os_error(error) from error
     if head[PREAMBLE : PREAMBLE + 4] == b"DICM":
         return True
     if looks_like_data_set(head):
@@ -274,12 +283,21 @@ def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset: 
         data_set = read_partial(file, stop_when=stop_when, force=True)
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a length that leads nowhere
+            raise _broken(f"does not parse as DICOM: {error}", has_prefix=has_prefix) from error
+        raise UnreadableError.from_os_error(error) from error
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
         message = f"does not parse as DICOM: {type(error).__name__}: {error}"
-        raise (DamagedError if has_prefix else NotDicomError)(message) from error
+        raise _broken(message, has_prefix=has_prefix) from error
     if not len(data_set):
-        raise (DamagedError if has_prefix else NotDicomError)("the data set is empty")
+        raise _broken("the data set is empty", has_prefix=has_prefix)
     return data_set
+
+
+def _broken(message: str, *, has_prefix: bool) -> FileError:
+    """Damaged if the file says that it is DICOM, else it is none."""
+    return (DamagedError if has_prefix else NotDicomError)(message)
 
 
 def _require_whole(data_set: FileDataset, size: int, *, has_prefix: bool) -> None:
@@ -297,7 +315,7 @@ def _require_whole(data_set: FileDataset, size: int, *, has_prefix: bool) -> Non
             if found < length
             else (f"{left} bytes behind {last.tag} are no element")
         )
-        raise (DamagedError if has_prefix else NotDicomError)(f"the file is cut or damaged: {what}")
+        raise _broken(f"the file is cut or damaged: {what}", has_prefix=has_prefix)
 
 
 def _require_image_attributes(data_set: FileDataset) -> None:
@@ -314,9 +332,9 @@ def _sop_class(data_set: FileDataset) -> str:
 
 def _header(data_set: FileDataset, *, has_pixel_data: bool) -> Header:
     return Header(
-        study_instance_uid=text_of(data_set, "StudyInstanceUID"),
-        series_instance_uid=text_of(data_set, "SeriesInstanceUID"),
-        sop_instance_uid=text_of(data_set, "SOPInstanceUID"),
+        study_instance_uid=uid_of(data_set, "StudyInstanceUID"),
+        series_instance_uid=uid_of(data_set, "SeriesInstanceUID"),
+        sop_instance_uid=uid_of(data_set, "SOPInstanceUID"),
         sop_class_uid=_sop_class(data_set),
         modality=text_of(data_set, "Modality"),
         transfer_syntax_uid=clean_uid(transfer_syntax_of(data_set)),

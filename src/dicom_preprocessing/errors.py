@@ -100,6 +100,11 @@ class UnreadableError(FileError):
     error = "unreadable"
     transient = True
 
+    @classmethod
+    def from_os_error(cls, error: OSError) -> UnreadableError:
+        """Say what the file system said, without the path."""
+        return cls(error.strerror or str(error))
+
 
 class DamagedError(FileError):
     """The file says DICM and does not hold a whole data set."""

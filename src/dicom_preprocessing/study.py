@@ -158,7 +158,7 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
     try:
         status = os.stat(entry.path)
     except OSError as error:
-        raise UnreadableError(os.strerror(error.errno or 0)) from error
+        raise UnreadableError.from_os_error(error) from error
     if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
         raise SourceChangedError("the file changed after it was indexed; run again")
     image = decode(entry.path, **settings)

@@ -4,9 +4,9 @@ rule manifest:
         INDEX.left_out,
         written_studies,
     output:
-        manifest=f"{OUTPUT}/manifest.csv",
+        manifest=report(f"{OUTPUT}/manifest.csv", caption="../report/manifest.rst"),
         parquet=f"{OUTPUT}/manifest.parquet",
-        failures=f"{OUTPUT}/failures.csv",
+        failures=report(f"{OUTPUT}/failures.csv", caption="../report/failures.rst"),
         retry=f"{OUTPUT}/retry.txt",
         orphans=f"{OUTPUT}/orphans.txt",
     log:

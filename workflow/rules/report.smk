@@ -3,7 +3,7 @@ rule report:
         manifest=f"{OUTPUT}/manifest.csv",
         failures=f"{OUTPUT}/failures.csv",
     output:
-        f"{OUTPUT}/report.html",
+        report(f"{OUTPUT}/report.html", caption="../report/report.rst"),
     log:
         "logs/report.log",
     localrule: True

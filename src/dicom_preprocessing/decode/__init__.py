@@ -11,7 +11,7 @@ from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_values
-from dicom_preprocessing.dicom_file import read_data_set, text_of
+from dicom_preprocessing.dicom_file import read_data_set, text_of, uid_of
 from dicom_preprocessing.errors import LimitMemoryError, VolumeError
 from dicom_preprocessing.geometry import Flip, Geometry, Size
 from dicom_preprocessing.image import Facts, Image
@@ -99,9 +99,9 @@ def decode_data_set(
         frames = frames[:, ::-1, ::-1]
         flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
     facts = Facts(
-        study_instance_uid=text_of(data_set, "StudyInstanceUID"),
-        series_instance_uid=text_of(data_set, "SeriesInstanceUID"),
-        sop_instance_uid=text_of(data_set, "SOPInstanceUID"),
+        study_instance_uid=uid_of(data_set, "StudyInstanceUID"),
+        series_instance_uid=uid_of(data_set, "SeriesInstanceUID"),
+        sop_instance_uid=uid_of(data_set, "SOPInstanceUID"),
         modality=text_of(data_set, "Modality"),
         source_rows=layout.rows,
         source_columns=layout.columns,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -97,7 +96,7 @@ def with_digest(found: Found, scan: Scan) -> Scan:
         with open(found.path, "rb") as file:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
-        return Scan.from_error(UnreadableError(os.strerror(error.errno or 0)))
+        return Scan.from_error(UnreadableError.from_os_error(error))
 
 
 def _scan_all(files: Sequence[Found], workers: int) -> Iterator[Scan]:
