@@ -21,6 +21,16 @@ def snapshot(folder):
     }
 
 
+def fault(name, script, log=""):
+    """Environment of jobs in which something fails."""
+    return {
+        "PYTHONPATH": str(Path(__file__).parent / "faults"),
+        "DP_TEST_FAULT": name,
+        "DP_TEST_FAULT_IN": script,
+        "DP_TEST_COUNT": str(log),
+    }
+
+
 def manifest_without_inodes(path):
     return [{k: v for k, v in row.items() if k != "inode"} for row in rows(path)]
 
@@ -116,11 +126,7 @@ def test_empty_source_is_an_error_with_one_message(project):
 def test_transient_failure_is_tried_three_times_and_then_quiet(project, stage):
     log = project.folder / "tries.log"
     save(instance("1.2.3", 7), project.source / "1.2.3" / "unreadable.dcm")
-    project.environment = {
-        "PYTHONPATH": str(Path(__file__).parent / "faults"),
-        "DP_TEST_FAULT_IN": stage,
-        "DP_TEST_COUNT": str(log),
-    }
+    project.environment = fault("unreadable", stage, log)
     for attempt in (1, 2, 3):
         run = project.run()
         assert not run.is_noop
@@ -140,11 +146,7 @@ def test_transient_failure_is_tried_three_times_and_then_quiet(project, stage):
 
 def test_transient_failure_that_passes_is_made_good_by_the_next_run(project):
     save(instance("1.2.3", 7), project.source / "1.2.3" / "unreadable.dcm")
-    project.environment = {
-        "PYTHONPATH": str(Path(__file__).parent / "faults"),
-        "DP_TEST_FAULT_IN": "write",
-        "DP_TEST_COUNT": str(project.folder / "tries.log"),
-    }
+    project.environment = fault("unreadable", "write", project.folder / "tries.log")
     project.run()
     assert len(project.images()) == 6
     project.environment = {}
@@ -152,6 +154,19 @@ def test_transient_failure_that_passes_is_made_good_by_the_next_run(project):
     assert len(project.images()) == 7
     assert (project.results / "failures.csv").read_text().count("\n") == 1
     assert project.run().is_noop
+
+
+def test_full_disk_fails_the_job_and_leaves_nothing_half_written(project):
+    project.environment = fault("disk_full", "write")
+    run = project.run(check=False)
+    assert run.returncode == 1
+    assert "No space left on device" in run.output
+    assert {path.split("/")[0] for path in project.images()} == {"1.2.1", "1.2.3"}
+    assert not (project.results / "images" / "1.2.2").exists()
+    assert not (project.results / "manifest.csv").exists()
+    project.environment = {}
+    assert project.run().studies == {"1.2.2"}
+    assert len(project.images()) == 6
 
 
 def test_output_inside_the_source_is_not_read(project):
