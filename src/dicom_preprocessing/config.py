@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from dicom_preprocessing.errors import ConfigError
 
@@ -436,6 +435,8 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         found = []
     if isinstance(found, Mapping):
         found = {**asdict(Limits()), **found}
+    from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
+
     finite = all(math.isfinite(x) for x in _flat(found) if isinstance(x, float))
     if not finite or not Draft202012Validator(_value_schema(key)).is_valid(found):
         problem = f"found {_shown(value)}, allowed: {key.allowed}."

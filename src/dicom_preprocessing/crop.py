@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from dicom_preprocessing.geometry import CropBox, grow_box, inner_box, round_half_away
 from dicom_preprocessing.image import Image, luma, to_8_bits, top_value
@@ -164,6 +163,8 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
 
     "Starts" means its first pixel in row order. None where ``mask`` is empty.
     """
+    from scipy import ndimage  # noqa: PLC0415  # 0.2 s that only crop_components must pay
+
     labels, count = ndimage.label(mask)
     if not count:
         return None

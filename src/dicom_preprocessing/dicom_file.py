@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     PathLike = str | bytes | os.PathLike[str]
 
 PREAMBLE: Final = 128
-PIXEL_TAGS: Final = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 
 # Groups in which the data set of an image or document may start (PS3.6).

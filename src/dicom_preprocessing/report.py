@@ -34,7 +34,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; marg
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .75rem
        .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }
-td.n, th.n { text-align: right; white-space: nowrap; }
+td.n, th.n { text-align: right; white-space: nowrap; } td:first-child { white-space: nowrap; }
 .counts { display: flex; gap: 2rem; flex-wrap: wrap; } .counts b { display: block;
        font-size: 1.8rem; } .failed b { color: #b00020; }
 .sheet { display: flex; flex-wrap: wrap; gap: .75rem; } figure { margin: 0; width: 160px; }
@@ -153,13 +153,17 @@ def _times(seconds: dict[str, list[float]]) -> str:
     return _table("Time", ("stage", "files", "in all", "median", "longest"), rows) if rows else ""
 
 
-def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
+def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(value: object) -> str:
         if isinstance(value, int):
             return f'<td class="n">{value:,}</td>'
         return f"<td>{escape(str(value))}</td>"
 
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    numeric = [isinstance(value, int) for value in rows[0]]
+    head = "".join(
+        f'<th class="n">{escape(column)}</th>' if number else f"<th>{escape(column)}</th>"
+        for column, number in zip(columns, numeric, strict=True)
+    )
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>\n" for row in rows)
     return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>\n"
 

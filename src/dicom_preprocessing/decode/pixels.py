@@ -31,6 +31,7 @@ PALETTE = "PALETTE COLOR"
 BITS_ALLOCATED = (1, 8, 16, 32)
 FLOAT_BITS_ALLOCATED = (32, 64)
 BYTE_BITS = 8
+MESSAGE_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,8 @@ def _require_all_frames(data: bytes, layout: PixelFormat, *, encapsulated: bool)
 
 def _decode_error(error: Exception) -> FileError:
     # pydicom repeats the message of each plugin on a line of its own.
-    message = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    return DecodeError(f"{type(error).__name__}: {message}"[:500])
+    lines = [line.strip() for line in str(error).splitlines()]
+    return DecodeError(f"{type(error).__name__}: {' '.join(filter(None, lines))}"[:MESSAGE_LIMIT])
 
 
 def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:
