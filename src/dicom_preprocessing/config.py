@@ -517,6 +517,8 @@ def _flat(value: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str) and value:
+        return value
     plain = list(value) if isinstance(value, tuple) else value
     plain = asdict(plain) if isinstance(plain, Limits) else plain
     text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=1000)

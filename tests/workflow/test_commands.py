@@ -1,0 +1,174 @@
+"""dicom-preprocess and dicom-manifest, called as a user calls them but in this process."""
+
+import csv
+import re
+
+import pyarrow.parquet as pq
+import pytest
+
+from dicom_preprocessing.cli import manifest, preprocess
+from tests.workflow.conftest import rows, tiffs
+from tests.workflow.tiny import instance, make_source, save
+
+
+@pytest.fixture
+def source(tmp_path):
+    return make_source(tmp_path / "source")
+
+
+def call(main, *arguments):
+    """Exit status, whether returned or raised by argparse."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        return error.code
+
+
+def test_folder_to_folder(source, tmp_path, capsys):
+    assert call(preprocess.main, source, tmp_path / "out", "-s", "8,8", "-c", "--jobs", "1") == 0
+    assert sorted(tiffs(tmp_path / "out")) == [
+        f"1.2.{s}/1.2.{s}.1.{n}.tiff" for s in (1, 2, 3) for n in (1, 2)
+    ]
+    assert capsys.readouterr().out == "6 files found: 6 written, 0 skipped, 0 failed\n"
+    assert not (tmp_path / "out" / "failures.csv").exists()
+
+
+def test_several_processes_give_the_same_bytes_as_one(source, tmp_path):
+    assert call(preprocess.main, source, tmp_path / "one", "-s", "8,8", "-j", "1") == 0
+    assert call(preprocess.main, source, tmp_path / "two", "-s", "8,8", "-j", "2") == 0
+    assert tiffs(tmp_path / "one") == tiffs(tmp_path / "two")
+    assert len(tiffs(tmp_path / "one")) == 6
+
+
+def test_same_bytes_as_the_workflow(first_run, tmp_path):
+    finished, _ = first_run
+    out = tmp_path / "out"
+    assert call(preprocess.main, finished.source, out, "--size", "8,8", "--crop") == 0
+    assert tiffs(out) == finished.images()
+
+
+def test_file_to_file_needs_no_uid(tmp_path):
+    bare = instance("1.2.3", 1)
+    del bare.StudyInstanceUID, bare.SOPInstanceUID
+    path = save(bare, tmp_path / "bare.dcm")
+    assert call(preprocess.main, path, tmp_path / "image.tif", "-s", "8,8") == 0
+    assert list(tiffs(tmp_path)) == []
+    assert (tmp_path / "image.tif").read_bytes()[:4] == b"II*\0"
+
+
+def test_file_to_file_that_fails_says_why(tmp_path, capsys):
+    path = save(instance("1.2.3", 1, Rows=500), tmp_path / "short.dcm")
+    assert call(preprocess.main, path, tmp_path / "image.tiff") == 1
+    assert "short_pixel_data: 384 of 16000 bytes" in capsys.readouterr().err
+    assert not (tmp_path / "image.tiff").exists()
+
+
+def test_failed_file_is_recorded_and_the_status_is_0(source, tmp_path, capsys):
+    save(instance("1.2.9", 1, Rows=500), source / "short.dcm")
+    assert call(preprocess.main, source, tmp_path / "out") == 0
+    (row,) = rows(tmp_path / "out" / "failures.csv")
+    assert (row["source_path"], row["error"]) == (str(source / "short.dcm"), "short_pixel_data")
+    assert "7 files found: 6 written, 0 skipped, 1 failed" in capsys.readouterr().out
+
+
+def test_strict_turns_a_failed_file_into_status_1(source, tmp_path, capsys):
+    save(instance("1.2.9", 1, Rows=500), source / "short.dcm")
+    assert call(preprocess.main, source, tmp_path / "out", "--strict") == 1
+    assert "strict: 1 files failed" in capsys.readouterr().err
+
+
+def test_failures_of_an_earlier_run_do_not_stay(source, tmp_path):
+    bad = save(instance("1.2.9", 1, Rows=500), source / "short.dcm")
+    call(preprocess.main, source, tmp_path / "out")
+    bad.unlink()
+    call(preprocess.main, source, tmp_path / "out")
+    assert not (tmp_path / "out" / "failures.csv").exists()
+
+
+def test_nothing_written_is_status_1(tmp_path, capsys):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "notes.txt").write_text("no image")
+    assert call(preprocess.main, tmp_path / "source", tmp_path / "out") == 1
+    assert "no file was written" in capsys.readouterr().err
+
+
+def test_missing_source_is_status_1(tmp_path, capsys):
+    assert call(preprocess.main, tmp_path / "nothing", tmp_path / "out") == 1
+    assert "no such file or folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--padding", "centre"], "argument -p/--padding: found centre, allowed: one of zero"),
+        (["--size", "8"], "argument -s/--size: found 8, allowed: two integers"),
+        (["--size", "8,8", "--spacing", "1,1"], "config keys 'size' and 'spacing': found both"),
+        (["--volume", "laplacian-mip"], "found laplacian-mip, which is not available yet"),
+        (["--limit-seconds", "5"], "not available yet"),
+        (["--sise", "8,8"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage_is_status_2(source, tmp_path, capsys, arguments, message):
+    assert call(preprocess.main, source, tmp_path / "out", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_to_file_is_wrong_usage(source, tmp_path, capsys):
+    assert call(preprocess.main, source, tmp_path / "out.tiff") == 2
+    assert "SOURCE must be one DICOM file" in capsys.readouterr().err
+
+
+def test_negative_window_center(source, tmp_path):
+    assert call(preprocess.main, source, tmp_path / "out", "--window", "-600,1500") == 0
+    assert len(tiffs(tmp_path / "out")) == 6
+
+
+def test_retry_list_is_a_source(source, tmp_path):
+    listed = tmp_path / "retry.txt"
+    listed.write_text(f"# to do\n\n{source}/1.2.1/1.dcm\n")
+    assert call(preprocess.main, listed, tmp_path / "out") == 0
+    assert list(tiffs(tmp_path / "out")) == ["1.2.1/1.2.1.1.1.tiff"]
+
+
+def test_manifest_of_a_tree_agrees_with_the_workflows_own(first_run, tmp_path, capsys):
+    finished, _ = first_run
+    images = finished.results / "images"
+    assert call(manifest.main, images, tmp_path / "m.csv") == 0
+    own = rows(finished.results / "manifest.csv")
+    # The tags hold float32 scales and rational resolutions, and no modality or series.
+    exact = [c for c in own[0] if not re.match("scale|spacing|modality|series", c)]
+    assert [[row[c] for c in exact] for row in rows(tmp_path / "m.csv")] == [
+        [row[c] for c in exact] for row in own
+    ]
+    assert "6 of 6 TIFFs" in capsys.readouterr().out
+
+
+def test_manifest_defaults_to_the_source_and_writes_parquet(source, tmp_path):
+    out = tmp_path / "out"
+    call(preprocess.main, source, out)
+    assert call(manifest.main, out) == 0
+    assert call(manifest.main, out, tmp_path / "m.parquet") == 0
+    with (out / "manifest.csv").open(newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    assert pq.read_table(tmp_path / "m.parquet").column("path").to_pylist() == paths
+
+
+def test_manifest_reports_a_broken_tiff_and_lists_the_others(source, tmp_path, capsys):
+    out = tmp_path / "out"
+    call(preprocess.main, source, out)
+    (out / "1.2.1" / "broken.tiff").write_bytes(b"II*\0nothing")
+    assert call(manifest.main, out) == 1
+    assert "broken.tiff: cannot be read as TIFF" in capsys.readouterr().err
+    assert len(rows(out / "manifest.csv")) == 6
+
+
+@pytest.mark.parametrize("arguments", [[], ["{tmp}", "{tmp}/m.txt"]])
+def test_manifest_wrong_usage_is_status_2(tmp_path, arguments):
+    assert call(manifest.main, *[a.format(tmp=tmp_path) for a in arguments]) == 2
+
+
+def test_manifest_of_a_missing_folder_is_status_1(tmp_path, capsys):
+    assert call(manifest.main, tmp_path / "nothing") == 1
+    assert "is no folder" in capsys.readouterr().err
