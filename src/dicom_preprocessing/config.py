@@ -525,8 +525,8 @@ def _shown(value: Any) -> str:  # noqa: ANN401
     return text.strip().removesuffix("...").strip()
 
 
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, keys(), n=1)
+def _unknown(name: object) -> str:
+    close = difflib.get_close_matches(str(name), keys(), n=1)
     if close:
         key = keys()[close[0]]
         return (

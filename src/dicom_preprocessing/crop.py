@@ -170,7 +170,9 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
         return None
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    tied = np.flatnonzero(areas == areas.max())
-    starts = [int(np.argmax(labels.ravel() == label)) for label in tied]
-    chosen: NDArray[np.bool_] = labels == tied[int(np.argmax(starts))]
+    _, first_pixels = np.unique(labels, return_index=True)
+    # Without background there is no label 0 among the first pixels.
+    starts = first_pixels[-count:]
+    largest = np.flatnonzero(areas[1:] == areas.max())
+    chosen: NDArray[np.bool_] = labels == 1 + largest[np.argmax(starts[largest])]
     return chosen

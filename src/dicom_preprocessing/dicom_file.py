@@ -7,13 +7,16 @@ whole data set is damaged, so that a cut copy is never taken for a report withou
 from __future__ import annotations
 
 import errno
+import io
 import os
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pydicom
-from pydicom.filereader import read_partial
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -25,12 +28,21 @@ from pydicom.uid import (
 
 from dicom_preprocessing.errors import (
     DamagedError,
+    DecodeError,
     FileError,
     NotDicomError,
     UnreadableError,
 )
+from dicom_preprocessing.sniff import (
+    HEADER_LENGTH,
+    SNIFFED_BYTES,
+    UNDEFINED_LENGTH,
+    looks_like_data_set,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom.dataset import Dataset, FileDataset
     from pydicom.tag import BaseTag
 
@@ -40,43 +52,6 @@ PREAMBLE: Final = 128
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 
-# Groups in which the data set of an image or document may start (PS3.6).
-KNOWN_GROUPS: Final = frozenset(
-    (*range(0x0002, 0x0062, 2), 0x0062, 0x0064, 0x0066, 0x0068, 0x0070, 0x0072, 0x0088, 0x0100)
-)
-META_GROUP: Final = 0x0002
-SNIFFED_ELEMENTS: Final = 8
-UNDEFINED_LENGTH: Final = 0xFFFFFFFF
-LONG_VRS: Final = frozenset(
-    vr.encode()
-    for vr in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
-)
-SHORT_VRS: Final = frozenset(
-    vr.encode()
-    for vr in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
 # What pydicom raises on values and structures that break the standard.
 PARSE_ERRORS: Final = (
     ArithmeticError,
@@ -125,21 +100,14 @@ def read_header(path: PathLike) -> Header:
     FileError
         With error ``dicomdir`` for a media directory.
     """
-    size = _file_size(path)
     with _open(path) as file:
         has_prefix = _require_dicom(file)
-        at_pixels = False
-
-        def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-            nonlocal at_pixels
-            at_pixels = tag in PIXEL_TAGS
-            return at_pixels
-
-        data_set = _parse(file, stop_at_pixels, has_prefix=has_prefix)
+        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+        cut = None if at_pixels else _where_cut(data_set, file)
     if _sop_class(data_set) == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
-    if not at_pixels:
-        _require_whole(data_set, size, has_prefix=has_prefix)
+    if cut is not None:
+        raise _broken(f"the file is cut or damaged: {cut}", has_prefix=has_prefix)
     if not has_prefix:
         _require_image_attributes(data_set)
     return _header(data_set, has_pixel_data=at_pixels)
@@ -151,10 +119,26 @@ def read_data_set(path: PathLike) -> FileDataset:
     Raises
     ------
     NotDicomError, UnreadableError, DamagedError
+    DecodeError
+        The file ends inside encapsulated pixel data.
     """
     with _open(path) as file:
         has_prefix = _require_dicom(file)
-        return _parse(file, None, has_prefix=has_prefix)
+        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+        if not at_pixels:
+            return data_set
+        syntax = transfer_syntax_of(data_set)
+        if syntax == DeflatedExplicitVRLittleEndian:  # the file does not stand at the pixels
+            file.seek(0)
+            return _parse(file, None, has_prefix=has_prefix)
+        with _parsing(has_prefix=has_prefix):
+            implicit, little_endian = data_set.original_encoding
+            rest = read_dataset(file, bool(implicit), bool(little_endian))
+    if not any(tag in rest for tag in PIXEL_TAGS):
+        # pydicom gives up all that it read when a value of undefined length does not end.
+        raise DecodeError("the file ends inside the pixel data")
+    data_set.update(rest)
+    return data_set
 
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
@@ -165,7 +149,12 @@ def transfer_syntax_of(data_set: Dataset) -> UID:
     implicit, little_endian = data_set.original_encoding
     if implicit:
         return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
+
+
+def is_little_endian(data_set: Dataset) -> bool:
+    """The byte order of values that pydicom leaves as bytes, such as OW."""
+    return transfer_syntax_of(data_set) != ExplicitVRBigEndian
 
 
 def clean_uid(value: Any) -> str:  # noqa: ANN401  # whatever stands in the element
@@ -208,79 +197,72 @@ def value_of(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DIC
         return None
 
 
-def _file_size(path: PathLike) -> int:
+class _WatchedFile(io.BufferedReader):
+    """A file that remembers whether it ended before a read got all it asked for."""
+
+    missing = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and count what is missing but for an element header at the very end."""
+        data = super().read(size)
+        if size is not None and len(data) < size and (data or size != HEADER_LENGTH):
+            self.missing = size - len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, and forget the read that is now undone."""
+        self.missing = 0
+        return super().seek(offset, whence)
+
+
+def _open(path: PathLike) -> _WatchedFile:
     try:
-        return os.stat(path).st_size
+        return _WatchedFile(open(path, "rb", buffering=0))
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error
 
 
-def _open(path: PathLike) -> BinaryIO:
-    try:
-        return open(path, "rb")  # the callers close it
-    except OSError as error:
-        raise UnreadableError.from_os_error(error) from error
-
-
-def _require_dicom(file: BinaryIO) -> bool:
+def _require_dicom(file: _WatchedFile) -> bool:
     """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
     try:
-        head = file.read(4096)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(min(size, SNIFFED_BYTES))
         file.seek(0)
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error
     if head[PREAMBLE : PREAMBLE + 4] == b"DICM":
         return True
-    if looks_like_data_set(head):
+    if looks_like_data_set(head, size):
         return False
     raise NotDicomError("neither the DICM prefix nor a data set at the start")
 
 
-def looks_like_data_set(head: bytes) -> bool:
-    """Whether bytes without preamble start like a data set, implicit or explicit little endian.
+def _parse_header(file: _WatchedFile, *, has_prefix: bool) -> tuple[FileDataset, bool]:
+    """The data set up to the pixel data, and whether there is any."""
+    at_pixels = False
 
-    The first eight elements (or those up to a sequence or the end of ``head``) must have ascending
-    tags in known groups.
-    """
-    return any(_ascending_elements(head, explicit=explicit) for explicit in (False, True))
+    def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal at_pixels
+        at_pixels = tag in PIXEL_TAGS
+        return at_pixels
 
-
-def _ascending_elements(head: bytes, *, explicit: bool) -> bool:
-    offset, last_tag, count = 0, 0, 0
-    while count < SNIFFED_ELEMENTS and offset + 8 <= len(head):
-        group, element = struct.unpack_from("<HH", head, offset)
-        tag = group << 16 | element
-        if group not in KNOWN_GROUPS or tag <= last_tag:
-            return False
-        # File meta information is explicit in every transfer syntax (PS3.10 7.1).
-        length = _element_length(head, offset, explicit=explicit or group == META_GROUP)
-        if length is None:
-            return False
-        count, last_tag = count + 1, tag
-        if length < 0:
-            break
-        offset += length
-    return count >= min(SNIFFED_ELEMENTS, 3) or (count > 0 and offset >= len(head))
-
-
-def _element_length(head: bytes, offset: int, *, explicit: bool) -> int | None:
-    """Length of an element with its header, -1 if undefined, None if it is none."""
-    if not explicit:
-        (length,) = struct.unpack_from("<L", head, offset + 4)
-        return -1 if length == UNDEFINED_LENGTH else 8 + length
-    vr = head[offset + 4 : offset + 6]
-    if vr in SHORT_VRS:
-        (length,) = struct.unpack_from("<H", head, offset + 6)
-        return 8 + int(length)
-    if vr in LONG_VRS and offset + 12 <= len(head):
-        (length,) = struct.unpack_from("<L", head, offset + 8)
-        return -1 if length == UNDEFINED_LENGTH else 12 + length
-    return None
+    return _parse(file, stop_at_pixels, has_prefix=has_prefix), at_pixels
 
 
 def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset:  # noqa: ANN401
-    try:
+    with _parsing(has_prefix=has_prefix):
         data_set = read_partial(file, stop_when=stop_when, force=True)
+    if not len(data_set):
+        raise _broken("the data set is empty", has_prefix=has_prefix)
+    return data_set
+
+
+@contextmanager
+def _parsing(*, has_prefix: bool) -> Iterator[None]:
+    """Turn what pydicom raises into this package's errors."""
+    try:
+        yield
     except MemoryError:
         raise
     except OSError as error:
@@ -290,9 +272,6 @@ def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset: 
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
         message = f"does not parse as DICOM: {type(error).__name__}: {error}"
         raise _broken(message, has_prefix=has_prefix) from error
-    if not len(data_set):
-        raise _broken("the data set is empty", has_prefix=has_prefix)
-    return data_set
 
 
 def _broken(message: str, *, has_prefix: bool) -> FileError:
@@ -300,22 +279,14 @@ def _broken(message: str, *, has_prefix: bool) -> FileError:
     return (DamagedError if has_prefix else NotDicomError)(message)
 
 
-def _require_whole(data_set: FileDataset, size: int, *, has_prefix: bool) -> None:
-    """Refuse a data set without pixel data that ends inside an element."""
+def _where_cut(data_set: FileDataset, file: _WatchedFile) -> str | None:
+    """Where a data set without pixel data ends inside an element, None if it does not."""
     *_, last = data_set.values()
-    length, value_at = getattr(last, "length", None), getattr(last, "value_tell", None)
-    if length is None or value_at is None or length == UNDEFINED_LENGTH:
-        return
-    found = len(last.value or b"") if isinstance(last.value, bytes | None) else length
-    deflated = transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian
-    left = 0 if deflated else size - (value_at + length)
-    if found < length or left != 0:
-        what = (
-            f"{length - found} bytes of {last.tag} are missing"
-            if found < length
-            else (f"{left} bytes behind {last.tag} are no element")
-        )
-        raise _broken(f"the file is cut or damaged: {what}", has_prefix=has_prefix)
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED_LENGTH:
+        missing = last.length - len(last.value or b"")
+        if missing > 0:
+            return f"{missing} bytes of {last.tag} are missing"
+    return f"{file.missing} bytes are missing at its end" if file.missing else None
 
 
 def _require_image_attributes(data_set: FileDataset) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -332,7 +333,7 @@ def _rebuild_message(images: Path, missing: Sequence[Receipt]) -> str:
     studies = sorted({receipt.study_instance_uid for receipt in missing})
     shown = "\n".join(f"    {images / receipt.output}" for receipt in missing[:SHOWN])
     more = f"\n    and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    folders = " ".join(str(images / study) for study in studies[:SHOWN])
+    folders = shlex.join(str(images / study) for study in studies[:SHOWN])
     command = f"rm -r {folders}" if len(studies) <= SHOWN else "snakemake --forcerun write"
     return (
         f"{len(missing)} images are missing that were written before:\n{shown}{more}\n"

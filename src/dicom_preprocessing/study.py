@@ -19,6 +19,7 @@ from dicom_preprocessing.decode import decode
 from dicom_preprocessing.errors import (
     FileError,
     LimitMemoryError,
+    OutputError,
     SourceChangedError,
     UnreadableError,
 )
@@ -102,15 +103,23 @@ def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path
 
     Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
     image are handed on.
+
+    Raises
+    ------
+    OutputError
+        A TIFF of the kept stage is not as its receipt says.
+    OSError
+        As for ``run_from_inventory``.
     """
     receipts = []
     for before in read_receipts(kept_receipt):
         if not before.is_written:
             receipts.append(before)
             continue
-        image = Image(
-            read_frames(kept.parent / before.output), before.image_geometry(), before.image_facts()
-        )
+        frames = read_frames(kept.parent / before.output)
+        if len(frames) != before.frames:
+            raise OutputError(f"{before.output}: {len(frames)} pages, {before.frames} were written")
+        image = Image(frames, before.image_geometry(), before.image_facts())
         receipts.append(_advance_and_write(image, before, before.stage, target))
     return _finish(receipts, target, receipt)
 

@@ -44,8 +44,14 @@ COMPRESSIONS = {
 }
 PREDICTED = ("deflate", "zstd")
 HORIZONTAL, FLOATING_POINT = 2, 3
-BIGTIFF_FROM = 2**32 - 2**25
-"""Uncompressed bytes from which BigTIFF is used: offsets of classic TIFF have 32 bits."""
+BIGTIFF_FROM = 2**32 - 2**28
+"""Bytes from which BigTIFF is used: offsets of classic TIFF have 32 bits.
+
+What is left is for the tags of many pages, and for noise that PackBits makes a 128th larger.
+"""
+LZW_GROWTH = 1.5
+"""How much larger LZW may make noise: up to 12 bits for 8."""
+
 
 PAGE_TOTAL_LIMIT = 2**16 - 1
 RATIONAL_LIMIT = 2**32 - 1
@@ -116,7 +122,8 @@ def _write_pages(path: Path, image: Image, compressor: str, description: str) ->
         predictor = FLOATING_POINT if frames.dtype.kind == "f" else HORIZONTAL
     x, y = output_resolution(image)
     common = geometry_tags(image)
-    with tifffile.TiffWriter(path, bigtiff=frames.nbytes > BIGTIFF_FROM, byteorder="<") as tiff:
+    largest = frames.nbytes * (LZW_GROWTH if compressor == "lzw" else 1)
+    with tifffile.TiffWriter(path, bigtiff=largest > BIGTIFF_FROM, byteorder="<") as tiff:
         for number, frame in enumerate(frames):
             page = min(number, PAGE_TOTAL_LIMIT)
             tiff.write(
@@ -225,14 +232,16 @@ def read_frames(path: os.PathLike[str] | str) -> NDArray[Any]:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            first = tiff.pages[0].asarray()
-            out = np.empty((len(tiff.pages), *first.shape), first.dtype)
-            out[0] = first
-            for number, page in enumerate(tiff.pages[1:], 1):
-                out[number] = page.asarray()
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
+            pages = [page.asarray() for page in tiff.pages]
+    except MemoryError:
+        raise
+    except Exception as error:  # tifffile and the codecs raise nearly anything on bad bytes
         raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
-    return out if out.ndim == len("nrcs") else out[..., np.newaxis]
+    kinds = {(page.shape, str(page.dtype)) for page in pages}
+    if len(kinds) != 1:
+        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {sorted(kinds)}")
+    frames = np.stack(pages)
+    return frames if frames.ndim == len("nrcs") else frames[..., np.newaxis]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +281,7 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
             tags = {tag.code: tag.value for tag in page.tags}
             count = len(tiff.pages)
             shape, samples, dtype = page.shape, page.samplesperpixel, page.dtype
-    except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
+    except Exception as error:  # tifffile raises nearly anything on bad bytes
         raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
     height, width = shape[:2]
     software = _text(tags.get(Tag.SOFTWARE))

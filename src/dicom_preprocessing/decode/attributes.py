@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
 
 from dicom_preprocessing.dicom_file import PARSE_ERRORS, text_of, value_of
@@ -39,15 +40,29 @@ class Window:
 
 
 def numbers_of(data_set: Dataset, keyword: str) -> list[float]:
-    """A numeric attribute as a list, empty where it is absent or no number."""
+    """A numeric attribute as a list, empty where it is absent; what is no number is NaN."""
     value = value_of(data_set, keyword)
-    if value is None or value == "":
+    if value is None:
+        value = _text_values(data_set, keyword)
+    if value == "":
         return []
     values = value if isinstance(value, (list, tuple, MultiValue)) else [value]
+    return [_number(v) for v in values]
+
+
+def _number(value: Any) -> float:  # noqa: ANN401  # what pydicom or the raw text gives
     try:
-        return [float(v) for v in values]
+        return float(value)
     except PARSE_ERRORS:
-        return []
+        return math.nan
+
+
+def _text_values(data_set: Dataset, keyword: str) -> list[str]:
+    """The text of an attribute of which pydicom could not convert one value, and so none."""
+    tag = tag_for_keyword(keyword)
+    raw = data_set.get_item(tag) if tag is not None and tag in data_set else None
+    content = getattr(raw, "value", None)
+    return content.decode("ascii", "replace").split("\\") if isinstance(content, bytes) else []
 
 
 def items_of(data_set: Dataset, keyword: str) -> list[Dataset]:
@@ -89,6 +104,11 @@ def windows(item: Dataset) -> list[Window] | None:
     function = text_of(item, "VOILUTFunction").upper() or "LINEAR"
     found = [Window(c, w, function) for c, w in zip(centers, widths, strict=False)]
     return found or None
+
+
+def voi_lut(item: Dataset) -> Dataset | None:
+    """The first item of VOI LUT Sequence."""
+    return next(iter(items_of(item, "VOILUTSequence")), None)
 
 
 def voi_function(item: Dataset) -> str | None:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.encaps import parse_fragments
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragments
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
-from dicom_preprocessing.dicom_file import integer_of, text_of, transfer_syntax_of, value_of
+from dicom_preprocessing.dicom_file import (
+    integer_of,
+    is_little_endian,
+    text_of,
+    transfer_syntax_of,
+    value_of,
+)
 from dicom_preprocessing.errors import (
     DecodeError,
     FileError,
@@ -22,7 +31,6 @@ from dicom_preprocessing.errors import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -32,6 +40,8 @@ BITS_ALLOCATED = (1, 8, 16, 32)
 FLOAT_BITS_ALLOCATED = (32, 64)
 BYTE_BITS = 8
 MESSAGE_LIMIT = 500
+END_MARKED = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
+END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +145,25 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     if not data:
         raise ShortPixelDataError("the pixel data element is empty")
     decoder = _decoder(syntax)
-    _require_all_frames(data, layout, encapsulated=syntax.is_encapsulated)
-    native_shift = not syntax.is_encapsulated and 1 < layout.bits_stored < layout.bits_allocated
+    _require_all_frames(data, layout, syntax)
+    # These hold every allocated bit; the other codecs hold Bits Stored, whatever High Bit says.
+    holds_all_bits = not syntax.is_encapsulated or syntax == RLELossless
+    shifted = holds_all_bits and 1 < layout.bits_stored < layout.bits_allocated
     try:
         pixels, properties = decoder.as_array(
             data_set,
             allow_excess_frames=False,
-            correct_unused_bits=not native_shift,
+            correct_unused_bits=not shifted,
         )
     except MemoryError:
         raise
+    except StopIteration as error:
+        raise ShortPixelDataError("the stream ends before the last frame") from error
     except Exception as error:  # decoder plugins raise anything on a bad stream
         raise _decode_error(error) from error
     shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
     samples: NDArray[Any] = pixels.reshape(shape)
-    if native_shift:
+    if shifted:
         samples = _take_stored_bits(samples, layout)
     photometric = str(properties["photometric_interpretation"])
     if photometric == PALETTE:
@@ -171,22 +185,35 @@ def _decoder(syntax: UID) -> Any:  # noqa: ANN401  # pydicom's Decoder
     return decoder
 
 
-def _require_all_frames(data: bytes, layout: PixelFormat, *, encapsulated: bool) -> None:
-    """Refuse pixel data with fewer bytes or fragments than the header's frames need."""
-    if not encapsulated:
+def _is_cut(buffer: BytesIO) -> bool:
+    """Whether the last fragment does not end in an end of image marker and padding."""
+    *_, last = generate_fragments(buffer)
+    return not last.rstrip(b"\0\xff").endswith(END_OF_IMAGE)
+
+
+def _require_all_frames(data: bytes, layout: PixelFormat, syntax: UID) -> None:
+    """Refuse pixel data with fewer bytes or fragments than the header's frames need.
+
+    Also a JPEG or JPEG-LS stream without its end marker: decoders fill up what was cut off.
+    """
+    if not syntax.is_encapsulated:
         if len(data) < layout.native_bytes:
             raise ShortPixelDataError(
                 f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
             )
         return
+    buffer = BytesIO(data)
     try:
-        fragments, _ = parse_fragments(data)
+        parse_basic_offsets(buffer)
+        fragments, _ = parse_fragments(buffer)
     except Exception as error:  # a stream cut anywhere
         raise _decode_error(error) from error
     if fragments < layout.number_of_frames:
         raise ShortPixelDataError(
             f"{fragments} fragments cannot hold {layout.number_of_frames} frames"
         )
+    if syntax in END_MARKED and _is_cut(buffer):
+        raise DecodeError("the last stream has no end of image marker: it was cut")
 
 
 def _decode_error(error: Exception) -> FileError:
@@ -206,12 +233,32 @@ def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]
 def _palette_to_rgb(data_set: Dataset, pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:
     """Palette Color Lookup Table (PS3.3 C.7.9), in the dtype of the index's Bits Stored."""
     try:
-        rgb: NDArray[Any] = apply_color_lut(pixels[..., 0], data_set)[..., :3]
+        rgb: NDArray[Any] = apply_color_lut(pixels[..., 0], _palette(data_set))[..., :3]
     except Exception as error:  # missing or broken tables
         raise UnsupportedPixelsError(f"the palette cannot be used: {error}") from error
     if layout.bits_stored <= BYTE_BITS:
         return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
     return rgb.astype(np.uint16) * 257 if rgb.dtype == np.uint8 else rgb
+
+
+def _palette(data_set: Dataset) -> Dataset:
+    """The palette as pydicom takes it: little endian, without the padding of an odd length."""
+    palette = Dataset()
+    palette.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    for colour in ("Red", "Green", "Blue"):
+        keyword = f"{colour}PaletteColorLookupTable"
+        descriptor = value_of(data_set, f"{keyword}Descriptor")
+        setattr(palette, f"{keyword}Descriptor", descriptor)
+        for name in (f"{keyword}Data", f"Segmented{keyword}Data"):
+            data = value_of(data_set, name)
+            if data is None:
+                continue
+            if descriptor[2] > BYTE_BITS and not is_little_endian(data_set):
+                data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+            if descriptor[2] <= BYTE_BITS and len(data) == descriptor[0] + 1:
+                data = data[:-1]
+            setattr(palette, name, data)
+    return palette
 
 
 def _rgb(pixels: NDArray[Any], photometric: str, layout: PixelFormat) -> NDArray[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import Window, per_frame
-from dicom_preprocessing.dicom_file import value_of
+from dicom_preprocessing.dicom_file import is_little_endian, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class LookupTable:
         return self.entries[np.clip(index, 0, len(self.entries) - 1)].astype(np.float64)
 
 
-def lookup_table(item: Dataset, *, signed: bool) -> LookupTable:
+def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> LookupTable:
     """Read LUT Descriptor and LUT Data (PS3.3 C.11.1.1).
 
     Parameters
@@ -55,6 +55,8 @@ def lookup_table(item: Dataset, *, signed: bool) -> LookupTable:
         Item of Modality LUT Sequence or VOI LUT Sequence.
     signed : bool
         Whether the values that it maps may be negative: then so is the first value mapped.
+    little_endian : bool
+        Byte order of LUT Data of VR OW.
     """
     descriptor = value_of(item, "LUTDescriptor")
     data = value_of(item, "LUTData")
@@ -62,7 +64,7 @@ def lookup_table(item: Dataset, *, signed: bool) -> LookupTable:
         raise UnsupportedPixelsError("a LUT without a usable LUT Descriptor or LUT Data")
     count, first, bits = (int(v) for v in descriptor)
     count = count % 65536 or 65536
-    entries = _entries(data, count)
+    entries = _entries(data, count, "<u2" if little_endian else ">u2")
     if signed and first >= 32768:  # noqa: PLR2004  # read as unsigned
         first -= 65536
     elif not signed and first < 0:
@@ -71,15 +73,20 @@ def lookup_table(item: Dataset, *, signed: bool) -> LookupTable:
     return LookupTable(entries, first, max(bits if 0 < bits <= TABLE_BITS else TABLE_BITS, needed))
 
 
-def _entries(data: Any, count: int) -> NDArray[np.int64]:  # noqa: ANN401  # bytes or integers
+def _entries(data: Any, count: int, word: str) -> NDArray[np.int64]:  # noqa: ANN401
+    """Entries of LUT Data, which is bytes (VR OW) or integers (VR US).
+
+    Fewer words than entries hold two entries of 8 bits each, the first in the low byte.
+    """
     if isinstance(data, bytes):
-        wide = len(data) >= 2 * count
-        entries = np.frombuffer(data, np.dtype("<u2") if wide else np.uint8).astype(np.int64)
+        words = np.frombuffer(data[: len(data) // 2 * 2], word).astype(np.int64)
     else:
-        entries = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
-    if not len(entries):
+        words = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
+    if not len(words):
         raise UnsupportedPixelsError("a LUT without entries")
-    return entries[:count]
+    if len(words) < count:
+        words = np.stack([words & 0xFF, words >> 8], axis=1).ravel()
+    return words[:count]
 
 
 def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
@@ -194,7 +201,7 @@ class _Plan:
         n = len(self.stored)
         luts = attributes.items_of(self.data_set, "ModalityLUTSequence")
         if luts:
-            return [lookup_table(luts[0], signed=self.layout.is_signed)] * n
+            return [self.table(luts[0], signed=self.layout.is_signed)] * n
         pairs = per_frame(self.data_set, n, "PixelValueTransformationSequence", attributes.rescale)
         return [pair or (1.0, 0.0) for pair in pairs]
 
@@ -209,16 +216,32 @@ class _Plan:
     def own(self, modality: list[Modality], warnings: list[str]) -> list[Transform | None]:
         """VOI LUT Sequence, else the first usable window of each frame."""
         n = len(self.stored)
-        luts = attributes.items_of(self.data_set, "VOILUTSequence")
-        if luts:
-            table = lookup_table(luts[0], signed=self.may_be_negative(modality[0]))
-            full = 2**table.bits - 1
-            return [lambda values: np.trunc(table(values) * self.top / full)] * n
+        luts = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.voi_lut)
         found = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.windows)
         chosen = [next((w for w in ws or () if w.is_usable), None) for ws in found]
-        if any(ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)):
+        transforms: list[Transform | None] = []
+        for lut, window, m in zip(luts, chosen, modality, strict=True):
+            if lut is not None:
+                transforms.append(self.looked_up(lut, signed=self.may_be_negative(m)))
+            else:
+                transforms.append(None if window is None else self.windowed(window))
+        passed_over = (
+            ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)
+        )
+        if any(passed_over):
             warnings.append("an unusable window was passed over")
-        return [None if w is None else self.windowed(w) for w in chosen]
+        return transforms
+
+    def table(self, item: Dataset, *, signed: bool) -> LookupTable:
+        """A Modality or VOI LUT of this object."""
+        little_endian = is_little_endian(self.data_set)
+        return lookup_table(item, signed=signed, little_endian=little_endian)
+
+    def looked_up(self, item: Dataset, *, signed: bool) -> Transform:
+        """The VOI LUT of an item, brought to full range."""
+        table = self.table(item, signed=signed)
+        full = 2**table.bits - 1
+        return lambda values: np.trunc(table(values) * self.top / full)
 
     def windowed(self, window: Window) -> Transform:
         """The function of a window; an unknown VOI LUT Function counts as LINEAR."""

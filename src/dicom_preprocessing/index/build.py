@@ -155,7 +155,7 @@ def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -
         message=message or scan.message,
         transient=scan.transient,
         named=found.named,
-        hides_files=bool(found.problem) and (found.named or found.is_folder),
+        hides_files=error == "unreadable" and (found.named or found.is_folder),
         study_instance_uid=printable(header.study_instance_uid) if header else "",
         series_instance_uid=printable(header.series_instance_uid) if header else "",
         sop_instance_uid=printable(header.sop_instance_uid) if header else "",

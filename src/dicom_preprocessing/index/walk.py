@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
@@ -68,7 +68,9 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Fou
     found: dict[str, Found] = {}
     entries = [item for source in sources for item in _named(source, own)]
     for item in sorted(entries, key=lambda item: path_key(item.path)):
-        found.setdefault(os.path.abspath(item.path), item)
+        first = found.setdefault(os.path.abspath(item.path), item)
+        if item.named and not first.named:
+            found[os.path.abspath(item.path)] = replace(first, named=True)
     files = list(found.values())
     names = ", ".join(sources)
     if files and all(item.is_missing for item in files):
@@ -130,9 +132,20 @@ def _entry(path: str, own: set[Inode]) -> Iterator[Found]:
         yield Found(path=path, named=True, problem=_reason(error))
     else:
         if stat.S_ISDIR(status.st_mode):
-            yield from _walk(path, (status.st_dev, status.st_ino), frozenset(), own, named=True)
+            inode = (status.st_dev, status.st_ino)
+            yield from _walk(path, inode, _parents(path), own, named=True)
         else:
             yield _file(path, status, named=True)
+
+
+def _parents(folder: str) -> frozenset[Inode]:
+    """The folders above a folder: a link to one of them leads in a circle, too."""
+    above = os.path.realpath(folder)
+    found = set()
+    while (parent := os.path.dirname(above)) != above:
+        found.add(_inode(parent))
+        above = parent
+    return frozenset(inode for inode in found if inode is not None)
 
 
 def _walk(

@@ -1,0 +1,76 @@
+"""Whether bytes without the DICM prefix start like a DICOM data set."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+# Groups in which the elements of an image or document may start (PS3.6).
+KNOWN_GROUPS: Final = frozenset(
+    (*range(0x0002, 0x0062, 2), 0x0062, 0x0064, 0x0066, 0x0068, 0x0070, 0x0072, 0x0088, 0x0100)
+)
+META_GROUP: Final = 0x0002
+SNIFFED_BYTES: Final = 4096
+SNIFFED_ELEMENTS: Final = 8
+FEWEST_ELEMENTS: Final = 3
+"""Enough where the eighth element is out of sight, behind a sequence or a long value."""
+
+HEADER_LENGTH: Final = 8
+UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS: Final = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+)
+
+
+def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
+    """Whether a file starts like a data set, implicit or explicit little endian.
+
+    The first eight elements, or as many as there are, must have ascending tags in known groups.
+
+    Parameters
+    ----------
+    head : bytes
+        The first ``SNIFFED_BYTES`` of the file.
+    size : int or None
+        Bytes of the whole file; None if ``head`` is all.
+    """
+    whole = len(head) if size is None else size
+    return any(_ascending(head, whole, explicit=explicit) for explicit in (False, True))
+
+
+def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
+    offset, last_tag, count = 0, 0, 0
+    while count < SNIFFED_ELEMENTS and offset + HEADER_LENGTH <= len(head):
+        group, element = struct.unpack_from("<HH", head, offset)
+        tag = group << 16 | element
+        if group not in KNOWN_GROUPS or tag <= last_tag:
+            return False
+        # File meta information is explicit in every transfer syntax (PS3.10 7.1).
+        length = _element_length(head, offset, explicit=explicit or group == META_GROUP)
+        if length is None:
+            return False
+        count, last_tag = count + 1, tag
+        if length < 0:
+            return count >= FEWEST_ELEMENTS
+        offset += length
+    if count == SNIFFED_ELEMENTS:
+        return True
+    if offset == size:
+        return count > 0
+    return len(head) <= offset + HEADER_LENGTH <= size and count >= FEWEST_ELEMENTS
+
+
+def _element_length(head: bytes, offset: int, *, explicit: bool) -> int | None:
+    """Length of an element with its header, -1 if undefined, None if it is none."""
+    if not explicit:
+        (length,) = struct.unpack_from("<L", head, offset + 4)
+        return -1 if length == UNDEFINED_LENGTH else HEADER_LENGTH + length
+    vr = head[offset + 4 : offset + 6]
+    if vr in SHORT_VRS:
+        (length,) = struct.unpack_from("<H", head, offset + 6)
+        return HEADER_LENGTH + int(length)
+    if vr in LONG_VRS and offset + 12 <= len(head):
+        (length,) = struct.unpack_from("<L", head, offset + 8)
+        return -1 if length == UNDEFINED_LENGTH else 12 + length
+    return None

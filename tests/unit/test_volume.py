@@ -1,0 +1,201 @@
+"""What becomes of the frames of a volume."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_preprocessing.errors import NoSpacingError, VolumeError
+from dicom_preprocessing.volume import Volume, handle_volume, interpolate, max_intensity
+
+
+def frames_of(*values, dtype=np.uint8):
+    """One frame for each value, of a single pixel."""
+    return np.array(values, dtype).reshape(-1, 1, 1, 1)
+
+
+def handled(*values, spacing=None, dtype=np.uint8, **settings):
+    return handle_volume(Volume(frames_of(*values, dtype=dtype), spacing), **settings)
+
+
+def shown(volume):
+    return volume.frames[:, 0, 0, 0].tolist()
+
+
+class TestKeep:
+    def test_every_frame_stays(self):
+        assert shown(handled(3, 1, 2)) == [3, 1, 2]
+
+    def test_spacing_stays(self):
+        assert handled(3, 1, spacing=2.5).frame_spacing == 2.5
+
+
+class TestSingleFrame:
+    @pytest.mark.parametrize("handler", ["keep", "central-slice", "max-intensity", "interpolate"])
+    def test_is_left_alone(self, handler):
+        volume = Volume(frames_of(7), 2.5)
+        assert handle_volume(volume, handler=handler, target_frames=5, skip_frames=3) is volume
+
+    def test_is_not_resampled_in_z(self):
+        volume = Volume(frames_of(7), None)
+        assert handle_volume(volume, spacing_z=0.1) is volume
+
+
+class TestCentralSlice:
+    def test_odd_count_gives_the_middle(self):
+        assert shown(handled(10, 20, 30, handler="central-slice")) == [20]
+
+    def test_even_count_gives_the_later_of_the_two(self):
+        assert shown(handled(10, 20, 30, 40, handler="central-slice")) == [30]
+
+    def test_two_frames_give_the_second(self):
+        assert shown(handled(10, 20, handler="central-slice")) == [20]
+
+    def test_handler_is_recorded_and_spacing_gone(self):
+        volume = handled(10, 20, 30, spacing=2.0, handler="central-slice")
+        assert (volume.handler, volume.frame_spacing) == ("central-slice", None)
+
+
+class TestMaxIntensity:
+    def test_maximum_is_of_each_pixel(self):
+        frames = np.array([[[1, 9, 3]], [[4, 2, 3]], [[0, 0, 8]]], np.uint8)[..., np.newaxis]
+        assert max_intensity(frames)[..., 0].tolist() == [[[4, 9, 8]]]
+
+    def test_channels_are_separate(self):
+        frames = np.array([[[[1, 9, 3]]], [[[4, 2, 3]]]], np.uint16)
+        assert max_intensity(frames).tolist() == [[[[4, 9, 3]]]]
+
+    def test_negative_values(self):
+        assert max_intensity(frames_of(-7, -3, -5, dtype=np.int16)).ravel().tolist() == [-3]
+
+    def test_nothing_is_skipped_by_default(self):
+        assert shown(handled(9, 1, 8, handler="max-intensity")) == [9]
+
+    def test_number_is_skipped_at_both_ends(self):
+        settings = {"handler": "max-intensity", "skip_frames": 1}
+        assert shown(handled(9, 1, 2, 8, **settings)) == [2]
+
+    def test_pair_is_skipped_at_start_and_end(self):
+        settings = {"handler": "max-intensity", "skip_frames": [2, 1]}
+        assert shown(handled(9, 8, 1, 3, 7, **settings)) == [3]
+
+    def test_zero_at_the_end_skips_nothing_there(self):
+        settings = {"handler": "max-intensity", "skip_frames": (1, 0)}
+        assert shown(handled(9, 1, 8, **settings)) == [8]
+
+    @pytest.mark.parametrize("skip", [2, 50, (3, 0), (0, 3), (2, 1), (9, 9)])
+    def test_skipping_all_is_an_error(self, skip):
+        with pytest.raises(VolumeError, match="leaves none of 3 frames"):
+            handled(1, 2, 3, handler="max-intensity", skip_frames=skip)
+
+    def test_error_class_is_that_of_the_failures_table(self):
+        with pytest.raises(VolumeError) as caught:
+            handled(1, 2, handler="max-intensity", skip_frames=1)
+        assert (caught.value.error, caught.value.transient) == ("volume_error", False)
+
+    def test_handler_is_recorded_and_spacing_gone(self):
+        volume = handled(10, 20, spacing=2.0, handler="max-intensity")
+        assert (volume.handler, volume.frame_spacing) == ("max-intensity", None)
+
+
+class TestInterpolate:
+    def test_positions_run_from_the_first_to_the_last_frame(self):
+        # Positions 0, 0.75, 1.5, 2.25, 3
+        settings = {"handler": "interpolate", "target_frames": 5}
+        assert shown(handled(0, 40, 80, 120, **settings)) == [0, 30, 60, 90, 120]
+
+    def test_values_are_truncated(self):
+        # Positions 0, 2/3, 4/3, 2: 6.67, and 10 + 13/3 = 14.33
+        found = interpolate(frames_of(0, 10, 23), 4)
+        assert found.ravel().tolist() == [0, 6, 14, 23]
+
+    def test_falling_values_are_truncated_too(self):
+        # 10 - 2/3 * 3 = 8, and 7 - 1/3 * 7 = 4.67
+        found = interpolate(frames_of(10, 7, 0), 4)
+        assert found.ravel().tolist() == [10, 8, 4, 0]
+
+    def test_negative_values_are_truncated_towards_zero(self):
+        # -6.67 and -14.33
+        found = interpolate(frames_of(0, -10, -23, dtype=np.int16), 4)
+        assert found.ravel().tolist() == [0, -6, -14, -23]
+
+    def test_crossing_zero_truncates_towards_zero(self):
+        # -1, -0.33, 0.33, 1
+        found = interpolate(frames_of(-1, 1, dtype=np.int16), 4)
+        assert found.ravel().tolist() == [-1, 0, 0, 1]
+
+    def test_float32_is_not_truncated(self):
+        found = interpolate(frames_of(0, 1, dtype=np.float32), 5)
+        assert found.ravel().tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+    def test_highest_16_bit_values_do_not_overflow(self):
+        found = interpolate(frames_of(65535, 65535, 65533, dtype=np.uint16), 5)
+        assert found.ravel().tolist() == [65535, 65535, 65535, 65534, 65533]
+
+    def test_fewer_frames_are_sampled(self):
+        # Positions 0, 2, 4
+        assert interpolate(frames_of(1, 2, 3, 4, 5), 3).ravel().tolist() == [1, 3, 5]
+
+    def test_as_many_frames_are_the_same(self):
+        assert interpolate(frames_of(5, 1, 9), 3).ravel().tolist() == [5, 1, 9]
+
+    def test_one_frame_is_the_first(self):
+        settings = {"handler": "interpolate", "target_frames": 1}
+        assert shown(handled(7, 8, 9, **settings)) == [7]
+
+    def test_pixels_and_channels_are_separate(self):
+        frames = np.array([[[[0, 10, 20]]], [[[10, 30, 21]]]], np.uint8)
+        assert interpolate(frames, 3)[1].tolist() == [[[5, 20, 20]]]
+
+    def test_spacing_is_of_the_new_frames(self):
+        # 3 steps of 2 mm become 4 steps of 1.5 mm
+        volume = handled(0, 1, 2, 3, spacing=2.0, handler="interpolate", target_frames=5)
+        assert volume.frame_spacing == pytest.approx(1.5)
+
+    def test_one_frame_has_no_spacing(self):
+        volume = handled(0, 1, spacing=2.0, handler="interpolate", target_frames=1)
+        assert volume.frame_spacing is None
+
+    def test_unknown_spacing_stays_unknown(self):
+        volume = handled(0, 1, handler="interpolate", target_frames=5)
+        assert (volume.handler, volume.frame_spacing) == ("interpolate", None)
+
+    @given(
+        st.lists(st.integers(-32768, 32767), min_size=2, max_size=6),
+        st.integers(2, 9),
+    )
+    def test_every_frame_is_the_truncated_blend(self, values, count):
+        found = interpolate(frames_of(*values, dtype=np.int16), count).ravel().tolist()
+        for i, value in enumerate(found):
+            low, rest = divmod(i * (len(values) - 1), count - 1)
+            high = min(low + 1, len(values) - 1)
+            blend = values[low] * (count - 1 - rest) + values[high] * rest
+            exact = abs(blend) // (count - 1)
+            assert value == (exact if blend >= 0 else -exact)
+
+
+class TestSpacing:
+    def test_finer_spacing_makes_more_frames(self):
+        # round(3 * 2 / 1) = 6 at positions 0, 0.4, 0.8, 1.2, 1.6, 2
+        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        assert shown(volume) == [0, 20, 40, 60, 80, 100]
+
+    def test_coarser_spacing_makes_fewer(self):
+        # round(5 * 1 / 2) = 2.5, away from zero 3
+        assert shown(handled(1, 2, 3, 4, 5, spacing=1.0, spacing_z=2.0)) == [1, 3, 5]
+
+    def test_one_frame_is_the_least(self):
+        assert shown(handled(7, 8, 9, spacing=1.0, spacing_z=50.0)) == [7]
+
+    def test_new_spacing_is_the_realised_one(self):
+        # 6 frames over 2 steps of 2 mm
+        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        assert volume.frame_spacing == pytest.approx(4 / 5)
+
+    def test_unknown_spacing_is_an_error(self):
+        with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
+            handled(1, 2, spacing_z=1.0)
+
+    def test_other_handlers_do_not_resample(self):
+        volume = handled(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
+        assert shown(volume) == [2]
