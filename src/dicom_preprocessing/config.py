@@ -123,7 +123,7 @@ class Config:
         doc="What to read: a folder, a DICOM file, a text file with one path a line, or a list of "
         "these. null: the bundled examples. Relative paths start at the working directory.",
         allowed="a path, a list of paths, or null (quote a path that looks like a number, on the "
-        """command line as --config 'source="7"')""",
+        "command line write ./7)",
         example='"/data/studies"',
         nullable=True,
         text=True,
@@ -132,8 +132,7 @@ class Config:
         "results",
         schema=_TEXT,
         doc="Folder for everything that is written.",
-        allowed="a path (quote one that looks like a number, on the command line as "
-        """--config 'output="7"')""",
+        allowed="a path (quote one that looks like a number, on the command line write ./7)",
         example='"results"',
         text=True,
     )
@@ -467,7 +466,7 @@ def _from_text(key: Key, value: Any) -> Any:  # noqa: ANN401
         takes_list = "array" in _types(key.schema)
         bracketed = value.startswith("[") and value.endswith("]") and takes_list
         if key.text and not bracketed:
-            return None if value == "null" and key.nullable else value
+            return None if value == "null" else value
         return _read_yaml(f"[{value}]" if takes_list and "," in value and not bracketed else value)
     if isinstance(value, (list, tuple)):
         return [v if key.text or not isinstance(v, str) else _read_yaml(v) for v in value]

@@ -31,10 +31,15 @@ class Counts:
     def __str__(self) -> str:
         """``12 files found: 9 written, 2 skipped (not_dicom 2), 1 failed (damaged 1)``."""
         return (
-            f"{self.found} files found: {self.written} written, "
+            f"{plural(self.found, 'file')} found: {self.written} written, "
             f"{_total(self.skipped)} skipped{_detail(self.skipped)}, "
             f"{_total(self.failed)} failed{_detail(self.failed)}"
         )
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _total(errors: Mapping[str, int]) -> int:
@@ -68,7 +73,7 @@ def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = N
     if counts.found and not counts.written:
         return "no file was written"
     if strict and counts.failed:
-        return f"strict: {_total(counts.failed)} files failed"
+        return f"strict: {plural(_total(counts.failed), 'file')} failed"
     if strict and named_not_written is not None:
         return f"strict: {printable(named_not_written)} was named and is not DICOM"
     return None

@@ -773,14 +773,14 @@ def test_run_with_bad_files_passes(mixed):
 
 
 def test_strict_run_with_bad_files_does_not_pass(mixed):
-    assert verdict_of(mixed, strict=True) == "strict: 1 files failed"
+    assert verdict_of(mixed, strict=True) == "strict: 1 file failed"
     assert verdict_text(mixed) is None
 
 
 def test_complaint_of_a_run_tells_counts_and_where_to_look(mixed):
     mixed.gather()
     assert judge_run(mixed.output / "verdict.txt", strict=True) == (
-        "strict: 1 files failed (4 files found: 2 written, 1 skipped (not_dicom 1), "
+        "strict: 1 file failed (4 files found: 2 written, 1 skipped (not_dicom 1), "
         f"1 failed (short_pixel_data 1)); see {mixed.output}/failures.csv"
     )
 
@@ -807,7 +807,7 @@ def test_run_with_a_named_file_that_is_not_dicom_passes(mixed):
 
 def test_strict_run_with_a_named_path_that_is_missing_does_not_pass(mixed):
     mixed.run(mixed.source / "a.dcm", mixed.source / "none.dcm")
-    assert verdict_of(mixed, strict=True) == "strict: 1 files failed"
+    assert verdict_of(mixed, strict=True) == "strict: 1 file failed"
 
 
 def test_run_in_which_nothing_was_written_does_not_pass(results):

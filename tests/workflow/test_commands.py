@@ -74,7 +74,7 @@ def test_failed_file_is_recorded_and_the_status_is_0(source, tmp_path, capsys):
 def test_strict_turns_a_failed_file_into_status_1(source, tmp_path, capsys):
     save(instance("1.2.9", 1, Rows=500), source / "short.dcm")
     assert call(preprocess.main, source, tmp_path / "out", "--strict") == 1
-    assert "strict: 1 files failed" in capsys.readouterr().err
+    assert "strict: 1 file failed" in capsys.readouterr().err
 
 
 def test_failures_of_an_earlier_run_do_not_stay(source, tmp_path):

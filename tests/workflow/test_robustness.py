@@ -220,9 +220,7 @@ def test_source_without_an_image_fails_at_each_run(project):
     for _ in range(2):
         run = project.run(check=False)
         assert run.returncode == 1
-        assert (
-            "no file was written (1 files found: 0 written, 1 skipped (not_dicom 1)" in run.output
-        )
+        assert "no file was written (1 file found: 0 written, 1 skipped (not_dicom 1)" in run.output
     assert (project.results / "failures.csv").exists()
     assert not (project.results / "verdict.txt").exists()
 
@@ -233,7 +231,7 @@ def test_strict_fails_at_each_run_until_it_is_switched_off(project):
     for _ in range(2):
         run = project.run(check=False)
         assert run.returncode == 1
-        assert "strict: 1 files failed" in run.output
+        assert "strict: 1 file failed" in run.output
     project.config["strict"] = False
     assert project.run().jobs == {"verdict": 1, "all": 1}
     assert project.run().is_noop

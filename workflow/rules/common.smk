@@ -89,7 +89,8 @@ def walked_source():
     try:
         return source_state(sources, OUTPUT, own_folders(OUTPUT))
     except SourceError as error:
-        raise WorkflowError(f"{error}. Nothing was changed.") from None
+        # A WorkflowError would come out wrapped with a traceback, and --quiet would swallow it.
+        raise SystemExit(f"error: {error}. Nothing was changed.") from None
 
 
 LOCKS = []

@@ -38,4 +38,4 @@ rule verdict:
         request=request(strict=CONFIG.strict),
     shell:
         '"$DP_PYTHON" "$DP_SCRIPTS"/verdict.py --verdict {output:q} --request {params.request:q} '
-        "2>&1 | tee {log:q}"
+        "2> {log:q}"

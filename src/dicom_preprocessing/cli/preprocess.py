@@ -121,8 +121,8 @@ def _preprocess_file(source: str, output: Path, config: Config) -> int:
     (found,) = find_files([source])
     scan = scan_file(found)
     if scan.header is None or not scan.header.has_pixel_data:
-        error = scan.error or "no_pixel_data"
-        print(f"error: {printable(source)}: {error}: {scan.message}", file=sys.stderr)
+        problem = f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is no image"
+        print(f"error: {printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
