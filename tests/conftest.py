@@ -6,6 +6,7 @@ The full set is looked for in $DP_SHARED, then in ../shared beside the checkout.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,13 @@ COMPACT_DATA = CHECKOUT / "tests" / "data"
 FULL_DATA = Path(os.environ.get("DP_SHARED") or CHECKOUT.parent / "shared")
 
 
+needs_byte_names = pytest.mark.skipif(
+    sys.platform == "darwin", reason="macOS has no file names that are not UTF-8"
+)
+
+
 def data_folder(name):
+    """The folder ``corpus`` or ``golden``, full or compact."""
     full = FULL_DATA / name
     return full if full.is_dir() else COMPACT_DATA / name
 
@@ -24,12 +31,6 @@ def data_folder(name):
 def corpus():
     """The full corpus, else the selection."""
     return data_folder("corpus")
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """Golden results for the files of ``corpus``."""
-    return data_folder("golden")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +24,8 @@ KEEPABLE: tuple[Stage, ...] = STAGES[:-1]
 FILTERS = ("triangle", "nearest", "catmull-rom", "gaussian", "lanczos3", "max-pool")
 PADDINGS = ("zero", "top-left", "bottom-right", "center", "none")
 COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
+LARGEST_NUMBER = 2**63
+"""Beyond it, and for not-a-number, a value is refused."""
 INTENSITIES = ("voi", "minmax", "stored")
 VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
 
@@ -436,7 +437,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         found = {**asdict(Limits()), **found}
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
 
-    finite = all(math.isfinite(x) for x in _flat(found) if isinstance(x, float))
+    finite = all(abs(x) < LARGEST_NUMBER for x in _flat(found) if isinstance(x, int | float))
     if not finite or not Draft202012Validator(_value_schema(key)).is_valid(found):
         problem = f"found {_shown(value)}, allowed: {key.allowed}."
         raise ConfigError(

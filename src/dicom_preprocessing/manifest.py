@@ -311,7 +311,7 @@ def gather(output: Path) -> Gathered:
     rows: list[ManifestRow] = []
     missing: list[Receipt] = []
     for study in folder.read_table().values():
-        receipts = read_receipts(receipt_path(output, "write", study.study_instance_uid))
+        receipts = _receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
             raise OutputError(
                 f"study {study.study_instance_uid}: {len(receipts)} receipts, {study.files} files"
@@ -327,6 +327,14 @@ def gather(output: Path) -> Gathered:
     if missing:
         raise OutputError(_rebuild_message(images, missing))
     return Gathered(rows, failures)
+
+
+def _receipts_of(output: Path, study: str) -> list[Receipt]:
+    path = receipt_path(output, "write", study)
+    try:
+        return read_receipts(path)
+    except FileNotFoundError:
+        raise OutputError(f"{path} is missing; run the workflow again to make it") from None
 
 
 def _rebuild_message(images: Path, missing: Sequence[Receipt]) -> str:
@@ -403,4 +411,4 @@ def gather_run(
         prune_orphans(output, orphans, warn)
         orphans = [path for path in orphans if path.exists()]
     with replacing(output / "orphans.txt") as file:
-        file.writelines(f"{path.relative_to(output)}\n" for path in orphans)
+        file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -153,12 +153,15 @@ def process_instance(candidates: Sequence[Entry], target: Target) -> list[Receip
 
 
 def _conflict(receipt: Receipt) -> Receipt:
+    """The receipt of a candidate that was not chosen.
+
+    One that failed transiently stays transient: when it can be read, it may be the one to write.
+    """
     message = "another file has this SOP Instance UID and other bytes, and comes first"
     if receipt.error:
-        message = (
-            f"another file has this SOP Instance UID; this one does not decode: {receipt.message}"
-        )
-    error = FileError(message, error="sop_conflict")
+        reason = f"this one does not decode: {receipt.message}"
+        message = f"another file has this SOP Instance UID; {reason}"
+    error = FileError(message, error="sop_conflict", transient=receipt.transient)
     return receipt.failed(error, "decode")
 
 

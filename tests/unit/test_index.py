@@ -18,6 +18,7 @@ from dicom_preprocessing.index.table import IndexFolder, is_path_part, read_inve
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import Failure, write_failures
 from dicom_preprocessing.receipts import new_receipt, receipt_path, write_receipts
+from tests.conftest import needs_byte_names
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -483,6 +484,7 @@ def test_source_that_vanished_leaves_the_last_index(source, output, write_dicom)
     assert inventories(output) == ["1.2.3.jsonl"]
 
 
+@needs_byte_names
 def test_name_that_is_not_utf_8_survives_the_index(source, output, write_dicom):
     path = write_dicom(source / os.fsdecode(b"caf\xe9.dcm"))
     update(source, output)

@@ -32,6 +32,7 @@ from dicom_preprocessing.manifest import (
 )
 from dicom_preprocessing.study import Target, run_from_inventory
 from dicom_preprocessing.verdict import Counts, complaint, count, judge_run
+from tests.conftest import needs_byte_names
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -244,18 +245,12 @@ def test_failure_row(tmp_path):
 
 
 def test_failures_are_sorted_by_path_in_byte_order(tmp_path):
-    names = [b"a/b", b"\xc3\xa9", b"a.b", b"\xe9", b"B", b"a-b", b"a"]
-    failures = [replace(FAILURE, source_path=os.fsdecode(name)) for name in names]
+    # As text, the last name would come before the one with the emoji.
+    names = [b"B", b"a", b"a-b", b"a.b", b"a/b", b"\xc3\xa9", b"\xf0\x9f\x98\x80", b"\xff"]
+    failures = [replace(FAILURE, source_path=os.fsdecode(name)) for name in reversed(names)]
     write_failures(failures, tmp_path / "failures.csv")
-    assert column(tmp_path / "failures.csv", "source_path") == [
-        "B",
-        "a",
-        "a-b",
-        "a.b",
-        "a/b",
-        "é",
-        r"\xe9",
-    ]
+    found = column(tmp_path / "failures.csv", "source_path")
+    assert found == ["B", "a", "a-b", "a.b", "a/b", "é", "\N{GRINNING FACE}", r"\xff"]
 
 
 def test_name_that_is_not_utf_8_is_escaped_in_the_failures(tmp_path):
@@ -308,6 +303,7 @@ def test_retry_list_is_in_byte_order(tmp_path):
     assert (tmp_path / "retry.txt").read_bytes() == b"/a-b\n/a/b\n/b\n"
 
 
+@needs_byte_names
 def test_retry_list_is_a_valid_source(tmp_path):
     paths = [tmp_path / name for name in ("# a.dcm", " b .dcm", NOT_UTF_8)]
     for path in paths:

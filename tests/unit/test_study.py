@@ -11,7 +11,7 @@ from dicom_preprocessing import study as study_module
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.cli.job import stage_main
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
-from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.errors import OutputError, UnreadableError
 from dicom_preprocessing.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.image import Facts
 from dicom_preprocessing.index.build import build_index
@@ -26,6 +26,7 @@ from dicom_preprocessing.study import (
     run_from_stage,
 )
 from dicom_preprocessing.tiff import read_frames
+from tests.conftest import needs_byte_names
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -491,6 +492,20 @@ def test_second_candidate_is_written_if_the_first_does_not_decode(tmp_path, cand
     }
 
 
+def test_first_candidate_that_cannot_be_read_now_is_tried_again(tmp_path, candidates, monkeypatch):
+    decode = study_module.decode
+
+    def refuse_a(path, **settings):
+        if path.endswith("a.dcm"):
+            raise UnreadableError("Input/output error")
+        return decode(path, **settings)
+
+    monkeypatch.setattr(study_module, "decode", refuse_a)
+    receipts = run(tmp_path, candidates("a.dcm", "b.dcm"))
+    assert outcomes(receipts) == {"a.dcm": "sop_conflict", "b.dcm": "written"}
+    assert receipts["a.dcm"].transient
+
+
 def test_conflict_message_tells_that_another_file_comes_first(tmp_path, candidates):
     receipts = run(tmp_path, candidates("a.dcm", "b.dcm"))
     assert receipts["b.dcm"].message == (
@@ -641,6 +656,7 @@ def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
     assert receipt.image_facts().pixel_spacing == (0.1, 0.333333333333333)
 
 
+@needs_byte_names
 def test_receipts_keep_names_that_are_not_utf_8(tmp_path, source, write_dicom):
     path = write_dicom(source / os.fsdecode(b"caf\xe9.dcm"))
     (receipt,) = run(tmp_path, path).values()

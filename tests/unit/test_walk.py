@@ -8,6 +8,7 @@ import pytest
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index import walk
 from dicom_preprocessing.index.walk import (
+    Found,
     find_files,
     is_path_list,
     own_folders,
@@ -15,6 +16,7 @@ from dicom_preprocessing.index.walk import (
     source_list,
     walk_hash,
 )
+from tests.conftest import needs_byte_names
 
 NOT_UTF_8 = os.fsdecode(b"caf\xe9.dcm")
 
@@ -94,24 +96,19 @@ def test_hidden_folder_is_walked(source):
     assert found_below(source) == [".hidden/a.dcm"]
 
 
+@needs_byte_names
 def test_name_that_is_not_utf_8_is_found(source):
     touch(source / NOT_UTF_8)
     assert [os.fsencode(name) for name in found_below(source)] == [b"caf\xe9.dcm"]
 
 
+@needs_byte_names
 def test_path_order_is_byte_order(source):
-    names = [b"B", b"a", b"a-b", b"a/b", b"\xc3\xa9", b"\xe9"]
-    for name in names[:3] + names[4:]:
-        touch(source / os.fsdecode(name + b".dcm"))
-    touch(source / "a" / "b.dcm")
-    assert [os.fsencode(name) for name in found_below(source)] == [
-        b"B.dcm",
-        b"a-b.dcm",
-        b"a.dcm",
-        b"a/b.dcm",
-        b"\xc3\xa9.dcm",
-        b"\xe9.dcm",
-    ]
+    # As text, the last name would come before the one with the emoji.
+    names = [b"B", b"a-b", b"a.b", b"a/b", b"\xc3\xa9", b"\xf0\x9f\x98\x80", b"\xff"]
+    for name in reversed(names):
+        touch(source / os.fsdecode(name))
+    assert [os.fsencode(name) for name in found_below(source)] == names
 
 
 def test_path_order_does_not_depend_on_the_order_of_sources(source):
@@ -164,6 +161,7 @@ def test_list_may_have_windows_line_breaks(source):
     assert listed(source, b"# files\r\n\r\na.dcm\r\n") == ["a.dcm"]
 
 
+@needs_byte_names
 def test_list_is_read_as_bytes(source):
     touch(source / NOT_UTF_8)
     assert listed(source, b"caf\xe9.dcm\n") == [NOT_UTF_8]
@@ -487,6 +485,11 @@ def test_walk_hash_changes_when_a_folder_cannot_be_listed_any_more(source, befor
     (source / "new").mkdir()
     make_unreadable(monkeypatch, source / "new")
     assert walk_hash(find_files([str(source)])) != before
+
+
+def test_walk_hash_changes_with_what_keeps_a_path_from_being_read():
+    missing = Found(path="a", problem="no such file or folder", is_missing=True)
+    assert walk_hash([missing]) != walk_hash([Found(path="a", problem="Permission denied")])
 
 
 # The key source
