@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,29 +14,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
+
+
 def path_key(path: str) -> bytes:
     """Sort key of path order, which is byte order."""
     return os.fsencode(path)
 
 
 @contextmanager
-def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a sibling of ``target`` for writing and rename it on success, fsynced.
+def appearing(target: Path) -> Iterator[Path]:
+    """Give a sibling name to write to, and rename it to ``target`` on success.
 
-    Nothing is left under either name if the block raises.
+    Nothing is left under either name if the block raises. The name is unique, because a job that
+    outlives a killed run may still be writing the same target.
     """
     partial = target.with_name(f".{target.name}.{uuid4().hex}")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with open(partial, mode, **text) as file:  # type: ignore[call-overload]
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
         partial.replace(target)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
         raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed jobs left under the names of ``appearing``."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if PARTIAL.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open ``target`` for writing so that it appears whole, and durable, at the end."""
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    with appearing(target) as partial, open(partial, mode, **text) as file:  # type: ignore[call-overload]
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def replace_if_changed(target: Path, content: str) -> bool:

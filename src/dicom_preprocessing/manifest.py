@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import path_key, printable, replacing
+from dicom_preprocessing.files import path_key, printable, remove_partials, replacing
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.receipts import Receipt, read_receipts, receipt_path
 from dicom_preprocessing.tiff import TiffInfo, output_spacing, read_info
@@ -402,6 +402,9 @@ def gather_run(
         As for ``gather``; nothing was written then.
     """
     gathered = gather(output)
+    folder = IndexFolder(output)
+    for place in (output, folder.path, folder.studies, *(output / "receipts").glob("*")):
+        remove_partials(place)
     write_manifest(gathered.rows, output / "manifest.csv")
     write_manifest(gathered.rows, output / "manifest.parquet")
     write_failures(gathered.failures, output / "failures.csv")

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import appearing
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -103,15 +102,8 @@ def write_tiff(
     OSError
         The disk is full, or the folder is not writable; nothing is left under either name.
     """
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{uuid4().hex}")
-    try:
+    with appearing(Path(path)) as partial:
         _write_pages(partial, image, compressor, describe(image, chain))
-        partial.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
 
 
 def _write_pages(path: Path, image: Image, compressor: str, description: str) -> None:
