@@ -92,3 +92,10 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def csv_cell(value: object) -> object:
+    """A value as it stands in this project's csv files: booleans in lower case, text printable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return printable(value) if isinstance(value, str) else value

@@ -1,30 +1,22 @@
-"""Manifest, failures, retry list and orphans: from receipts and index, or from a tree of TIFFs."""
+"""The manifest: a row an image, from receipts or from the tags of any tree of TIFFs."""
 
 from __future__ import annotations
 
 import csv
 import os
-import shlex
-import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.config import KEEPABLE
-from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import path_key, printable, remove_partials, replacing
-from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.receipts import Receipt, read_receipts, receipt_path
+from dicom_preprocessing.files import csv_cell, path_key, printable, replacing
 from dicom_preprocessing.tiff import TiffInfo, output_spacing, read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from dicom_preprocessing.index.table import LeftOut
+    from dicom_preprocessing.receipts import Receipt
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-SHOWN = 5
-"""Examples in a message about many files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,24 +61,6 @@ class ManifestRow:
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A row of failures.csv, in the order of its columns."""
-
-    source_path: str
-    state: str
-    error: str
-    message: str
-    stage: str
-    transient: bool
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_instance_uid: str
-
-
-FAILURE_COLUMNS = tuple(field.name for field in fields(Failure))
-
-
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     """Write rows as csv or parquet, by the suffix of ``path``, whole or not at all.
 
@@ -100,13 +74,7 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in ordered:
-            writer.writerow([_cell(value) for value in asdict(row).values()])
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return printable(value) if isinstance(value, str) else value
+            writer.writerow([csv_cell(value) for value in asdict(row).values()])
 
 
 def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
@@ -121,64 +89,6 @@ def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
     table = pa.Table.from_pylist(records, schema=schema)
     with replacing(path, "wb") as file:
         pq.write_table(table, file)
-
-
-def write_failures(failures: Iterable[Failure], path: Path) -> None:
-    """Write failures.csv, sorted by source path."""
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FAILURE_COLUMNS)
-        for failure in sorted(failures, key=lambda f: path_key(f.source_path)):
-            writer.writerow([_cell(value) for value in asdict(failure).values()])
-
-
-def read_failures(path: Path) -> list[dict[str, str]]:
-    """Rows of a failures.csv as text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_retry_list(failures: Iterable[Failure], path: Path) -> None:
-    """Write absolute paths of failed files as raw bytes: a valid source."""
-    with replacing(path, "wb") as file:
-        for failure in sorted(failures, key=lambda f: path_key(f.source_path)):
-            if failure.state != "failed":
-                continue
-            absolute = path_key(os.path.abspath(failure.source_path))
-            if b"\n" in absolute or b"\r" in absolute:
-                # A list cannot hold it; the comment keeps it from being lost without a word.
-                absolute = b"# has a line break in its name: " + ascii(absolute).encode()
-            file.write(absolute + b"\n")
-
-
-def failure_of_left_out(item: LeftOut) -> Failure:
-    """The row of a file that the index left out."""
-    return Failure(
-        source_path=item.source_path,
-        state=item.state,
-        error=item.error,
-        message=item.message,
-        stage="index",
-        transient=item.transient,
-        study_instance_uid=item.study_instance_uid,
-        series_instance_uid=item.series_instance_uid,
-        sop_instance_uid=item.sop_instance_uid,
-    )
-
-
-def failure_of_receipt(receipt: Receipt) -> Failure:
-    """The row of a file that a job did not write."""
-    return Failure(
-        source_path=receipt.source_path,
-        state=receipt.state,
-        error=receipt.error,
-        message=receipt.message,
-        stage=receipt.stage,
-        transient=receipt.transient,
-        study_instance_uid=receipt.study_instance_uid,
-        series_instance_uid=receipt.series_instance_uid,
-        sop_instance_uid=receipt.sop_instance_uid,
-    )
 
 
 def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
@@ -287,131 +197,3 @@ def find_tiffs(root: Path) -> list[Path]:
         if name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
     ]
     return sorted(found, key=lambda path: path_key(str(path)))
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """Rows and failures of a whole run."""
-
-    rows: list[ManifestRow]
-    failures: list[Failure]
-
-
-def gather(output: Path) -> Gathered:
-    """Read the index and every receipt, and check that each image is there.
-
-    Raises
-    ------
-    OutputError
-        An image or a receipt that should be there is not; says how to rebuild it.
-    """
-    folder = IndexFolder(output)
-    images = output / "images"
-    failures = [failure_of_left_out(item) for item in folder.read_left_out()]
-    rows: list[ManifestRow] = []
-    missing: list[Receipt] = []
-    for study in folder.read_table().values():
-        receipts = _receipts_of(output, study.study_instance_uid)
-        if len(receipts) != study.files:
-            raise OutputError(
-                f"study {study.study_instance_uid}: {len(receipts)} receipts, {study.files} files"
-            )
-        for receipt in receipts:
-            if not receipt.is_written:
-                failures.append(failure_of_receipt(receipt))
-                continue
-            try:
-                rows.append(row_of_receipt(receipt, images))
-            except FileNotFoundError:
-                missing.append(receipt)
-    if missing:
-        raise OutputError(_rebuild_message(images, missing))
-    return Gathered(rows, failures)
-
-
-def _receipts_of(output: Path, study: str) -> list[Receipt]:
-    path = receipt_path(output, "write", study)
-    try:
-        return read_receipts(path)
-    except FileNotFoundError:
-        raise OutputError(f"{path} is missing; run the workflow again to make it") from None
-
-
-def _rebuild_message(images: Path, missing: Sequence[Receipt]) -> str:
-    studies = sorted({receipt.study_instance_uid for receipt in missing})
-    shown = "\n".join(f"    {images / receipt.output}" for receipt in missing[:SHOWN])
-    more = f"\n    and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    folders = shlex.join(str(images / study) for study in studies[:SHOWN])
-    command = f"rm -r {folders}" if len(studies) <= SHOWN else "snakemake --forcerun write"
-    return (
-        f"{len(missing)} images are missing that were written before:\n{shown}{more}\n"
-        f"Snakemake does not see what happens inside a study's folder. To rebuild them, run\n"
-        f"    {command}\nand then the workflow again."
-    )
-
-
-def find_orphans(output: Path, keep: Sequence[str]) -> list[Path]:
-    """Folders and receipts of studies or stages that are no longer part of the run."""
-    present = IndexFolder(output).read_table()
-    stages = {"write": output / "images"}
-    stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
-    wanted = {"write", *keep}
-    orphans: list[Path] = []
-    for stage, folder in stages.items():
-        receipts = receipt_path(output, stage, "x").parent
-        for parent, suffix in ((folder, ""), (receipts, ".jsonl")):
-            for path in _visible(parent):
-                study = path.name.removesuffix(suffix)
-                if stage not in wanted or study not in present:
-                    orphans.append(path)
-    return sorted(orphans, key=lambda path: path_key(str(path)))
-
-
-def _visible(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]
-
-
-def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], object]) -> None:
-    """Remove orphans, unless a part of the source could not be read: it may be theirs."""
-    hidden = [item for item in IndexFolder(output).read_left_out() if item.hides_files]
-    if hidden:
-        unread = printable(hidden[0].source_path)
-        warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
-        return
-    for orphan in orphans:
-        if orphan.is_dir() and not orphan.is_symlink():
-            shutil.rmtree(orphan)
-        else:
-            orphan.unlink()
-
-
-def gather_run(
-    output: Path,
-    *,
-    keep: Sequence[str] = (),
-    prune: bool = False,
-    warn: Callable[[str], object] = print,
-) -> None:
-    """Write manifest.csv, manifest.parquet, failures.csv, retry.txt and orphans.txt.
-
-    Raises
-    ------
-    OutputError
-        As for ``gather``; nothing was written then.
-    """
-    gathered = gather(output)
-    folder = IndexFolder(output)
-    for place in (output, folder.path, folder.studies, *(output / "receipts").glob("*")):
-        remove_partials(place)
-    write_manifest(gathered.rows, output / "manifest.csv")
-    write_manifest(gathered.rows, output / "manifest.parquet")
-    write_failures(gathered.failures, output / "failures.csv")
-    write_retry_list(gathered.failures, output / "retry.txt")
-    orphans = find_orphans(output, keep)
-    if prune and orphans:
-        prune_orphans(output, orphans, warn)
-        orphans = [path for path in orphans if path.exists()]
-    with replacing(output / "orphans.txt") as file:
-        file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

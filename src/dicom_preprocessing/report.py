@@ -13,9 +13,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 
+from dicom_preprocessing.failures import read_failures
 from dicom_preprocessing.files import printable, replacing
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.manifest import read_failures
 from dicom_preprocessing.receipts import read_receipts, receipt_path
 from dicom_preprocessing.verdict import count
 

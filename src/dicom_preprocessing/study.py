@@ -173,7 +173,10 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
         raise UnreadableError.from_os_error(error) from error
     if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
         raise SourceChangedError("the file changed after it was indexed; run again")
-    image = decode(entry.path, **settings)
+    try:
+        image = decode(entry.path, **settings)
+    except MemoryError as error:
+        raise LimitMemoryError("not enough memory to decode the file") from error
     facts = replace(
         image.facts,
         study_instance_uid=entry.study_instance_uid,

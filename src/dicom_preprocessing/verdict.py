@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.failures import read_failures
 from dicom_preprocessing.files import printable, replacing
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.manifest import read_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

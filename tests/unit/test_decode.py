@@ -20,11 +20,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_preprocessing import decode as decode_package
 from dicom_preprocessing.decode import decode
 from dicom_preprocessing.errors import (
     DecodeError,
-    LimitMemoryError,
     MissingAttributeError,
     NoSpacingError,
     NotDicomError,
@@ -889,13 +887,3 @@ class TestFiles:
 
     def test_path_may_be_text(self, tmp_path):
         assert row(decode(str(save(tmp_path / "image", grey_file(1, 2))))) == [1, 2]
-
-    def test_memory_that_is_not_enough_is_transient(self, tmp_path, monkeypatch):
-        def exhausted(*_):
-            raise MemoryError
-
-        monkeypatch.setattr(decode_package, "stored_pixels", exhausted)
-        path = save(tmp_path / "image", grey_file(1, 2))
-        with pytest.raises(LimitMemoryError, match="not enough memory") as caught:
-            decode(path)
-        assert caught.value.transient

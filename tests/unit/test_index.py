@@ -10,13 +10,13 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from dicom_preprocessing.errors import LimitMemoryError, SourceError
+from dicom_preprocessing.failures import Failure, write_failures
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.build import build_index, update_index
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import IndexFolder, is_path_part, read_inventory
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.manifest import Failure, write_failures
 from dicom_preprocessing.receipts import new_receipt, receipt_path, write_receipts
 from tests.conftest import needs_byte_names
 

@@ -13,22 +13,22 @@ import tifffile
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.failures import (
+    FAILURE_COLUMNS,
+    Failure,
+    read_failures,
+    write_failures,
+    write_retry_list,
+)
+from dicom_preprocessing.gather import find_orphans, gather, gather_run
 from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import (
     COLUMNS,
-    FAILURE_COLUMNS,
-    Failure,
     ManifestRow,
-    find_orphans,
     find_tiffs,
-    gather,
-    gather_run,
-    read_failures,
     row_of_tiff,
-    write_failures,
     write_manifest,
-    write_retry_list,
 )
 from dicom_preprocessing.study import Target, run_from_inventory
 from dicom_preprocessing.verdict import Counts, complaint, count, judge_run

@@ -506,6 +506,15 @@ def test_first_candidate_that_cannot_be_read_now_is_tried_again(tmp_path, candid
     assert receipts["a.dcm"].transient
 
 
+def test_memory_that_is_not_enough_is_transient(tmp_path, candidates, monkeypatch):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(study_module, "decode", exhausted)
+    receipt = run(tmp_path, candidates("a.dcm"))["a.dcm"]
+    assert (receipt.error, receipt.transient) == ("limit_memory", True)
+
+
 def test_conflict_message_tells_that_another_file_comes_first(tmp_path, candidates):
     receipts = run(tmp_path, candidates("a.dcm", "b.dcm"))
     assert receipts["b.dcm"].message == (

@@ -89,7 +89,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
 
 def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest."""
-    from dicom_preprocessing.manifest import gather_run
+    from dicom_preprocessing.gather import gather_run
 
     parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")

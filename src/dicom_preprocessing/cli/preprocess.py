@@ -19,17 +19,13 @@ from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
+from dicom_preprocessing.failures import failure_of_left_out, failure_of_receipt, write_failures
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index.build import Index, build_index, entry_of
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry
 from dicom_preprocessing.index.walk import Found, find_files, is_path_list
-from dicom_preprocessing.manifest import (
-    TIFF_SUFFIXES,
-    failure_of_left_out,
-    failure_of_receipt,
-    write_failures,
-)
+from dicom_preprocessing.manifest import TIFF_SUFFIXES
 from dicom_preprocessing.study import Target, instances, process_instance
 from dicom_preprocessing.verdict import complaint, count
 from dicom_preprocessing.version import __version__

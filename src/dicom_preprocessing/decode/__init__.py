@@ -12,7 +12,7 @@ from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_values
 from dicom_preprocessing.dicom_file import read_data_set, text_of, uid_of
-from dicom_preprocessing.errors import LimitMemoryError, VolumeError
+from dicom_preprocessing.errors import VolumeError
 from dicom_preprocessing.geometry import Flip, Geometry, Size
 from dicom_preprocessing.image import Facts, Image
 from dicom_preprocessing.volume import Volume, handle_volume
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from pydicom.dataset import Dataset
 
-__all__ = ["decode", "decode_data_set"]
+__all__ = ["decode"]
 
 
 def decode(
@@ -48,31 +47,7 @@ def decode(
     FileError
         One of its children, for whatever is wrong with this file.
     """
-    try:
-        return decode_data_set(
-            read_data_set(path),
-            intensity=intensity,
-            window=window,
-            volume=volume,
-            target_frames=target_frames,
-            skip_frames=skip_frames,
-            spacing_z=spacing_z,
-        )
-    except MemoryError as error:
-        raise LimitMemoryError("not enough memory to decode the file") from error
-
-
-def decode_data_set(
-    data_set: Dataset,
-    *,
-    intensity: str = "voi",
-    window: Sequence[float] | None = None,
-    volume: str = "keep",
-    target_frames: int = 32,
-    skip_frames: int | Sequence[int] | None = None,
-    spacing_z: float | None = None,
-) -> Image:
-    """Decode a data set that has been read; everything else as for ``decode``."""
+    data_set = read_data_set(path)
     layout = pixel_format(data_set)
     frames = stored_pixels(data_set, layout)
     warnings: list[str] = []

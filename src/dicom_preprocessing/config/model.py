@@ -1,21 +1,17 @@
-"""The configuration: one typed model from which defaults, schema, default file and options come.
-
-Needs only the standard library, PyYAML and jsonschema, because the Snakefile imports it.
-"""
+"""The model of the configuration: defaults, schema, default file and options come from it."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import textwrap
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 
-from dicom_preprocessing.errors import ConfigError
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Stage = Literal["decode", "crop", "resize", "pad", "write"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -74,6 +70,12 @@ class Key:
     nullable: bool = False
     text: bool = False
     later: tuple[Any, ...] = ()
+
+    def value_schema(self) -> dict[str, Any]:
+        """JSON schema of a value, null included where it is allowed."""
+        if not self.nullable:
+            return dict(self.schema)
+        return {"anyOf": [dict(self.schema), {"type": "null"}]}
 
 
 def _key(default: Any, **about: Any) -> Any:  # noqa: ANN401  # dataclass fields are Any by nature
@@ -352,7 +354,7 @@ def json_schema() -> dict[str, Any]:
         "title": "Configuration of DICOM Preprocessing",
         "type": "object",
         "properties": {
-            name: {"description": key.doc, "default": default[name], **_value_schema(key)}
+            name: {"description": key.doc, "default": default[name], **key.value_schema()}
             for name, key in keys().items()
         },
         "additionalProperties": False,
@@ -371,89 +373,8 @@ def default_yaml() -> str:
         lines += textwrap.wrap(
             f"Allowed: {key.allowed}.", 98, initial_indent="# ", subsequent_indent="# "
         )
-        lines.append(f"{name}: {_shown(defaults()[name])}")
+        lines.append(f"{name}: {as_yaml(defaults()[name])}")
     return "\n".join(lines) + "\n"
-
-
-def _value_schema(key: Key) -> dict[str, Any]:
-    if not key.nullable:
-        return dict(key.schema)
-    return {"anyOf": [dict(key.schema), {"type": "null"}]}
-
-
-def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """Validate ``values`` and fill in the defaults.
-
-    Parameters
-    ----------
-    values : mapping
-        Key to value, as YAML, ``snakemake --config`` or the command line gives them.
-
-    Returns
-    -------
-    Config
-    list of str
-        Warnings: keys without effect in this combination.
-
-    Raises
-    ------
-    ConfigError
-        With one message that names each wrong key, what was found, what is allowed and the YAML
-        to write.
-    """
-    problems = [_unknown(name) for name in values if name not in keys()]
-    parsed: dict[str, Any] = {}
-    for name in keys():
-        if name in values:
-            try:
-                parsed[name] = parse_value(name, values[name])
-            except ConfigError as error:
-                problems.append(str(error))
-    if not problems:
-        config = Config(**parsed)
-        problems = list(_contradictions(config))
-    if problems:
-        raise ConfigError("\n\n".join(problems))
-    return config, list(_without_effect(config))
-
-
-def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value in, the field's type out
-    """Validate one value of the key ``name``.
-
-    Raises
-    ------
-    ConfigError
-        Says what was found and what is allowed.
-    """
-    key = keys()[name]
-    found = _from_text(key, value)
-    if found is None and key.schema.get("type") == "boolean":
-        found = False
-    if key.schema.get("type") == "array" and isinstance(found, str):
-        found = [found]
-    if found is None and name == "keep":
-        found = []
-    if isinstance(found, Mapping):
-        found = {**asdict(Limits()), **found}
-    from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
-
-    finite = all(abs(x) < LARGEST_NUMBER for x in _flat(found) if isinstance(x, int | float))
-    if not finite or not Draft202012Validator(_value_schema(key)).is_valid(found):
-        problem = f"found {_shown(value)}, allowed: {key.allowed}."
-        raise ConfigError(
-            f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
-            problem,
-        )
-    found = _normalised(found, key)
-    default = keys_default(name)
-    if found != default and any(later is ... or later == found for later in key.later):
-        problem = f"found {_shown(value)}, which is not available yet."
-        raise ConfigError(
-            f"config key '{name}': {problem}\n"
-            f"Leave the key out, or write:\n    {name}: {_shown(default)}",
-            problem,
-        )
-    return found
 
 
 def keys_default(name: str) -> Any:  # noqa: ANN401
@@ -461,107 +382,11 @@ def keys_default(name: str) -> Any:  # noqa: ANN401
     return getattr(Config(), name)
 
 
-def _from_text(key: Key, value: Any) -> Any:  # noqa: ANN401
-    """Read strings as YAML for keys that are not text; ``64,64`` is a list."""
-    if isinstance(value, str):
-        takes_list = "array" in _types(key.schema)
-        bracketed = value.startswith("[") and value.endswith("]") and takes_list
-        if key.text and not bracketed:
-            return None if value == "null" else value
-        return _read_yaml(f"[{value}]" if takes_list and "," in value and not bracketed else value)
-    if isinstance(value, (list, tuple)):
-        return [v if key.text or not isinstance(v, str) else _read_yaml(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _read_yaml(v) if isinstance(v, str) else v for k, v in value.items()}
-    return value
-
-
-def _read_yaml(text: str) -> Any:  # noqa: ANN401
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def _normalised(value: Any, key: Key) -> Any:  # noqa: ANN401
-    """Lists become tuples; numbers become what the field holds."""
-    if isinstance(value, Mapping):
-        return Limits(**value)
-    if isinstance(value, list):
-        return tuple(_normalised(v, key) for v in value)
-    if isinstance(value, float) and "integer" in _types(key.schema):
-        return int(value)
-    if isinstance(value, int) and "number" in _types(key.schema):
-        return float(value)
-    return value
-
-
-def _types(schema: Any) -> set[str]:  # noqa: ANN401
-    """Every type that a schema names, at any depth."""
-    if isinstance(schema, Mapping):
-        own = {schema["type"]} if isinstance(schema.get("type"), str) else set()
-        return own.union(*map(_types, schema.values()))
-    if isinstance(schema, list):
-        return set().union(*map(_types, schema))
-    return set()
-
-
-def _flat(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    if isinstance(value, (list, tuple)):
-        for v in value:
-            yield from _flat(v)
-    elif isinstance(value, Mapping):
-        yield from _flat(list(value.values()))
-    else:
-        yield value
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401
+def as_yaml(value: Any) -> str:  # noqa: ANN401
+    """A value on one line of YAML, for files and messages; text as it was typed."""
     if isinstance(value, str) and value:
         return value
     plain = list(value) if isinstance(value, tuple) else value
     plain = asdict(plain) if isinstance(plain, Limits) else plain
     text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=1000)
     return text.strip().removesuffix("...").strip()
-
-
-def _unknown(name: object) -> str:
-    close = difflib.get_close_matches(str(name), keys(), n=1)
-    if close:
-        key = keys()[close[0]]
-        return (
-            f"config key '{name}' is unknown, did you mean '{close[0]}'?\n"
-            f"Write for example:\n    {close[0]}: {key.example}"
-        )
-    return f"config key '{name}' is unknown, allowed: {', '.join(keys())}."
-
-
-def _contradictions(config: Config) -> Iterator[str]:
-    if config.size is not None and config.spacing is not None:
-        yield (
-            f"config keys 'size' and 'spacing': found both ({_shown(config.size)} and "
-            f"{_shown(config.spacing)}), allowed: one of them.\n"
-            "Write for example:\n    size: [512, 512]\n    spacing: null"
-        )
-
-
-def _without_effect(config: Config) -> Iterator[str]:
-    """Keys that differ from their default and change nothing in this combination."""
-    resampled = config.size is not None or config.spacing is not None
-    projected = config.volume in ("max-intensity", "laplacian-mip")
-    conditions = [
-        (("crop_max", "crop_components", "border_frac"), config.crop, "crop: true"),
-        (("padding",), config.size is not None, "size"),
-        (("filter",), resampled, "size or spacing"),
-        (("window",), config.intensity == "voi", "intensity: voi"),
-        (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
-        (("skip_frames",), projected, "volume: max-intensity"),
-        (("mip_weight", "projection"), config.volume == "laplacian-mip", "volume: laplacian-mip"),
-    ]
-    for names, holds, needed in conditions:
-        for name in names:
-            if not holds and getattr(config, name) != keys_default(name):
-                yield f"config key '{name}' has no effect without {needed}"
-    z = config.spacing is not None and len(config.spacing) > len("xy")
-    if z and config.volume != "keep":
-        yield "the z of config key 'spacing' has no effect without volume: keep"

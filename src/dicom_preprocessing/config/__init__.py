@@ -1,0 +1,42 @@
+"""The configuration. Standard library, PyYAML and jsonschema only: the Snakefile imports it."""
+
+from dicom_preprocessing.config.model import (
+    COMPRESSORS,
+    FILTERS,
+    INTENSITIES,
+    KEEPABLE,
+    PADDINGS,
+    STAGES,
+    VOLUMES,
+    Config,
+    Key,
+    Limits,
+    Stage,
+    as_mapping,
+    default_yaml,
+    defaults,
+    json_schema,
+    keys,
+)
+from dicom_preprocessing.config.reading import parse_config, parse_value
+
+__all__ = [
+    "COMPRESSORS",
+    "FILTERS",
+    "INTENSITIES",
+    "KEEPABLE",
+    "PADDINGS",
+    "STAGES",
+    "VOLUMES",
+    "Config",
+    "Key",
+    "Limits",
+    "Stage",
+    "as_mapping",
+    "default_yaml",
+    "defaults",
+    "json_schema",
+    "keys",
+    "parse_config",
+    "parse_value",
+]
