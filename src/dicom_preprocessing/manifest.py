@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.files import csv_cell, path_key, printable, replacing
+from dicom_preprocessing.layout import parse_image_path
 from dicom_preprocessing.tiff import TiffInfo, output_spacing, read_info
 
 if TYPE_CHECKING:
@@ -148,12 +149,11 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
     """
     info = read_info(path)
     relative = path.relative_to(root)
-    *folders, _ = relative.parts
-    has_series = len(folders) > 1
+    study, series, sop = parse_image_path(relative)
     return ManifestRow(
-        study_instance_uid=folders[-2 if has_series else -1] if folders else "",
-        series_instance_uid=folders[-1] if has_series else None,
-        sop_instance_uid=relative.stem,
+        study_instance_uid=study,
+        series_instance_uid=series,
+        sop_instance_uid=sop,
         path=str(relative),
         inode=path.stat().st_ino,
         width=info.width,

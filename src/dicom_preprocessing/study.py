@@ -26,6 +26,7 @@ from dicom_preprocessing.errors import (
 from dicom_preprocessing.files import fsync, path_key
 from dicom_preprocessing.image import Image
 from dicom_preprocessing.index.table import Entry, read_inventory
+from dicom_preprocessing.layout import image_path
 from dicom_preprocessing.pad import pad
 from dicom_preprocessing.receipts import Receipt, new_receipt, read_receipts, write_receipts
 from dicom_preprocessing.resize import resize
@@ -41,14 +42,6 @@ if TYPE_CHECKING:
 
 STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
 """Stages between decode and write; their keyword arguments are the chain's settings."""
-
-LAYOUTS: Mapping[str, Callable[[Receipt], str]] = {
-    "study/sop": lambda r: f"{r.study_instance_uid}/{r.sop_instance_uid}.tiff",
-    "study/series/sop": lambda r: (
-        f"{r.study_instance_uid}/{r.series_instance_uid}/{r.sop_instance_uid}.tiff"
-    ),
-}
-"""Path of an image below the folder of all studies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +60,10 @@ class Target:
         """Path of an image below ``root``."""
         if self.name is not None:
             return self.name
-        layout = (
-            self.chain.settings["write"]["layout"] if self.chain.stage == "write" else "study/sop"
-        )
-        return LAYOUTS[layout](receipt)
+        chain = self.chain
+        layout = chain.settings["write"]["layout"] if chain.stage == "write" else "study/sop"
+        uids = (receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid)
+        return image_path(layout, *uids)
 
     def write(self, image: Image, receipt: Receipt) -> str:
         """Write an image; returns its path below ``root``."""
