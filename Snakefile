@@ -22,4 +22,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        # Plain, so that they are rebuilt when deleted: the others wait for the checkpoint.
+        INDEX.table,
+        INDEX.left_out,
         all_targets,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import struct
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -64,6 +66,7 @@ PARSE_ERRORS: Final = (
     TypeError,
     ValueError,
     struct.error,
+    pydicom.errors.BytesLengthException,
     pydicom.errors.InvalidDicomError,
 )
 
@@ -139,6 +142,12 @@ def read_data_set(path: PathLike) -> FileDataset:
         raise DecodeError("the file ends inside the pixel data")
     data_set.update(rest)
     return data_set
+
+
+def quieten_pydicom() -> None:
+    """What is wrong with a file is told by its state, not by a library's warnings."""
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def transfer_syntax_of(data_set: Dataset) -> UID:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+TIMESTAMP = ".snakemake_timestamp"
+"""What Snakemake puts into a folder that a job made."""
+
 SHOWN = 5
 """Examples in a message about many files."""
 
@@ -91,26 +94,38 @@ def _rebuild_message(images: Path, missing: Sequence[Receipt]) -> str:
 
 
 def find_orphans(output: Path, keep: Sequence[str]) -> list[Path]:
-    """Folders and receipts of studies or stages that are no longer part of the run."""
+    """Folders and receipts of studies or stages that are no longer part of the run.
+
+    Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
+    """
     present = IndexFolder(output).read_table()
     stages = {"write": output / "images"}
     stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
     wanted = {"write", *keep}
     orphans: list[Path] = []
     for stage, folder in stages.items():
-        receipts = receipt_path(output, stage, "x").parent
-        for parent, suffix in ((folder, ""), (receipts, ".jsonl")):
-            for path in _visible(parent):
-                study = path.name.removesuffix(suffix)
-                if stage not in wanted or study not in present:
-                    orphans.append(path)
+        receipts = _by_study(receipt_path(output, stage, "x").parent, ".jsonl")
+        folders = {
+            study: path
+            for study, path in _by_study(folder, "").items()
+            if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists())
+        }
+        for made in (receipts, folders):
+            orphans += [
+                p for study, p in made.items() if stage not in wanted or study not in present
+            ]
     return sorted(orphans, key=lambda path: path_key(str(path)))
 
 
-def _visible(folder: Path) -> list[Path]:
+def _by_study(folder: Path, suffix: str) -> dict[str, Path]:
+    """Visible entries of a folder that end in ``suffix``, by their name without it."""
     if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return {}
+    return {
+        path.name.removesuffix(suffix): path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name.endswith(suffix)
+    }
 
 
 def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], object]) -> None:

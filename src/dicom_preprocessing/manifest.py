@@ -68,7 +68,7 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     The rows are sorted by study and SOP Instance UID.
     """
     ordered = sorted(rows, key=lambda row: (row.study_instance_uid, row.sop_instance_uid))
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         _write_parquet(ordered, path)
         return
     with replacing(path) as file:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.image import Image
 
+LARGEST_FRAME = 2**31
+"""Pixels; a spacing that leads to more is a mistake in the header."""
+
 
 def resize(
     image: Image,
@@ -52,6 +55,8 @@ def resize(
         target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))
     else:
         return image
+    if target.width * target.height > LARGEST_FRAME:
+        raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
     frames = resize_frames(image.frames, size=target, filter=filter)
     return image.evolve(frames, image.geometry.with_resized(target))
 

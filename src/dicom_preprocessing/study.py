@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,6 +18,7 @@ from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.crop import crop
 from dicom_preprocessing.decode import decode
 from dicom_preprocessing.errors import (
+    DecodeError,
     FileError,
     LimitMemoryError,
     OutputError,
@@ -168,8 +170,13 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
         raise SourceChangedError("the file changed after it was indexed; run again")
     try:
         image = decode(entry.path, **settings)
+    except FileError:
+        raise
     except MemoryError as error:
         raise LimitMemoryError("not enough memory to decode the file") from error
+    except Exception as error:  # a file that no test has shown yet must not cost its study
+        traceback.print_exc()
+        raise DecodeError(f"{type(error).__name__}: {error}") from error
     facts = replace(
         image.facts,
         study_instance_uid=entry.study_instance_uid,

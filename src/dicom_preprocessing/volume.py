@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MOST_FRAMES = 1_000_000
+"""A spacing that leads to more is a mistake in the header."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
@@ -76,7 +79,10 @@ def handle_volume(
     if spacing_z is not None:
         if volume.frame_spacing is None:
             raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
-        return _interpolated(volume, max(1, round_half_away(n * volume.frame_spacing / spacing_z)))
+        count = max(1, round_half_away(n * volume.frame_spacing / spacing_z))
+        if count > MOST_FRAMES:
+            raise VolumeError(f"{count} frames by the spacing between frames: unusable")
+        return _interpolated(volume, count)
     return volume
 
 

@@ -276,6 +276,11 @@ def test_number_for_a_path_is_answered_with_how_to_quote_it(name):
     assert "looks like a number, on the command line write ./7" in message_of({name: 7})
 
 
+@pytest.mark.parametrize("text", ["results/", "./results", "results//"])
+def test_output_has_one_spelling(text):
+    assert parse_config({"output": text})[0].output == "results"
+
+
 def test_null_for_the_output_is_no_folder_of_that_name():
     assert "config key 'output': found null" in message_of({"output": "null"})
 

@@ -552,6 +552,7 @@ def test_kept_stage_of_a_present_study_is_no_orphan(mixed):
 def test_kept_stage_of_a_vanished_study_is_an_orphan(mixed):
     make_orphans(mixed)
     (mixed.output / "stages/resize/1.2.4").mkdir()
+    (mixed.output / "stages/resize/1.2.4/.snakemake_timestamp").touch()
     found = find_orphans(mixed.output, ["resize"])
     assert mixed.output / "stages/resize/1.2.4" in found
 
@@ -581,14 +582,24 @@ def test_prune_leaves_the_present_studies_alone(mixed):
     assert images == ["images/1.2.3/1.2.3.1.1.tiff"]
 
 
-def test_prune_removes_a_link_and_not_what_it_leads_to(mixed, tmp_path):
+def test_prune_removes_nothing_that_the_workflow_did_not_make(mixed, tmp_path):
     (tmp_path / "precious").mkdir()
     (mixed.output / "images" / "1.9").symlink_to(tmp_path / "precious")
+    (mixed.output / "images" / "my_notes").mkdir()
+    (mixed.output / "images" / "manifest.csv").write_text("dicom-manifest writes here")
     mixed.gather(prune=True)
-    assert (os.path.lexists(mixed.output / "images/1.9"), (tmp_path / "precious").is_dir()) == (
-        False,
-        True,
-    )
+    assert mixed.orphans() == []
+    left = ["1.9", "manifest.csv", "my_notes"]
+    assert [os.path.lexists(mixed.output / "images" / name) for name in left] == [True] * 3
+
+
+def test_prune_removes_a_link_to_a_study_and_not_what_it_leads_to(mixed, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / ".snakemake_timestamp").touch()
+    (mixed.output / "images" / "1.9").symlink_to(tmp_path / "precious")
+    mixed.gather(prune=True)
+    assert not os.path.lexists(mixed.output / "images/1.9")
+    assert (tmp_path / "precious").is_dir()
 
 
 def test_nothing_is_pruned_while_a_named_path_is_missing(mixed):

@@ -111,6 +111,28 @@ def test_deleted_index_table_comes_back_without_rerunning_studies(finished):
     (finished.results / "index" / "index.tsv").unlink()
     run = finished.run()
     assert run.studies == set()
+    assert (finished.results / "index" / "index.tsv").exists()
+    assert finished.run().is_noop
+
+
+def test_each_deleted_result_comes_back(finished):
+    names = ("manifest.parquet", "retry.txt", "orphans.txt", "verdict.txt")
+    for name in (*names, "index/left_out.jsonl"):
+        (finished.results / name).unlink()
+    finished.run()
+    assert all((finished.results / name).exists() for name in (*names, "index/left_out.jsonl"))
+    assert finished.run().is_noop
+
+
+def test_deleted_study_folder_comes_back_with_the_index_gone(finished):
+    (finished.results / "index" / "left_out.jsonl").unlink()
+    shutil.rmtree(finished.results / "images" / "1.2.1")
+    finished.run()
+    assert len(finished.images()) == 6
+
+
+def test_output_with_a_slash_at_the_end_is_quiet(finished):
+    finished.config["output"] = "results/"
     assert finished.run().is_noop
 
 

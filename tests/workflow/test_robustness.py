@@ -169,6 +169,35 @@ def test_full_disk_fails_the_job_and_leaves_nothing_half_written(project):
     assert len(project.images()) == 6
 
 
+def test_link_to_an_unmounted_folder_keeps_prune_from_its_study(project):
+    elsewhere = project.folder / "elsewhere"
+    (project.source / "1.2.2").rename(elsewhere)
+    (project.source / "1.2.2").symlink_to(elsewhere)
+    project.config["prune"] = True
+    project.run()
+    elsewhere.rename(project.folder / "unmounted")
+    project.run()
+    assert (project.results / "images" / "1.2.2").is_dir()
+    assert "images/1.2.2" in (project.results / "orphans.txt").read_text()
+
+
+def test_header_with_a_number_of_odd_length_costs_one_file(project):
+    content = (project.source / "1.2.1" / "1.dcm").read_bytes()
+    for name, tag in (("rows", b"\x10\x00"), ("high bit", b"\x02\x01")):
+        at = content.index(b"\x28\x00" + tag + b"US\x02\x00")
+        odd = (
+            content[: at + 6] + b"\x03\x00" + content[at + 8 : at + 10] + b"\0" + content[at + 10 :]
+        )
+        (project.source / f"{name}.dcm").write_bytes(odd)
+    project.run()
+    assert len(project.images()) == 6
+    failures = rows(project.results / "failures.csv")
+    assert {row["source_path"]: row["state"] for row in failures} == {
+        "source/high bit.dcm": "failed",
+        "source/rows.dcm": "failed",
+    }
+
+
 def test_output_inside_the_source_is_not_read(project):
     project.config["output"] = "source/results"
     project.run()
@@ -182,7 +211,9 @@ def test_unwritable_output_ends_with_a_message(project):
     project.config["output"] = "taken/results"
     run = project.run(check=False)
     assert run.returncode == 1
-    assert "taken" in run.output
+    assert "error: output taken/results: " in run.output
+    assert "taken is no folder that can be written to" in run.output
+    assert "Traceback" not in run.output
     assert (project.folder / "taken").read_text() == "a file, no folder"
 
 

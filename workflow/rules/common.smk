@@ -23,6 +23,15 @@ from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, is_path_part
 from dicom_preprocessing.index.walk import own_folders, source_list
 
+RESULT_FILES = (
+    "manifest.csv",
+    "manifest.parquet",
+    "failures.csv",
+    "retry.txt",
+    "orphans.txt",
+    "report.html",
+    "verdict.txt",
+)
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 
 
@@ -56,6 +65,17 @@ def point_jobs_at_checkout():
     )
 
 
+def require_writable(output):
+    """Say in a sentence that results cannot be written, before any work."""
+    parent = next(
+        path for path in (output, *output.absolute().parents) if path.exists()
+    )
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise SystemExit(
+            f"error: output {output}: {parent} is no folder that can be written to"
+        )
+
+
 def accept_repeated_digits():
     """Let Snakemake pass UIDs that end in twenty equal digits, as anonymised ones may.
 
@@ -74,6 +94,8 @@ CONFIG = validated_config()
 OUTPUT = CONFIG.output
 INDEX = IndexFolder(OUTPUT)
 point_jobs_at_checkout()
+if workflow.is_main_process:
+    require_writable(Path(OUTPUT))
 accept_repeated_digits()
 
 
@@ -101,7 +123,8 @@ def clear_stale_locks():
 
     The shared lock is held as long as this process lives.
     """
-    if workflow.dryrun or LOCKS:
+    is_module = Path(workflow.main_snakefile).resolve().parent != CHECKOUT
+    if workflow.dryrun or LOCKS or is_module:
         return
     Path(".snakemake").mkdir(exist_ok=True)
     handle = os.open(".snakemake/run.lock", os.O_CREAT | os.O_RDWR)
@@ -137,17 +160,13 @@ def receipt_of(stage, study):
 def all_targets(wildcards):
     """Everything, named one by one: what nothing lists is not rebuilt when it is deleted."""
     return [
-        INDEX.table,
-        INDEX.left_out,
         *(
             target(stage, study)
             for study in studies()
             for stage in (*CONFIG.keep, "write")
             for target in (images_of, receipt_of)
         ),
-        f"{OUTPUT}/manifest.csv",
-        f"{OUTPUT}/report.html",
-        f"{OUTPUT}/verdict.txt",
+        *(f"{OUTPUT}/{name}" for name in RESULT_FILES),
     ]
 
 

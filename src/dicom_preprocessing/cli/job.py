@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     """Rule index. ``bundled`` is where the examples of this checkout are."""
+    from dicom_preprocessing.dicom_file import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.walk import own_folders, source_list
 
@@ -32,6 +33,8 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args(argv)
     output = arguments.table.parent.parent
+
+    quieten_pydicom()
 
     def run() -> None:
         index = update_index(
@@ -51,6 +54,7 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
     from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.dicom_file import quieten_pydicom
     from dicom_preprocessing.study import Target, run_from_inventory, run_from_stage
 
     parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
@@ -67,6 +71,8 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.chain.stage != stage:
         parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
+
+    quieten_pydicom()
 
     def run() -> None:
         arguments.images.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -18,6 +16,7 @@ from tqdm import tqdm
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import Config, parse_config
+from dicom_preprocessing.dicom_file import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
 from dicom_preprocessing.failures import failure_of_left_out, failure_of_receipt, write_failures
 from dicom_preprocessing.files import printable
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
     parser = _parser()
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
-    _quieten_pydicom()
+    quieten_pydicom()
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
@@ -106,12 +105,6 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _quieten_pydicom() -> None:
-    """What is wrong with a file is told by its state, not by a library's warnings."""
-    warnings.filterwarnings("ignore", module="pydicom")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
 def _preprocess_file(source: str, output: Path, config: Config) -> int:
     """One file in, one TIFF out; no UID is needed."""
     (found,) = find_files([source])
@@ -165,7 +158,7 @@ def _process(groups: Sequence[list[Entry]], target: Target, jobs: int) -> Iterat
     if jobs == 1 or len(groups) < SERIAL_LIMIT:
         yield from map(work, groups)
         return
-    with ProcessPoolExecutor(jobs, initializer=_quieten_pydicom) as pool:
+    with ProcessPoolExecutor(jobs, initializer=quieten_pydicom) as pool:
         try:
             yield from pool.map(work, groups)
         except BaseException:

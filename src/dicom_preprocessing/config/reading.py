@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -84,7 +85,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
             f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
             problem,
         )
-    found = _normalised(found, key)
+    found = os.path.normpath(found) if name == "output" else _normalised(found, key)
     default = keys_default(name)
     if found != default and any(later is ... or later == found for later in key.later):
         problem = f"found {as_yaml(value)}, which is not available yet."

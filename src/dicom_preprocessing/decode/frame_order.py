@@ -9,6 +9,7 @@ import numpy as np
 
 from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import group_items, numbers_of, per_frame
+from dicom_preprocessing.dicom_file import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +102,8 @@ def _stated_spacing(data_set: Dataset, n_frames: int) -> float | None:
 
 def _is_one_volume(data_set: Dataset, along: list[float] | None) -> bool:
     for macro, keyword in VOLUME_ATTRIBUTES:
-        values = {
-            str(item.get(keyword)) for item in group_items(data_set, macro) if item is not None
-        }
+        items = [item for item in group_items(data_set, macro) if item is not None]
+        values = {str(value_of(item, keyword)) for item in items}
         if len(values) > 1:
             return False
     return along is None or len(set(along)) == len(along)

@@ -155,11 +155,11 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
             allow_excess_frames=False,
             correct_unused_bits=not shifted,
         )
-    except MemoryError:
+    except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except StopIteration as error:
         raise ShortPixelDataError("the stream ends before the last frame") from error
-    except Exception as error:  # decoder plugins raise anything on a bad stream
+    except BaseException as error:  # decoder plugins raise anything on a bad stream, even a panic
         raise _decode_error(error) from error
     shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
     samples: NDArray[Any] = pixels.reshape(shape)
@@ -216,7 +216,7 @@ def _require_all_frames(data: bytes, layout: PixelFormat, syntax: UID) -> None:
         raise DecodeError("the last stream has no end of image marker: it was cut")
 
 
-def _decode_error(error: Exception) -> FileError:
+def _decode_error(error: BaseException) -> FileError:
     # pydicom repeats the message of each plugin on a line of its own.
     lines = [line.strip() for line in str(error).splitlines()]
     return DecodeError(f"{type(error).__name__}: {' '.join(filter(None, lines))}"[:MESSAGE_LIMIT])

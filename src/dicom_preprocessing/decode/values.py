@@ -64,7 +64,7 @@ def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> 
         raise UnsupportedPixelsError("a LUT without a usable LUT Descriptor or LUT Data")
     count, first, bits = (int(v) for v in descriptor)
     count = count % 65536 or 65536
-    entries = _entries(data, count, "<u2" if little_endian else ">u2")
+    entries = _entries(data, count, "<u2" if little_endian else ">u2", packed=bits <= BYTE_BITS)
     if signed and first >= 32768:  # noqa: PLR2004  # read as unsigned
         first -= 65536
     elif not signed and first < 0:
@@ -73,10 +73,10 @@ def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> 
     return LookupTable(entries, first, max(bits if 0 < bits <= TABLE_BITS else TABLE_BITS, needed))
 
 
-def _entries(data: Any, count: int, word: str) -> NDArray[np.int64]:  # noqa: ANN401
+def _entries(data: Any, count: int, word: str, *, packed: bool) -> NDArray[np.int64]:  # noqa: ANN401
     """Entries of LUT Data, which is bytes (VR OW) or integers (VR US).
 
-    Fewer words than entries hold two entries of 8 bits each, the first in the low byte.
+    Where entries of 8 bits are more than words, a word holds two, the first in the low byte.
     """
     if isinstance(data, bytes):
         words = np.frombuffer(data[: len(data) // 2 * 2], word).astype(np.int64)
@@ -84,7 +84,7 @@ def _entries(data: Any, count: int, word: str) -> NDArray[np.int64]:  # noqa: AN
         words = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
     if not len(words):
         raise UnsupportedPixelsError("a LUT without entries")
-    if len(words) < count:
+    if packed and len(words) < count:
         words = np.stack([words & 0xFF, words >> 8], axis=1).ravel()
     return words[:count]
 
@@ -93,7 +93,7 @@ def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.
     """LINEAR (PS3.3 C.11.2.1.2.1) with its lower bound half a step higher, at c - (w - 1) / 2."""
     center, width = window.center, max(window.width, 1.0)
     low, high = center - (width - 1) / 2, center - 0.5 + (width - 1) / 2
-    ramp = ((values - (center - 0.5)) / max(width - 1, 1.0) + 0.5) * top
+    ramp = ((values - (center - 0.5)) / ((width - 1) or 1.0) + 0.5) * top
     return np.where(values <= low, 0.0, np.where(values > high, top, ramp))
 
 

@@ -256,12 +256,19 @@ def update_index(
 def _write_inventory(path: Path, entries: list[Entry], *, retry: bool) -> None:
     """Replace an inventory if the study changed or is to be tried again."""
     attempt = 1
-    if path.exists():
-        before = read_inventory(path)
-        if [replace(entry, attempt=1) for entry in before] == entries:
-            attempt = min(MAX_ATTEMPTS, before[0].attempt + retry)
+    before = _previous_inventory(path)
+    if [replace(entry, attempt=1) for entry in before] == entries:
+        attempt = min(MAX_ATTEMPTS, before[0].attempt + retry)
     numbered = [replace(entry, attempt=attempt) for entry in entries]
     replace_if_changed(path, inventory_text(numbered))
+
+
+def _previous_inventory(path: Path) -> list[Entry]:
+    """The inventory of the last run; nothing if there is none, or one of another version."""
+    try:
+        return read_inventory(path)
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _study(study: str, entries: list[Entry]) -> Study:

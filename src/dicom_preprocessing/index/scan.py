@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 
 from dicom_preprocessing.dicom_file import Header, read_header
-from dicom_preprocessing.errors import FileError, NotDicomError, UnreadableError
+from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
 from dicom_preprocessing.files import json_lines, replacing
 
 if TYPE_CHECKING:
@@ -79,13 +80,20 @@ def scan_files(
 def scan_file(found: Found) -> Scan:
     """Scan one file."""
     try:
-        if found.problem:
-            raise UnreadableError(found.problem, transient=not found.is_missing)
-        if not found.is_regular:
-            raise NotDicomError("no regular file")
-        return Scan(header=read_header(found.path))
+        return Scan(header=_header_of(found))
     except FileError as error:
         return Scan.from_error(error)
+    except Exception as error:  # noqa: BLE001  # no header, however odd, may stop the index
+        traceback.print_exc()
+        return Scan.from_error(DamagedError(f"{type(error).__name__}: {error}"))
+
+
+def _header_of(found: Found) -> Header:
+    if found.problem:
+        raise UnreadableError(found.problem, transient=not found.is_missing)
+    if not found.is_regular:
+        raise NotDicomError("no regular file")
+    return read_header(found.path)
 
 
 def with_digest(found: Found, scan: Scan) -> Scan:

@@ -35,8 +35,8 @@ class Found:
     problem : str
         Why it cannot be read, empty if nothing is known against it.
     is_missing, is_folder, is_regular : bool
-        A missing path was named; a folder is listed only if it cannot be read; what is no regular
-        file (a pipe, a device) is never opened.
+        A missing path was named; a folder, or what may be one, is listed only if it cannot be read;
+        what is no regular file (a pipe, a device) is never opened.
     """
 
     path: str
@@ -165,7 +165,8 @@ def _walk(
         try:
             status = item.stat()
         except OSError as error:
-            yield Found(path=item.path, problem=_reason(error))
+            # It may be a link to a folder, so what is in it is unknown.
+            yield Found(path=item.path, problem=_reason(error), is_folder=True)
             continue
         if stat.S_ISDIR(status.st_mode):
             # DirEntry.stat follows links, so a link to a folder is a folder here.
