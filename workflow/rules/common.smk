@@ -104,6 +104,13 @@ def state_of_source(wildcards):
     return walked_source() if workflow.is_main_process else ""
 
 
+def cores_of_run():
+    """Cores that the run may use; 1 where it was started without, as for --summary."""
+    with suppress(WorkflowError):
+        return workflow.cores
+    return 1
+
+
 @functools.cache
 def walked_source():
     clear_stale_locks()

@@ -7,7 +7,7 @@ checkpoint index:
     localrule: True
     conda:
         ENVIRONMENT
-    threads: workflow.cores or 1
+    threads: cores_of_run()
     params:
         request=request(
             source=CONFIG.source,
