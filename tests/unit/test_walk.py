@@ -156,6 +156,16 @@ def test_blank_and_comment_lines_of_a_list_are_skipped(source):
     assert listed(source, b"# files\n\n  \na.dcm\n#b.dcm\n") == ["a.dcm"]
 
 
+def test_comment_of_a_list_may_be_indented(source):
+    touch(source / "a.dcm")
+    assert listed(source, b"  # files\na.dcm\n") == ["a.dcm"]
+
+
+def test_byte_order_mark_of_a_list_is_skipped(source):
+    touch(source / "a.dcm")
+    assert listed(source, b"\xef\xbb\xbfa.dcm\n") == ["a.dcm"]
+
+
 def test_list_may_have_windows_line_breaks(source):
     touch(source / "a.dcm")
     assert listed(source, b"# files\r\n\r\na.dcm\r\n") == ["a.dcm"]
@@ -374,8 +384,19 @@ def test_source_of_which_nothing_exists_is_refused(source):
 
 def test_list_of_which_nothing_exists_is_refused(source):
     listing = touch(source / "list.txt", b"x.dcm\ny.dcm\n")
-    with pytest.raises(SourceError, match=r"^source .*/list\.txt: no such file or folder$"):
+    message = r"^source .*/list\.txt: no path of this list exists \(the first: .*/x\.dcm\)$"
+    with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
+
+
+def test_empty_file_as_source_is_refused(source):
+    with pytest.raises(SourceError, match=r"an empty file, neither DICOM nor a list of paths$"):
+        find_files([str(touch(source / "retry.txt", b""))])
+
+
+def test_empty_file_beside_others_is_a_file(source):
+    touch(source / "a.dcm")
+    assert len(find_files([str(source), str(touch(source / "b.dcm", b""))])) == 2
 
 
 def test_empty_folder_is_refused(source):
@@ -391,7 +412,7 @@ def test_folder_with_empty_folders_only_is_refused(source):
 
 def test_list_without_entries_is_refused(source):
     listing = touch(source / "list.txt", b"# nothing yet\n\n")
-    with pytest.raises(SourceError, match="no file in it"):
+    with pytest.raises(SourceError, match=r"a list without paths$"):
         find_files([str(listing)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import stat
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.files import path_key
+from dicom_preprocessing.files import path_key, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -72,14 +73,29 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Fou
         if item.named and not first.named:
             found[os.path.abspath(item.path)] = replace(first, named=True)
     files = list(found.values())
-    names = ", ".join(sources)
-    if files and all(item.is_missing for item in files):
-        raise SourceError(f"source {names}: no such file or folder")
-    if files and all(item.problem for item in files):
-        raise SourceError(f"source {names}: cannot be read: {files[0].problem}")
-    if not files:
-        raise SourceError(f"source {names}: no file in it (the output folder is not searched)")
+    problem = _nothing_to_read(sources, files)
+    if problem is not None:
+        raise SourceError(f"source {', '.join(map(printable, sources))}: {problem}")
     return files
+
+
+def _nothing_to_read(sources: Sequence[str], files: Sequence[Found]) -> str | None:
+    """Why the source as a whole is of no use, None if it may be of use."""
+    lists = [source for source in sources if is_path_list(source)]
+    if not files:
+        only_lists = len(lists) == len(sources)
+        folder = "no file in it (the output folder is not searched)"
+        return "a list without paths" if only_lists else folder
+    first = files[0]
+    if lists and all(item.is_missing for item in files):
+        return f"no path of this list exists (the first: {printable(first.path)})"
+    if all(item.is_missing for item in files):
+        return first.problem
+    if all(item.problem for item in files):
+        return f"cannot be read: {first.problem}"
+    if all(item.is_regular and item.named and not item.size for item in files):
+        return "an empty file, neither DICOM nor a list of paths"
+    return None
 
 
 def walk_hash(files: Iterable[Found]) -> str:
@@ -92,7 +108,9 @@ def walk_hash(files: Iterable[Found]) -> str:
 
 
 def is_path_list(path: str) -> bool:
-    """Whether a file is a text list of paths: no DICM prefix and no NUL byte at its start."""
+    """Whether a path is a text list of paths: no DICM prefix and no NUL byte at its start."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             head = file.read(SNIFFED_BYTES)
@@ -103,20 +121,24 @@ def is_path_list(path: str) -> bool:
 
 
 def read_path_list(path: str) -> list[str]:
-    """Paths of a text list, relative ones from the list's folder; blank and # lines skipped."""
+    """Paths of a text list, relative ones from the list's folder.
+
+    Blank lines, lines that start with #, and a byte order mark of UTF-8 are skipped.
+    """
     with open(path, "rb") as file:
-        lines = [line.rstrip(b"\r\n") for line in file]
+        lines = [line.rstrip(b"\r") for line in file.read().split(b"\n")]
+    lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     folder = os.path.dirname(path)
     return [
         os.path.join(folder, os.fsdecode(line))
         for line in lines
-        if line.strip() and not line.startswith(b"#")
+        if line.strip() and not line.lstrip().startswith(b"#")
     ]
 
 
 def _named(source: str, own: set[Inode]) -> Iterator[Found]:
     """What a named path leads to: its files, itself, or the entries of the list that it is."""
-    if os.path.isfile(source) and is_path_list(source):
+    if is_path_list(source):
         for entry in read_path_list(source):
             yield from _entry(entry, own)
     else:
