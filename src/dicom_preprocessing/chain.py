@@ -69,16 +69,6 @@ class Chain:
             decoders=tuple(data["decoders"]),
         )
 
-    def up_to(self, stage: Stage) -> Chain:
-        """The chain that ends at an earlier stage."""
-        names = STAGES[: STAGES.index(stage) + 1]
-        return Chain(
-            stage=stage,
-            settings={name: self.settings[name] for name in names},
-            versions={name: self.versions[name] for name in names},
-            decoders=self.decoders,
-        )
-
     @property
     def fingerprint(self) -> str:
         """16 hex digits for the pixels: versions and pixel keys, nothing that leaves them alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+
+BREAKING = ("Cc", "Zl", "Zp")
+"""Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
@@ -80,9 +84,14 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def printable(text: str) -> str:
-    r"""A path for people and tables: bytes that are not UTF-8 as ``\xNN``, no line breaks."""
+    r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
     escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
+    if escaped.isprintable():
+        return escaped
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in BREAKING else c
+        for c in escaped
+    )
 
 
 def fsync(path: Path) -> None:

@@ -31,8 +31,6 @@ class Facts:
         x and y in mm of the decoded image.
     frame_spacing : float or None
         mm between the frames of the decoded image.
-    frame_handler : str
-        What made the frames: keep, central-slice, max-intensity or interpolate.
     background : float
         The decoded value that counts as background.
     warnings : tuple of str
@@ -48,7 +46,6 @@ class Facts:
     source_frames: int
     pixel_spacing: tuple[float, float] | None = None
     frame_spacing: float | None = None
-    frame_handler: str = "keep"
     background: float = 0
     warnings: tuple[str, ...] = ()
 

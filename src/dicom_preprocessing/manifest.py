@@ -86,7 +86,10 @@ def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
     schema = pa.schema(
         [(field.name, types[str(field.type).split(" ", 1)[0]]) for field in fields(ManifestRow)]
     )
-    records = [asdict(row) | {"path": printable(row.path)} for row in rows]
+    records = [
+        {name: printable(v) if isinstance(v, str) else v for name, v in asdict(row).items()}
+        for row in rows
+    ]
     table = pa.Table.from_pylist(records, schema=schema)
     with replacing(path, "wb") as file:
         pq.write_table(table, file)

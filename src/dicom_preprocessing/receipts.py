@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import json_lines, read_json_lines, replacing
 from dicom_preprocessing.geometry import Geometry
 from dicom_preprocessing.image import Facts, Image
@@ -133,5 +134,15 @@ def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
 
 
 def read_receipts(path: Path) -> list[Receipt]:
-    """Read what ``write_receipts`` wrote."""
-    return [Receipt(**record) for record in read_json_lines(path)]
+    """Read what ``write_receipts`` wrote.
+
+    Raises
+    ------
+    OutputError
+        Another version wrote it.
+    """
+    try:
+        return [Receipt(**record) for record in read_json_lines(path)]
+    except (TypeError, ValueError):
+        message = f"{path} is of another version: remove it and run again"
+        raise OutputError(message) from None

@@ -7,6 +7,7 @@ Running them one by one through files gives the same bytes.
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import traceback
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ from dicom_preprocessing.tiff import read_frames, write_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from dicom_preprocessing.chain import Chain
     from dicom_preprocessing.config import Stage
@@ -111,12 +114,25 @@ def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path
         if not before.is_written:
             receipts.append(before)
             continue
-        frames = read_frames(kept.parent / before.output)
-        if len(frames) != before.frames:
-            raise OutputError(f"{before.output}: {len(frames)} pages, {before.frames} were written")
+        frames = _kept_frames(kept, before)
         image = Image(frames, before.image_geometry(), before.image_facts())
         receipts.append(_advance_and_write(image, before, before.stage, target))
     return _finish(receipts, target, receipt)
+
+
+def _kept_frames(kept: Path, receipt: Receipt) -> NDArray[Any]:
+    """Frames of an image of a kept stage."""
+    path = kept.parent / receipt.output
+    command = shlex.join(["rm", "-r", str(kept)])
+    remedy = f"To make it anew: {command}, and run again"
+    try:
+        frames = read_frames(path)
+    except OutputError as error:
+        raise OutputError(f"{error}. {remedy}") from error
+    if len(frames) != receipt.frames:
+        found = f"{len(frames)} pages, {receipt.frames} were written"
+        raise OutputError(f"{path}: {found}. {remedy}")
+    return frames
 
 
 def instances(entries: Sequence[Entry]) -> list[list[Entry]]:

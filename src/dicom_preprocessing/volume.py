@@ -28,13 +28,10 @@ class Volume:
     frames : (n_frames, rows, columns, samples)
     frame_spacing : float or None
         mm between frames.
-    handler : str
-        What made the frames.
     """
 
     frames: NDArray[Any]
     frame_spacing: float | None
-    handler: str = "keep"
 
 
 def handle_volume(
@@ -71,9 +68,9 @@ def handle_volume(
     if n == 1:
         return volume
     if handler == "central-slice":
-        return Volume(volume.frames[n // 2 : n // 2 + 1], None, handler)
+        return Volume(volume.frames[n // 2 : n // 2 + 1], None)
     if handler == "max-intensity":
-        return Volume(max_intensity(volume.frames, skip_frames or 0), None, handler)
+        return Volume(max_intensity(volume.frames, skip_frames or 0), None)
     if handler == "interpolate":
         return _interpolated(volume, target_frames)
     if spacing_z is not None:
@@ -111,7 +108,7 @@ def _interpolated(volume: Volume, count: int) -> Volume:
     spacing = volume.frame_spacing
     if spacing is not None:
         spacing = spacing * (n - 1) / (count - 1) if count > 1 else None
-    return Volume(interpolate(volume.frames, count), spacing, "interpolate")
+    return Volume(interpolate(volume.frames, count), spacing)
 
 
 def interpolate(frames: NDArray[Any], count: int) -> NDArray[Any]:

@@ -153,12 +153,6 @@ def test_installed_decoders_are_found_by_package_name():
     assert {"pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"} <= set(installed_decoders())
 
 
-def test_up_to_a_stage_is_the_chain_of_that_stage():
-    config, _ = parse_config({"size": [64, 64], "crop": True})
-    chain = make_chain(config, "write")
-    assert [chain.up_to(stage) for stage in STAGES] == [make_chain(config, s) for s in STAGES]
-
-
 def test_fingerprint_is_16_hex_digits():
     assert re.fullmatch("[0-9a-f]{16}", chain_of().fingerprint)
 

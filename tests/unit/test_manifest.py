@@ -219,6 +219,19 @@ def test_path_that_is_not_utf_8_is_escaped_in_the_manifest(tmp_path):
     assert column(tmp_path / "manifest.csv", "path") == [row["path"]] == [r"caf\xe9.dcm"]
 
 
+@needs_byte_names
+def test_folder_that_is_not_utf_8_is_escaped_in_the_manifest(tmp_path):
+    rows = [replace(ROW, study_instance_uid=NOT_UTF_8)]
+    write_manifest(rows, tmp_path / "manifest.parquet")
+    (row,) = pq.read_table(tmp_path / "manifest.parquet").to_pylist()
+    assert row["study_instance_uid"] == r"caf\xe9.dcm"
+
+
+def test_blanks_of_unicode_stay_as_they_are_in_the_manifest(tmp_path):
+    write_manifest([replace(ROW, path="a\u3000b\u202fc")], tmp_path / "manifest.csv")
+    assert column(tmp_path / "manifest.csv", "path") == ["a\u3000b\u202fc"]
+
+
 # Failures
 
 

@@ -83,7 +83,6 @@ def decode(
         source_frames=layout.number_of_frames,
         pixel_spacing=per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0],
         frame_spacing=handled.frame_spacing,
-        frame_handler=handled.handler,
         warnings=tuple(warnings),
     )
     return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts)
