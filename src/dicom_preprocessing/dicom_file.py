@@ -121,9 +121,11 @@ def read_data_set(path: PathLike) -> FileDataset:
 
     Raises
     ------
-    NotDicomError, UnreadableError, DamagedError
+    NotDicomError, UnreadableError
     DecodeError
         The file ends inside encapsulated pixel data.
+    DamagedError
+        It does not parse, or ends inside an element behind the pixel data.
     """
     with _open(path) as file:
         has_prefix = _require_dicom(file)
@@ -140,6 +142,9 @@ def read_data_set(path: PathLike) -> FileDataset:
     if not any(tag in rest for tag in PIXEL_TAGS):
         # pydicom gives up all that it read when a value of undefined length does not end.
         raise DecodeError("the file ends inside the pixel data")
+    cut = _cut_element(rest)
+    if cut is not None:
+        raise DamagedError(f"the file is cut or damaged: {cut}")
     data_set.update(rest)
     return data_set
 
@@ -290,12 +295,21 @@ def _broken(message: str, *, has_prefix: bool) -> FileError:
 
 def _where_cut(data_set: FileDataset, file: _WatchedFile) -> str | None:
     """Where a data set without pixel data ends inside an element, None if it does not."""
+    cut = _cut_element(data_set)
+    if cut is None and file.missing:
+        cut = f"{file.missing} bytes are missing at its end"
+    return cut
+
+
+def _cut_element(data_set: Dataset) -> str | None:
+    """What the last element lacks, None if it is whole or pixel data."""
     *_, last = data_set.values()
-    if isinstance(last, RawDataElement) and last.length != UNDEFINED_LENGTH:
-        missing = last.length - len(last.value or b"")
-        if missing > 0:
-            return f"{missing} bytes of {last.tag} are missing"
-    return f"{file.missing} bytes are missing at its end" if file.missing else None
+    if not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH:
+        return None
+    missing = last.length - len(last.value or b"")
+    if missing <= 0 or last.tag in PIXEL_TAGS:
+        return None
+    return f"{missing} bytes of {last.tag} are missing"
 
 
 def _require_image_attributes(data_set: FileDataset) -> None:

@@ -54,7 +54,7 @@ def write_report(path: Path) -> None:
         _counts(len(rows), failures),
         _not_written("Failed", [f for f in failures if f["state"] == "failed"]),
         _not_written("Skipped", [f for f in failures if f["state"] == "skipped"]),
-        _warnings(warnings),
+        _warnings(IndexFolder(output).read_warnings(), warnings),
         _written(rows),
         _times(seconds),
         _contact_sheet(rows, output / "images"),
@@ -107,10 +107,10 @@ def _not_written(title: str, failures: Sequence[dict[str, str]]) -> str:
     return _table(title, ("error", "files", "for example", "message"), rows)
 
 
-def _warnings(warnings: Counter[str]) -> str:
-    if not warnings:
-        return ""
-    return _table("Warnings", ("warning", "images"), warnings.most_common())
+def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
+    rows = [(warning, n) for warning, n in of_images.most_common()]
+    rows += [(warning, 1) for warning in of_index]
+    return _table("Warnings", ("warning", "times"), rows) if rows else ""
 
 
 def _written(rows: Sequence[dict[str, str]]) -> str:

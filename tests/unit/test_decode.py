@@ -630,6 +630,10 @@ class TestSeveralVolumes:
     def test_positions_within_the_tolerance_are_one(self, decoded, data_set):
         assert decoded(data_set).facts.warnings == (SEVERAL_VOLUMES,)
 
+    @pytest.mark.parametrize("groups", [[placed(0, 0, z) for z in (1.00008, 1.00002, 2)]])
+    def test_positions_within_the_tolerance_are_one_wherever_they_lie(self, decoded, data_set):
+        assert decoded(data_set).facts.warnings == (SEVERAL_VOLUMES,)
+
     @pytest.mark.parametrize("groups", [[placed(0, 0, z) for z in (1.004, 1, 1.002)]])
     def test_positions_beyond_the_tolerance_are_several(self, decoded, data_set):
         assert shown(decoded(data_set)) == [10, 20, 30]

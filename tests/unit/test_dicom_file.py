@@ -488,3 +488,15 @@ def test_data_set_without_preamble_that_is_cut_is_not_dicom(write_dicom, path):
 def test_data_set_is_read_with_its_pixels(write_dicom, path):
     data_set = read_data_set(write_dicom(path, [[1, 2], [3, 4]]))
     assert data_set.PixelData == b"\x01\x02\x03\x04"
+
+
+def test_cut_in_an_element_behind_the_pixels_is_damaged(write_dicom, path):
+    content = write_dicom(path, DataSetTrailingPadding=bytes(8)).read_bytes()
+    assert read_data_set(path).DataSetTrailingPadding == bytes(8)
+    with pytest.raises(DamagedError, match=r"3 bytes of \(FFFC,FFFC\) are missing$"):
+        read_data_set(saved(path, content[:-3]))
+
+
+def test_cut_in_the_pixels_is_left_to_decoding(write_dicom, path):
+    content = write_dicom(path, [[1, 2], [3, 4]]).read_bytes()
+    assert read_data_set(saved(path, content[:-1])).PixelData == b"\x01\x02\x03"

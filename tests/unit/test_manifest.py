@@ -10,8 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 import tifffile
 
-from dicom_preprocessing.chain import make_chain
-from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.failures import (
     FAILURE_COLUMNS,
@@ -20,8 +18,7 @@ from dicom_preprocessing.failures import (
     write_failures,
     write_retry_list,
 )
-from dicom_preprocessing.gather import find_orphans, gather, gather_run
-from dicom_preprocessing.index.build import update_index
+from dicom_preprocessing.gather import find_orphans, gather
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import (
     COLUMNS,
@@ -30,9 +27,9 @@ from dicom_preprocessing.manifest import (
     row_of_tiff,
     write_manifest,
 )
-from dicom_preprocessing.study import Target, run_from_inventory
 from dicom_preprocessing.verdict import Counts, complaint, count, judge_run
 from tests.conftest import needs_byte_names
+from tests.unit.results import Results
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -333,40 +330,6 @@ def test_name_with_a_line_break_becomes_a_comment_in_the_retry_list(tmp_path):
 
 
 # A run
-
-
-class Results:
-    """Results of a workflow over a source, made in this process."""
-
-    def __init__(self, folder):
-        self.source, self.output = folder / "source", folder / "results"
-        self.source.mkdir()
-        self.warnings = []
-
-    def run(self, *sources, **values):
-        config, _ = parse_config(values)
-        named = [str(path) for path in sources or [self.source]]
-        index = update_index(self.output, named, duplicates=config.duplicates)
-        target = Target(self.output / "images", make_chain(config, "write"))
-        receipts = self.output / "receipts" / "write"
-        receipts.mkdir(parents=True, exist_ok=True)
-        for study in index.studies:
-            inventory = self.output / "index" / "studies" / f"{study}.jsonl"
-            (target.root / study).mkdir(parents=True, exist_ok=True)
-            run_from_inventory(inventory, target, receipts / f"{study}.jsonl")
-        return self
-
-    def gather(self, **options):
-        gather_run(self.output, warn=self.warnings.append, **options)
-        return self
-
-    def failures(self):
-        rows = read_failures(self.output / "failures.csv")
-        names = [os.path.relpath(row["source_path"], self.source) for row in rows]
-        return dict(zip(names, [row["error"] for row in rows], strict=True))
-
-    def orphans(self):
-        return (self.output / "orphans.txt").read_text().splitlines()
 
 
 @pytest.fixture

@@ -56,6 +56,22 @@ def test_file_to_file_needs_no_uid(tmp_path):
     assert (tmp_path / "image.tif").read_bytes()[:4] == b"II*\0"
 
 
+def test_file_to_file_ends_with_the_counts(source, tmp_path, capsys):
+    path = save(instance("1.2.3", 1), tmp_path / "a.dcm")
+    assert call(preprocess.main, path, tmp_path / "image.tiff") == 0
+    assert capsys.readouterr().out == "1 file found: 1 written, 0 skipped, 0 failed\n"
+
+
+def test_warnings_are_told_once_with_their_number(tmp_path, capsys):
+    for n in (1, 2):
+        blank = instance("1.2.3", n, PixelData=bytes(384))
+        save(blank, tmp_path / "source" / f"{n}.dcm")
+    assert call(preprocess.main, tmp_path / "source", tmp_path / "out", "--crop") == 0
+    assert capsys.readouterr().err == (
+        "warning: nothing but background: the image was not cropped (2 images)\n"
+    )
+
+
 def test_file_to_file_that_fails_says_why(tmp_path, capsys):
     path = save(instance("1.2.3", 1, Rows=500), tmp_path / "short.dcm")
     assert call(preprocess.main, path, tmp_path / "image.tiff") == 1

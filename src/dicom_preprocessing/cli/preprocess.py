@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -26,7 +27,7 @@ from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry
 from dicom_preprocessing.index.walk import Found, find_files, is_path_list
 from dicom_preprocessing.manifest import TIFF_SUFFIXES
 from dicom_preprocessing.study import Target, instances, process_instance
-from dicom_preprocessing.verdict import complaint, count
+from dicom_preprocessing.verdict import complaint, count, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -117,10 +118,12 @@ def _preprocess_file(source: str, output: Path, config: Config) -> int:
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
     target = Target(output.parent, make_chain(config, "write"), output.name)
     (receipt,) = process_instance([entry], target)
+    _print_warnings([receipt])
     if not receipt.is_written:
         message = f"{receipt.error}: {receipt.message}"
         print(f"error: {printable(source)}: {message}", file=sys.stderr)
         return FAILED
+    print(count(1, ()))
     return 0
 
 
@@ -137,7 +140,15 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
         for outcome in _process(groups, target, jobs):
             receipts += outcome
             bar.update(len(outcome))
+    _print_warnings(receipts)
     return _conclude(index, receipts, output, config)
+
+
+def _print_warnings(receipts: Sequence[Receipt]) -> None:
+    """Each warning once, with the number of images that gave it."""
+    warnings = Counter(w for receipt in receipts for w in (receipt.facts or {}).get("warnings", ()))
+    for warning, n in warnings.most_common():
+        print(f"warning: {warning} ({plural(n, 'image')})", file=sys.stderr)
 
 
 def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) -> Index:

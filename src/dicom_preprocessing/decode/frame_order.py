@@ -85,9 +85,18 @@ def _positions(data_set: Dataset, n_frames: int) -> list[float] | None:
     if len(set(positions)) == 1:
         return None  # one position at the top level says nothing about the frames
     normal = np.cross(first[:3], first[3:])
-    along = [float(np.dot(normal, p)) for p in positions if p is not None]
-    # Values within the tolerance are made equal, so that noise does not decide the order.
-    return [round(a / POSITION_TOLERANCE) * POSITION_TOLERANCE for a in along]
+    return _merged([float(np.dot(normal, p)) for p in positions if p is not None])
+
+
+def _merged(along: list[float]) -> list[float]:
+    """Neighbours within the tolerance made equal, so that noise does not decide the order."""
+    distances = np.array(along)
+    order = np.argsort(distances, kind="stable")
+    ascending = distances[order]
+    starts = np.diff(ascending, prepend=-np.inf) > POSITION_TOLERANCE
+    merged = np.empty_like(distances)
+    merged[order] = ascending[starts][np.cumsum(starts) - 1]
+    return [float(value) for value in merged]
 
 
 def _median_step(along: list[float]) -> float | None:

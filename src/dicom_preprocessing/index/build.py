@@ -247,6 +247,7 @@ def update_index(
             },
         )
         file.write(counted.to_json())
+    replace_if_changed(folder.warnings, "".join(f"{warning}\n" for warning in index.warnings))
     replace_if_changed(folder.left_out, json_lines(map(asdict, index.left_out)))
     studies = [_study(study, entries) for study, entries in index.studies.items()]
     replace_if_changed(folder.table, study_table(studies))

@@ -6,6 +6,7 @@ index/left_out.jsonl         a line a file that no study's job will see, with it
 index/studies/{study}.jsonl  the inventory of a study: a line a file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
+index/warnings.txt           a line about whatever is odd and was indexed all the same
 ```
 """
 
@@ -92,6 +93,7 @@ class IndexFolder:
         self.left_out = self.path / "left_out.jsonl"
         self.headers = self.path / "headers.jsonl"
         self.retries = self.path / "retries.json"
+        self.warnings = self.path / "warnings.txt"
         self.studies = self.path / "studies"
 
     def inventory(self, study: str) -> Path:
@@ -114,6 +116,13 @@ class IndexFolder:
     def read_left_out(self) -> list[LeftOut]:
         """Files whose state the index decided, in path order."""
         return [LeftOut(**record) for record in read_json_lines(self.left_out)]
+
+    def read_warnings(self) -> list[str]:
+        """What was odd and was indexed all the same; nothing before the first index."""
+        try:
+            return self.warnings.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
 
     def read_retries(self) -> Retries:
         """How often transient failures were tried."""
