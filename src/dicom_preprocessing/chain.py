@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STAGE_VERSIONS: Mapping[Stage, int] = {
-    "decode": 1,
+    "decode": 2,
     "crop": 1,
     "resize": 1,
     "pad": 1,
@@ -29,14 +29,10 @@ STAGE_VERSIONS: Mapping[Stage, int] = {
 
 DECODER_PACKAGES = (
     "imagecodecs",
-    "pillow",
-    "pyjpegls",
-    "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
     "pylibjpeg-rle",
-    "python-gdcm",
 )
-"""Packages from which pydicom takes decoders."""
+"""Packages from which decoders are taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ PREAMBLE: Final = 128
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 
+SEQUENCE_DELIMITATION_ITEM: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
+"""Ends encapsulated pixel data (PS3.5 A.4)."""
+
 # What pydicom raises on values and structures that break the standard.
 PARSE_ERRORS: Final = (
     ArithmeticError,
@@ -137,16 +140,25 @@ def read_data_set(path: PathLike) -> FileDataset:
             file.seek(0)
             return _parse(file, None, has_prefix=has_prefix)
         with _parsing(has_prefix=has_prefix):
-            implicit, little_endian = data_set.original_encoding
-            rest = read_dataset(file, bool(implicit), bool(little_endian))
-    if not any(tag in rest for tag in PIXEL_TAGS):
-        # pydicom gives up all that it read when a value of undefined length does not end.
+            implicit, little_endian = map(bool, data_set.original_encoding)
+            start = file.tell()
+            rest = read_dataset(file, implicit, little_endian)
+            if not _has_pixels(rest):
+                # pydicom gives up a value of undefined length that does not end.
+                file.seek(start)
+                ended = io.BytesIO(file.read() + SEQUENCE_DELIMITATION_ITEM)
+                rest = read_dataset(ended, implicit, little_endian)
+    if not _has_pixels(rest):
         raise DecodeError("the file ends inside the pixel data")
     cut = _cut_element(rest)
     if cut is not None:
         raise DamagedError(f"the file is cut or damaged: {cut}")
     data_set.update(rest)
     return data_set
+
+
+def _has_pixels(data_set: Dataset) -> bool:
+    return any(tag in data_set for tag in PIXEL_TAGS)
 
 
 def quieten_pydicom() -> None:

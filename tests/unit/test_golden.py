@@ -1,4 +1,4 @@
-"""Results of the reference program for real files in native transfer syntaxes.
+"""Results of the reference program for real files.
 
 The cases and how to compare them are described in tests/data/README.md.
 """
@@ -22,33 +22,57 @@ from tests.conftest import data_folder
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 CORPUS, GOLDEN = data_folder("corpus"), data_folder("golden")
-NATIVE = {
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
-}
+LOSSY = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 81, 91, 203)}
+
+
+def transfer_syntaxes():
+    """Transfer Syntax UID of each file of the corpus."""
+    with (CORPUS / "expected.csv").open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row["transfer_syntax_uid"] for row in csv.DictReader(file)}
+
+
+def cases_by_file():
+    cases = {}
+    for case in json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8")):
+        cases.setdefault(case["file"], []).append(case)
+    return cases
+
+
+CASES = cases_by_file()
+SYNTAXES = transfer_syntaxes()
+
+
+FLIP = (
+    "the reference looks for the laterality at the top level only; here Frame Laterality of the "
+    "functional groups counts too, so that Patient Orientation P\\L of a left CC is turned"
+)
+VOI_LUT = (
+    "the reference shifts the 12-bit entries of the VOI LUT to 16 bits, so that white is 65,520; "
+    "here entries are brought to full range, as C.11.2.1.1 lets them span"
+)
 
 EXCEPTIONS = {
     ("pydicom-data/SC_rgb_2frame.dcm", "components"): (
         "the reference looks at colour frames one by one and loses rows 90 to 99, which are "
         "foreground in the first frame only; here the maximum over frames decides, as for grey"
     ),
+    ("pydicom-data/explicit_VR-UN.dcm", "window"): (
+        "with slope 1 and intercept 0 the value 98 in window 40, 400 is 42,415 by C.11.2.1.2.1, "
+        "here and with pydicom; the reference, for which all elements of this file are of VR UN, "
+        "gives 65,535"
+    ),
+    **{
+        ("dicom-utils/jpeg2k_3d.dcm", case["case"]): FLIP
+        for case in CASES.get("dicom-utils/jpeg2k_3d.dcm", ())
+    },
+    **{
+        ("fo-dicom/GH133.dcm", case["case"]): VOI_LUT
+        for case in CASES.get("fo-dicom/GH133.dcm", ())
+        if case["case"] != "window"  # which takes the place of the VOI LUT
+    },
 }
-
-
-def native_cases():
-    """Cases by file, of files in native transfer syntaxes."""
-    with (CORPUS / "expected.csv").open(encoding="utf-8", newline="") as file:
-        syntaxes = {row["file"]: row["transfer_syntax_uid"] for row in csv.DictReader(file)}
-    cases = {}
-    for case in json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8")):
-        if syntaxes[case["file"]] in NATIVE:
-            cases.setdefault(case["file"], []).append(case)
-    return cases
-
-
-CASES = native_cases()
+ALL_CASES = 1031
+"""Of the full set; the selection in tests/data has fewer."""
 
 
 def problems_of(file):
@@ -93,7 +117,11 @@ def pixel_problems(frames, case):
     with np.load(GOLDEN / f"{case['file']}.npz") as arrays:
         expected = arrays[case["case"]]
     difference = np.abs(frames.astype(np.int64) - expected.astype(np.int64))
-    if case["case"] == "nearest_zero":
+    if SYNTAXES[case["file"]] in LOSSY:
+        levels = 2 if case["dtype"] == "uint8" else 0.005 * 65535
+        if np.mean(difference <= levels) < 0.999:
+            yield f"{np.mean(difference > levels):.1%} of pixels differ by more than {levels}"
+    elif case["case"] == "nearest_zero":
         # The reference computes the sample position in float32.
         if np.mean(difference == 0) < 0.97:
             yield f"{np.mean(difference != 0):.1%} of pixels differ"
@@ -114,9 +142,16 @@ def test_results_are_those_of_the_reference(file):
     assert {case: what for case, what in found.items() if (file, case) not in EXCEPTIONS} == {}
 
 
-@pytest.mark.parametrize(("file", "case"), EXCEPTIONS)
+@pytest.mark.parametrize(
+    ("file", "case"),
+    [(f, c) for f, c in EXCEPTIONS if c in {case["case"] for case in CASES.get(f, ())}],
+)
 def test_exception_is_still_needed(file, case):
     assert case in problems_of(file)
+
+
+def test_exceptions_are_few():
+    assert len(EXCEPTIONS) <= 0.03 * ALL_CASES
 
 
 def test_there_are_golden_results_for_many_files():

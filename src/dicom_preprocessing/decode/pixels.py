@@ -7,15 +7,25 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragments
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
+from pydicom.encaps import parse_basic_offsets, parse_fragments
 
+from dicom_preprocessing.decode.codecs import (
+    BIT_FOR_BIT,
+    NATIVE,
+    STATED_PHOTOMETRIC,
+    decoder_of,
+)
+from dicom_preprocessing.decode.colour import (
+    ALREADY_RGB,
+    BYTE_BITS,
+    FULL_RANGE,
+    PALETTE,
+    PARTIAL_RANGE,
+    palette_to_rgb,
+    to_rgb,
+)
 from dicom_preprocessing.dicom_file import (
     integer_of,
-    is_little_endian,
     text_of,
     transfer_syntax_of,
     value_of,
@@ -31,17 +41,16 @@ from dicom_preprocessing.errors import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom.uid import UID
+    from pydicom.dataset import Dataset
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
-PALETTE = "PALETTE COLOR"
 BITS_ALLOCATED = (1, 8, 16, 32)
 FLOAT_BITS_ALLOCATED = (32, 64)
-BYTE_BITS = 8
+COLOUR = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
+COLOUR_BITS_ALLOCATED = (8, 16)
+SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 MESSAGE_LIMIT = 500
-END_MARKED = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
-END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class PixelFormat:
         """Bytes of uncompressed pixel data, without padding."""
         samples = self.samples_per_pixel
         bits = self.rows * self.columns * self.number_of_frames * self.bits_allocated
-        if self.photometric_interpretation == "YBR_FULL_422":
+        if self.photometric_interpretation in SUBSAMPLED:
             return bits * 2 // 8  # two chroma samples for two pixels (PS3.3 C.7.6.3.1.2)
         return (bits * samples + 7) // 8
 
@@ -100,6 +109,7 @@ def pixel_format(data_set: Dataset) -> PixelFormat:
     is_float = keyword != "PixelData"
     if allocated not in (FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED):
         raise UnsupportedPixelsError(f"{allocated} bits allocated in {keyword} are not supported")
+    _require_known_samples(data_set, photometric, samples, allocated, is_float=is_float)
     stored = allocated if is_float else _required(data_set, "BitsStored")
     if stored > allocated:
         raise MissingAttributeError(f"{stored} bits stored do not fit {allocated} bits allocated")
@@ -118,6 +128,25 @@ def pixel_format(data_set: Dataset) -> PixelFormat:
         high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
         is_signed=integer_of(data_set, "PixelRepresentation") == 1 and not is_float,
     )
+
+
+def _require_known_samples(
+    data_set: Dataset, photometric: str, samples: int, allocated: int, *, is_float: bool
+) -> None:
+    """Refuse combinations of Photometric Interpretation, samples and bits without a meaning."""
+    signed = "signed " if integer_of(data_set, "PixelRepresentation") else ""
+    found = f"{photometric} with {samples} {signed}samples of {allocated} bits"
+    if photometric in (*MONOCHROME, PALETTE):
+        if samples != 1:
+            raise UnsupportedPixelsError(f"{found} is not supported")
+        return
+    is_colour = photometric in COLOUR and samples == len("RGB") and not (is_float or signed)
+    if not is_colour or allocated not in COLOUR_BITS_ALLOCATED:
+        raise UnsupportedPixelsError(f"{found} is not supported")
+    if integer_of(data_set, "PlanarConfiguration") not in (0, 1):
+        raise MissingAttributeError("(0028,0006) Planar Configuration is not 0 or 1")
+    if photometric == "YBR_PARTIAL_420" and transfer_syntax_of(data_set) in NATIVE:
+        raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
 
 
 def _required(data_set: Dataset, keyword: str) -> int:
@@ -144,17 +173,12 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     data = value_of(data_set, layout.keyword)
     if not data:
         raise ShortPixelDataError("the pixel data element is empty")
-    decoder = _decoder(syntax)
-    _require_all_frames(data, layout, syntax)
-    # These hold every allocated bit; the other codecs hold Bits Stored, whatever High Bit says.
-    holds_all_bits = not syntax.is_encapsulated or syntax == RLELossless
-    shifted = holds_all_bits and 1 < layout.bits_stored < layout.bits_allocated
+    decoder = decoder_of(syntax)
+    if decoder is None:
+        raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
+    _require_all_frames(data, layout, encapsulated=syntax not in NATIVE)
     try:
-        pixels, properties = decoder.as_array(
-            data_set,
-            allow_excess_frames=False,
-            correct_unused_bits=not shifted,
-        )
+        pixels, properties = decoder.as_array(data, raw=True, **_options(data_set, layout))
     except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except StopIteration as error:
@@ -163,40 +187,51 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
         raise _decode_error(error) from error
     shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
     samples: NDArray[Any] = pixels.reshape(shape)
-    if shifted:
+    if syntax in (*NATIVE, *BIT_FOR_BIT) and 1 < layout.bits_stored < layout.bits_allocated:
         samples = _take_stored_bits(samples, layout)
-    photometric = str(properties["photometric_interpretation"])
-    if photometric == PALETTE:
-        return _palette_to_rgb(data_set, samples, layout)
-    if not layout.is_monochrome:
-        return _rgb(samples, photometric, layout)
-    if samples.shape[3] != 1:
-        raise UnsupportedPixelsError(f"{samples.shape[3]} samples a pixel in a grey image")
-    return samples
+    if layout.is_monochrome:
+        return samples
+    if layout.photometric_interpretation == PALETTE:
+        return palette_to_rgb(data_set, samples, layout.bits_stored)
+    dtype = np.uint8 if layout.bits_stored <= BYTE_BITS else np.uint16
+    coded = str(properties["photometric_interpretation"])
+    if layout.photometric_interpretation in PARTIAL_RANGE and coded != "RGB":
+        coded = layout.photometric_interpretation
+    return to_rgb(samples.astype(dtype, copy=False), coded, layout.bits_stored)
 
 
-def _decoder(syntax: UID) -> Any:  # noqa: ANN401  # pydicom's Decoder
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        decoder = None
-    if decoder is None or not decoder.is_available:
-        raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    return decoder
+def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
+    """The header as pydicom's decoders take it, checked before."""
+    offsets = (
+        value_of(data_set, "ExtendedOffsetTable"),
+        value_of(data_set, "ExtendedOffsetTableLengths"),
+    )
+    photometric = layout.photometric_interpretation
+    return {
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples_per_pixel,
+        "number_of_frames": layout.number_of_frames,
+        "bits_allocated": layout.bits_allocated,
+        "bits_stored": layout.bits_stored,
+        "pixel_representation": int(layout.is_signed),
+        "planar_configuration": integer_of(data_set, "PlanarConfiguration"),
+        # Both are two chroma samples for two pixels.
+        "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
+        STATED_PHOTOMETRIC: photometric,
+        "pixel_keyword": layout.keyword,
+        "pixel_vr": data_set[layout.keyword].VR,
+        "extended_offsets": offsets if all(offsets) else None,
+        "allow_excess_frames": False,
+        "correct_unused_bits": False,
+        "apply_j2k_sign_correction": False,
+        "apply_jls_sign_correction": False,
+    }
 
 
-def _is_cut(buffer: BytesIO) -> bool:
-    """Whether the last fragment does not end in an end of image marker and padding."""
-    *_, last = generate_fragments(buffer)
-    return not last.rstrip(b"\0\xff").endswith(END_OF_IMAGE)
-
-
-def _require_all_frames(data: bytes, layout: PixelFormat, syntax: UID) -> None:
-    """Refuse pixel data with fewer bytes or fragments than the header's frames need.
-
-    Also a JPEG or JPEG-LS stream without its end marker: decoders fill up what was cut off.
-    """
-    if not syntax.is_encapsulated:
+def _require_all_frames(data: bytes, layout: PixelFormat, *, encapsulated: bool) -> None:
+    """Refuse pixel data with fewer bytes or fragments than the header's frames need."""
+    if not encapsulated:
         if len(data) < layout.native_bytes:
             raise ShortPixelDataError(
                 f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
@@ -212,8 +247,6 @@ def _require_all_frames(data: bytes, layout: PixelFormat, syntax: UID) -> None:
         raise ShortPixelDataError(
             f"{fragments} fragments cannot hold {layout.number_of_frames} frames"
         )
-    if syntax in END_MARKED and _is_cut(buffer):
-        raise DecodeError("the last stream has no end of image marker: it was cut")
 
 
 def _decode_error(error: BaseException) -> FileError:
@@ -228,44 +261,3 @@ def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]
     down = layout.bits_allocated - layout.bits_stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)
     return shifted
-
-
-def _palette_to_rgb(data_set: Dataset, pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:
-    """Palette Color Lookup Table (PS3.3 C.7.9), in the dtype of the index's Bits Stored."""
-    try:
-        rgb: NDArray[Any] = apply_color_lut(pixels[..., 0], _palette(data_set))[..., :3]
-    except Exception as error:  # missing or broken tables
-        raise UnsupportedPixelsError(f"the palette cannot be used: {error}") from error
-    if layout.bits_stored <= BYTE_BITS:
-        return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
-    return rgb.astype(np.uint16) * 257 if rgb.dtype == np.uint8 else rgb
-
-
-def _palette(data_set: Dataset) -> Dataset:
-    """The palette as pydicom takes it: little endian, without the padding of an odd length."""
-    palette = Dataset()
-    palette.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    for colour in ("Red", "Green", "Blue"):
-        keyword = f"{colour}PaletteColorLookupTable"
-        descriptor = value_of(data_set, f"{keyword}Descriptor")
-        setattr(palette, f"{keyword}Descriptor", descriptor)
-        for name in (f"{keyword}Data", f"Segmented{keyword}Data"):
-            data = value_of(data_set, name)
-            if data is None:
-                continue
-            if descriptor[2] > BYTE_BITS and not is_little_endian(data_set):
-                data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-            if descriptor[2] <= BYTE_BITS and len(data) == descriptor[0] + 1:
-                data = data[:-1]
-            setattr(palette, name, data)
-    return palette
-
-
-def _rgb(pixels: NDArray[Any], photometric: str, layout: PixelFormat) -> NDArray[Any]:
-    if photometric not in ("RGB", "YBR_RCT", "YBR_ICT") or pixels.shape[3] != len("RGB"):
-        raise UnsupportedPixelsError(f"{photometric} with {pixels.shape[3]} samples a pixel")
-    if layout.bits_allocated > 2 * BYTE_BITS or layout.is_signed:
-        raise UnsupportedPixelsError("colour of more than 16 bits or signed colour")
-    if layout.bits_stored <= BYTE_BITS:
-        return pixels.astype(np.uint8, copy=False)
-    return pixels.astype(np.uint16, copy=False)

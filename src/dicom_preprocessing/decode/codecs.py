@@ -1,0 +1,327 @@
+"""Decoders of encapsulated pixel data: plugins of pydicom's decoders, imagecodecs before pylibjpeg.
+
+pylibjpeg is asked for RLE and JPEG 2000 only: its JPEG and JPEG-LS decoder fills up broken streams
+without a word.
+
+A plugin gives stored values in the dtype that the header states, so that it does not matter which
+one decoded a frame. Where header and stream disagree:
+
+- Samples have the stream's precision. A signed header makes a sign of the highest bit, an unsigned
+  one takes the bits as they are.
+- A precision above Bits Stored: bits above Bits Stored are masked if the stream is lossless, as in
+  native data; values of a lossy stream are clipped to the range of Bits Stored, since what overshot
+  must not wrap around.
+- A precision above Bits Allocated, or other rows, columns or samples, is an error.
+- Three components of a JPEG stream are what its Adobe marker says, else YCbCr if it has a JFIF
+  marker, else RGB if they are named so, else YCbCr if they are sampled differently, else what
+  Photometric Interpretation says.
+- A stream without its end marker is decoded if nothing else is missing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.decoders import pylibjpeg
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
+
+from dicom_preprocessing.decode.colour import BYTE_BITS, YBR_FULL, to_rgb
+from dicom_preprocessing.decode.streams import (
+    END,
+    StreamError,
+    StreamInfo,
+    codestream_of,
+    read_jpeg,
+    read_jpeg_2000,
+)
+
+if TYPE_CHECKING:
+    from pydicom.pixels.decoders.base import DecodeRunner
+
+DEFLATED_IMAGE_FRAME: Final = UID("1.2.840.10008.1.2.8.1")
+
+# Retired processes of T.81 that libjpeg-turbo reads: arithmetic coding, spectral selection, full
+# progression (PS3.5 2001, Annex A.4.1).
+RETIRED_JPEG: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (52, 53, 54, 55, 56))
+JPEG_XL: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (110, 111, 112))
+JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION = JPEG_XL[:2]
+
+JPEG: Final = (
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    *RETIRED_JPEG,
+)
+HTJ2K_REVERSIBLE: Final = (HTJ2KLossless, HTJ2KLosslessRPCL)
+JPEG_2000: Final = (JPEG2000Lossless, JPEG2000, *HTJ2K_REVERSIBLE, HTJ2K)
+NATIVE: Final = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
+
+SECOND_CHOICE: Final = (*JPEG_2000, RLELossless)
+"""What pylibjpeg is asked for where imagecodecs fails."""
+
+STATED_PHOTOMETRIC: Final = "stated_photometric_interpretation"
+"""Option of a runner: Photometric Interpretation as the header has it."""
+
+UNLIKELY: Final = b"\x55" * 64
+"""Bytes that no decoder fills up with."""
+
+Codec = Callable[[], NDArray[Any]]
+
+
+class _LaterTransferSyntax(UID):
+    """A transfer syntax that is younger than pydicom's dictionary."""
+
+    @property
+    def is_transfer_syntax(self) -> bool:
+        return True
+
+
+DECODER_DEPENDENCIES: Final = dict.fromkeys(
+    (*JPEG, *JPEGLSTransferSyntaxes, *JPEG_2000, *JPEG_XL, RLELossless, DEFLATED_IMAGE_FRAME),
+    ("imagecodecs",),
+)
+"""What pydicom asks of a plugin's module: packages by transfer syntax."""
+
+
+def is_available(uid: str) -> bool:
+    """Whether this module decodes a transfer syntax; pydicom asks for it."""
+    return uid in DECODER_DEPENDENCIES
+
+
+@cache
+def decoder_of(syntax: UID) -> Decoder | None:
+    """The decoder of a transfer syntax, None if nothing reads it.
+
+    It is not pydicom's own one, to which other installed packages may add plugins: results depend
+    on the packages that this project requires, and on no others.
+    """
+    if not is_available(syntax):
+        return get_decoder(syntax) if syntax in NATIVE else None
+    decoder = Decoder(_LaterTransferSyntax(syntax))
+    decoder.add_plugin("imagecodecs", (__name__, "decode_frame"))
+    if syntax in SECOND_CHOICE and pylibjpeg.is_available(syntax):
+        decoder.add_plugin("pylibjpeg", (__name__, "decode_frame_with_pylibjpeg"))
+    return decoder
+
+
+def decode_frame(source: bytes, runner: DecodeRunner) -> memoryview:
+    """Decode a frame with imagecodecs; a plugin of pydicom's decoders.
+
+    Parameters
+    ----------
+    source : bytes
+        The stream of one frame.
+    runner : DecodeRunner
+        Knows the header. Its Photometric Interpretation and Planar Configuration are set to those
+        of the result.
+
+    Returns
+    -------
+    memoryview
+        Stored values, (rows, columns[, samples]) or (samples, rows, columns) of Bits Allocated.
+
+    Raises
+    ------
+    Exception
+        Whatever a codec raises on a bad stream.
+    """
+    syntax = runner.transfer_syntax
+    if syntax in BIT_FOR_BIT:
+        return _bit_for_bit(BIT_FOR_BIT[syntax](source, runner), runner)
+    info, decode = _prepare(source, runner)
+    values = np.asarray(decode())
+    shape = (runner.rows, runner.columns)
+    if values.shape[:2] != shape or values.size != runner.frame_length("pixels"):
+        found = " x ".join(map(str, values.shape))
+        raise StreamError(f"the stream holds {found}, the header says {shape[0]} x {shape[1]}")
+    runner.set_option("planar_configuration", 0)
+    return _buffer(stored_values(values, info, runner))
+
+
+def decode_frame_with_pylibjpeg(source: bytes, runner: DecodeRunner) -> memoryview:
+    """Decode a frame with pylibjpeg; a plugin of pydicom's decoders, see ``decode_frame``."""
+    syntax = runner.transfer_syntax
+    if syntax in BIT_FOR_BIT:
+        return memoryview(pylibjpeg._decode_frame(source, runner))  # noqa: SLF001  # the plugin
+    allocated = runner.bits_allocated
+    info, _ = _prepare(source, runner)
+    frame = pylibjpeg._decode_frame(source, runner)  # noqa: SLF001  # the plugin
+    values = np.frombuffer(frame, runner.pixel_dtype)
+    runner.set_option("bits_allocated", allocated)
+    return _buffer(stored_values(values, info, runner))
+
+
+def stored_values(values: NDArray[Any], info: StreamInfo, runner: DecodeRunner) -> NDArray[Any]:
+    """Samples of a stream as the header means them; the rules are at the top of this module.
+
+    Parameters
+    ----------
+    values : any shape, any integer dtype
+        As decoded.
+
+    Returns
+    -------
+    Same shape; unsigned or signed integers of Bits Allocated, at least 8
+
+    Raises
+    ------
+    StreamError
+        The precision is above Bits Allocated.
+    """
+    bits = max(BYTE_BITS, runner.bits_allocated)
+    stored, precision = runner.bits_stored, info.precision
+    is_signed = runner.pixel_representation == 1
+    if precision > bits:
+        raise StreamError(f"the stream has {precision} bits a sample, the header allocates {bits}")
+    samples = values.astype(f"u{bits // BYTE_BITS}", copy=False)  # negative ones wrap around
+    if is_signed:
+        samples = samples.view(f"i{bits // BYTE_BITS}")
+    if is_signed or info.is_signed:
+        samples = _low_bits(samples, precision, bits)
+    if precision <= stored:
+        return samples
+    if info.is_lossless:
+        return _low_bits(samples, stored, bits)
+    low = -(1 << stored - 1) if is_signed else 0
+    clipped: NDArray[Any] = np.clip(samples, low, low + (1 << stored) - 1)
+    return clipped
+
+
+def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
+    """The low ``count`` of ``bits`` bits, the highest of them the sign of signed samples."""
+    if count == bits:
+        return samples
+    low: NDArray[Any] = samples << (bits - count) >> (bits - count)
+    return low
+
+
+def _buffer(values: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(values).data.cast("B")
+
+
+def _prepare(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
+    """Read a stream's markers, see that it is whole, and choose the codec."""
+    syntax = runner.transfer_syntax
+    if syntax in JPEG_2000:
+        return _prepare_jpeg_2000(source, syntax)
+    if syntax in JPEG_XL:
+        return _prepare_jpeg_xl(source, runner)
+    info = read_jpeg(source)
+    if syntax in JPEGLSTransferSyntaxes:
+        return info, partial(imagecodecs.jpegls_decode, source if info.is_ended else source + END)
+    return info, partial(
+        _decode_jpeg, source if info.is_ended else _ended_jpeg(source), info, runner
+    )
+
+
+def _prepare_jpeg_2000(source: bytes, syntax: UID) -> tuple[StreamInfo, Codec]:
+    codestream = codestream_of(source)
+    info = read_jpeg_2000(codestream)
+    if not info.is_ended:
+        codestream += END
+    # OpenJPH lets values of irreversible streams that overshoot wrap around; OpenJPEG clips them.
+    if syntax in HTJ2K_REVERSIBLE and info.is_lossless and not info.is_signed:
+        return info, partial(imagecodecs.htj2k_decode, codestream)
+    return info, partial(imagecodecs.jpeg2k_decode, codestream, numthreads=1)
+
+
+def _prepare_jpeg_xl(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
+    """Libjxl gives samples of the stream's own depth, and RGB where it was asked to be smart."""
+    if runner.transfer_syntax == JPEG_XL_RECOMPRESSION and runner.samples_per_pixel > 1:
+        runner.set_option("photometric_interpretation", "RGB")
+    info = StreamInfo(
+        precision=max(BYTE_BITS, runner.bits_allocated),
+        is_signed=None,
+        is_lossless=runner.transfer_syntax == JPEG_XL_LOSSLESS,
+        colour=None,
+        is_ended=True,  # the codec sees to that
+    )
+    return info, partial(imagecodecs.jpegxl_decode, source, numthreads=1)
+
+
+def _ended_jpeg(source: bytes) -> bytes:
+    """The stream with an end marker, if nothing else is missing.
+
+    A decoder that reaches the end early fills up; then it matters what follows the stream.
+    """
+    ended = source + END
+    decode = imagecodecs.jpeg8_decode
+    if not np.array_equal(decode(ended), decode(source + UNLIKELY + END)):
+        raise StreamError("the stream has no end marker: it was cut")
+    return ended
+
+
+def _decode_jpeg(source: bytes, info: StreamInfo, runner: DecodeRunner) -> NDArray[Any]:
+    """Grey values, or RGB whatever the stream holds."""
+    if runner.samples_per_pixel == 1:
+        return np.asarray(imagecodecs.jpeg8_decode(source))
+    stated = str(runner.get_option(STATED_PHOTOMETRIC) or runner.photometric_interpretation)
+    coded = info.colour or stated
+    runner.set_option("photometric_interpretation", "RGB")
+    if coded == YBR_FULL and not info.is_lossless:  # libjpeg's own conversion is faster
+        return np.asarray(imagecodecs.jpeg8_decode(source, colorspace="YCBCR", outcolorspace="RGB"))
+    raw = np.asarray(imagecodecs.jpeg8_decode(source, colorspace="RGB", outcolorspace="RGB"))
+    return to_rgb(raw, coded, info.precision)
+
+
+def _bit_for_bit(data: bytes, runner: DecodeRunner) -> memoryview:
+    """Every allocated bit, as native data has them; single bits spread to a byte each."""
+    expected = int(runner.frame_length("bytes"))
+    if not expected <= len(data) <= expected + 1:  # a byte of padding
+        raise StreamError(f"the stream holds {len(data)} bytes, the header says {expected}")
+    data = data[:expected]
+    if runner.bits_allocated > 1:
+        return memoryview(data)
+    pixels = int(runner.frame_length("pixels"))
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=pixels)
+    return bits.data
+
+
+def _unpack_rle(source: bytes, runner: DecodeRunner) -> bytes:
+    """RLE (PS3.5 Annex G), whose segments are planes of bytes, the highest first."""
+    runner.set_option("planar_configuration", 1)
+    dtype = f"<u{max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS}"
+    return bytes(imagecodecs.dicomrle_decode(source, dtype))
+
+
+def _inflate(source: bytes, runner: DecodeRunner) -> bytes:
+    """Deflated Image Frame Compression (PS3.5 A.4.13)."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    data = inflater.decompress(source, int(runner.frame_length("bytes")) + 2)
+    if not inflater.eof and inflater.unconsumed_tail == b"":
+        raise StreamError("the deflated frame is cut")
+    return data
+
+
+BIT_FOR_BIT: Final = {RLELossless: _unpack_rle, DEFLATED_IMAGE_FRAME: _inflate}
+"""Codecs that know nothing of pixels."""

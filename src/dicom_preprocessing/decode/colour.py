@@ -1,0 +1,132 @@
+"""Colour: from YCbCr and palettes to RGB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from dicom_preprocessing.dicom_file import is_little_endian, value_of
+from dicom_preprocessing.errors import UnsupportedPixelsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BYTE_BITS: Final = 8
+
+PALETTE: Final = "PALETTE COLOR"
+YBR_FULL: Final = "YBR_FULL"
+FULL_RANGE: Final = (YBR_FULL, "YBR_FULL_422")
+PARTIAL_RANGE: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
+ALREADY_RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT")
+"""JPEG 2000 decoders undo the transforms of their codestreams themselves."""
+
+# Of ITU-R BT.601, as PS3.3 C.7.6.3.1.2 has them.
+RED, GREEN, BLUE = 0.299, 0.587, 0.114
+CR_TO_RED, CB_TO_BLUE = 2 * (1 - RED), 2 * (1 - BLUE)
+
+PARTIAL_LUMA: Final = (16, 235)
+PARTIAL_CHROMA: Final = (16, 240)
+"""Lowest and highest code of partial range, of 8 bits (BT.601)."""
+
+
+def to_rgb(pixels: NDArray[Any], coded: str, bits: int) -> NDArray[Any]:
+    """Pixels of three samples, brought to RGB from what they are ``coded`` in.
+
+    Parameters
+    ----------
+    pixels : (..., 3), uint8 or uint16
+    coded : str
+        A value of Photometric Interpretation.
+    bits : int
+        Bits Stored.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        No way from ``coded`` to RGB is known.
+    """
+    if coded in ALREADY_RGB:
+        return pixels
+    if coded not in FULL_RANGE + PARTIAL_RANGE:
+        raise UnsupportedPixelsError(f"{coded} with {pixels.shape[-1]} samples a pixel")
+    return ybr_to_rgb(pixels, bits, partial=coded in PARTIAL_RANGE)
+
+
+def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArray[Any]:
+    """YCbCr to RGB, rounded and clipped (PS3.3 C.7.6.3.1.2).
+
+    Parameters
+    ----------
+    ybr : (..., 3), uint8 or uint16
+    bits : int
+        Bits Stored.
+    partial : bool
+        Luma is 16 to 235 and chroma 16 to 240 of 8 bits, as in YBR_PARTIAL_422.
+
+    Returns
+    -------
+    (..., 3), dtype of ``ybr``
+    """
+    top, middle = (1 << bits) - 1, 1 << (bits - 1)
+    values = ybr.astype(np.float32)
+    y, cb, cr = values[..., 0], values[..., 1] - middle, values[..., 2] - middle
+    if partial:
+        step = 1 << (bits - BYTE_BITS)
+        low, high = PARTIAL_LUMA
+        y = (y - low * step) * (top / ((high - low) * step))
+        low, high = PARTIAL_CHROMA
+        cb, cr = cb * (top / ((high - low) * step)), cr * (top / ((high - low) * step))
+    rgb = np.empty_like(values)
+    rgb[..., 0] = y + CR_TO_RED * cr
+    rgb[..., 1] = y - (RED * CR_TO_RED / GREEN) * cr - (BLUE * CB_TO_BLUE / GREEN) * cb
+    rgb[..., 2] = y + CB_TO_BLUE * cb
+    rounded: NDArray[Any] = np.clip(np.floor(rgb + 0.5), 0, top).astype(ybr.dtype)
+    return rounded
+
+
+def palette_to_rgb(data_set: Dataset, pixels: NDArray[Any], bits_stored: int) -> NDArray[Any]:
+    """Palette Color Lookup Table, segmented ones too (PS3.3 C.7.9).
+
+    Parameters
+    ----------
+    data_set : Dataset
+        Holds the tables.
+    pixels : (..., 1)
+        Indices.
+    bits_stored : int
+        Of the indices.
+
+    Returns
+    -------
+    (..., 3), uint8 if ``bits_stored`` is at most 8, else uint16
+    """
+    try:
+        rgb: NDArray[Any] = apply_color_lut(pixels[..., 0], _palette(data_set))[..., :3]
+    except Exception as error:  # missing or broken tables
+        raise UnsupportedPixelsError(f"the palette cannot be used: {error}") from error
+    if bits_stored <= BYTE_BITS:
+        return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+    return rgb.astype(np.uint16) * 257 if rgb.dtype == np.uint8 else rgb
+
+
+def _palette(data_set: Dataset) -> Dataset:
+    """The palette as pydicom takes it: little endian, without the padding of an odd length."""
+    palette = Dataset()
+    palette.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    for colour in ("Red", "Green", "Blue"):
+        keyword = f"{colour}PaletteColorLookupTable"
+        descriptor = value_of(data_set, f"{keyword}Descriptor")
+        setattr(palette, f"{keyword}Descriptor", descriptor)
+        for name in (f"{keyword}Data", f"Segmented{keyword}Data"):
+            data = value_of(data_set, name)
+            if data is None:
+                continue
+            if descriptor[2] > BYTE_BITS and not is_little_endian(data_set):
+                data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+            if descriptor[2] <= BYTE_BITS and len(data) == descriptor[0] + 1:
+                data = data[:-1]
+            setattr(palette, name, data)
+    return palette
