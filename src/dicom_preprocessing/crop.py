@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THUMBNAIL_SIDE = 512
+
+SMALL_SHARE = 0.5
+"""A component with less of the foreground is likely not what the image is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreground:
+    """Where the foreground is, and how much of it lies in the box's component."""
+
+    box: CropBox
+    share: float = 1.0
 
 
 def crop(
@@ -45,36 +57,41 @@ def crop(
     """
     if not crop:
         return image
-    box = plan_crop(
+    found = plan_crop(
         image,
         crop_max=crop_max,
         crop_components=crop_components,
         border_frac=border_frac or 0.0,
     )
     warning = None
-    if box is None:
+    if found is None:
         box = CropBox(0, 0, image.size.width, image.size.height)
         warning = "nothing but background: the image was not cropped"
+    else:
+        box = found.box
+        if found.share < SMALL_SHARE:
+            warning = "crop_components kept less than half of the foreground"
     return image.evolve(_cut(image.frames, box), image.geometry.with_crop(box), warning)
 
 
 def plan_crop(
     image: Image, *, crop_max: bool, crop_components: bool, border_frac: float
-) -> CropBox | None:
-    """The box that ``crop`` cuts out; None where there is no foreground."""
+) -> Foreground | None:
+    """What ``crop`` cuts out; None where there is no foreground."""
     inner = inner_box(image.size, border_frac)
     if inner is None:
         return None
-    box = find_foreground(
+    found = find_foreground(
         _cut(image.frames, inner),
         background=image.facts.background,
         crop_max=crop_max,
         crop_components=crop_components,
     )
-    if box is None:
+    if found is None:
         return None
     dx, dy = inner.left, inner.top
-    return grow_box(_shift(box, dx, dy), dx=dx, dy=dy, within=image.size)
+    box = grow_box(_shift(found.box, dx, dy), dx=dx, dy=dy, within=image.size)
+    return Foreground(box, found.share)
 
 
 def find_foreground(
@@ -83,8 +100,8 @@ def find_foreground(
     background: float = 0,
     crop_max: bool = False,
     crop_components: bool = False,
-) -> CropBox | None:
-    """Box of the foreground of all frames, None where there is none.
+) -> Foreground | None:
+    """The foreground of all frames, None where there is none.
 
     Parameters
     ----------
@@ -96,10 +113,12 @@ def find_foreground(
     """
     ignored = top_value(frames.dtype) if crop_max else None
     box = _bounding_box(frames, background, ignored)
-    if box is None or not crop_components:
-        return box
-    component = _component_box(_cut(frames, box), ignored)
-    return _shift(component, box.left, box.top) if component else box
+    if box is None:
+        return None
+    component = _component(_cut(frames, box), ignored) if crop_components else None
+    if component is None:
+        return Foreground(box)
+    return Foreground(_shift(component.box, box.left, box.top), component.share)
 
 
 def _cut(frames: NDArray[Any], box: CropBox) -> NDArray[Any]:
@@ -132,8 +151,8 @@ def _ends(flags: NDArray[Any]) -> tuple[int, int]:
     return int(set_at[0]), int(set_at[-1]) + 1
 
 
-def _component_box(frames: NDArray[Any], ignored: int | None) -> CropBox | None:
-    """Box of the largest 4-connected component of the brightest values, in pixels of ``frames``.
+def _component(frames: NDArray[Any], ignored: int | None) -> Foreground | None:
+    """The largest 4-connected component of the brightest values, in pixels of ``frames``.
 
     The component is found on a thumbnail, and values of 8 bits above 1 count.
     """
@@ -155,7 +174,8 @@ def _component_box(frames: NDArray[Any], ignored: int | None) -> CropBox | None:
     (top, bottom), (left, right) = _ends(rows_with), _ends(columns_with)
     left, right = left * width // columns, math.ceil(right * width / columns)
     top, bottom = top * height // rows, math.ceil(bottom * height / rows)
-    return CropBox(left, top, right - left, bottom - top)
+    share = np.count_nonzero(component) / np.count_nonzero(foreground)
+    return Foreground(CropBox(left, top, right - left, bottom - top), share)
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

@@ -7,20 +7,23 @@ import csv
 import statistics
 from collections import Counter, defaultdict
 from html import escape
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 import tifffile
 
+from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.failures import read_failures
 from dicom_preprocessing.files import printable, replacing
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.receipts import read_receipts, receipt_path
 from dicom_preprocessing.verdict import count
+from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,8 +46,15 @@ figcaption { font-size: 12px; color: #555; overflow-wrap: anywhere; }
 """
 
 
-def write_report(path: Path) -> None:
-    """Write report.html beside the manifest and failures that it is about."""
+def write_report(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write report.html beside the manifest and failures that it is about.
+
+    Parameters
+    ----------
+    path : Path
+    settings : mapping
+        Keys of the configuration that differ from their defaults.
+    """
     output = path.parent
     with (output / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -57,6 +67,7 @@ def write_report(path: Path) -> None:
         _warnings(IndexFolder(output).read_warnings(), warnings),
         _written(rows),
         _times(seconds),
+        _settings(settings),
         _contact_sheet(rows, output / "images"),
     ]
     with replacing(path) as file:
@@ -153,6 +164,12 @@ def _times(seconds: dict[str, list[float]]) -> str:
     return _table("Time", ("stage", "files", "in all", "median", "longest"), rows) if rows else ""
 
 
+def _settings(settings: Mapping[str, Any]) -> str:
+    rows = [(key, as_yaml(value)) for key, value in settings.items()]
+    rows.append(("version", __version__))
+    return _table("Settings that are not the default", ("key", "value"), rows)
+
+
 def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(value: object) -> str:
         if isinstance(value, int):
@@ -169,12 +186,12 @@ def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) ->
 
 
 def _contact_sheet(rows: Sequence[dict[str, str]], images: Path) -> str:
-    """Middle pages of images spread evenly over the manifest."""
+    """Middle pages of some images."""
     if not rows:
         return ""
-    step = max(1, len(rows) // THUMBNAILS)
+    shown = _spread(rows)
     figures = []
-    for row in rows[::step][:THUMBNAILS]:
+    for row in shown:
         png = base64.b64encode(_thumbnail(images / row["path"])).decode("ascii")
         frames = f", {row['num_frames']} frames" if row["num_frames"] != "1" else ""
         caption = f"{row['modality']} {row['width']} x {row['height']}{frames}"
@@ -182,7 +199,20 @@ def _contact_sheet(rows: Sequence[dict[str, str]], images: Path) -> str:
             f'<figure><img src="data:image/png;base64,{png}" alt="{escape(caption)}">'
             f"<figcaption>{escape(caption)}<br>{escape(printable(row['path']))}</figcaption></figure>"
         )
-    return f'<h2>A look at the images</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
+    title = f"A look at {len(shown):,} of {len(rows):,} images"
+    return f'<h2>{title}</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
+
+
+def _spread(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """At most THUMBNAILS rows: one of each study before a second one of any."""
+    by_study: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        by_study[row["study_instance_uid"]].append(row)
+    step = max(1, len(by_study) // THUMBNAILS)
+    studies = list(by_study.values())[::step][:THUMBNAILS]
+    in_turn = [row for layer in zip_longest(*studies) for row in layer if row is not None]
+    chosen = in_turn[:THUMBNAILS]
+    return sorted(chosen, key=lambda row: (row["study_instance_uid"], row["sop_instance_uid"]))
 
 
 def _thumbnail(path: Path) -> bytes:

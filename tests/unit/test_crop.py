@@ -288,7 +288,15 @@ class TestComponents:
         frames = row[np.newaxis, np.newaxis, :, np.newaxis]
         found = find_foreground(frames, crop_components=True)
         # Five adjacent samples of value 5, then zeros: thumbnail columns 0 .. 4.
-        assert found == CropBox(1, 0, 10, 1)
+        assert found.box == CropBox(1, 0, 10, 1)
+
+    def test_component_with_less_than_half_of_the_foreground_gives_a_warning(self):
+        image = crop(grey([[9, 9, 0, 9, 0, 9, 0, 9]]), crop_components=True)
+        assert image.facts.warnings == ("crop_components kept less than half of the foreground",)
+
+    def test_component_with_half_of_the_foreground_gives_no_warning(self):
+        image = crop(grey([[9, 9, 0, 9, 0, 9]]), crop_components=True)
+        assert image.facts.warnings == ()
 
 
 class TestThumbnail:

@@ -13,10 +13,10 @@ def results(tmp_path):
     return Results(tmp_path)
 
 
-def page_of(results):
+def page_of(results, **settings):
     """The text of the page about a run."""
     results.gather()
-    write_report(results.output / "report.html")
+    write_report(results.output / "report.html", settings)
     return (results.output / "report.html").read_text(encoding="utf-8")
 
 
@@ -54,3 +54,19 @@ def test_every_image_of_a_small_run_has_a_picture(results, write_dicom):
 def test_run_without_an_image_has_a_page(results):
     (results.source / "notes.txt").write_text("text")
     assert "not_dicom" in page_of(results.run())
+
+
+def test_every_study_is_shown_before_a_second_image_of_any(results, write_dicom):
+    for n in range(30):
+        write_dicom(results.source / f"a{n}.dcm", SOPInstanceUID=f"1.2.3.1.{n}")
+    write_dicom(results.source / "b.dcm", StudyInstanceUID="1.2.4")
+    text = page_of(results.run())
+    assert "A look at 24 of 31 images" in text
+    assert "<br>1.2.4/1.2.3.1.1.tiff" in text
+
+
+def test_settings_are_listed_as_yaml(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    text = page_of(results.run(), size=[8, 4], source="<source>")
+    assert "<td>size</td><td>[8, 4]</td>" in text
+    assert "<td>source</td><td>&lt;source&gt;</td>" in text

@@ -72,6 +72,26 @@ def test_warnings_are_told_once_with_their_number(tmp_path, capsys):
     )
 
 
+def test_source_is_never_overwritten(tmp_path, capsys):
+    path = save(instance("1.2.3", 1), tmp_path / "a.tiff")
+    before = path.read_bytes()
+    assert call(preprocess.main, path, path) == 2
+    assert "is the SOURCE, which would be lost" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_output_in_another_format_is_wrong_usage(source, tmp_path, capsys):
+    assert call(preprocess.main, source, tmp_path / "image.png") == 2
+    assert "must be a folder, or end in .tif or .tiff" in capsys.readouterr().err
+
+
+def test_unwritable_output_is_named_as_the_user_named_it(source, tmp_path, capsys):
+    call(preprocess.main, source, tmp_path / "out")
+    (tmp_path / "file").touch()
+    assert call(manifest.main, tmp_path / "out", tmp_path / "file" / "manifest.csv") == 1
+    assert re.search(r"error: .*/file'?$", capsys.readouterr().err.strip())
+
+
 def test_file_to_file_that_fails_says_why(tmp_path, capsys):
     path = save(instance("1.2.3", 1, Rows=500), tmp_path / "short.dcm")
     assert call(preprocess.main, path, tmp_path / "image.tiff") == 1

@@ -124,3 +124,26 @@ def test_bundled_examples_are_the_default_source(tmp_path):
     project.run()
     assert list(project.images()) == ["1.2.1/1.2.1.1.1.tiff"]
     assert project.run().is_noop
+
+
+def test_empty_source_on_the_command_line_is_refused(project):
+    project.config = {}
+    run = dry_run(project, "--config", "source=")
+    assert run.returncode == 1
+    assert "config key 'source': found nothing on the command line" in run.output
+
+
+@pytest.mark.parametrize("option", ["--summary", "--dag", "--list-rules", "--unlock"])
+def test_questions_need_no_cores(finished, option):
+    command = [c for c in finished.command(option) if c not in ("--cores", "2")]
+    answer = subprocess.run(
+        command, cwd=finished.folder, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_snakemakes_own_report_holds_the_tables(finished):
+    finished.run("--report", "report.html")
+    text = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert "manifest.csv" in text
+    assert "failures.csv" in text

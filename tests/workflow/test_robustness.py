@@ -169,6 +169,14 @@ def test_full_disk_fails_the_job_and_leaves_nothing_half_written(project):
     assert len(project.images()) == 6
 
 
+def test_run_that_fails_leaves_no_verdict_of_an_earlier_one(finished):
+    assert (finished.results / "verdict.txt").exists()
+    finished.config["size"] = [9, 9]
+    finished.environment = fault("disk_full", "write")
+    assert finished.run(check=False).returncode == 1
+    assert not (finished.results / "verdict.txt").exists()
+
+
 def test_link_to_an_unmounted_folder_keeps_prune_from_its_study(project):
     elsewhere = project.folder / "elsewhere"
     (project.source / "1.2.2").rename(elsewhere)

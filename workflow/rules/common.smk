@@ -17,7 +17,7 @@ CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.chain import make_chain
-from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
+from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, is_path_part
@@ -41,6 +41,11 @@ def validated_config():
         raise WorkflowError(
             "prefix: is not supported for this workflow, because its index, receipts and manifest "
             "name paths themselves. Set the config key output instead."
+        )
+    if workflow.config_settings.config.get("source", "examples") is None:
+        raise WorkflowError(
+            "config key 'source': found nothing on the command line. Name a folder, or leave the key "
+            "out for the bundled examples."
         )
     try:
         validated, warnings = parse_config(config)
@@ -212,6 +217,16 @@ def chain_of(stage):
 def request(**values):
     """Settings of a rule that is no stage, as one line of JSON."""
     return json.dumps(values, sort_keys=True)
+
+
+def changed_keys():
+    """What decides about images and differs from the defaults."""
+    values = as_mapping(CONFIG)
+    return {
+        key: values[key]
+        for key, default in defaults().items()
+        if values[key] != default and (key == "source" or keys()[key].alters)
+    }
 
 
 def study_mem_mb(wildcards, attempt):

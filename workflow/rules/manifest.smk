@@ -15,7 +15,11 @@ rule manifest:
     conda:
         ENVIRONMENT
     params:
-        request=request(keep=CONFIG.keep, prune=CONFIG.prune),
+        request=request(
+            keep=CONFIG.keep,
+            # The bundled examples are not what the results of earlier runs came from.
+            prune=CONFIG.prune and CONFIG.source is not None,
+        ),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
         '"$DP_PYTHON" "$DP_SCRIPTS"/manifest.py --manifest {output.manifest:q} '

@@ -9,5 +9,8 @@ rule report:
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        request=request(settings=changed_keys()),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/report.py --report {output:q} > {log:q} 2>&1'
+        '"$DP_PYTHON" "$DP_SCRIPTS"/report.py --report {output:q} '
+        "--request {params.request:q} > {log:q} 2>&1"

@@ -37,6 +37,7 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     quieten_pydicom()
 
     def run() -> None:
+        withdraw_verdict(output)
         index = update_index(
             output,
             source_list(arguments.request["source"], bundled),
@@ -75,6 +76,8 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     quieten_pydicom()
 
     def run() -> None:
+        if stage == "write":
+            withdraw_verdict(arguments.images.parent.parent)
         arguments.images.mkdir(parents=True, exist_ok=True)
         arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
         target = Target(arguments.images.parent, arguments.chain)
@@ -101,7 +104,13 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
     parser.add_argument("--request", type=json.loads, required=True, help="JSON: keep, prune")
     arguments = parser.parse_args(argv)
-    return _exit_code(lambda: gather_run(arguments.manifest.parent, **arguments.request))
+    output = arguments.manifest.parent
+
+    def run() -> None:
+        withdraw_verdict(output)
+        gather_run(output, **arguments.request)
+
+    return _exit_code(run)
 
 
 def report_main(argv: Sequence[str] | None = None) -> int:
@@ -110,8 +119,9 @@ def report_main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="report", description="Write report.html.")
     parser.add_argument("--report", type=Path, required=True, help="page to write")
+    parser.add_argument("--request", type=json.loads, required=True, help="JSON: settings")
     arguments = parser.parse_args(argv)
-    return _exit_code(lambda: write_report(arguments.report))
+    return _exit_code(lambda: write_report(arguments.report, **arguments.request))
 
 
 def verdict_main(argv: Sequence[str] | None = None) -> int:
@@ -130,6 +140,11 @@ def verdict_main(argv: Sequence[str] | None = None) -> int:
         print(arguments.verdict.read_text(encoding="utf-8"), end="")
 
     return _exit_code(run)
+
+
+def withdraw_verdict(output: Path) -> None:
+    """Results that are about to change have no verdict, whatever becomes of this run."""
+    (output / "verdict.txt").unlink(missing_ok=True)
 
 
 def _exit_code(run: Callable[[], Any]) -> int:

@@ -58,6 +58,7 @@ def _write(source: Path, output: Path) -> int:
         except OutputError as error:
             unreadable += 1
             print(f"error: {error}", file=sys.stderr)
+    output.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(rows, output)
     print(f"{len(rows)} of {len(paths)} TIFFs in {output}")
     return 1 if unreadable else 0

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from dicom_preprocessing.receipts import Receipt
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
+"""What no folder is likely to be called."""
+
 SERIAL_LIMIT = 4
 """Fewer images than this are not worth the start of worker processes."""
 
@@ -57,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"OUTPUT {output} is a file, so SOURCE must be one DICOM file")
     if not to_file and output.exists() and not output.is_dir():
         parser.error(f"OUTPUT {output} is there and is no folder")
+    if to_file and output.exists() and os.path.exists(source) and output.samefile(source):
+        parser.error(f"OUTPUT {output} is the SOURCE, which would be lost")
+    if output.suffix.lower() in OTHER_FORMATS:
+        parser.error(f"OUTPUT {output} must be a folder, or end in .tif or .tiff")
     try:
         if to_file:
             return _preprocess_file(source, output, config)
@@ -71,8 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong without a screen of options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: error: {message}\n(--help lists the options)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dicom-preprocess",
         description="Turn DICOM files into training-ready multi-frame TIFFs.",
         epilog="Images go to OUTPUT/{study}/{sop}.tiff, what could not be written to "

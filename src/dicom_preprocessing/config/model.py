@@ -153,7 +153,8 @@ class Config:
     )
     crop_components: bool = _flag(
         False,
-        "With crop: keep the largest connected component only, which drops labels.",
+        "With crop: keep the largest connected component only, which drops labels beside a breast; "
+        "not for images whose text or frame is larger than what they show.",
         options=("--crop-components",),
         alters=("crop",),
     )

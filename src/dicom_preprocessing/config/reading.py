@@ -183,6 +183,7 @@ def _without_effect(config: Config) -> Iterator[str]:
         (("window",), config.intensity == "voi", "intensity: voi"),
         (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
         (("skip_frames",), projected, "volume: max-intensity"),
+        (("prune",), config.source is not None, "source"),
         (("mip_weight", "projection"), config.volume == "laplacian-mip", "volume: laplacian-mip"),
     ]
     for names, holds, needed in conditions:
