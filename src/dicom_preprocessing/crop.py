@@ -97,7 +97,7 @@ def plan_crop(
 def find_foreground(
     frames: NDArray[Any],
     *,
-    background: float = 0,
+    background: float | None = None,
     crop_max: bool = False,
     crop_components: bool = False,
 ) -> Foreground | None:
@@ -106,8 +106,8 @@ def find_foreground(
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples)
-    background : float
-        The background value.
+    background : float or None
+        The value that is background; None for display values, where it is 0.
     crop_max, crop_components
         As for ``crop``.
     """
@@ -115,7 +115,7 @@ def find_foreground(
     box = _bounding_box(frames, background, ignored)
     if box is None:
         return None
-    component = _component(_cut(frames, box), ignored) if crop_components else None
+    component = _component(_cut(frames, box), background, ignored) if crop_components else None
     if component is None:
         return Foreground(box)
     return Foreground(_shift(component.box, box.left, box.top), component.share)
@@ -129,13 +129,15 @@ def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
     return CropBox(box.left + dx, box.top + dy, box.width, box.height)
 
 
-def _bounding_box(frames: NDArray[Any], background: float, ignored: int | None) -> CropBox | None:
+def _bounding_box(
+    frames: NDArray[Any], background: float | None, ignored: int | None
+) -> CropBox | None:
     """First to last foreground row and column over all frames."""
     rows = np.zeros(frames.shape[1], bool)
     columns = np.zeros(frames.shape[2], bool)
     for frame in frames:
         grey = luma(frame)
-        mask = grey != background
+        mask = grey != (background or 0)
         if ignored is not None:
             mask &= grey != ignored
         rows |= mask.any(axis=1)
@@ -151,22 +153,27 @@ def _ends(flags: NDArray[Any]) -> tuple[int, int]:
     return int(set_at[0]), int(set_at[-1]) + 1
 
 
-def _component(frames: NDArray[Any], ignored: int | None) -> Foreground | None:
+def _component(
+    frames: NDArray[Any], background: float | None, ignored: int | None
+) -> Foreground | None:
     """The largest 4-connected component of the brightest values, in pixels of ``frames``.
 
-    The component is found on a thumbnail, and values of 8 bits above 1 count.
+    The component is found on a thumbnail. Display values count if they are above 1 in 8 bits.
     """
-    brightest = luma(frames.max(axis=0))
-    height, width = brightest.shape
+    height, width = frames.shape[1:3]
     factor = min(THUMBNAIL_SIDE / width, THUMBNAIL_SIDE / height, 1.0)
     columns = max(1, round_half_away(width * factor))
     rows = max(1, round_half_away(height * factor))
     y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
     x = ((2 * np.arange(columns) + 1) * width) // (2 * columns)
-    thumbnail = brightest[np.ix_(y, x)]
-    foreground = to_8_bits(thumbnail) > 1
-    if ignored is not None:
-        foreground &= thumbnail != ignored
+    thumbnails = frames[:, y[:, np.newaxis], x]
+    if background is not None:
+        foreground = (thumbnails[..., 0] != background).any(axis=0)
+    else:
+        brightest = luma(thumbnails.max(axis=0))
+        foreground = to_8_bits(brightest) > 1
+        if ignored is not None:
+            foreground &= brightest != ignored
     component = largest_component(foreground)
     if component is None:
         return None

@@ -31,8 +31,10 @@ class Facts:
         x and y in mm of the decoded image.
     frame_spacing : float or None
         mm between the frames of the decoded image.
-    background : float
-        The decoded value that counts as background.
+    photometric_interpretation : str
+        Of the stored object. Display values of MONOCHROME1 are inverted, stored ones are not.
+    background : float or None
+        The value that counts as background, None for display values, whose background is black.
     warnings : tuple of str
         What was odd and survived.
     """
@@ -46,8 +48,14 @@ class Facts:
     source_frames: int
     pixel_spacing: tuple[float, float] | None = None
     frame_spacing: float | None = None
-    background: float = 0
+    photometric_interpretation: str = ""
+    background: float | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def fill(self) -> float:
+        """The value to pad with."""
+        return 0 if self.background is None else self.background
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` gives the same facts back."""

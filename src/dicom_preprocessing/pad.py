@@ -37,7 +37,7 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
         return image
     plan = plan_image_padding(image, Size(size[0], size[1]), padding)
     widths = ((0, 0), (plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
-    frames = np.pad(image.frames, widths, constant_values=image.facts.background)
+    frames = np.pad(image.frames, widths, constant_values=image.facts.fill)
     return image.evolve(frames, image.geometry.with_padding(plan))
 
 
@@ -46,20 +46,26 @@ def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
     if padding in FIXED_SIDES:
         side = FIXED_SIDES[padding]
         return plan_padding(image.size, target, x=side, y=side)
-    frames = image.frames
+    frames, background = image.frames, image.facts.background
     return plan_padding(
         image.size,
         target,
-        x=_emptier(frames[:, :, 0], frames[:, :, -1]),
-        y=_emptier(frames[:, 0], frames[:, -1]),
+        x=_emptier(frames[:, :, 0], frames[:, :, -1], background),
+        y=_emptier(frames[:, 0], frames[:, -1], background),
     )
 
 
-def _emptier(before: NDArray[Any], after: NDArray[Any]) -> Side:
+def _emptier(before: NDArray[Any], after: NDArray[Any], background: float | None) -> Side:
     """The side whose border line has more zero pixels over all frames; a tie is "before".
 
-    Zero is a luma that is 0 in 8 bits. Both lines are (n_frames, length, samples).
+    Zero is a luma that is 0 in 8 bits, or the background of stored values. Both lines are
+    (n_frames, length, samples).
     """
-    in_front = np.count_nonzero(to_8_bits(luma(before)) == 0)
-    behind = np.count_nonzero(to_8_bits(luma(after)) == 0)
+    in_front, behind = (_count_empty(line, background) for line in (before, after))
     return "before" if in_front >= behind else "after"
+
+
+def _count_empty(line: NDArray[Any], background: float | None) -> int:
+    if background is None:
+        return int(np.count_nonzero(to_8_bits(luma(line)) == 0))
+    return int(np.count_nonzero(line == background))

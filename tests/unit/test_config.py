@@ -383,7 +383,6 @@ def test_size_with_spacing_switched_off_is_fine():
 
 
 NOT_YET = [
-    ("intensity", "stored", "stored", "voi"),
     ("volume", "laplacian-mip", "laplacian-mip", "keep"),
     ("series", "stack", "stack", "separate"),
     ("modalities", ["MG"], "[MG]", "null"),

@@ -182,8 +182,19 @@ def description_of(path):
 
 class TestDescription:
     def test_source_shape(self, written):
-        found = description_of(written(full_image(source_frames=70)))
-        assert found["source"] == {"rows": 10, "columns": 20, "frames": 70}
+        image = full_image(source_frames=70, photometric_interpretation="MONOCHROME1")
+        assert description_of(written(image))["source"] == {
+            "rows": 10,
+            "columns": 20,
+            "frames": 70,
+            "photometric_interpretation": "MONOCHROME1",
+        }
+
+    def test_background_of_display_values_is_zero(self, written):
+        assert description_of(written(full_image()))["background"] == 0
+
+    def test_background_of_stored_values(self, written):
+        assert description_of(written(full_image(background=-1024.0)))["background"] == -1024.0
 
     def test_frame_spacing(self, written):
         assert description_of(written(full_image(frame_spacing=1.25)))["frame_spacing"] == 1.25
@@ -219,6 +230,7 @@ class TestDescription:
 
     def test_nothing_else_is_told(self, written):
         assert sorted(description_of(written(full_image(), chain=STEPS))) == [
+            "background",
             "fingerprint",
             "frame_spacing",
             "source",

@@ -211,10 +211,10 @@ class Config:
     intensity: str = _choice(
         INTENSITIES,
         "Grey values. voi: the window or look-up table of the object (or of the key window) to "
-        "full range; minmax: lowest to highest value; stored: modality values.",
+        "full range; minmax: lowest to highest value; stored: modality values, such as Hounsfield "
+        "units, as they are.",
         options=("--intensity",),
         alters=("decode",),
-        later=("stored",),
     )
     window: tuple[float, float] | None = _key(
         None,

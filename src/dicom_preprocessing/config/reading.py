@@ -170,6 +170,16 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"{as_yaml(config.spacing)}), allowed: one of them.\n"
             "Write for example:\n    size: [512, 512]\n    spacing: null"
         )
+    if config.intensity == "stored" and config.crop_max:
+        yield (
+            "config keys 'intensity' and 'crop_max': stored values have no highest value that "
+            "means white.\nWrite for example:\n    intensity: stored\n    crop_max: false"
+        )
+    if config.intensity == "stored" and config.volume == "laplacian-mip":
+        yield (
+            "config keys 'intensity' and 'volume': laplacian-mip works on display values only.\n"
+            "Write for example:\n    intensity: stored\n    volume: max-intensity"
+        )
 
 
 def _without_effect(config: Config) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
 from dicom_preprocessing.decode.frame_order import frame_order
+from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_values
@@ -40,7 +41,8 @@ def decode(
     Returns
     -------
     Image
-        Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16.
+        Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16;
+        for ``stored`` grey values uint16, int16 or float32.
 
     Raises
     ------
@@ -51,7 +53,10 @@ def decode(
     layout = pixel_format(data_set)
     frames = stored_pixels(data_set, layout)
     warnings: list[str] = []
-    if layout.is_monochrome:
+    background: float | None = None
+    if layout.is_monochrome and intensity == "stored":
+        frames, background, warnings = modality_values(data_set, frames, layout)
+    elif layout.is_monochrome:
         frames, warnings = display_values(
             data_set, frames, layout, intensity=intensity, window=window
         )
@@ -83,6 +88,8 @@ def decode(
         source_frames=layout.number_of_frames,
         pixel_spacing=per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0],
         frame_spacing=handled.frame_spacing,
+        photometric_interpretation=layout.photometric_interpretation,
+        background=background,
         warnings=tuple(warnings),
     )
     return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts)

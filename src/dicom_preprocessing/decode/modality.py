@@ -1,0 +1,221 @@
+"""The modality transform: from stored values to values with a meaning, such as Hounsfield units.
+
+PS3.3 C.11.1. A Modality LUT or Rescale Slope and Intercept, for the whole object or for each frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.decode import attributes
+from dicom_preprocessing.decode.attributes import per_frame
+from dicom_preprocessing.dicom_file import is_little_endian, value_of
+from dicom_preprocessing.errors import UnsupportedPixelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.decode.pixels import PixelFormat
+
+Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
+
+BYTE_BITS = 8
+TABLE_BITS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookupTable:
+    """A Modality or VOI LUT: entries for values from ``first`` on, of ``bits`` bits."""
+
+    entries: NDArray[np.int64]
+    first: int
+    bits: int
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Entries of the rounded values, the first and last for values outside."""
+        index = np.floor(values + 0.5).astype(np.int64) - self.first
+        return self.entries[np.clip(index, 0, len(self.entries) - 1)].astype(np.float64)
+
+
+Modality = LookupTable | tuple[float, float]
+"""Modality LUT, or slope and intercept."""
+
+
+def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> LookupTable:
+    """Read LUT Descriptor and LUT Data (PS3.3 C.11.1.1).
+
+    Parameters
+    ----------
+    item : Dataset
+        Item of Modality LUT Sequence or VOI LUT Sequence.
+    signed : bool
+        Whether the values that it maps may be negative: then so is the first value mapped.
+    little_endian : bool
+        Byte order of LUT Data of VR OW.
+    """
+    descriptor = value_of(item, "LUTDescriptor")
+    data = value_of(item, "LUTData")
+    if descriptor is None or len(descriptor) != 3 or data is None:  # noqa: PLR2004  # PS3.3
+        raise UnsupportedPixelsError("a LUT without a usable LUT Descriptor or LUT Data")
+    count, first, bits = (int(v) for v in descriptor)
+    count = count % 65536 or 65536
+    entries = _entries(data, count, "<u2" if little_endian else ">u2", packed=bits <= BYTE_BITS)
+    if signed and first >= 32768:  # noqa: PLR2004  # read as unsigned
+        first -= 65536
+    elif not signed and first < 0:
+        first += 65536
+    needed = int(entries.max()).bit_length()
+    return LookupTable(entries, first, max(bits if 0 < bits <= TABLE_BITS else TABLE_BITS, needed))
+
+
+def _entries(data: Any, count: int, word: str, *, packed: bool) -> NDArray[np.int64]:  # noqa: ANN401
+    """Entries of LUT Data, which is bytes (VR OW) or integers (VR US).
+
+    Where entries of 8 bits are more than words, a word holds two, the first in the low byte.
+    """
+    if isinstance(data, bytes):
+        words = np.frombuffer(data[: len(data) // 2 * 2], word).astype(np.int64)
+    else:
+        words = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
+    if not len(words):
+        raise UnsupportedPixelsError("a LUT without entries")
+    if packed and len(words) < count:
+        words = np.stack([words & 0xFF, words >> 8], axis=1).ravel()
+    return words[:count]
+
+
+def modality_of_frames(data_set: Dataset, layout: PixelFormat) -> list[Modality]:
+    """Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither."""
+    n = layout.number_of_frames
+    luts = attributes.items_of(data_set, "ModalityLUTSequence")
+    if luts:
+        little_endian = is_little_endian(data_set)
+        return [lookup_table(luts[0], signed=layout.is_signed, little_endian=little_endian)] * n
+    pairs = per_frame(data_set, n, "PixelValueTransformationSequence", attributes.rescale)
+    return [pair or (1.0, 0.0) for pair in pairs]
+
+
+def modality_transform(modality: Modality) -> Transform:
+    """The modality transform as a function of stored values."""
+    if isinstance(modality, LookupTable):
+        return modality
+    slope, intercept = modality
+    return lambda values: slope * values + intercept
+
+
+def modality_range(modality: Modality, layout: PixelFormat) -> tuple[float, float]:
+    """The lowest and highest value that the modality transform can give, by header alone."""
+    if isinstance(modality, LookupTable):
+        return 0.0, float((1 << modality.bits) - 1)
+    slope, intercept = modality
+    half = 2 ** (layout.bits_stored - 1)
+    ends = (-half, half - 1) if layout.is_signed else (0, 2 * half - 1)
+    mapped = [slope * x + intercept for x in ends]
+    return min(mapped), max(mapped)
+
+
+def pixel_padding(data_set: Dataset, layout: PixelFormat) -> tuple[float, float] | None:
+    """Pixel Padding Value and Range Limit as stored values, None where there is none.
+
+    PS3.3 C.7.5.1.1.2. A value without limit is its own limit.
+    """
+    prefix = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
+    name = prefix.get(layout.keyword, "") + "PixelPadding"
+    value = attributes.numbers_of(data_set, f"{name}Value")
+    if not value:
+        return None
+    limit = attributes.numbers_of(data_set, f"{name}RangeLimit") or value
+    return _as_stored(value[0], layout), _as_stored(limit[0], layout)
+
+
+def _as_stored(value: float, layout: PixelFormat) -> float:
+    """A pixel padding value with the sign of the stored values, whatever its VR said."""
+    if layout.is_float:
+        return value
+    span = 1 << layout.bits_allocated
+    if layout.is_signed and value >= span / 2:
+        return value - span
+    return value + span if not layout.is_signed and value < 0 else value
+
+
+def modality_values(
+    data_set: Dataset, stored: NDArray[Any], layout: PixelFormat
+) -> tuple[NDArray[Any], float, list[str]]:
+    """Values after the modality transform, not scaled, windowed or inverted.
+
+    Parameters
+    ----------
+    data_set : Dataset
+    stored : (n_frames, rows, columns, 1)
+    layout : PixelFormat
+
+    Returns
+    -------
+    (n_frames, rows, columns, 1)
+        uint16 or int16 if the header says that all possible values are whole and fit, else float32.
+    float
+        The background: the padding value, else the minimum over all frames.
+    list of str
+        Warnings.
+    """
+    modality = modality_of_frames(data_set, layout)
+    values = np.empty(stored.shape, modality_dtype(modality, layout))
+    for frame, how, out in zip(stored, modality, values, strict=True):
+        out[:] = through_table(modality_transform(how), frame)
+    usable = np.isfinite(values)
+    background = _padding_background(data_set, layout, modality[0], values.dtype)
+    if background is None:
+        background = float(values[usable].min()) if usable.any() else 0.0
+    if usable.all():
+        return values, background, []
+    values[~usable] = background
+    return values, background, ["values that are no finite numbers became background"]
+
+
+def _padding_background(
+    data_set: Dataset, layout: PixelFormat, modality: Modality, dtype: np.dtype[Any]
+) -> float | None:
+    """The padding value after the modality transform, None without one that ``dtype`` holds."""
+    padding = pixel_padding(data_set, layout)
+    if padding is None:
+        return None
+    (value,) = modality_transform(modality)(np.array([padding[0]]))
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return float(value.astype(dtype)) if limits.min <= value <= limits.max else None
+
+
+def modality_dtype(modality: Sequence[Modality], layout: PixelFormat) -> np.dtype[Any]:
+    """The dtype of values after the modality transform, by header alone."""
+    different = {m if isinstance(m, tuple) else id(m): m for m in modality}.values()
+    if layout.is_float or not all(map(_is_whole, different)):
+        return np.dtype(np.float32)
+    ranges = [modality_range(m, layout) for m in different]
+    low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+    fitting = (dtype for dtype in (np.uint16, np.int16) if _fits(low, high, np.iinfo(dtype)))
+    return np.dtype(next(fitting, np.float32))
+
+
+def _is_whole(modality: Modality) -> bool:
+    return isinstance(modality, LookupTable) or all(number.is_integer() for number in modality)
+
+
+def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:
+    return low >= limits.min and high <= limits.max
+
+
+def through_table(
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]], frame: NDArray[Any]
+) -> NDArray[Any]:
+    """Apply ``transform`` to a frame; at most 16 bits through a table of the values that occur."""
+    if frame.dtype.kind == "f" or frame.dtype.itemsize > TABLE_BITS // BYTE_BITS:
+        return transform(frame.astype(np.float64))
+    low, high = int(frame.min()), int(frame.max())
+    table = transform(np.arange(low, high + 1, dtype=np.float64))
+    return table[frame.astype(np.int32) - low]
