@@ -16,15 +16,10 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.study import Target, run_from_inventory
+from tests.conftest import BETTER_THAN_EXPECTED
 
 # Real files break the standard in many ways, of which pydicom warns.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-BETTER = {
-    "pydicom-data/liver_deflate.dcm": "deflated frames give the pixels of liver_j2k.dcm",
-    "pydicom-data/liver_rle.dcm": "single bits in RLE give the pixels of liver_j2k.dcm",
-}
-"""Files that expected.csv calls failed and that are written, with what they agree with."""
 
 
 class Run:
@@ -76,7 +71,7 @@ def expected(run, select):
     return {
         row["file"]: row["state"]
         for row in table(run.source)
-        if select(row) and row["file"] not in BETTER
+        if select(row) and row["file"] not in BETTER_THAN_EXPECTED
     }
 
 
@@ -119,7 +114,7 @@ def test_good_files_are_written(corpus_run):
     assert found(corpus_run, names) == names
 
 
-@pytest.mark.parametrize("name", BETTER)
+@pytest.mark.parametrize("name", BETTER_THAN_EXPECTED)
 def test_files_with_a_better_state_agree_with_another_decoder(corpus_run, name):
     same = stored(corpus_run.source / "pydicom-data" / "liver_j2k.dcm")
     assert np.array_equal(stored(corpus_run.source / name), same)
