@@ -1,0 +1,135 @@
+"""Synthetic studies of every kind in every transfer syntax, against what they were made from."""
+
+import csv
+import hashlib
+import importlib.util
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.crop import crop
+from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
+from dicom_preprocessing.dicom_file import read_data_set
+from tests.conftest import FULL_DATA
+
+# The studies have identifiers that are longer than the standard allows.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+GENERATOR = FULL_DATA / "make_synthetic.py"
+LOSSLESS = (
+    "implicit",
+    "explicit",
+    "deflated",
+    "bigendian",
+    "rle",
+    "jpeg-lossless-p14",
+    "jpeg-lossless",
+    "jpegls",
+    "j2k",
+    "htj2k",
+)
+LOSSY = ("jpeg-baseline", "jpeg-extended", "jpegls-near", "j2k-lossy")
+
+
+@pytest.fixture(scope="module")
+def make_studies(tmp_path_factory):
+    """A function that writes studies and gives the rows of their table, with ``file``."""
+    if not GENERATOR.exists():
+        pytest.skip("needs make_synthetic.py: set DP_SHARED to the folder that holds it")
+    spec = importlib.util.spec_from_file_location("make_synthetic", GENERATOR)
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+
+    def make(*arguments):
+        folder = tmp_path_factory.mktemp("synthetic")
+        generator.main([str(folder), "--jobs", "1", *arguments])
+        with (folder / "synthetic_truth.csv").open(encoding="utf-8", newline="") as file:
+            return [row | {"file": folder / row["path"]} for row in csv.DictReader(file)]
+
+    return make
+
+
+SMALL = ("--kind", "all", "--studies", "2", "--scale", "0.1", "--frame-scale", "0.08")
+
+
+def pixels_of(row):
+    data_set = read_data_set(row["file"])
+    return stored_pixels(data_set, pixel_format(data_set))
+
+
+def digest(pixels):
+    little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_stored_pixels_are_those_before_encoding(make_studies, syntax):
+    rows = make_studies(*SMALL, "--transfer-syntax", syntax)
+    wrong = [row["path"] for row in rows if digest(pixels_of(row)) != row["stored_sha256"]]
+    assert wrong == []
+    assert {row["kind"].split("-")[0] for row in rows} == {"mammo", "dbt", "ct", "mr", "us"}
+
+
+@pytest.mark.parametrize("options", [("--offset-table", "empty"), ("--offset-table", "extended")])
+@pytest.mark.parametrize("syntax", ["rle", "jpegls", "j2k"])
+def test_frames_are_found_by_any_offset_table(make_studies, syntax, options):
+    rows = make_studies(*SMALL, "--transfer-syntax", syntax, *options)
+    assert [row["path"] for row in rows if digest(pixels_of(row)) != row["stored_sha256"]] == []
+
+
+@pytest.mark.parametrize("table", ["basic", "empty"])
+@pytest.mark.parametrize("syntax", ["jpeg-lossless", "jpegls", "j2k", "htj2k"])
+def test_frames_of_several_fragments(make_studies, syntax, table):
+    rows = make_studies(
+        *SMALL, "--transfer-syntax", syntax, "--fragments", "3", "--offset-table", table
+    )
+    assert [row["path"] for row in rows if digest(pixels_of(row)) != row["stored_sha256"]] == []
+
+
+@pytest.mark.parametrize("syntax", LOSSY)
+def test_lossy_pixels_are_near_those_before_encoding(make_studies, syntax):
+    lossy = make_studies(*SMALL, "--transfer-syntax", syntax)
+    exact = make_studies(*SMALL)
+    for row, original in zip(lossy, exact, strict=True):
+        if row["bits_stored"] != original["bits_stored"]:
+            continue  # JPEG baseline has 8 bits, extended 12
+        error = np.abs(pixels_of(row).astype(float) - pixels_of(original).astype(float)).mean()
+        assert error < 0.02 * 2 ** int(row["bits_stored"]), row["path"]
+
+
+def box_of(text):
+    left, top, width, height = map(int, text.split(","))
+    return left, top, left + width, top + height
+
+
+@pytest.fixture(scope="module")
+def views(make_studies):
+    """Mammograms and tomosynthesis views, of which one study has noise for a background."""
+    size = ("--scale", "0.15", "--frame-scale", "0.06")
+    return make_studies("--kind", "mammo,dbt", "--studies", "9", *size)
+
+
+@pytest.mark.parametrize("components", [False, True])
+def test_crop_box_holds_the_breast_in_every_view(views, components):
+    for row in views:
+        image = decode(row["file"])
+        box = crop(image, crop_components=components).geometry.crop
+        # The component is found on a thumbnail, and its edge may be too faint for 8 bits.
+        missing = 1 + -(-max(image.size.width, image.size.height) // 512) if components else 0
+        left, top, right, bottom = box_of(row["breast_box"])
+        assert box.left <= left + missing, row["path"]
+        assert box.top <= top + missing, row["path"]
+        assert box.right >= right - missing, row["path"]
+        assert box.bottom >= bottom - missing, row["path"]
+
+
+def test_label_is_left_out_with_components(views):
+    for row in views:
+        if not row["label_box"]:
+            continue
+        box = crop(decode(row["file"]), crop_components=True).geometry.crop
+        left, top, right, bottom = box_of(row["label_box"])
+        apart = box.right <= left or box.left >= right or box.bottom <= top or box.top >= bottom
+        assert apart, row["path"]
+    assert any(row["label_box"] for row in views)
