@@ -187,6 +187,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
         raise _decode_error(error) from error
     shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
     samples: NDArray[Any] = pixels.reshape(shape)
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     if syntax in (*NATIVE, *BIT_FOR_BIT) and 1 < layout.bits_stored < layout.bits_allocated:
         samples = _take_stored_bits(samples, layout)
     if layout.is_monochrome:
