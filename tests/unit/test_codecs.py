@@ -37,7 +37,7 @@ from dicom_preprocessing.decode.streams import (
     read_jpeg,
     read_jpeg_2000,
 )
-from dicom_preprocessing.errors import DecodeError
+from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 from tests.unit.datasets import compressed, data_set_of, rle
 
 # pydicom warns where header and stream differ.
@@ -146,15 +146,48 @@ class TestFragments:
         found = decoded(syntax, pixels, stream, stream, fragments=3)
         assert np.array_equal(found[..., 0], [pixels, pixels])
 
-    def test_offset_table_that_points_nowhere_is_ignored(self):
+    @pytest.mark.parametrize("second", [0, 7, 2**31])
+    def test_offset_table_that_is_wrong_is_ignored(self, second):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
         data_set = data_set_of(np.stack([pixels, pixels]))
         compressed(data_set, [stream, stream])
         data = bytearray(data_set.PixelData)
-        data[12:16] = struct.pack("<L", 7)  # the second of two offsets
+        struct.pack_into("<L", data, 12, second)
         data_set.PixelData = bytes(data)
         data_set["PixelData"].is_undefined_length = True
         assert np.array_equal(stored_of(data_set, syntax)[..., 0], [pixels, pixels])
+
+    def test_offset_table_of_several_fragments_that_is_wrong_is_ignored(self):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = data_set_of(np.stack([pixels, pixels]))
+        compressed(data_set, [stream, stream], fragments=3)
+        data = bytearray(data_set.PixelData)
+        struct.pack_into("<L", data, 12, 7)
+        data_set.PixelData = bytes(data)
+        data_set["PixelData"].is_undefined_length = True
+        assert np.array_equal(stored_of(data_set, syntax)[..., 0], [pixels, pixels])
+
+    @pytest.mark.parametrize(
+        ("offsets", "lengths"), [((0, 7), (10, 10)), ((0, 10**6), (500, 500)), ((0,), (500,))]
+    )
+    def test_extended_offset_table_that_is_wrong_is_ignored(self, offsets, lengths):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = data_set_of(np.stack([pixels, pixels]))
+        compressed(data_set, [stream, stream])
+        data_set.ExtendedOffsetTable = struct.pack(f"<{len(offsets)}Q", *offsets)
+        data_set.ExtendedOffsetTableLengths = struct.pack(f"<{len(lengths)}Q", *lengths)
+        assert np.array_equal(stored_of(data_set, syntax)[..., 0], [pixels, pixels])
+
+    def test_number_of_frames_decides_over_more_fragments(self):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = compressed(data_set_of(pixels[np.newaxis]), [stream, stream])
+        assert stored_of(data_set, syntax).shape == (1, ROWS, COLUMNS, 1)
+
+    def test_fewer_fragments_than_frames_are_short(self):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = compressed(data_set_of(np.stack([pixels, pixels])), [stream])
+        with pytest.raises(ShortPixelDataError, match="1 fragments cannot hold 2 frames"):
+            stored_of(data_set, syntax)
 
 
 class TestJpegMarkers:

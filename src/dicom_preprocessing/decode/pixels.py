@@ -50,6 +50,7 @@ FLOAT_BITS_ALLOCATED = (32, 64)
 COLOUR = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED = (8, 16)
 SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+EMPTY_OFFSET_TABLE = b"\xfe\xff\x00\xe0" + bytes(4)
 MESSAGE_LIMIT = 500
 
 
@@ -176,9 +177,13 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     decoder = decoder_of(syntax)
     if decoder is None:
         raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    _require_all_frames(data, layout, encapsulated=syntax not in NATIVE)
+    options = _options(data_set, layout)
+    if syntax in NATIVE:
+        _require_all_bytes(data, layout)
+    else:
+        data, options["extended_offsets"] = _frames_of(data, data_set, layout)
     try:
-        pixels, properties = decoder.as_array(data, raw=True, **_options(data_set, layout))
+        pixels, properties = decoder.as_array(data, raw=True, **options)
     except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except StopIteration as error:
@@ -203,10 +208,6 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
 
 def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
-    offsets = (
-        value_of(data_set, "ExtendedOffsetTable"),
-        value_of(data_set, "ExtendedOffsetTableLengths"),
-    )
     photometric = layout.photometric_interpretation
     return {
         "rows": layout.rows,
@@ -222,7 +223,6 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
         STATED_PHOTOMETRIC: photometric,
         "pixel_keyword": layout.keyword,
         "pixel_vr": data_set[layout.keyword].VR,
-        "extended_offsets": offsets if all(offsets) else None,
         "allow_excess_frames": False,
         "correct_unused_bits": False,
         "apply_j2k_sign_correction": False,
@@ -230,24 +230,44 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     }
 
 
-def _require_all_frames(data: bytes, layout: PixelFormat, *, encapsulated: bool) -> None:
-    """Refuse pixel data with fewer bytes or fragments than the header's frames need."""
-    if not encapsulated:
-        if len(data) < layout.native_bytes:
-            raise ShortPixelDataError(
-                f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
-            )
-        return
+def _require_all_bytes(data: bytes, layout: PixelFormat) -> None:
+    if len(data) < layout.native_bytes:
+        message = f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
+        raise ShortPixelDataError(message)
+
+
+def _frames_of(
+    data: bytes, data_set: Dataset, layout: PixelFormat
+) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    """Encapsulated pixel data and its extended offset table, as far as the tables are of use.
+
+    A table that does not point at fragments is left out, and so are all tables where there are as
+    many fragments as frames: each is one then (PS3.5 A.4).
+
+    Raises
+    ------
+    ShortPixelDataError
+        There are fewer fragments than frames.
+    """
     buffer = BytesIO(data)
     try:
-        parse_basic_offsets(buffer)
-        fragments, _ = parse_fragments(buffer)
+        basic = parse_basic_offsets(buffer)
+        start = buffer.tell()
+        count, offsets = parse_fragments(buffer)
     except Exception as error:  # a stream cut anywhere
         raise _decode_error(error) from error
-    if fragments < layout.number_of_frames:
-        raise ShortPixelDataError(
-            f"{fragments} fragments cannot hold {layout.number_of_frames} frames"
-        )
+    if count < layout.number_of_frames:
+        raise ShortPixelDataError(f"{count} fragments cannot hold {layout.number_of_frames} frames")
+    is_one_each = count == layout.number_of_frames
+    fragments = {offset - start for offset in offsets}
+    if basic and (is_one_each or not fragments.issuperset(basic)):
+        data = EMPTY_OFFSET_TABLE + data[start:]
+    table = value_of(data_set, "ExtendedOffsetTable")
+    lengths = value_of(data_set, "ExtendedOffsetTableLengths")
+    if is_one_each or not table or not lengths or len(table) % 8 or len(table) != len(lengths):
+        return data, None
+    is_of_use = fragments.issuperset(np.frombuffer(table, "<u8").tolist())
+    return data, (table, lengths) if is_of_use else None
 
 
 def _decode_error(error: BaseException) -> FileError:
