@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.geometry import CropBox, grow_box, inner_box, round_half_away
-from dicom_preprocessing.image import Image, luma, to_8_bits, top_value
+from dicom_preprocessing.image import Image, Lookup, luma, to_8_bits, top_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 THUMBNAIL_SIDE = 512
@@ -56,7 +58,7 @@ def crop(
         Frames are a view. An image without foreground stays whole, with a warning.
     """
     if not crop:
-        return image
+        return image.displayed()
     found = plan_crop(
         image,
         crop_max=crop_max,
@@ -71,7 +73,10 @@ def crop(
         box = found.box
         if found.share < SMALL_SHARE:
             warning = "crop_components kept less than half of the foreground"
-    return image.evolve(_cut(image.frames, box), image.geometry.with_crop(box), warning)
+    frames = _cut(image.frames, box)
+    if image.lookup is not None:
+        frames = image.lookup(frames)
+    return image.evolve(frames, image.geometry.with_crop(box), warning)
 
 
 def plan_crop(
@@ -84,6 +89,7 @@ def plan_crop(
     found = find_foreground(
         _cut(image.frames, inner),
         background=image.facts.background,
+        lookup=image.lookup,
         crop_max=crop_max,
         crop_components=crop_components,
     )
@@ -98,6 +104,7 @@ def find_foreground(
     frames: NDArray[Any],
     *,
     background: float | None = None,
+    lookup: Lookup | None = None,
     crop_max: bool = False,
     crop_components: bool = False,
 ) -> Foreground | None:
@@ -108,17 +115,58 @@ def find_foreground(
     frames : (n_frames, rows, columns, samples)
     background : float or None
         The value that is background; None for display values, where it is 0.
+    lookup : Lookup or None
+        Display values, if ``frames`` are stored ones.
     crop_max, crop_components
         As for ``crop``.
     """
-    ignored = top_value(frames.dtype) if crop_max else None
-    box = _bounding_box(frames, background, ignored)
+    dtype = frames.dtype if lookup is None else lookup.table.dtype
+    ignored = top_value(dtype) if crop_max else None
+    box = _bounding_box(frames, _foreground_of(background or 0, ignored, lookup))
     if box is None:
         return None
-    component = _component(_cut(frames, box), background, ignored) if crop_components else None
+    if not crop_components:
+        return Foreground(box)
+    component = _component(_cut(frames, box), background, ignored, lookup)
     if component is None:
         return Foreground(box)
     return Foreground(_shift(component.box, box.left, box.top), component.share)
+
+
+def _foreground_of(
+    background: float, ignored: int | None, lookup: Lookup | None
+) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
+    """A function from a frame (rows, columns, samples) to its foreground (rows, columns).
+
+    Of stored values, one comparison or two tell it where all that are foreground lie between two
+    values, as those of every window do.
+    """
+    if lookup is None:
+
+        def by_display(frame: NDArray[Any]) -> NDArray[np.bool_]:
+            grey = luma(frame)
+            mask: NDArray[np.bool_] = grey != background
+            return mask if ignored is None else mask & (grey != ignored)
+
+        return by_display
+    flags = lookup.table != background
+    if ignored is not None:
+        flags &= lookup.table != ignored
+    inside = np.flatnonzero(flags)
+    if not inside.size:
+        return lambda frame: np.zeros(frame.shape[:2], bool)
+    first, last = int(inside[0]), int(inside[-1])
+    if last - first + 1 > inside.size:
+        holes = Lookup(flags, lookup.low)
+        return lambda frame: holes(frame[np.newaxis])[0, ..., 0]
+    low, high = lookup.low + first, lookup.low + last
+
+    def by_stored(frame: NDArray[Any]) -> NDArray[np.bool_]:
+        grey = frame[..., 0]
+        mask: NDArray[np.bool_] = grey >= low
+        return mask if last + 1 == len(flags) else mask & (grey <= high)
+
+    return by_stored
 
 
 def _cut(frames: NDArray[Any], box: CropBox) -> NDArray[Any]:
@@ -130,16 +178,13 @@ def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
 
 
 def _bounding_box(
-    frames: NDArray[Any], background: float | None, ignored: int | None
+    frames: NDArray[Any], foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """First to last foreground row and column over all frames."""
     rows = np.zeros(frames.shape[1], bool)
     columns = np.zeros(frames.shape[2], bool)
     for frame in frames:
-        grey = luma(frame)
-        mask = grey != (background or 0)
-        if ignored is not None:
-            mask &= grey != ignored
+        mask = foreground(frame)
         rows |= mask.any(axis=1)
         columns |= mask.any(axis=0)
     if not rows.any():
@@ -154,7 +199,7 @@ def _ends(flags: NDArray[Any]) -> tuple[int, int]:
 
 
 def _component(
-    frames: NDArray[Any], background: float | None, ignored: int | None
+    frames: NDArray[Any], background: float | None, ignored: int | None, lookup: Lookup | None
 ) -> Foreground | None:
     """The largest 4-connected component of the brightest values, in pixels of ``frames``.
 
@@ -167,6 +212,8 @@ def _component(
     y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
     x = ((2 * np.arange(columns) + 1) * width) // (2 * columns)
     thumbnails = frames[:, y[:, np.newaxis], x]
+    if lookup is not None:
+        thumbnails = lookup(thumbnails)
     if background is not None:
         foreground = (thumbnails[..., 0] != background).any(axis=0)
     else:

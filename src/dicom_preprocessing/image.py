@@ -74,6 +74,40 @@ class Facts:
         )
 
 
+TABLE_BITS = 16
+BLOCK = 1 << 16
+"""Pixels that are looked up at once: their indices stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """Display values by stored value: ``table`` starts at the stored value ``low``."""
+
+    table: NDArray[Any]
+    low: int
+
+    def __call__(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Display values of stored ones, in the dtype of the table.
+
+        Parameters
+        ----------
+        frames : (n_frames, rows, columns, samples), integer
+            Values that the table holds.
+
+        Returns
+        -------
+        (n_frames, rows, columns, samples), contiguous
+        """
+        out = np.empty(frames.shape, self.table.dtype)
+        step = max(1, BLOCK // max(1, frames.shape[2] * frames.shape[3]))
+        for frame, shown in zip(frames, out, strict=True):
+            for top in range(0, len(frame), step):
+                index = frame[top : top + step].astype(np.intp)
+                index -= self.low
+                np.take(self.table, index, out=shown[top : top + step], mode="clip")
+        return out
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """Frames with everything known about them.
@@ -81,15 +115,18 @@ class Image:
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples), uint8, uint16, int16 or float32
-        Samples is 1 (grey) or 3 (RGB).
+        Samples is 1 (grey) or 3 (RGB). Stored values as long as there is a ``lookup``.
     geometry : Geometry
         The way from the stored image to these frames.
     facts : Facts
+    lookup : Lookup or None
+        Display values, put off until the crop has left fewer pixels to look up.
     """
 
     frames: NDArray[Any]
     geometry: Geometry
     facts: Facts = field(repr=False)
+    lookup: Lookup | None = field(repr=False, default=None)
 
     @property
     def size(self) -> Size:
@@ -100,6 +137,12 @@ class Image:
     def is_colour(self) -> bool:
         """Whether the samples are red, green and blue."""
         return bool(self.frames.shape[3] > 1)
+
+    def displayed(self) -> Image:
+        """The image with its display values."""
+        if self.lookup is None:
+            return self
+        return Image(self.lookup(self.frames), self.geometry, self.facts)
 
     def evolve(self, frames: NDArray[Any], geometry: Geometry, warning: str | None = None) -> Image:
         """The image after a step, with the warning that the step may have given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,12 @@ def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
 
 def _convolve(plane: NDArray[Any], size: Size, kernel: str) -> NDArray[Any]:
     """Vertical, then horizontal pass in float64; clamped and rounded half away from zero."""
-    vertical = kernel_weights(plane.shape[0], size.height, kernel)
+    between = np.empty((size.height, plane.shape[1]))
+    for band in kernel_bands(plane.shape[0], size.height, kernel):
+        rows = plane[band.first : band.end].astype(np.float64)
+        between[band.top : band.bottom] = band.weights @ rows
     horizontal = kernel_weights(plane.shape[1], size.width, kernel)
-    scaled = (horizontal @ (vertical @ plane).T).T
+    scaled = (horizontal @ between.T).T
     if plane.dtype.kind == "f":
         return np.asarray(scaled, plane.dtype)
     limits = np.iinfo(plane.dtype)
@@ -143,6 +147,33 @@ KERNELS: dict[str, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], f
     "lanczos3": (_lanczos3, 3.0),
 }
 """Kernel function and support in output pixels when shrinking, in input pixels when enlarging."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Output rows ``top`` to ``bottom`` and the input rows that they are made of."""
+
+    top: int
+    bottom: int
+    first: int
+    end: int
+    weights: sparse.csr_array
+
+
+BAND_ROWS = 8
+"""Output rows that are made at once: few, so that their input stays in the cache."""
+
+
+@lru_cache(maxsize=64)
+def kernel_bands(n_in: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+    """The weights of ``kernel_weights``, cut into bands."""
+    weights = kernel_weights(n_in, n_out, kernel)
+    bands = []
+    for top in range(0, n_out, BAND_ROWS):
+        part = weights[top : top + BAND_ROWS]
+        first, end = int(part.indices.min()), int(part.indices.max()) + 1
+        bands.append(Band(top, top + part.shape[0], first, end, part[:, first:end]))
+    return tuple(bands)
 
 
 @lru_cache(maxsize=64)

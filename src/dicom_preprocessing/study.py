@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.crop import crop
-from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode import decode_stored
 from dicom_preprocessing.errors import (
     DecodeError,
     FileError,
@@ -185,7 +185,7 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
     if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
         raise SourceChangedError("the file changed after it was indexed; run again")
     try:
-        image = decode(entry.path, **settings)
+        image = decode_stored(entry.path, **settings)
     except FileError:
         raise
     except MemoryError as error:
@@ -213,6 +213,7 @@ def _advance_and_write(image: Image, receipt: Receipt, after: str, target: Targe
                     image = STEPS[stage](image, **target.chain.settings[stage])
         stage = last
         with _timed(receipt, "write"):
+            image = image.displayed()
             output = target.write(image, receipt)
     except FileError as error:
         return receipt.failed(error, stage)

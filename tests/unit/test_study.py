@@ -473,10 +473,10 @@ def test_first_candidate_that_decodes_is_written(tmp_path, candidates):
 
 def test_other_candidates_are_not_decoded(tmp_path, candidates, monkeypatch):
     decoded = []
-    decode = study_module.decode
+    decode = study_module.decode_stored
     monkeypatch.setattr(
         study_module,
-        "decode",
+        "decode_stored",
         lambda path, **settings: (decoded.append(os.path.basename(path)), decode(path, **settings))[
             1
         ],
@@ -495,14 +495,14 @@ def test_second_candidate_is_written_if_the_first_does_not_decode(tmp_path, cand
 
 
 def test_first_candidate_that_cannot_be_read_now_is_tried_again(tmp_path, candidates, monkeypatch):
-    decode = study_module.decode
+    decode = study_module.decode_stored
 
     def refuse_a(path, **settings):
         if path.endswith("a.dcm"):
             raise UnreadableError("Input/output error")
         return decode(path, **settings)
 
-    monkeypatch.setattr(study_module, "decode", refuse_a)
+    monkeypatch.setattr(study_module, "decode_stored", refuse_a)
     receipts = run(tmp_path, candidates("a.dcm", "b.dcm"))
     assert outcomes(receipts) == {"a.dcm": "sop_conflict", "b.dcm": "written"}
     assert receipts["a.dcm"].transient
@@ -512,7 +512,7 @@ def test_memory_that_is_not_enough_is_transient(tmp_path, candidates, monkeypatc
     def exhausted(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(study_module, "decode", exhausted)
+    monkeypatch.setattr(study_module, "decode_stored", exhausted)
     receipt = run(tmp_path, candidates("a.dcm"))["a.dcm"]
     assert (receipt.error, receipt.transient) == ("limit_memory", True)
 

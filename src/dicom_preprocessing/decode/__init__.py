@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
-from dicom_preprocessing.decode.values import display_values
+from dicom_preprocessing.decode.values import display_lookup
 from dicom_preprocessing.dicom_file import read_data_set, text_of, uid_of
 from dicom_preprocessing.errors import VolumeError
 from dicom_preprocessing.geometry import Flip, Geometry, Size
-from dicom_preprocessing.image import Facts, Image
+from dicom_preprocessing.image import Facts, Image, Lookup
 from dicom_preprocessing.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
@@ -23,10 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = ["decode"]
+__all__ = ["decode", "decode_stored"]
 
 
-def decode(
+PROJECTED = ("max-intensity", "interpolate")
+"""Volume handlers that compute with display values."""
+
+
+def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
+    """Decode a file to its display values; the settings are those of ``decode_stored``."""
+    return decode_stored(path, **settings).displayed()
+
+
+def decode_stored(
     path: str | os.PathLike[str],
     *,
     intensity: str = "voi",
@@ -41,6 +50,7 @@ def decode(
     Returns
     -------
     Image
+        Display values may be left to its lookup.
         Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16;
         for ``stored`` grey values uint16, int16 or float32.
 
@@ -54,12 +64,15 @@ def decode(
     frames = stored_pixels(data_set, layout)
     warnings: list[str] = []
     background: float | None = None
+    lookup: Lookup | None = None
     if layout.is_monochrome and intensity == "stored":
         frames, background, warnings = modality_values(data_set, frames, layout)
     elif layout.is_monochrome:
-        frames, warnings = display_values(
+        frames, lookup, warnings = display_lookup(
             data_set, frames, layout, intensity=intensity, window=window
         )
+        if lookup is not None and (volume in PROJECTED or spacing_z is not None):
+            frames, lookup = lookup(frames), None
     order = frame_order(data_set, layout.number_of_frames)
     if not order.is_one_volume:
         if volume != "keep" or spacing_z is not None:
@@ -92,4 +105,4 @@ def decode(
         background=background,
         warnings=tuple(warnings),
     )
-    return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts)
+    return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts, lookup)

@@ -15,6 +15,7 @@ from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import per_frame
 from dicom_preprocessing.dicom_file import is_little_endian, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.image import TABLE_BITS, Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
 BYTE_BITS = 8
-TABLE_BITS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,12 +210,24 @@ def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:
     return low >= limits.min and high <= limits.max
 
 
+def fits_table(stored: NDArray[Any]) -> bool:
+    """Whether there are few enough possible values for a table of them."""
+    return stored.dtype.kind != "f" and stored.dtype.itemsize <= TABLE_BITS // BYTE_BITS
+
+
+def table_of(
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]], stored: NDArray[Any]
+) -> Lookup:
+    """``transform`` of every value from the lowest to the highest that occur."""
+    low, high = int(stored.min()), int(stored.max())
+    return Lookup(transform(np.arange(low, high + 1, dtype=np.float64)), low)
+
+
 def through_table(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], frame: NDArray[Any]
 ) -> NDArray[Any]:
-    """Apply ``transform`` to a frame; at most 16 bits through a table of the values that occur."""
-    if frame.dtype.kind == "f" or frame.dtype.itemsize > TABLE_BITS // BYTE_BITS:
+    """Apply ``transform`` to (rows, columns, 1), through a table where that is possible."""
+    if not fits_table(frame):
         return transform(frame.astype(np.float64))
-    low, high = int(frame.min()), int(frame.max())
-    table = transform(np.arange(low, high + 1, dtype=np.float64))
-    return table[frame.astype(np.int32) - low]
+    shown: NDArray[Any] = table_of(transform, frame)(frame[np.newaxis])[0]
+    return shown

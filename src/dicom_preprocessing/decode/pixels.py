@@ -224,6 +224,7 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
         "pixel_keyword": layout.keyword,
         "pixel_vr": data_set[layout.keyword].VR,
         "allow_excess_frames": False,
+        "view_only": True,
         "correct_unused_bits": False,
         "apply_j2k_sign_correction": False,
         "apply_jls_sign_correction": False,
@@ -278,6 +279,11 @@ def _decode_error(error: BaseException) -> FileError:
 
 def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:
     """Bits up to High Bit, moved down to bit 0, sign extended; the others masked (PS3.5 8.1.1)."""
+    if layout.high_bit == layout.bits_stored - 1:
+        lowest = -(1 << layout.bits_stored - 1) if layout.is_signed else 0
+        highest = lowest + (1 << layout.bits_stored) - 1
+        if pixels.max() <= highest and (not layout.is_signed or pixels.min() >= lowest):
+            return pixels  # the usual case: nothing is in the other bits
     up = layout.bits_allocated - 1 - layout.high_bit
     down = layout.bits_allocated - layout.bits_stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)

@@ -15,16 +15,20 @@ from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import Window, per_frame
 from dicom_preprocessing.decode.modality import (
     BYTE_BITS,
+    LookupTable,
     Modality,
     Transform,
+    fits_table,
     lookup_table,
     modality_of_frames,
     modality_range,
     modality_transform,
     pixel_padding,
+    table_of,
     through_table,
 )
 from dicom_preprocessing.dicom_file import is_little_endian
+from dicom_preprocessing.image import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +70,22 @@ def display_values(
     intensity: str = "voi",
     window: Sequence[float] | None = None,
 ) -> tuple[NDArray[Any], list[str]]:
-    """Turn stored grey values into display values.
+    """Turn stored grey values into display values; as ``display_lookup``, and looked up."""
+    values, lookup, warnings = display_lookup(
+        data_set, stored, layout, intensity=intensity, window=window
+    )
+    return values if lookup is None else lookup(values), warnings
+
+
+def display_lookup(
+    data_set: Dataset,
+    stored: NDArray[Any],
+    layout: PixelFormat,
+    *,
+    intensity: str = "voi",
+    window: Sequence[float] | None = None,
+) -> tuple[NDArray[Any], Lookup | None, list[str]]:
+    """Find the way from stored grey values to display values, and go it if it is no one table.
 
     Parameters
     ----------
@@ -80,32 +99,43 @@ def display_values(
 
     Returns
     -------
-    (n_frames, rows, columns, 1), uint8 if Bits Stored is at most 8, else uint16
+    (n_frames, rows, columns, 1)
+        ``stored`` if there is a lookup, else display values: uint8 if Bits Stored is at most 8,
+        else uint16.
+    Lookup or None
+        None where frames differ in their transform, or have too many values for a table.
     list of str
         Warnings.
     """
-    byte = layout.bits_stored <= BYTE_BITS
-    top, dtype = (255, np.uint8) if byte else (65535, np.uint16)
+    top, dtype = (255, np.uint8) if layout.bits_stored <= BYTE_BITS else (65535, np.uint16)
+    inverted = layout.photometric_interpretation == "MONOCHROME1"
     if layout.bits_stored == 1:
-        values = (stored != 0).astype(np.uint8) * np.uint8(255)
-        warnings: list[str] = []
-    else:
-        plan = _Plan(data_set, stored, layout, top)
-        transforms, warnings = plan.transforms(intensity, window)
-        values = np.empty(stored.shape, dtype)
-        for frame, transform, out in zip(stored, transforms, values, strict=True):
-            out[:] = through_table(_quantised(transform, top, dtype), frame)
-    if layout.photometric_interpretation == "MONOCHROME1":
-        np.subtract(values.dtype.type(top), values, out=values)
-    return values, warnings
+        ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
+        return stored, Lookup(ends, 0), []
+    plan = _Plan(data_set, stored, layout, top)
+    transforms, warnings = plan.transforms(intensity, window)
+    shown = [_quantised(t, top, dtype, inverted=inverted) for t in transforms]
+    if fits_table(stored) and all(t is transforms[0] for t in transforms):
+        return stored, table_of(shown[0], stored), warnings
+    values = np.empty(stored.shape, dtype)
+    for frame, show, out in zip(stored, shown, values, strict=True):
+        out[:] = through_table(show, frame)
+    return values, None, warnings
 
 
-def _quantised(transform: Transform, top: int, dtype: Any) -> Callable[..., NDArray[Any]]:  # noqa: ANN401
-    """``transform``, with its values truncated to ``dtype``."""
+def _quantised(
+    transform: Transform,
+    top: int,
+    dtype: type[np.unsignedinteger[Any]],
+    *,
+    inverted: bool,
+) -> Callable[[NDArray[np.float64]], NDArray[Any]]:
+    """``transform``, with its values truncated to ``dtype``, inverted for MONOCHROME1."""
 
     def quantised(values: NDArray[np.float64]) -> NDArray[Any]:
         display = np.nan_to_num(transform(values), nan=0.0)
-        return np.clip(display, 0, top).astype(dtype)
+        whole: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
+        return whole.dtype.type(top) - whole if inverted else whole
 
     return quantised
 
@@ -128,7 +158,7 @@ class _Plan:
             return self.min_max(modality), []
         warnings: list[str] = []
         voi = self.configured(window) if window is not None else self.own(modality, warnings)
-        chosen = [None if v is None else _compose(m, v) for m, v in zip(modality, voi, strict=True)]
+        chosen = _composed(modality, voi)
         if None not in chosen:
             return [c for c in chosen if c is not None], warnings
         if any(c is not None for c in chosen):
@@ -142,7 +172,8 @@ class _Plan:
             self.data_set, len(self.stored), "FrameVOILUTSequence", attributes.voi_function
         )
         center, width = window
-        return [self.windowed(Window(center, width, f or "LINEAR")) for f in functions]
+        windowed = {f: self.windowed(Window(center, width, f or "LINEAR")) for f in set(functions)}
+        return [windowed[f] for f in functions]
 
     def own(self, modality: list[Modality], warnings: list[str]) -> list[Transform | None]:
         """VOI LUT Sequence, else the first usable window of each frame."""
@@ -150,12 +181,15 @@ class _Plan:
         luts = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.voi_lut)
         found = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.windows)
         chosen = [next((w for w in ws or () if w.is_usable), None) for ws in found]
-        transforms: list[Transform | None] = []
-        for lut, window, m in zip(luts, chosen, modality, strict=True):
+        windowed = {w: self.windowed(w) for w in set(chosen) if w is not None}
+        transforms = [windowed[w] if w is not None else None for w in chosen]
+        tables: dict[tuple[int, bool], Transform] = {}
+        for i, (lut, m) in enumerate(zip(luts, modality, strict=True)):
             if lut is not None:
-                transforms.append(self.looked_up(lut, signed=modality_range(m, self.layout)[0] < 0))
-            else:
-                transforms.append(None if window is None else self.windowed(window))
+                signed = modality_range(m, self.layout)[0] < 0
+                key = id(lut), signed
+                tables[key] = tables.get(key) or self.looked_up(lut, signed=signed)
+                transforms[i] = tables[key]
         passed_over = (
             ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)
         )
@@ -182,34 +216,41 @@ class _Plan:
         Modality LUTs and slopes that differ between frames: a straight line between the ends.
         """
         n = len(self.stored)
-        counted = [self.counted(frame) for frame in self.stored]
-        if not any(len(values) for values in counted):
-            return [_zeros] * n
         pair = modality[0]
         if isinstance(pair, tuple) and len(set(modality)) == 1 and not self.layout.is_float:
-            low = float(min(values.min() for values in counted if len(values)))
-            high = float(max(values.max() for values in counted if len(values)))
-            if low == high or pair[0] == 0:
+            ends = self.ends((1.0, 0.0), self.stored)
+            if ends is None or ends[0] == ends[1] or pair[0] == 0:
                 return [_zeros] * n
+            low, high = ends
             sign = math.copysign(1, pair[0])
             window = Window(sign * (low + high) / 2, high - low + 1)
             return [lambda values: linear(sign * values, window, self.top)] * n
-        firsts = [modality_transform(m) for m in modality]
-        mapped = [first(v) for first, v in zip(firsts, counted, strict=True) if len(v)]
-        low, high = min(float(v.min()) for v in mapped), max(float(v.max()) for v in mapped)
+        found = [self.ends(m, frame) for m, frame in zip(modality, self.stored, strict=True)]
+        ends_of_frames = [ends for ends in found if ends is not None]
+        low = min((ends[0] for ends in ends_of_frames), default=0.0)
+        high = max((ends[1] for ends in ends_of_frames), default=0.0)
         if low == high:
             return [_zeros] * n
-        return [_compose(m, _straight(low, high, self.top)) for m in modality]
+        straight = _straight(low, high, self.top)
+        return [c for c in _composed(modality, [straight] * n) if c is not None]
 
-    def counted(self, frame: NDArray[Any]) -> NDArray[np.float64]:
-        """Finite stored values that occur in a frame and are no padding (PS3.3 C.7.5.1.1.2)."""
-        values = np.unique(frame).astype(np.float64)
-        values = values[np.isfinite(values)]
+    def ends(self, modality: Modality, stored: NDArray[Any]) -> tuple[float, float] | None:
+        """Lowest and highest modality value, None if nothing counts.
+
+        Padding (PS3.3 C.7.5.1.1.2) and what is no finite number do not count.
+        """
         padding = pixel_padding(self.data_set, self.layout)
-        if padding is None:
-            return values
-        low, high = sorted(padding)
-        return values[(values < low) | (values > high)]
+        counted = stored
+        if padding is not None or stored.dtype.kind == "f":
+            low, high = sorted(padding) if padding is not None else (math.inf, -math.inf)
+            counted = stored[((stored < low) | (stored > high)) & np.isfinite(stored)]
+        if not counted.size:
+            return None
+        if isinstance(modality, LookupTable):
+            values = modality(np.unique(counted).astype(np.float64))
+        else:
+            values = modality_transform(modality)(np.array([counted.min(), counted.max()], float))
+        return float(values.min()), float(values.max())
 
 
 def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,6 +259,22 @@ def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _straight(low: float, high: float, top: int) -> Transform:
     return lambda values: (values - low) / (high - low) * top
+
+
+def _composed(
+    modality: Sequence[Modality], voi: Sequence[Transform | None]
+) -> list[Transform | None]:
+    """Both transforms of each frame in one; the same object for frames with the same two."""
+    made: dict[tuple[object, int], Transform] = {}
+    composed: list[Transform | None] = []
+    for m, v in zip(modality, voi, strict=True):
+        if v is None:
+            composed.append(None)
+            continue
+        key = (m if isinstance(m, tuple) else id(m)), id(v)
+        made[key] = made.get(key) or _compose(m, v)
+        composed.append(made[key])
+    return composed
 
 
 def _compose(modality: Modality, voi: Transform) -> Transform:
