@@ -22,6 +22,10 @@ BETTER_THAN_EXPECTED = {
 }
 """Files that expected.csv calls failed and that are written, with what they agree with."""
 
+needs_fork = pytest.mark.skipif(
+    sys.platform == "darwin", reason="macOS starts workers anew, without what a test has replaced"
+)
+
 needs_byte_names = pytest.mark.skipif(
     sys.platform == "darwin", reason="macOS has no file names that are not UTF-8"
 )

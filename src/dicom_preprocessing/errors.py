@@ -161,8 +161,28 @@ class VolumeError(FileError):
     error = "volume_error"
 
 
+class LimitPixelsError(FileError):
+    """The header announces more pixels than a file may have."""
+
+    error = "limit_pixels"
+
+
+class LimitTimeError(FileError):
+    """The file took longer than it may."""
+
+    error = "limit_time"
+    transient = True
+
+
+class CodecCrashError(FileError):
+    """The process that worked on this file died."""
+
+    error = "codec_crash"
+    transient = True
+
+
 class LimitMemoryError(FileError):
-    """There was not enough memory for this file."""
+    """The file needed more memory than it may, or than there was."""
 
     error = "limit_memory"
     transient = True

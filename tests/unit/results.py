@@ -7,7 +7,8 @@ from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.failures import read_failures
 from dicom_preprocessing.gather import gather_run
 from dicom_preprocessing.index.build import update_index
-from dicom_preprocessing.study import Target, run_from_inventory
+from dicom_preprocessing.instance import Target
+from dicom_preprocessing.study import run_from_inventory
 
 
 class Results:

@@ -15,7 +15,8 @@ from dicom_preprocessing.dicom_file import read_data_set
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.study import Target, run_from_inventory
+from dicom_preprocessing.instance import Target
+from dicom_preprocessing.study import run_from_inventory
 from tests.conftest import BETTER_THAN_EXPECTED
 
 # Real files break the standard in many ways, of which pydicom warns.

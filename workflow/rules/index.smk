@@ -12,6 +12,7 @@ checkpoint index:
         request=request(
             source=CONFIG.source,
             duplicates=CONFIG.duplicates,
+            limits=as_mapping(CONFIG)["limits"],
             modalities=CONFIG.modalities,
         ),
         state=state_of_source,

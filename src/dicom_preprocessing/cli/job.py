@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     """Rule index. ``bundled`` is where the examples of this checkout are."""
+    from dicom_preprocessing.config import Limits
     from dicom_preprocessing.dicom_file import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.walk import own_folders, source_list
 
     parser = argparse.ArgumentParser(prog="index", description="Index the source.")
     parser.add_argument(
-        "--request", type=json.loads, required=True, help="JSON: source, duplicates"
+        "--request",
+        type=json.loads,
+        required=True,
+        help="JSON: the keys of the index",
     )
     parser.add_argument("--table", type=Path, required=True, help="index.tsv to write")
     parser.add_argument("--workers", type=int, default=1)
@@ -43,6 +47,7 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
             source_list(arguments.request["source"], bundled),
             excluded=own_folders(output),
             duplicates=arguments.request["duplicates"],
+            limits=Limits(**arguments.request["limits"]),
             workers=arguments.workers,
         )
         for warning in index.warnings:
@@ -56,7 +61,9 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
     from dicom_preprocessing.chain import Chain
     from dicom_preprocessing.dicom_file import quieten_pydicom
-    from dicom_preprocessing.study import Target, run_from_inventory, run_from_stage
+    from dicom_preprocessing.index.table import read_limits
+    from dicom_preprocessing.instance import Target
+    from dicom_preprocessing.study import run_from_inventory, run_from_stage
 
     parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
     parser.add_argument(
@@ -82,7 +89,9 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
         target = Target(arguments.images.parent, arguments.chain)
         if len(arguments.input) == 1:
-            receipts = run_from_inventory(arguments.input[0], target, arguments.receipt)
+            inventory = arguments.input[0]
+            limits = read_limits(inventory)
+            receipts = run_from_inventory(inventory, target, arguments.receipt, limits)
         else:
             kept, kept_receipt = arguments.input
             receipts = run_from_stage(kept, kept_receipt, target, arguments.receipt)

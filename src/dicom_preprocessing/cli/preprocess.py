@@ -6,9 +6,6 @@ import argparse
 import os
 import sys
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,24 +20,22 @@ from dicom_preprocessing.failures import failure_of_left_out, failure_of_receipt
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index.build import Index, build_index, entry_of
 from dicom_preprocessing.index.scan import scan_file
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
 from dicom_preprocessing.index.walk import Found, find_files, is_path_list
+from dicom_preprocessing.instance import Target, instances
+from dicom_preprocessing.leash import process_all
 from dicom_preprocessing.manifest import TIFF_SUFFIXES
-from dicom_preprocessing.study import Target, instances, process_instance
 from dicom_preprocessing.verdict import complaint, count, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dicom_preprocessing.receipts import Receipt
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
 """What no folder is likely to be called."""
-
-SERIAL_LIMIT = 4
-"""Fewer images than this are not worth the start of worker processes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,9 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except BrokenProcessPool:
-        print("error: a worker process died; run again with --jobs 1 to see where", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -131,7 +123,7 @@ def _preprocess_file(source: str, output: Path, config: Config) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
     target = Target(output.parent, make_chain(config, "write"), output.name)
-    (receipt,) = process_instance([entry], target)
+    ((receipt,),) = process_all([[entry]], target, limits=config.limits)
     _print_warnings([receipt])
     if not receipt.is_written:
         message = f"{receipt.error}: {receipt.message}"
@@ -151,7 +143,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     target = Target(output, make_chain(config, "write"))
     with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
         receipts: list[Receipt] = []
-        for outcome in _process(groups, target, jobs):
+        for outcome in process_all(groups, target, limits=config.limits, workers=jobs):
             receipts += outcome
             bar.update(len(outcome))
     _print_warnings(receipts)
@@ -175,20 +167,6 @@ def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) ->
 
 def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
     return tqdm(total=total, desc=what, unit="file", disable=True if quiet else None, leave=False)
-
-
-def _process(groups: Sequence[list[Entry]], target: Target, jobs: int) -> Iterator[list[Receipt]]:
-    """Outcomes of each SOP instance, in order."""
-    work = partial(process_instance, target=target)
-    if jobs == 1 or len(groups) < SERIAL_LIMIT:
-        yield from map(work, groups)
-        return
-    with ProcessPoolExecutor(jobs, initializer=quieten_pydicom) as pool:
-        try:
-            yield from pool.map(work, groups)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:

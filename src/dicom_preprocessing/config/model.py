@@ -327,7 +327,6 @@ class Config:
         allowed="a mapping with seconds, pixels and memory_mb, integers of at least 1",
         example="{seconds: 120, pixels: 2000000000, memory_mb: 8192}",
         options=("--limit-seconds", "--limit-pixels", "--limit-memory-mb"),
-        later=(...,),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import SKIPPED_ERRORS
 from dicom_preprocessing.files import json_lines, printable, replace_if_changed, replacing
 from dicom_preprocessing.index.scan import Scan, scan_files, with_digest, write_cache
-from dicom_preprocessing.index.state import pending_files, pending_studies
+from dicom_preprocessing.index.state import limited_studies, pending_files, pending_studies
 from dicom_preprocessing.index.table import (
     MAX_ATTEMPTS,
     SERIES_WITHOUT_UID,
@@ -215,6 +217,7 @@ def update_index(
     *,
     excluded: Sequence[str] = (),
     duplicates: str = "first",
+    limits: Limits | None = None,
     workers: int = 1,
 ) -> Index:
     """Index the sources and write ``{output}/index``, renewing only what changed.
@@ -230,8 +233,13 @@ def update_index(
     folder.path.chmod(0o700)
     due_studies, due_files = pending_studies(folder), pending_files(folder)
     index, scans = build_index(files, duplicates=duplicates, cache=folder.headers, workers=workers)
+    limits = limits or Limits()
+    freed = limited_studies(folder) if folder.read_limits() not in (None, limits) else []
+    replace_if_changed(folder.limits, json.dumps(asdict(limits)))
     for study, entries in index.studies.items():
-        _write_inventory(folder.inventory(study), entries, retry=study in due_studies)
+        _write_inventory(
+            folder.inventory(study), entries, retry=study in due_studies, renew=study in freed
+        )
     for path in folder.studies.glob("*.jsonl"):
         if path.name.removesuffix(".jsonl") not in index.studies:
             path.unlink()
@@ -254,12 +262,17 @@ def update_index(
     return index
 
 
-def _write_inventory(path: Path, entries: list[Entry], *, retry: bool) -> None:
-    """Replace an inventory if the study changed or is to be tried again."""
+def _write_inventory(path: Path, entries: list[Entry], *, retry: bool, renew: bool) -> None:
+    """Replace an inventory if the study changed or is to be tried again.
+
+    ``renew`` starts the attempts anew; the first may be counted as the second, so that there is a
+    change to see.
+    """
     attempt = 1
     before = _previous_inventory(path)
     if [replace(entry, attempt=1) for entry in before] == entries:
-        attempt = min(MAX_ATTEMPTS, before[0].attempt + retry)
+        last = before[0].attempt
+        attempt = min(MAX_ATTEMPTS, last + retry) if not renew else 1 if last > 1 else 2
     numbered = [replace(entry, attempt=attempt) for entry in entries]
     replace_if_changed(path, inventory_text(numbered))
 

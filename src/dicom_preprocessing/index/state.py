@@ -13,8 +13,7 @@ from dicom_preprocessing.index.table import MAX_ATTEMPTS, IndexFolder
 from dicom_preprocessing.index.walk import find_files, walk_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 
 def source_state(sources: Sequence[str], output: str, excluded: Sequence[str]) -> str:
@@ -39,25 +38,23 @@ def pending_files(folder: IndexFolder) -> list[str]:
 
 def pending_studies(folder: IndexFolder) -> list[str]:
     """Studies of which a file failed transiently at the current attempt, and may be tried again."""
-    return [
-        study
-        for study in _studies_with_transient_rows(folder.output / "failures.csv")
-        if _is_pending(folder, study)
-    ]
+    transient = _studies_with_rows(folder, lambda row: row["transient"] == "true")
+    return [study for study in transient if _is_pending(folder, study)]
 
 
-def _studies_with_transient_rows(failures: Path) -> list[str]:
+def limited_studies(folder: IndexFolder) -> list[str]:
+    """Studies of which a file went beyond a limit."""
+    return _studies_with_rows(folder, lambda row: row["error"].startswith("limit_"))
+
+
+def _studies_with_rows(folder: IndexFolder, select: Callable[[dict[str, str]], bool]) -> list[str]:
+    """Studies with a selected row of a job in failures.csv."""
     try:
-        with failures.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            studies = {
-                row["study_instance_uid"]
-                for row in rows
-                if row["transient"] == "true" and row["stage"] != "index"
-            }
+        with (folder.output / "failures.csv").open(encoding="utf-8", newline="") as file:
+            rows = (row for row in csv.DictReader(file) if row["stage"] != "index")
+            return sorted({row["study_instance_uid"] for row in rows if select(row)})
     except OSError:
         return []
-    return sorted(studies)
 
 
 def _is_pending(folder: IndexFolder, study: str) -> bool:

@@ -6,6 +6,7 @@ index/left_out.jsonl         a line a file that no study's job will see, with it
 index/studies/{study}.jsonl  the inventory of a study: a line a file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
+index/limits.json            what a file may cost in this run
 index/warnings.txt           a line about whatever is odd and was indexed all the same
 ```
 """
@@ -18,6 +19,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.files import json_lines, read_json_lines
 
 UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
@@ -93,6 +95,7 @@ class IndexFolder:
         self.left_out = self.path / "left_out.jsonl"
         self.headers = self.path / "headers.jsonl"
         self.retries = self.path / "retries.json"
+        self.limits = self.path / "limits.json"
         self.warnings = self.path / "warnings.txt"
         self.studies = self.path / "studies"
 
@@ -124,6 +127,13 @@ class IndexFolder:
         except FileNotFoundError:
             return []
 
+    def read_limits(self) -> Limits | None:
+        """What a file may cost, None before the first index."""
+        try:
+            return Limits(**json.loads(self.limits.read_text(encoding="ascii")))
+        except (OSError, ValueError, TypeError):
+            return None
+
     def read_retries(self) -> Retries:
         """How often transient failures were tried."""
         try:
@@ -154,6 +164,14 @@ def study_table(studies: list[Study]) -> str:
 def inventory_text(entries: list[Entry]) -> str:
     """The text of an inventory."""
     return json_lines(map(asdict, entries))
+
+
+def read_limits(inventory: Path) -> Limits | None:
+    """The limits that belong to an inventory.
+
+    They are no setting of its job: other limits are no reason to write every study again.
+    """
+    return IndexFolder(inventory.parents[2]).read_limits()
 
 
 def read_inventory(path: Path) -> list[Entry]:

@@ -1,0 +1,205 @@
+"""One SOP instance: from its candidate files to the image of a stage.
+
+The stages in between run in one process, so that what is in memory is one image. Running them one
+by one through files gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import STAGES
+from dicom_preprocessing.crop import crop
+from dicom_preprocessing.decode import decode_stored
+from dicom_preprocessing.errors import (
+    DecodeError,
+    FileError,
+    LimitMemoryError,
+    LimitPixelsError,
+    SourceChangedError,
+    UnreadableError,
+)
+from dicom_preprocessing.files import path_key
+from dicom_preprocessing.layout import image_path
+from dicom_preprocessing.pad import pad
+from dicom_preprocessing.receipts import Receipt, new_receipt
+from dicom_preprocessing.resize import resize
+from dicom_preprocessing.tiff import write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.config import Limits, Stage
+    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.index.table import Entry
+
+
+STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
+"""Stages between decode and write; their keyword arguments are the chain's settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the images of a stage go, and how they are made.
+
+    ``root`` is the folder of all studies, ``chain`` ends at the stage. ``name`` is given where
+    there is one image only, and is then its path below ``root``.
+    """
+
+    root: Path
+    chain: Chain
+    name: str | None = None
+
+    def relative_path(self, receipt: Receipt) -> str:
+        """Path of an image below ``root``."""
+        if self.name is not None:
+            return self.name
+        chain = self.chain
+        layout = chain.settings["write"]["layout"] if chain.stage == "write" else "study/sop"
+        uids = (receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid)
+        return image_path(layout, *uids)
+
+    def write(self, image: Image, receipt: Receipt) -> str:
+        """Write an image; returns its path below ``root``."""
+        relative = self.relative_path(receipt)
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = self.chain.stage != "write"
+        compressor = "uncompressed" if kept else self.chain.settings["write"]["compressor"]
+        write_tiff(path, image, compressor=compressor, chain=self.chain)
+        return relative
+
+
+def instances(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Group entries by SOP Instance UID, each group in path order."""
+    ordered = sorted(entries, key=lambda e: (e.sop_instance_uid, path_key(e.path)))
+    return [list(group) for _, group in groupby(ordered, key=lambda e: e.sop_instance_uid)]
+
+
+def process_instance(
+    candidates: Sequence[Entry],
+    target: Target,
+    *,
+    limits: Limits | None = None,
+    known: Mapping[str, FileError] | None = None,
+    on_start: Callable[[str], object] = lambda _path: None,
+) -> list[Receipt]:
+    """Write the image of one SOP instance; of several files the first that decodes is taken.
+
+    Parameters
+    ----------
+    candidates : sequence of Entry
+        In path order.
+    target : Target
+    limits : Limits or None
+        Of which ``pixels`` is looked at here.
+    known : mapping, optional
+        Errors of files that are not to be tried, by path.
+    on_start : callable, optional
+        Told the path of each file that is tried.
+    """
+    receipts: list[Receipt] = []
+    chosen: Receipt | None = None
+    for entry in candidates:
+        receipt = new_receipt(entry)
+        if chosen is not None:
+            receipts.append(receipt)
+            continue
+        try:
+            if known and entry.path in known:
+                raise known[entry.path]
+            on_start(entry.path)
+            with _timed(receipt, "decode"):
+                _require_few_pixels(entry, limits)
+                image = _decode(entry, target.chain.settings["decode"])
+        except FileError as error:
+            receipts.append(receipt.failed(error, "decode"))
+        else:
+            chosen = advance_and_write(image, receipt, "decode", target)
+            receipts.append(chosen)
+    if chosen is None:
+        return receipts
+    return [r if r is chosen else _conflict(r) for r in receipts]
+
+
+def _conflict(receipt: Receipt) -> Receipt:
+    """The receipt of a candidate that was not chosen.
+
+    One that failed transiently stays transient: when it can be read, it may be the one to write.
+    """
+    message = "another file has this SOP Instance UID and other bytes, and comes first"
+    if receipt.error:
+        reason = f"this one does not decode: {receipt.message}"
+        message = f"another file has this SOP Instance UID; {reason}"
+    error = FileError(message, error="sop_conflict", transient=receipt.transient)
+    return receipt.failed(error, "decode")
+
+
+def _require_few_pixels(entry: Entry, limits: Limits | None) -> None:
+    pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
+    if limits is not None and pixels > limits.pixels:
+        raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
+
+
+def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
+    """Decode a file that is still the one that the index saw."""
+    try:
+        status = os.stat(entry.path)
+    except OSError as error:
+        raise UnreadableError.from_os_error(error) from error
+    if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
+        raise SourceChangedError("the file changed after it was indexed; run again")
+    try:
+        image = decode_stored(entry.path, **settings)
+    except FileError:
+        raise
+    except MemoryError as error:
+        raise LimitMemoryError("not enough memory to decode the file") from error
+    except Exception as error:  # a file that no test has shown yet must not cost its study
+        traceback.print_exc()
+        raise DecodeError(f"{type(error).__name__}: {error}") from error
+    facts = replace(
+        image.facts,
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+    )
+    return replace(image, facts=facts)
+
+
+def advance_and_write(image: Image, receipt: Receipt, after: str, target: Target) -> Receipt:
+    """Run the stages behind ``after`` and write the result."""
+    last = target.chain.stage
+    stage = last
+    try:
+        for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(last) + 1]:
+            if stage in STEPS:
+                with _timed(receipt, stage):
+                    image = STEPS[stage](image, **target.chain.settings[stage])
+        stage = last
+        with _timed(receipt, "write"):
+            image = image.displayed()
+            output = target.write(image, receipt)
+    except FileError as error:
+        return receipt.failed(error, stage)
+    except MemoryError:
+        return receipt.failed(LimitMemoryError("not enough memory"), stage)
+    return receipt.wrote(image, last, output)
+
+
+@contextmanager
+def _timed(receipt: Receipt, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent = receipt.seconds.get(stage, 0.0) + time.perf_counter() - start
+        receipt.seconds[stage] = round(spent, 6)

@@ -1,0 +1,222 @@
+"""Work on a leash: files are processed in worker processes that a bad one cannot take along.
+
+A codec that crashes, hangs or eats memory costs the file it was at. The supervisor hands a worker
+one SOP instance at a time and knows which file it is at; when a worker dies or goes beyond a limit,
+that file is recorded, and the instance's other files and the rest go on in a new worker.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
+from dicom_preprocessing.instance import process_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.process import BaseProcess
+
+    from dicom_preprocessing.config import Limits
+    from dicom_preprocessing.errors import FileError
+    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.instance import Target
+    from dicom_preprocessing.receipts import Receipt
+
+TICK = 0.1
+"""Seconds between two looks at the memory of workers."""
+
+PR_SET_PDEATHSIG = 1
+MB = 1 << 20
+
+# Forking keeps what is imported; macOS does not allow it with its libraries.
+IS_MACOS = sys.platform == "darwin"
+CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
+
+
+@dataclass(slots=True)
+class _Instance:
+    """The files of one SOP instance, and what is known of those that killed a worker."""
+
+    number: int
+    candidates: Sequence[Entry]
+    known: dict[str, FileError] = field(default_factory=dict)
+
+
+class _Worker:
+    """A process that works on one instance at a time."""
+
+    def __init__(self, target: Target, limits: Limits) -> None:
+        self.connection, theirs = CONTEXT.Pipe()
+        self.process: BaseProcess = CONTEXT.Process(
+            target=_serve, args=(theirs, target, limits, os.getpid()), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.instance: _Instance | None = None
+        self.at = ""
+        self.since = 0.0
+        self.base = 0
+
+    def give(self, instance: _Instance) -> None:
+        """Start work on an instance."""
+        self.instance = instance
+        self.reach("")
+        with suppress(OSError):  # a worker that is dead already is seen at its connection
+            self.connection.send((instance.candidates, instance.known))
+
+    def reach(self, path: str) -> None:
+        """The worker is at a file now."""
+        self.at = path
+        self.since = time.monotonic()
+        self.base = _resident(self.process.pid)
+
+    def beyond(self, limits: Limits) -> FileError | None:
+        """The error of a file that goes beyond a limit."""
+        if time.monotonic() - self.since > limits.seconds:
+            return LimitTimeError(f"not done after {limits.seconds} seconds")
+        if _resident(self.process.pid) - self.base > limits.memory_mb * MB:
+            return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
+        return None
+
+    def end(self) -> int:
+        """Kill the process and give its exit code."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode or 0
+
+
+def process_all(
+    groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, workers: int = 1
+) -> Iterator[list[Receipt]]:
+    """Process the files of each SOP instance in worker processes.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of Entry
+        Candidates of one instance each.
+    target : Target
+    limits : Limits
+        Seconds and memory that a file may cost; pixels are looked at by ``process_instance``.
+    workers : int
+        Processes.
+
+    Yields
+    ------
+    list of Receipt
+        Of each instance, in no certain order.
+
+    Raises
+    ------
+    OSError
+        An image could not be written.
+    """
+    waiting = deque(_Instance(i, group) for i, group in enumerate(groups))
+    idle = [_Worker(target, limits) for _ in range(min(workers, len(waiting)))]
+    busy: list[_Worker] = []
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker = idle.pop()
+                worker.give(waiting.popleft())
+                busy.append(worker)
+            ready = connection.wait([w.connection for w in busy], timeout=TICK)
+            for worker in list(busy):
+                error: FileError | None = None
+                if worker.connection in ready:
+                    message = _receive(worker)
+                    if isinstance(message, str):
+                        worker.reach(message)
+                        continue
+                    if isinstance(message, list):
+                        busy.remove(worker)
+                        idle.append(worker)
+                        yield message
+                        continue
+                    if isinstance(message, BaseException):
+                        raise message
+                    error = _crash(worker.end())
+                else:
+                    error = worker.beyond(limits)
+                    if error is None:
+                        continue
+                    worker.end()
+                busy.remove(worker)
+                waiting.appendleft(_without_culprit(worker, error))
+                idle.append(_Worker(target, limits))
+    finally:
+        for worker in (*busy, *idle):
+            worker.end()
+
+
+def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an error, None
+    try:
+        return worker.connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _crash(code: int) -> FileError:
+    name = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+    return CodecCrashError(f"the process that decoded it ended with {name}")
+
+
+def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
+    """The instance again, with the file that killed its worker recorded."""
+    instance = worker.instance
+    if instance is None:
+        raise AssertionError("a worker without work ended")
+    culprit = worker.at or instance.candidates[0].path
+    if culprit in instance.known:  # it was not the file
+        instance.known |= {entry.path: error for entry in instance.candidates}
+    instance.known[culprit] = error
+    return instance
+
+
+def _serve(supervisor: connection.Connection, target: Target, limits: Limits, parent: int) -> None:
+    """Work until the supervisor hangs up."""
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            candidates, known = supervisor.recv()
+            try:
+                receipts = process_instance(
+                    candidates, target, limits=limits, known=known, on_start=supervisor.send
+                )
+            except OSError as error:  # an image that cannot be written ends the job
+                supervisor.send(error)
+            except Exception as error:  # noqa: BLE001  # a bug, which must not look like a bad file
+                traceback.print_exc()
+                supervisor.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            else:
+                supervisor.send(receipts)
+
+
+def _die_with(parent: int) -> None:
+    """Have this process killed when its parent dies, where the system can."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _resident(pid: int | None) -> int:
+    """Bytes of memory that a process holds, 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
