@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -37,7 +38,9 @@ from dicom_preprocessing.decode.streams import (
     read_jpeg,
     read_jpeg_2000,
 )
+from dicom_preprocessing.dicom_file import read_data_set
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
+from tests.conftest import data_folder
 from tests.unit.datasets import compressed, data_set_of, rle
 
 # pydicom warns where header and stream differ.
@@ -157,6 +160,17 @@ class TestFragments:
         data_set["PixelData"].is_undefined_length = True
         assert np.array_equal(stored_of(data_set, syntax)[..., 0], [pixels, pixels])
 
+    @pytest.mark.parametrize("table", [(580, 1178), (0, 0), (1178, 0)])
+    def test_offset_table_that_does_not_ascend_from_the_start_is_ignored(self, table):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = data_set_of(np.stack([pixels, pixels]))
+        compressed(data_set, [stream, stream], fragments=2)
+        data = bytearray(data_set.PixelData)
+        struct.pack_into("<2L", data, 8, *table)
+        data_set.PixelData = bytes(data)
+        data_set["PixelData"].is_undefined_length = True
+        assert np.array_equal(stored_of(data_set, syntax)[..., 0], [pixels, pixels])
+
     def test_offset_table_of_several_fragments_that_is_wrong_is_ignored(self):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
         data_set = data_set_of(np.stack([pixels, pixels]))
@@ -188,6 +202,66 @@ class TestFragments:
         data_set = compressed(data_set_of(np.stack([pixels, pixels])), [stream])
         with pytest.raises(ShortPixelDataError, match="1 fragments cannot hold 2 frames"):
             stored_of(data_set, syntax)
+
+
+class TestHostileStreams:
+    """Streams on which a decoder crashes, hangs, fills the memory, or gives a blank image."""
+
+    def test_rle_segments_that_lead_out_of_the_frame(self, decoded):
+        frame = struct.pack("<16L", 2, 64, 10**8, *[0] * 13) + b"\3\1\2\3\4\0"
+        with pytest.raises(DecodeError, match="do not follow each other"):
+            decoded(RLELossless, np.zeros((2, 2), np.uint16), frame)
+
+    @pytest.mark.parametrize("starts", [(64, 64), (66, 64), (60, 66)])
+    def test_rle_segments_that_do_not_ascend(self, decoded, starts):
+        frame = struct.pack("<16L", 2, *starts, *[0] * 13) + b"\3\1\2\3\4\0"
+        with pytest.raises(DecodeError):
+            decoded(RLELossless, np.zeros((2, 2), np.uint16), frame)
+
+    @pytest.mark.parametrize("at", range(200, 600, 37))
+    def test_damaged_htj2k_is_an_error_or_an_image(self, decoded, at):
+        syntax, pixels, stream = STREAMS["HTJ2K"]
+        damaged = bytearray(stream)
+        damaged[at] ^= 0x84
+        try:
+            found = decoded(syntax, pixels, bytes(damaged))
+        except DecodeError:
+            return
+        assert found.any()
+
+    @pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])
+    @pytest.mark.parametrize("at", [8, 12, 16, 20, 32, 36])
+    def test_sizes_beyond_the_header_are_not_decoded(self, decoded, name, at):
+        syntax, pixels, stream = STREAMS[name]
+        damaged = bytearray(stream)
+        damaged[at] = 0x7F
+        with pytest.raises(DecodeError):
+            decoded(syntax, pixels, bytes(damaged))
+
+    def test_jpeg_size_beyond_the_header_is_not_decoded(self, decoded):
+        syntax, pixels, stream = STREAMS["JPEG baseline"]
+        at = stream.find(b"\xff\xc0") + 5
+        damaged = stream[:at] + struct.pack(">HH", 60000, 60000) + stream[at + 4 :]
+        with pytest.raises(DecodeError, match="60000 x 60000 x 1, the header says 24 x 40 x 1"):
+            decoded(syntax, pixels, damaged)
+
+    def test_progressive_jpeg_without_its_last_scan_is_refused(self):
+        name = "CTImage_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm"
+        path = data_folder("corpus") / "cornerstone3D" / name
+        if not path.exists():
+            pytest.skip("needs the full corpus: set DP_SHARED to the folder that holds it")
+        data_set = read_data_set(path)
+        stream = next(generate_frames(data_set.PixelData, number_of_frames=1))
+        assert stream.count(b"\xff\xda") > 1
+        compressed(data_set, [stream[: stream.rfind(b"\xff\xda")]])
+        with pytest.raises(DecodeError, match="no end marker"):
+            stored_of(data_set, data_set.file_meta.TransferSyntaxUID)
+
+    def test_more_rle_fragments_than_frames_are_left_out(self):
+        pixels = np.array([[[1, 2]], [[3, 4]]], np.uint8)
+        frames = [rle(bytes(row)) for row in ([1, 2], [3, 4], [5, 6])]
+        data_set = compressed(data_set_of(pixels), frames)
+        assert np.array_equal(stored_of(data_set, RLELossless)[..., 0], pixels)
 
 
 class TestJpegMarkers:
@@ -332,6 +406,19 @@ class TestJpeg2000Header:
         with pytest.raises(StreamError, match="lacks tile-parts"):
             read_jpeg_2000(bytes(stream))
 
+    def test_component_transform_means_rgb_whatever_the_header_says(self, decoded):
+        stream = j2k(COLOUR, reversible=True, mct=True)
+        assert read_jpeg_2000(stream).colour == "RGB"
+        for stated in ("RGB", "YBR_RCT", "YBR_FULL"):
+            found = decoded(JPEG2000Lossless, COLOUR, stream, PhotometricInterpretation=stated)
+            assert np.array_equal(found[0], COLOUR)
+
+    def test_without_component_transform_the_header_decides(self, decoded):
+        ybr = np.full((ROWS, COLUMNS, 3), (81, 90, 240), np.uint8)
+        stream = j2k(ybr, reversible=True, mct=False)
+        found = decoded(JPEG2000Lossless, ybr, stream, PhotometricInterpretation="YBR_FULL")
+        assert found[0, 0, 0].tolist() == [238, 14, 14]
+
     def test_overshoot_of_lossy_htj2k_is_clipped(self, decoded):
         step = np.where(X < COLUMNS // 2, 0, 255).astype(np.uint8)
         stream = bytes(imagecodecs.htj2k_encode(step, reversible=False, level=0.02))
@@ -339,14 +426,18 @@ class TestJpeg2000Header:
         assert np.abs(found.astype(int) - step).max() < 128
 
 
+def info_of(precision, **stream):
+    shape = {"rows": 1, "columns": 1, "components": 1}
+    told = {"is_signed": None, "is_lossless": True, "colour": None, "is_ended": True}
+    return StreamInfo(precision=precision, **shape, **told | stream)
+
+
 def samples(values, precision, *, signed=False, stored=16, allocated=16, **stream):
     """What ``stored_values`` makes of samples."""
     runner = SimpleNamespace(
         bits_allocated=allocated, bits_stored=stored, pixel_representation=int(signed)
     )
-    told = {"is_signed": None, "is_lossless": True, "colour": None, "is_ended": True}
-    info = StreamInfo(precision=precision, **told | stream)
-    return stored_values(np.array(values), info, runner).tolist()
+    return stored_values(np.array(values), info_of(precision, **stream), runner).tolist()
 
 
 class TestHeaderAgainstStream:
@@ -389,8 +480,7 @@ class TestHeaderAgainstStream:
 
     def test_dtype_is_that_of_the_header(self):
         runner = SimpleNamespace(bits_allocated=32, bits_stored=32, pixel_representation=1)
-        info = StreamInfo(precision=8, is_signed=None, is_lossless=True, colour=None, is_ended=True)
-        assert stored_values(np.array([200], np.uint8), info, runner).dtype == np.int32
+        assert stored_values(np.array([200], np.uint8), info_of(8), runner).dtype == np.int32
 
 
 SINGLE_BITS = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}

@@ -387,12 +387,6 @@ NOT_YET = [
     ("series", "stack", "stack", "separate"),
     ("modalities", ["MG"], "[MG]", "null"),
     ("modalities", "MG", "MG", "null"),
-    (
-        "limits",
-        {"seconds": 60},
-        "{seconds: 60}",
-        "{seconds: 120, pixels: 2000000000, memory_mb: 8192}",
-    ),
 ]
 
 

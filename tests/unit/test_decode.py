@@ -327,7 +327,7 @@ class TestPalette:
     def test_missing_table_is_an_error(self, decoded):
         data_set = palette_file(0, 1, tables=[[1, 2], [1, 2], [1, 2]])
         del data_set.GreenPaletteColorLookupTableData
-        with pytest.raises(UnsupportedPixelsError, match="the palette cannot be used"):
+        with pytest.raises(UnsupportedPixelsError, match="the palette for green is missing"):
             decoded(data_set)
 
 
@@ -891,3 +891,41 @@ class TestFiles:
 
     def test_path_may_be_text(self, tmp_path):
         assert row(decode(str(save(tmp_path / "image", grey_file(1, 2))))) == [1, 2]
+
+
+class TestHeadersThatWouldMislead:
+    @pytest.mark.parametrize("value", ["0", "-1", "x"])
+    def test_number_of_frames_that_is_no_positive_number(self, decoded, value):
+        data_set = data_set_of(ramp(1, 2), NumberOfFrames=None)
+        data_set.add_new("NumberOfFrames", "LO", value)
+        with pytest.raises(MissingAttributeError, match="Number of Frames"):
+            decoded(data_set)
+
+    def test_room_for_more_frames_than_stated_is_told(self, decoded):
+        data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
+        (warning,) = decoded(data_set).facts.warnings
+        assert warning == "pixel data for 3 frames, of which the header says 2"
+
+    @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+    def test_rescale_that_is_no_number(self, decoded, keyword):
+        data_set = data_set_of(ramp(1, 2))
+        data_set.add_new(keyword, "LO", "1,0")
+        with pytest.raises(MissingAttributeError, match="is no number"):
+            decoded(data_set)
+
+    def test_frames_without_a_rescale_among_others_are_told(self, decoded):
+        groups = [
+            item(PixelValueTransformationSequence=[item(RescaleSlope=2, RescaleIntercept=0)]),
+            item(),
+        ]
+        data_set = functional_groups(data_set_of(np.ones((2, 1, 2), np.uint16)), frames=groups)
+        assert any("without a rescale" in w for w in decoded(data_set).facts.warnings)
+
+    def test_table_with_fewer_entries_than_stated_is_told(self, decoded):
+        data_set = data_set_of(ramp(1, 2), VOILUTSequence=[lut([1, 2, 3], count=4096)])
+        assert any("fewer entries" in w for w in decoded(data_set).facts.warnings)
+
+    def test_padding_that_is_no_number_hides_nothing(self, decoded):
+        pixels = ramp(1, 2, 3, dtype=np.float32)
+        image = decoded(data_set_of(pixels, FloatPixelPaddingValue=float("nan")))
+        assert planes(image) == [[[0, 32767, 65535]]]

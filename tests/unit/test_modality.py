@@ -94,9 +94,9 @@ class TestValues:
         found = stored(ramp(4, 5, 6, 9), bits_stored=12, ModalityLUTSequence=[table])
         assert found == ("uint16", [100, 100, 200, 300], 100)
 
-    def test_monochrome1_is_not_inverted(self):
+    def test_monochrome1_is_not_inverted_and_its_background_is_the_maximum(self):
         found = stored(ramp(1, 9), PhotometricInterpretation="MONOCHROME1")
-        assert found == ("uint16", [1, 9], 1)
+        assert found == ("uint16", [1, 9], 9)
 
     def test_windows_do_not_matter(self):
         assert stored(ramp(1, 9), WindowCenter=5, WindowWidth=2)[1] == [1, 9]
@@ -143,6 +143,24 @@ class TestBackground:
             data_set, pixels[..., np.newaxis], pixel_format(data_set)
         )
         assert background == -2000
+
+    def test_padding_of_a_frame_with_another_transform_is_background_too(self):
+        groups = [
+            item(PixelValueTransformationSequence=[item(**transformed(s, -1000))]) for s in (1, 2)
+        ]
+        pixels = np.array([[[7, 100]], [[7, 100]]], np.uint16)
+        data_set = functional_groups(
+            data_set_of(pixels, bits_stored=12, PixelPaddingValue=7), frames=groups
+        )
+        values, background, _ = modality_values(
+            data_set, pixels[..., np.newaxis], pixel_format(data_set)
+        )
+        assert (values.ravel().tolist(), background) == ([-993, -900, -993, -800], -993)
+
+    def test_padding_value_that_is_no_number_does_not_count(self):
+        pixels = ramp(1, 2, math.nan, dtype=np.float32)
+        found = stored(pixels, FloatPixelPaddingValue=math.nan)
+        assert found == ("float32", [1.0, 2.0, 1.0], 1.0)
 
     def test_padding_value_that_no_pixel_can_have_does_not_count(self):
         pixels = ramp(3, 5)
@@ -243,7 +261,7 @@ class TestFromFileToTiff:
 
     def test_polarity_and_background_are_recorded(self, ct):
         facts = decode(ct, intensity="stored").facts
-        assert (facts.photometric_interpretation, facts.background) == ("MONOCHROME1", AIR)
+        assert (facts.photometric_interpretation, facts.background) == ("MONOCHROME1", 3071)
 
     def test_colour_is_as_without(self, tmp_path):
         pixels = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.uint8)

@@ -141,7 +141,7 @@ def test_missing_source_is_status_1(tmp_path, capsys):
         (["--size", "8"], "argument -s/--size: found 8, allowed: two integers"),
         (["--size", "8,8", "--spacing", "1,1"], "config keys 'size' and 'spacing': found both"),
         (["--volume", "laplacian-mip"], "found laplacian-mip, which is not available yet"),
-        (["--limit-seconds", "5"], "not available yet"),
+        (["--limit-seconds", "0"], "config key 'limits': found"),
         (["--sise", "8,8"], "unrecognized arguments"),
     ],
 )

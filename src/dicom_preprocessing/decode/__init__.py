@@ -9,7 +9,7 @@ import numpy as np
 from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
+from dicom_preprocessing.decode.pixels import excess_frames, pixel_format, stored_pixels
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup
 from dicom_preprocessing.dicom_file import read_data_set, text_of, uid_of
@@ -73,6 +73,8 @@ def decode_stored(
         )
         if lookup is not None and (volume in PROJECTED or spacing_z is not None):
             frames, lookup = lookup(frames), None
+    excess = excess_frames(data_set, layout)
+    warnings += [excess] if excess is not None else []
     order = frame_order(data_set, layout.number_of_frames)
     if not order.is_one_volume:
         if volume != "keep" or spacing_z is not None:

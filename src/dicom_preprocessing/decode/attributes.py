@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_preprocessing.dicom_file import PARSE_ERRORS, text_of, value_of
+from dicom_preprocessing.errors import MissingAttributeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from pydicom.dataset import Dataset
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def items_of(data_set: Dataset, keyword: str) -> list[Dataset]:
     """The items of a sequence, none where it is absent or broken."""
     value = value_of(data_set, keyword)
     try:
-        return list(value) if value is not None else []
+        return [item for item in value or () if isinstance(item, Dataset)]
     except PARSE_ERRORS:
         return []
 
@@ -90,12 +90,20 @@ def per_frame(
 
 
 def rescale(item: Dataset) -> tuple[float, float] | None:
-    """Rescale Slope and Intercept; a missing one of the two is neutral."""
+    """Rescale Slope and Intercept; a missing one of the two is neutral.
+
+    Raises
+    ------
+    MissingAttributeError
+        One of them is there and no number: values without it would mean something else.
+    """
     slope, intercept = numbers_of(item, "RescaleSlope"), numbers_of(item, "RescaleIntercept")
     if not slope and not intercept:
         return None
     pair = (slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
-    return pair if all(map(math.isfinite, pair)) else None
+    if not all(map(math.isfinite, pair)):
+        raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
+    return pair
 
 
 def windows(item: Dataset) -> list[Window] | None:

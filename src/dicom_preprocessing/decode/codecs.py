@@ -15,11 +15,14 @@ one decoded a frame. Where header and stream disagree:
 - Three components of a JPEG stream are what its Adobe marker says, else YCbCr if it has a JFIF
   marker, else RGB if they are named so, else YCbCr if they are sampled differently, else what
   Photometric Interpretation says.
+- A JPEG 2000 stream with a component transform is RGB when decoded, whatever the header says.
 - A stream without its end marker is decoded if nothing else is missing.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 import zlib
 from collections.abc import Callable
 from functools import cache, partial
@@ -49,15 +52,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_preprocessing.decode.colour import BYTE_BITS, YBR_FULL, to_rgb
+from dicom_preprocessing.decode.colour import YBR_FULL, to_rgb
 from dicom_preprocessing.decode.streams import (
     END,
     StreamError,
     StreamInfo,
     codestream_of,
+    may_lack_its_end,
     read_jpeg,
     read_jpeg_2000,
+    require_rle_segments,
 )
+from dicom_preprocessing.decode.tables import BYTE_BITS
 
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
@@ -68,7 +74,7 @@ DEFLATED_IMAGE_FRAME: Final = UID("1.2.840.10008.1.2.8.1")
 # progression (PS3.5 2001, Annex A.4.1).
 RETIRED_JPEG: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (52, 53, 54, 55, 56))
 JPEG_XL: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (110, 111, 112))
-JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION = JPEG_XL[:2]
+JPEG_XL_LOSSLESS: Final = JPEG_XL[0]
 
 JPEG: Final = (
     JPEGBaseline8Bit,
@@ -160,10 +166,7 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> memoryview:
         return _bit_for_bit(BIT_FOR_BIT[syntax](source, runner), runner)
     info, decode = _prepare(source, runner)
     values = np.asarray(decode())
-    shape = (runner.rows, runner.columns)
-    if values.shape[:2] != shape or values.size != runner.frame_length("pixels"):
-        found = " x ".join(map(str, values.shape))
-        raise StreamError(f"the stream holds {found}, the header says {shape[0]} x {shape[1]}")
+    _require_shape(values.shape, runner)
     runner.set_option("planar_configuration", 0)
     return _buffer(stored_values(values, info, runner))
 
@@ -233,10 +236,11 @@ def _prepare(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
     """Read a stream's markers, see that it is whole, and choose the codec."""
     syntax = runner.transfer_syntax
     if syntax in JPEG_2000:
-        return _prepare_jpeg_2000(source, syntax)
+        return _prepare_jpeg_2000(source, runner)
     if syntax in JPEG_XL:
         return _prepare_jpeg_xl(source, runner)
     info = read_jpeg(source)
+    _require_shape((info.rows, info.columns, info.components), runner)
     if syntax in JPEGLSTransferSyntaxes:
         return info, partial(imagecodecs.jpegls_decode, source if info.is_ended else source + END)
     return info, partial(
@@ -244,25 +248,69 @@ def _prepare(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
     )
 
 
-def _prepare_jpeg_2000(source: bytes, syntax: UID) -> tuple[StreamInfo, Codec]:
+def _require_shape(shape: tuple[int, ...], runner: DecodeRunner) -> None:
+    """Compare rows, columns and samples, before a decoder is asked for what nobody wants."""
+    rows, columns, samples = (*shape, 1)[:3]
+    stated = (runner.rows, runner.columns, runner.samples_per_pixel)
+    if (rows, columns, samples) != stated:
+        found, wanted = f"{rows} x {columns} x {samples}", " x ".join(map(str, stated))
+        raise StreamError(f"the stream holds {found}, the header says {wanted}")
+
+
+def _prepare_jpeg_2000(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
     codestream = codestream_of(source)
     info = read_jpeg_2000(codestream)
+    _require_shape((info.rows, info.columns, info.components), runner)
+    if info.colour is not None and info.components > 1:
+        runner.set_option("photometric_interpretation", info.colour)
     if not info.is_ended:
         codestream += END
     # OpenJPH lets values of irreversible streams that overshoot wrap around; OpenJPEG clips them.
-    if syntax in HTJ2K_REVERSIBLE and info.is_lossless and not info.is_signed:
-        return info, partial(imagecodecs.htj2k_decode, codestream)
+    is_reversible = runner.transfer_syntax in HTJ2K_REVERSIBLE and info.is_lossless
+    if is_reversible and info.is_measured and not info.is_signed:
+        return info, partial(_decode_htj2k, codestream)
     return info, partial(imagecodecs.jpeg2k_decode, codestream, numthreads=1)
 
 
+IGNORED = threading.local()
+"""What ``_note_ignored`` noted in this thread while it was ``watching``."""
+
+PRINT_IGNORED = sys.unraisablehook
+
+
+def _note_ignored(args: sys.UnraisableHookArgs) -> None:
+    """Note an exception that Python would print and forget."""
+    if getattr(IGNORED, "watching", False):
+        IGNORED.error = args.exc_value
+    else:
+        PRINT_IGNORED(args)
+
+
+def _decode_htj2k(codestream: bytes) -> NDArray[Any]:
+    """Decode with OpenJPH; its errors reach Python as ignored exceptions, with a blank image."""
+    sys.unraisablehook = _note_ignored
+    IGNORED.watching, IGNORED.error = True, None
+    try:
+        values = np.asarray(imagecodecs.htj2k_decode(codestream))
+    finally:
+        IGNORED.watching = False
+    if IGNORED.error is not None:
+        raise StreamError(f"the HTJ2K codestream is damaged: {IGNORED.error}")
+    return values
+
+
 def _prepare_jpeg_xl(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
-    """Libjxl gives samples of the stream's own depth, and RGB where it was asked to be smart."""
-    if runner.transfer_syntax == JPEG_XL_RECOMPRESSION and runner.samples_per_pixel > 1:
+    """Samples have the stream's own depth, and are RGB in all but lossless streams."""
+    is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
+    if runner.samples_per_pixel > 1 and not is_lossless:
         runner.set_option("photometric_interpretation", "RGB")
     info = StreamInfo(
+        rows=runner.rows,
+        columns=runner.columns,
+        components=runner.samples_per_pixel,
         precision=max(BYTE_BITS, runner.bits_allocated),
         is_signed=None,
-        is_lossless=runner.transfer_syntax == JPEG_XL_LOSSLESS,
+        is_lossless=is_lossless,
         colour=None,
         is_ended=True,  # the codec sees to that
     )
@@ -274,11 +322,10 @@ def _ended_jpeg(source: bytes) -> bytes:
 
     A decoder that reaches the end early fills up; then it matters what follows the stream.
     """
-    ended = source + END
-    decode = imagecodecs.jpeg8_decode
-    if not np.array_equal(decode(ended), decode(source + UNLIKELY + END)):
-        raise StreamError("the stream has no end marker: it was cut")
-    return ended
+    ended, decode = source + END, imagecodecs.jpeg8_decode
+    if may_lack_its_end(source) and np.array_equal(decode(ended), decode(source + UNLIKELY + END)):
+        return ended
+    raise StreamError("the stream has no end marker: it was cut")
 
 
 def _decode_jpeg(source: bytes, info: StreamInfo, runner: DecodeRunner) -> NDArray[Any]:
@@ -310,7 +357,9 @@ def _bit_for_bit(data: bytes, runner: DecodeRunner) -> memoryview:
 def _unpack_rle(source: bytes, runner: DecodeRunner) -> bytes:
     """RLE (PS3.5 Annex G), whose segments are planes of bytes, the highest first."""
     runner.set_option("planar_configuration", 1)
-    dtype = f"<u{max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS}"
+    itemsize = max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS
+    require_rle_segments(source, itemsize * runner.samples_per_pixel)
+    dtype = f"<u{itemsize}"
     return bytes(imagecodecs.dicomrle_decode(source, dtype))
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
+from dicom_preprocessing.decode.tables import (
+    BYTE_BITS,
+    WORD_BITS,
+    LookupTable,
+    expand_segments,
+    read_table,
+)
 from dicom_preprocessing.dicom_file import is_little_endian, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.image import Lookup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BYTE_BITS: Final = 8
+    from pydicom.dataset import Dataset
 
 PALETTE: Final = "PALETTE COLOR"
 YBR_FULL: Final = "YBR_FULL"
 FULL_RANGE: Final = (YBR_FULL, "YBR_FULL_422")
 PARTIAL_RANGE: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
-ALREADY_RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT")
-"""JPEG 2000 decoders undo the transforms of their codestreams themselves."""
+ALREADY_RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT", "XYB")
+"""JPEG 2000 and JPEG XL decoders undo the transforms of their codestreams themselves."""
 
 # Of ITU-R BT.601, as PS3.3 C.7.6.3.1.2 has them.
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -87,8 +92,10 @@ def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArra
     return rounded
 
 
-def palette_to_rgb(data_set: Dataset, pixels: NDArray[Any], bits_stored: int) -> NDArray[Any]:
-    """Palette Color Lookup Table, segmented ones too (PS3.3 C.7.9).
+def palette_to_rgb(
+    data_set: Dataset, pixels: NDArray[Any], bits_stored: int, *, signed: bool
+) -> NDArray[Any]:
+    """Palette Color Lookup Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
     ----------
@@ -98,35 +105,41 @@ def palette_to_rgb(data_set: Dataset, pixels: NDArray[Any], bits_stored: int) ->
         Indices.
     bits_stored : int
         Of the indices.
+    signed : bool
+        Whether indices may be negative: then so is the first one mapped.
 
     Returns
     -------
     (..., 3), uint8 if ``bits_stored`` is at most 8, else uint16
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        A table is missing or broken.
     """
-    try:
-        rgb: NDArray[Any] = apply_color_lut(pixels[..., 0], _palette(data_set))[..., :3]
-    except Exception as error:  # missing or broken tables
-        raise UnsupportedPixelsError(f"the palette cannot be used: {error}") from error
-    if bits_stored <= BYTE_BITS:
-        return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
-    return rgb.astype(np.uint16) * 257 if rgb.dtype == np.uint8 else rgb
+    dtype = np.uint8 if bits_stored <= BYTE_BITS else np.uint16
+    rgb = np.empty((*pixels.shape[:-1], 3), dtype)
+    low, high = int(pixels.min()), int(pixels.max())
+    for i, colour in enumerate(("Red", "Green", "Blue")):
+        table = _palette_table(data_set, colour, signed=signed)
+        entries = table(np.arange(low, high + 1, dtype=np.float64)).astype(np.int64)
+        if dtype == np.uint8 and table.bits > BYTE_BITS:
+            entries >>= 8
+        elif dtype == np.uint16 and table.bits <= BYTE_BITS:
+            entries *= 257
+        rgb[..., i] = Lookup(entries.astype(dtype), low)(pixels)[..., 0]
+    return rgb
 
 
-def _palette(data_set: Dataset) -> Dataset:
-    """The palette as pydicom takes it: little endian, without the padding of an odd length."""
-    palette = Dataset()
-    palette.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    for colour in ("Red", "Green", "Blue"):
-        keyword = f"{colour}PaletteColorLookupTable"
-        descriptor = value_of(data_set, f"{keyword}Descriptor")
-        setattr(palette, f"{keyword}Descriptor", descriptor)
-        for name in (f"{keyword}Data", f"Segmented{keyword}Data"):
-            data = value_of(data_set, name)
-            if data is None:
-                continue
-            if descriptor[2] > BYTE_BITS and not is_little_endian(data_set):
-                data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-            if descriptor[2] <= BYTE_BITS and len(data) == descriptor[0] + 1:
-                data = data[:-1]
-            setattr(palette, name, data)
-    return palette
+def _palette_table(data_set: Dataset, colour: str, *, signed: bool) -> LookupTable:
+    keyword = f"{colour}PaletteColorLookupTable"
+    descriptor = value_of(data_set, f"{keyword}Descriptor")
+    data = value_of(data_set, f"{keyword}Data")
+    little_endian = is_little_endian(data_set)
+    if data is None:
+        segmented = value_of(data_set, f"Segmented{keyword}Data")
+        if segmented is None or descriptor is None:
+            raise UnsupportedPixelsError(f"the palette for {colour.lower()} is missing")
+        bits = int(descriptor[2]) if len(descriptor) > 2 else WORD_BITS  # noqa: PLR2004
+        data = expand_segments(segmented, bits, little_endian=little_endian)
+    return read_table(descriptor, data, signed=signed, little_endian=little_endian)

@@ -5,16 +5,16 @@ PS3.3 C.11.1. A Modality LUT or Rescale Slope and Intercept, for the whole objec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import per_frame
-from dicom_preprocessing.dicom_file import is_little_endian, value_of
-from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
+from dicom_preprocessing.dicom_file import is_little_endian
 from dicom_preprocessing.image import TABLE_BITS, Lookup
 
 if TYPE_CHECKING:
@@ -25,70 +25,13 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.decode.pixels import PixelFormat
 
+SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes on"
+
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
-
-BYTE_BITS = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LookupTable:
-    """A Modality or VOI LUT: entries for values from ``first`` on, of ``bits`` bits."""
-
-    entries: NDArray[np.int64]
-    first: int
-    bits: int
-
-    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Entries of the rounded values, the first and last for values outside."""
-        index = np.floor(values + 0.5).astype(np.int64) - self.first
-        return self.entries[np.clip(index, 0, len(self.entries) - 1)].astype(np.float64)
 
 
 Modality = LookupTable | tuple[float, float]
 """Modality LUT, or slope and intercept."""
-
-
-def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> LookupTable:
-    """Read LUT Descriptor and LUT Data (PS3.3 C.11.1.1).
-
-    Parameters
-    ----------
-    item : Dataset
-        Item of Modality LUT Sequence or VOI LUT Sequence.
-    signed : bool
-        Whether the values that it maps may be negative: then so is the first value mapped.
-    little_endian : bool
-        Byte order of LUT Data of VR OW.
-    """
-    descriptor = value_of(item, "LUTDescriptor")
-    data = value_of(item, "LUTData")
-    if descriptor is None or len(descriptor) != 3 or data is None:  # noqa: PLR2004  # PS3.3
-        raise UnsupportedPixelsError("a LUT without a usable LUT Descriptor or LUT Data")
-    count, first, bits = (int(v) for v in descriptor)
-    count = count % 65536 or 65536
-    entries = _entries(data, count, "<u2" if little_endian else ">u2", packed=bits <= BYTE_BITS)
-    if signed and first >= 32768:  # noqa: PLR2004  # read as unsigned
-        first -= 65536
-    elif not signed and first < 0:
-        first += 65536
-    needed = int(entries.max()).bit_length()
-    return LookupTable(entries, first, max(bits if 0 < bits <= TABLE_BITS else TABLE_BITS, needed))
-
-
-def _entries(data: Any, count: int, word: str, *, packed: bool) -> NDArray[np.int64]:  # noqa: ANN401
-    """Entries of LUT Data, which is bytes (VR OW) or integers (VR US).
-
-    Where entries of 8 bits are more than words, a word holds two, the first in the low byte.
-    """
-    if isinstance(data, bytes):
-        words = np.frombuffer(data[: len(data) // 2 * 2], word).astype(np.int64)
-    else:
-        words = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
-    if not len(words):
-        raise UnsupportedPixelsError("a LUT without entries")
-    if packed and len(words) < count:
-        words = np.stack([words & 0xFF, words >> 8], axis=1).ravel()
-    return words[:count]
 
 
 def modality_of_frames(data_set: Dataset, layout: PixelFormat) -> list[Modality]:
@@ -124,15 +67,15 @@ def modality_range(modality: Modality, layout: PixelFormat) -> tuple[float, floa
 def pixel_padding(data_set: Dataset, layout: PixelFormat) -> tuple[float, float] | None:
     """Pixel Padding Value and Range Limit as stored values, None where there is none.
 
-    PS3.3 C.7.5.1.1.2. A value without limit is its own limit.
+    PS3.3 C.7.5.1.1.2. A value without limit is its own limit; NaN pads by itself.
     """
     prefix = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
     name = prefix.get(layout.keyword, "") + "PixelPadding"
-    value = attributes.numbers_of(data_set, f"{name}Value")
+    found = [attributes.numbers_of(data_set, f"{name}{end}") for end in ("Value", "RangeLimit")]
+    value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in found)
     if not value:
         return None
-    limit = attributes.numbers_of(data_set, f"{name}RangeLimit") or value
-    return _as_stored(value[0], layout), _as_stored(limit[0], layout)
+    return _as_stored(value[0], layout), _as_stored((limit or value)[0], layout)
 
 
 def _as_stored(value: float, layout: PixelFormat) -> float:
@@ -161,7 +104,8 @@ def modality_values(
     (n_frames, rows, columns, 1)
         uint16 or int16 if the header says that all possible values are whole and fit, else float32.
     float
-        The background: the padding value, else the minimum over all frames.
+        The background: the padding value, else what is darkest over all frames, the minimum, or
+        the maximum of MONOCHROME1.
     list of str
         Warnings.
     """
@@ -169,14 +113,33 @@ def modality_values(
     values = np.empty(stored.shape, modality_dtype(modality, layout))
     for frame, how, out in zip(stored, modality, values, strict=True):
         out[:] = through_table(modality_transform(how), frame)
+    warnings = modality_warnings(data_set, modality)
     usable = np.isfinite(values)
     background = _padding_background(data_set, layout, modality[0], values.dtype)
     if background is None:
-        background = float(values[usable].min()) if usable.any() else 0.0
-    if usable.all():
-        return values, background, []
-    values[~usable] = background
-    return values, background, ["values that are no finite numbers became background"]
+        darkest = np.max if layout.photometric_interpretation == "MONOCHROME1" else np.min
+        background = float(darkest(values[usable])) if usable.any() else 0.0
+    else:
+        # With another transform a frame's padding is another value; it is background all the same.
+        padding, _ = pixel_padding(data_set, layout) or (math.nan, math.nan)
+        for frame, how, out in zip(stored, modality, values, strict=True):
+            if how != modality[0]:
+                out[frame == padding] = background
+    if not usable.all():
+        values[~usable] = background
+        warnings.append("values that are no finite numbers became background")
+    return values, background, warnings
+
+
+def modality_warnings(data_set: Dataset, modality: Sequence[Modality]) -> list[str]:
+    """What is odd about the modality transforms of an object's frames."""
+    warnings = []
+    if any(isinstance(m, LookupTable) and m.is_short for m in modality):
+        warnings.append(SHORT_TABLE)
+    own = attributes.group_items(data_set, "PixelValueTransformationSequence")
+    if any(item is None for item in own) and any(item is not None for item in own):
+        warnings.append("frames without a rescale among others that have one: taken as they are")
+    return warnings
 
 
 def _padding_background(

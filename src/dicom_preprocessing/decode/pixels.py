@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.encaps import (
+    encapsulate,
+    generate_fragments,
+    parse_basic_offsets,
+    parse_fragments,
+)
+from pydicom.uid import RLELossless
 
 from dicom_preprocessing.decode.codecs import (
     BIT_FOR_BIT,
@@ -17,13 +24,13 @@ from dicom_preprocessing.decode.codecs import (
 )
 from dicom_preprocessing.decode.colour import (
     ALREADY_RGB,
-    BYTE_BITS,
     FULL_RANGE,
     PALETTE,
     PARTIAL_RANGE,
     palette_to_rgb,
     to_rgb,
 )
+from dicom_preprocessing.decode.tables import BYTE_BITS
 from dicom_preprocessing.dicom_file import (
     integer_of,
     text_of,
@@ -122,7 +129,7 @@ def pixel_format(data_set: Dataset) -> PixelFormat:
         rows=rows,
         columns=columns,
         samples_per_pixel=samples,
-        number_of_frames=max(1, integer_of(data_set, "NumberOfFrames", 1)),
+        number_of_frames=_number_of_frames(data_set),
         photometric_interpretation=photometric,
         bits_allocated=allocated,
         bits_stored=stored,
@@ -150,6 +157,17 @@ def _require_known_samples(
         raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
 
 
+def _number_of_frames(data_set: Dataset) -> int:
+    """1 where it is absent or empty; what is no positive number is no reason to guess."""
+    element = data_set.get_item("NumberOfFrames")
+    if element is None or element.value in (None, b"", ""):
+        return 1
+    number = integer_of(data_set, "NumberOfFrames", -1)
+    if number < 1:
+        raise MissingAttributeError("(0028,0008) Number of Frames is no positive integer")
+    return number
+
+
 def _required(data_set: Dataset, keyword: str) -> int:
     value = integer_of(data_set, keyword)
     if value < 1:
@@ -171,7 +189,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     UnsupportedTransferSyntaxError, UnsupportedPixelsError, ShortPixelDataError, DecodeError
     """
     syntax = transfer_syntax_of(data_set)
-    data = value_of(data_set, layout.keyword)
+    data = _pixel_bytes(data_set, layout)
     if not data:
         raise ShortPixelDataError("the pixel data element is empty")
     decoder = decoder_of(syntax)
@@ -179,7 +197,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
         raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
     options = _options(data_set, layout)
     if syntax in NATIVE:
-        _require_all_bytes(data, layout)
+        _require_bytes(data, layout)
     else:
         data, options["extended_offsets"] = _frames_of(data, data_set, layout)
     try:
@@ -198,7 +216,8 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     if layout.is_monochrome:
         return samples
     if layout.photometric_interpretation == PALETTE:
-        return palette_to_rgb(data_set, samples, layout.bits_stored)
+        bits = layout.bits_stored
+        return palette_to_rgb(data_set, samples, bits, signed=layout.is_signed)
     dtype = np.uint8 if layout.bits_stored <= BYTE_BITS else np.uint16
     coded = str(properties["photometric_interpretation"])
     if layout.photometric_interpretation in PARTIAL_RANGE and coded != "RGB":
@@ -209,6 +228,8 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
 def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
     photometric = layout.photometric_interpretation
+    # Subsampled pixels are never in planes, whatever Planar Configuration says.
+    is_subsampled = photometric in SUBSAMPLED
     return {
         "rows": layout.rows,
         "columns": layout.columns,
@@ -217,7 +238,7 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
         "bits_allocated": layout.bits_allocated,
         "bits_stored": layout.bits_stored,
         "pixel_representation": int(layout.is_signed),
-        "planar_configuration": integer_of(data_set, "PlanarConfiguration"),
+        "planar_configuration": 0 if is_subsampled else integer_of(data_set, "PlanarConfiguration"),
         # Both are two chroma samples for two pixels.
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,
@@ -231,10 +252,38 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     }
 
 
-def _require_all_bytes(data: bytes, layout: PixelFormat) -> None:
+def _pixel_bytes(data_set: Dataset, layout: PixelFormat) -> bytes:
+    """The pixel data element as bytes, whatever VR it was given."""
+    element = data_set.get_item(layout.keyword)
+    if element is None:
+        raise FileError("there is no pixel data element", error="no_pixel_data")
+    value = element.value
+    return value if isinstance(value, bytes) else b""
+
+
+def _require_bytes(data: bytes, layout: PixelFormat) -> None:
     if len(data) < layout.native_bytes:
         message = f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
         raise ShortPixelDataError(message)
+    if layout.photometric_interpretation in SUBSAMPLED:
+        if layout.columns % 2:
+            raise UnsupportedPixelsError("subsampled chroma needs an even number of columns")
+        if len(data) >= layout.native_bytes // 2 * 3:
+            raise UnsupportedPixelsError(
+                f"{layout.photometric_interpretation} with the bytes of three whole samples a pixel"
+            )
+
+
+def excess_frames(data_set: Dataset, layout: PixelFormat) -> str | None:
+    """A warning where native pixel data has room for more frames than the header says."""
+    if transfer_syntax_of(data_set) not in NATIVE:
+        return None
+    padding = layout.native_bytes % 2
+    there = len(_pixel_bytes(data_set, layout)) - padding
+    frames = there * layout.number_of_frames // layout.native_bytes
+    if frames <= layout.number_of_frames:
+        return None
+    return f"pixel data for {frames} frames, of which the header says {layout.number_of_frames}"
 
 
 def _frames_of(
@@ -259,16 +308,28 @@ def _frames_of(
         raise _decode_error(error) from error
     if count < layout.number_of_frames:
         raise ShortPixelDataError(f"{count} fragments cannot hold {layout.number_of_frames} frames")
-    is_one_each = count == layout.number_of_frames
+    n = layout.number_of_frames
+    if transfer_syntax_of(data_set) == RLELossless and count > n:
+        # A frame is a fragment there (PS3.5 A.4.2); empty ones are none.
+        frames = [f for f in generate_fragments(buffer) if f][:n]
+        return encapsulate(frames, has_bot=False), None
+    is_one_each = count == n
     fragments = {offset - start for offset in offsets}
-    if basic and (is_one_each or not fragments.issuperset(basic)):
+    if basic and (is_one_each or not _leads_to_frames(basic, fragments, n)):
         data = EMPTY_OFFSET_TABLE + data[start:]
     table = value_of(data_set, "ExtendedOffsetTable")
     lengths = value_of(data_set, "ExtendedOffsetTableLengths")
     if is_one_each or not table or not lengths or len(table) % 8 or len(table) != len(lengths):
         return data, None
-    is_of_use = fragments.issuperset(np.frombuffer(table, "<u8").tolist())
+    is_of_use = _leads_to_frames(np.frombuffer(table, "<u8").tolist(), fragments, n)
     return data, (table, lengths) if is_of_use else None
+
+
+def _leads_to_frames(table: list[int], fragments: set[int], number_of_frames: int) -> bool:
+    """Whether an offset table points at fragments, one after the other from the first on."""
+    ascending = all(a < b for a, b in pairwise(table))
+    complete = len(table) == number_of_frames and table[0] == 0
+    return ascending and complete and fragments.issuperset(table)
 
 
 def _decode_error(error: BaseException) -> FileError:

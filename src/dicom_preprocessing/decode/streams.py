@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ ADOBE_TRANSFORM: Final = 11
 NO_MARKER: Final = (0x00, 0xFF)
 WITHOUT_LENGTH: Final = frozenset((0x01, *range(0xD0, 0xD8)))
 
-SIZ, COD, SOT = b"\xff\x51", b"\xff\x52", b"\xff\x90"
+START_OF_SCAN: Final = b"\xff\xda"
+RESTART_INTERVAL: Final = b"\xff\xdd"
+RLE_HEADER: Final = 64
+
+COD, SOT = b"\xff\x52", b"\xff\x90"
 SOT_LENGTH: Final = 12
 IRREVERSIBLE: Final = 0
 
@@ -63,13 +68,19 @@ class StreamInfo:
         RGB or YBR_FULL where the markers tell what three components are.
     is_ended : bool
         The end marker is there.
+    is_measured : bool
+        The stream tells how long its data is, so that a missing part is noticed.
     """
 
+    rows: int
+    columns: int
+    components: int
     precision: int
     is_signed: bool | None
     is_lossless: bool
     colour: str | None
     is_ended: bool
+    is_measured: bool = False
 
 
 def read_jpeg(stream: bytes) -> StreamInfo:
@@ -95,7 +106,11 @@ def read_jpeg(stream: bytes) -> StreamInfo:
                 is_lossless, colour = segment[-3:-2] == b"\0", None  # NEAR
             else:
                 is_lossless, colour = kind in LOSSLESS_SOF, _jpeg_colour(frame, app_colour)
+            rows, columns = struct.unpack_from(">HH", frame, 1)
             return StreamInfo(
+                rows=rows,
+                columns=columns,
+                components=frame[5],
                 precision=frame[0],
                 is_signed=None,
                 is_lossless=is_lossless,
@@ -161,38 +176,52 @@ def read_jpeg_2000(codestream: bytes) -> StreamInfo:
     """
     try:
         (size_length,) = struct.unpack_from(">H", codestream, 4)
-        x1, y1, _, _, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
+        x1, y1, x0, y0, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
+        (components,) = struct.unpack_from(">H", codestream, 40)
         depth = codestream[42]
-        reversible = None
+        if not (tile_x <= x0 < x1 and tile_y <= y0 < y1):
+            raise StreamError("the JPEG 2000 codestream has no image area")
+        reversible, transformed = None, False
         offset = 4 + size_length
         while codestream[offset : offset + 2] != SOT:
             marker = codestream[offset : offset + 2]
             (length,) = struct.unpack_from(">H", codestream, offset + 2)
             if marker == COD:
                 reversible = codestream[offset + 13] != IRREVERSIBLE
+                transformed = codestream[offset + 8] > 0
             offset += 2 + length
         tiles = -(-(x1 - tile_x) // tile_w) * -(-(y1 - tile_y) // tile_h)
-        is_ended = _walk_tile_parts(codestream, offset, tiles)
+        is_ended, is_measured = _walk_tile_parts(codestream, offset, tiles)
     except (struct.error, IndexError, ZeroDivisionError) as error:
         raise StreamError("the JPEG 2000 codestream is cut") from error
     if reversible is None:
         raise StreamError("the JPEG 2000 codestream has no coding style")
     return StreamInfo(
+        rows=y1 - y0,
+        columns=x1 - x0,
+        components=components,
         precision=(depth & 0x7F) + 1,
         is_signed=depth > 0x7F,  # noqa: PLR2004  # the highest bit
         is_lossless=reversible,
-        colour=None,
+        # The component transforms are from RGB, and the decoder undoes them (T.800 Annex G).
+        colour="RGB" if transformed else None,
         is_ended=is_ended,
+        is_measured=is_measured,
     )
 
 
-def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> bool:
-    """Whether the end marker follows the last tile-part; raises if one is missing or cut."""
+def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[bool, bool]:
+    """Whether the end marker follows the last tile-part, and whether all tell their length.
+
+    Raises if one is missing or cut.
+    """
+    is_measured = True
     found: dict[int, int] = {}
     announced: dict[int, int] = {}
     while codestream[offset : offset + 2] == SOT:
         tile, length, _, parts = struct.unpack_from(">HLBB", codestream, offset + 4)
         if length == 0:  # up to the end marker
+            is_measured = False
             length = codestream.rfind(END) - offset
         if length < SOT_LENGTH or offset + length > len(codestream):
             raise StreamError("the JPEG 2000 codestream is cut inside a tile-part")
@@ -201,4 +230,30 @@ def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> bool:
         offset += length
     if len(found) < tiles or any(found[tile] < parts for tile, parts in announced.items()):
         raise StreamError("the JPEG 2000 codestream lacks tile-parts")
-    return codestream[offset : offset + 2] == END
+    return codestream[offset : offset + 2] == END, is_measured
+
+
+def may_lack_its_end(stream: bytes) -> bool:
+    """Whether a JPEG stream without end marker can be told from one that was cut.
+
+    Not so with several scans or restart markers: a whole scan or interval may be missing.
+    """
+    return stream.count(START_OF_SCAN) == 1 and RESTART_INTERVAL not in stream
+
+
+def require_rle_segments(stream: bytes, segments: int) -> None:
+    """Refuse an RLE header (PS3.5 G.5) that a decoder must not follow.
+
+    Raises
+    ------
+    StreamError
+        The number of segments is not ``segments``, or their offsets do not ascend in the stream.
+    """
+    if len(stream) < RLE_HEADER:
+        raise StreamError("the RLE frame is shorter than its header")
+    count, *offsets = struct.unpack_from("<16L", stream)
+    if count != segments:
+        raise StreamError(f"the RLE frame has {count} segments, the header says {segments}")
+    starts = [*offsets[:count], len(stream)]
+    if starts[0] != RLE_HEADER or any(a >= b for a, b in pairwise(starts)):
+        raise StreamError("the segments of the RLE frame do not follow each other")

@@ -14,19 +14,19 @@ import numpy as np
 from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import Window, per_frame
 from dicom_preprocessing.decode.modality import (
-    BYTE_BITS,
-    LookupTable,
+    SHORT_TABLE,
     Modality,
     Transform,
     fits_table,
-    lookup_table,
     modality_of_frames,
     modality_range,
     modality_transform,
+    modality_warnings,
     pixel_padding,
     table_of,
     through_table,
 )
+from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom_file import is_little_endian
 from dicom_preprocessing.image import Lookup
 
@@ -154,9 +154,9 @@ class _Plan:
     ) -> tuple[list[Transform], list[str]]:
         """A function from stored to display values for each frame, and warnings."""
         modality = modality_of_frames(self.data_set, self.layout)
+        warnings = modality_warnings(self.data_set, modality)
         if intensity == "minmax":
-            return self.min_max(modality), []
-        warnings: list[str] = []
+            return self.min_max(modality), warnings
         voi = self.configured(window) if window is not None else self.own(modality, warnings)
         chosen = _composed(modality, voi)
         if None not in chosen:
@@ -188,7 +188,7 @@ class _Plan:
             if lut is not None:
                 signed = modality_range(m, self.layout)[0] < 0
                 key = id(lut), signed
-                tables[key] = tables.get(key) or self.looked_up(lut, signed=signed)
+                tables[key] = tables.get(key) or self.looked_up(lut, warnings, signed=signed)
                 transforms[i] = tables[key]
         passed_over = (
             ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)
@@ -197,10 +197,12 @@ class _Plan:
             warnings.append("an unusable window was passed over")
         return transforms
 
-    def looked_up(self, item: Dataset, *, signed: bool) -> Transform:
+    def looked_up(self, item: Dataset, warnings: list[str], *, signed: bool) -> Transform:
         """The VOI LUT of an item, brought to full range."""
         little_endian = is_little_endian(self.data_set)
         table = lookup_table(item, signed=signed, little_endian=little_endian)
+        if table.is_short and SHORT_TABLE not in warnings:
+            warnings.append(SHORT_TABLE)
         full = 2**table.bits - 1
         return lambda values: np.trunc(table(values) * self.top / full)
 
