@@ -901,6 +901,7 @@ class TestHeadersThatWouldMislead:
         with pytest.raises(MissingAttributeError, match="Number of Frames"):
             decoded(data_set)
 
+    @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
     def test_room_for_more_frames_than_stated_is_told(self, decoded):
         data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
         (warning,) = decoded(data_set).facts.warnings

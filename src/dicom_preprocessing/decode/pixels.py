@@ -134,7 +134,8 @@ def pixel_format(data_set: Dataset) -> PixelFormat:
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
-        is_signed=integer_of(data_set, "PixelRepresentation") == 1 and not is_float,
+        # A single bit has no sign.
+        is_signed=integer_of(data_set, "PixelRepresentation") == 1 and not is_float and stored > 1,
     )
 
 
@@ -211,7 +212,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
     samples: NDArray[Any] = pixels.reshape(shape)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    if syntax in (*NATIVE, *BIT_FOR_BIT) and 1 < layout.bits_stored < layout.bits_allocated:
+    if syntax in (*NATIVE, *BIT_FOR_BIT) and layout.bits_stored < layout.bits_allocated:
         samples = _take_stored_bits(samples, layout)
     if layout.is_monochrome:
         return samples

@@ -133,7 +133,8 @@ def _quantised(
     """``transform``, with its values truncated to ``dtype``, inverted for MONOCHROME1."""
 
     def quantised(values: NDArray[np.float64]) -> NDArray[Any]:
-        display = np.nan_to_num(transform(values), nan=0.0)
+        with np.errstate(all="ignore"):  # windows of next to no width, slopes of next to no end
+            display = np.nan_to_num(transform(values), nan=0.0)
         whole: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
         return whole.dtype.type(top) - whole if inverted else whole
 
