@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK
-from pydicom.pixels import pixel_array
+from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array
 
-from dicom_preprocessing.decode.attributes import rescale
+from dicom_preprocessing.decode.attributes import rescale, voi_lut, windows
 from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
+from dicom_preprocessing.decode.values import display_values
 from dicom_preprocessing.dicom_file import read_data_set, transfer_syntax_of
 from dicom_preprocessing.errors import FileError
 from tests.conftest import data_folder
@@ -75,3 +76,93 @@ def by_gdcm(path, data_set, layout):
         slope, intercept = rescale(data_set) or (1, 0)
         return slope * ((1 << layout.bits_stored) - 1) + 2 * intercept - found
     return found
+
+
+def differences(path, data_set, layout, stored):
+    """Largest difference to each program that reads the file."""
+    found = {}
+    other = by_pylibjpeg(data_set, layout)
+    if other is not None:
+        found["pylibjpeg"] = largest_difference(unwrapped(other, data_set, layout, stored), stored)
+    other = by_gdcm(path, data_set, layout)
+    if other is not None:
+        values = modality_of(data_set, layout, stored)
+        difference = largest_difference(other, values)
+        is_noise = difference < 1e-6 * max(1.0, np.abs(values).max())
+        found["gdcm"] = 0.0 if is_noise else difference
+    return found
+
+
+def largest_difference(one, other):
+    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max())
+
+
+def unwrapped(other, data_set, layout, stored):
+    """Values of a lossy stream that overshot Bits Stored, which pydicom masks and we clip."""
+    if syntax_of(data_set) not in LOSSY or not layout.is_monochrome:
+        return other
+    top = (1 << layout.bits_stored) - 1
+    return np.where((stored == top) & (other < top // 2), top, other)
+
+
+def disagreements(path, data_set, layout, stored):
+    """Differences that are too large; None if no other decoder reads the file."""
+    found = differences(path, data_set, layout, stored)
+    if not found:
+        return None
+    if syntax_of(data_set) in LOSSY:
+        level = max(1, 2 ** (layout.bits_stored - 8))
+        # Decoders differ in how they enlarge chroma; one that agrees is enough.
+        return {} if min(found.values()) <= level else found
+    return {name: value for name, value in found.items() if value > 0}
+
+
+def displayed_by_pydicom(data_set, layout, stored):
+    """Display values in 0 .. 1 before polarity, and where LINEAR's lower bound matters."""
+    values = apply_modality_lut(stored[..., 0], data_set)
+    table = voi_lut(data_set)
+    if table is not None:
+        shown = apply_voi_lut(values, data_set, prefer_lut=True).astype(np.float64)
+        return shown / (2 ** table.LUTDescriptor[2] - 1), np.zeros(shown.shape, bool)
+    shown = apply_windowing(values, data_set).astype(np.float64)
+    low, high = pydicom_range(data_set, layout)
+    window = windows(data_set)[0]
+    bound = window.center - 0.5 - (window.width - 1) / 2
+    at_bound = (values > bound) & (values <= bound + 0.5) & (window.function == "LINEAR")
+    return (shown - low) / (high - low), at_bound
+
+
+def pydicom_range(data_set, layout):
+    """What apply_windowing maps to: the range of stored values after the rescale."""
+    bits = layout.bits_stored
+    ends = np.array(
+        [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if layout.is_signed else [0, 2**bits - 1]
+    )
+    if "RescaleSlope" in data_set:
+        ends = ends * data_set.RescaleSlope + data_set.RescaleIntercept
+    return float(ends[0]), float(ends[1])
+
+
+def is_comparable(data_set, layout):
+    """Whether pydicom's functions apply: grey, with a window or a VOI LUT at the top level."""
+    if not layout.is_monochrome or layout.is_float or layout.bits_stored == 1:
+        return False
+    found = windows(data_set)
+    return voi_lut(data_set) is not None or (found is not None and found[0].is_usable)
+
+
+def display_difference(data_set, layout, stored):
+    """Largest difference to pydicom's display values in what is allowed, None without any.
+
+    Allowed are one level of 8 bits or two of 16.
+    """
+    if not is_comparable(data_set, layout):
+        return None
+    values, _ = display_values(data_set, stored, layout)
+    top = np.iinfo(values.dtype).max
+    other, at_bound = displayed_by_pydicom(data_set, layout, stored)
+    if layout.photometric_interpretation == "MONOCHROME1":
+        other = 1 - other
+    difference = np.abs(values[..., 0] - other * top)
+    difference[at_bound] = 0
+    return float(difference.max()) / (1 if top == 255 else 2)
