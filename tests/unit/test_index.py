@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import LimitMemoryError, SourceError
 from dicom_preprocessing.failures import Failure, write_failures
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.build import build_index, update_index
 from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import IndexFolder, is_path_part, read_inventory
+from dicom_preprocessing.index.table import (
+    IndexFolder,
+    is_path_part,
+    read_inventory,
+    read_limits,
+)
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.receipts import new_receipt, receipt_path, write_receipts
 from tests.conftest import needs_byte_names
@@ -865,3 +871,33 @@ def test_named_file_that_cannot_be_read_hides_files(source, write_dicom, monkeyp
 def test_named_file_that_is_not_dicom_hides_nothing(indexed):
     (item,) = index_of(indexed / "a.dcm", indexed / "c.png").left_out
     assert not item.hides_files
+
+
+# Limits
+
+
+def test_other_limits_try_again_what_the_old_ones_stopped(source, output, write_dicom):
+    for study in ("1.2.3", "1.2.4"):
+        write_dicom(source / f"{study}.dcm", StudyInstanceUID=study)
+    update(source, output, limits=Limits(pixels=1))
+    row = "a,failed,limit_pixels,m,decode,false,1.2.3,,\n"
+    columns = "source_path,state,error,message,stage,transient,study_instance_uid,x,y\n"
+    (output / "failures.csv").write_text(columns + row)
+    folder = IndexFolder(output)
+
+    def attempts():
+        return [read_inventory(folder.inventory(s))[0].attempt for s in ("1.2.3", "1.2.4")]
+
+    update(source, output, limits=Limits(pixels=1))
+    assert attempts() == [1, 1]
+    update(source, output, limits=Limits(pixels=99))
+    assert attempts() == [2, 1]
+    assert folder.read_limits() == Limits(pixels=99)
+    update(source, output, limits=Limits(pixels=100))
+    assert attempts() == [1, 1]
+
+
+def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):
+    write_dicom(source / "a.dcm")
+    update(source, output, limits=Limits(seconds=7))
+    assert read_limits(IndexFolder(output).inventory("1.2.3")) == Limits(seconds=7)

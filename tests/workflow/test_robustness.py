@@ -24,6 +24,7 @@ def snapshot(folder):
 def fault(name, script, log=""):
     """Environment of jobs in which something fails."""
     return {
+        "DP_WARM": "off",  # what is forked does not start an interpreter, where the fault comes in
         "PYTHONPATH": str(Path(__file__).parent / "faults"),
         "DP_TEST_FAULT": name,
         "DP_TEST_FAULT_IN": script,

@@ -1,10 +1,12 @@
 """Everything with thought in it that the rules need; what is worth a unit test is in the package."""
 
+import atexit
 import fcntl
 import functools
 import json
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +35,9 @@ RESULT_FILES = (
     "verdict.txt",
 )
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
+
+# The path of a Unix socket has at most 107 bytes.
+LONGEST_SOCKET_FOLDER = 90
 
 
 def validated_config():
@@ -68,6 +73,33 @@ def point_jobs_at_checkout():
         DP_PYTHON="python" if "conda" in methods else sys.executable,
         DP_SCRIPTS=str(CHECKOUT / "scripts"),
     )
+
+
+def keep_libraries_loaded():
+    """Name a folder for the process from which jobs are forked, see dicom_preprocessing.warm.
+
+    Local runs only: on a cluster a job is on another machine. $DP_WARM=off switches it off.
+    """
+    can_watch = sys.platform == "linux" and hasattr(os, "pidfd_open")
+    if (
+        "DP_WARM" in os.environ
+        or not can_watch
+        or workflow.dryrun
+        or not workflow.local_exec
+    ):
+        return
+    folder = tempfile.mkdtemp(prefix="dp-")
+    if len(folder) > LONGEST_SOCKET_FOLDER:
+        os.rmdir(folder)
+        return
+    os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
+    # As long as nobody serves there, nobody else removes it.
+    atexit.register(rmdir_if_empty, folder)
+
+
+def rmdir_if_empty(folder):
+    with suppress(OSError):
+        os.rmdir(folder)
 
 
 def require_writable(output):
@@ -119,6 +151,7 @@ def cores_of_run():
 @functools.cache
 def walked_source():
     clear_stale_locks()
+    keep_libraries_loaded()
     sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
     try:
         return source_state(sources, OUTPUT, own_folders(OUTPUT))

@@ -17,5 +17,5 @@ checkpoint index:
         ),
         state=state_of_source,
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/index.py --request {params.request:q} --table {output.table:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py index.py --request {params.request:q} --table {output.table:q} '
         "--workers {threads} > {log:q} 2>&1"

@@ -22,7 +22,7 @@ rule manifest:
         ),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
-        '"$DP_PYTHON" "$DP_SCRIPTS"/manifest.py --manifest {output.manifest:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py manifest.py --manifest {output.manifest:q} '
         "--request {params.request:q} > {log:q} 2>&1"
 
 
@@ -41,5 +41,5 @@ rule verdict:
     params:
         request=request(strict=CONFIG.strict),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/verdict.py --verdict {output:q} --request {params.request:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py verdict.py --verdict {output:q} --request {params.request:q} '
         "2> {log:q}"

@@ -12,5 +12,5 @@ rule report:
     params:
         request=request(settings=changed_keys()),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/report.py --report {output:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py report.py --report {output:q} '
         "--request {params.request:q} > {log:q} 2>&1"

@@ -13,7 +13,7 @@ rule decode:
     params:
         chain=chain_of("decode"),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/decode.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py decode.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
 
 
@@ -32,7 +32,7 @@ rule crop:
     params:
         chain=chain_of("crop"),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/crop.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py crop.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
 
 
@@ -51,7 +51,7 @@ rule resize:
     params:
         chain=chain_of("resize"),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/resize.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py resize.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
 
 
@@ -70,7 +70,7 @@ rule pad:
     params:
         chain=chain_of("pad"),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/pad.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py pad.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
 
 
@@ -89,5 +89,5 @@ rule write:
     params:
         chain=chain_of("write"),
     shell:
-        '"$DP_PYTHON" "$DP_SCRIPTS"/write.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py write.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"

@@ -1,0 +1,76 @@
+"""Run a script of this folder in a process that has its libraries loaded, else in a new one.
+
+    python -I -S warm.py decode.py --input ...
+
+Imports next to nothing, since this is what a job pays. See dicom_preprocessing.warm for the server.
+"""
+
+import os
+import sys
+
+try:
+    import _socket as socket
+except ImportError:
+    import socket
+
+COLD, BROKEN = 255, 1
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def main() -> int:
+    """Run the script that is named first."""
+    command = [os.path.join(FOLDER, sys.argv[1]), *sys.argv[2:]]
+    place, _, parent = os.environ.get("DP_WARM", "").rpartition(":")
+    status = run_warm(place, parent, command) if place else COLD
+    if status == COLD:
+        os.execv(sys.executable, [sys.executable, *command])  # noqa: S606  # no shell is meant
+    return status
+
+
+def run_warm(place: str, parent: str, command: list[str]) -> int:
+    """Exit status of the command, COLD where it was not run."""
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        link.connect(f"{place}/socket")
+    except OSError:
+        start_server(place, parent)
+        return COLD
+    environment = [f"{name}={value}" for name, value in os.environ.items()]
+    fields = [sys.executable, os.getcwd(), str(len(command)), *command, *environment]
+    request = "\0".join(fields).encode(errors="surrogateescape")
+    standard = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+    try:
+        link.sendmsg(
+            [len(request).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, standard)]
+        )
+        link.sendall(request)
+        answer = link.recv(1)
+    except OSError:
+        answer = b""
+    if answer:
+        return answer[0]
+    os.write(2, b"the process that keeps libraries loaded is gone; run again\n")
+    return BROKEN
+
+
+def start_server(place: str, parent: str) -> None:
+    """Leave a server behind for later jobs, if no other job does."""
+    try:
+        os.close(os.open(f"{place}/lock", os.O_CREAT | os.O_EXCL))
+    except OSError:
+        return
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.closerange(3, 256)
+    server = os.path.join(FOLDER, "warm_server.py")
+    os.execv(sys.executable, [sys.executable, server, place, parent])  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())

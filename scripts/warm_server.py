@@ -1,0 +1,11 @@
+"""The process that keeps libraries loaded for jobs; started by warm.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from dicom_preprocessing.warm import serve
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,198 @@
+"""The process from which jobs are forked: what a job sees, and that nothing is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import CHECKOUT, new_project
+from tests.workflow.tiny import make_source
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold elsewhere")
+
+CLIENT = CHECKOUT / "scripts" / "warm.py"
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def place():
+    """A folder and a process that stands for Snakemake's; the server is up."""
+    parent = subprocess.Popen(["sleep", "600"])
+    folder = Path(tempfile.mkdtemp(prefix="dp-"))
+    warm = f"{folder}:{parent.pid}"
+    run(warm, "pass")
+    wait_for((folder / "socket").exists)
+    yield warm
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not folder.exists())
+
+
+def command(warm, code, *arguments):
+    """Command and environment of a client that runs ``code``."""
+    script = Path(tempfile.mkdtemp()) / "script.py"
+    script.write_text(code)
+    words = [sys.executable, "-I", "-S", str(CLIENT), str(script), *arguments]
+    return words, os.environ | {"DP_WARM": warm}
+
+
+def run(warm, code, *arguments, **options):
+    words, environment = command(warm, code, *arguments)
+    environment |= options.pop("env", {})
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, check=False, **options
+    )
+
+
+LOADED = "import sys; print('numpy' in sys.modules)"
+
+
+def test_job_has_its_libraries_loaded(place):
+    assert run(place, LOADED).stdout == "True\n"
+
+
+@pytest.mark.parametrize("warm", ["", "off", "/nowhere:1"])
+def test_job_is_cold_without_a_server(warm):
+    assert run(warm, LOADED).stdout == "False\n"
+
+
+def test_job_is_cold_with_another_interpreter(place, tmp_path):
+    other = tmp_path / "python"
+    other.symlink_to(sys.executable)
+    words, environment = command(place, LOADED)
+    done = subprocess.run(
+        [str(other), *words[1:]], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "False\n"
+
+
+def test_job_gets_arguments_folder_environment_and_input(place, tmp_path):
+    code = "import os, sys; print(sys.argv[1:], os.getcwd(), os.environ['X'], sys.stdin.read())"
+    done = run(place, code, "a b", "é", cwd=tmp_path, env={"X": "y=z"}, input="in")
+    assert done.stdout == f"['a b', 'é'] {tmp_path} y=z in\n"
+
+
+def test_environment_of_one_job_is_not_that_of_the_next(place):
+    run(place, "import os; os.environ['LEFT'] = '1'", env={"GIVEN": "1"})
+    code = "import os; print('LEFT' in os.environ, 'GIVEN' in os.environ)"
+    assert run(place, code).stdout == "False False\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("raise SystemExit(0)", 0),
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('no')", 1),
+        ("1 / 0", 1),
+        ("import os; os.kill(os.getpid(), 9)", 137),
+        ("import os; os.kill(os.getpid(), 11)", 139),
+    ],
+)
+def test_exit_status_is_that_of_the_script(place, code, status):
+    assert run(place, code).returncode == status
+
+
+def test_bug_shows_its_traceback(place):
+    assert "ZeroDivisionError" in run(place, "1 / 0").stderr
+
+
+ENDLESS = """
+import os, pathlib, subprocess, sys, time
+child = os.fork()
+if child:
+    pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child}")
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def endless(place, tmp_path):
+    """A client whose job runs on, and the processes of that job."""
+    words, environment = command(place, ENDLESS, str(tmp_path / "pids"))
+    client = subprocess.Popen(words, env=environment)
+    wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text())
+    yield client, [int(word) for word in (tmp_path / "pids").read_text().split()]
+    client.kill()
+    client.wait()
+
+
+def test_job_dies_with_its_client(endless):
+    client, pids = endless
+    client.kill()
+    client.wait()
+    for pid in pids:
+        wait_for(lambda pid=pid: not is_alive(pid))
+
+
+def test_job_dies_with_snakemake(endless, place):
+    client, pids = endless
+    os.kill(int(place.rpartition(":")[2]), signal.SIGKILL)
+    for pid in pids:
+        wait_for(lambda pid=pid: not is_alive(pid))
+    assert client.wait(timeout=60) == 1
+
+
+def test_client_of_a_dead_server_says_so(endless, place):
+    client, pids = endless
+    server = int(Path(f"/proc/{pids[0]}/stat").read_text().split()[3])
+    os.kill(server, signal.SIGKILL)
+    assert client.wait(timeout=60) == 1
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert run(place, LOADED).stdout == "False\n"
+    for name in ("socket", "lock"):
+        (Path(place.rpartition(":")[0]) / name).unlink()
+    Path(place.rpartition(":")[0]).rmdir()
+
+
+def servers():
+    """Processes of warm servers."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"warm_server.py" in path.read_bytes():
+                found.add(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workflow_leaves_no_server_however_it_ends(tmp_path, end):
+    before = servers()
+    project = new_project(tmp_path)
+    make_source(project.source, studies=12)
+    process = subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+    wait_for(lambda: len(list(project.results.glob("receipts/write/*"))) >= 3, seconds=120)
+    if end is not None:
+        process.send_signal(end)
+    process.wait(timeout=120)
+    wait_for(lambda: servers() <= before)
+    wait_for(lambda: not list(tmp_path.glob("dp-*")))
