@@ -32,16 +32,12 @@ COLD = 255
 SECONDS_FOR_A_REQUEST = 10
 CREDENTIALS = struct.Struct("3i")
 
-# What jobs use, so that the forked ones need not load it.
+# What the jobs of studies use. What one job of a run needs is not here: each library makes every
+# fork slower, pyarrow alone as much as numpy, pydicom and the codecs together.
 PRELOADED = (
     "dicom_preprocessing.cli.job",
-    "dicom_preprocessing.gather",
-    "dicom_preprocessing.index.build",
-    "dicom_preprocessing.report",
     "dicom_preprocessing.study",
-    "dicom_preprocessing.verdict",
     "multiprocessing.popen_fork",
-    "pyarrow.parquet",
     "scipy.ndimage",
 )
 
