@@ -197,6 +197,13 @@ class TestFragments:
         data_set = compressed(data_set_of(pixels[np.newaxis]), [stream, stream])
         assert stored_of(data_set, syntax).shape == (1, ROWS, COLUMNS, 1)
 
+    def test_cut_in_the_header_of_a_fragment(self):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        data_set = compressed(data_set_of(pixels[np.newaxis]), [stream])
+        data_set.PixelData = data_set.PixelData[:-2] + b"\xfe\xff\x00\xe0\x05"
+        with pytest.raises(DecodeError, match="Unable to determine the length"):
+            stored_of(data_set, syntax)
+
     def test_fewer_fragments_than_frames_are_short(self):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
         data_set = compressed(data_set_of(np.stack([pixels, pixels])), [stream])

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.encaps import (
-    encapsulate,
-    generate_fragments,
-    parse_basic_offsets,
-    parse_fragments,
-)
 from pydicom.uid import RLELossless
 
 from dicom_preprocessing.decode.codecs import (
@@ -30,6 +22,7 @@ from dicom_preprocessing.decode.colour import (
     palette_to_rgb,
     to_rgb,
 )
+from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.tables import BYTE_BITS
 from dicom_preprocessing.dicom_file import (
     integer_of,
@@ -57,7 +50,6 @@ FLOAT_BITS_ALLOCATED = (32, 64)
 COLOUR = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED = (8, 16)
 SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
-EMPTY_OFFSET_TABLE = b"\xfe\xff\x00\xe0" + bytes(4)
 MESSAGE_LIMIT = 500
 
 
@@ -200,7 +192,9 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     if syntax in NATIVE:
         _require_bytes(data, layout)
     else:
-        data, options["extended_offsets"] = _frames_of(data, data_set, layout)
+        data, options["extended_offsets"] = frames_of(
+            data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless
+        )
     try:
         pixels, properties = decoder.as_array(data, raw=True, **options)
     except (MemoryError, KeyboardInterrupt, SystemExit):
@@ -285,52 +279,6 @@ def excess_frames(data_set: Dataset, layout: PixelFormat) -> str | None:
     if frames <= layout.number_of_frames:
         return None
     return f"pixel data for {frames} frames, of which the header says {layout.number_of_frames}"
-
-
-def _frames_of(
-    data: bytes, data_set: Dataset, layout: PixelFormat
-) -> tuple[bytes, tuple[bytes, bytes] | None]:
-    """Encapsulated pixel data and its extended offset table, as far as the tables are of use.
-
-    A table that does not point at fragments is left out, and so are all tables where there are as
-    many fragments as frames: each is one then (PS3.5 A.4).
-
-    Raises
-    ------
-    ShortPixelDataError
-        There are fewer fragments than frames.
-    """
-    buffer = BytesIO(data)
-    try:
-        basic = parse_basic_offsets(buffer)
-        start = buffer.tell()
-        count, offsets = parse_fragments(buffer)
-    except Exception as error:  # a stream cut anywhere
-        raise _decode_error(error) from error
-    if count < layout.number_of_frames:
-        raise ShortPixelDataError(f"{count} fragments cannot hold {layout.number_of_frames} frames")
-    n = layout.number_of_frames
-    if transfer_syntax_of(data_set) == RLELossless and count > n:
-        # A frame is a fragment there (PS3.5 A.4.2); empty ones are none.
-        frames = [f for f in generate_fragments(buffer) if f][:n]
-        return encapsulate(frames, has_bot=False), None
-    is_one_each = count == n
-    fragments = {offset - start for offset in offsets}
-    if basic and (is_one_each or not _leads_to_frames(basic, fragments, n)):
-        data = EMPTY_OFFSET_TABLE + data[start:]
-    table = value_of(data_set, "ExtendedOffsetTable")
-    lengths = value_of(data_set, "ExtendedOffsetTableLengths")
-    if is_one_each or not table or not lengths or len(table) % 8 or len(table) != len(lengths):
-        return data, None
-    is_of_use = _leads_to_frames(np.frombuffer(table, "<u8").tolist(), fragments, n)
-    return data, (table, lengths) if is_of_use else None
-
-
-def _leads_to_frames(table: list[int], fragments: set[int], number_of_frames: int) -> bool:
-    """Whether an offset table points at fragments, one after the other from the first on."""
-    ascending = all(a < b for a, b in pairwise(table))
-    complete = len(table) == number_of_frames and table[0] == 0
-    return ascending and complete and fragments.issuperset(table)
 
 
 def _decode_error(error: BaseException) -> FileError:
