@@ -6,11 +6,13 @@ however Snakemake ends, the server kills what it has forked, removes the folder 
 whose client goes away is killed too. Wherever something is in doubt, the client runs its script
 cold, in a new process.
 
-Linux only: elsewhere no process can be watched by a descriptor.
+Linux only: elsewhere no process can be watched by a descriptor. Standard library only, because the
+Snakefile imports it.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import runpy
@@ -20,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +43,29 @@ PRELOADED = (
     "multiprocessing.popen_fork",
     "scipy.ndimage",
 )
+
+
+LONGEST_FOLDER = 90
+"""The path of a Unix socket has at most 107 bytes."""
+
+
+def keep_libraries_loaded() -> None:
+    """Name a folder for a server of this process's jobs in $DP_WARM; nothing is started.
+
+    Not where it is set already (``off`` switches it off), nor where no server could run.
+    """
+    if "DP_WARM" in os.environ or sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return
+    folder = tempfile.mkdtemp(prefix="dp-")
+    # As long as nobody serves there, nobody else removes it.
+    atexit.register(_remove_if_empty, folder)
+    if len(folder) <= LONGEST_FOLDER:
+        os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
+
+
+def _remove_if_empty(folder: str) -> None:
+    with suppress(OSError):
+        os.rmdir(folder)
 
 
 @dataclass(slots=True)

@@ -200,7 +200,7 @@ class TestFragments:
     def test_cut_in_the_header_of_a_fragment(self):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
         data_set = compressed(data_set_of(pixels[np.newaxis]), [stream])
-        data_set.PixelData = data_set.PixelData[:-2] + b"\xfe\xff\x00\xe0\x05"
+        data_set.PixelData += b"\xfe\xff\x00\xe0\x05"
         with pytest.raises(DecodeError, match="Unable to determine the length"):
             stored_of(data_set, syntax)
 

@@ -1,12 +1,10 @@
 """Everything with thought in it that the rules need; what is worth a unit test is in the package."""
 
-import atexit
 import fcntl
 import functools
 import json
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, is_path_part
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.warm import keep_libraries_loaded
 
 RESULT_FILES = (
     "manifest.csv",
@@ -35,9 +34,6 @@ RESULT_FILES = (
     "verdict.txt",
 )
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
-
-# The path of a Unix socket has at most 107 bytes.
-LONGEST_SOCKET_FOLDER = 90
 
 
 def validated_config():
@@ -73,33 +69,6 @@ def point_jobs_at_checkout():
         DP_PYTHON="python" if "conda" in methods else sys.executable,
         DP_SCRIPTS=str(CHECKOUT / "scripts"),
     )
-
-
-def keep_libraries_loaded():
-    """Name a folder for the process from which jobs are forked, see dicom_preprocessing.warm.
-
-    Local runs only: on a cluster a job is on another machine. $DP_WARM=off switches it off.
-    """
-    can_watch = sys.platform == "linux" and hasattr(os, "pidfd_open")
-    if (
-        "DP_WARM" in os.environ
-        or not can_watch
-        or workflow.dryrun
-        or not workflow.local_exec
-    ):
-        return
-    folder = tempfile.mkdtemp(prefix="dp-")
-    if len(folder) > LONGEST_SOCKET_FOLDER:
-        os.rmdir(folder)
-        return
-    os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
-    # As long as nobody serves there, nobody else removes it.
-    atexit.register(rmdir_if_empty, folder)
-
-
-def rmdir_if_empty(folder):
-    with suppress(OSError):
-        os.rmdir(folder)
 
 
 def require_writable(output):
@@ -151,7 +120,8 @@ def cores_of_run():
 @functools.cache
 def walked_source():
     clear_stale_locks()
-    keep_libraries_loaded()
+    if workflow.local_exec and not workflow.dryrun:
+        keep_libraries_loaded()
     sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
     try:
         return source_state(sources, OUTPUT, own_folders(OUTPUT))
