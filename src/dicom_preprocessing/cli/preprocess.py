@@ -166,6 +166,7 @@ def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) ->
 
 
 def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
+    tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
     return tqdm(total=total, desc=what, unit="file", disable=True if quiet else None, leave=False)
 
 
