@@ -54,9 +54,13 @@ def keep_libraries_loaded() -> None:
 
     Not where it is set already (``off`` switches it off), nor where no server could run.
     """
-    if "DP_WARM" in os.environ or sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+    if "DP_WARM" in os.environ or sys.platform != "linux":
         return
-    folder = tempfile.mkdtemp(prefix="dp-")
+    try:
+        os.close(os.pidfd_open(os.getpid()))  # Linux 5.3
+        folder = tempfile.mkdtemp(prefix="dp-")
+    except OSError:
+        return
     # As long as nobody serves there, nobody else removes it.
     atexit.register(_remove_if_empty, folder)
     if len(folder) <= LONGEST_FOLDER:
