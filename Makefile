@@ -1,5 +1,6 @@
 # make run    run the workflow on the bundled examples
 # make test   run all tests
+# make bench  measure speed and memory
 # make check  formatting, lint, types, schema
 # Everything is set up in .venv by itself; all that is needed is python3 (3.11 to 3.13) and make.
 
@@ -10,8 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 PYTEST_OPTIONS ?=
+BENCH ?=
 
-.PHONY: run test check schema lock clean help
+.PHONY: run test bench check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +54,9 @@ check: $(VENV)/.dev
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/snakemake --lint
 	@$(BIN)/python -m pytest -q tests/unit/test_config_files.py
+
+bench: $(VENV)/.dev
+	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 schema: $(VENV)/.dev
 	@$(BIN)/python tests/generate_config_files.py

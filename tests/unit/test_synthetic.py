@@ -11,13 +11,13 @@ from dicom_preprocessing.crop import crop
 from dicom_preprocessing.decode import decode
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
 from dicom_preprocessing.dicom_file import read_data_set
-from tests.conftest import FULL_DATA
+from tests.conftest import CHECKOUT
 from tests.unit.second_decoders import disagreements, display_difference, load
 
 # The studies have identifiers that are longer than the standard allows.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
-GENERATOR = FULL_DATA / "make_synthetic.py"
+GENERATOR = CHECKOUT / "benchmarks" / "make_synthetic.py"
 LOSSLESS = (
     "implicit",
     "explicit",
@@ -36,8 +36,6 @@ LOSSY = ("jpeg-baseline", "jpeg-extended", "jpegls-near", "j2k-lossy")
 @pytest.fixture(scope="module")
 def make_studies(tmp_path_factory):
     """A function that writes studies and gives the rows of their table, with ``file``."""
-    if not GENERATOR.exists():
-        pytest.skip("needs make_synthetic.py: set DP_SHARED to the folder that holds it")
     spec = importlib.util.spec_from_file_location("make_synthetic", GENERATOR)
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
