@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from dicom_preprocessing.decode.values import display_lookup
 from dicom_preprocessing.geometry import Geometry, Size
 from dicom_preprocessing.image import Facts, Image
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from dicom_preprocessing.decode.pixels import PixelFormat
 
 STUDY_UID = "1.2.826.0.1.3680043.8.498.11"
 SERIES_UID = "1.2.826.0.1.3680043.8.498.22"
@@ -118,6 +121,14 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [length, first, bits])
     made.add_new("LUTData", "OW" if is_packed else "US", entries)
     return made
+
+
+def display_values(
+    data_set: Dataset, stored: NDArray[Any], layout: PixelFormat, **settings: Any
+) -> tuple[NDArray[Any], list[str]]:
+    """Display values of stored ones, looked up where there is a lookup, and the warnings."""
+    values, lookup, warnings = display_lookup(data_set, stored, layout, **settings)
+    return values if lookup is None else lookup(values), warnings
 
 
 def show_stored_values(data_set: Dataset) -> Dataset:

@@ -11,10 +11,10 @@ from dicom_preprocessing.decode.attributes import rescale, voi_lut, windows
 from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from dicom_preprocessing.decode.values import display_values
 from dicom_preprocessing.dicom_file import read_data_set, transfer_syntax_of
 from dicom_preprocessing.errors import FileError
 from tests.conftest import data_folder
+from tests.unit.datasets import display_values
 
 CORPUS = data_folder("corpus")
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"

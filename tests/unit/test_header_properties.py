@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.decode.modality import modality_dtype, modality_of_frames, modality_values
 from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from dicom_preprocessing.decode.values import display_values
-from tests.unit.datasets import data_set_of
+from tests.unit.datasets import data_set_of, display_values
 
 FUNCTIONS = (None, "LINEAR", "LINEAR_EXACT", "SIGMOID")
 NUMBERS = st.floats(-1e5, 1e5).map(lambda x: float(f"{x:.6g}"))

@@ -10,9 +10,9 @@ from pydicom.tag import Tag
 
 from dicom_preprocessing.decode.attributes import Window
 from dicom_preprocessing.decode.pixels import pixel_format
-from dicom_preprocessing.decode.values import display_values, linear, linear_exact, sigmoid
+from dicom_preprocessing.decode.values import linear, linear_exact, sigmoid
 from dicom_preprocessing.errors import UnsupportedPixelsError
-from tests.unit.datasets import data_set_of, item, lut, ramp
+from tests.unit.datasets import data_set_of, display_values, item, lut, ramp
 
 PASSED_OVER = "an unusable window was passed over"
 EXAMPLE = [0, 1, 2, 3, 1000, 2047, 2048, 4095]

@@ -62,21 +62,6 @@ def sigmoid(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np
 FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
 
-def display_values(
-    data_set: Dataset,
-    stored: NDArray[Any],
-    layout: PixelFormat,
-    *,
-    intensity: str = "voi",
-    window: Sequence[float] | None = None,
-) -> tuple[NDArray[Any], list[str]]:
-    """Turn stored grey values into display values; as ``display_lookup``, and looked up."""
-    values, lookup, warnings = display_lookup(
-        data_set, stored, layout, intensity=intensity, window=window
-    )
-    return values if lookup is None else lookup(values), warnings
-
-
 def display_lookup(
     data_set: Dataset,
     stored: NDArray[Any],
