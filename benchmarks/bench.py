@@ -26,16 +26,17 @@ import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import DecodeRunner
 
 import make_synthetic
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.decode.codecs import NATIVE, decoder_of
-from dicom_preprocessing.decode.pixels import pixel_format
+from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
 from dicom_preprocessing.dicom_file import quieten_pydicom, read_data_set, transfer_syntax_of
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
@@ -125,35 +126,14 @@ def codec_only(path: Path) -> Callable[[], object]:
         raise SystemExit(f"no decoder for {syntax.name}")
     frames = list(generate_frames(data, number_of_frames=layout.number_of_frames))
     decode = decoder._available["imagecodecs"]  # noqa: SLF001  # the plugin alone
-    runner = _Runner(layout, syntax)
+    runner = DecodeRunner(decoder.UID)
+    runner.set_options(**decoder_options(data_set, layout))
 
     def work() -> None:
         for frame in frames:
             decode(frame, runner)
 
     return work
-
-
-class _Runner:
-    """As much of pydicom's DecodeRunner as a plugin asks for."""
-
-    def __init__(self, layout: Any, syntax: Any) -> None:  # noqa: ANN401
-        self.transfer_syntax = syntax
-        self.rows, self.columns = layout.rows, layout.columns
-        self.samples_per_pixel = layout.samples_per_pixel
-        self.bits_allocated, self.bits_stored = layout.bits_allocated, layout.bits_stored
-        self.pixel_representation = int(layout.is_signed)
-        self.photometric_interpretation = layout.photometric_interpretation
-
-    def get_option(self, _name: str, default: object = None) -> object:
-        return default
-
-    def set_option(self, _name: str, _value: object) -> None:
-        """What the plugin found is of no use here."""
-
-    def frame_length(self, unit: str = "bytes") -> int:
-        pixels = self.rows * self.columns * self.samples_per_pixel
-        return pixels if unit == "pixels" else pixels * self.bits_allocated // 8
 
 
 def measure(

@@ -188,7 +188,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     decoder = decoder_of(syntax)
     if decoder is None:
         raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    options = _options(data_set, layout)
+    options = decoder_options(data_set, layout)
     if syntax in NATIVE:
         _require_bytes(data, layout)
     else:
@@ -220,7 +220,7 @@ def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
     return to_rgb(samples.astype(dtype, copy=False), coded, layout.bits_stored)
 
 
-def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
+def decoder_options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
     photometric = layout.photometric_interpretation
     # Subsampled pixels are never in planes, whatever Planar Configuration says.
@@ -238,7 +238,7 @@ def _options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,
         "pixel_keyword": layout.keyword,
-        "pixel_vr": data_set[layout.keyword].VR,
+        "pixel_vr": data_set.get_item(layout.keyword).VR,
         "allow_excess_frames": False,
         "view_only": True,
         "correct_unused_bits": False,
