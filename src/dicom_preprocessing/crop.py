@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def crop(
     ----------
     image : Image
     crop : bool
-        False returns the image as it is.
+        False leaves the image whole.
     crop_max : bool
         Count the highest value of the dtype as background too.
     crop_components : bool
@@ -55,7 +55,7 @@ def crop(
     Returns
     -------
     Image
-        Frames are a view. An image without foreground stays whole, with a warning.
+        Its display values. An image without foreground stays whole, with a warning.
     """
     if not crop:
         return image.displayed()
@@ -73,10 +73,8 @@ def crop(
         box = found.box
         if found.share < SMALL_SHARE:
             warning = "crop_components kept less than half of the foreground"
-    frames = _cut(image.frames, box)
-    if image.lookup is not None:
-        frames = image.lookup(frames)
-    return image.evolve(frames, image.geometry.with_crop(box), warning)
+    kept = replace(image, frames=_cut(image.frames, box)).displayed()
+    return kept.evolve(kept.frames, image.geometry.with_crop(box), warning)
 
 
 def plan_crop(

@@ -47,7 +47,6 @@ CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 class _Instance:
     """The files of one SOP instance, and what is known of those that killed a worker."""
 
-    number: int
     candidates: Sequence[Entry]
     known: dict[str, FileError] = field(default_factory=dict)
 
@@ -121,7 +120,7 @@ def process_all(
     OSError
         An image could not be written.
     """
-    waiting = deque(_Instance(i, group) for i, group in enumerate(groups))
+    waiting = deque(map(_Instance, groups))
     idle = [_Worker(target, limits) for _ in range(min(workers, len(waiting)))]
     busy: list[_Worker] = []
     try:

@@ -119,8 +119,7 @@ def _not_written(title: str, failures: Sequence[dict[str, str]]) -> str:
 
 
 def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
-    rows = [(warning, n) for warning, n in of_images.most_common()]
-    rows += [(warning, 1) for warning in of_index]
+    rows = [*of_images.most_common(), *((warning, 1) for warning in of_index)]
     return _table("Warnings", ("warning", "times"), rows) if rows else ""
 
 

@@ -81,16 +81,14 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Fou
 
 def _nothing_to_read(sources: Sequence[str], files: Sequence[Found]) -> str | None:
     """Why the source as a whole is of no use, None if it may be of use."""
-    lists = [source for source in sources if is_path_list(source)]
     if not files:
-        only_lists = len(lists) == len(sources)
+        only_lists = all(map(is_path_list, sources))
         folder = "no file in it (the output folder is not searched)"
         return "a list without paths" if only_lists else folder
     first = files[0]
-    if lists and all(item.is_missing for item in files):
-        return f"no path of this list exists (the first: {printable(first.path)})"
     if all(item.is_missing for item in files):
-        return first.problem
+        listed = f"no path of this list exists (the first: {printable(first.path)})"
+        return listed if any(map(is_path_list, sources)) else first.problem
     if all(item.problem for item in files):
         return f"cannot be read: {first.problem}"
     if all(item.is_regular and item.named and not item.size for item in files):
