@@ -29,21 +29,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.uid import RLELossless
 
 import make_synthetic
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.decode.codecs import NATIVE, decoder_of
+from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
+from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
-from dicom_preprocessing.dicom_file import quieten_pydicom, read_data_set, transfer_syntax_of
+from dicom_preprocessing.dicom_file import open_data_set, quieten_pydicom, transfer_syntax_of
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target, instances, process_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.pixel_data import PixelData
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 ROWS = (
@@ -116,24 +121,29 @@ def cpu_of(work: Callable[[], object]) -> float:
 
 def codec_only(path: Path) -> Callable[[], object]:
     """The decoder alone on the frames of a file that is in memory."""
-    data_set = read_data_set(path)
-    layout, syntax = pixel_format(data_set), transfer_syntax_of(data_set)
-    data = data_set.PixelData
+    data_set, layout, pixel_data = opened(path)
+    syntax = transfer_syntax_of(data_set)
+    source, value = pixel_data.source, pixel_data.value
     if syntax in NATIVE:
+        data = source.read(*value)
         return lambda: np.frombuffer(data, np.uint8).copy()
-    decoder = decoder_of(syntax)
-    if decoder is None:
-        raise SystemExit(f"no decoder for {syntax.name}")
-    frames = list(generate_frames(data, number_of_frames=layout.number_of_frames))
-    decode = decoder._available["imagecodecs"]  # noqa: SLF001  # the plugin alone
-    runner = DecodeRunner(decoder.UID)
-    runner.set_options(**decoder_options(data_set, layout))
+    options = decoder_options(data_set, layout, pixel_data)
+    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
+    streams = [b"".join(source.read(*part) for part in frame) for frame in frames]
 
     def work() -> None:
-        for frame in frames:
-            decode(frame, runner)
+        for stream in streams:
+            decode_frame(stream, runner_of(syntax, options))
 
     return work
+
+
+def opened(path: Path) -> tuple[Dataset, PixelFormat, PixelData]:
+    """Header and pixel data of a file."""
+    data_set, pixel_data = open_data_set(path)
+    if pixel_data is None:
+        raise SystemExit(f"{path} has no pixel data")
+    return data_set, pixel_format(data_set, pixel_data), pixel_data
 
 
 def measure(
@@ -174,7 +184,7 @@ def measure(
 
 def decoded_bytes(path: Path) -> int:
     """Bytes of the decoded frames of a file."""
-    layout = pixel_format(read_data_set(path))
+    _, layout, _ = opened(path)
     return layout.rows * layout.columns * layout.number_of_frames * layout.samples_per_pixel * 2
 
 

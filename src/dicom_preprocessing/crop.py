@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.frames import each, mapped, remembered
 from dicom_preprocessing.geometry import CropBox, grow_box, inner_box, round_half_away
 from dicom_preprocessing.image import Image, Lookup, luma, to_8_bits, top_value
+from dicom_preprocessing.volume import max_intensity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from dicom_preprocessing.frames import Frames
 
 THUMBNAIL_SIDE = 512
 
@@ -59,6 +63,7 @@ def crop(
     """
     if not crop:
         return image.displayed()
+    image = replace(image, frames=remembered(image.frames))
     found = plan_crop(
         image,
         crop_max=crop_max,
@@ -99,7 +104,7 @@ def plan_crop(
 
 
 def find_foreground(
-    frames: NDArray[Any],
+    frames: Frames,
     *,
     background: float | None = None,
     lookup: Lookup | None = None,
@@ -156,19 +161,22 @@ def _foreground_of(
     first, last = int(inside[0]), int(inside[-1])
     if last - first + 1 > inside.size:
         holes = Lookup(flags, lookup.low)
-        return lambda frame: holes(frame[np.newaxis])[0, ..., 0]
+        return lambda frame: holes(frame[..., 0])
     low, high = lookup.low + first, lookup.low + last
 
     def by_stored(frame: NDArray[Any]) -> NDArray[np.bool_]:
         grey = frame[..., 0]
-        mask: NDArray[np.bool_] = grey >= low
-        return mask if last + 1 == len(flags) else mask & (grey <= high)
+        if last + 1 == len(flags):
+            return np.asarray(grey >= low)
+        return np.asarray(grey <= high) if not first else (grey >= low) & (grey <= high)
 
     return by_stored
 
 
-def _cut(frames: NDArray[Any], box: CropBox) -> NDArray[Any]:
-    return frames[:, box.top : box.bottom, box.left : box.right]
+def _cut(frames: Frames, box: CropBox) -> Frames:
+    shape = (box.height, box.width, frames.shape[3])
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    return mapped(frames, lambda frame: frame[rows, columns], shape=shape, is_cheap=True)
 
 
 def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
@@ -176,15 +184,19 @@ def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
 
 
 def _bounding_box(
-    frames: NDArray[Any], foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    frames: Frames, foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """First to last foreground row and column over all frames."""
+
+    def profiles(_: int, frame: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        mask = foreground(frame)
+        return np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
+
     rows = np.zeros(frames.shape[1], bool)
     columns = np.zeros(frames.shape[2], bool)
-    for frame in frames:
-        mask = foreground(frame)
-        rows |= mask.any(axis=1)
-        columns |= mask.any(axis=0)
+    for with_rows, with_columns in each(frames, profiles):
+        rows |= with_rows
+        columns |= with_columns
     if not rows.any():
         return None
     (top, bottom), (left, right) = _ends(rows), _ends(columns)
@@ -197,7 +209,7 @@ def _ends(flags: NDArray[Any]) -> tuple[int, int]:
 
 
 def _component(
-    frames: NDArray[Any], background: float | None, ignored: int | None, lookup: Lookup | None
+    frames: Frames, background: float | None, ignored: int | None, lookup: Lookup | None
 ) -> Foreground | None:
     """The largest 4-connected component of the brightest values, in pixels of ``frames``.
 
@@ -209,13 +221,15 @@ def _component(
     rows = max(1, round_half_away(height * factor))
     y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
     x = ((2 * np.arange(columns) + 1) * width) // (2 * columns)
-    thumbnails = frames[:, y[:, np.newaxis], x]
+    small = mapped(frames, lambda f: f[y[:, np.newaxis], x], shape=(rows, columns, frames.shape[3]))
     if lookup is not None:
-        thumbnails = lookup(thumbnails)
+        small = mapped(small, lookup, dtype=lookup.table.dtype)
     if background is not None:
-        foreground = (thumbnails[..., 0] != background).any(axis=0)
+        foreground = np.zeros((rows, columns), bool)
+        for thumbnail in small:
+            foreground |= thumbnail[..., 0] != background
     else:
-        brightest = luma(thumbnails.max(axis=0))
+        brightest = luma(max_intensity(small)[0])
         foreground = to_8_bits(brightest) > 1
         if ignored is not None:
             foreground &= brightest != ignored

@@ -30,10 +30,16 @@ from pydicom.uid import (
 
 from dicom_preprocessing.errors import (
     DamagedError,
-    DecodeError,
     FileError,
     NotDicomError,
     UnreadableError,
+)
+from dicom_preprocessing.pixel_data import (
+    KEYWORDS,
+    FileSource,
+    PixelData,
+    locate,
+    pixel_data_in,
 )
 from dicom_preprocessing.sniff import (
     HEADER_LENGTH,
@@ -51,12 +57,6 @@ if TYPE_CHECKING:
     PathLike = str | bytes | os.PathLike[str]
 
 PREAMBLE: Final = 128
-PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
-"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
-
-SEQUENCE_DELIMITATION_ITEM: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
-"""Ends encapsulated pixel data (PS3.5 A.4)."""
-
 # What pydicom raises on values and structures that break the standard.
 PARSE_ERRORS: Final = (
     ArithmeticError,
@@ -119,14 +119,14 @@ def read_header(path: PathLike) -> Header:
     return _header(data_set, has_pixel_data=at_pixels)
 
 
-def read_data_set(path: PathLike) -> FileDataset:
-    """Read everything, pixel data included.
+def open_data_set(path: PathLike) -> tuple[FileDataset, PixelData | None]:
+    """Read everything but the pixel data, which stays in the file until it is asked for.
 
     Raises
     ------
     NotDicomError, UnreadableError
     DecodeError
-        The file ends inside encapsulated pixel data.
+        The file ends inside the header of the pixel data element or of a fragment.
     DamagedError
         It does not parse, or ends inside an element behind the pixel data.
     """
@@ -134,31 +134,23 @@ def read_data_set(path: PathLike) -> FileDataset:
         has_prefix = _require_dicom(file)
         data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
         if not at_pixels:
-            return data_set
-        syntax = transfer_syntax_of(data_set)
-        if syntax == DeflatedExplicitVRLittleEndian:  # the file does not stand at the pixels
-            file.seek(0)
-            return _parse(file, None, has_prefix=has_prefix)
-        with _parsing(has_prefix=has_prefix):
-            implicit, little_endian = map(bool, data_set.original_encoding)
-            start = file.tell()
-            rest = read_dataset(file, implicit, little_endian)
-            if not _has_pixels(rest):
-                # pydicom gives up a value of undefined length that does not end.
-                file.seek(start)
-                ended = io.BytesIO(file.read() + SEQUENCE_DELIMITATION_ITEM)
-                rest = read_dataset(ended, implicit, little_endian)
-    if not _has_pixels(rest):
-        raise DecodeError("the file ends inside the pixel data")
-    cut = _cut_element(rest)
-    if cut is not None:
-        raise DamagedError(f"the file is cut or damaged: {cut}")
-    data_set.update(rest)
-    return data_set
-
-
-def _has_pixels(data_set: Dataset) -> bool:
-    return any(tag in data_set for tag in PIXEL_TAGS)
+            return data_set, None
+        if transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian:
+            file.seek(0)  # it does not stand at the pixels
+            data_set = _parse(file, None, has_prefix=has_prefix)
+            return data_set, pixel_data_in(data_set)
+        implicit, little_endian = map(bool, data_set.original_encoding)
+        pixel_data = locate(
+            FileSource(file.fileno()), file.tell(), implicit=implicit, little_endian=little_endian
+        )
+        if pixel_data.end < pixel_data.source.size:
+            file.seek(pixel_data.end)
+            with _parsing(has_prefix=has_prefix):
+                rest = read_dataset(file, implicit, little_endian)
+            cut = _cut_element(rest) if len(rest) else None
+            if cut is not None:
+                raise DamagedError(f"the file is cut or damaged: {cut}")
+    return data_set, pixel_data
 
 
 def quieten_pydicom() -> None:
@@ -270,7 +262,7 @@ def _parse_header(file: _WatchedFile, *, has_prefix: bool) -> tuple[FileDataset,
 
     def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         nonlocal at_pixels
-        at_pixels = tag in PIXEL_TAGS
+        at_pixels = tag in KEYWORDS
         return at_pixels
 
     return _parse(file, stop_at_pixels, has_prefix=has_prefix), at_pixels
@@ -319,7 +311,7 @@ def _cut_element(data_set: Dataset) -> str | None:
     if not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH:
         return None
     missing = last.length - len(last.value or b"")
-    if missing <= 0 or last.tag in PIXEL_TAGS:
+    if missing <= 0 or last.tag in KEYWORDS:
         return None
     return f"{missing} bytes of {last.tag} are missing"
 

@@ -68,15 +68,23 @@ class FileError(DicomPreprocessingError):
         One of ``SKIPPED_ERRORS`` or ``FAILED_ERRORS``; each subclass has its own.
     transient : bool, optional
         True where trying again may help although the file did not change.
+    stage : str, optional
+        The stage at which it came up, where that is known.
     """
 
     error = "decode_error"
     transient = False
 
     def __init__(
-        self, message: str, *, error: str | None = None, transient: bool | None = None
+        self,
+        message: str,
+        *,
+        error: str | None = None,
+        transient: bool | None = None,
+        stage: str = "",
     ) -> None:
         super().__init__(message)
+        self.stage = stage
         if error is not None:
             self.error = error
         if transient is not None:

@@ -21,6 +21,22 @@ BREAKING = ("Cc", "Zl", "Zp")
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Read from a place of a file; less than ``length`` at its end. Threads may do so at once."""
+    content = os.pread(descriptor, length, offset)
+    if len(content) == length or not content:
+        return content
+    rest = read_at(descriptor, offset + len(content), length - len(content))  # 2 GB at once
+    return content + rest
+
+
+def write_at(descriptor: int, offset: int, content: memoryview) -> None:
+    """Write all of ``content`` at a place of a file."""
+    done = 0
+    while done < len(content):
+        done += os.pwrite(descriptor, content[done:], offset + done)
+
+
 def path_key(path: str) -> bytes:
     """Sort key of path order, which is byte order."""
     return os.fsencode(path)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.frames import mapped
 from dicom_preprocessing.geometry import Geometry, Size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from dicom_preprocessing.frames import Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,25 +89,24 @@ class Lookup:
     table: NDArray[Any]
     low: int
 
-    def __call__(self, frames: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Display values of stored ones, in the dtype of the table.
 
         Parameters
         ----------
-        frames : (n_frames, rows, columns, samples), integer
+        stored : any shape, integer
             Values that the table holds.
 
         Returns
         -------
-        (n_frames, rows, columns, samples), contiguous
+        Same shape, contiguous
         """
-        out = np.empty(frames.shape, self.table.dtype)
-        step = max(1, BLOCK // max(1, frames.shape[2] * frames.shape[3]))
-        for frame, shown in zip(frames, out, strict=True):
-            for top in range(0, len(frame), step):
-                index = frame[top : top + step].astype(np.intp)
-                index -= self.low
-                np.take(self.table, index, out=shown[top : top + step], mode="clip")
+        out = np.empty(stored.shape, self.table.dtype)
+        step = max(1, BLOCK * len(stored) // max(1, stored.size))
+        for top in range(0, len(stored), step):
+            index = stored[top : top + step].astype(np.intp)
+            index -= self.low
+            np.take(self.table, index, out=out[top : top + step], mode="clip")
         return out
 
 
@@ -123,7 +125,7 @@ class Image:
         Display values, put off until the crop has left fewer pixels to look up.
     """
 
-    frames: NDArray[Any]
+    frames: Frames
     geometry: Geometry
     facts: Facts = field(repr=False)
     lookup: Lookup | None = field(repr=False, default=None)
@@ -142,9 +144,10 @@ class Image:
         """The image with its display values."""
         if self.lookup is None:
             return self
-        return Image(self.lookup(self.frames), self.geometry, self.facts)
+        frames = mapped(self.frames, self.lookup, dtype=self.lookup.table.dtype)
+        return Image(frames, self.geometry, self.facts)
 
-    def evolve(self, frames: NDArray[Any], geometry: Geometry, warning: str | None = None) -> Image:
+    def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
         """The image after a step, with the warning that the step may have given."""
         facts = self.facts
         if warning is not None:

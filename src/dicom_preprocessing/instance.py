@@ -7,6 +7,7 @@ by one through files gives the same bytes.
 from __future__ import annotations
 
 import os
+import threading
 import time
 import traceback
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from dicom_preprocessing.errors import (
     UnreadableError,
 )
 from dicom_preprocessing.files import path_key
+from dicom_preprocessing.frames import LazyFrames
 from dicom_preprocessing.layout import image_path
 from dicom_preprocessing.pad import pad
 from dicom_preprocessing.receipts import Receipt, new_receipt
@@ -35,6 +37,8 @@ from dicom_preprocessing.tiff import write_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from dicom_preprocessing.chain import Chain
     from dicom_preprocessing.config import Limits, Stage
@@ -110,24 +114,33 @@ def process_instance(
     chosen: Receipt | None = None
     for entry in candidates:
         receipt = new_receipt(entry)
-        if chosen is not None:
-            receipts.append(receipt)
-            continue
-        try:
-            if known and entry.path in known:
-                raise known[entry.path]
-            on_start(entry.path)
-            with _timed(receipt, "decode"):
+        if chosen is None:
+            try:
+                if known and entry.path in known:
+                    raise known[entry.path]
+                on_start(entry.path)
                 _require_few_pixels(entry, limits)
-                image = _decode(entry, target.chain.settings["decode"])
-        except FileError as error:
-            receipts.append(receipt.failed(error, "decode"))
-        else:
-            chosen = advance_and_write(image, receipt, "decode", target)
-            receipts.append(chosen)
+            except FileError as error:
+                receipt = receipt.failed(error, "decode")
+            else:
+                receipt = _process(entry, receipt, target)
+            if receipt.is_written or receipt.stage != "decode":
+                chosen = receipt
+        receipts.append(receipt)
     if chosen is None:
         return receipts
     return [r if r is chosen else _conflict(r) for r in receipts]
+
+
+def _process(entry: Entry, receipt: Receipt, target: Target) -> Receipt:
+    """Decode a file and write its image."""
+    course = Course(receipt.seconds)
+    try:
+        with course.at("decode"):
+            image = course.watched(_decode(entry, target.chain.settings["decode"]), "decode")
+    except FileError as error:
+        return receipt.failed(error, "decode")
+    return advance_and_write(image, receipt, "decode", target, course)
 
 
 def _conflict(receipt: Receipt) -> Receipt:
@@ -157,15 +170,7 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
         raise UnreadableError.from_os_error(error) from error
     if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
         raise SourceChangedError("the file changed after it was indexed; run again")
-    try:
-        image = decode_stored(entry.path, **settings)
-    except FileError:
-        raise
-    except MemoryError as error:
-        raise LimitMemoryError("not enough memory to decode the file") from error
-    except Exception as error:  # a file that no test has shown yet must not cost its study
-        traceback.print_exc()
-        raise DecodeError(f"{type(error).__name__}: {error}") from error
+    image = decode_stored(entry.path, **settings)
     facts = replace(
         image.facts,
         study_instance_uid=entry.study_instance_uid,
@@ -175,31 +180,75 @@ def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
     return replace(image, facts=facts)
 
 
-def advance_and_write(image: Image, receipt: Receipt, after: str, target: Target) -> Receipt:
+def advance_and_write(
+    image: Image, receipt: Receipt, after: str, target: Target, course: Course | None = None
+) -> Receipt:
     """Run the stages behind ``after`` and write the result."""
     last = target.chain.stage
-    stage = last
+    course = course or Course(receipt.seconds)
     try:
         for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(last) + 1]:
             if stage in STEPS:
-                with _timed(receipt, stage):
+                with course.at(stage):
                     image = STEPS[stage](image, **target.chain.settings[stage])
-        stage = last
-        with _timed(receipt, "write"):
+                image = course.watched(image, stage)
+        with course.at("write"):
             image = image.displayed()
             output = target.write(image, receipt)
     except FileError as error:
-        return receipt.failed(error, stage)
-    except MemoryError:
-        return receipt.failed(LimitMemoryError("not enough memory"), stage)
+        return receipt.failed(error, last if error.stage == "write" else error.stage)
     return receipt.wrote(image, last, output)
 
 
-@contextmanager
-def _timed(receipt: Receipt, stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        spent = receipt.seconds.get(stage, 0.0) + time.perf_counter() - start
-        receipt.seconds[stage] = round(spent, 6)
+class Course:
+    """Which stage is at work, and how long each was.
+
+    Stages make frames when the stage behind asks for them: time and errors are those of the
+    innermost stage, whoever asked.
+
+    Parameters
+    ----------
+    seconds : dict
+        Time by stage, which is added to.
+    """
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+        self.within = threading.local()
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Do some of the work of a stage."""
+        start, outer = time.perf_counter(), getattr(self.within, "seconds", 0.0)
+        self.within.seconds = 0.0
+        try:
+            yield
+        except FileError as error:
+            error.stage = error.stage or stage
+            raise
+        except MemoryError as error:
+            raise LimitMemoryError("not enough memory", stage=stage) from error
+        except Exception as error:
+            if stage != "decode":
+                raise
+            traceback.print_exc()  # a file that no test has shown yet must not cost its study
+            raise DecodeError(f"{type(error).__name__}: {error}", stage=stage) from error
+        finally:
+            spent = time.perf_counter() - start
+            with self.lock:
+                own = self.seconds.get(stage, 0.0) + spent - self.within.seconds
+                self.seconds[stage] = round(own, 6)
+            self.within.seconds = outer + spent
+
+    def watched(self, image: Image, stage: str) -> Image:
+        """The image with frames that are the work of a stage."""
+        frames = image.frames
+        if not isinstance(frames, LazyFrames):
+            return image
+
+        def frame(number: int) -> NDArray[Any]:
+            with self.at(stage):
+                return frames[number]
+
+        return replace(image, frames=replace(frames, make=frame))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.frames import mapped
 from dicom_preprocessing.geometry import Padding, Side, Size, plan_padding
 from dicom_preprocessing.image import Image, luma, to_8_bits
 
@@ -35,9 +37,20 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
     """
     if size is None or padding == "none":
         return image
+    if padding not in FIXED_SIDES:  # frames decide, and are asked for a second time to be padded
+        image = replace(image, frames=np.asarray(image.frames))
     plan = plan_image_padding(image, Size(size[0], size[1]), padding)
-    widths = ((0, 0), (plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
-    frames = np.pad(image.frames, widths, constant_values=image.facts.fill)
+    widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
+    size_wh, samples, fill = image.size, image.frames.shape[3], image.facts.fill
+    frames = mapped(
+        image.frames,
+        lambda frame: np.pad(frame, widths, constant_values=fill),
+        shape=(
+            plan.top + size_wh.height + plan.bottom,
+            plan.left + size_wh.width + plan.right,
+            samples,
+        ),
+    )
     return image.evolve(frames, image.geometry.with_padding(plan))
 
 
@@ -46,7 +59,7 @@ def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
     if padding in FIXED_SIDES:
         side = FIXED_SIDES[padding]
         return plan_padding(image.size, target, x=side, y=side)
-    frames, background = image.frames, image.facts.background
+    frames, background = np.asarray(image.frames), image.facts.background
     return plan_padding(
         image.size,
         target,

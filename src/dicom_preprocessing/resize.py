@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from dicom_preprocessing.errors import NoSpacingError
+from dicom_preprocessing.frames import mapped
 from dicom_preprocessing.geometry import Size, fit_size, spacing_size
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.frames import Frames
     from dicom_preprocessing.image import Image
 
 LARGEST_FRAME = 2**31
@@ -62,7 +64,7 @@ def resize(
     return image.evolve(frames, image.geometry.with_resized(target))
 
 
-def resize_frames(frames: NDArray[Any], *, size: Size, filter: str) -> NDArray[Any]:  # noqa: A002
+def resize_frames(frames: Frames, *, size: Size, filter: str) -> Frames:  # noqa: A002
     """Scale every frame to exactly ``size``.
 
     Parameters
@@ -77,15 +79,17 @@ def resize_frames(frames: NDArray[Any], *, size: Size, filter: str) -> NDArray[A
     -------
     (n_frames, size.height, size.width, samples), dtype of ``frames``
     """
-    out = np.empty((len(frames), size.height, size.width, frames.shape[3]), frames.dtype)
     scale = {"nearest": _nearest, "max-pool": _max_pool}.get(filter)
-    for frame, target in zip(frames, out, strict=True):
+
+    def resized(frame: NDArray[Any]) -> NDArray[Any]:
         if scale is not None:
-            target[:] = scale(frame, size)
-        else:
-            for sample in range(frame.shape[2]):
-                target[..., sample] = _convolve(frame[..., sample], size, filter)
-    return out
+            return scale(frame, size)
+        out = np.empty((size.height, size.width, frame.shape[2]), frame.dtype)
+        for sample in range(frame.shape[2]):
+            out[..., sample] = _convolve(frame[..., sample], size, filter)
+        return out
+
+    return mapped(frames, resized, shape=(size.height, size.width, frames.shape[3]))
 
 
 def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
@@ -18,8 +18,7 @@ from dicom_preprocessing.tiff import read_frames
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from dicom_preprocessing.frames import Frames
     from dicom_preprocessing.instance import Target
 
 
@@ -65,7 +64,7 @@ def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path
     return _finish(receipts, target, receipt)
 
 
-def _kept_frames(kept: Path, receipt: Receipt) -> NDArray[Any]:
+def _kept_frames(kept: Path, receipt: Receipt) -> Frames:
     """Frames of an image of a kept stage."""
     path = kept.parent / receipt.output
     command = shlex.join(["rm", "-r", str(kept)])

@@ -19,6 +19,8 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import appearing
+from dicom_preprocessing.frames import LazyFrames
+from dicom_preprocessing.pixel_data import FileSource
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -212,8 +214,8 @@ def _rational(value: float) -> tuple[int, int] | None:
     return nearest.numerator, nearest.denominator
 
 
-def read_frames(path: os.PathLike[str] | str) -> NDArray[Any]:
-    """Read every page.
+def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
+    """Pages of an image of this project, which are read when they are asked for.
 
     Returns
     -------
@@ -222,20 +224,42 @@ def read_frames(path: os.PathLike[str] | str) -> NDArray[Any]:
     Raises
     ------
     OutputError
-        The file is missing or no TIFF that can be read.
+        The file is missing or no TIFF of this project; also when asking for a damaged page.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [page.asarray() for page in tiff.pages]
+            source = FileSource(tiff.filehandle.fileno())
+            pages = [page.aspage() for page in tiff.pages]
     except MemoryError:
         raise
-    except Exception as error:  # tifffile and the codecs raise nearly anything on bad bytes
+    except Exception as error:  # tifffile raises nearly anything on bad bytes
         raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
     kinds = {(page.shape, str(page.dtype)) for page in pages}
     if len(kinds) != 1:
         raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {sorted(kinds)}")
-    frames = np.stack(pages)
-    return frames if frames.ndim == len("nrcs") else frames[..., np.newaxis]
+    ends = (o + n for p in pages for o, n in zip(p.dataoffsets, p.databytecounts, strict=True))
+    if max(ends) > source.size:
+        raise OutputError(f"{path}: cannot be read as TIFF: the file is cut")
+    first = pages[0]
+    frame_shape = first.imagelength, first.imagewidth, first.samplesperpixel
+
+    def read(number: int) -> NDArray[Any]:
+        try:
+            return _page(pages[number], source).reshape(frame_shape)
+        except MemoryError:
+            raise
+        except Exception as error:  # so do codecs
+            raise OutputError(f"{path}: page {number} cannot be read: {error}") from error
+
+    is_cheap = first.compression == tifffile.COMPRESSION.NONE
+    return LazyFrames((len(pages), *frame_shape), np.dtype(first.dtype), read, is_cheap)
+
+
+def _page(page: tifffile.TiffPage, source: FileSource) -> NDArray[Any]:
+    """Pixels of a page, whose strips lie one below the other."""
+    places = zip(page.dataoffsets, page.databytecounts, strict=True)
+    strips = [page.decode(source.read(*place), i)[0] for i, place in enumerate(places)]
+    return np.concatenate([np.asarray(strip)[0] for strip in strips])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

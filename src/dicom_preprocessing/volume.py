@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
+from dicom_preprocessing.frames import made_of, picked, remembered
 from dicom_preprocessing.geometry import round_half_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from dicom_preprocessing.frames import Frames
 
 MOST_FRAMES = 1_000_000
 """A spacing that leads to more is a mistake in the header."""
@@ -30,7 +33,7 @@ class Volume:
         mm between frames.
     """
 
-    frames: NDArray[Any]
+    frames: Frames
     frame_spacing: float | None
 
 
@@ -68,7 +71,7 @@ def handle_volume(
     if n == 1:
         return volume
     if handler == "central-slice":
-        return Volume(volume.frames[n // 2 : n // 2 + 1], None)
+        return Volume(picked(volume.frames, [n // 2]), None)
     if handler == "max-intensity":
         return Volume(max_intensity(volume.frames, skip_frames or 0), None)
     if handler == "interpolate":
@@ -83,7 +86,7 @@ def handle_volume(
     return volume
 
 
-def max_intensity(frames: NDArray[Any], skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
+def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
     """Maximum over frames, without ``skip_frames`` at both ends.
 
     Parameters
@@ -96,11 +99,13 @@ def max_intensity(frames: NDArray[Any], skip_frames: int | Sequence[int] = 0) ->
     (1, rows, columns, samples)
     """
     start, end = (skip_frames, skip_frames) if isinstance(skip_frames, int) else skip_frames
-    kept = frames[start : max(start, len(frames) - end)]
-    if not len(kept):
+    kept = range(start, max(start, len(frames) - end))
+    if not kept:
         raise VolumeError(f"skip_frames ({start}, {end}) leaves none of {len(frames)} frames")
-    projection: NDArray[Any] = kept.max(axis=0, keepdims=True)
-    return projection
+    projection = np.array(frames[start])
+    for frame in picked(frames, kept[1:]) if len(kept) > 1 else ():
+        np.maximum(projection, frame, out=projection)
+    return projection[np.newaxis]
 
 
 def _interpolated(volume: Volume, count: int) -> Volume:
@@ -111,7 +116,7 @@ def _interpolated(volume: Volume, count: int) -> Volume:
     return Volume(interpolate(volume.frames, count), spacing)
 
 
-def interpolate(frames: NDArray[Any], count: int) -> NDArray[Any]:
+def interpolate(frames: Frames, count: int) -> Frames:
     """Resample to ``count`` frames at positions i * (n - 1) / (count - 1), linearly.
 
     Integers are interpolated in whole numbers and truncated; one target frame is the first.
@@ -124,19 +129,21 @@ def interpolate(frames: NDArray[Any], count: int) -> NDArray[Any]:
     -------
     (count, rows, columns, samples), dtype of ``frames``
     """
+    frames = remembered(frames)
     n, steps = len(frames), max(count - 1, 1)
-    out = np.empty((count, *frames.shape[1:]), frames.dtype)
-    for i in range(count):
-        low, rest = divmod(i * (n - 1), steps)
-        high = min(low + 1, n - 1)
+
+    def blend(number: int) -> NDArray[Any]:
+        low, rest = divmod(number * (n - 1), steps)
+        first: NDArray[Any] = frames[low]
         if not rest:
-            out[i] = frames[low]
-        elif frames.dtype.kind == "f":
-            out[i] = (frames[low] * np.float64(steps - rest) + frames[high] * rest) / steps
+            return first
+        last = frames[min(low + 1, n - 1)]
+        if first.dtype.kind == "f":
+            blended = (first * np.float64(steps - rest) + last * rest) / steps
         else:
-            blend = (
-                frames[low].astype(np.int64) * (steps - rest) + frames[high].astype(np.int64) * rest
-            )
+            blended = first.astype(np.int64) * (steps - rest) + last.astype(np.int64) * rest
             # Truncation is towards zero, // would round negative values down.
-            out[i] = np.sign(blend) * (np.abs(blend) // steps)
-    return out
+            blended = np.sign(blended) * (np.abs(blended) // steps)
+        return np.asarray(blended, first.dtype)
+
+    return made_of(frames, count, blend)

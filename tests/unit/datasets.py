@@ -12,16 +12,19 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from dicom_preprocessing.decode.pixels import PixelFormat, pixel_format, stored_frames
 from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.geometry import Geometry, Size
 from dicom_preprocessing.image import Facts, Image
+from dicom_preprocessing.pixel_data import PixelData, pixel_data_in
+from dicom_preprocessing.tiff import read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
-
-    from dicom_preprocessing.decode.pixels import PixelFormat
 
 STUDY_UID = "1.2.826.0.1.3680043.8.498.11"
 SERIES_UID = "1.2.826.0.1.3680043.8.498.22"
@@ -123,6 +126,32 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
     return made
 
 
+def format_of(data_set: Dataset) -> PixelFormat:
+    """The Image Pixel Module of a data set in memory."""
+    return pixel_format(data_set, _pixel_data(data_set))
+
+
+def stored_pixels(data_set: Dataset) -> NDArray[Any]:
+    """All frames of a data set in memory, decoded."""
+    pixel_data = _pixel_data(data_set)
+    return np.asarray(stored_frames(data_set, pixel_format(data_set, pixel_data), pixel_data))
+
+
+def pixels_in(path: Path) -> tuple[Dataset, PixelFormat, NDArray[Any]]:
+    """Header and decoded frames of a file."""
+    data_set, pixel_data = open_data_set(path)
+    if pixel_data is None:
+        raise FileError("there are no pixels", error="no_pixel_data")
+    layout = pixel_format(data_set, pixel_data)
+    return data_set, layout, np.asarray(stored_frames(data_set, layout, pixel_data))
+
+
+def _pixel_data(data_set: Dataset) -> PixelData:
+    pixel_data = pixel_data_in(data_set)
+    assert pixel_data is not None
+    return pixel_data
+
+
 def display_values(
     data_set: Dataset, stored: NDArray[Any], layout: PixelFormat, **settings: Any
 ) -> tuple[NDArray[Any], list[str]]:
@@ -183,3 +212,8 @@ def save(path: Path, data_set: Dataset, syntax: str = ExplicitVRLittleEndian) ->
         little_endian=uid.is_little_endian if is_known else True,
     )
     return path
+
+
+def pages_of(path: Path) -> NDArray[Any]:
+    """All pages of a TIFF, (n_frames, rows, columns, samples)."""
+    return np.asarray(read_frames(path))

@@ -10,11 +10,10 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, p
 from dicom_preprocessing.decode.attributes import rescale, voi_lut, windows
 from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from dicom_preprocessing.dicom_file import read_data_set, transfer_syntax_of
+from dicom_preprocessing.dicom_file import open_data_set, transfer_syntax_of
 from dicom_preprocessing.errors import FileError
 from tests.conftest import data_folder
-from tests.unit.datasets import display_values
+from tests.unit.datasets import display_values, pixels_in
 
 CORPUS = data_folder("corpus")
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -26,11 +25,15 @@ SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
 def load(path):
     """Data set, format and stored pixels, None for what is no image or fails."""
     try:
-        data_set = read_data_set(path)
-        layout = pixel_format(data_set)
-        return data_set, layout, stored_pixels(data_set, layout)
+        data_set, layout, stored = pixels_in(path)
     except FileError:
         return None
+    if layout.keyword not in data_set:
+        _, pixel_data = open_data_set(path)
+        value = pixel_data.source.read(*pixel_data.value)
+        data_set.add_new(layout.keyword, pixel_data.vr or "OW", value)
+        data_set[layout.keyword].is_undefined_length = pixel_data.items is not None
+    return data_set, layout, stored
 
 
 def syntax_of(data_set):

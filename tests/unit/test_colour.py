@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from pydicom.datadict import tag_for_keyword
 
-from dicom_preprocessing.decode.colour import palette_to_rgb, ybr_to_rgb
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
+from dicom_preprocessing.decode.colour import read_palette, ybr_to_rgb
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
-from tests.unit.datasets import data_set_of
+from tests.unit.datasets import data_set_of, stored_pixels
 
 COLOURS = ("Red", "Green", "Blue")
 
@@ -31,7 +30,7 @@ def looked_up(indices, descriptor, table, *, bits=8, dtype=np.uint8, signed=Fals
     """The red samples of indices."""
     data_set = palette_of([descriptor] * 3, [table] * 3, **options)
     pixels = np.array(indices, dtype).reshape(1, 1, -1, 1)
-    return palette_to_rgb(data_set, pixels, bits, signed=signed)[0, 0, :, 0].tolist()
+    return read_palette(data_set, bits, signed=signed)(pixels)[0, 0, :, 0].tolist()
 
 
 def words(*values):
@@ -75,7 +74,7 @@ class TestPalette:
         descriptors = [(2, 0, 8), (2, 1, 8), (2, 2, 8)]
         data_set = palette_of(descriptors, [bytes([5, 6])] * 3)
         pixels = np.array([1], np.uint8).reshape(1, 1, 1, 1)
-        assert palette_to_rgb(data_set, pixels, 8, signed=False).ravel().tolist() == [6, 5, 5]
+        assert read_palette(data_set, 8, signed=False)(pixels).ravel().tolist() == [6, 5, 5]
 
     def test_entries_as_numbers(self):
         found = looked_up([0, 1], (2, 0, 16), [256, 65535], vr="US")
@@ -143,7 +142,7 @@ def subsampled(photometric, data, columns=4, **changes):
     made = data_set_of(header, PhotometricInterpretation=photometric, **changes)
     made.PixelData = bytes(data)
     made.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    return stored_pixels(made, pixel_format(made))[0, 0].tolist()
+    return stored_pixels(made)[0, 0].tolist()
 
 
 Y422 = (81, 145, 90, 240, 16, 235, 128, 128)

@@ -10,14 +10,13 @@ import pytest
 
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import Config
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from dicom_preprocessing.dicom_file import read_data_set
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target
 from dicom_preprocessing.study import run_from_inventory
 from tests.conftest import BETTER_THAN_EXPECTED
+from tests.unit.datasets import pixels_in
 
 # Real files break the standard in many ways, of which pydicom warns.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -123,8 +122,7 @@ def test_files_with_a_better_state_agree_with_another_decoder(corpus_run, name):
 
 
 def stored(path):
-    data_set = read_data_set(path)
-    return stored_pixels(data_set, pixel_format(data_set))
+    return pixels_in(path)[2]
 
 
 def test_skipped_files_are_skipped_with_their_error(corpus_run):

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.decode.modality import modality_dtype, modality_of_frames, modality_values
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from tests.unit.datasets import data_set_of, display_values
+from tests.unit.datasets import data_set_of, display_values, format_of, stored_pixels
 
 FUNCTIONS = (None, "LINEAR", "LINEAR_EXACT", "SIGMOID")
 NUMBERS = st.floats(-1e5, 1e5).map(lambda x: float(f"{x:.6g}"))
@@ -38,9 +37,9 @@ def headers(draw):
 def stored_of(data_set):
     data_set.file_meta = None
     del data_set.file_meta
-    layout = pixel_format(data_set)
+    layout = format_of(data_set)
     data_set.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    return layout, stored_pixels(data_set, layout)
+    return layout, stored_pixels(data_set)
 
 
 @given(headers())

@@ -10,18 +10,19 @@ from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.crop import crop
 from dicom_preprocessing.decode import decode
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import pixel_format
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.geometry import CropBox, Padding
 from dicom_preprocessing.pad import pad
 from dicom_preprocessing.resize import resize
-from dicom_preprocessing.tiff import read_frames, read_info, write_tiff
+from dicom_preprocessing.tiff import read_info, write_tiff
 from tests.unit.datasets import (
     data_set_of,
+    format_of,
     functional_groups,
     grey,
     item,
     lut,
+    pages_of,
     planes,
     ramp,
     save,
@@ -31,7 +32,7 @@ from tests.unit.datasets import (
 def stored(pixels, *, bits_stored=None, **attributes):
     """Values and background of the one row of a frame, as (dtype, values, background)."""
     data_set = data_set_of(pixels, bits_stored=bits_stored, **attributes)
-    layout = pixel_format(data_set)
+    layout = format_of(data_set)
     values, background, _ = modality_values(data_set, pixels[..., np.newaxis], layout)
     return str(values.dtype), values[0, 0, :, 0].tolist(), background
 
@@ -107,7 +108,7 @@ class TestValues:
         ]
         pixels = np.array([[[3]], [[3]]], np.uint16)
         data_set = functional_groups(data_set_of(pixels, bits_stored=12), frames=groups)
-        layout = pixel_format(data_set)
+        layout = format_of(data_set)
         values, background, _ = modality_values(data_set, pixels[..., np.newaxis], layout)
         assert (str(values.dtype), values.ravel().tolist(), background) == ("uint16", [3, 6], 3)
 
@@ -117,7 +118,7 @@ class TestValues:
         ]
         pixels = np.array([[[3]], [[3]]], np.uint16)
         data_set = functional_groups(data_set_of(pixels, bits_stored=12), frames=groups)
-        values, _, _ = modality_values(data_set, pixels[..., np.newaxis], pixel_format(data_set))
+        values, _, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
         assert values.ravel().tolist() == [3.0, 1.5]
 
 
@@ -125,9 +126,7 @@ class TestBackground:
     def test_is_the_minimum_over_all_frames(self):
         pixels = np.array([[[5, 4]], [[9, 3]]], np.uint16)
         data_set = data_set_of(pixels)
-        _, background, _ = modality_values(
-            data_set, pixels[..., np.newaxis], pixel_format(data_set)
-        )
+        _, background, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
         assert background == 3
 
     def test_is_the_padding_value_after_the_transform(self):
@@ -139,9 +138,7 @@ class TestBackground:
         pixels = ramp(-2000, 5, dtype=np.int16)
         data_set = data_set_of(pixels)
         data_set.add_new("PixelPaddingValue", "US", 65536 - 2000)
-        _, background, _ = modality_values(
-            data_set, pixels[..., np.newaxis], pixel_format(data_set)
-        )
+        _, background, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
         assert background == -2000
 
     def test_padding_of_a_frame_with_another_transform_is_background_too(self):
@@ -153,7 +150,7 @@ class TestBackground:
             data_set_of(pixels, bits_stored=12, PixelPaddingValue=7), frames=groups
         )
         values, background, _ = modality_values(
-            data_set, pixels[..., np.newaxis], pixel_format(data_set)
+            data_set, pixels[..., np.newaxis], format_of(data_set)
         )
         assert (values.ravel().tolist(), background) == ([-993, -900, -993, -800], -993)
 
@@ -172,7 +169,7 @@ class TestBackground:
         pixels = ramp(math.nan, 2, math.inf, dtype=np.float32)
         data_set = data_set_of(pixels)
         values, background, warnings = modality_values(
-            data_set, pixels[..., np.newaxis], pixel_format(data_set)
+            data_set, pixels[..., np.newaxis], format_of(data_set)
         )
         assert values.ravel().tolist() == [2.0, 2.0, 2.0]
         assert background == 2.0
@@ -255,7 +252,7 @@ class TestFromFileToTiff:
         image = decode(ct, intensity="stored")
         path = tmp_path / "ct.tiff"
         write_tiff(path, image, compressor=compressor, chain=make_chain(config, "write"))
-        frames = read_frames(path)
+        frames = pages_of(path)
         assert (frames.dtype, frames[0, 1, :, 0].tolist()) == (np.int16, [-1024, 0, 3071])
         assert read_info(path).dtype == "int16"
 

@@ -21,8 +21,8 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target, instances, process_instance
 from dicom_preprocessing.receipts import Receipt, read_receipts, write_receipts
 from dicom_preprocessing.study import run_from_inventory, run_from_stage
-from dicom_preprocessing.tiff import read_frames
 from tests.conftest import needs_byte_names
+from tests.unit.datasets import pages_of
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -105,13 +105,13 @@ def cut(path, size):
 
 def test_image_holds_the_decoded_pixels(tmp_path, source, write_dicom):
     run(tmp_path, write_dicom(source / "a.dcm", COLOUR))
-    assert read_frames(tmp_path / "images/1.2.3/1.2.3.1.1.tiff").tolist() == [COLOUR]
+    assert pages_of(tmp_path / "images/1.2.3/1.2.3.1.1.tiff").tolist() == [COLOUR]
 
 
 def test_all_steps_are_carried_out_in_order(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm", COLOUR)
     run(tmp_path, path, crop=True, size=[6, 4], filter="nearest", padding="center")
-    assert read_frames(tmp_path / "images/1.2.3/1.2.3.1.1.tiff").tolist() == [
+    assert pages_of(tmp_path / "images/1.2.3/1.2.3.1.1.tiff").tolist() == [
         [
             [BLACK, RED, RED, BLACK, BLACK, BLACK],
             [BLACK, RED, RED, BLACK, BLACK, BLACK],

@@ -9,9 +9,8 @@ import pytest
 
 from dicom_preprocessing.crop import crop
 from dicom_preprocessing.decode import decode
-from dicom_preprocessing.decode.pixels import pixel_format, stored_pixels
-from dicom_preprocessing.dicom_file import read_data_set
 from tests.conftest import CHECKOUT
+from tests.unit.datasets import pixels_in
 from tests.unit.second_decoders import disagreements, display_difference, load
 
 # The studies have identifiers that are longer than the standard allows.
@@ -53,8 +52,7 @@ SMALL = ("--kind", "all", "--studies", "2", "--scale", "0.1", "--frame-scale", "
 
 
 def pixels_of(row):
-    data_set = read_data_set(row["file"])
-    return stored_pixels(data_set, pixel_format(data_set))
+    return pixels_in(row["file"])[2]
 
 
 def digest(pixels):

@@ -15,7 +15,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.geometry import CropBox, Flip, Geometry, Padding, Size
 from dicom_preprocessing.tiff import read_frames, read_info, write_tiff
 from dicom_preprocessing.version import __version__
-from tests.unit.datasets import SERIES_UID, SOP_UID, STUDY_UID, colour, grey, image_of
+from tests.unit.datasets import SERIES_UID, SOP_UID, STUDY_UID, colour, grey, image_of, pages_of
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, FLOAT = 1, 2, 3, 4, 5, 11
 COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
@@ -335,7 +335,7 @@ class TestBytes:
     def test_of_bigtiff_are_read_back(self, written, monkeypatch):
         monkeypatch.setattr(tiff, "BIGTIFF_FROM", 0)
         image = full_image()
-        assert read_frames(written(image)).tolist() == image.frames.tolist()
+        assert pages_of(written(image)).tolist() == image.frames.tolist()
 
     @pytest.mark.parametrize(("pages", "is_big"), [(61_000, False), (66_000, True)])
     def test_limit_is_near_4_gib_uncompressed(self, tmp_path, monkeypatch, pages, is_big):
@@ -365,7 +365,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_pixels(self, written, compressor, dtype, samples):
         frames = sample(dtype, samples)
-        found = read_frames(written(image_of(frames), compressor=compressor))
+        found = pages_of(written(image_of(frames), compressor=compressor))
         assert found.dtype == dtype
         assert np.array_equal(found, frames)
 
@@ -373,20 +373,20 @@ class TestRoundTrip:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_grey_of_other_dtypes(self, written, compressor, dtype):
         frames = (sample("uint16", 1).astype(np.int32) - 30000).astype(dtype)
-        found = read_frames(written(image_of(frames), compressor=compressor))
+        found = pages_of(written(image_of(frames), compressor=compressor))
         assert found.dtype == dtype
         assert np.array_equal(found, frames)
 
     @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 9, 1), (3, 9, 1, 1), (3, 1, 1, 3)])
     def test_thin_shapes(self, written, shape):
         frames = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-        found = read_frames(written(image_of(frames)))
+        found = pages_of(written(image_of(frames)))
         assert found.shape == shape
         assert np.array_equal(found, frames)
 
     def test_views_are_written_as_they_look(self, written):
         frames = sample("uint16", 1)[:, ::-1, 6:1:-1]
-        assert np.array_equal(read_frames(written(image_of(frames))), frames)
+        assert np.array_equal(pages_of(written(image_of(frames))), frames)
 
     def test_tifffile_reads_the_pages(self, written):
         frames = sample("uint16", 1)
@@ -541,7 +541,7 @@ class TestReferenceFile:
         assert read_info(path).crop == (3, 2, 7, 4)
 
     def test_frames(self, tmp_path):
-        found = read_frames(reference_file(tmp_path / "pages.tiff", pages=3))
+        found = pages_of(reference_file(tmp_path / "pages.tiff", pages=3))
         assert found.shape == (3, 11, 17, 1)
         assert found[:, 0, 0, 0].tolist() == [0, 1, 2]
 
@@ -572,7 +572,7 @@ class TestForeignFile:
     def test_frames_of_a_single_page(self, tmp_path):
         path = tmp_path / "foreign.tif"
         tifffile.imwrite(path, np.array([[1, 2], [3, 4]], np.uint8))
-        assert read_frames(path).tolist() == [[[[1], [2]], [[3], [4]]]]
+        assert pages_of(path).tolist() == [[[[1], [2]], [[3], [4]]]]
 
     def test_pages_of_different_size_are_an_error(self, tmp_path):
         path = tmp_path / "foreign.tif"
@@ -580,7 +580,7 @@ class TestForeignFile:
             file.write(np.zeros((4, 5), np.uint8))
             file.write(np.zeros((1, 1), np.uint8))
         with pytest.raises(OutputError, match=r"foreign\.tif"):
-            read_frames(path)
+            pages_of(path)
 
 
 @pytest.mark.parametrize("read", [read_info, read_frames])
@@ -610,4 +610,4 @@ def test_pixels_of_a_cut_file_cannot_be_read(written, compressor, part):
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(OutputError, match=r"image\.tiff: cannot be read as TIFF"):
-        read_frames(path)
+        pages_of(path)

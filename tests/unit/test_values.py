@@ -9,10 +9,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from dicom_preprocessing.decode.attributes import Window
-from dicom_preprocessing.decode.pixels import pixel_format
 from dicom_preprocessing.decode.values import linear, linear_exact, sigmoid
 from dicom_preprocessing.errors import UnsupportedPixelsError
-from tests.unit.datasets import data_set_of, display_values, item, lut, ramp
+from tests.unit.datasets import data_set_of, display_values, format_of, item, lut, ramp
 
 PASSED_OVER = "an unusable window was passed over"
 EXAMPLE = [0, 1, 2, 3, 1000, 2047, 2048, 4095]
@@ -24,7 +23,7 @@ SMALL_SHOWN = [0, 0, 0, 38, 140, 242, 255, 255]  # 0.15, 0.55 and 0.95 of 255, t
 def display(pixels, *, bits_stored=None, intensity="voi", window=None, **attributes):
     """Display values (n_frames, rows, columns) of stored ones, and the warnings."""
     data_set = data_set_of(pixels, bits_stored=bits_stored, **attributes)
-    layout = pixel_format(data_set)
+    layout = format_of(data_set)
     stored = pixels[..., np.newaxis]
     values, warnings = display_values(data_set, stored, layout, intensity=intensity, window=window)
     return values[..., 0], warnings
@@ -176,7 +175,7 @@ class TestChoiceOfWindow:
         raw(data_set, "WindowCenter", text + b"\\100")
         raw(data_set, "WindowWidth", b"11\\11")
         stored = pixels[..., np.newaxis]
-        values, warnings = display_values(data_set, stored, pixel_format(data_set))
+        values, warnings = display_values(data_set, stored, format_of(data_set))
         assert (values.ravel().tolist(), warnings) == (SMALL_SHOWN, [PASSED_OVER])
 
 

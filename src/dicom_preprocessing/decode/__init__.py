@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import excess_frames, pixel_format, stored_pixels
+from dicom_preprocessing.decode.pixels import excess_frames, pixel_format, stored_frames
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup
-from dicom_preprocessing.dicom_file import read_data_set, text_of, uid_of
-from dicom_preprocessing.errors import VolumeError
+from dicom_preprocessing.dicom_file import open_data_set, text_of, uid_of
+from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.frames import mapped, picked
 from dicom_preprocessing.geometry import Flip, Geometry, Size
 from dicom_preprocessing.image import Facts, Image, Lookup
 from dicom_preprocessing.volume import Volume, handle_volume
@@ -21,6 +23,8 @@ from dicom_preprocessing.volume import Volume, handle_volume
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+
+    from dicom_preprocessing.frames import Frames
 
 
 __all__ = ["decode", "decode_stored"]
@@ -31,8 +35,9 @@ PROJECTED = ("max-intensity", "interpolate")
 
 
 def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Decode a file to its display values; the settings are those of ``decode_stored``."""
-    return decode_stored(path, **settings).displayed()
+    """Decode a file to its display values, all in memory; settings as for ``decode_stored``."""
+    image = decode_stored(path, **settings).displayed()
+    return replace(image, frames=np.asarray(image.frames))
 
 
 def decode_stored(
@@ -45,23 +50,26 @@ def decode_stored(
     skip_frames: int | Sequence[int] | None = None,
     spacing_z: float | None = None,
 ) -> Image:
-    """Read a DICOM file and decode it; the settings are those of the configuration.
+    """Read a DICOM file; the settings are those of the configuration.
 
     Returns
     -------
     Image
-        Display values may be left to its lookup.
+        Frames are decoded when they are asked for. Display values may be left to its lookup.
         Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16;
         for ``stored`` grey values uint16, int16 or float32.
 
     Raises
     ------
     FileError
-        One of its children, for whatever is wrong with this file.
+        One of its children, for whatever is wrong with this file. Asking for a frame raises one
+        if it does not decode.
     """
-    data_set = read_data_set(path)
-    layout = pixel_format(data_set)
-    frames = stored_pixels(data_set, layout)
+    data_set, pixel_data = open_data_set(path)
+    if pixel_data is None:
+        raise FileError("there is no pixel data element", error="no_pixel_data")
+    layout = pixel_format(data_set, pixel_data)
+    frames: Frames = stored_frames(data_set, layout, pixel_data)
     warnings: list[str] = []
     background: float | None = None
     lookup: Lookup | None = None
@@ -72,8 +80,8 @@ def decode_stored(
             data_set, frames, layout, intensity=intensity, window=window
         )
         if lookup is not None and (volume in PROJECTED or spacing_z is not None):
-            frames, lookup = lookup(frames), None
-    excess = excess_frames(data_set, layout)
+            frames, lookup = mapped(frames, lookup, dtype=lookup.table.dtype), None
+    excess = excess_frames(data_set, layout, pixel_data)
     warnings += [excess] if excess is not None else []
     order = frame_order(data_set, layout.number_of_frames)
     if not order.is_one_volume:
@@ -81,7 +89,7 @@ def decode_stored(
             raise VolumeError(f"several volumes in one object have no one z axis for {volume}")
         warnings.append("several volumes in one object: frames stay in stored order")
     if order.order != tuple(range(len(frames))):
-        frames = frames[np.array(order.order)]
+        frames = picked(frames, order.order)
     handled = handle_volume(
         Volume(frames, order.spacing),
         handler=volume,
@@ -91,7 +99,7 @@ def decode_stored(
     )
     frames, flip = handled.frames, None
     if is_upside_down(data_set):
-        frames = frames[:, ::-1, ::-1]
+        frames = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
         flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
     facts = Facts(
         study_instance_uid=uid_of(data_set, "StudyInstanceUID"),

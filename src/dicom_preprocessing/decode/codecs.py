@@ -1,4 +1,4 @@
-"""Decoders of encapsulated pixel data: plugins of pydicom's decoders, imagecodecs before pylibjpeg.
+"""Decoders of encapsulated pixel data, plugins as pydicom has them: imagecodecs before pylibjpeg.
 
 pylibjpeg is asked for RLE and JPEG 2000 only: its JPEG and JPEG-LS decoder fills up broken streams
 without a word.
@@ -25,14 +25,14 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders import pylibjpeg
-from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.decoders.base import DecodeRunner
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -64,9 +64,10 @@ from dicom_preprocessing.decode.streams import (
     require_rle_segments,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS
+from dicom_preprocessing.errors import DecodeError
 
 if TYPE_CHECKING:
-    from pydicom.pixels.decoders.base import DecodeRunner
+    from collections.abc import Mapping
 
 DEFLATED_IMAGE_FRAME: Final = UID("1.2.840.10008.1.2.8.1")
 
@@ -101,7 +102,15 @@ STATED_PHOTOMETRIC: Final = "stated_photometric_interpretation"
 UNLIKELY: Final = b"\x55" * 64
 """Bytes that no decoder fills up with."""
 
+MESSAGE_LIMIT: Final = 500
+
 Codec = Callable[[], NDArray[Any]]
+Plugin = Callable[[bytes, DecodeRunner], NDArray[Any]]
+
+ENCAPSULATED: Final = frozenset(
+    (*JPEG, *JPEGLSTransferSyntaxes, *JPEG_2000, *JPEG_XL, RLELossless, DEFLATED_IMAGE_FRAME)
+)
+"""Transfer syntaxes of which frames can be decoded here."""
 
 
 class _LaterTransferSyntax(UID):
@@ -112,49 +121,80 @@ class _LaterTransferSyntax(UID):
         return True
 
 
-DECODER_DEPENDENCIES: Final = dict.fromkeys(
-    (*JPEG, *JPEGLSTransferSyntaxes, *JPEG_2000, *JPEG_XL, RLELossless, DEFLATED_IMAGE_FRAME),
-    ("imagecodecs",),
-)
-"""What pydicom asks of a plugin's module: packages by transfer syntax."""
+def plugins_of(syntax: UID) -> dict[str, Plugin]:
+    """The decoders of a transfer syntax, in the order in which they are tried.
 
-
-def is_available(uid: str) -> bool:
-    """Whether this module decodes a transfer syntax; pydicom asks for it."""
-    return uid in DECODER_DEPENDENCIES
-
-
-@cache
-def decoder_of(syntax: UID) -> Decoder | None:
-    """The decoder of a transfer syntax, None if nothing reads it.
-
-    It is not pydicom's own one, to which other installed packages may add plugins: results depend
-    on the packages that this project requires, and on no others.
+    Not those that other installed packages add to pydicom's: results depend on the packages that
+    this project requires, and on no others.
     """
-    if not is_available(syntax):
-        return get_decoder(syntax) if syntax in NATIVE else None
-    decoder = Decoder(_LaterTransferSyntax(syntax))
-    decoder.add_plugin("imagecodecs", (__name__, "decode_frame"))
+    if syntax not in ENCAPSULATED:
+        return {}
+    plugins: dict[str, Plugin] = {"imagecodecs": decode_frame}
     if syntax in SECOND_CHOICE and pylibjpeg.is_available(syntax):
-        decoder.add_plugin("pylibjpeg", (__name__, "decode_frame_with_pylibjpeg"))
-    return decoder
+        plugins["pylibjpeg"] = decode_frame_with_pylibjpeg
+    return plugins
 
 
-def decode_frame(source: bytes, runner: DecodeRunner) -> memoryview:
-    """Decode a frame with imagecodecs; a plugin of pydicom's decoders.
+def decode_stream(
+    stream: bytes, syntax: UID, options: Mapping[str, Any]
+) -> tuple[NDArray[Any], str]:
+    """Decode a frame with the first decoder that can.
+
+    Parameters
+    ----------
+    stream : bytes
+    syntax : UID
+        One of ``ENCAPSULATED``.
+    options : mapping
+        The header, as pydicom's decoders take it.
+
+    Returns
+    -------
+    (rows, columns, samples)
+        Stored values.
+    str
+        Photometric Interpretation of the result.
+
+    Raises
+    ------
+    DecodeError
+        No decoder could.
+    """
+    messages = []
+    for name, plugin in plugins_of(syntax).items():
+        runner = runner_of(syntax, options)
+        try:
+            values = plugin(stream, runner)
+        except (MemoryError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # codecs raise anything, even a panic
+            messages.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            return values, str(runner.photometric_interpretation)
+    raise DecodeError("; ".join(messages)[:MESSAGE_LIMIT])
+
+
+def runner_of(syntax: UID, options: Mapping[str, Any]) -> DecodeRunner:
+    """What pydicom hands to plugins: the header, which they may correct."""
+    runner = DecodeRunner(_LaterTransferSyntax(syntax))
+    runner.set_options(**options)
+    return runner
+
+
+def decode_frame(source: bytes, runner: DecodeRunner) -> NDArray[Any]:
+    """Decode a frame with imagecodecs.
 
     Parameters
     ----------
     source : bytes
         The stream of one frame.
     runner : DecodeRunner
-        Knows the header. Its Photometric Interpretation and Planar Configuration are set to those
-        of the result.
+        Knows the header. Its Photometric Interpretation is set to that of the result.
 
     Returns
     -------
-    memoryview
-        Stored values, (rows, columns[, samples]) or (samples, rows, columns) of Bits Allocated.
+    (rows, columns, samples), integers of Bits Allocated
+        Stored values.
 
     Raises
     ------
@@ -167,21 +207,22 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> memoryview:
     info, decode = _prepare(source, runner)
     values = np.asarray(decode())
     _require_shape(values.shape, runner)
-    runner.set_option("planar_configuration", 0)
-    return _buffer(stored_values(values, info, runner))
+    return stored_values(values.reshape(_shape(runner)), info, runner)
 
 
-def decode_frame_with_pylibjpeg(source: bytes, runner: DecodeRunner) -> memoryview:
-    """Decode a frame with pylibjpeg; a plugin of pydicom's decoders, see ``decode_frame``."""
+def decode_frame_with_pylibjpeg(source: bytes, runner: DecodeRunner) -> NDArray[Any]:
+    """Decode a frame with pylibjpeg, see ``decode_frame``."""
     syntax = runner.transfer_syntax
     if syntax in BIT_FOR_BIT:
-        return memoryview(pylibjpeg._decode_frame(source, runner))  # noqa: SLF001  # the plugin
+        frame = pylibjpeg._decode_frame(source, runner)  # noqa: SLF001  # pydicom's plugin
+        return _bit_for_bit(bytes(frame), runner)
     allocated = runner.bits_allocated
     info, _ = _prepare(source, runner)
-    frame = pylibjpeg._decode_frame(source, runner)  # noqa: SLF001  # the plugin
+    runner.set_option("j2k_precision", info.precision)
+    frame = pylibjpeg._decode_frame(source, runner)  # noqa: SLF001  # pydicom's plugin
     values = np.frombuffer(frame, runner.pixel_dtype)
     runner.set_option("bits_allocated", allocated)
-    return _buffer(stored_values(values, info, runner))
+    return stored_values(values.reshape(_shape(runner)), info, runner)
 
 
 def stored_values(values: NDArray[Any], info: StreamInfo, runner: DecodeRunner) -> NDArray[Any]:
@@ -228,8 +269,8 @@ def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
     return low
 
 
-def _buffer(values: NDArray[Any]) -> memoryview:
-    return np.ascontiguousarray(values).data.cast("B")
+def _shape(runner: DecodeRunner) -> tuple[int, int, int]:
+    return runner.rows, runner.columns, runner.samples_per_pixel
 
 
 def _prepare(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo, Codec]:
@@ -341,26 +382,30 @@ def _decode_jpeg(source: bytes, info: StreamInfo, runner: DecodeRunner) -> NDArr
     return to_rgb(raw, coded, info.precision)
 
 
-def _bit_for_bit(data: bytes, runner: DecodeRunner) -> memoryview:
+def _bit_for_bit(data: bytes | bytearray, runner: DecodeRunner) -> NDArray[Any]:
     """Every allocated bit, as native data has them; single bits spread to a byte each."""
     expected = int(runner.frame_length("bytes"))
     if not expected <= len(data) <= expected + 1:  # a byte of padding
         raise StreamError(f"the stream holds {len(data)} bytes, the header says {expected}")
-    data = data[:expected]
-    if runner.bits_allocated > 1:
-        return memoryview(data)
-    pixels = int(runner.frame_length("pixels"))
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=pixels)
-    return bits.data
+    if runner.bits_allocated == 1:
+        content = np.frombuffer(data, np.uint8, expected)
+        pixels = int(runner.frame_length("pixels"))
+        return np.unpackbits(content, bitorder="little", count=pixels).reshape(_shape(runner))
+    itemsize = runner.bits_allocated // BYTE_BITS
+    samples = np.frombuffer(data, runner.pixel_dtype, expected // itemsize)
+    if runner.samples_per_pixel > 1 and runner.planar_configuration == 1:
+        rows, columns, n = _shape(runner)
+        return np.ascontiguousarray(samples.reshape(n, rows, columns).transpose(1, 2, 0))
+    return samples.reshape(_shape(runner))
 
 
-def _unpack_rle(source: bytes, runner: DecodeRunner) -> bytes:
+def _unpack_rle(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
     """RLE (PS3.5 Annex G), whose segments are planes of bytes, the highest first."""
     runner.set_option("planar_configuration", 1)
     itemsize = max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS
     require_rle_segments(source, itemsize * runner.samples_per_pixel)
     dtype = f"<u{itemsize}"
-    return bytes(imagecodecs.dicomrle_decode(source, dtype))
+    return imagecodecs.dicomrle_decode(source, dtype)
 
 
 def _inflate(source: bytes, runner: DecodeRunner) -> bytes:

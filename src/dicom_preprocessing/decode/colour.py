@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -92,43 +93,56 @@ def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArra
     return rounded
 
 
-def palette_to_rgb(
-    data_set: Dataset, pixels: NDArray[Any], bits_stored: int, *, signed: bool
-) -> NDArray[Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Palette:
+    """Red, green and blue by index, to be brought to ``dtype``."""
+
+    tables: tuple[LookupTable, ...]
+    dtype: type[np.uint8 | np.uint16]
+
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Colours of indices.
+
+        Parameters
+        ----------
+        pixels : (..., 1)
+
+        Returns
+        -------
+        (..., 3), uint8 or uint16
+        """
+        rgb = np.empty((*pixels.shape[:-1], len(self.tables)), self.dtype)
+        low, high = int(pixels.min()), int(pixels.max())
+        for i, table in enumerate(self.tables):
+            entries = table(np.arange(low, high + 1, dtype=np.float64)).astype(np.int64)
+            if self.dtype == np.uint8 and table.bits > BYTE_BITS:
+                entries >>= 8
+            elif self.dtype == np.uint16 and table.bits <= BYTE_BITS:
+                entries *= 257
+            rgb[..., i] = Lookup(entries.astype(self.dtype), low)(pixels)[..., 0]
+        return rgb
+
+
+def read_palette(data_set: Dataset, bits_stored: int, *, signed: bool) -> Palette:
     """Palette Color Lookup Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
     ----------
     data_set : Dataset
         Holds the tables.
-    pixels : (..., 1)
-        Indices.
     bits_stored : int
-        Of the indices.
+        Of the indices; colours are uint8 if it is at most 8, else uint16.
     signed : bool
         Whether indices may be negative: then so is the first one mapped.
-
-    Returns
-    -------
-    (..., 3), uint8 if ``bits_stored`` is at most 8, else uint16
 
     Raises
     ------
     UnsupportedPixelsError
         A table is missing or broken.
     """
-    dtype = np.uint8 if bits_stored <= BYTE_BITS else np.uint16
-    rgb = np.empty((*pixels.shape[:-1], 3), dtype)
-    low, high = int(pixels.min()), int(pixels.max())
-    for i, colour in enumerate(("Red", "Green", "Blue")):
-        table = _palette_table(data_set, colour, signed=signed)
-        entries = table(np.arange(low, high + 1, dtype=np.float64)).astype(np.int64)
-        if dtype == np.uint8 and table.bits > BYTE_BITS:
-            entries >>= 8
-        elif dtype == np.uint16 and table.bits <= BYTE_BITS:
-            entries *= 257
-        rgb[..., i] = Lookup(entries.astype(dtype), low)(pixels)[..., 0]
-    return rgb
+    colours = ("Red", "Green", "Blue")
+    tables = tuple(_palette_table(data_set, colour, signed=signed) for colour in colours)
+    return Palette(tables, np.uint8 if bits_stored <= BYTE_BITS else np.uint16)
 
 
 def _palette_table(data_set: Dataset, colour: str, *, signed: bool) -> LookupTable:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from pydicom.encaps import (
-    encapsulate,
-    generate_fragments,
-    parse_basic_offsets,
-    parse_fragments,
-)
 
+from dicom_preprocessing.decode.streams import END
 from dicom_preprocessing.dicom_file import value_of
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
+from dicom_preprocessing.pixel_data import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydicom.dataset import Dataset
 
-EMPTY_OFFSET_TABLE: Final = b"\xfe\xff\x00\xe0" + bytes(4)
+    from dicom_preprocessing.pixel_data import PixelData
+
+Frame = tuple[Span, ...]
+"""The parts of a frame's stream."""
+
+END_WITHIN: Final = 10
+"""Bytes at the end of a fragment that may hold an end marker: it is padded."""
 
 
 def frames_of(
-    data: bytes, data_set: Dataset, number_of_frames: int, *, is_rle: bool
-) -> tuple[bytes, tuple[bytes, bytes] | None]:
-    """Encapsulated pixel data and its extended offset table, as far as the tables are of use.
+    pixel_data: PixelData, data_set: Dataset, number_of_frames: int, *, is_rle: bool
+) -> list[Frame]:
+    """Find the stream of each frame.
 
-    A table that does not point at fragments is left out, and so are all tables where there are as
-    many fragments as frames: each is one then (PS3.5 A.4).
+    An offset table that does not point at fragments is left out, and so are all tables where there
+    are as many fragments as frames: each is one then. Without a table, a frame ends with a fragment
+    that has an end marker.
 
     Parameters
     ----------
-    data : bytes
-        Value of Pixel Data.
+    pixel_data : PixelData
     data_set : Dataset
         May hold an extended offset table.
     number_of_frames : int
@@ -44,37 +47,64 @@ def frames_of(
     Raises
     ------
     ShortPixelDataError
-        There are fewer fragments than frames.
+        There are fewer frames.
     DecodeError
         The fragments do not follow each other.
     """
-    buffer = BytesIO(data)
-    try:
-        basic = parse_basic_offsets(buffer)
-        start = buffer.tell()
-        count, offsets = parse_fragments(buffer)
-    except Exception as error:  # a stream cut anywhere
-        raise DecodeError(f"{type(error).__name__}: {error}") from error
+    items = pixel_data.fragments()
+    if not items:
+        raise DecodeError("encapsulated pixel data without an offset table")
+    table, *fragments = items
     n = number_of_frames
-    if count < n:
-        raise ShortPixelDataError(f"{count} fragments cannot hold {n} frames")
-    if is_rle and count > n:
-        frames = [f for f in generate_fragments(buffer) if f][:n]
-        return encapsulate(frames, has_bot=False), None
-    is_one_each = count == n
-    fragments = {offset - start for offset in offsets}
-    if basic and (is_one_each or not _leads_to_frames(basic, fragments, n)):
-        data = EMPTY_OFFSET_TABLE + data[start:]
+    if len(fragments) < n:
+        raise ShortPixelDataError(f"{len(fragments)} fragments cannot hold {n} frames")
+    if is_rle and len(fragments) > n:
+        return _first([(f,) for f in fragments if f.length], n)
+    if len(fragments) == n:
+        return [(f,) for f in fragments]
+    basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
+    for offsets in (_extended_offsets(data_set), basic):
+        grouped = _by_offsets(fragments, offsets, n)
+        if grouped is not None:
+            return grouped
+    return [tuple(fragments)] if n == 1 else _first(_by_markers(fragments, pixel_data), n)
+
+
+def _first(frames: list[Frame], number_of_frames: int) -> list[Frame]:
+    if len(frames) < number_of_frames:
+        raise ShortPixelDataError(f"the stream ends before the last of {number_of_frames} frames")
+    return frames[:number_of_frames]
+
+
+def _extended_offsets(data_set: Dataset) -> list[int]:
     table = value_of(data_set, "ExtendedOffsetTable")
     lengths = value_of(data_set, "ExtendedOffsetTableLengths")
-    if is_one_each or not table or not lengths or len(table) % 8 or len(table) != len(lengths):
-        return data, None
-    is_of_use = _leads_to_frames(np.frombuffer(table, "<u8").tolist(), fragments, n)
-    return data, (table, lengths) if is_of_use else None
+    if not table or not lengths or len(table) % 8 or len(table) != len(lengths):
+        return []
+    return [int(offset) for offset in np.frombuffer(table, "<u8")]
 
 
-def _leads_to_frames(table: list[int], fragments: set[int], number_of_frames: int) -> bool:
-    """Whether an offset table points at fragments, one after the other from the first on."""
-    ascending = all(a < b for a, b in pairwise(table))
-    complete = len(table) == number_of_frames and table[0] == 0
-    return ascending and complete and fragments.issuperset(table)
+def _by_offsets(
+    fragments: Sequence[Span], offsets: list[int], number_of_frames: int
+) -> list[Frame] | None:
+    """Frames by an offset table; None unless it points at fragments, from the first on."""
+    numbers = {f.offset - fragments[0].offset: i for i, f in enumerate(fragments)}
+    ascending = all(a < b for a, b in pairwise(offsets))
+    if len(offsets) != number_of_frames or offsets[0] != 0 or not ascending:
+        return None
+    if not numbers.keys() >= set(offsets):
+        return None
+    starts = [numbers[offset] for offset in offsets]
+    return [tuple(fragments[a:b]) for a, b in pairwise([*starts, len(fragments)])]
+
+
+def _by_markers(fragments: Sequence[Span], pixel_data: PixelData) -> list[Frame]:
+    frames: list[Frame] = []
+    frame: list[Span] = []
+    for fragment in fragments:
+        frame.append(fragment)
+        tail = min(END_WITHIN, fragment.length)
+        if END in pixel_data.source.read(fragment.end - tail, tail):
+            frames.append(tuple(frame))
+            frame = []
+    return [*frames, tuple(frame)] if frame else frames

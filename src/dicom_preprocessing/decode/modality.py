@@ -15,6 +15,7 @@ from dicom_preprocessing.decode import attributes
 from dicom_preprocessing.decode.attributes import per_frame
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom_file import is_little_endian
+from dicom_preprocessing.frames import each, numbered, remembered
 from dicom_preprocessing.image import TABLE_BITS, Lookup
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.frames import Frames
 
 SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes on"
 
@@ -89,8 +91,8 @@ def _as_stored(value: float, layout: PixelFormat) -> float:
 
 
 def modality_values(
-    data_set: Dataset, stored: NDArray[Any], layout: PixelFormat
-) -> tuple[NDArray[Any], float, list[str]]:
+    data_set: Dataset, stored: Frames, layout: PixelFormat
+) -> tuple[Frames, float, list[str]]:
     """Values after the modality transform, not scaled, windowed or inverted.
 
     Parameters
@@ -110,25 +112,48 @@ def modality_values(
         Warnings.
     """
     modality = modality_of_frames(data_set, layout)
-    values = np.empty(stored.shape, modality_dtype(modality, layout))
-    for frame, how, out in zip(stored, modality, values, strict=True):
-        out[:] = through_table(modality_transform(how), frame)
+    transforms = [modality_transform(m) for m in modality]
+    dtype = modality_dtype(modality, layout)
     warnings = modality_warnings(data_set, modality)
-    usable = np.isfinite(values)
-    background = _padding_background(data_set, layout, modality[0], values.dtype)
-    if background is None:
-        darkest = np.max if layout.photometric_interpretation == "MONOCHROME1" else np.min
-        background = float(darkest(values[usable])) if usable.any() else 0.0
-    else:
-        # With another transform a frame's padding is another value; it is background all the same.
-        padding, _ = pixel_padding(data_set, layout) or (math.nan, math.nan)
-        for frame, how, out in zip(stored, modality, values, strict=True):
-            if how != modality[0]:
-                out[frame == padding] = background
-    if not usable.all():
-        values[~usable] = background
-        warnings.append("values that are no finite numbers became background")
-    return values, background, warnings
+    known = _padding_background(data_set, layout, modality[0], dtype)
+    background = 0.0 if known is None else known
+    if known is None or dtype.kind == "f":
+        stored = remembered(stored)
+        values = numbered(stored, lambda i, f: _transformed(transforms[i], f, dtype), dtype=dtype)
+        darkest, has_others = _survey(values, inverted=layout.is_inverted)
+        background = darkest if known is None else known
+        if has_others:
+            warnings.append("values that are no finite numbers became background")
+    # With another transform a frame's padding is another value; it is background all the same.
+    padding = None if known is None else pixel_padding(data_set, layout)
+
+    def filled(number: int, frame: NDArray[Any]) -> NDArray[Any]:
+        values = _transformed(transforms[number], frame, dtype)
+        if dtype.kind == "f":
+            values[~np.isfinite(values)] = background
+        if padding is not None and modality[number] != modality[0]:
+            values[frame == padding[0]] = background
+        return values
+
+    return numbered(stored, filled, dtype=dtype), background, warnings
+
+
+def _transformed(transform: Transform, frame: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return through_table(transform, frame).astype(dtype)
+
+
+def _survey(values: Frames, *, inverted: bool) -> tuple[float, bool]:
+    """The darkest finite value of all frames, 0 without one, and whether others are not finite."""
+
+    def ends(_: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
+        finite = frame[np.isfinite(frame)]
+        found = [float(finite.max() if inverted else finite.min())] if finite.size else []
+        return found, finite.size < frame.size
+
+    surveyed = list(each(values, ends))
+    darkest = [value for found, _ in surveyed for value in found]
+    chosen = max if inverted else min
+    return chosen(darkest, default=0.0), any(has_others for _, has_others in surveyed)
 
 
 def modality_warnings(data_set: Dataset, modality: Sequence[Modality]) -> list[str]:
@@ -173,24 +198,25 @@ def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:
     return low >= limits.min and high <= limits.max
 
 
-def fits_table(stored: NDArray[Any]) -> bool:
+def fits_table(dtype: np.dtype[Any]) -> bool:
     """Whether there are few enough possible values for a table of them."""
-    return stored.dtype.kind != "f" and stored.dtype.itemsize <= TABLE_BITS // BYTE_BITS
+    return dtype.kind != "f" and dtype.itemsize <= TABLE_BITS // BYTE_BITS
 
 
 def table_of(
-    transform: Callable[[NDArray[np.float64]], NDArray[Any]], stored: NDArray[Any]
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]], layout: PixelFormat
 ) -> Lookup:
-    """``transform`` of every value from the lowest to the highest that occur."""
-    low, high = int(stored.min()), int(stored.max())
-    return Lookup(transform(np.arange(low, high + 1, dtype=np.float64)), low)
+    """``transform`` of every value that Bits Stored can hold."""
+    low = -(1 << layout.bits_stored - 1) if layout.is_signed else 0
+    values = np.arange(low, low + (1 << layout.bits_stored), dtype=np.float64)
+    return Lookup(transform(values), low)
 
 
 def through_table(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], frame: NDArray[Any]
 ) -> NDArray[Any]:
     """Apply ``transform`` to (rows, columns, 1), through a table where that is possible."""
-    if not fits_table(frame):
+    if not fits_table(frame.dtype):
         return transform(frame.astype(np.float64))
-    shown: NDArray[Any] = table_of(transform, frame)(frame[np.newaxis])[0]
-    return shown
+    low, high = int(frame.min()), int(frame.max())
+    return Lookup(transform(np.arange(low, high + 1, dtype=np.float64)), low)(frame)

@@ -1,25 +1,31 @@
-"""Stored pixels: from the pixel data element to an array, checked against the header first."""
+"""Stored pixels: from the pixel data element to frames, checked against the header first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import RLELossless
 
 from dicom_preprocessing.decode.codecs import (
     BIT_FOR_BIT,
+    ENCAPSULATED,
+    MESSAGE_LIMIT,
     NATIVE,
     STATED_PHOTOMETRIC,
-    decoder_of,
+    decode_stream,
 )
 from dicom_preprocessing.decode.colour import (
     ALREADY_RGB,
     FULL_RANGE,
     PALETTE,
     PARTIAL_RANGE,
-    palette_to_rgb,
+    Palette,
+    read_palette,
     to_rgb,
 )
 from dicom_preprocessing.decode.fragments import frames_of
@@ -32,25 +38,25 @@ from dicom_preprocessing.dicom_file import (
 )
 from dicom_preprocessing.errors import (
     DecodeError,
-    FileError,
     MissingAttributeError,
     ShortPixelDataError,
     UnsupportedPixelsError,
     UnsupportedTransferSyntaxError,
 )
+from dicom_preprocessing.frames import LazyFrames
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
-PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    from dicom_preprocessing.pixel_data import PixelData
+
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED = (1, 8, 16, 32)
 FLOAT_BITS_ALLOCATED = (32, 64)
 COLOUR = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED = (8, 16)
 SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
-MESSAGE_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,21 @@ class PixelFormat:
         return self.photometric_interpretation in MONOCHROME
 
     @property
+    def is_inverted(self) -> bool:
+        """Whether the lowest grey value is the brightest."""
+        return self.photometric_interpretation == "MONOCHROME1"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of decoded frames, that of Bits Allocated for grey values."""
+        if self.is_float:
+            return np.dtype(f"f{self.bits_allocated // BYTE_BITS}")
+        if self.is_monochrome:
+            kind = "i" if self.is_signed else "u"
+            return np.dtype(f"{kind}{max(BYTE_BITS, self.bits_allocated) // BYTE_BITS}")
+        return np.dtype(np.uint8 if self.bits_stored <= BYTE_BITS else np.uint16)
+
+    @property
     def native_bytes(self) -> int:
         """Bytes of uncompressed pixel data, without padding."""
         samples = self.samples_per_pixel
@@ -88,7 +109,7 @@ class PixelFormat:
         return (bits * samples + 7) // 8
 
 
-def pixel_format(data_set: Dataset) -> PixelFormat:
+def pixel_format(data_set: Dataset, pixel_data: PixelData) -> PixelFormat:
     """Read and check the Image Pixel Module.
 
     Raises
@@ -98,7 +119,7 @@ def pixel_format(data_set: Dataset) -> PixelFormat:
     UnsupportedPixelsError
         The combination is none that is handled.
     """
-    keyword = next((k for k in PIXEL_KEYWORDS if k in data_set), "PixelData")
+    keyword = pixel_data.keyword
     rows = _required(data_set, "Rows")
     columns = _required(data_set, "Columns")
     allocated = _required(data_set, "BitsAllocated")
@@ -168,59 +189,107 @@ def _required(data_set: Dataset, keyword: str) -> int:
     return value
 
 
-def stored_pixels(data_set: Dataset, layout: PixelFormat) -> NDArray[Any]:
-    """Decode every frame.
+def stored_frames(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) -> LazyFrames:
+    """Frames that are decoded when they are asked for.
 
     Returns
     -------
     (n_frames, rows, columns, samples)
         Grey: stored values in the dtype of Bits Allocated, bits outside Bits Stored masked.
-        Colour and palette: RGB, uint8 or uint16.
+        Colour and palette: RGB, uint8 or uint16. Asking for one raises a DecodeError if it does
+        not decode.
 
     Raises
     ------
     UnsupportedTransferSyntaxError, UnsupportedPixelsError, ShortPixelDataError, DecodeError
     """
     syntax = transfer_syntax_of(data_set)
-    data = _pixel_bytes(data_set, layout)
-    if not data:
+    if not pixel_data.value.length:
         raise ShortPixelDataError("the pixel data element is empty")
-    decoder = decoder_of(syntax)
-    if decoder is None:
-        raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    options = decoder_options(data_set, layout)
-    if syntax in NATIVE:
-        _require_bytes(data, layout)
-    else:
-        data, options["extended_offsets"] = frames_of(
-            data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless
-        )
-    try:
-        pixels, properties = decoder.as_array(data, raw=True, **options)
-    except (MemoryError, KeyboardInterrupt, SystemExit):
-        raise
-    except StopIteration as error:
-        raise ShortPixelDataError("the stream ends before the last frame") from error
-    except BaseException as error:  # decoder plugins raise anything on a bad stream, even a panic
-        raise _decode_error(error) from error
-    shape = (layout.number_of_frames, layout.rows, layout.columns, -1)
-    samples: NDArray[Any] = pixels.reshape(shape)
-    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    if syntax in (*NATIVE, *BIT_FOR_BIT) and layout.bits_stored < layout.bits_allocated:
-        samples = _take_stored_bits(samples, layout)
-    if layout.is_monochrome:
-        return samples
+    options = decoder_options(data_set, layout, pixel_data)
+    decode = (_native if syntax in NATIVE else _encapsulated)(
+        data_set, layout, pixel_data, syntax, options
+    )
+    palette = None
     if layout.photometric_interpretation == PALETTE:
-        bits = layout.bits_stored
-        return palette_to_rgb(data_set, samples, bits, signed=layout.is_signed)
-    dtype = np.uint8 if layout.bits_stored <= BYTE_BITS else np.uint16
-    coded = str(properties["photometric_interpretation"])
-    if layout.photometric_interpretation in PARTIAL_RANGE and coded != "RGB":
-        coded = layout.photometric_interpretation
-    return to_rgb(samples.astype(dtype, copy=False), coded, layout.bits_stored)
+        palette = read_palette(data_set, layout.bits_stored, signed=layout.is_signed)
+
+    def frame(number: int) -> NDArray[Any]:
+        samples, photometric = decode(number)
+        samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+        if syntax in (*NATIVE, *BIT_FOR_BIT) and layout.bits_stored < layout.bits_allocated:
+            samples = _take_stored_bits(samples, layout)
+        return samples if layout.is_monochrome else _rgb(samples, layout, photometric, palette)
+
+    samples = layout.samples_per_pixel if palette is None else len("RGB")
+    shape = (layout.number_of_frames, layout.rows, layout.columns, samples)
+    is_cheap = syntax in NATIVE and layout.is_monochrome
+    return LazyFrames(shape, layout.dtype, frame, is_cheap)
 
 
-def decoder_options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
+def _rgb(
+    samples: NDArray[Any], layout: PixelFormat, photometric: str, palette: Palette | None
+) -> NDArray[Any]:
+    if palette is not None:
+        return palette(samples)
+    if layout.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
+        photometric = layout.photometric_interpretation
+    return to_rgb(samples.astype(layout.dtype, copy=False), photometric, layout.bits_stored)
+
+
+Decode = Callable[[int], tuple[NDArray[Any], str]]
+"""From the number of a frame to (rows, columns, samples) and their Photometric Interpretation."""
+
+
+def _native(
+    data_set: Dataset,
+    layout: PixelFormat,
+    pixel_data: PixelData,
+    syntax: UID,
+    options: dict[str, Any],
+) -> Decode:
+    """Frames of uncompressed pixel data, by pydicom's reader."""
+    del data_set
+    if pixel_data.items is not None:
+        raise DecodeError(f"fragments of compressed pixel data, but the syntax is {syntax.name}")
+    _require_bytes(pixel_data.value.length, layout)
+    decoder = get_decoder(syntax)
+
+    def decode(number: int) -> tuple[NDArray[Any], str]:
+        try:
+            values, properties = decoder.as_array(
+                cast("BinaryIO", pixel_data.as_file()), index=number, raw=True, **options
+            )
+        except Exception as error:
+            raise _decode_error(error) from error
+        samples = values.reshape(layout.rows, layout.columns, layout.samples_per_pixel)
+        return samples, str(properties["photometric_interpretation"])
+
+    return decode
+
+
+def _encapsulated(
+    data_set: Dataset,
+    layout: PixelFormat,
+    pixel_data: PixelData,
+    syntax: UID,
+    options: dict[str, Any],
+) -> Decode:
+    """Frames of fragments, by the codec of the transfer syntax."""
+    if syntax not in ENCAPSULATED:
+        raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
+    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
+
+    def decode(number: int) -> tuple[NDArray[Any], str]:
+        stream = b"".join(pixel_data.source.read(*part) for part in frames[number])
+        return decode_stream(stream, syntax, options)
+
+    return decode
+
+
+def decoder_options(
+    data_set: Dataset, layout: PixelFormat, pixel_data: PixelData
+) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
     photometric = layout.photometric_interpretation
     # Subsampled pixels are never in planes, whatever Planar Configuration says.
@@ -238,7 +307,7 @@ def decoder_options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,
         "pixel_keyword": layout.keyword,
-        "pixel_vr": data_set.get_item(layout.keyword).VR,
+        "pixel_vr": pixel_data.vr,
         "allow_excess_frames": False,
         "view_only": True,
         "correct_unused_bits": False,
@@ -247,44 +316,33 @@ def decoder_options(data_set: Dataset, layout: PixelFormat) -> dict[str, Any]:
     }
 
 
-def _pixel_bytes(data_set: Dataset, layout: PixelFormat) -> bytes:
-    """The pixel data element as bytes, whatever VR it was given."""
-    element = data_set.get_item(layout.keyword)
-    if element is None:
-        raise FileError("there is no pixel data element", error="no_pixel_data")
-    value = element.value
-    return value if isinstance(value, bytes) else b""
-
-
-def _require_bytes(data: bytes, layout: PixelFormat) -> None:
-    if len(data) < layout.native_bytes:
-        message = f"{len(data)} of {layout.native_bytes} bytes of pixel data are there"
+def _require_bytes(length: int, layout: PixelFormat) -> None:
+    if length < layout.native_bytes:
+        message = f"{length} of {layout.native_bytes} bytes of pixel data are there"
         raise ShortPixelDataError(message)
     if layout.photometric_interpretation in SUBSAMPLED:
         if layout.columns % 2:
             raise UnsupportedPixelsError("subsampled chroma needs an even number of columns")
-        if len(data) >= layout.native_bytes // 2 * 3:
+        if length >= layout.native_bytes // 2 * 3:
             raise UnsupportedPixelsError(
                 f"{layout.photometric_interpretation} with the bytes of three whole samples a pixel"
             )
 
 
-def excess_frames(data_set: Dataset, layout: PixelFormat) -> str | None:
+def excess_frames(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) -> str | None:
     """A warning where native pixel data has room for more frames than the header says."""
     if transfer_syntax_of(data_set) not in NATIVE:
         return None
     padding = layout.native_bytes % 2
-    there = len(_pixel_bytes(data_set, layout)) - padding
+    there = pixel_data.value.length - padding
     frames = there * layout.number_of_frames // layout.native_bytes
     if frames <= layout.number_of_frames:
         return None
     return f"pixel data for {frames} frames, of which the header says {layout.number_of_frames}"
 
 
-def _decode_error(error: BaseException) -> FileError:
-    # pydicom repeats the message of each plugin on a line of its own.
-    lines = [line.strip() for line in str(error).splitlines()]
-    return DecodeError(f"{type(error).__name__}: {' '.join(filter(None, lines))}"[:MESSAGE_LIMIT])
+def _decode_error(error: Exception) -> DecodeError:
+    return DecodeError(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
 
 
 def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:

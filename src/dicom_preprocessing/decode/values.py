@@ -28,6 +28,7 @@ from dicom_preprocessing.decode.modality import (
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom_file import is_little_endian
+from dicom_preprocessing.frames import each, numbered, remembered
 from dicom_preprocessing.image import Lookup
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.frames import Frames
 
 
 def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
@@ -64,12 +66,12 @@ FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
 def display_lookup(
     data_set: Dataset,
-    stored: NDArray[Any],
+    stored: Frames,
     layout: PixelFormat,
     *,
     intensity: str = "voi",
     window: Sequence[float] | None = None,
-) -> tuple[NDArray[Any], Lookup | None, list[str]]:
+) -> tuple[Frames, Lookup | None, list[str]]:
     """Find the way from stored grey values to display values, and go it if it is no one table.
 
     Parameters
@@ -93,19 +95,20 @@ def display_lookup(
         Warnings.
     """
     top, dtype = (255, np.uint8) if layout.bits_stored <= BYTE_BITS else (65535, np.uint16)
-    inverted = layout.photometric_interpretation == "MONOCHROME1"
+    inverted = layout.is_inverted
     if layout.bits_stored == 1:
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
         return stored, Lookup(ends, 0), []
     plan = _Plan(data_set, stored, layout, top)
     transforms, warnings = plan.transforms(intensity, window)
-    shown = [_quantised(t, top, dtype, inverted=inverted) for t in transforms]
-    if fits_table(stored) and all(t is transforms[0] for t in transforms):
-        return stored, table_of(shown[0], stored), warnings
-    values = np.empty(stored.shape, dtype)
-    for frame, show, out in zip(stored, shown, values, strict=True):
-        out[:] = through_table(show, frame)
-    return values, None, warnings
+    shown = {t: _quantised(t, top, dtype, inverted=inverted) for t in set(transforms)}
+    if len(shown) == 1 and fits_table(stored.dtype):
+        return plan.stored, table_of(shown[transforms[0]], layout), warnings
+
+    def display(number: int, frame: NDArray[Any]) -> NDArray[Any]:
+        return through_table(shown[transforms[number]], frame)
+
+    return numbered(plan.stored, display, dtype=dtype), None, warnings
 
 
 def _quantised(
@@ -126,12 +129,12 @@ def _quantised(
     return quantised
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Plan:
     """Chooses the modality and the VOI transform of each frame."""
 
     data_set: Dataset
-    stored: NDArray[Any]
+    stored: Frames
     layout: PixelFormat
     top: int
 
@@ -205,40 +208,47 @@ class _Plan:
         """
         n = len(self.stored)
         pair = modality[0]
+        self.stored = remembered(self.stored)
         if isinstance(pair, tuple) and len(set(modality)) == 1 and not self.layout.is_float:
-            ends = self.ends((1.0, 0.0), self.stored)
+            ends = self.ends([(1.0, 0.0)] * n)
             if ends is None or ends[0] == ends[1] or pair[0] == 0:
                 return [_zeros] * n
             low, high = ends
             sign = math.copysign(1, pair[0])
             window = Window(sign * (low + high) / 2, high - low + 1)
             return [lambda values: linear(sign * values, window, self.top)] * n
-        found = [self.ends(m, frame) for m, frame in zip(modality, self.stored, strict=True)]
-        ends_of_frames = [ends for ends in found if ends is not None]
-        low = min((ends[0] for ends in ends_of_frames), default=0.0)
-        high = max((ends[1] for ends in ends_of_frames), default=0.0)
+        low, high = self.ends(modality) or (0.0, 0.0)
         if low == high:
             return [_zeros] * n
         straight = _straight(low, high, self.top)
         return [c for c in _composed(modality, [straight] * n) if c is not None]
 
-    def ends(self, modality: Modality, stored: NDArray[Any]) -> tuple[float, float] | None:
-        """Lowest and highest modality value, None if nothing counts.
+    def ends(self, modality: Sequence[Modality]) -> tuple[float, float] | None:
+        """Lowest and highest modality value of all frames, None if nothing counts.
 
         Padding (PS3.3 C.7.5.1.1.2) and what is no finite number do not count.
         """
         padding = pixel_padding(self.data_set, self.layout)
-        counted = stored
-        if padding is not None or stored.dtype.kind == "f":
-            low, high = sorted(padding) if padding is not None else (math.inf, -math.inf)
-            counted = stored[((stored < low) | (stored > high)) & np.isfinite(stored)]
-        if not counted.size:
-            return None
-        if isinstance(modality, LookupTable):
-            values = modality(np.unique(counted).astype(np.float64))
-        else:
-            values = modality_transform(modality)(np.array([counted.min(), counted.max()], float))
-        return float(values.min()), float(values.max())
+        by_frame = each(self.stored, lambda i, frame: _ends(modality[i], frame, padding))
+        found = [ends for ends in by_frame if ends is not None]
+        return (min(e[0] for e in found), max(e[1] for e in found)) if found else None
+
+
+def _ends(
+    modality: Modality, stored: NDArray[Any], padding: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Lowest and highest modality value of a frame."""
+    counted = stored
+    if padding is not None or stored.dtype.kind == "f":
+        low, high = sorted(padding) if padding is not None else (math.inf, -math.inf)
+        counted = stored[((stored < low) | (stored > high)) & np.isfinite(stored)]
+    if not counted.size:
+        return None
+    if isinstance(modality, LookupTable):
+        values = modality(np.unique(counted).astype(np.float64))
+    else:
+        values = modality_transform(modality)(np.array([counted.min(), counted.max()], float))
+    return float(values.min()), float(values.max())
 
 
 def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
