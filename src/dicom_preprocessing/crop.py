@@ -59,10 +59,10 @@ def crop(
     Returns
     -------
     Image
-        Its display values. An image without foreground stays whole, with a warning.
+        An image without foreground stays whole, with a warning.
     """
     if not crop:
-        return image.displayed()
+        return image
     image = replace(image, frames=remembered(image.frames))
     found = plan_crop(
         image,
@@ -78,8 +78,7 @@ def crop(
         box = found.box
         if found.share < SMALL_SHARE:
             warning = "crop_components kept less than half of the foreground"
-    kept = replace(image, frames=_cut(image.frames, box)).displayed()
-    return kept.evolve(kept.frames, image.geometry.with_crop(box), warning)
+    return image.evolve(_cut(image.frames, box), image.geometry.with_crop(box), warning)
 
 
 def plan_crop(
@@ -187,20 +186,45 @@ def _bounding_box(
     frames: Frames, foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """First to last foreground row and column over all frames."""
-
-    def profiles(_: int, frame: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        mask = foreground(frame)
-        return np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
-
-    rows = np.zeros(frames.shape[1], bool)
-    columns = np.zeros(frames.shape[2], bool)
-    for with_rows, with_columns in each(frames, profiles):
-        rows |= with_rows
-        columns |= with_columns
-    if not rows.any():
+    boxes = each(frames, lambda _, frame: _box_in(frame, foreground))
+    found = [box for box in boxes if box is not None]
+    if not found:
         return None
-    (top, bottom), (left, right) = _ends(rows), _ends(columns)
+    left, top = min(box.left for box in found), min(box.top for box in found)
+    right, bottom = max(box.right for box in found), max(box.bottom for box in found)
     return CropBox(left, top, right - left, bottom - top)
+
+
+LINES = 64
+"""Rows or columns that are looked at at once, from the edges inwards until there is something."""
+
+
+def _box_in(
+    frame: NDArray[Any], foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
+) -> CropBox | None:
+    """The bounding box of a frame's foreground, None where there is none."""
+
+    def some(lines: NDArray[Any], axis: int) -> NDArray[np.bool_]:
+        return np.asarray(foreground(lines).any(axis=axis))
+
+    rows, columns = frame.shape[:2]
+    top = _first_line(rows, lambda a, b: some(frame[a:b], 1))
+    if top is None:
+        return None
+    below = _first_line(rows, lambda a, b: some(frame[rows - b : rows - a], 1)[::-1]) or 0
+    kept = frame[top : rows - below]
+    left = _first_line(columns, lambda a, b: some(kept[:, a:b], 0)) or 0
+    right = _first_line(columns, lambda a, b: some(kept[:, columns - b : columns - a], 0)[::-1])
+    return CropBox(left, top, columns - (right or 0) - left, len(kept))
+
+
+def _first_line(count: int, look: Callable[[int, int], NDArray[np.bool_]]) -> int | None:
+    """The first of ``count`` lines that has something, by looking at a few at once."""
+    for start in range(0, count, LINES):
+        found = np.flatnonzero(look(start, min(start + LINES, count)))
+        if found.size:
+            return start + int(found[0])
+    return None
 
 
 def _ends(flags: NDArray[Any]) -> tuple[int, int]:

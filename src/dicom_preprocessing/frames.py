@@ -187,9 +187,10 @@ def remembered(frames: Frames) -> Frames:
 
     More than a few are kept in a temporary file ($TMPDIR); without room there, they are made again.
     """
-    if not isinstance(frames, LazyFrames) or frames.is_cheap:
+    is_few = len(frames) <= FEW
+    if not isinstance(frames, LazyFrames) or (frames.is_cheap and not is_few):
         return frames
-    store = _Memory() if len(frames) <= FEW else _Spool(frames)
+    store = _Memory() if is_few else _Spool(frames)
 
     def recall(number: int) -> NDArray[Any]:
         frame = store.get(number)

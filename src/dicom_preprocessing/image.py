@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,7 @@ BLOCK = 1 << 16
 """Pixels that are looked up at once: their indices stay in the cache."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Lookup:
     """Display values by stored value: ``table`` starts at the stored value ``low``."""
 
@@ -104,10 +105,20 @@ class Lookup:
         out = np.empty(stored.shape, self.table.dtype)
         step = max(1, BLOCK * len(stored) // max(1, stored.size))
         for top in range(0, len(stored), step):
-            index = stored[top : top + step].astype(np.intp)
-            index -= self.low
-            np.take(self.table, index, out=out[top : top + step], mode="clip")
+            self.look_up(stored[top : top + step], out[top : top + step])
         return out
+
+    def look_up(self, stored: NDArray[Any], out: NDArray[Any]) -> None:
+        """Put display values into ``out``, of the dtype of the table; few enough for the cache."""
+        index = stored.astype(np.intp)
+        if self.low:
+            index -= self.low
+        np.take(self.table, index, out=out, mode="clip")
+
+    @cached_property
+    def floats(self) -> Lookup:
+        """The same with a table of float64."""
+        return Lookup(self.table.astype(np.float64), self.low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +133,7 @@ class Image:
         The way from the stored image to these frames.
     facts : Facts
     lookup : Lookup or None
-        Display values, put off until the crop has left fewer pixels to look up.
+        Display values, put off until few pixels are left to look up.
     """
 
     frames: Frames
@@ -145,14 +156,14 @@ class Image:
         if self.lookup is None:
             return self
         frames = mapped(self.frames, self.lookup, dtype=self.lookup.table.dtype)
-        return Image(frames, self.geometry, self.facts)
+        return replace(self, frames=frames, lookup=None)
 
     def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
         """The image after a step, with the warning that the step may have given."""
         facts = self.facts
         if warning is not None:
             facts = replace(facts, warnings=(*facts.warnings, warning))
-        return Image(frames, geometry, facts)
+        return replace(self, frames=frames, geometry=geometry, facts=facts)
 
 
 def top_value(dtype: np.dtype[Any]) -> int:

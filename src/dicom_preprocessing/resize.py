@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.frames import Frames
-    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.image import Image, Lookup
 
 LARGEST_FRAME = 2**31
 """Pixels; a spacing that leads to more is a mistake in the header."""
@@ -60,11 +60,18 @@ def resize(
         return image
     if target.width * target.height > LARGEST_FRAME:
         raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
-    frames = resize_frames(image.frames, size=target, filter=filter)
-    return image.evolve(frames, image.geometry.with_resized(target))
+    frames = resize_frames(image.frames, size=target, filter=filter, lookup=image.lookup)
+    resized = image.evolve(frames, image.geometry.with_resized(target))
+    return replace(resized, lookup=None)
 
 
-def resize_frames(frames: Frames, *, size: Size, filter: str) -> Frames:  # noqa: A002
+def resize_frames(
+    frames: Frames,
+    *,
+    size: Size,
+    filter: str,  # noqa: A002
+    lookup: Lookup | None = None,
+) -> Frames:
     """Scale every frame to exactly ``size``.
 
     Parameters
@@ -74,22 +81,28 @@ def resize_frames(frames: Frames, *, size: Size, filter: str) -> Frames:  # noqa
         Output width and height, pixels.
     filter : str
         As for ``resize``.
+    lookup : Lookup or None
+        Display values, if ``frames`` are stored ones.
 
     Returns
     -------
-    (n_frames, size.height, size.width, samples), dtype of ``frames``
+    (n_frames, size.height, size.width, samples), dtype of ``frames`` or of the lookup
     """
-    scale = {"nearest": _nearest, "max-pool": _max_pool}.get(filter)
+    dtype = frames.dtype if lookup is None else lookup.table.dtype
 
     def resized(frame: NDArray[Any]) -> NDArray[Any]:
-        if scale is not None:
-            return scale(frame, size)
-        out = np.empty((size.height, size.width, frame.shape[2]), frame.dtype)
+        if filter == "nearest":
+            sampled = _nearest(frame, size)
+            return sampled if lookup is None else lookup(sampled)
+        if filter == "max-pool":
+            return _max_pool(frame if lookup is None else lookup(frame), size)
+        out = np.empty((size.height, size.width, frame.shape[2]), dtype)
         for sample in range(frame.shape[2]):
-            out[..., sample] = _convolve(frame[..., sample], size, filter)
+            _convolve(frame[..., sample], filter, lookup, out[..., sample])
         return out
 
-    return mapped(frames, resized, shape=(size.height, size.width, frames.shape[3]))
+    shape = (size.height, size.width, frames.shape[3])
+    return mapped(frames, resized, shape=shape, dtype=dtype)
 
 
 def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:
@@ -107,20 +120,31 @@ def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
     return np.maximum.reduceat(np.maximum.reduceat(frame, y, axis=0), x, axis=1)
 
 
-def _convolve(plane: NDArray[Any], size: Size, kernel: str) -> NDArray[Any]:
-    """Vertical, then horizontal pass in float64; clamped and rounded half away from zero."""
-    between = np.empty((size.height, plane.shape[1]))
-    for band in kernel_bands(plane.shape[0], size.height, kernel):
-        rows = plane[band.first : band.end].astype(np.float64)
-        between[band.top : band.bottom] = band.weights @ rows
-    horizontal = kernel_weights(plane.shape[1], size.width, kernel)
-    scaled = (horizontal @ between.T).T
-    if plane.dtype.kind == "f":
-        return np.asarray(scaled, plane.dtype)
-    limits = np.iinfo(plane.dtype)
-    np.clip(scaled, limits.min, limits.max, out=scaled)
-    rounded: NDArray[Any] = np.trunc(scaled + np.copysign(0.5, scaled)).astype(plane.dtype)
-    return rounded
+def _convolve(plane: NDArray[Any], kernel: str, lookup: Lookup | None, out: NDArray[Any]) -> None:
+    """Vertical, then horizontal pass in float64; clamped and rounded half away from zero.
+
+    A band of output rows is finished while its input is in the cache.
+    """
+    height, width = out.shape
+    horizontal = kernel_weights(plane.shape[1], width, kernel)
+    for band in kernel_bands(plane.shape, height, kernel):
+        stored = plane[band.first : band.end]
+        if lookup is None:
+            rows = stored.astype(np.float64)
+        else:
+            rows = np.empty(stored.shape)
+            lookup.floats.look_up(stored, rows)
+        scaled = (horizontal @ (band.weights @ rows).T).T
+        _quantise(scaled, out[band.top : band.bottom])
+
+
+def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
+    """Clamp to the dtype of ``out`` and round half away from zero; floats stay as they are."""
+    if out.dtype.kind != "f":
+        limits = np.iinfo(out.dtype)
+        np.clip(values, limits.min, limits.max, out=values)
+        values = np.trunc(values + np.copysign(0.5, values))
+    out[...] = values.astype(out.dtype)
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,19 +188,23 @@ class Band:
     weights: sparse.csr_array
 
 
-BAND_ROWS = 8
-"""Output rows that are made at once: few, so that their input stays in the cache."""
+BAND_BYTES = 1 << 20
+"""Input of a band in float64, which should stay in the cache."""
 
 
 @lru_cache(maxsize=64)
-def kernel_bands(n_in: int, n_out: int, kernel: str) -> tuple[Band, ...]:
-    """The weights of ``kernel_weights``, cut into bands."""
+def kernel_bands(shape: tuple[int, int], n_out: int, kernel: str) -> tuple[Band, ...]:
+    """The weights of ``kernel_weights`` for the rows of a plane, cut into bands."""
+    n_in, columns = shape
     weights = kernel_weights(n_in, n_out, kernel)
+    rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
+    step = max(1, rows_in * n_out // n_in)
     bands = []
-    for top in range(0, n_out, BAND_ROWS):
-        part = weights[top : top + BAND_ROWS]
+    for top in range(0, n_out, step):
+        part = weights[top : top + step] if step < n_out else weights
         first, end = int(part.indices.min()), int(part.indices.max()) + 1
-        bands.append(Band(top, top + part.shape[0], first, end, part[:, first:end]))
+        narrow = part[:, first:end] if (first, end) != (0, n_in) else part
+        bands.append(Band(top, top + part.shape[0], first, end, narrow))
     return tuple(bands)
 
 

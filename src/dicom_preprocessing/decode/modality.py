@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,12 +204,13 @@ def fits_table(dtype: np.dtype[Any]) -> bool:
     return dtype.kind != "f" and dtype.itemsize <= TABLE_BITS // BYTE_BITS
 
 
+@lru_cache(maxsize=8)
 def table_of(
-    transform: Callable[[NDArray[np.float64]], NDArray[Any]], layout: PixelFormat
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]], bits_stored: int, *, signed: bool
 ) -> Lookup:
-    """``transform`` of every value that Bits Stored can hold."""
-    low = -(1 << layout.bits_stored - 1) if layout.is_signed else 0
-    values = np.arange(low, low + (1 << layout.bits_stored), dtype=np.float64)
+    """``transform`` of every value that Bits Stored can hold; kept for the next image."""
+    low = -(1 << bits_stored - 1) if signed else 0
+    values = np.arange(low, low + (1 << bits_stored), dtype=np.float64)
     return Lookup(transform(values), low)
 
 

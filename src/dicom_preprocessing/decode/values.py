@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,9 @@ def sigmoid(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np
         return top / (1 + np.exp(-4 * (values - window.center) / window.width))
 
 
+CACHED = 32
+"""Transforms that are kept for the next image, which often has the same."""
+
 FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
 
@@ -103,7 +107,8 @@ def display_lookup(
     transforms, warnings = plan.transforms(intensity, window)
     shown = {t: _quantised(t, top, dtype, inverted=inverted) for t in set(transforms)}
     if len(shown) == 1 and fits_table(stored.dtype):
-        return plan.stored, table_of(shown[transforms[0]], layout), warnings
+        show = shown[transforms[0]]
+        return plan.stored, table_of(show, layout.bits_stored, signed=layout.is_signed), warnings
 
     def display(number: int, frame: NDArray[Any]) -> NDArray[Any]:
         return through_table(shown[transforms[number]], frame)
@@ -111,6 +116,7 @@ def display_lookup(
     return numbered(plan.stored, display, dtype=dtype), None, warnings
 
 
+@lru_cache(maxsize=CACHED)
 def _quantised(
     transform: Transform,
     top: int,
@@ -161,8 +167,7 @@ class _Plan:
             self.data_set, len(self.stored), "FrameVOILUTSequence", attributes.voi_function
         )
         center, width = window
-        windowed = {f: self.windowed(Window(center, width, f or "LINEAR")) for f in set(functions)}
-        return [windowed[f] for f in functions]
+        return [_windowed(Window(center, width, f or "LINEAR"), self.top) for f in functions]
 
     def own(self, modality: list[Modality], warnings: list[str]) -> list[Transform | None]:
         """VOI LUT Sequence, else the first usable window of each frame."""
@@ -170,8 +175,7 @@ class _Plan:
         luts = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.voi_lut)
         found = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.windows)
         chosen = [next((w for w in ws or () if w.is_usable), None) for ws in found]
-        windowed = {w: self.windowed(w) for w in set(chosen) if w is not None}
-        transforms = [windowed[w] if w is not None else None for w in chosen]
+        transforms = [_windowed(w, self.top) if w is not None else None for w in chosen]
         tables: dict[tuple[int, bool], Transform] = {}
         for i, (lut, m) in enumerate(zip(luts, modality, strict=True)):
             if lut is not None:
@@ -192,13 +196,8 @@ class _Plan:
         table = lookup_table(item, signed=signed, little_endian=little_endian)
         if table.is_short and SHORT_TABLE not in warnings:
             warnings.append(SHORT_TABLE)
-        full = 2**table.bits - 1
-        return lambda values: np.trunc(table(values) * self.top / full)
-
-    def windowed(self, window: Window) -> Transform:
-        """The function of a window; an unknown VOI LUT Function counts as LINEAR."""
-        function = FUNCTIONS.get(window.function, linear)
-        return lambda values: function(values, window, self.top)
+        full, top = 2**table.bits - 1, self.top
+        return lambda values: np.trunc(table(values) * top / full)
 
     def min_max(self, modality: list[Modality]) -> list[Transform]:
         """Lowest to highest value of all frames to full range; pixel padding does not count.
@@ -215,8 +214,8 @@ class _Plan:
                 return [_zeros] * n
             low, high = ends
             sign = math.copysign(1, pair[0])
-            window = Window(sign * (low + high) / 2, high - low + 1)
-            return [lambda values: linear(sign * values, window, self.top)] * n
+            window, top = Window(sign * (low + high) / 2, high - low + 1), self.top
+            return [lambda values: linear(sign * values, window, top)] * n
         low, high = self.ends(modality) or (0.0, 0.0)
         if low == high:
             return [_zeros] * n
@@ -251,6 +250,13 @@ def _ends(
     return float(values.min()), float(values.max())
 
 
+@lru_cache(maxsize=CACHED)
+def _windowed(window: Window, top: int) -> Transform:
+    """The function of a window; an unknown VOI LUT Function counts as LINEAR."""
+    function = FUNCTIONS.get(window.function, linear)
+    return lambda values: function(values, window, top)
+
+
 def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.zeros(values.shape)
 
@@ -263,18 +269,11 @@ def _composed(
     modality: Sequence[Modality], voi: Sequence[Transform | None]
 ) -> list[Transform | None]:
     """Both transforms of each frame in one; the same object for frames with the same two."""
-    made: dict[tuple[object, int], Transform] = {}
-    composed: list[Transform | None] = []
-    for m, v in zip(modality, voi, strict=True):
-        if v is None:
-            composed.append(None)
-            continue
-        key = (m if isinstance(m, tuple) else id(m)), id(v)
-        made[key] = made.get(key) or _compose(m, v)
-        composed.append(made[key])
-    return composed
+    pairs = zip(modality, voi, strict=True)
+    return [_compose(m, v) if v is not None else None for m, v in pairs]
 
 
+@lru_cache(maxsize=CACHED)
 def _compose(modality: Modality, voi: Transform) -> Transform:
     first = modality_transform(modality)
     return lambda values: voi(first(values))
