@@ -105,6 +105,7 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
     projection = np.array(frames[start])
     for frame in picked(frames, kept[1:]) if len(kept) > 1 else ():
         np.maximum(projection, frame, out=projection)
+        del frame  # before the next one is made
     return projection[np.newaxis]
 
 

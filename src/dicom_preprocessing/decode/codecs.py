@@ -254,10 +254,13 @@ def stored_values(values: NDArray[Any], info: StreamInfo, runner: DecodeRunner) 
         samples = _low_bits(samples, precision, bits)
     if precision <= stored:
         return samples
+    low = -(1 << stored - 1) if is_signed else 0
+    high = low + (1 << stored) - 1
+    if samples.min() >= low and samples.max() <= high:
+        return samples
     if info.is_lossless:
         return _low_bits(samples, stored, bits)
-    low = -(1 << stored - 1) if is_signed else 0
-    clipped: NDArray[Any] = np.clip(samples, low, low + (1 << stored) - 1)
+    clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
 
 
@@ -265,7 +268,8 @@ def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
     """The low ``count`` of ``bits`` bits, the highest of them the sign of signed samples."""
     if count == bits:
         return samples
-    low: NDArray[Any] = samples << (bits - count) >> (bits - count)
+    low: NDArray[Any] = samples << (bits - count)
+    low >>= bits - count
     return low
 
 
