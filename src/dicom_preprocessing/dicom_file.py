@@ -13,7 +13,6 @@ import os
 import struct
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pydicom
@@ -34,6 +33,7 @@ from dicom_preprocessing.errors import (
     NotDicomError,
     UnreadableError,
 )
+from dicom_preprocessing.header import PREAMBLE, Header, plain_header
 from dicom_preprocessing.pixel_data import (
     KEYWORDS,
     FileSource,
@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 
     PathLike = str | bytes | os.PathLike[str]
 
-PREAMBLE: Final = 128
+HEAD_BYTES: Final = 65536
+"""What is read of a file at first: most headers are shorter."""
+
 # What pydicom raises on values and structures that break the standard.
 PARSE_ERRORS: Final = (
     ArithmeticError,
@@ -74,29 +76,6 @@ PARSE_ERRORS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What the index keeps of a header: nothing that names a patient.
-
-    UIDs are stripped of blanks and NUL and otherwise as found; numbers are 0 where absent.
-    """
-
-    study_instance_uid: str = ""
-    series_instance_uid: str = ""
-    sop_instance_uid: str = ""
-    sop_class_uid: str = ""
-    modality: str = ""
-    transfer_syntax_uid: str = ""
-    rows: int = 0
-    columns: int = 0
-    number_of_frames: int = 0
-    samples_per_pixel: int = 0
-    bits_allocated: int = 0
-    bits_stored: int = 0
-    instance_number: int = 0
-    has_pixel_data: bool = True
-
-
 def read_header(path: PathLike) -> Header:
     """Read the header of a DICOM file without its pixels.
 
@@ -107,6 +86,9 @@ def read_header(path: PathLike) -> Header:
         With error ``dicomdir`` for a media directory.
     """
     with _open(path) as file:
+        plain = plain_header(_head(file))
+        if plain is not None:
+            return plain
         has_prefix = _require_dicom(file)
         data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
         cut = None if at_pixels else _where_cut(data_set, file)
@@ -235,7 +217,15 @@ class _WatchedFile(io.BufferedReader):
 
 def _open(path: PathLike) -> _WatchedFile:
     try:
-        return _WatchedFile(open(path, "rb", buffering=0))
+        return _WatchedFile(open(path, "rb", buffering=0), HEAD_BYTES)
+    except OSError as error:
+        raise UnreadableError.from_os_error(error) from error
+
+
+def _head(file: _WatchedFile) -> bytes:
+    """The first bytes of a file that was just opened; it stays at its start."""
+    try:
+        return file.peek()
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error
 
@@ -243,8 +233,7 @@ def _open(path: PathLike) -> _WatchedFile:
 def _require_dicom(file: _WatchedFile) -> bool:
     """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
     try:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
+        size = os.fstat(file.fileno()).st_size
         head = file.read(min(size, SNIFFED_BYTES))
         file.seek(0)
     except OSError as error:

@@ -9,7 +9,6 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from dicom_preprocessing.dicom_file import (
-    Header,
     clean_uid,
     integer_of,
     looks_like_data_set,
@@ -24,6 +23,7 @@ from dicom_preprocessing.errors import (
     NotDicomError,
     UnreadableError,
 )
+from dicom_preprocessing.header import Header
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

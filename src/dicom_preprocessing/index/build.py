@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.dicom_file import Header
+    from dicom_preprocessing.header import Header
 
 BASE_MB = 300
 """Memory of a job before it reads a pixel: the interpreter and its libraries."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pydicom
 
-from dicom_preprocessing.dicom_file import Header, read_header
+from dicom_preprocessing.dicom_file import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
 from dicom_preprocessing.files import json_lines, replacing
+from dicom_preprocessing.header import Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
