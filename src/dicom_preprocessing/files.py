@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import unicodedata
 from contextlib import contextmanager, suppress
+from dataclasses import fields
+from itertools import islice
+from operator import attrgetter
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from _typeshed import DataclassInstance
 
 
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
+
+LINES_AT_ONCE = 500
 
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
@@ -89,16 +97,30 @@ def replace_if_changed(target: Path, content: str) -> bool:
     return True
 
 
-def json_lines(records: Iterable[dict[str, Any]]) -> str:
+def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Records as JSON Lines; ASCII only, which carries file names of any bytes."""
-    return "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+    return (json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Read what ``json_lines`` made."""
     with path.open(encoding="ascii") as file:
-        for line in file:
-            yield json.loads(line)
+        while lines := list(islice(file, LINES_AT_ONCE)):
+            yield from json.loads(f"[{','.join(lines)}]")  # twice as fast as one by one
+
+
+def as_record(value: DataclassInstance) -> dict[str, Any]:
+    """Fields by name, for tables of many rows: unlike ``asdict`` it does not look into values."""
+    names, values_of = _fields_of(type(value))
+    return dict(zip(names, values_of(value), strict=True))
+
+
+@functools.cache
+def _fields_of(
+    kind: type[DataclassInstance],
+) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    names = tuple(field.name for field in fields(kind))
+    return names, attrgetter(*names)
 
 
 def printable(text: str) -> str:

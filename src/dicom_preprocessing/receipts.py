@@ -5,11 +5,11 @@ Manifest, failures, retry list and report are made from receipts and the index a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import json_lines, read_json_lines, replacing
+from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
 from dicom_preprocessing.geometry import Geometry
 from dicom_preprocessing.image import Facts, Image
 
@@ -130,7 +130,7 @@ def receipt_path(output: Path, stage: str, study: str) -> Path:
 def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
     """Write a receipt file whole."""
     with replacing(path) as file:
-        file.write(json_lines(map(asdict, receipts)))
+        file.writelines(json_lines(map(as_record, receipts)))
 
 
 def read_receipts(path: Path) -> list[Receipt]:

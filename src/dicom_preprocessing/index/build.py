@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import SKIPPED_ERRORS
-from dicom_preprocessing.files import json_lines, printable, replace_if_changed, replacing
+from dicom_preprocessing.files import (
+    as_record,
+    json_lines,
+    printable,
+    replace_if_changed,
+    replacing,
+)
 from dicom_preprocessing.index.scan import Scan, scan_files, with_digest, write_cache
 from dicom_preprocessing.index.state import limited_studies, pending_files, pending_studies
 from dicom_preprocessing.index.table import (
@@ -22,7 +28,6 @@ from dicom_preprocessing.index.table import (
     Study,
     inventory_text,
     is_path_part,
-    read_inventory,
     study_table,
 )
 from dicom_preprocessing.index.walk import Found, find_files
@@ -167,6 +172,8 @@ def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -
 def _digest_twins(files: Sequence[Found], scans: list[Scan], groups: Iterable[list[int]]) -> None:
     """Fill in the digests of files that share their UIDs and their size."""
     for members in groups:
+        if len(members) == 1:
+            continue
         sizes = [files[i].size for i in members]
         for i in members:
             if sizes.count(files[i].size) > 1:
@@ -195,19 +202,37 @@ def _resolve(images: list[_Image], duplicates: str) -> tuple[list[_Image], list[
 
 def entry_of(found: Found, header: Header, series_instance_uid: str) -> Entry:
     """The inventory line of an image at its first attempt."""
-    values = asdict(header) | {"series_instance_uid": series_instance_uid}
-    del values["has_pixel_data"]
-    return Entry(path=found.path, size=found.size, mtime_ns=found.mtime_ns, attempt=1, **values)
+    return Entry(
+        path=found.path,
+        size=found.size,
+        mtime_ns=found.mtime_ns,
+        attempt=1,
+        study_instance_uid=header.study_instance_uid,
+        series_instance_uid=series_instance_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        sop_class_uid=header.sop_class_uid,
+        modality=header.modality,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        rows=header.rows,
+        columns=header.columns,
+        number_of_frames=header.number_of_frames,
+        samples_per_pixel=header.samples_per_pixel,
+        bits_allocated=header.bits_allocated,
+        bits_stored=header.bits_stored,
+        instance_number=header.instance_number,
+    )
 
 
 def _shared_instances(groups: Iterable[tuple[str, str]]) -> list[str]:
+    pairs = list(groups)
+    times = Counter(sop for _, sop in pairs)
     studies: dict[str, list[str]] = defaultdict(list)
-    for study, sop in groups:
-        studies[sop].append(study)
+    for study, sop in pairs:
+        if times[sop] > 1:
+            studies[sop].append(study)
     return [
         f"SOP Instance UID {sop} is in {len(names)} studies, each is written: {', '.join(names)}"
         for sop, names in studies.items()
-        if len(names) > 1
     ]
 
 
@@ -256,7 +281,7 @@ def update_index(
         )
         file.write(counted.to_json())
     replace_if_changed(folder.warnings, "".join(f"{warning}\n" for warning in index.warnings))
-    replace_if_changed(folder.left_out, json_lines(map(asdict, index.left_out)))
+    replace_if_changed(folder.left_out, "".join(json_lines(map(as_record, index.left_out))))
     studies = [_study(study, entries) for study, entries in index.studies.items()]
     replace_if_changed(folder.table, study_table(studies))
     return index
@@ -268,21 +293,31 @@ def _write_inventory(path: Path, entries: list[Entry], *, retry: bool, renew: bo
     ``renew`` starts the attempts anew; the first may be counted as the second, so that there is a
     change to see.
     """
+    before, last = _previous_inventory(path)
+    text = _text_at(entries, last)
     attempt = 1
-    before = _previous_inventory(path)
-    if [replace(entry, attempt=1) for entry in before] == entries:
-        last = before[0].attempt
+    if text == before:
         attempt = min(MAX_ATTEMPTS, last + retry) if not renew else 1 if last > 1 else 2
-    numbered = [replace(entry, attempt=attempt) for entry in entries]
-    replace_if_changed(path, inventory_text(numbered))
+    if attempt != last:
+        text = _text_at(entries, attempt)
+    if text != before:
+        with replacing(path) as file:
+            file.write(text)
 
 
-def _previous_inventory(path: Path) -> list[Entry]:
-    """The inventory of the last run; nothing if there is none, or one of another version."""
+def _text_at(entries: list[Entry], attempt: int) -> str:
+    if attempt == 1:
+        return inventory_text(entries)
+    return inventory_text([replace(entry, attempt=attempt) for entry in entries])
+
+
+def _previous_inventory(path: Path) -> tuple[str, int]:
+    """The inventory of the last run and its attempt; nothing if it cannot be read."""
     try:
-        return read_inventory(path)
-    except (OSError, ValueError, TypeError):
-        return []
+        text = path.read_text(encoding="ascii")
+        return text, int(json.loads(text.partition("\n")[0])["attempt"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return "", 1
 
 
 def _study(study: str, entries: list[Entry]) -> Study:

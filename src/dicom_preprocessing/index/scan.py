@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import traceback
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pydicom
 
 from dicom_preprocessing.dicom_file import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
-from dicom_preprocessing.files import json_lines, replacing
+from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
 from dicom_preprocessing.header import Header
 
 if TYPE_CHECKING:
@@ -119,28 +118,31 @@ def _scan_all(files: Sequence[Found], workers: int) -> Iterator[Scan]:
 def read_cache(path: Path) -> dict[tuple[str, int, int], Scan]:
     """Outcomes of the last scan by path, size and mtime; empty if there is none of this version."""
     try:
-        with path.open(encoding="ascii") as file:
-            if json.loads(file.readline()) != {"version": SCAN_VERSION}:
-                return {}
-            return dict(_from_record(json.loads(line)) for line in file)
+        records = read_json_lines(path)
+        if next(records, None) != {"version": SCAN_VERSION}:
+            return {}
+        return dict(map(_from_record, records))
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 
 
 def write_cache(path: Path, files: Iterable[Found], scans: Iterable[Scan]) -> None:
     """Keep every outcome but the transient ones, which are to be tried again."""
-    records: list[dict[str, Any]] = [
+    records = (
         {"path": f.path, "size": f.size, "mtime_ns": f.mtime_ns, **_to_record(scan)}
         for f, scan in zip(files, scans, strict=True)
         if not scan.transient and not f.is_missing
-    ]
+    )
     with replacing(path) as file:
-        file.write(json_lines([{"version": SCAN_VERSION}]))
-        file.write(json_lines(records))
+        file.writelines(json_lines([{"version": SCAN_VERSION}]))
+        file.writelines(json_lines(records))
 
 
 def _to_record(scan: Scan) -> dict[str, Any]:
-    return {key: value for key, value in asdict(scan).items() if value}
+    record = as_record(scan)
+    if scan.header is not None:
+        record["header"] = as_record(scan.header)
+    return {key: value for key, value in record.items() if value}
 
 
 def _from_record(record: dict[str, Any]) -> tuple[tuple[str, int, int], Scan]:

@@ -20,11 +20,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.files import json_lines, read_json_lines
+from dicom_preprocessing.files import as_record, json_lines, read_json_lines
 
 UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
 """What may become a part of a path, also as Snakemake's wildcard constraint."""
 
+PATH_PART = re.compile(UID_PATTERN)
 SERIES_WITHOUT_UID = "series"
 MAX_ATTEMPTS = 3
 """How often a file with a transient failure is tried in all."""
@@ -163,7 +164,7 @@ def study_table(studies: list[Study]) -> str:
 
 def inventory_text(entries: list[Entry]) -> str:
     """The text of an inventory."""
-    return json_lines(map(asdict, entries))
+    return "".join(json_lines(map(as_record, entries)))
 
 
 def read_limits(inventory: Path) -> Limits | None:
@@ -181,4 +182,4 @@ def read_inventory(path: Path) -> list[Entry]:
 
 def is_path_part(uid: str) -> bool:
     """Whether a UID may become a part of a path."""
-    return re.fullmatch(UID_PATTERN, uid) is not None
+    return PATH_PART.fullmatch(uid) is not None

@@ -66,17 +66,25 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Fou
         No entry exists or can be read, or there is no file.
     """
     own = {inode for inode in map(_inode, excluded) if inode is not None}
-    found: dict[str, Found] = {}
     entries = [item for source in sources for item in _named(source, own)]
-    for item in sorted(entries, key=lambda item: path_key(item.path)):
-        first = found.setdefault(os.path.abspath(item.path), item)
-        if item.named and not first.named:
-            found[os.path.abspath(item.path)] = replace(first, named=True)
-    files = list(found.values())
+    entries.sort(key=lambda item: path_key(item.path))
+    several = len(sources) > 1 or any(map(is_path_list, sources))
+    files = _each_once(entries) if several else entries
     problem = _nothing_to_read(sources, files)
     if problem is not None:
         raise SourceError(f"source {', '.join(map(printable, sources))}: {problem}")
     return files
+
+
+def _each_once(entries: Iterable[Found]) -> list[Found]:
+    """Entries without those that were found before under another name."""
+    found: dict[str, Found] = {}
+    for item in entries:
+        absolute = os.path.abspath(item.path)
+        first = found.setdefault(absolute, item)
+        if item.named and not first.named:
+            found[absolute] = replace(first, named=True)
+    return list(found.values())
 
 
 def _nothing_to_read(sources: Sequence[str], files: Sequence[Found]) -> str | None:
