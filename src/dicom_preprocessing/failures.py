@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import csv_cell, path_key, replacing
+from dicom_preprocessing.files import as_record, csv_cell, path_key, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def write_failures(failures: Iterable[Failure], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FAILURE_COLUMNS)
         for failure in sorted(failures, key=lambda f: path_key(f.source_path)):
-            writer.writerow([csv_cell(value) for value in asdict(failure).values()])
+            writer.writerow(map(csv_cell, as_record(failure).values()))
 
 
 def read_failures(path: Path) -> list[dict[str, str]]:

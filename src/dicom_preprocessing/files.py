@@ -125,6 +125,8 @@ def _fields_of(
 
 def printable(text: str) -> str:
     r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
+    if text.isascii() and text.isprintable():  # nearly every text
+        return text
     escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
     if escaped.isprintable():
         return escaped

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.files import csv_cell, path_key, printable, replacing
+from dicom_preprocessing.files import as_record, csv_cell, path_key, printable, replacing
 from dicom_preprocessing.layout import parse_image_path
 from dicom_preprocessing.tiff import TiffInfo, output_spacing, read_info
 
@@ -75,7 +75,7 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in ordered:
-            writer.writerow([csv_cell(value) for value in asdict(row).values()])
+            writer.writerow(map(csv_cell, as_record(row).values()))
 
 
 def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
@@ -86,11 +86,13 @@ def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
     schema = pa.schema(
         [(field.name, types[str(field.type).split(" ", 1)[0]]) for field in fields(ManifestRow)]
     )
-    records = [
-        {name: printable(v) if isinstance(v, str) else v for name, v in asdict(row).items()}
-        for row in rows
-    ]
-    table = pa.Table.from_pylist(records, schema=schema)
+    columns: list[pa.Array] = []
+    for field in schema:
+        values = [getattr(row, field.name) for row in rows]
+        if field.type == pa.string():
+            values = [None if value is None else printable(value) for value in values]
+        columns.append(pa.array(values, field.type))
+    table = pa.Table.from_arrays(columns, schema=schema)
     with replacing(path, "wb") as file:
         pq.write_table(table, file)
 
@@ -111,7 +113,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         study_instance_uid=receipt.study_instance_uid,
         sop_instance_uid=receipt.sop_instance_uid,
         path=receipt.output,
-        inode=(images / receipt.output).stat().st_ino,
+        inode=os.stat(os.path.join(images, receipt.output)).st_ino,
         width=output.width,
         height=output.height,
         channels=receipt.channels,
