@@ -20,15 +20,13 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from dicom_preprocessing.pixel_data import KEYWORDS
 from dicom_preprocessing.sniff import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 PREAMBLE: Final = 128
-PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
-"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
-
 META_LENGTH: Final = 0x00020000
 TRANSFER_SYNTAX: Final = 0x00020010
 META_END: Final = 0x0002FFFF
@@ -131,7 +129,7 @@ def _plain_header(head: bytes) -> Header:
     if not is_explicit and head[at + 4 : at + 6].isalpha():  # it may be explicit all the same
         raise _OddError
     values, at = _elements(
-        head, at, len(head), explicit=is_explicit, above=META_END, stops=PIXEL_TAGS
+        head, at, len(head), explicit=is_explicit, above=META_END, stops=KEYWORDS
     )
     if at == len(head) or _text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
         raise _OddError
