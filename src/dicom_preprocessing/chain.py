@@ -83,6 +83,10 @@ def make_chain(config: Config, stage: Stage) -> Chain:
     }
     spacing = config.spacing or ()
     settings["decode"]["spacing_z"] = spacing[2] if len(spacing) > len("xy") else None
+    if config.fast_decode and "resize" in settings:
+        # Then the size decides at which resolution an image is decoded.
+        resampled = {"size": config.size, "spacing": config.spacing}
+        settings["decode"]["fast_decode"] = {k: list(v) for k, v in resampled.items() if v}
     if "resize" in settings and config.spacing is not None:
         settings["resize"]["spacing"] = list(config.spacing[:2])
     return Chain(

@@ -78,7 +78,22 @@ def crop(
         box = found.box
         if found.share < SMALL_SHARE:
             warning = "crop_components kept less than half of the foreground"
-    return image.evolve(_cut(image.frames, box), image.geometry.with_crop(box), warning)
+    return _cropped(image, box, warning)
+
+
+def _cropped(image: Image, box: CropBox, warning: str | None) -> Image:
+    """The pixels of a box; at the resolution that it needs, where frames have a reduced one."""
+    geometry, reduction = image.geometry.with_crop(box), image.reduction
+    if reduction is None:
+        return image.evolve(_cut(image.frames, box), geometry, warning)
+    level = reduction.level_for(box.size)
+    if level != reduction.level:
+        image = reduction.again(level).with_facts_of(image)
+    if image.reduction is None:
+        return image.evolve(_cut(image.frames, box), geometry, warning)
+    sampling = image.reduction.sampling
+    cut = image.evolve(_cut(image.frames, sampling.samples_of(box)), geometry, warning)
+    return replace(cut, reduction=replace(image.reduction, sampling=sampling.cut(box)))
 
 
 def plan_crop(
@@ -88,8 +103,10 @@ def plan_crop(
     inner = inner_box(image.size, border_frac)
     if inner is None:
         return None
+    sampling = image.reduction.sampling if image.reduction is not None else None
+    samples = inner if sampling is None else sampling.samples_of(inner)
     found = find_foreground(
-        _cut(image.frames, inner),
+        _cut(image.frames, samples),
         background=image.facts.background,
         lookup=image.lookup,
         crop_max=crop_max,
@@ -97,9 +114,10 @@ def plan_crop(
     )
     if found is None:
         return None
-    dx, dy = inner.left, inner.top
-    box = grow_box(_shift(found.box, dx, dy), dx=dx, dy=dy, within=image.size)
-    return Foreground(box, found.share)
+    box = _shift(found.box, samples.left, samples.top)
+    if sampling is not None:
+        box = sampling.pixels_of(box, inner)
+    return Foreground(grow_box(box, dx=inner.left, dy=inner.top, within=image.size), found.share)
 
 
 def find_foreground(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.frames import mapped
-from dicom_preprocessing.geometry import Geometry, Size
+from dicom_preprocessing.geometry import Geometry, Sampling, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,8 @@ class Facts:
         The value that counts as background, None for display values, whose background is black.
     warnings : tuple of str
         What was odd and survived.
+    resolution_level : int
+        Halvings of width and height at which it was decoded (fast_decode).
     """
 
     study_instance_uid: str
@@ -55,6 +57,7 @@ class Facts:
     photometric_interpretation: str = ""
     background: float | None = None
     warnings: tuple[str, ...] = ()
+    resolution_level: int = 0
 
     @property
     def fill(self) -> float:
@@ -122,6 +125,28 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reduction:
+    """How frames were decoded at a part of their resolution (fast_decode).
+
+    Parameters
+    ----------
+    level : int
+        Halvings of width and height.
+    sampling : Sampling
+        Where the samples lie in the image.
+    level_for : callable
+        The level that an image of a size needs.
+    again : callable
+        Decodes the whole image at another level.
+    """
+
+    level: int
+    sampling: Sampling
+    level_for: Callable[[Size], int]
+    again: Callable[[int], Image]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """Frames with everything known about them.
 
@@ -134,16 +159,21 @@ class Image:
     facts : Facts
     lookup : Lookup or None
         Display values, put off until few pixels are left to look up.
+    reduction : Reduction or None
+        Frames have fewer samples than the image has pixels, until it is resized.
     """
 
     frames: Frames
     geometry: Geometry
     facts: Facts = field(repr=False)
     lookup: Lookup | None = field(repr=False, default=None)
+    reduction: Reduction | None = field(repr=False, default=None)
 
     @property
     def size(self) -> Size:
-        """Width and height of a frame."""
+        """Width and height of a frame, at full resolution."""
+        if self.reduction is not None:
+            return self.geometry.active_size
         return Size(self.frames.shape[2], self.frames.shape[1])
 
     @property
@@ -157,6 +187,11 @@ class Image:
             return self
         frames = mapped(self.frames, self.lookup, dtype=self.lookup.table.dtype)
         return replace(self, frames=frames, lookup=None)
+
+    def with_facts_of(self, other: Image) -> Image:
+        """The image with the facts of another one, of the same source at another resolution."""
+        facts = replace(other.facts, resolution_level=self.facts.resolution_level)
+        return replace(self, facts=facts)
 
     def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
         """The image after a step, with the warning that the step may have given."""

@@ -15,6 +15,8 @@ from dicom_preprocessing.files import read_at
 from dicom_preprocessing.sniff import UNDEFINED_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydicom.dataset import Dataset
 
 KEYWORDS: Final = {
@@ -104,6 +106,10 @@ class PixelData:
     value: Span
     end: int
     items: tuple[Span, ...] | None = None
+
+    def stream(self, parts: Iterable[Span]) -> bytes:
+        """Parts of the source, joined."""
+        return b"".join(self.source.read(*part) for part in parts)
 
     def as_file(self) -> ValueFile:
         """The value as pydicom reads it."""

@@ -60,9 +60,33 @@ def resize(
         return image
     if target.width * target.height > LARGEST_FRAME:
         raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
-    frames = resize_frames(image.frames, size=target, filter=filter, lookup=image.lookup)
+    frames = resize_frames(
+        image.frames, size=target, filter=filter, lookup=image.lookup, places=places_of(image)
+    )
     resized = image.evolve(frames, image.geometry.with_resized(target))
-    return replace(resized, lookup=None)
+    return replace(resized, lookup=None, reduction=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the samples of a line lie: sample i at pixel ``start + i * step`` of ``length``."""
+
+    count: int
+    length: int
+    step: int = 1
+    start: int = 0
+
+
+def places_of(image: Image) -> tuple[Places, Places]:
+    """Where the samples of an image lie along y and x."""
+    _, rows, columns, _ = image.frames.shape
+    if image.reduction is None:
+        return Places(rows, rows), Places(columns, columns)
+    at, size = image.reduction.sampling, image.size
+    return (
+        Places(rows, size.height, at.step, at.top),
+        Places(columns, size.width, at.step, at.left),
+    )
 
 
 def resize_frames(
@@ -71,6 +95,7 @@ def resize_frames(
     size: Size,
     filter: str,  # noqa: A002
     lookup: Lookup | None = None,
+    places: tuple[Places, Places] | None = None,
 ) -> Frames:
     """Scale every frame to exactly ``size``.
 
@@ -83,11 +108,15 @@ def resize_frames(
         As for ``resize``.
     lookup : Lookup or None
         Display values, if ``frames`` are stored ones.
+    places : (Places, Places), optional
+        Where rows and columns lie, if they are not all pixels of the image.
 
     Returns
     -------
     (n_frames, size.height, size.width, samples), dtype of ``frames`` or of the lookup
     """
+    _, height, width, _ = frames.shape
+    y, x = places or (Places(height, height), Places(width, width))
     dtype = frames.dtype if lookup is None else lookup.table.dtype
 
     def resized(frame: NDArray[Any]) -> NDArray[Any]:
@@ -98,7 +127,7 @@ def resize_frames(
             return _max_pool(frame if lookup is None else lookup(frame), size)
         out = np.empty((size.height, size.width, frame.shape[2]), dtype)
         for sample in range(frame.shape[2]):
-            _convolve(frame[..., sample], filter, lookup, out[..., sample])
+            _convolve(frame[..., sample], (y, x), filter, lookup, out[..., sample])
         return out
 
     shape = (size.height, size.width, frames.shape[3])
@@ -120,14 +149,21 @@ def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
     return np.maximum.reduceat(np.maximum.reduceat(frame, y, axis=0), x, axis=1)
 
 
-def _convolve(plane: NDArray[Any], kernel: str, lookup: Lookup | None, out: NDArray[Any]) -> None:
+def _convolve(
+    plane: NDArray[Any],
+    places: tuple[Places, Places],
+    kernel: str,
+    lookup: Lookup | None,
+    out: NDArray[Any],
+) -> None:
     """Vertical, then horizontal pass in float64; clamped and rounded half away from zero.
 
     A band of output rows is finished while its input is in the cache.
     """
     height, width = out.shape
-    horizontal = kernel_weights(plane.shape[1], width, kernel)
-    for band in kernel_bands(plane.shape, height, kernel):
+    y, x = places
+    horizontal = kernel_weights(x, width, kernel)
+    for band in kernel_bands(y, plane.shape[1], height, kernel):
         stored = plane[band.first : band.end]
         if lookup is None:
             rows = stored.astype(np.float64)
@@ -193,10 +229,10 @@ BAND_BYTES = 1 << 20
 
 
 @lru_cache(maxsize=64)
-def kernel_bands(shape: tuple[int, int], n_out: int, kernel: str) -> tuple[Band, ...]:
-    """The weights of ``kernel_weights`` for the rows of a plane, cut into bands."""
-    n_in, columns = shape
-    weights = kernel_weights(n_in, n_out, kernel)
+def kernel_bands(rows: Places, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+    """The weights of ``kernel_weights`` for rows of ``columns`` samples, cut into bands."""
+    n_in = rows.count
+    weights = kernel_weights(rows, n_out, kernel)
     rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
     step = max(1, rows_in * n_out // n_in)
     bands = []
@@ -209,20 +245,22 @@ def kernel_bands(shape: tuple[int, int], n_out: int, kernel: str) -> tuple[Band,
 
 
 @lru_cache(maxsize=64)
-def kernel_weights(n_in: int, n_out: int, kernel: str) -> sparse.csr_array:
-    """Weights of ``n_in`` samples for each of ``n_out``, each row summing to 1.
+def kernel_weights(places: Places, n_out: int, kernel: str) -> sparse.csr_array:
+    """Weights of the samples at ``places`` for each of ``n_out``, each row summing to 1.
 
     The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the
     edges and renormalised.
 
     Returns
     -------
-    (n_out, n_in) sparse array of float64
+    (n_out, places.count) sparse array of float64
     """
     function, support = KERNELS[kernel]
-    ratio = n_in / n_out
-    widening = max(ratio, 1.0)
-    centre = (np.arange(n_out) + 0.5) * ratio
+    n_in, step = places.count, places.step
+    ratio = places.length / n_out
+    widening = max(ratio / step, 1.0)
+    # In samples, whose centres are at i + 0.5 here and at start + i * step + 0.5 in pixels.
+    centre = (np.arange(n_out) + 0.5) * ratio / step + (0.5 - (places.start + 0.5) / step)
     first = np.clip(np.floor(centre - support * widening).astype(np.int64), 0, n_in - 1)
     end = np.clip(np.ceil(centre + support * widening).astype(np.int64), first + 1, n_in)
     counts = end - first

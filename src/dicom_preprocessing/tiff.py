@@ -181,7 +181,8 @@ def describe(image: Image, chain: Chain) -> str:
             "steps": steps,
             "versions": dict(chain.versions),
             "fingerprint": chain.fingerprint,
-        },
+        }
+        | ({"resolution_level": facts.resolution_level} if facts.resolution_level else {}),
         sort_keys=True,
         ensure_ascii=True,
     )

@@ -259,6 +259,12 @@ class Config:
         alters=("decode",),
         nullable=True,
     )
+    fast_decode: bool = _flag(
+        False,
+        "With size or spacing: decode JPEG 2000 and HTJ2K at the lowest resolution that is no "
+        "smaller than the wanted one. Several times as fast, and pixels differ a little.",
+        options=("--fast-decode",),
+    )
     mip_weight: float = _key(
         1.5,
         schema={"type": "number", "minimum": 0},

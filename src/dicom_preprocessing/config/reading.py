@@ -21,6 +21,9 @@ from dicom_preprocessing.config.model import (
 )
 from dicom_preprocessing.errors import ConfigError
 
+KEPT_WHOLE = ("decode", "crop")
+"""Stages that have images at full resolution."""
+
 
 def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Validate ``values`` and fill in the defaults.
@@ -170,6 +173,18 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"{as_yaml(config.spacing)}), allowed: one of them.\n"
             "Write for example:\n    size: [512, 512]\n    spacing: null"
         )
+    if config.fast_decode and config.filter in ("nearest", "max-pool"):
+        yield (
+            f"config keys 'fast_decode' and 'filter': {config.filter} picks single pixels, which "
+            "a reduced resolution does not have.\n"
+            "Write for example:\n    fast_decode: true\n    filter: triangle"
+        )
+    if config.fast_decode and any(stage in KEPT_WHOLE for stage in config.keep):
+        yield (
+            f"config keys 'fast_decode' and 'keep': found {as_yaml(config.keep)}, but images "
+            "before resize are never there at full resolution.\n"
+            "Write for example:\n    fast_decode: true\n    keep: [resize]"
+        )
     if config.intensity == "stored" and config.crop_max:
         yield (
             "config keys 'intensity' and 'crop_max': stored values have no highest value that "
@@ -189,7 +204,7 @@ def _without_effect(config: Config) -> Iterator[str]:
     conditions = [
         (("crop_max", "crop_components", "border_frac"), config.crop, "crop: true"),
         (("padding",), config.size is not None, "size"),
-        (("filter",), resampled, "size or spacing"),
+        (("filter", "fast_decode"), resampled, "size or spacing"),
         (("window",), config.intensity == "voi", "intensity: voi"),
         (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
         (("skip_frames",), projected, "volume: max-intensity"),
@@ -200,6 +215,11 @@ def _without_effect(config: Config) -> Iterator[str]:
         for name in names:
             if not holds and getattr(config, name) != keys_default(name):
                 yield f"config key '{name}' has no effect without {needed}"
+    if config.fast_decode and config.crop and config.crop_max:
+        yield (
+            "config key 'crop_max' has little effect with fast_decode: at a reduced resolution the "
+            "edges of a label are grey; crop_components: true drops labels either way"
+        )
     z = config.spacing is not None and len(config.spacing) > len("xy")
     if z and config.volume != "keep":
         yield "the z of config key 'spacing' has no effect without volume: keep"

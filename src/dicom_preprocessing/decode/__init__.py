@@ -10,19 +10,33 @@ import numpy as np
 from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import excess_frames, pixel_format, stored_frames
+from dicom_preprocessing.decode.pixels import (
+    excess_frames,
+    pixel_format,
+    reducible_to,
+    stored_frames,
+)
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup
 from dicom_preprocessing.dicom_file import open_data_set, text_of, uid_of
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.frames import mapped, picked
-from dicom_preprocessing.geometry import Flip, Geometry, Size
-from dicom_preprocessing.image import Facts, Image, Lookup
+from dicom_preprocessing.geometry import (
+    Flip,
+    Geometry,
+    Sampling,
+    Size,
+    fit_size,
+    halved,
+    level_for,
+    spacing_size,
+)
+from dicom_preprocessing.image import Facts, Image, Lookup, Reduction
 from dicom_preprocessing.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dicom_preprocessing.frames import Frames
 
@@ -49,8 +63,13 @@ def decode_stored(
     target_frames: int = 32,
     skip_frames: int | Sequence[int] | None = None,
     spacing_z: float | None = None,
+    fast_decode: Mapping[str, Sequence[float]] | None = None,
+    resolution_level: int | None = None,
 ) -> Image:
     """Read a DICOM file; the settings are those of the configuration.
+
+    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
+    ``resolution_level`` the level, if it is not to be the one for the whole image.
 
     Returns
     -------
@@ -69,7 +88,16 @@ def decode_stored(
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
     layout = pixel_format(data_set, pixel_data)
-    frames: Frames = stored_frames(data_set, layout, pixel_data)
+    native = per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0]
+    size, levels = Size(layout.columns, layout.rows), 0
+    if fast_decode is not None:
+        levels = reducible_to(data_set, layout, pixel_data)
+
+    def level_of(content: Size) -> int:
+        return min(levels, level_for(content, _target(content, native, fast_decode or {})))
+
+    level = level_of(size) if resolution_level is None else resolution_level
+    frames: Frames = stored_frames(data_set, layout, pixel_data, level)
     warnings: list[str] = []
     background: float | None = None
     lookup: Lookup | None = None
@@ -98,7 +126,9 @@ def decode_stored(
         spacing_z=spacing_z,
     )
     frames, flip = handled.frames, None
+    sampling = Sampling(1 << level)
     if is_upside_down(data_set):
+        sampling = sampling.mirrored(size, halved(size, level))
         frames = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
         flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
     facts = Facts(
@@ -109,10 +139,38 @@ def decode_stored(
         source_rows=layout.rows,
         source_columns=layout.columns,
         source_frames=layout.number_of_frames,
-        pixel_spacing=per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0],
+        pixel_spacing=native,
         frame_spacing=handled.frame_spacing,
         photometric_interpretation=layout.photometric_interpretation,
         background=background,
         warnings=tuple(warnings),
+        resolution_level=level,
     )
-    return Image(frames, Geometry(Size(layout.columns, layout.rows), flip=flip), facts, lookup)
+
+    def again(level: int) -> Image:
+        return decode_stored(
+            path,
+            intensity=intensity,
+            window=window,
+            volume=volume,
+            target_frames=target_frames,
+            skip_frames=skip_frames,
+            spacing_z=spacing_z,
+            fast_decode=fast_decode,
+            resolution_level=level,
+        )
+
+    reduction = Reduction(level, sampling, level_of, again) if level else None
+    return Image(frames, Geometry(size, flip=flip), facts, lookup, reduction)
+
+
+def _target(
+    content: Size, native: tuple[float, float] | None, resize: Mapping[str, Sequence[float]]
+) -> Size:
+    """The size to which ``content`` will be resized."""
+    if "size" in resize:
+        return fit_size(content, Size(int(resize["size"][0]), int(resize["size"][1])))
+    if native is not None and "spacing" in resize:
+        x, y = resize["spacing"][:2]
+        return spacing_size(content, native=native, target=(x, y))
+    return content

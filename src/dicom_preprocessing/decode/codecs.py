@@ -102,6 +102,9 @@ STATED_PHOTOMETRIC: Final = "stated_photometric_interpretation"
 UNLIKELY: Final = b"\x55" * 64
 """Bytes that no decoder fills up with."""
 
+RESOLUTION_LEVEL: Final = "resolution_level"
+"""Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""
+
 MESSAGE_LIMIT: Final = 500
 
 Codec = Callable[[], NDArray[Any]]
@@ -258,7 +261,8 @@ def stored_values(values: NDArray[Any], info: StreamInfo, runner: DecodeRunner) 
     high = low + (1 << stored) - 1
     if samples.min() >= low and samples.max() <= high:
         return samples
-    if info.is_lossless:
+    # At a reduced resolution values overshoot whatever the stream.
+    if info.is_lossless and not runner.get_option(RESOLUTION_LEVEL):
         return _low_bits(samples, stored, bits)
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
@@ -312,6 +316,8 @@ def _prepare_jpeg_2000(source: bytes, runner: DecodeRunner) -> tuple[StreamInfo,
         codestream += END
     # OpenJPH lets values of irreversible streams that overshoot wrap around; OpenJPEG clips them.
     is_reversible = runner.transfer_syntax in HTJ2K_REVERSIBLE and info.is_lossless
+    if runner.get_option(RESOLUTION_LEVEL):  # neither do they in reversible ones then
+        is_reversible = False
     if is_reversible and info.is_measured and not info.is_signed:
         return info, partial(_decode_htj2k, codestream)
     return info, partial(imagecodecs.jpeg2k_decode, codestream, numthreads=1)

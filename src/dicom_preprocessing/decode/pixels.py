@@ -14,8 +14,10 @@ from pydicom.uid import RLELossless
 from dicom_preprocessing.decode.codecs import (
     BIT_FOR_BIT,
     ENCAPSULATED,
+    JPEG_2000,
     MESSAGE_LIMIT,
     NATIVE,
+    RESOLUTION_LEVEL,
     STATED_PHOTOMETRIC,
     decode_stream,
 )
@@ -29,6 +31,12 @@ from dicom_preprocessing.decode.colour import (
     to_rgb,
 )
 from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.streams import (
+    StreamError,
+    at_level,
+    codestream_of,
+    reducible_levels,
+)
 from dicom_preprocessing.decode.tables import BYTE_BITS
 from dicom_preprocessing.dicom_file import (
     integer_of,
@@ -44,6 +52,7 @@ from dicom_preprocessing.errors import (
     UnsupportedTransferSyntaxError,
 )
 from dicom_preprocessing.frames import LazyFrames
+from dicom_preprocessing.geometry import Size, halved
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -189,8 +198,18 @@ def _required(data_set: Dataset, keyword: str) -> int:
     return value
 
 
-def stored_frames(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) -> LazyFrames:
+def stored_frames(
+    data_set: Dataset, layout: PixelFormat, pixel_data: PixelData, level: int = 0
+) -> LazyFrames:
     """Frames that are decoded when they are asked for.
+
+    Parameters
+    ----------
+    data_set : Dataset
+    layout : PixelFormat
+    pixel_data : PixelData
+    level : int
+        Halvings of width and height, at most ``reducible_to``.
 
     Returns
     -------
@@ -206,7 +225,9 @@ def stored_frames(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData)
     syntax = transfer_syntax_of(data_set)
     if not pixel_data.value.length:
         raise ShortPixelDataError("the pixel data element is empty")
+    size = halved(Size(layout.columns, layout.rows), level)
     options = decoder_options(data_set, layout, pixel_data)
+    options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
     decode = (_native if syntax in NATIVE else _encapsulated)(
         data_set, layout, pixel_data, syntax, options
     )
@@ -222,9 +243,25 @@ def stored_frames(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData)
         return samples if layout.is_monochrome else _rgb(samples, layout, photometric, palette)
 
     samples = layout.samples_per_pixel if palette is None else len("RGB")
-    shape = (layout.number_of_frames, layout.rows, layout.columns, samples)
+    shape = (layout.number_of_frames, size.height, size.width, samples)
     is_cheap = syntax in NATIVE and layout.is_monochrome
     return LazyFrames(shape, layout.dtype, frame, is_cheap)
+
+
+def reducible_to(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) -> int:
+    """How often width and height of all frames can be halved by decoding a part of the stream.
+
+    Only of JPEG 2000 and HTJ2K, and not where values are no brightness: palettes, single bits.
+    """
+    syntax = transfer_syntax_of(data_set)
+    is_bright = layout.photometric_interpretation != PALETTE and layout.bits_stored > 1
+    if syntax not in JPEG_2000 or not is_bright:
+        return 0
+    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=False)
+    try:
+        return min(reducible_levels(codestream_of(pixel_data.stream(frame))) for frame in frames)
+    except StreamError:
+        return 0  # decoding tells what is wrong
 
 
 def _rgb(
@@ -281,7 +318,9 @@ def _encapsulated(
     frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
 
     def decode(number: int) -> tuple[NDArray[Any], str]:
-        stream = b"".join(pixel_data.source.read(*part) for part in frames[number])
+        stream = pixel_data.stream(frames[number])
+        if options[RESOLUTION_LEVEL]:
+            stream = at_level(codestream_of(stream), options[RESOLUTION_LEVEL])
         return decode_stream(stream, syntax, options)
 
     return decode
