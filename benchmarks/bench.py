@@ -1,266 +1,72 @@
-"""What this program costs beside its codecs: CPU time and memory by kind of image and syntax.
+"""What this program costs beside its codecs and beside Snakemake, measured on data made here.
 
-    make bench                            all rows, about ten minutes
-    make bench BENCH="--quick"            a few rows on smaller images
-    make bench BENCH="--only mammo:rle"   one row
+    make bench                                    all rows, about a quarter of an hour
+    make bench BENCH="--quick"                    fewer passes over smaller images
+    make bench BENCH="--only mammo:rle"           one row
+    make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
 
 All figures of a table are from one run, since machines differ and are shared: look at ratios.
-Start-up is left out: everything is imported before the first measurement, and images are processed
-one after the other in this process, as one worker of `dicom-preprocess` does. "codec" is the
-decoder alone on the streams of the same files, or a copy of native pixels.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
-import resource
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from pydicom.uid import RLELossless
-
-import make_synthetic
-from dicom_preprocessing.chain import make_chain
-from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
-from dicom_preprocessing.decode.fragments import frames_of
-from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
-from dicom_preprocessing.dicom_file import open_data_set, quieten_pydicom, transfer_syntax_of
-from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.instance import Target, instances, process_instance
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from pydicom.dataset import Dataset
-
-    from dicom_preprocessing.decode.pixels import PixelFormat
-    from dicom_preprocessing.pixel_data import PixelData
-
-CHECKOUT = Path(__file__).resolve().parents[1]
-ROWS = (
-    "mammo:explicit",
-    "mammo:rle",
-    "mammo:jpeg-lossless",
-    "mammo:jpegls",
-    "mammo:htj2k",
-    "mammo:j2k",
-    "ct:explicit",
-    "ct:j2k",
-    "dbt:explicit",
-    "dbt:htj2k",
-    "us:jpeg-baseline",
-)
-SETTINGS = {"crop": True, "crop_max": True, "size": [384, 512]}
-MB = 1 << 20
-REPORT_PEAK = (
-    "import resource, sys; from dicom_preprocessing.cli.preprocess import main; "
-    "main(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-)
-CONFIG = ("--config", "size=32,32")
-GREEDY = ("--scheduler", "greedy", "--scheduler-subsample", "100")
-BARE = """
-rule all:
-    input: expand("o/{{i}}", i=range({studies}))
-rule bare:
-    output: directory("o/{{i}}")
-    shell: "mkdir {{output}}"
-"""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A row of the table: CPU time in ms an image; MB of the largest file, and of the worker.
-
-    ``peak_mb`` is above what a worker takes for a tiny image.
-    """
-
-    row: str
-    images: int
-    total_ms: float
-    codec_ms: float
-    rest_ms: float
-    ratio: float
-    decoded_mb: float
-    peak_mb: float
-
-
-def files_of(row: str, folder: Path, *, scale: float, studies: int, views: int = 0) -> list[Path]:
-    """Make the studies of a row; ``views`` images each, 0 for all."""
-    kind, syntax = row.split(":")
-    with contextlib.redirect_stderr(io.StringIO()):
-        make_synthetic.main(
-            [
-                *(str(folder), "--kind", kind, "--transfer-syntax", syntax, "--seed", "7"),
-                *("--studies", str(studies), "--scale", str(scale), "--jobs", "1"),
-                *("--frame-scale", str(0.5 * scale), "--views", str(views)),
-            ]
-        )
-    return sorted(folder.rglob("*.dcm"))
-
-
-def cpu_of(work: Callable[[], object]) -> float:
-    """Seconds of CPU time, all threads."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def codec_only(path: Path) -> Callable[[], object]:
-    """The decoder alone on the frames of a file that is in memory."""
-    data_set, layout, pixel_data = opened(path)
-    syntax = transfer_syntax_of(data_set)
-    source, value = pixel_data.source, pixel_data.value
-    if syntax in NATIVE:
-        data = source.read(*value)
-        return lambda: np.frombuffer(data, np.uint8).copy()
-    options = decoder_options(data_set, layout, pixel_data)
-    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
-    streams = [b"".join(source.read(*part) for part in frame) for frame in frames]
-
-    def work() -> None:
-        for stream in streams:
-            decode_frame(stream, runner_of(syntax, options))
-
-    return work
-
-
-def opened(path: Path) -> tuple[Dataset, PixelFormat, PixelData]:
-    """Header and pixel data of a file."""
-    data_set, pixel_data = open_data_set(path)
-    if pixel_data is None:
-        raise SystemExit(f"{path} has no pixel data")
-    return data_set, pixel_format(data_set, pixel_data), pixel_data
-
-
-def measure(
-    row: str, folder: Path, *, scale: float, studies: int, repeat: int, base_mb: float
-) -> Measured:
-    """Measure a row; the median of ``repeat`` passes over its files."""
-    files = files_of(row, folder / "source", scale=scale, studies=studies)
-    index, _ = build_index(find_files([str(folder / "source")]))
-    groups = [group for entries in index.studies.values() for group in instances(entries)]
-    config, _ = parse_config(SETTINGS)
-    target = Target(folder / "images", make_chain(config, "write"))
-
-    def everything() -> None:
-        for group in groups:
-            (receipt,) = process_instance(group, target)
-            if not receipt.is_written:
-                raise SystemExit(f"{receipt.source_path}: {receipt.message}")
-
-    everything()
-    total = statistics.median(cpu_of(everything) for _ in range(repeat))
-    codec = 0.0
-    for path in files:
-        work = codec_only(path)
-        codec += statistics.median(cpu_of(work) for _ in range(repeat))
-    images = len(groups)
-    total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
-    return Measured(
-        row=row,
-        images=images,
-        total_ms=total_ms,
-        codec_ms=codec_ms,
-        rest_ms=total_ms - codec_ms,
-        ratio=total_ms / codec_ms,
-        decoded_mb=max(decoded_bytes(path) for path in files) / MB,
-        peak_mb=peak_memory(folder / "source", folder / "memory") - base_mb,
-    )
-
-
-def decoded_bytes(path: Path) -> int:
-    """Bytes of the decoded frames of a file."""
-    _, layout, _ = opened(path)
-    return layout.rows * layout.columns * layout.number_of_frames * layout.samples_per_pixel * 2
-
-
-def peak_memory(source: Path, output: Path) -> float:
-    """MB that the worker of a run of dicom-preprocess held at most."""
-    options = ["-j", "1", "-q", "--crop", "--crop-max", "-s", "384,512"]
-    command = [sys.executable, "-c", REPORT_PEAK, str(source), str(output), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return int(done.stdout.split()[-1]) / 1024
-
-
-def study_cost(folder: Path, *, studies: int) -> dict[str, float]:
-    """Wall and CPU time a study of one small image through the workflow, and of bare jobs."""
-    files_of("mammo:explicit", folder / "source", scale=0.02, studies=studies, views=1)
-    (folder / "bare.smk").write_text(BARE.format(studies=studies))
-    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all"]
-    source = f"source={folder / 'source'}"
-    runs = {
-        "workflow": [*snakemake, "-s", str(CHECKOUT / "Snakefile"), *CONFIG, source],
-        "bare": [*snakemake, "-s", str(folder / "bare.smk"), *GREEDY],
-    }
-    found: dict[str, float] = {}
-    for name, command in runs.items():
-        (folder / name).mkdir()
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(  # noqa: S603
-            [*command, "--directory", str(folder / name)], check=True, capture_output=True
-        )
-        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        found[f"{name} wall ms a study"] = 1000 * wall / studies
-        found[f"{name} CPU ms a study, without forked jobs"] = 1000 * cpu / studies
-    return found
-
-
-def table(rows: Sequence[Measured]) -> Iterator[str]:
-    """The rows as text."""
-    head = ("row", "images", "ms", "codec ms", "rest ms", "ratio", "decoded MB", "peak MB")
-    yield "{:<20}{:>8}{:>10}{:>10}{:>10}{:>8}{:>12}{:>10}".format(*head)
-    for m in rows:
-        yield (
-            f"{m.row:<20}{m.images:>8}{m.total_ms:>10.1f}{m.codec_ms:>10.1f}{m.rest_ms:>10.1f}"
-            f"{m.ratio:>8.2f}{m.decoded_mb:>12.1f}{m.peak_mb:>10.0f}"
-        )
+import images
+import studies
+from dicom_preprocessing.dicom_file import quieten_pydicom
 
 
 def main() -> int:
-    """Run the benchmark; print the table and write it as JSON."""
-    parser = argparse.ArgumentParser(description="Measure this program beside its codecs.")
+    """Run the benchmarks; print the tables and write them as JSON."""
+    parser = argparse.ArgumentParser(description="Measure this program.")
     parser.add_argument("--only", action="append", metavar="KIND:SYNTAX", help="a row")
     parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
+    parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
     parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
     arguments = parser.parse_args()
     quieten_pydicom()
     warnings.simplefilter("ignore")
-    scale, repeat = (0.3, 3) if arguments.quick else (1.0, 5)
-    rows: list[Measured] = []
+    rows: list[images.Measured] = []
+    costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files_of("mammo:explicit", folder / "tiny", scale=0.02, studies=1)
-        base_mb = peak_memory(folder / "tiny", folder / "none")
-        print("\n".join(table([])))
-        for row in arguments.only or ROWS:
-            place = folder / row.replace(":", "-")
-            measured = measure(row, place, scale=scale, studies=2, repeat=repeat, base_mb=base_mb)
-            print(list(table([measured]))[-1], flush=True)
-            rows.append(measured)
-            shutil.rmtree(place)
-        studies = 50 if arguments.quick else 200
-        costs = study_cost(folder / "studies", studies=studies)
-    for what, value in costs.items():
-        print(f"{what}: {value:.1f}")
+        if not arguments.studies:
+            rows = measure_images(folder, arguments.only, quick=arguments.quick)
+        if not arguments.only:
+            counts = arguments.studies or ("50" if arguments.quick else "200")
+            for count in map(int, counts.split(",")):
+                costs += studies.costs_of(folder / f"{count}", count)
+                shutil.rmtree(folder / f"{count}")
+            print("", *studies.table(costs), sep="\n", flush=True)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    report = {"rows": [asdict(row) for row in rows], "studies": costs}
+    report = {"images": list(map(asdict, rows)), "studies": list(map(asdict, costs))}
     arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def measure_images(folder: Path, only: list[str] | None, *, quick: bool) -> list[images.Measured]:
+    """The rows of the table of images."""
+    scale, repeat = (0.3, 3) if quick else (1.0, 5)
+    images.files_of("mammo:explicit", folder / "tiny", scale=0.02, studies=1)
+    base_mb = images.peak_memory(folder / "tiny", folder / "none")
+    print(*images.table([]), sep="\n")
+    rows = []
+    for row in only or images.ROWS:
+        place = folder / row.replace(":", "-")
+        measured = images.measure(
+            row, place, scale=scale, studies=2, repeat=repeat, base_mb=base_mb
+        )
+        print(list(images.table([measured]))[-1], flush=True)
+        rows.append(measured)
+        shutil.rmtree(place)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+"""What an image costs beside its codec: CPU time and memory, by kind of image and syntax.
+
+Start-up is left out: everything is imported before the first measurement, and images are processed
+one after the other in this process, as one worker of `dicom-preprocess` does. "codec" is the
+decoder alone on the streams of the same files, or a copy of native pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom.uid import RLELossless
+
+import make_synthetic
+from dicom_preprocessing.chain import make_chain
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
+from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
+from dicom_preprocessing.dicom_file import open_data_set, transfer_syntax_of
+from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.instance import Target, instances, process_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.pixel_data import PixelData
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+ROWS = (
+    "mammo:explicit",
+    "mammo:rle",
+    "mammo:jpeg-lossless",
+    "mammo:jpegls",
+    "mammo:htj2k",
+    "mammo:j2k",
+    "ct:explicit",
+    "ct:j2k",
+    "dbt:explicit",
+    "dbt:htj2k",
+    "us:jpeg-baseline",
+)
+SETTINGS = {"crop": True, "crop_max": True, "size": [384, 512]}
+MB = 1 << 20
+REPORT_PEAK = (
+    "import resource, sys; from dicom_preprocessing.cli.preprocess import main; "
+    "main(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row of the table: CPU time in ms an image; MB of the largest file, and of the worker.
+
+    ``peak_mb`` is above what a worker takes for a tiny image.
+    """
+
+    row: str
+    images: int
+    total_ms: float
+    codec_ms: float
+    rest_ms: float
+    ratio: float
+    decoded_mb: float
+    peak_mb: float
+
+
+def files_of(row: str, folder: Path, *, scale: float, studies: int, views: int = 0) -> list[Path]:
+    """Make the studies of a row; ``views`` images each, 0 for all."""
+    kind, syntax = row.split(":")
+    with contextlib.redirect_stderr(io.StringIO()):
+        make_synthetic.main(
+            [
+                *(str(folder), "--kind", kind, "--transfer-syntax", syntax, "--seed", "7"),
+                *("--studies", str(studies), "--scale", str(scale), "--jobs", "1"),
+                *("--frame-scale", str(0.5 * scale), "--views", str(views)),
+            ]
+        )
+    return sorted(folder.rglob("*.dcm"))
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """Seconds of CPU time, all threads."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def codec_only(path: Path) -> Callable[[], object]:
+    """The decoder alone on the frames of a file that is in memory."""
+    data_set, layout, pixel_data = opened(path)
+    syntax = transfer_syntax_of(data_set)
+    source, value = pixel_data.source, pixel_data.value
+    if syntax in NATIVE:
+        data = source.read(*value)
+        return lambda: np.frombuffer(data, np.uint8).copy()
+    options = decoder_options(data_set, layout, pixel_data)
+    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
+    streams = [b"".join(source.read(*part) for part in frame) for frame in frames]
+
+    def work() -> None:
+        for stream in streams:
+            decode_frame(stream, runner_of(syntax, options))
+
+    return work
+
+
+def opened(path: Path) -> tuple[Dataset, PixelFormat, PixelData]:
+    """Header and pixel data of a file."""
+    data_set, pixel_data = open_data_set(path)
+    if pixel_data is None:
+        raise SystemExit(f"{path} has no pixel data")
+    return data_set, pixel_format(data_set, pixel_data), pixel_data
+
+
+def measure(
+    row: str, folder: Path, *, scale: float, studies: int, repeat: int, base_mb: float
+) -> Measured:
+    """Measure a row; the median of ``repeat`` passes over its files."""
+    files = files_of(row, folder / "source", scale=scale, studies=studies)
+    index, _ = build_index(find_files([str(folder / "source")]))
+    groups = [group for entries in index.studies.values() for group in instances(entries)]
+    config, _ = parse_config(SETTINGS)
+    target = Target(folder / "images", make_chain(config, "write"))
+
+    def everything() -> None:
+        for group in groups:
+            (receipt,) = process_instance(group, target)
+            if not receipt.is_written:
+                raise SystemExit(f"{receipt.source_path}: {receipt.message}")
+
+    everything()
+    total = statistics.median(cpu_of(everything) for _ in range(repeat))
+    codec = 0.0
+    for path in files:
+        work = codec_only(path)
+        codec += statistics.median(cpu_of(work) for _ in range(repeat))
+    images = len(groups)
+    total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
+    return Measured(
+        row=row,
+        images=images,
+        total_ms=total_ms,
+        codec_ms=codec_ms,
+        rest_ms=total_ms - codec_ms,
+        ratio=total_ms / codec_ms,
+        decoded_mb=max(decoded_bytes(path) for path in files) / MB,
+        peak_mb=peak_memory(folder / "source", folder / "memory") - base_mb,
+    )
+
+
+def decoded_bytes(path: Path) -> int:
+    """Bytes of the decoded frames of a file."""
+    _, layout, _ = opened(path)
+    return layout.rows * layout.columns * layout.number_of_frames * layout.samples_per_pixel * 2
+
+
+def peak_memory(source: Path, output: Path) -> float:
+    """MB that the worker of a run of dicom-preprocess held at most."""
+    options = ["-j", "1", "-q", "--crop", "--crop-max", "-s", "384,512"]
+    command = [sys.executable, "-c", REPORT_PEAK, str(source), str(output), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def table(rows: Sequence[Measured]) -> Iterator[str]:
+    """The rows as text."""
+    head = ("row", "images", "ms", "codec ms", "rest ms", "ratio", "decoded MB", "peak MB")
+    yield "{:<20}{:>8}{:>10}{:>10}{:>10}{:>8}{:>12}{:>10}".format(*head)
+    for m in rows:
+        yield (
+            f"{m.row:<20}{m.images:>8}{m.total_ms:>10.1f}{m.codec_ms:>10.1f}{m.rest_ms:>10.1f}"
+            f"{m.ratio:>8.2f}{m.decoded_mb:>12.1f}{m.peak_mb:>10.0f}"
+        )
