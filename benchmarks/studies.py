@@ -1,4 +1,4 @@
-"""What the workflow costs beside the pixels: studies of one tiny image, beside jobs that do nothing.
+"""What the workflow costs beside the pixels: studies of one tiny image, and jobs that do nothing.
 
 Snakemake's own cost is the CPU time of its main process; `mkdir` jobs in a bare workflow of as many
 jobs are what it cannot go below.
