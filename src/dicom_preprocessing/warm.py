@@ -26,10 +26,8 @@ import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import NoReturn
 
 COLD = 255
 SECONDS_FOR_A_REQUEST = 10
@@ -92,6 +90,10 @@ def serve(folder: Path, snakemake: int) -> None:
         os.environ[name] = "1"
     for name in PRELOADED:
         __import__(name)
+    from dicom_preprocessing.rehearsal import rehearse  # noqa: PLC0415
+
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as place:  # a disk may be full
+        rehearse(Path(place))
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
