@@ -3,6 +3,9 @@
 A codec that crashes, hangs or eats memory costs the file it was at. The supervisor hands a worker
 one SOP instance at a time and knows which file it is at; when a worker dies or goes beyond a limit,
 that file is recorded, and the instance's other files and the rest go on in a new worker.
+
+A job under the watch of the server that forked it (warm.py) does the work itself, without a worker:
+if it dies or goes beyond a limit, the server forks it again, and then it works on the leash.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from dataclasses import dataclass, field
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing import warm
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.instance import process_instance
+from dicom_preprocessing.warm import TICK, Watch, die_with, resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,10 +37,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.instance import Target
     from dicom_preprocessing.receipts import Receipt
 
-TICK = 0.1
-"""Seconds between two looks at the memory of workers."""
-
-PR_SET_PDEATHSIG = 1
 MB = 1 << 20
 
 # Forking keeps what is imported; macOS does not allow it with its libraries.
@@ -77,13 +78,13 @@ class _Worker:
         """The worker is at a file now."""
         self.at = path
         self.since = time.monotonic()
-        self.base = _resident(self.process.pid)
+        self.base = resident(self.process.pid)
 
     def beyond(self, limits: Limits) -> FileError | None:
         """The error of a file that goes beyond a limit."""
         if time.monotonic() - self.since > limits.seconds:
             return LimitTimeError(f"not done after {limits.seconds} seconds")
-        if _resident(self.process.pid) - self.base > limits.memory_mb * MB:
+        if resident(self.process.pid) - self.base > limits.memory_mb * MB:
             return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
         return None
 
@@ -98,7 +99,7 @@ class _Worker:
 def process_all(
     groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, workers: int = 1
 ) -> Iterator[list[Receipt]]:
-    """Process the files of each SOP instance in worker processes.
+    """Process the files of each SOP instance in worker processes, or here under watch.
 
     Parameters
     ----------
@@ -120,6 +121,9 @@ def process_all(
     OSError
         An image could not be written.
     """
+    if warm.watch is not None:
+        yield from _process_here(groups, target, limits, warm.watch)
+        return
     waiting = deque(map(_Instance, groups))
     idle = [_Worker(target, limits) for _ in range(min(workers, len(waiting)))]
     busy: list[_Worker] = []
@@ -158,6 +162,22 @@ def process_all(
             worker.end()
 
 
+def _process_here(
+    groups: Sequence[Sequence[Entry]], target: Target, limits: Limits, watch: Watch
+) -> Iterator[list[Receipt]]:
+    """Process all in this process, each file within the limits."""
+
+    def bound(_path: str = "") -> None:
+        watch.bound(limits.seconds, limits.memory_mb * MB)
+
+    try:
+        for candidates in groups:
+            bound()
+            yield process_instance(candidates, target, limits=limits, on_start=bound)
+    finally:
+        watch.release()
+
+
 def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an error, None
     try:
         return worker.connection.recv()
@@ -184,7 +204,7 @@ def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
 
 def _serve(supervisor: connection.Connection, target: Target, limits: Limits, parent: int) -> None:
     """Work until the supervisor hangs up."""
-    _die_with(parent)
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     with suppress(EOFError, BrokenPipeError):
         while True:
@@ -200,22 +220,3 @@ def _serve(supervisor: connection.Connection, target: Target, limits: Limits, pa
                 supervisor.send(RuntimeError(f"{type(error).__name__}: {error}"))
             else:
                 supervisor.send(receipts)
-
-
-def _die_with(parent: int) -> None:
-    """Have this process killed when its parent dies, where the system can."""
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _resident(pid: int | None) -> int:
-    """Bytes of memory that a process holds, 0 where the system does not tell."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0

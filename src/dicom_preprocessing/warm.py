@@ -3,8 +3,11 @@
 The first job of a run leaves it behind (scripts/warm.py), in a private folder that the main process
 of Snakemake names in $DP_WARM together with its process id. It lives as long as that process:
 however Snakemake ends, the server kills what it has forked, removes the folder and exits. A job
-whose client goes away is killed too. Wherever something is in doubt, the client runs its script
-cold, in a new process.
+whose client goes away is killed too, and jobs die with the server. Wherever something is in doubt,
+the client runs its script cold, in a new process.
+
+A job may set itself bounds. If it dies within them, or goes beyond, the server forks it once more,
+without watching it.
 
 Linux only: elsewhere no process can be watched by a descriptor. Standard library only, because the
 Snakefile imports it.
@@ -14,7 +17,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import mmap
 import os
+import resource
 import runpy
 import select
 import shutil
@@ -23,19 +28,26 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 COLD = 255
+FILES = 4096
+"""Descriptors that the server may hold: a job takes five."""
 SECONDS_FOR_A_REQUEST = 10
 CREDENTIALS = struct.Struct("3i")
+PR_SET_PDEATHSIG = 1
+TICK = 0.1
+"""Seconds between two looks at what is watched."""
 
 # What the jobs of studies use. What one job of a run needs is not here: each library makes every
 # fork slower, pyarrow alone as much as numpy, pydicom and the codecs together.
 PRELOADED = (
+    "ctypes",
     "dicom_preprocessing.cli.job",
     "dicom_preprocessing.study",
     "multiprocessing.popen_fork",
@@ -70,13 +82,75 @@ def _remove_if_empty(folder: str) -> None:
         os.rmdir(folder)
 
 
+class Watch:
+    """Bounds of a job, in memory that it shares with the server."""
+
+    BOUNDS = struct.Struct("2d")
+
+    def __init__(self) -> None:
+        self.shared = mmap.mmap(-1, self.BOUNDS.size)
+
+    def bound(self, seconds: float, memory: float) -> None:
+        """Allow this process so many seconds and bytes from now on."""
+        held = resident(os.getpid())
+        self.BOUNDS.pack_into(self.shared, 0, time.monotonic() + seconds, held + memory)
+
+    def release(self) -> None:
+        """Put this process out of watch."""
+        self.BOUNDS.pack_into(self.shared, 0, 0, 0)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there are bounds."""
+        return any(self.BOUNDS.unpack_from(self.shared))
+
+    def is_beyond(self, pid: int) -> bool:
+        """Whether a process is beyond its bounds."""
+        deadline, memory = self.BOUNDS.unpack_from(self.shared)
+        return self.is_on and (time.monotonic() > deadline or resident(pid) > memory)
+
+
+watch: Watch | None = None
+"""In a job that may put itself under watch."""
+
+
+def resident(pid: int | None) -> int:
+    """Bytes of memory that a process holds, 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def die_with(parent: int) -> None:
+    """Have this process killed when its parent dies, where the system can."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+class _Request(NamedTuple):
+    """What a client asks for; ``standard`` are descriptors 0 to 2."""
+
+    argv: list[str]
+    cwd: str
+    environment: list[str]
+    standard: list[int]
+
+
 @dataclass(slots=True)
 class _Job:
-    """A forked job, and the client that waits for it."""
+    """A forked job, and the client that waits for it; without a watch if there is no other try."""
 
     pid: int
     descriptor: int
     client: socket.socket
+    request: _Request
+    watch: Watch | None
 
 
 def serve(folder: Path, snakemake: int) -> None:
@@ -96,6 +170,10 @@ def serve(folder: Path, snakemake: int) -> None:
         rehearse(Path(place))
     gc.collect()
     gc.freeze()
+    with suppress(OSError, ValueError):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(folder / "socket.new"))
     listener.listen(128)
@@ -124,14 +202,17 @@ class _Server:
             for job in self.jobs:
                 poll.register(job.descriptor, select.POLLIN)
                 poll.register(job.client, select.POLLHUP | select.POLLRDHUP)
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            ready = {found for found, _ in poll.poll(1000 * TICK if self.jobs else None)}
             if watched in ready:
                 return
             for job in list(self.jobs):
                 if job.descriptor in ready:
                     self.conclude(job)
                 elif job.client.fileno() in ready:
+                    job.watch = None  # nobody waits for another try
                     kill_group(job.pid)  # its end is seen next
+                elif job.watch is not None and job.watch.is_beyond(job.pid):
+                    kill_group(job.pid)
             if self.listener.fileno() in ready:
                 self.accept()
 
@@ -149,27 +230,33 @@ class _Server:
             with suppress(OSError):
                 client.send(bytes([COLD]))
             client.close()
+            close(standard)
         else:
-            sys.stdout.flush()
-            pid = os.fork()
-            if pid == 0:
-                run_job(argv, cwd, environment, standard)
-            with suppress(OSError):
-                os.setpgid(pid, pid)
-            self.jobs.append(_Job(pid, os.pidfd_open(pid), client))
-        for descriptor in standard:
-            os.close(descriptor)
+            self.start(client, _Request(argv, cwd, environment, standard), Watch())
+
+    def start(self, client: socket.socket, request: _Request, watched: Watch | None) -> None:
+        """Fork a job."""
+        server, pid = os.getpid(), os.fork()
+        if pid == 0:
+            run_job(request, watched, server)
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        self.jobs.append(_Job(pid, os.pidfd_open(pid), client, request, watched))
 
     def conclude(self, job: _Job) -> None:
-        """Tell the client how its job ended."""
+        """Tell the client how its job ended, or fork the job again if it died under watch."""
         _, status = os.waitpid(job.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         kill_group(job.pid)  # what it has left behind
+        os.close(job.descriptor)
+        self.jobs.remove(job)
+        if job.watch is not None and job.watch.is_on:
+            self.start(job.client, job.request, None)
+            return
         with suppress(OSError):
             job.client.send(bytes([code if code >= 0 else 128 - code]))
         job.client.close()
-        os.close(job.descriptor)
-        self.jobs.remove(job)
+        close(job.request.standard)
 
     def end(self) -> None:
         """Kill every job."""
@@ -193,6 +280,12 @@ def receive(client: socket.socket) -> tuple[list[str], list[int]]:
     return os.fsdecode(bytes(parts)).split("\0"), list(descriptors)
 
 
+def close(descriptors: list[int]) -> None:
+    """Close each of them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 def is_own(client: socket.socket) -> bool:
     """Whether the client is of this user."""
     raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
@@ -205,19 +298,21 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def run_job(argv: list[str], cwd: str, environment: list[str], standard: list[int]) -> NoReturn:
+def run_job(request: _Request, watched: Watch | None, server: int) -> NoReturn:
     """Run a script in this forked process, as Python would have run it, and exit."""
-    code = 1
+    global watch  # the script is run, not called
+    watch, code = watched, 1
     try:
         os.setpgid(0, 0)
-        for target, descriptor in enumerate(standard):
+        die_with(server)  # nobody else would end it
+        for target, descriptor in enumerate(request.standard):
             os.dup2(descriptor, target)
-        os.closerange(3, 256)
-        os.chdir(cwd)
+        os.closerange(3, FILES)
+        os.chdir(request.cwd)
         os.environ.clear()
-        os.environ.update(entry.partition("=")[::2] for entry in environment)
-        sys.argv = argv
-        runpy.run_path(argv[0], run_name="__main__")
+        os.environ.update(entry.partition("=")[::2] for entry in request.environment)
+        sys.argv = request.argv
+        runpy.run_path(request.argv[0], run_name="__main__")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -1,15 +1,23 @@
 """The process from which jobs are forked: what a job sees, and that nothing is left behind."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from dicom_preprocessing.chain import make_chain
+from dicom_preprocessing.config import Limits, parse_config
+from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.receipts import read_receipts
 from tests.workflow.conftest import CHECKOUT, new_project
 from tests.workflow.tiny import make_source
 
@@ -156,12 +164,95 @@ def test_client_of_a_dead_server_says_so(endless, place):
     server = int(Path(f"/proc/{pids[0]}/stat").read_text().split()[3])
     os.kill(server, signal.SIGKILL)
     assert client.wait(timeout=60) == 1
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pids[0]))
+    os.kill(pids[1], signal.SIGKILL)
     assert run(place, LOADED).stdout == "False\n"
     for name in ("socket", "lock"):
         (Path(place.rpartition(":")[0]) / name).unlink()
     Path(place.rpartition(":")[0]).rmdir()
+
+
+STUDY = """
+import os, pathlib, sys
+sys.path.insert(0, sys.argv[2])
+from dicom_preprocessing import instance, warm
+from dicom_preprocessing.cli.job import stage_main
+
+def fault(path, **settings):
+    if path.endswith("2.dcm"):
+        {fault}
+    return decode(path, **settings)
+
+with open(sys.argv[1], "a") as log:
+    log.write(f"{{os.getpid()}} {{warm.watch is not None}}\\n")
+decode, instance.decode_stored = instance.decode_stored, fault
+sys.exit(stage_main("write", sys.argv[3:]))
+"""
+FAULTS = {
+    "pass": "",
+    "os.kill(os.getpid(), 11)": "codec_crash",
+    "os._exit(3)": "codec_crash",
+    "while True: pass": "limit_time",
+    "held = []\n        while True: held.append(bytes(range(256)) * 4096)": "limit_memory",
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Arguments of a script that writes a study of three files, and what it leaves."""
+    files = find_files([str(make_source(tmp_path / "source", studies=1, instances=3))])
+    index, _ = build_index(files)
+    (tmp_path / "index" / "studies").mkdir(parents=True)
+    inventory = tmp_path / "index" / "studies" / "1.2.1.jsonl"
+    inventory.write_text(inventory_text(index.studies["1.2.1"]))
+
+    def arguments(name, **limits):
+        (tmp_path / "index" / "limits.json").write_text(json.dumps(asdict(Limits(**limits))))
+        chain = make_chain(parse_config({})[0], "write").to_json()
+        places = ["--images", f"{tmp_path}/{name}/1.2.1", "--receipt", f"{tmp_path}/{name}.jsonl"]
+        log = str(tmp_path / f"{name}.log")
+        settings = ["--input", str(inventory), *places, "--chain", chain]
+        return [log, str(CHECKOUT / "src"), *settings]
+
+    return arguments
+
+
+def left_by(folder, name):
+    """Receipts without times, files below the folder of images, and the tries of a job."""
+    receipts = [replace(r, seconds={}) for r in read_receipts(folder / f"{name}.jsonl")]
+    images = {
+        str(path.relative_to(folder / name)): path.read_bytes()
+        for path in (folder / name).rglob("*")
+        if path.is_file()
+    }
+    tries = [line.split()[1] for line in (folder / f"{name}.log").read_text().splitlines()]
+    return receipts, images, tries
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_costs_one_file_also_in_a_job_without_a_worker(place, tmp_path, study, fault):
+    limits = {"seconds": 1 if "time" in FAULTS[fault] else 60, "memory_mb": 200}
+    for name, warm in (("warm", place), ("cold", "off")):
+        done = run(warm, STUDY.format(fault=fault), *study(name, **limits))
+        assert done.returncode == 0, done.stderr
+    receipts, images, tries = left_by(tmp_path, "warm")
+    assert [r.error for r in receipts] == ["", FAULTS[fault], ""]
+    assert (receipts, images) == left_by(tmp_path, "cold")[:2]
+    assert tries == (["True", "False"] if FAULTS[fault] else ["True"])
+
+
+def test_job_under_watch_is_not_tried_again_without_its_client(place, tmp_path, study):
+    words, environment = command(
+        place, STUDY.format(fault="while True: pass"), *study("warm", seconds=60)
+    )
+    client = subprocess.Popen(words, env=environment)
+    wait_for(lambda: list(tmp_path.glob("warm/1.2.1/*.1.tiff")))
+    client.kill()
+    client.wait()
+    pid = int((tmp_path / "warm.log").read_text().split()[0])
+    wait_for(lambda: not is_alive(pid))
+    run(place, "pass")  # the server has been round
+    assert (tmp_path / "warm.log").read_text() == f"{pid} True\n"
 
 
 def servers():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         if stage == "write":
             withdraw_verdict(arguments.images.parent.parent)
+        shutil.rmtree(arguments.images, ignore_errors=True)  # what a job left that died
         arguments.images.mkdir(parents=True, exist_ok=True)
         arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
         target = Target(arguments.images.parent, arguments.chain)
