@@ -117,10 +117,20 @@ def cores_of_run():
     return 1
 
 
+def start_jobs_at_any_rate():
+    """Drop Snakemake's limit of jobs a second, which is meant for clusters.
+
+    With it each finished job starts a timer that has jobs selected again a second later, and starts
+    the next timer: a thousand jobs and a second later there are a thousand selections a second.
+    """
+    workflow.scheduling_settings.max_jobs_per_timespan = None
+
+
 @functools.cache
 def walked_source():
     clear_stale_locks()
     if workflow.local_exec and not workflow.dryrun:
+        start_jobs_at_any_rate()
         keep_libraries_loaded()
     sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
     try:
