@@ -19,13 +19,15 @@ import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing import warm
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
+from dicom_preprocessing.frames import frame_threads
 from dicom_preprocessing.instance import process_instance
-from dicom_preprocessing.warm import TICK, Watch, die_with, resident
+from dicom_preprocessing.warm import TICK, Watch, die_with, keep_freed_memory, resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,10 +57,10 @@ class _Instance:
 class _Worker:
     """A process that works on one instance at a time."""
 
-    def __init__(self, target: Target, limits: Limits) -> None:
+    def __init__(self, target: Target, limits: Limits, *, threads: int) -> None:
         self.connection, theirs = CONTEXT.Pipe()
         self.process: BaseProcess = CONTEXT.Process(
-            target=_serve, args=(theirs, target, limits, os.getpid()), daemon=True
+            target=_serve, args=(theirs, target, limits, threads, os.getpid()), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -97,7 +99,7 @@ class _Worker:
 
 
 def process_all(
-    groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, workers: int = 1
+    groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, cores: int = 1
 ) -> Iterator[list[Receipt]]:
     """Process the files of each SOP instance in worker processes, or here under watch.
 
@@ -108,8 +110,8 @@ def process_all(
     target : Target
     limits : Limits
         Seconds and memory that a file may cost; pixels are looked at by ``process_instance``.
-    workers : int
-        Processes.
+    cores : int
+        Processes, if there are as many instances; else each has several threads for frames.
 
     Yields
     ------
@@ -121,11 +123,13 @@ def process_all(
     OSError
         An image could not be written.
     """
-    if warm.watch is not None:
+    if warm.watch is not None and cores == 1:
         yield from _process_here(groups, target, limits, warm.watch)
         return
     waiting = deque(map(_Instance, groups))
-    idle = [_Worker(target, limits) for _ in range(min(workers, len(waiting)))]
+    workers = max(1, min(cores, len(waiting)))
+    start = partial(_Worker, target, limits, threads=cores // workers)
+    idle = [start() for _ in range(workers)]
     busy: list[_Worker] = []
     try:
         while waiting or busy:
@@ -156,7 +160,7 @@ def process_all(
                     worker.end()
                 busy.remove(worker)
                 waiting.appendleft(_without_culprit(worker, error))
-                idle.append(_Worker(target, limits))
+                idle.append(start())
     finally:
         for worker in (*busy, *idle):
             worker.end()
@@ -202,11 +206,14 @@ def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
     return instance
 
 
-def _serve(supervisor: connection.Connection, target: Target, limits: Limits, parent: int) -> None:
+def _serve(
+    supervisor: connection.Connection, target: Target, limits: Limits, threads: int, parent: int
+) -> None:
     """Work until the supervisor hangs up."""
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    with suppress(EOFError, BrokenPipeError):
+    keep_freed_memory()
+    with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:
             candidates, known = supervisor.recv()
             try:

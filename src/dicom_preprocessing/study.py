@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import fsync, path_key
+from dicom_preprocessing.frames import frame_threads
 from dicom_preprocessing.image import Image
 from dicom_preprocessing.index.table import read_inventory
 from dicom_preprocessing.instance import advance_and_write, instances
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def run_from_inventory(
-    inventory: Path, target: Target, receipt: Path, limits: Limits | None = None
+    inventory: Path,
+    target: Target,
+    receipt: Path,
+    limits: Limits | None = None,
+    cores: int = 1,
 ) -> list[Receipt]:
     """Make the images of a stage from the files of an inventory, on a leash.
 
@@ -34,13 +39,15 @@ def run_from_inventory(
         the receipts instead.
     """
     groups = instances(read_inventory(inventory))
-    outcomes = process_all(groups, target, limits=limits or Limits())
+    outcomes = process_all(groups, target, limits=limits or Limits(), cores=cores)
     receipts = [receipt for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
     return _finish(receipts, target, receipt)
 
 
-def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path) -> list[Receipt]:
+def run_from_stage(
+    kept: Path, kept_receipt: Path, target: Target, receipt: Path, cores: int = 1
+) -> list[Receipt]:
     """Make the images of a stage from those of an earlier one, in the folder ``kept``.
 
     Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
@@ -60,7 +67,8 @@ def run_from_stage(kept: Path, kept_receipt: Path, target: Target, receipt: Path
             continue
         frames = _kept_frames(kept, before)
         image = Image(frames, before.image_geometry(), before.image_facts())
-        receipts.append(advance_and_write(image, before, before.stage, target))
+        with frame_threads(cores):
+            receipts.append(advance_and_write(image, before, before.stage, target))
     return _finish(receipts, target, receipt)
 
 

@@ -433,7 +433,7 @@ def test_memory_of_a_study_grows_with_its_largest_image(source, output, write_di
     write_dicom(source / "b.dcm", StudyInstanceUID="1.2.4", Rows=4000, Columns=4000)
     update(source, output)
     table = IndexFolder(output).read_table()
-    # 4000 x 4000 x 2 bytes are 32 MB, of which a few copies are in memory at once.
+    # 4000 x 4000 x 2 bytes are 32 MB, of which a few are in memory at once.
     assert table["1.2.4"].mem_mb - table["1.2.3"].mem_mb >= 3 * 32
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target, instances
 from dicom_preprocessing.leash import process_all
 from tests.conftest import needs_fork
+from tests.unit.datasets import data_set_of, save
 
 # Files that break the standard make pydicom warn.
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning:pydicom"), needs_fork]
@@ -42,20 +44,25 @@ def bloat():
 def outcomes(tmp_path, monkeypatch):
     """A function that processes a folder, in which a file named after a fault has it."""
 
-    def run(source, *, workers=1, **limits):
+    def run(source, *, workers=1, in_a_frame=False, **limits):
         decode = instance_module.decode_stored
         faults = {"crash": crash, "hang": hang, "bloat": bloat}
 
         def faulty(path, **settings):
-            faults.get(os.path.basename(path).split(".")[0], lambda: None)()
-            return decode(path, **settings)
+            fault = faults.get(os.path.basename(path).split(".")[0])
+            if fault is not None and not in_a_frame:
+                fault()
+            image = decode(path, **settings)
+            if fault is None:
+                return image
+            return replace(image, frames=replace(image.frames, make=lambda _: fault()))
 
         monkeypatch.setattr(instance_module, "decode_stored", faulty)
         index, _ = build_index(find_files([str(source)]))
         groups = [group for entries in index.studies.values() for group in instances(entries)]
         config, _ = parse_config({})
         target = Target(tmp_path / "images", make_chain(config, "write"))
-        done = process_all(groups, target, limits=Limits(**limits), workers=workers)
+        done = process_all(groups, target, limits=Limits(**limits), cores=workers)
         receipts = [receipt for outcome in done for receipt in outcome]
         return {os.path.basename(r.source_path): r for r in receipts}
 
@@ -76,13 +83,13 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "in_a_frame"), [(1, False), (2, False), (1, True), (9, True)])
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, workers):
+def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, workers, in_a_frame):
     error, message = FAULTS[name]
     source = write_files(tmp_path / "source", write_dicom, "a.dcm", name, "z.dcm")
     limits = {"seconds": 1 if error == "limit_time" else 60, "memory_mb": 200}
-    receipts = outcomes(source, workers=workers, **limits)
+    receipts = outcomes(source, workers=workers, in_a_frame=in_a_frame, **limits)
     assert {n: r.error or r.state for n, r in receipts.items()} == {
         "a.dcm": "written",
         name: error,
@@ -92,9 +99,10 @@ def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, workers):
     assert receipts[name].transient
 
 
-def test_another_file_of_the_instance_is_tried(tmp_path, write_dicom, outcomes):
+@pytest.mark.parametrize("in_a_frame", [False, True])
+def test_another_file_of_the_instance_is_tried(tmp_path, write_dicom, outcomes, in_a_frame):
     source = write_files(tmp_path / "source", write_dicom, "crash.dcm", "z.dcm", same=True)
-    receipts = outcomes(source)
+    receipts = outcomes(source, in_a_frame=in_a_frame)
     assert receipts["z.dcm"].is_written
     assert receipts["crash.dcm"].error == "sop_conflict"
     assert "ended with signal SIGSEGV" in receipts["crash.dcm"].message
@@ -168,3 +176,28 @@ def is_alive(pid):
             return file.read().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_cores_without_an_instance_make_frames(tmp_path, save_frames):
+    source = save_frames(tmp_path / "source", frames=9)
+    index, _ = build_index(find_files([str(source)]))
+    (entries,) = index.studies.values()
+    config, _ = parse_config({"crop": True, "size": [8, 8]})
+    found = {}
+    for cores in (1, 3):
+        target = Target(tmp_path / f"{cores}", make_chain(config, "write"))
+        ((receipt,),) = process_all([entries], target, limits=Limits(), cores=cores)
+        assert receipt.frames == 9
+        found[cores] = (target.root / receipt.output).read_bytes()
+    assert found[1] == found[3]
+
+
+@pytest.fixture
+def save_frames():
+    def save_frames(folder, *, frames):
+        folder.mkdir()
+        pixels = np.random.default_rng(2).integers(0, 4000, (frames, 20, 30)).astype(np.uint16)
+        save(folder / "frames.dcm", data_set_of(pixels, bits_stored=12))
+        return folder
+
+    return save_frames

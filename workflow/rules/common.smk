@@ -242,6 +242,11 @@ def changed_keys():
     }
 
 
+def threads_of_study(wildcards):
+    """More than one where there are fewer studies than cores."""
+    return max(1, cores_of_run() // max(1, len(studies())))
+
+
 def study_mem_mb(wildcards, attempt):
     """Memory from the headers of the study, more at each retry."""
     known = studies().get(wildcards.study)

@@ -8,13 +8,15 @@ rule decode:
         "logs/decode/{study}.log",
     conda:
         ENVIRONMENT
+    threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
     params:
         chain=chain_of("decode"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py decode.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+        "--receipt {output.receipt:q} --chain {params.chain:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule crop:
@@ -27,13 +29,15 @@ rule crop:
         "logs/crop/{study}.log",
     conda:
         ENVIRONMENT
+    threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
     params:
         chain=chain_of("crop"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py crop.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+        "--receipt {output.receipt:q} --chain {params.chain:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule resize:
@@ -46,13 +50,15 @@ rule resize:
         "logs/resize/{study}.log",
     conda:
         ENVIRONMENT
+    threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
     params:
         chain=chain_of("resize"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py resize.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+        "--receipt {output.receipt:q} --chain {params.chain:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule pad:
@@ -65,13 +71,15 @@ rule pad:
         "logs/pad/{study}.log",
     conda:
         ENVIRONMENT
+    threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
     params:
         chain=chain_of("pad"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py pad.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+        "--receipt {output.receipt:q} --chain {params.chain:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule write:
@@ -84,10 +92,12 @@ rule write:
         "logs/write/{study}.log",
     conda:
         ENVIRONMENT
+    threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
     params:
         chain=chain_of("write"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py write.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --chain {params.chain:q} > {log:q} 2>&1"
+        "--receipt {output.receipt:q} --chain {params.chain:q} "
+        "--threads {threads} > {log:q} 2>&1"

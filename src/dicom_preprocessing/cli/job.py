@@ -77,6 +77,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, required=True, help="folder of the study to write")
     parser.add_argument("--receipt", type=Path, required=True, help="receipt to write")
     parser.add_argument("--chain", type=Chain.from_json, required=True, help="settings as JSON")
+    parser.add_argument("--threads", type=int, default=1, help="cores for this study")
     arguments = parser.parse_args(argv)
     if arguments.chain.stage != stage:
         parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
@@ -93,10 +94,14 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         if len(arguments.input) == 1:
             inventory = arguments.input[0]
             limits = read_limits(inventory)
-            receipts = run_from_inventory(inventory, target, arguments.receipt, limits)
+            receipts = run_from_inventory(
+                inventory, target, arguments.receipt, limits, arguments.threads
+            )
         else:
             kept, kept_receipt = arguments.input
-            receipts = run_from_stage(kept, kept_receipt, target, arguments.receipt)
+            receipts = run_from_stage(
+                kept, kept_receipt, target, arguments.receipt, arguments.threads
+            )
         for receipt in receipts:
             for warning in (receipt.facts or {}).get("warnings", ()):
                 print(f"{receipt.sop_instance_uid}: warning: {warning}")

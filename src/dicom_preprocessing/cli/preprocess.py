@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"OUTPUT {output} must be a folder, or end in .tif or .tiff")
     try:
         if to_file:
-            return _preprocess_file(source, output, config)
+            return _preprocess_file(source, output, config, arguments.jobs)
         return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -112,7 +112,7 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _preprocess_file(source: str, output: Path, config: Config) -> int:
+def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> int:
     """One file in, one TIFF out; no UID is needed."""
     (found,) = find_files([source])
     scan = scan_file(found)
@@ -123,7 +123,7 @@ def _preprocess_file(source: str, output: Path, config: Config) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
     target = Target(output.parent, make_chain(config, "write"), output.name)
-    ((receipt,),) = process_all([[entry]], target, limits=config.limits)
+    ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     _print_warnings([receipt])
     if not receipt.is_written:
         message = f"{receipt.error}: {receipt.message}"
@@ -143,7 +143,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     target = Target(output, make_chain(config, "write"))
     with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
         receipts: list[Receipt] = []
-        for outcome in process_all(groups, target, limits=config.limits, workers=jobs):
+        for outcome in process_all(groups, target, limits=config.limits, cores=jobs):
             receipts += outcome
             bar.update(len(outcome))
     _print_warnings(receipts)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 BASE_MB = 300
 """Memory of a job before it reads a pixel: the interpreter and its libraries."""
 
-DECODED_COPIES = 5
-"""Arrays of the decoded size that a job may hold at once, two bytes a sample."""
+FRAMES_HELD = 6
+"""Frames that a job may hold at once, two bytes a sample, beside an output of the decoded size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +321,13 @@ def _previous_inventory(path: Path) -> tuple[str, int]:
 
 
 def _study(study: str, entries: list[Entry]) -> Study:
-    decoded = max(
+    held = max(
         entry.rows
         * entry.columns
-        * max(1, entry.number_of_frames)
         * max(1, entry.samples_per_pixel)
         * 2
+        * (max(1, entry.number_of_frames) + FRAMES_HELD)
         for entry in entries
     )
-    mem_mb = BASE_MB + DECODED_COPIES * decoded // 1_000_000
+    mem_mb = BASE_MB + held // 1_000_000
     return Study(study_instance_uid=study, files=len(entries), mem_mb=mem_mb)
