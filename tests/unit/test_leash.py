@@ -83,9 +83,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("workers", "in_a_frame"), [(1, False), (2, False), (1, True), (9, True)])
+@pytest.mark.parametrize("how", [(1, False), (2, False), (1, True), (9, True)], ids=str)
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, workers, in_a_frame):
+def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, how):
+    workers, in_a_frame = how
     error, message = FAULTS[name]
     source = write_files(tmp_path / "source", write_dicom, "a.dcm", name, "z.dcm")
     limits = {"seconds": 1 if error == "limit_time" else 60, "memory_mb": 200}
