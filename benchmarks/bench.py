@@ -34,11 +34,15 @@ def main() -> int:
     quieten_pydicom()
     warnings.simplefilter("ignore")
     rows: list[images.Measured] = []
+    memory: list[images.Memory] = []
+    headers = 0.0
     costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not arguments.studies:
-            rows = measure_images(folder, arguments.only, quick=arguments.quick)
+            rows, memory = measure_images(folder, arguments.only, quick=arguments.quick)
+            headers = images.headers_a_second(folder / "headers")
+            print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
         if not arguments.only:
             counts = arguments.studies or ("50" if arguments.quick else "200")
             for count in map(int, counts.split(",")):
@@ -46,13 +50,20 @@ def main() -> int:
                 shutil.rmtree(folder / f"{count}")
             print("", *studies.table(costs), sep="\n", flush=True)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    report = {"images": list(map(asdict, rows)), "studies": list(map(asdict, costs))}
+    report = {
+        "images": list(map(asdict, rows)),
+        "memory": list(map(asdict, memory)),
+        "headers a second": headers,
+        "studies": list(map(asdict, costs)),
+    }
     arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 
-def measure_images(folder: Path, only: list[str] | None, *, quick: bool) -> list[images.Measured]:
-    """The rows of the table of images."""
+def measure_images(
+    folder: Path, only: list[str] | None, *, quick: bool
+) -> tuple[list[images.Measured], list[images.Memory]]:
+    """The rows of the tables of images."""
     scale, repeat = (0.3, 3) if quick else (1.0, 5)
     images.files_of("mammo:explicit", folder / "tiny", scale=0.02, studies=1)
     base_mb = images.peak_memory(folder / "tiny", folder / "none")
@@ -66,7 +77,14 @@ def measure_images(folder: Path, only: list[str] | None, *, quick: bool) -> list
         print(list(images.table([measured]))[-1], flush=True)
         rows.append(measured)
         shutil.rmtree(place)
-    return rows
+    memory: list[images.Memory] = []
+    for row in () if only else images.MEMORY_ROWS:
+        place = folder / row.replace(":", "-")
+        memory += images.measure_memory(row, place, scale=scale, base_mb=base_mb)
+        shutil.rmtree(place)
+    if memory:
+        print("", *images.memory_table(memory), sep="\n", flush=True)
+    return rows, memory
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
 from dicom_preprocessing.dicom_file import open_data_set, transfer_syntax_of
 from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target, instances, process_instance
+from dicom_preprocessing.warm import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,8 +54,21 @@ ROWS = (
     "dbt:explicit",
     "dbt:htj2k",
     "us:jpeg-baseline",
+    "mammo:htj2k:fast",
+    "mammo:j2k:fast",
 )
+"""Kind and transfer syntax, and ``fast`` for fast_decode."""
+
 SETTINGS = {"crop": True, "crop_max": True, "size": [384, 512]}
+LIKE_SETTINGS = ("--crop", "--crop-max", "-s", "384,512")
+MEMORY_ROWS = ("dbt:explicit", "dbt:htj2k", "dbt:j2k")
+MEMORY_OPTIONS = {
+    "keep": [],
+    "keep, crop": ["--crop"],
+    "keep, crop, size": ["--crop", "-s", "384,512"],
+    "central-slice": ["--volume", "central-slice", "-s", "384,512"],
+    "max-intensity": ["--volume", "max-intensity", "-s", "384,512"],
+}
 MB = 1 << 20
 REPORT_PEAK = (
     "import resource, sys; from dicom_preprocessing.cli.preprocess import main; "
@@ -80,7 +95,7 @@ class Measured:
 
 def files_of(row: str, folder: Path, *, scale: float, studies: int, views: int = 0) -> list[Path]:
     """Make the studies of a row; ``views`` images each, 0 for all."""
-    kind, syntax = row.split(":")
+    kind, syntax, *_ = row.split(":")
     with contextlib.redirect_stderr(io.StringIO()):
         make_synthetic.main(
             [
@@ -133,8 +148,9 @@ def measure(
     files = files_of(row, folder / "source", scale=scale, studies=studies)
     index, _ = build_index(find_files([str(folder / "source")]))
     groups = [group for entries in index.studies.values() for group in instances(entries)]
-    config, _ = parse_config(SETTINGS)
+    config, _ = parse_config(SETTINGS | {"fast_decode": row.endswith(":fast")})
     target = Target(folder / "images", make_chain(config, "write"))
+    keep_freed_memory()  # as a worker does
 
     def everything() -> None:
         for group in groups:
@@ -150,6 +166,7 @@ def measure(
         codec += statistics.median(cpu_of(work) for _ in range(repeat))
     images = len(groups)
     total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
+    peak = peak_memory(folder / "source", folder / "memory", *LIKE_SETTINGS)
     return Measured(
         row=row,
         images=images,
@@ -158,7 +175,7 @@ def measure(
         rest_ms=total_ms - codec_ms,
         ratio=total_ms / codec_ms,
         decoded_mb=max(decoded_bytes(path) for path in files) / MB,
-        peak_mb=peak_memory(folder / "source", folder / "memory") - base_mb,
+        peak_mb=peak - base_mb,
     )
 
 
@@ -168,12 +185,69 @@ def decoded_bytes(path: Path) -> int:
     return layout.rows * layout.columns * layout.number_of_frames * layout.samples_per_pixel * 2
 
 
-def peak_memory(source: Path, output: Path) -> float:
+def peak_memory(source: Path, output: Path, *options: str) -> float:
     """MB that the worker of a run of dicom-preprocess held at most."""
-    options = ["-j", "1", "-q", "--crop", "--crop-max", "-s", "384,512"]
-    command = [sys.executable, "-c", REPORT_PEAK, str(source), str(output), *options]
+    places = [str(source), str(output)]
+    command = [sys.executable, "-c", REPORT_PEAK, *places, "-j", "1", "-q", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return int(done.stdout.split()[-1]) / 1024
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one multi-frame object takes, above a tiny image."""
+
+    row: str
+    settings: str
+    frames: int
+    frame_mb: float
+    peak_mb: float
+
+    @property
+    def peak_frames(self) -> float:
+        """In frames."""
+        return self.peak_mb / self.frame_mb
+
+    @property
+    def peak_volumes(self) -> float:
+        """In decoded volumes."""
+        return self.peak_frames / self.frames
+
+
+def measure_memory(row: str, folder: Path, *, scale: float, base_mb: float) -> Iterator[Memory]:
+    """Peak memory of a worker over one object, by settings."""
+    source = folder / "source"
+    path, *_ = files_of(row, source, scale=scale, studies=1, views=1)
+    _, layout, _ = opened(path)
+    frame_mb = decoded_bytes(path) / layout.number_of_frames / MB
+    for name, options in MEMORY_OPTIONS.items():
+        peak = peak_memory(source, folder / "images", *options) - base_mb
+        yield Memory(row, name, layout.number_of_frames, frame_mb, peak)
+
+
+def memory_table(rows: Sequence[Memory]) -> Iterator[str]:
+    """The rows as text."""
+    head = ("row", "settings", "frames", "frame MB", "peak MB", "in frames", "in volumes")
+    yield "{:<16}{:<20}{:>8}{:>10}{:>9}{:>11}{:>12}".format(*head)
+    for m in rows:
+        yield (
+            f"{m.row:<16}{m.settings:<20}{m.frames:>8}{m.frame_mb:>10.1f}{m.peak_mb:>9.0f}"
+            f"{m.peak_frames:>11.1f}{m.peak_volumes:>12.2f}"
+        )
+
+
+def headers_a_second(folder: Path) -> float:
+    """Headers that the index scans a second of CPU time, from a warm page cache."""
+    files_of("ct:explicit", folder / "ct", scale=0.1, studies=2)
+    files_of("mammo:explicit", folder / "mammo", scale=0.02, studies=25)
+    files = find_files([str(folder)])
+
+    def scan() -> None:
+        for found in files:
+            scan_file(found)
+
+    scan()
+    return len(files) / statistics.median(cpu_of(scan) for _ in range(5))
 
 
 def table(rows: Sequence[Measured]) -> Iterator[str]:

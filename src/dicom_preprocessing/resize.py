@@ -170,8 +170,8 @@ def _convolve(
         else:
             rows = np.empty(stored.shape)
             lookup.floats.look_up(stored, rows)
-        scaled = (horizontal @ (band.weights @ rows).T).T
-        _quantise(scaled, out[band.top : band.bottom])
+        scaled = horizontal @ (band.weights @ rows).T
+        _quantise(scaled, out[band.top : band.bottom].T)
 
 
 def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
@@ -179,8 +179,8 @@ def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
     if out.dtype.kind != "f":
         limits = np.iinfo(out.dtype)
         np.clip(values, limits.min, limits.max, out=values)
-        values = np.trunc(values + np.copysign(0.5, values))
-    out[...] = values.astype(out.dtype)
+        values += np.copysign(0.5, values) if limits.min else 0.5
+    out[...] = values.astype(out.dtype)  # truncates
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
