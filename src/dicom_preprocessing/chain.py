@@ -86,7 +86,10 @@ def make_chain(config: Config, stage: Stage) -> Chain:
     if config.fast_decode and "resize" in settings:
         # Then the size decides at which resolution an image is decoded.
         resampled = {"size": config.size, "spacing": config.spacing}
-        settings["decode"]["fast_decode"] = {k: list(v) for k, v in resampled.items() if v}
+        settings["decode"]["fast_decode"] = {
+            "crop": config.crop,
+            **{key: list(value) for key, value in resampled.items() if value},
+        }
     if "resize" in settings and config.spacing is not None:
         settings["resize"]["spacing"] = list(config.spacing[:2])
     return Chain(

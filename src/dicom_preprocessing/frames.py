@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -234,6 +234,8 @@ class _Spool:
         if number not in self.there:
             return None
         content = read_at(self.descriptor, number * self.frame_bytes, self.frame_bytes)
+        if len(content) < self.frame_bytes:  # another thread has just given up the file
+            return None
         return np.frombuffer(content, self.dtype).reshape(self.shape)
 
     def put(self, number: int, frame: NDArray[Any]) -> None:
@@ -243,9 +245,16 @@ class _Spool:
             content = np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data
             write_at(self.descriptor, number * self.frame_bytes, content)
         except OSError:
-            self.has_room = False
+            self.give_up()
         else:
             self.there.add(number)
+
+    def give_up(self) -> None:
+        """Leave the disk to others."""
+        self.has_room = False
+        self.there.clear()
+        with suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
 
 
 def _unnamed_file() -> int:

@@ -275,9 +275,12 @@ class Sampling:
 
 
 def level_for(content: Size, target: Size) -> int:
-    """The most halvings (ceil) after which ``content`` is still no smaller than ``target``."""
+    """The most halvings (ceil) after which ``content`` is still no smaller than ``target``.
+
+    Each side has at least one whole step of the samples then.
+    """
     level = 0
-    while halved(content, level + 1) != halved(content, level) and _covers(
+    while min(content.width, content.height) >= 2 << level and _covers(
         halved(content, level + 1), target
     ):
         level += 1

@@ -136,11 +136,17 @@ def _process(entry: Entry, receipt: Receipt, target: Target) -> Receipt:
     """Decode a file and write its image."""
     course = Course(receipt.seconds)
     try:
-        with course.at("decode"):
-            image = course.watched(_decode(entry, target.chain.settings["decode"]), "decode")
+        image = _decode(entry, target.chain.settings["decode"], course)
     except FileError as error:
         return receipt.failed(error, "decode")
-    return advance_and_write(image, receipt, "decode", target, course)
+    outcome = advance_and_write(image, receipt, "decode", target, course)
+    if not outcome.is_written and outcome.stage != "decode":
+        try:  # what does not decode fails at that, whatever else is wrong
+            for _ in image.frames:
+                pass
+        except FileError as error:
+            return receipt.failed(error, "decode")
+    return outcome
 
 
 def _conflict(receipt: Receipt) -> Receipt:
@@ -162,15 +168,22 @@ def _require_few_pixels(entry: Entry, limits: Limits | None) -> None:
         raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
 
 
-def _decode(entry: Entry, settings: Mapping[str, Any]) -> Image:
+def _decode(entry: Entry, settings: Mapping[str, Any], course: Course) -> Image:
     """Decode a file that is still the one that the index saw."""
-    try:
-        status = os.stat(entry.path)
-    except OSError as error:
-        raise UnreadableError.from_os_error(error) from error
-    if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
-        raise SourceChangedError("the file changed after it was indexed; run again")
-    image = decode_stored(entry.path, **settings)
+    with course.at("decode"):
+        try:
+            status = os.stat(entry.path)
+        except OSError as error:
+            raise UnreadableError.from_os_error(error) from error
+        if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise SourceChangedError("the file changed after it was indexed; run again")
+        image = course.watched(decode_stored(entry.path, **settings), "decode")
+    if image.reduction is not None:
+
+        def again(level: int) -> Image:
+            return _decode(entry, {**settings, "resolution_level": level}, course)
+
+        image = replace(image, reduction=replace(image.reduction, again=again))
     facts = replace(
         image.facts,
         study_instance_uid=entry.study_instance_uid,

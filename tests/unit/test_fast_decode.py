@@ -7,13 +7,15 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from pydicom.data import get_testdata_file
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless
 
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.decode import decode, decode_stored
+from dicom_preprocessing.decode import pixels as pixels_module
 from dicom_preprocessing.decode.streams import at_level, reducible_levels
-from dicom_preprocessing.errors import ConfigError
+from dicom_preprocessing.errors import ConfigError, DecodeError
 from dicom_preprocessing.geometry import CropBox, Sampling, Size, level_for
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
@@ -88,7 +90,8 @@ class TestLevel:
             ((99, 99), (50, 50), 1),
             ((99, 99), (200, 200), 0),
             ((1, 1), (1, 1), 0),
-            ((1, 64), (1, 4), 4),
+            ((1, 64), (1, 4), 0),
+            ((8, 64), (1, 4), 3),
         ],
     )
     def test_is_the_last_that_is_no_smaller_than_the_target(self, content, target, level):
@@ -137,6 +140,13 @@ class TestStreams:
         at = stream.index(b"\xff\x52")
         stream[at + 5 : at + 8] = b"\0\0\2"
         assert reducible_levels(bytes(stream)) == 0
+
+    def test_coding_styles_of_tile_parts_are_left_whole(self):
+        stream = bytes(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        at = stream.index(b"\xff\x52")
+        style = stream[at : at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")]
+        end = stream.index(b"\xff\x93")
+        assert reducible_levels(stream[:end] + style + stream[end:]) == 0
 
     def test_garbage_is_left_whole(self):
         stream = bytes(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
@@ -207,6 +217,51 @@ class TestImages:
         assert len(exact) - len(fast) in range(-200, 200)
         assert np.array_equal(pages_of(run(path)[1]), pages_of(run(path, fast_decode=True)[1]))
 
+    @pytest.mark.parametrize("values", [{"intensity": "stored"}, {"intensity": "minmax"}])
+    def test_crop_is_exact_where_the_lowest_value_is_background(self, write, run, values):
+        path = write(blob(101.3, 87.6) + np.uint16(500))
+        exact = run(path, crop=True, **values)[0]
+        fast = run(path, crop=True, fast_decode=True, **values)[0]
+        assert fast.facts["resolution_level"] == 0
+        assert fast.geometry["crop"] == exact.geometry["crop"]
+        assert run(path, fast_decode=True, **values)[0].facts["resolution_level"] == 2
+
+    def test_samples_with_another_sign_than_the_header_says_stay_exact(self):
+        path = get_testdata_file("J2K_pixelrep_mismatch.dcm")
+        assert decode_stored(path, fast_decode={"size": [60, 60]}).reduction is None
+
+    def test_bits_above_those_stored_are_an_error(self, write):
+        pixels = blob(101.3, 87.6)
+        pixels[:100] |= 0xF000
+        image = decode_stored(write(pixels), fast_decode={"size": [60, 60]})
+        with pytest.raises(DecodeError, match="bits above Bits Stored are set"):
+            np.asarray(image.frames)
+
+    def test_a_file_that_decodes_at_no_finer_level_gives_way_to_the_next(
+        self, write, run, tmp_path, monkeypatch
+    ):
+        source = tmp_path / "source"
+        source.mkdir()
+        for name, x in (("a.dcm", 101.3), ("b.dcm", 140.0)):
+            write(blob(x, 87.6, sigma=4.0)).rename(source / name)
+        decode = pixels_module.decode_stream
+        refused = []
+
+        def refuse(stream, syntax, options):
+            if options["rows"] == 220 and not refused:
+                refused.append(True)
+                raise ValueError("refused")
+            return decode(stream, syntax, options)
+
+        monkeypatch.setattr(pixels_module, "decode_stream", refuse)
+        config, _ = parse_config({"size": [60, 60], "crop": True, "fast_decode": True})
+        index, _ = build_index(find_files([str(source)]))
+        (entries,) = index.studies.values()
+        target = Target(tmp_path / "images", make_chain(config, "write"))
+        first, second = process_instance(instances(entries)[0], target)
+        assert (first.error, second.state) == ("sop_conflict", "written")
+        assert "refused" in first.message
+
     def test_several_frames(self, write, run):
         path = write(blob(101, 87), blob(110, 90))
         _, image = run(path, crop=True, fast_decode=True)
@@ -225,7 +280,7 @@ class TestRecord:
     def test_level_and_size_are_in_the_description(self, write, run):
         found = self.description(run(write(blob(90, 90)), fast_decode=True)[1])
         assert found["resolution_level"] == 2
-        assert found["steps"]["decode"]["fast_decode"] == {"size": [60, 60]}
+        assert found["steps"]["decode"]["fast_decode"] == {"crop": False, "size": [60, 60]}
 
     def test_exact_images_say_nothing_of_it(self, write, run):
         assert "resolution_level" not in self.description(run(write(blob(90, 90)))[1])

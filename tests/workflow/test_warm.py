@@ -281,9 +281,12 @@ def test_workflow_leaves_no_server_however_it_ends(tmp_path, end):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
-    wait_for(lambda: len(list(project.results.glob("receipts/write/*"))) >= 3, seconds=120)
-    if end is not None:
-        process.send_signal(end)
-    process.wait(timeout=120)
+    try:
+        wait_for(lambda: len(list(project.results.glob("receipts/write/*"))) >= 3, seconds=120)
+        if end is not None:
+            process.send_signal(end)
+        process.wait(timeout=120)
+    finally:
+        process.kill()  # where it did not end
     wait_for(lambda: servers() <= before)
     wait_for(lambda: not list(tmp_path.glob("dp-*")))

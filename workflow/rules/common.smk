@@ -117,13 +117,18 @@ def cores_of_run():
     return 1
 
 
+DEFAULT_RATE = (100, 1)
+
+
 def start_jobs_at_any_rate():
-    """Drop Snakemake's limit of jobs a second, which is meant for clusters.
+    """Drop Snakemake's default limit of jobs a second, which is meant for clusters.
 
     With it each finished job starts a timer that has jobs selected again a second later, and starts
     the next timer: a thousand jobs and a second later there are a thousand selections a second.
     """
-    workflow.scheduling_settings.max_jobs_per_timespan = None
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
+        workflow.scheduling_settings.max_jobs_per_timespan = None
 
 
 @functools.cache
@@ -243,11 +248,13 @@ def changed_keys():
 
 
 def threads_of_study(wildcards):
-    """More than one where there are fewer studies than cores."""
+    """More than one where there are fewer studies than cores of this machine."""
+    if not workflow.local_exec:
+        return 1
     return max(1, cores_of_run() // max(1, len(studies())))
 
 
-def study_mem_mb(wildcards, attempt):
-    """Memory from the headers of the study, more at each retry."""
+def study_mem_mb(wildcards, attempt, threads):
+    """Memory from the headers of the study, more at each retry and for each thread."""
     known = studies().get(wildcards.study)
-    return attempt * (known.mem_mb if known else 1000)
+    return attempt * threads * (known.mem_mb if known else 1000)

@@ -17,7 +17,7 @@ from dicom_preprocessing.decode.pixels import (
     stored_frames,
 )
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
-from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.decode.values import display_lookup, is_relative
 from dicom_preprocessing.dicom_file import open_data_set, text_of, uid_of
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.frames import mapped, picked
@@ -63,13 +63,13 @@ def decode_stored(
     target_frames: int = 32,
     skip_frames: int | Sequence[int] | None = None,
     spacing_z: float | None = None,
-    fast_decode: Mapping[str, Sequence[float]] | None = None,
+    fast_decode: Mapping[str, Any] | None = None,
     resolution_level: int | None = None,
 ) -> Image:
     """Read a DICOM file; the settings are those of the configuration.
 
-    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
-    ``resolution_level`` the level, if it is not to be the one for the whole image.
+    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and ``crop``
+    if it will be cropped; ``resolution_level`` is the level, if not the one for the whole image.
 
     Returns
     -------
@@ -90,7 +90,11 @@ def decode_stored(
     layout = pixel_format(data_set, pixel_data)
     native = per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0]
     size, levels = Size(layout.columns, layout.rows), 0
-    if fast_decode is not None:
+    if (
+        fast_decode is not None
+        and level_for(size, _target(size, native, fast_decode))
+        and not (fast_decode.get("crop") and is_relative(data_set, layout, intensity, window))
+    ):
         levels = reducible_to(data_set, layout, pixel_data)
 
     def level_of(content: Size) -> int:
@@ -164,9 +168,7 @@ def decode_stored(
     return Image(frames, Geometry(size, flip=flip), facts, lookup, reduction)
 
 
-def _target(
-    content: Size, native: tuple[float, float] | None, resize: Mapping[str, Sequence[float]]
-) -> Size:
+def _target(content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]) -> Size:
     """The size to which ``content`` will be resized."""
     if "size" in resize:
         return fit_size(content, Size(int(resize["size"][0]), int(resize["size"][1])))

@@ -105,6 +105,9 @@ UNLIKELY: Final = b"\x55" * 64
 RESOLUTION_LEVEL: Final = "resolution_level"
 """Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""
 
+OVERSHOOT: Final = 1.6
+"""How far beyond their range samples of a reduced resolution may be; more is something else."""
+
 MESSAGE_LIMIT: Final = 500
 
 Codec = Callable[[], NDArray[Any]]
@@ -261,8 +264,10 @@ def stored_values(values: NDArray[Any], info: StreamInfo, runner: DecodeRunner) 
     high = low + (1 << stored) - 1
     if samples.min() >= low and samples.max() <= high:
         return samples
-    # At a reduced resolution values overshoot whatever the stream.
-    if info.is_lossless and not runner.get_option(RESOLUTION_LEVEL):
+    if runner.get_option(RESOLUTION_LEVEL):
+        if samples.max() > OVERSHOOT * high or samples.min() < OVERSHOOT * low - high:
+            raise StreamError("bits above Bits Stored are set: not with fast_decode")
+    elif info.is_lossless:
         return _low_bits(samples, stored, bits)
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -35,6 +36,7 @@ from dicom_preprocessing.decode.streams import (
     StreamError,
     at_level,
     codestream_of,
+    read_jpeg_2000,
     reducible_levels,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS
@@ -228,9 +230,10 @@ def stored_frames(
     size = halved(Size(layout.columns, layout.rows), level)
     options = decoder_options(data_set, layout, pixel_data)
     options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
-    decode = (_native if syntax in NATIVE else _encapsulated)(
-        data_set, layout, pixel_data, syntax, options
-    )
+    if syntax in NATIVE:
+        decode = _native(layout, pixel_data, syntax, options)
+    else:
+        decode = _encapsulated(data_set, layout, pixel_data, syntax, options)
     palette = None
     if layout.photometric_interpretation == PALETTE:
         palette = read_palette(data_set, layout.bits_stored, signed=layout.is_signed)
@@ -258,10 +261,18 @@ def reducible_to(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) 
     if syntax not in JPEG_2000 or not is_bright:
         return 0
     frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=False)
-    try:
-        return min(reducible_levels(codestream_of(pixel_data.stream(frame))) for frame in frames)
-    except StreamError:
-        return 0  # decoding tells what is wrong
+    levels = 0
+    with suppress(StreamError):  # decoding tells what is wrong
+        levels = min(_levels_of(pixel_data.stream(frame), layout) for frame in frames)
+    return levels
+
+
+def _levels_of(stream: bytes, layout: PixelFormat) -> int:
+    """Of one frame; 0 where the header gives samples another sign, which a mean does not survive."""
+    codestream = codestream_of(stream)
+    if read_jpeg_2000(codestream).is_signed != layout.is_signed:
+        return 0
+    return reducible_levels(codestream)
 
 
 def _rgb(
@@ -279,14 +290,9 @@ Decode = Callable[[int], tuple[NDArray[Any], str]]
 
 
 def _native(
-    data_set: Dataset,
-    layout: PixelFormat,
-    pixel_data: PixelData,
-    syntax: UID,
-    options: dict[str, Any],
+    layout: PixelFormat, pixel_data: PixelData, syntax: UID, options: dict[str, Any]
 ) -> Decode:
     """Frames of uncompressed pixel data, by pydicom's reader."""
-    del data_set
     if pixel_data.items is not None:
         raise DecodeError(f"fragments of compressed pixel data, but the syntax is {syntax.name}")
     _require_bytes(pixel_data.value.length, layout)

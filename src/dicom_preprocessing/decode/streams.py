@@ -230,12 +230,15 @@ def reducible_levels(codestream: bytes) -> int:
         markers = dict(_main_markers(codestream))
         if (x0, y0, tile_x, tile_y) != (0, 0, 0, 0) or x1 > tile_w or y1 > tile_h:
             return 0
-        if COD not in markers or not ODD_MARKERS.isdisjoint(_all_markers(codestream)):
+        of_tile_parts = set(_tile_part_markers(codestream))
+        if COD not in markers or COD in of_tile_parts:
+            return 0
+        if not ODD_MARKERS.isdisjoint(of_tile_parts | markers.keys()):
             return 0
         at = markers[COD]
         has_precincts, order = codestream[at + 4] & 1, codestream[at + 5]
         (layers,) = struct.unpack_from(">H", codestream, at + 6)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):
         return 0
     is_by_resolution = order in BY_RESOLUTION or (order == BY_LAYER and layers == 1)
     is_single = order in BY_PLACE and components == 1 and not has_precincts and layers == 1
@@ -277,16 +280,18 @@ def _main_markers(codestream: bytes) -> Iterator[tuple[bytes, int]]:
     return _segments_from(codestream, 4 + size_length, SOT)
 
 
-def _all_markers(codestream: bytes) -> Iterator[bytes]:
-    """Markers of the main header and of the first tile-part's."""
-    (size_length,) = struct.unpack_from(">H", codestream, 4)
-    offset = 4 + size_length
-    for marker, at in _main_markers(codestream):
-        yield marker
-        (length,) = struct.unpack_from(">H", codestream, at + 2)
-        offset = at + 2 + length
-    for marker, _ in _segments_from(codestream, offset + SOT_LENGTH, SOD):
-        yield marker
+def _tile_part_markers(codestream: bytes) -> Iterator[bytes]:
+    """Markers of the headers of all tile-parts."""
+    offset = 4 + struct.unpack_from(">H", codestream, 4)[0]
+    for _, at in _main_markers(codestream):
+        offset = at + 2 + struct.unpack_from(">H", codestream, at + 2)[0]
+    while codestream[offset : offset + 2] == SOT:
+        (length,) = struct.unpack_from(">L", codestream, offset + 6)
+        for marker, _ in _segments_from(codestream, offset + SOT_LENGTH, SOD):
+            yield marker
+        if not length:  # up to the end
+            return
+        offset += length
 
 
 def _segments_from(codestream: bytes, offset: int, end: bytes) -> Iterator[tuple[bytes, int]]:

@@ -116,6 +116,23 @@ def display_lookup(
     return numbered(plan.stored, display, dtype=dtype), None, warnings
 
 
+def is_relative(
+    data_set: Dataset, layout: PixelFormat, intensity: str, window: Sequence[float] | None
+) -> bool:
+    """Whether background is what is lowest in the pixels, and not a value that the header tells.
+
+    At a reduced resolution the lowest value is an overshoot somewhere.
+    """
+    if not layout.is_monochrome or window is not None:
+        return False
+    if intensity == "stored":
+        return pixel_padding(data_set, layout) is None
+    shape = (layout.number_of_frames, 0, 0, 1)
+    plan = _Plan(data_set, np.empty(shape, layout.dtype), layout, 0)
+    modality = modality_of_frames(data_set, layout)
+    return intensity == "minmax" or None in plan.own(modality, [])
+
+
 @lru_cache(maxsize=CACHED)
 def _quantised(
     transform: Transform,
