@@ -4,7 +4,7 @@ A codec that crashes, hangs or eats memory costs the file it was at. The supervi
 one SOP instance at a time and knows which file it is at; when a worker dies or goes beyond a limit,
 that file is recorded, and the instance's other files and the rest go on in a new worker.
 
-A job under the watch of the server that forked it (warm.py) does the work itself, without a worker:
+A job with one core, watched by the server that forked it (warm.py), does the work without a worker:
 if it dies or goes beyond a limit, the server forks it again, and then it works on the leash.
 """
 

@@ -238,7 +238,7 @@ class TestImages:
             np.asarray(image.frames)
 
     def test_a_file_that_decodes_at_no_finer_level_gives_way_to_the_next(
-        self, write, run, tmp_path, monkeypatch
+        self, write, tmp_path, monkeypatch
     ):
         source = tmp_path / "source"
         source.mkdir()

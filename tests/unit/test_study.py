@@ -4,8 +4,10 @@ import errno
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import tifffile
+from pydicom.uid import RLELossless
 
 from dicom_preprocessing import instance as instance_module
 from dicom_preprocessing import study as study_module
@@ -22,7 +24,7 @@ from dicom_preprocessing.instance import Target, instances, process_instance
 from dicom_preprocessing.receipts import Receipt, read_receipts, write_receipts
 from dicom_preprocessing.study import run_from_inventory, run_from_stage
 from tests.conftest import needs_byte_names
-from tests.unit.datasets import pages_of
+from tests.unit.datasets import compressed, data_set_of, pages_of, rle, save
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -670,3 +672,16 @@ def test_receipts_are_one_line_each(tmp_path, source, write_dicom):
     write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2")
     run(tmp_path, source)
     assert len((tmp_path / "write.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_does_not_decode_fails_at_that_whatever_else_is_wrong(tmp_path):
+    pixels = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    broken = compressed(data_set_of(pixels), [rle(bytes(8))])
+    good = data_set_of(pixels, PixelSpacing=[1, 1])
+    paths = [
+        save(tmp_path / "a.dcm", broken, RLELossless),
+        save(tmp_path / "b.dcm", good),
+    ]
+    receipts = run(tmp_path, *paths, spacing=[2, 2])
+    assert outcomes(receipts) == {"a.dcm": "sop_conflict", "b.dcm": "written"}
+    assert "does not decode" in receipts["a.dcm"].message

@@ -68,8 +68,9 @@ def decode_stored(
 ) -> Image:
     """Read a DICOM file; the settings are those of the configuration.
 
-    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and ``crop``
-    if it will be cropped; ``resolution_level`` is the level, if not the one for the whole image.
+    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
+    ``crop``, whether it will be cropped; ``resolution_level`` is the level, if not the one for the
+    whole image.
 
     Returns
     -------

@@ -268,7 +268,7 @@ def reducible_to(data_set: Dataset, layout: PixelFormat, pixel_data: PixelData) 
 
 
 def _levels_of(stream: bytes, layout: PixelFormat) -> int:
-    """Of one frame; 0 where the header gives samples another sign, which a mean does not survive."""
+    """Of one frame; 0 where the header gives samples another sign: no mean survives that."""
     codestream = codestream_of(stream)
     if read_jpeg_2000(codestream).is_signed != layout.is_signed:
         return 0
