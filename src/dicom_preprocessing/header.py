@@ -20,7 +20,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.pixel_data import KEYWORDS
+from dicom_preprocessing.pixel_data import ITEM, KEYWORDS, SEQUENCE_DELIMITATION
 from dicom_preprocessing.sniff import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ TRANSFER_SYNTAX: Final = 0x00020010
 META_END: Final = 0x0002FFFF
 CHARACTER_SET: Final = 0x00080005
 SOP_CLASS: Final = 0x00080016
-ITEM: Final = 0xFFFEE000
 ITEM_END: Final = 0xFFFEE00D
-SEQUENCE_END: Final = 0xFFFEE0DD
 
 NAMES: Final = {
     0x0020000D: "study_instance_uid",
@@ -191,7 +189,7 @@ def _behind_sequence(head: bytes, at: int, *, explicit: bool, depth: int) -> int
         group, element, length = _implicit(head, at)
         tag = group << 16 | element
         at += 8
-        if tag == SEQUENCE_END:
+        if tag == SEQUENCE_DELIMITATION:
             return at
         if tag != ITEM:
             raise _OddError

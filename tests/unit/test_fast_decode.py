@@ -14,7 +14,7 @@ from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.decode import decode, decode_stored
 from dicom_preprocessing.decode import pixels as pixels_module
-from dicom_preprocessing.decode.streams import at_level, reducible_levels
+from dicom_preprocessing.decode.resolution import at_level, reducible_levels
 from dicom_preprocessing.errors import ConfigError, DecodeError
 from dicom_preprocessing.geometry import CropBox, Sampling, Size, level_for
 from dicom_preprocessing.index.build import build_index

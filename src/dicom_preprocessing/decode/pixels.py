@@ -32,12 +32,11 @@ from dicom_preprocessing.decode.colour import (
     to_rgb,
 )
 from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.resolution import at_level, reducible_levels
 from dicom_preprocessing.decode.streams import (
     StreamError,
-    at_level,
     codestream_of,
     read_jpeg_2000,
-    reducible_levels,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS
 from dicom_preprocessing.dicom_file import (
