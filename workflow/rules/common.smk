@@ -126,9 +126,10 @@ def start_jobs_at_any_rate():
     With it each finished job starts a timer that has jobs selected again a second later, and starts
     the next timer: a thousand jobs and a second later there are a thousand selections a second.
     """
-    limit = workflow.scheduling_settings.max_jobs_per_timespan
-    if limit is not None and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
-        workflow.scheduling_settings.max_jobs_per_timespan = None
+    settings = workflow.scheduling_settings  # None for --summary and the like
+    limit = settings and settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
+        settings.max_jobs_per_timespan = None
 
 
 @functools.cache
