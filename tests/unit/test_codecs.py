@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -442,9 +441,12 @@ def info_of(precision, **stream):
 
 def samples(values, precision, *, signed=False, stored=16, allocated=16, **stream):
     """What ``stored_values`` makes of samples."""
-    runner = SimpleNamespace(
-        bits_allocated=allocated, bits_stored=stored, pixel_representation=int(signed)
-    )
+    options = {
+        "bits_allocated": allocated,
+        "bits_stored": stored,
+        "pixel_representation": int(signed),
+    }
+    runner = runner_of(UID(JPEG2000Lossless), options)
     return stored_values(np.array(values), info_of(precision, **stream), runner).tolist()
 
 
@@ -487,7 +489,8 @@ class TestHeaderAgainstStream:
             samples([1], 12, stored=8, allocated=8)
 
     def test_dtype_is_that_of_the_header(self):
-        runner = SimpleNamespace(bits_allocated=32, bits_stored=32, pixel_representation=1)
+        options = {"bits_allocated": 32, "bits_stored": 32, "pixel_representation": 1}
+        runner = runner_of(UID(JPEG2000Lossless), options)
         assert stored_values(np.array([200], np.uint8), info_of(8), runner).dtype == np.int32
 
 
