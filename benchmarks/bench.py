@@ -41,6 +41,7 @@ def main() -> int:
         folder = Path(name)
         if not arguments.studies:
             rows, memory = measure_images(folder, arguments.only, quick=arguments.quick)
+        if not arguments.studies and not arguments.only:
             headers = images.headers_a_second(folder / "headers")
             print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
         if not arguments.only:

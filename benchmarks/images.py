@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,13 +34,13 @@ from dicom_preprocessing.warm import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
     from dicom_preprocessing.pixel_data import PixelData
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 ROWS = (
     "mammo:explicit",
     "mammo:rle",
@@ -118,13 +117,12 @@ def codec_only(path: Path) -> Callable[[], object]:
     """The decoder alone on the frames of a file that is in memory."""
     data_set, layout, pixel_data = opened(path)
     syntax = transfer_syntax_of(data_set)
-    source, value = pixel_data.source, pixel_data.value
     if syntax in NATIVE:
-        data = source.read(*value)
+        data = pixel_data.stream([pixel_data.value])
         return lambda: np.frombuffer(data, np.uint8).copy()
     options = decoder_options(data_set, layout, pixel_data)
     frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
-    streams = [b"".join(source.read(*part) for part in frame) for frame in frames]
+    streams = list(map(pixel_data.stream, frames))
 
     def work() -> None:
         for stream in streams:

@@ -83,17 +83,17 @@ def crop(
 
 def _cropped(image: Image, box: CropBox, warning: str | None) -> Image:
     """The pixels of a box; at the resolution that it needs, where frames have a reduced one."""
-    geometry, reduction = image.geometry.with_crop(box), image.reduction
+    geometry = image.geometry.with_crop(box)
+    if image.reduction is not None:
+        level = image.reduction.level_for(box.size)
+        if level != image.reduction.level:
+            image = image.reduction.again(level).with_facts_of(image)
+    reduction = image.reduction
     if reduction is None:
         return image.evolve(_cut(image.frames, box), geometry, warning)
-    level = reduction.level_for(box.size)
-    if level != reduction.level:
-        image = reduction.again(level).with_facts_of(image)
-    if image.reduction is None:
-        return image.evolve(_cut(image.frames, box), geometry, warning)
-    sampling = image.reduction.sampling
-    cut = image.evolve(_cut(image.frames, sampling.samples_of(box)), geometry, warning)
-    return replace(cut, reduction=replace(image.reduction, sampling=sampling.cut(box)))
+    samples = reduction.sampling.samples_of(box)
+    cut = image.evolve(_cut(image.frames, samples), geometry, warning)
+    return replace(cut, reduction=replace(reduction, sampling=reduction.sampling.cut(box)))
 
 
 def plan_crop(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from dicom_preprocessing.decode.streams import COD, SOT, SOT_LENGTH
+from dicom_preprocessing.decode.streams import (
+    COD,
+    SOT,
+    SOT_LENGTH,
+    first_marker,
+    header_markers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +36,10 @@ def reducible_levels(codestream: bytes) -> int:
     try:
         x1, y1, x0, y0, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
         (components,) = struct.unpack_from(">H", codestream, 40)
-        markers = dict(_main_markers(codestream))
+        markers, offset = header_markers(codestream, first_marker(codestream), SOT)
         if (x0, y0, tile_x, tile_y) != (0, 0, 0, 0) or x1 > tile_w or y1 > tile_h:
             return 0
-        of_tile_parts = set(_tile_part_markers(codestream))
+        of_tile_parts = set(_tile_part_markers(codestream, offset))
         if COD not in markers or COD in of_tile_parts:
             return 0
         if not ODD_MARKERS.isdisjoint(of_tile_parts | markers.keys()):
@@ -41,7 +47,7 @@ def reducible_levels(codestream: bytes) -> int:
         at = markers[COD]
         has_precincts, order = codestream[at + 4] & 1, codestream[at + 5]
         (layers,) = struct.unpack_from(">H", codestream, at + 6)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError):
         return 0
     is_by_resolution = order in BY_RESOLUTION or (order == BY_LAYER and layers == 1)
     is_single = order in BY_PLACE and components == 1 and not has_precincts and layers == 1
@@ -68,7 +74,7 @@ def at_level(codestream: bytes, level: int) -> bytes:
     x1, y1 = struct.unpack_from(">2L", codestream, 8)
     width, height = -(-x1 // step), -(-y1 // step)
     struct.pack_into(">8L", reduced, 8, width, height, 0, 0, width, height, 0, 0)
-    at = dict(_main_markers(codestream))[COD]
+    at = header_markers(codestream, first_marker(codestream), SOT)[0][COD]
     reduced[at + 9] -= level
     if codestream[at + 4] & 1:  # sizes of precincts by level, the coarsest first
         (length,) = struct.unpack_from(">H", codestream, at + 2)
@@ -77,28 +83,11 @@ def at_level(codestream: bytes, level: int) -> bytes:
     return bytes(reduced)
 
 
-def _main_markers(codestream: bytes) -> Iterator[tuple[bytes, int]]:
-    """Markers of the main header and where they are, up to the first tile-part."""
-    (size_length,) = struct.unpack_from(">H", codestream, 4)
-    return _segments_from(codestream, 4 + size_length, SOT)
-
-
-def _tile_part_markers(codestream: bytes) -> Iterator[bytes]:
-    """Markers of the headers of all tile-parts."""
-    offset = 4 + struct.unpack_from(">H", codestream, 4)[0]
-    for _, at in _main_markers(codestream):
-        offset = at + 2 + struct.unpack_from(">H", codestream, at + 2)[0]
+def _tile_part_markers(codestream: bytes, offset: int) -> Iterator[bytes]:
+    """Markers of the headers of all tile-parts, the first of which is at ``offset``."""
     while codestream[offset : offset + 2] == SOT:
         (length,) = struct.unpack_from(">L", codestream, offset + 6)
-        for marker, _ in _segments_from(codestream, offset + SOT_LENGTH, SOD):
-            yield marker
+        yield from header_markers(codestream, offset + SOT_LENGTH, SOD)[0]
         if not length:  # up to the end
             return
         offset += length
-
-
-def _segments_from(codestream: bytes, offset: int, end: bytes) -> Iterator[tuple[bytes, int]]:
-    while (marker := codestream[offset : offset + 2]) != end:
-        (length,) = struct.unpack_from(">H", codestream, offset + 2)
-        yield marker, offset
-        offset += 2 + length

@@ -176,21 +176,16 @@ def read_jpeg_2000(codestream: bytes) -> StreamInfo:
         A header cannot be read, or a tile-part is missing or cut.
     """
     try:
-        (size_length,) = struct.unpack_from(">H", codestream, 4)
         x1, y1, x0, y0, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
         (components,) = struct.unpack_from(">H", codestream, 40)
         depth = codestream[42]
         if not (tile_x <= x0 < x1 and tile_y <= y0 < y1):
             raise StreamError("the JPEG 2000 codestream has no image area")
         reversible, transformed = None, False
-        offset = 4 + size_length
-        while codestream[offset : offset + 2] != SOT:
-            marker = codestream[offset : offset + 2]
-            (length,) = struct.unpack_from(">H", codestream, offset + 2)
-            if marker == COD:
-                reversible = codestream[offset + 13] != IRREVERSIBLE
-                transformed = codestream[offset + 8] > 0
-            offset += 2 + length
+        markers, offset = header_markers(codestream, first_marker(codestream), SOT)
+        if COD in markers:
+            reversible = codestream[markers[COD] + 13] != IRREVERSIBLE
+            transformed = codestream[markers[COD] + 8] > 0
         tiles = -(-(x1 - tile_x) // tile_w) * -(-(y1 - tile_y) // tile_h)
         is_ended, is_measured = _walk_tile_parts(codestream, offset, tiles)
     except (struct.error, IndexError, ZeroDivisionError) as error:
@@ -209,6 +204,27 @@ def read_jpeg_2000(codestream: bytes) -> StreamInfo:
         is_ended=is_ended,
         is_measured=is_measured,
     )
+
+
+def first_marker(codestream: bytes) -> int:
+    """Where the main header goes on behind the image size."""
+    return 4 + int(struct.unpack_from(">H", codestream, 4)[0])
+
+
+def header_markers(codestream: bytes, offset: int, end: bytes) -> tuple[dict[bytes, int], int]:
+    """Places of the markers of a header, and of the marker ``end`` behind them.
+
+    Raises
+    ------
+    struct.error
+        The codestream ends before.
+    """
+    markers: dict[bytes, int] = {}
+    while (marker := codestream[offset : offset + 2]) != end:
+        (length,) = struct.unpack_from(">H", codestream, offset + 2)
+        markers[marker] = offset
+        offset += 2 + length
+    return markers, offset
 
 
 def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[bool, bool]:
