@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.files import as_record
 from dicom_preprocessing.frames import mapped
 from dicom_preprocessing.geometry import Geometry, Sampling, Size
 
@@ -66,7 +67,7 @@ class Facts:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` gives the same facts back."""
-        return asdict(self)
+        return as_record(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Facts:

@@ -177,13 +177,20 @@ def _decode(entry: Entry, settings: Mapping[str, Any], course: Course) -> Image:
             raise UnreadableError.from_os_error(error) from error
         if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise SourceChangedError("the file changed after it was indexed; run again")
-        image = course.watched(decode_stored(entry.path, **settings), "decode")
-    if image.reduction is not None:
+        return _decoded(decode_stored(entry.path, **settings), entry, course)
+
+
+def _decoded(image: Image, entry: Entry, course: Course) -> Image:
+    """The image of an index entry, whose frames are the work of decode."""
+    image = course.watched(image, "decode")
+    reduction = image.reduction
+    if reduction is not None:
 
         def again(level: int) -> Image:
-            return _decode(entry, {**settings, "resolution_level": level}, course)
+            with course.at("decode"):
+                return _decoded(reduction.again(level), entry, course)
 
-        image = replace(image, reduction=replace(image.reduction, again=again))
+        image = replace(image, reduction=replace(reduction, again=again))
     facts = replace(
         image.facts,
         study_instance_uid=entry.study_instance_uid,

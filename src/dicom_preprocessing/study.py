@@ -65,25 +65,22 @@ def run_from_stage(
         if not before.is_written:
             receipts.append(before)
             continue
-        frames = _kept_frames(kept, before)
-        image = Image(frames, before.image_geometry(), before.image_facts())
-        with frame_threads(cores):
-            receipts.append(advance_and_write(image, before, before.stage, target))
+        try:
+            frames = _kept_frames(kept.parent / before.output, before)
+            image = Image(frames, before.image_geometry(), before.image_facts())
+            with frame_threads(cores):
+                receipts.append(advance_and_write(image, before, before.stage, target))
+        except OutputError as error:  # also from a page that is read later
+            command = shlex.join(["rm", "-r", str(kept)])
+            raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
     return _finish(receipts, target, receipt)
 
 
-def _kept_frames(kept: Path, receipt: Receipt) -> Frames:
+def _kept_frames(path: Path, receipt: Receipt) -> Frames:
     """Frames of an image of a kept stage."""
-    path = kept.parent / receipt.output
-    command = shlex.join(["rm", "-r", str(kept)])
-    remedy = f"To make it anew: {command}, and run again"
-    try:
-        frames = read_frames(path)
-    except OutputError as error:
-        raise OutputError(f"{error}. {remedy}") from error
+    frames = read_frames(path)
     if len(frames) != receipt.frames:
-        found = f"{len(frames)} pages, {receipt.frames} were written"
-        raise OutputError(f"{path}: {found}. {remedy}")
+        raise OutputError(f"{path}: {len(frames)} pages, {receipt.frames} were written")
     return frames
 
 

@@ -75,15 +75,18 @@ def keep_libraries_loaded() -> None:
         folder = tempfile.mkdtemp(prefix="dp-")
     except OSError:
         return
-    # As long as nobody serves there, nobody else removes it.
-    atexit.register(_remove_if_empty, folder)
+    atexit.register(_remove_unserved, folder)
     if len(folder) <= LONGEST_FOLDER:
         os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
 
 
-def _remove_if_empty(folder: str) -> None:
-    with suppress(OSError):
-        os.rmdir(folder)
+def _remove_unserved(folder: str) -> None:
+    """Remove the folder unless a server answers there, which removes it itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        try:
+            link.connect(f"{folder}/socket")
+        except OSError:  # none was started, or it was killed, or it is not ready and gives up now
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Watch:
@@ -247,16 +250,18 @@ class _Server:
             return
         argv, environment = rest[: int(count)], rest[int(count) :]
         if not is_own(client) or executable != sys.executable:
-            with suppress(OSError):
-                client.send(bytes([COLD]))
-            client.close()
-            close(standard)
+            self.answer(client, COLD, standard)
         else:
             self.start(client, _Request(argv, cwd, environment, standard), Watch())
 
     def start(self, client: socket.socket, request: _Request, watched: Watch | None) -> None:
         """Fork a job."""
-        server, pid = os.getpid(), os.fork()
+        server = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes, or no memory
+            self.answer(client, COLD, request.standard)
+            return
         if pid == 0:
             run_job(request, watched, server)
         with suppress(OSError):
@@ -273,10 +278,14 @@ class _Server:
         if job.watch is not None and job.watch.is_on:
             self.start(job.client, job.request, None)
             return
+        self.answer(job.client, code if code >= 0 else 128 - code, job.request.standard)
+
+    def answer(self, client: socket.socket, status: int, standard: list[int]) -> None:
+        """Tell a client the exit status of its job, and let go of what it sent."""
         with suppress(OSError):
-            job.client.send(bytes([code if code >= 0 else 128 - code]))
-        job.client.close()
-        close(job.request.standard)
+            client.send(bytes([status]))
+        client.close()
+        close(standard)
 
     def end(self) -> None:
         """Kill every job."""
