@@ -72,7 +72,7 @@ class _Worker:
     def give(self, instance: _Instance) -> None:
         """Start work on an instance."""
         self.instance = instance
-        self.reach("")
+        self.reach(instance.candidates[0].path)
         with suppress(OSError):  # a worker that is dead already is seen at its connection
             self.connection.send((instance.candidates, instance.known))
 
@@ -199,7 +199,7 @@ def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
     instance = worker.instance
     if instance is None:
         raise AssertionError("a worker without work ended")
-    culprit = worker.at or instance.candidates[0].path
+    culprit = worker.at
     if culprit in instance.known:  # it was not the file
         instance.known |= {entry.path: error for entry in instance.candidates}
     instance.known[culprit] = error
@@ -216,9 +216,15 @@ def _serve(
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:
             candidates, known = supervisor.recv()
+            first = candidates[0].path  # where the supervisor takes us to be
+
+            def tell(path: str, first: str = first) -> None:
+                if path != first:
+                    supervisor.send(path)
+
             try:
                 receipts = process_instance(
-                    candidates, target, limits=limits, known=known, on_start=supervisor.send
+                    candidates, target, limits=limits, known=known, on_start=tell
                 )
             except OSError as error:  # an image that cannot be written ends the job
                 supervisor.send(error)

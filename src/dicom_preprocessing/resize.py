@@ -231,16 +231,19 @@ BAND_BYTES = 1 << 20
 @lru_cache(maxsize=64)
 def kernel_bands(rows: Places, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
     """The weights of ``kernel_weights`` for rows of ``columns`` samples, cut into bands."""
-    n_in = rows.count
     weights = kernel_weights(rows, n_out, kernel)
     rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
-    step = max(1, rows_in * n_out // n_in)
+    step = max(1, rows_in * n_out // rows.count)
     bands = []
     for top in range(0, n_out, step):
-        part = weights[top : top + step] if step < n_out else weights
-        first, end = int(part.indices.min()), int(part.indices.max()) + 1
-        narrow = part[:, first:end] if (first, end) != (0, n_in) else part
-        bands.append(Band(top, top + part.shape[0], first, end, narrow))
+        bottom = min(top + step, n_out)
+        starts = weights.indptr[top : bottom + 1]  # slicing a sparse array takes thrice as long
+        part = slice(starts[0], starts[-1])
+        samples, values = weights.indices[part], weights.data[part]
+        first, end = int(samples.min()), int(samples.max()) + 1
+        content = values, samples - first, starts - starts[0]
+        narrow = sparse.csr_array(content, shape=(bottom - top, end - first))
+        bands.append(Band(top, bottom, first, end, narrow))
     return tuple(bands)
 
 
