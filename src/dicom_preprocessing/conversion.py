@@ -1,0 +1,59 @@
+"""Pixel values in another dtype: of loaded TIFFs and of images that are preprocessed directly."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+U8_MAX, U16_MAX = 255, 65535
+
+
+def convert(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Convert display values; the whole range of one dtype becomes that of the other.
+
+    Parameters
+    ----------
+    values : any shape, uint8, uint16 or float32
+    dtype : uint8, uint16 or float32
+        uint16 to uint8 is (v * 255 + 32767) // 65535, uint8 to uint16 is v * 257, and to float32
+        v / 255 or v / 65535 in float32. float32 is taken for 0 to 1, clamped, and rounded half up.
+
+    Returns
+    -------
+    Same shape; ``values`` itself if it has the dtype already
+
+    Raises
+    ------
+    TypeError
+        Another dtype, such as int16: values of `intensity: stored` have no full range.
+    """
+    wanted = np.dtype(dtype)
+    if values.dtype == wanted:
+        return values
+    top = {np.dtype(np.uint8): U8_MAX, np.dtype(np.uint16): U16_MAX, np.dtype(np.float32): 1}
+    if values.dtype not in top or wanted not in top:
+        raise TypeError(f"cannot convert {values.dtype} to {wanted}: uint8, uint16 and float32 can")
+    converted: NDArray[Any]
+    if wanted == np.float32:
+        converted = np.divide(values, np.float32(top[values.dtype]), dtype=np.float32)
+    elif values.dtype == np.float32:
+        scaled = np.nan_to_num(np.clip(values, 0, 1)) * np.float64(top[wanted])
+        converted = np.floor(scaled + 0.5).astype(wanted)
+    elif wanted == np.uint16:
+        converted = values * np.uint16(U16_MAX // U8_MAX)
+    else:
+        converted = _to_uint8()[values]
+    return converted
+
+
+@cache
+def _to_uint8() -> NDArray[np.uint8]:
+    """The uint8 of each uint16."""
+    wide = np.arange(U16_MAX + 1, dtype=np.uint32) * U8_MAX
+    rounded: NDArray[np.uint8] = ((wide + U16_MAX // 2) // U16_MAX).astype(np.uint8)
+    return rounded
