@@ -25,11 +25,12 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.frames import Frames
     from dicom_preprocessing.geometry import Geometry
     from dicom_preprocessing.image import Facts, Image
 
@@ -58,6 +59,11 @@ PAGE_TOTAL_LIMIT = 2**16 - 1
 RATIONAL_LIMIT = 2**32 - 1
 CENTIMETRE, NO_UNIT = 3, 1
 MM_IN_CM = 10
+
+
+Rational = tuple[int, int]
+Resolution = tuple[Rational | None, Rational | None]
+"""X and y, pixels per cm; None where unknown."""
 
 
 class Tag(IntEnum):
@@ -104,46 +110,96 @@ def write_tiff(
     OSError
         The disk is full, or the folder is not writable; nothing is left under either name.
     """
+    tags = PageTags(
+        geometry=image.geometry,
+        resolution=output_resolution(image),
+        description=describe(image, chain),
+    )
+    write_pages(path, image.frames, [tags], compressor=compressor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageTags:
+    """What the tags of a page tell beside its number.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    resolution : (x, y)
+        Pixels per cm as numerator and denominator, None where unknown.
+    description : str
+        ImageDescription, ASCII.
+    """
+
+    geometry: Geometry
+    resolution: Resolution = (None, None)
+    description: str = ""
+
+
+def write_pages(
+    path: os.PathLike[str] | str,
+    frames: Frames,
+    tags: Sequence[PageTags],
+    *,
+    compressor: str,
+) -> None:
+    """Write frames as a TIFF, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Its folder must exist.
+    frames : (n_frames, rows, columns, samples)
+        Samples is 1 (grey) or 3 (RGB).
+    tags : sequence of PageTags
+        One for all pages, or one a page.
+    compressor : str
+        packbits, lzw, uncompressed, deflate or zstd.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder is not writable; nothing is left under either name.
+    """
     with appearing(Path(path)) as partial:
-        _write_pages(partial, image, compressor, describe(image, chain))
+        _write_pages(partial, frames, tags, compressor)
 
 
-def _write_pages(path: Path, image: Image, compressor: str, description: str) -> None:
-    frames = image.frames
+def _write_pages(path: Path, frames: Frames, tags: Sequence[PageTags], compressor: str) -> None:
     total = len(frames) if len(frames) <= PAGE_TOTAL_LIMIT else 0
+    is_colour = frames.shape[3] > 1
     predictor = None
     if compressor in PREDICTED:
         predictor = FLOATING_POINT if frames.dtype.kind == "f" else HORIZONTAL
-    x, y = output_resolution(image)
-    common = geometry_tags(image)
     largest = frames.nbytes * (LZW_GROWTH if compressor == "lzw" else 1)
     with tifffile.TiffWriter(path, bigtiff=largest > BIGTIFF_FROM, byteorder="<") as tiff:
         for number, frame in enumerate(frames):
             page = min(number, PAGE_TOTAL_LIMIT)
+            own = tags[number] if len(tags) > 1 else tags[0]
+            x, y = own.resolution
             tiff.write(
-                np.ascontiguousarray(frame if image.is_colour else frame[..., 0]),
-                photometric="rgb" if image.is_colour else "minisblack",
-                planarconfig="contig" if image.is_colour else None,
+                np.ascontiguousarray(frame if is_colour else frame[..., 0]),
+                photometric="rgb" if is_colour else "minisblack",
+                planarconfig="contig" if is_colour else None,
                 rowsperstrip=frame.shape[0],
                 compression=COMPRESSIONS[compressor],
                 predictor=predictor,
-                description=description,
+                description=own.description,
                 software=SOFTWARE,
                 metadata=None,
                 resolution=(x or (1, 1), y or (1, 1)),
                 resolutionunit=CENTIMETRE if x and y else NO_UNIT,
                 extratags=[
                     (Tag.PAGE_NUMBER, TagType.SHORT, 2, (page, total), False),
-                    *common,
+                    *geometry_tags(own.geometry),
                 ],
                 contiguous=False,
                 maxworkers=1,
             )
 
 
-def geometry_tags(image: Image) -> list[tuple[int, int, int, Any, bool]]:
+def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
     """Geometry as tifffile's extratags, neutral values for steps that did not run."""
-    geometry = image.geometry
     box = geometry.crop_box
     tags: list[tuple[int, int, int, Any, bool]] = [
         (Tag.DEFAULT_SCALE, TagType.FLOAT, 2, geometry.scale, False),
@@ -197,9 +253,7 @@ def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | No
     return native[0] / scale[0], native[1] / scale[1]
 
 
-def output_resolution(
-    image: Image,
-) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+def output_resolution(image: Image) -> Resolution:
     """XResolution and YResolution, pixels per cm as the nearest rational of 32-bit parts."""
     spacing = output_spacing(image.facts, image.geometry)
     if spacing is None:
