@@ -1,0 +1,121 @@
+"""tiff-stats: mean, standard deviation, range and histogram of the pixels of TIFFs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.files import printable, replacing
+from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
+from dicom_preprocessing.tools.tree import cores, find_images, in_processes
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+BAR = 40
+CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (a file is bad) or 2 (wrong usage)."""
+    arguments = _parser().parse_args(argv)
+    choice = Choice(active_only=arguments.active_only, skip_background=arguments.skip_background)
+    try:
+        statistics = _gather(arguments.sources, choice, arguments.jobs)
+        record = statistics.as_dict(arguments.bins)
+        if arguments.json is not None and str(arguments.json) != "-":
+            with replacing(arguments.json) as file:
+                file.write(json.dumps(record, indent=1) + "\n")
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for message in statistics.bad:
+        print(f"error: {printable(message)}", file=sys.stderr)
+    lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
+    print(*lines, sep="\n")
+    return 1 if statistics.bad else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiff-stats",
+        description="Mean, standard deviation, range and histogram of TIFFs, by dtype and channel, "
+        "also of values in 0 to 1.",
+        epilog="Exit status: 0 done, 1 a file could not be read, 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "sources", metavar="SOURCE", type=Path, nargs="+", help="folder, manifest, or TIFF"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON; - for the screen")
+    parser.add_argument("--active-only", action="store_true", help="without padding (ActiveArea)")
+    parser.add_argument(
+        "--skip-background",
+        action="store_true",
+        help="without pixels of the background value in all channels: 0, or what the file tells",
+    )
+    parser.add_argument("--bins", type=_positive, default=16, metavar="N", help="of histograms")
+    parser.add_argument(
+        "-j", "--jobs", type=_positive, default=cores(), metavar="N", help="processes (all cores)"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _gather(sources: Sequence[Path], choice: Choice, jobs: int) -> Statistics:
+    paths = find_images(sources)
+    statistics = Statistics()
+    tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
+    with tqdm(total=len(paths), unit="file", disable=None, leave=False) as bar:
+        for outcome in in_processes(partial(tally_file, choice=choice), paths, jobs):
+            statistics.add(outcome)
+            bar.update()
+    return statistics
+
+
+def _text(record: dict[str, Any]) -> Iterator[str]:
+    yield f"{record['files']:,} files, {len(record['bad'])} of them cannot be read"
+    for kind in record["kinds"]:
+        yield ""
+        channels = f"{kind['channels']} channel{'s' if kind['channels'] > 1 else ''}"
+        yield f"{kind['dtype']}, {channels}: {kind['files']:,} files, {kind['frames']:,} frames"
+        if kind["not_finite"]:
+            yield f"{kind['not_finite']:,} values are no finite numbers and do not count"
+        names = CHANNELS.get(kind["channels"]) or range(kind["channels"])
+        for name, channel in zip(names, kind["by_channel"], strict=True):
+            yield from _channel_text(str(name), channel, kind["full_range"])
+    for both in record["normalised"]:
+        mean, std = (", ".join(f"{v:.6f}" for v in both[key]) for key in ("mean", "std"))
+        yield ""
+        yield f"values in 0 to 1, {both['channels']} channels: mean {mean}; std {std}"
+
+
+def _channel_text(name: str, channel: dict[str, Any], top: int | None) -> Iterator[str]:
+    if not channel["pixels"]:
+        yield f"  {name}: no pixels"
+        return
+    found = (f"{key} {channel[key]:.6g}" for key in ("mean", "std", "min", "max"))
+    yield f"  {name}: {channel['pixels']:,} pixels, {', '.join(found)}"
+    if channel["normalised"]:
+        mean, std = channel["normalised"]["mean"], channel["normalised"]["std"]
+        yield f"  {name} / {top}: mean {mean:.6f}, std {std:.6f}"
+    edges, counts = channel["histogram"]["edges"], channel["histogram"]["counts"]
+    highest = max(counts)
+    for low, high, n in zip(edges, edges[1:], counts, strict=False):
+        share = f"{100 * n / channel['pixels']:6.2f} %"
+        yield f"  {low:>12.6g} .. {high:<12.6g} {share} {'#' * round(BAR * n / highest)}".rstrip()

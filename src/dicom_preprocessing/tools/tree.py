@@ -1,0 +1,151 @@
+"""Trees of TIFFs as tools are given them: by a folder, by a manifest, or by names."""
+
+from __future__ import annotations
+
+import csv
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dicom_preprocessing.errors import OutputError, SourceError
+from dicom_preprocessing.manifest import TIFF_SUFFIXES, find_tiffs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Images below a folder, with the rows of their manifest by relative path, if there is one."""
+
+    root: Path
+    paths: list[Path]
+    rows: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+
+    def row(self, path: Path) -> dict[str, str]:
+        """The row of an image, empty if there is none."""
+        return self.rows.get(str(path.relative_to(self.root)), {})
+
+
+def open_tree(source: Path) -> Tree:
+    """The images of a folder, of the results of a workflow, or of a manifest.
+
+    Of results, the images are those below images/, not those of kept stages. A manifest names
+    images relative to images/ beside it (the workflow's) or to its own folder (dicom-manifest's);
+    one from which rows were taken out is a choice of images.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, or no TIFF.
+    """
+    if source.is_dir():
+        images = source / "images"
+        root = images if images.is_dir() and (source / MANIFEST).is_file() else source
+        beside = root.parent if root.name == "images" else root
+        manifest = next((f / MANIFEST for f in (root, beside) if (f / MANIFEST).is_file()), None)
+        rows = _rows(manifest) if manifest else {}
+        tree = Tree(root, find_tiffs(root), rows)
+    elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
+        rows = _rows(source)
+        root = source.parent
+        images = root / "images"
+        if images.is_dir() and not any((root / name).exists() for name in list(rows)[:1]):
+            root = images
+        tree = Tree(root, [root / name for name in rows], rows)
+    else:
+        raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
+    if not tree.paths:
+        raise SourceError(f"no TIFF below {source}")
+    return tree
+
+
+def _rows(manifest: Path) -> dict[str, dict[str, str]]:
+    rows = read_table(manifest)
+    if rows and "path" not in rows[0]:
+        raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
+    return {row["path"]: row for row in rows}
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a csv or parquet file as text, what is unknown as an empty one.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read as what its suffix says.
+    """
+    try:
+        if path.suffix.lower() != ".parquet":
+            with path.open(encoding="utf-8", newline="") as file:
+                return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
+        import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        try:
+            rows = pq.read_table(path).to_pylist()
+        except pa.ArrowException as error:
+            raise SourceError(f"{path}: cannot be read as parquet: {error}") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: cannot be read as a table: {error}") from error
+    return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+
+
+def find_images(sources: Sequence[Path]) -> list[Path]:
+    """TIFFs by name, and those of folders and manifests, each once.
+
+    Raises
+    ------
+    SourceError
+        A source is neither; a TIFF that is missing is not found out here.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        is_tiff = source.suffix.lower() in TIFF_SUFFIXES and not source.is_dir()
+        found |= dict.fromkeys([source] if is_tiff else open_tree(source).paths)
+    return list(found)
+
+
+def require_apart(tree: Tree, output: Path) -> None:
+    """Refuse to write into the tree that is read, or around it.
+
+    Raises
+    ------
+    SourceError
+    """
+    root, target = tree.root.resolve(), output.resolve()
+    if root == target or root in target.parents or target in root.parents:
+        raise SourceError(f"OUTPUT {output} and SOURCE {tree.root} must lie apart")
+
+
+def in_processes(
+    function: Callable[[Any], T], items: Sequence[Any], jobs: int
+) -> Iterator[T | OutputError]:
+    """``function`` of each item, or the error that it raised, in order."""
+    work = partial(_outcome, function)
+    if jobs == 1 or len(items) <= 1:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(min(jobs, len(items))) as pool:
+        yield from pool.map(work, items, chunksize=1)
+
+
+def _outcome(function: Callable[[Any], T], item: Any) -> T | OutputError:  # noqa: ANN401
+    try:
+        return function(item)
+    except OutputError as error:
+        return error
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
