@@ -1,0 +1,119 @@
+"""tiff-resize: another size for a finished tree of TIFFs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.files import printable
+from dicom_preprocessing.manifest import ManifestRow, row_of_tiff, write_manifest
+from dicom_preprocessing.pad import FIXED_SIDES
+from dicom_preprocessing.resize import KERNELS
+from dicom_preprocessing.tiff import COMPRESSIONS
+from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
+from dicom_preprocessing.tools.tree import (
+    MANIFEST,
+    Tree,
+    cores,
+    in_processes,
+    open_tree,
+    require_apart,
+)
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FILTERS = (*KERNELS, "nearest", "max-pool")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    arguments = _parser().parse_args(argv)
+    rescaling = Rescaling(
+        size=arguments.size,
+        scale=arguments.scale,
+        filter=arguments.filter,
+        padding=arguments.padding,
+        compressor=arguments.compressor,
+    )
+    try:
+        tree = open_tree(arguments.source)
+        require_apart(tree, arguments.output)
+        return _resize(tree, arguments.output, rescaling, arguments.jobs)
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiff-resize",
+        description="Write the images of a finished tree in another size. Geometry tags lead from "
+        "the source to the new images; OUTPUT/manifest.csv lists them.",
+        epilog="Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("-s", "--size", type=_size, metavar="W,H", help="to fit within, pixels")
+    how.add_argument("--scale", type=_factor, metavar="F", help="factor on width and height")
+    parser.add_argument("-f", "--filter", choices=FILTERS, default="triangle")
+    parser.add_argument(
+        "-p",
+        "--padding",
+        choices=("zero", *FIXED_SIDES, "none"),
+        help="default: as each image was padded before, or not at all",
+    )
+    parser.add_argument("-z", "--compressor", choices=COMPRESSIONS, help="default: as before")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=cores(), metavar="N", help="processes (all cores)"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = map(int, text.split(","))
+    if min(width, height) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1,1")
+    return width, height
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 0 < factor < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return factor
+
+
+def _resize(tree: Tree, output: Path, rescaling: Rescaling, jobs: int) -> int:
+    work = partial(_resize_one, root=tree.root, output=output, rescaling=rescaling)
+    rows, failed = [], 0
+    tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
+    with tqdm(total=len(tree.paths), unit="file", disable=None, leave=False) as bar:
+        outcomes = in_processes(work, tree.paths, max(1, jobs))
+        for path, outcome in zip(tree.paths, outcomes, strict=True):
+            if isinstance(outcome, OutputError):
+                failed += 1
+                print(f"error: {printable(str(outcome))}", file=sys.stderr)
+            else:
+                rows.append(completed(outcome, tree.row(path)))
+            bar.update()
+    output.mkdir(parents=True, exist_ok=True)
+    write_manifest(rows, output / MANIFEST)
+    print(f"{len(rows)} of {len(tree.paths)} TIFFs in {output}")
+    return 1 if failed else 0
+
+
+def _resize_one(path: Path, *, root: Path, output: Path, rescaling: Rescaling) -> ManifestRow:
+    target = output / path.relative_to(root)
+    rescale_file(path, target, rescaling)
+    return row_of_tiff(target, output)

@@ -1,0 +1,202 @@
+"""Another size for the images of a finished tree, with tags that still lead to the source.
+
+The image within the padding is resized, and padded anew: padding never blends into its border, and
+ActiveArea, which counts whole pixels, is exact. DefaultScale is then the ratio of the whole way,
+from the crop box to the new image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.frames import mapped
+from dicom_preprocessing.geometry import (
+    Padding,
+    Side,
+    Size,
+    fit_size,
+    plan_padding,
+    round_half_away,
+)
+from dicom_preprocessing.image import Facts, Image
+from dicom_preprocessing.pad import FIXED_SIDES, plan_image_padding
+from dicom_preprocessing.resize import resize_frames
+from dicom_preprocessing.tiff import MM_IN_CM, PageTags, output_resolution, write_pages
+from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dicom_preprocessing.frames import Frames
+    from dicom_preprocessing.manifest import ManifestRow
+
+TOOL = "tiff-resize"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescaling:
+    """What is asked for.
+
+    Parameters
+    ----------
+    size : (width, height) or None
+        The image must fit within; its aspect ratio is kept. Padded images are padded to it.
+    scale : float or None
+        Factor on width and height, where there is no size.
+    filter : str
+        As for ``resize``.
+    padding : str or None
+        As for ``pad``. None: as each image was padded before, or not at all.
+    compressor : str or None
+        None: each image's own.
+    """
+
+    size: tuple[int, int] | None = None
+    scale: float | None = None
+    filter: str = "triangle"
+    padding: str | None = None
+    compressor: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """For ImageDescription."""
+        wanted = {"size": list(self.size)} if self.size else {"scale": self.scale}
+        return {"tool": TOOL, "filter": self.filter, **wanted}
+
+
+def rescale_file(source: Path, target: Path, rescaling: Rescaling) -> None:
+    """Write an image in another size.
+
+    Raises
+    ------
+    OutputError
+        The source is no TIFF that can be read and written.
+    OSError
+        The target cannot be written; nothing is left of it.
+    """
+    stored = read_stored(source)
+    compressor = stored.compressor_or(rescaling.compressor)
+    image = rescaled(stored, rescaling)
+    tags = PageTags(
+        geometry=image.geometry,
+        resolution=output_resolution(image),
+        description=as_text(with_new_pixels(_described(stored), **rescaling.record())),
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_pages(target, image.frames, [tags], compressor=compressor)
+
+
+def rescaled(stored: Stored, rescaling: Rescaling) -> Image:
+    """The image in another size, with the way from its source."""
+    geometry, info = stored.geometry, stored.info
+    active = geometry.active_size
+    if rescaling.size is not None:
+        outer = Size(*rescaling.size)
+        content = fit_size(active, outer)
+    else:
+        outer = _times(Size(info.width, info.height), rescaling.scale or 1)
+        content = _times(active, rescaling.scale or 1)
+    frames = resize_frames(_unpadded(stored), size=content, filter=rescaling.filter)
+    facts = _facts(stored)
+    image = Image(frames, replace(geometry, resized=content, padding=None), facts)
+    padding = _padding(image, stored, outer, rescaling.padding)
+    if padding is None:
+        return image
+    widths = ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
+    padded = mapped(
+        frames,
+        lambda frame: np.pad(frame, widths, constant_values=facts.fill),
+        shape=(
+            content.height + padding.top + padding.bottom,
+            content.width + padding.left + padding.right,
+            frames.shape[3],
+        ),
+    )
+    return image.evolve(padded, image.geometry.with_padding(padding))
+
+
+def _times(size: Size, scale: float) -> Size:
+    return Size(
+        max(1, round_half_away(size.width * scale)), max(1, round_half_away(size.height * scale))
+    )
+
+
+def _unpadded(stored: Stored) -> Frames:
+    left, top, right, bottom = stored.geometry.active_area
+    shape = (bottom - top, right - left, stored.frames.shape[3])
+    return mapped(stored.frames, lambda frame: frame[top:bottom, left:right], shape=shape)
+
+
+def _facts(stored: Stored) -> Facts:
+    x, y = stored.resolution
+    native = None
+    if x and y:
+        scale = stored.geometry.scale
+        native = MM_IN_CM * x[1] / x[0] * scale[0], MM_IN_CM * y[1] / y[0] * scale[1]
+    source = stored.geometry.source
+    is_displayed = stored.frames.dtype.kind == "u" and not stored.background
+    return Facts(
+        study_instance_uid="",
+        series_instance_uid="",
+        sop_instance_uid="",
+        modality="",
+        source_rows=source.height,
+        source_columns=source.width,
+        source_frames=stored.info.num_frames,
+        pixel_spacing=native,
+        background=None if is_displayed else stored.background,
+    )
+
+
+def _padding(image: Image, stored: Stored, outer: Size, wanted: str | None) -> Padding | None:
+    """Padding to ``outer``: as wanted, else on the sides on which the image had it before."""
+    before = stored.geometry.padding or Padding(0, 0, 0, 0)
+    step = stored.description.get("steps", {}).get("pad", {})
+    setting = wanted or step.get("padding") or ("zero" if any(_amounts(before)) else "none")
+    if setting == "none":
+        return None
+    if setting in FIXED_SIDES:
+        return plan_padding(image.size, outer, x=FIXED_SIDES[setting], y=FIXED_SIDES[setting])
+    x = None if wanted else _side(before.left, before.right)
+    y = None if wanted else _side(before.top, before.bottom)
+    if x and y:
+        return plan_padding(image.size, outer, x=x, y=y)
+    # Frames decide on an axis that had no padding; they are asked for once more to be written.
+    found = plan_image_padding(image, outer, "zero")
+    return plan_padding(
+        image.size,
+        outer,
+        x=x or _side(found.left, found.right) or "before",
+        y=y or _side(found.top, found.bottom) or "before",
+    )
+
+
+def _amounts(padding: Padding) -> tuple[int, int, int, int]:
+    return padding.left, padding.top, padding.right, padding.bottom
+
+
+def _side(before: int, after: int) -> Side | None:
+    if before and after:
+        return "split"
+    return "before" if before else "after" if after else None
+
+
+def _described(stored: Stored) -> dict[str, Any]:
+    """The description; of another program's file, the file is the source."""
+    if stored.description or stored.info.crop is not None:
+        return stored.description
+    info = stored.info
+    source = {"rows": info.height, "columns": info.width, "frames": info.num_frames}
+    return {"source": source, "background": 0, "frame_spacing": None, "steps": {}, "versions": {}}
+
+
+def completed(new: ManifestRow, row: Mapping[str, str]) -> ManifestRow:
+    """A row by tags, with what they do not tell from the manifest that listed the image before."""
+    return replace(
+        new,
+        series_instance_uid=new.series_instance_uid or row.get("series_instance_uid") or None,
+        modality=row.get("modality") or None,
+    )

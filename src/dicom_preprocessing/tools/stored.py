@@ -1,0 +1,185 @@
+"""Images of a finished tree, with all that is needed to write them anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tifffile
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.geometry import CropBox, Flip, Geometry, Padding, Size
+from dicom_preprocessing.tiff import (
+    CENTIMETRE,
+    COMPRESSIONS,
+    PageTags,
+    Resolution,
+    Tag,
+    TiffInfo,
+    read_frames,
+    read_info,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dicom_preprocessing.frames import Frames
+
+TOOLS = "tools"
+"""Key of ImageDescription: what tools did, one after the other."""
+
+COMPRESSORS = {
+    tifffile.COMPRESSION.NONE: "uncompressed",
+    tifffile.COMPRESSION.PACKBITS: "packbits",
+    tifffile.COMPRESSION.LZW: "lzw",
+    tifffile.COMPRESSION.ADOBE_DEFLATE: "deflate",
+    tifffile.COMPRESSION.DEFLATE: "deflate",
+    tifffile.COMPRESSION.ZSTD: "zstd",
+}
+assert set(COMPRESSORS.values()) == set(COMPRESSIONS)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Stored:
+    """A TIFF of this project, of the reference program, or of any other.
+
+    Parameters
+    ----------
+    path : Path
+    frames : (n_frames, rows, columns, samples)
+        Read when they are asked for.
+    info : TiffInfo
+    geometry : Geometry
+        By the tags; of other programs' files, the whole image.
+    resolution : (x, y)
+        As it stands in the file, pixels per cm.
+    description : dict
+        ImageDescription, empty if it is not this project's.
+    compressor : str or None
+        None for one that this project does not write.
+    """
+
+    path: Path
+    frames: Frames
+    info: TiffInfo
+    geometry: Geometry
+    resolution: Resolution
+    description: dict[str, Any]
+    compressor: str | None
+
+    @property
+    def background(self) -> float:
+        """The value to pad with."""
+        value = self.description.get("background")
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def tags(self) -> PageTags:
+        """Tags that say what those of the file say."""
+        return PageTags(
+            geometry=self.geometry,
+            resolution=self.resolution,
+            description=as_text(self.description),
+        )
+
+    def compressor_or(self, wanted: str | None) -> str:
+        """The compressor that is asked for, else the file's own.
+
+        Raises
+        ------
+        OutputError
+            None is asked for, and the file's own is none that is written here.
+        """
+        found = wanted or self.compressor
+        if found is None:
+            names = ", ".join(COMPRESSIONS)
+            raise OutputError(f"{self.path}: name a compressor, its own is not written: {names}")
+        return found
+
+
+def read_stored(path: Path) -> Stored:
+    """Read tags, and frames when they are asked for.
+
+    Raises
+    ------
+    OutputError
+        No TIFF that can be read, or one of a kind that is not written here: tiles, palettes,
+        planes, inverted grey.
+    """
+    info, frames = read_info(path), read_frames(path)
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        tags = {tag.code: tag.value for tag in page.tags}
+    photometric = getattr(page.photometric, "name", str(page.photometric)).lower()
+    is_plain = page.samplesperpixel == {"minisblack": 1, "rgb": 3}.get(photometric)
+    if not is_plain or page.is_tiled or (page.planarconfig != 1 and page.samplesperpixel > 1):
+        raise OutputError(
+            f"{path}: found {photometric} in {page.samplesperpixel} samples; expected grey or RGB "
+            "in strips, not tiles or planes"
+        )
+    return Stored(
+        path=path,
+        frames=frames,
+        info=info,
+        geometry=geometry_of(path, info, tags),
+        resolution=_resolution(tags),
+        description=_description(page.description),
+        compressor=COMPRESSORS.get(tifffile.COMPRESSION(page.compression)),
+    )
+
+
+def geometry_of(path: Path, info: TiffInfo, tags: Mapping[int, Any]) -> Geometry:
+    """The way from the source to the file, rebuilt from its tags.
+
+    Raises
+    ------
+    OutputError
+        ActiveArea does not lie in the image.
+    """
+    left, top, right, bottom = info.active_area or (0, 0, info.width, info.height)
+    if not (0 <= left < right <= info.width and 0 <= top < bottom <= info.height):
+        raise OutputError(f"{path}: ActiveArea {left, top, right, bottom} is not in the image")
+    active = Size(right - left, bottom - top)
+    crop = CropBox(*info.crop) if info.crop else CropBox(0, 0, active.width, active.height)
+    flip = None
+    if info.flip and any(info.flip):
+        width, height = tags[Tag.FLIP][:2]
+        flip = Flip(width, height, *info.flip)
+    source = Size(*info.source[:2]) if info.source else Size(crop.right, crop.bottom)
+    padding = Padding(left, top, info.width - right, info.height - bottom)
+    return Geometry(source, flip=flip, crop=crop, resized=active, padding=padding)
+
+
+def _resolution(tags: Mapping[int, Any]) -> Resolution:
+    x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
+    if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
+        return None, None
+    return (x[0], x[1]), (y[0], y[1])
+
+
+def _description(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "steps" in found else {}
+
+
+def as_text(description: Mapping[str, Any]) -> str:
+    """ImageDescription as ``tiff.describe`` writes it."""
+    return json.dumps(description, sort_keys=True, ensure_ascii=True)
+
+
+def with_record(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The description with what a tool did to the image."""
+    return {**description, TOOLS: [*description.get(TOOLS, ()), record]}
+
+
+def with_new_pixels(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The same for a tool that changed pixels: the fingerprint follows from the one before."""
+    before = description.get("fingerprint", "")
+    text = json.dumps([before, record], sort_keys=True)
+    fingerprint = hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+    return with_record(description, **record) | {"fingerprint": fingerprint}
