@@ -49,7 +49,7 @@ def frame_order(data_set: Dataset, n_frames: int) -> FrameOrder:
     if n_frames == 1:
         return FrameOrder(stored, _stated_spacing(data_set, 1), is_one_volume=True)
     along = _positions(data_set, n_frames)
-    spacing = _median_step(along) if along is not None else None
+    spacing = median_step(along) if along is not None else None
     spacing = spacing if spacing is not None else _stated_spacing(data_set, n_frames)
     if not _is_one_volume(data_set, along):
         return FrameOrder(stored, spacing, is_one_volume=False)
@@ -84,8 +84,21 @@ def _positions(data_set: Dataset, n_frames: int) -> list[float] | None:
         return None
     if len(set(positions)) == 1:
         return None  # one position at the top level says nothing about the frames
-    normal = np.cross(first[:3], first[3:])
-    return _merged([float(np.dot(normal, p)) for p in positions if p is not None])
+    return along_normal([p for p in positions if p is not None], first)
+
+
+def along_normal(positions: Sequence[Sequence[float]], orientation: Sequence[float]) -> list[float]:
+    """Distance of each position along the slice normal, mm; noise does not tell two apart.
+
+    Parameters
+    ----------
+    positions : sequence of (x, y, z)
+        Image Position (Patient), mm.
+    orientation : (6,)
+        Image Orientation (Patient).
+    """
+    normal = np.cross(orientation[:3], orientation[3:])
+    return _merged([float(np.dot(normal, p)) for p in positions])
 
 
 def _merged(along: list[float]) -> list[float]:
@@ -99,7 +112,8 @@ def _merged(along: list[float]) -> list[float]:
     return [float(value) for value in merged]
 
 
-def _median_step(along: list[float]) -> float | None:
+def median_step(along: Sequence[float]) -> float | None:
+    """Median distance of neighbours, mm, None where all are at one place."""
     steps = np.diff(np.unique(along))
     return round(float(np.median(steps)), 6) if steps.size else None
 

@@ -1,0 +1,110 @@
+"""tiff-combine: one multi-page TIFF a series from a tree of single-frame slices."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from dicom_preprocessing.dicom_file import quieten_pydicom
+from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.files import printable
+from dicom_preprocessing.manifest import write_manifest
+from dicom_preprocessing.tiff import COMPRESSIONS
+from dicom_preprocessing.tools.combine import (
+    SLICES,
+    Slice,
+    Sorting,
+    Volume,
+    combine,
+    sort_by_headers,
+    sort_by_table,
+    write_slices,
+)
+from dicom_preprocessing.tools.tree import MANIFEST, open_tree, read_table, require_apart
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    arguments = _parser().parse_args(argv)
+    quieten_pydicom()
+    try:
+        tree = open_tree(arguments.source)
+        require_apart(tree, arguments.output)
+        if arguments.table is not None:
+            sorting = sort_by_table(tree, read_table(arguments.table), arguments.order)
+        else:
+            sorting = sort_by_headers(tree, arguments.dicom)
+        return _combine(sorting, arguments)
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiff-combine",
+        description="Write single-frame slices as one TIFF a series, OUTPUT/{study}/{series}.tiff. "
+        "A finished tree does not know where its slices lie: their order comes from a table or "
+        "from the DICOM files that they were made of.",
+        epilog="OUTPUT/slices.csv tells which slice became which page. "
+        "Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument(
+        "--table",
+        type=Path,
+        help=".csv or .parquet with path or sop_instance_uid, and position or instance_number; "
+        "series_instance_uid where manifest and folders do not tell it",
+    )
+    how.add_argument(
+        "--source",
+        dest="dicom",
+        action="append",
+        metavar="DICOM",
+        help="folder of the DICOM files; can be given several times",
+    )
+    parser.add_argument("--order", metavar="COLUMN", help="column of the table to order by")
+    parser.add_argument("-z", "--compressor", choices=COMPRESSIONS, help="default: as before")
+    parser.add_argument(
+        "--force", action="store_true", help="although slices share a place or differ in geometry"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _combine(sorting: Sorting, arguments: argparse.Namespace) -> int:
+    volumes: list[Volume] = []
+    for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):
+        problem = None if arguments.force else sorting.problems.get(where)
+        try:
+            volumes.append(_written(slices, problem, arguments))
+        except OutputError as error:
+            print(f"error: {printable(str(error))}", file=sys.stderr)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)
+    write_slices(volumes, arguments.output / SLICES)
+    print(f"{len(volumes)} of {len(sorting.series)} series in {arguments.output}")
+    if sorting.left_out:
+        origin = "table" if arguments.table else "DICOM files"
+        print(f"{sorting.left_out} images are not in the {origin} and were left out")
+    if sorting.missing:
+        print(f"{sorting.missing} rows of the table have no image", file=sys.stderr)
+    is_complete = len(volumes) == len(sorting.series) and not sorting.missing
+    return 0 if volumes and is_complete and (arguments.table or not sorting.left_out) else 1
+
+
+def _written(slices: Sequence[Slice], problem: str | None, arguments: argparse.Namespace) -> Volume:
+    if problem is not None:
+        raise OutputError(f"series {slices[0].series}: {problem}")
+    return combine(slices, arguments.output, compressor=arguments.compressor, force=arguments.force)

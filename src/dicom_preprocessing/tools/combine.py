@@ -1,0 +1,397 @@
+"""Volumes of several pages from the single-frame images of series.
+
+A finished tree knows which images are of one series, by its manifest or its folders, and not where
+they lie in space: neither tags nor manifest have slice positions. The order comes from a table, or
+from the headers of the DICOM files that the images were made of.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.decode.attributes import orientation, position
+from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.errors import FileError, OutputError, SourceError
+from dicom_preprocessing.files import csv_cell, path_key, replacing
+from dicom_preprocessing.frames import LazyFrames
+from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.table import is_path_part
+from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.layout import SUFFIX, parse_image_path
+from dicom_preprocessing.manifest import ManifestRow, row_of_tiff
+from dicom_preprocessing.tiff import PageTags, read_frames, write_pages
+from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.tools.tree import Tree
+
+TOOL = "tiff-combine"
+POSITION, INSTANCE_NUMBER = "position", "instance_number"
+ORDERS = (POSITION, INSTANCE_NUMBER)
+"""Columns that a table is ordered by if none is named, the first that it has."""
+SLICES = "slices.csv"
+SLICE_COLUMNS = (
+    "path",
+    "page",
+    "sop_instance_uid",
+    "source_path",
+    POSITION,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """An image that becomes a page.
+
+    ``place`` is what orders it: mm along the normal if ``is_mm``, else any number.
+    """
+
+    path: Path
+    name: str
+    study: str
+    series: str
+    sop_instance_uid: str
+    place: float | None
+    is_mm: bool = False
+    modality: str = ""
+
+
+@dataclass(slots=True)
+class Sorting:
+    """Slices by study and series, what is wrong with some, and how many do not fit together.
+
+    ``left_out`` images are not in the table or headers, ``missing`` rows of the table have no
+    image.
+    """
+
+    series: dict[tuple[str, str], list[Slice]] = field(default_factory=lambda: defaultdict(list))
+    problems: dict[tuple[str, str], str] = field(default_factory=dict)
+    left_out: int = 0
+    missing: int = 0
+
+
+def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None) -> Sorting:
+    """Sort images by the rows of a table; images that it does not name are left out.
+
+    Parameters
+    ----------
+    tree : Tree
+    rows : sequence of dict
+        With a column path (as in the manifest) or sop_instance_uid, one to order by, and
+        series_instance_uid unless manifest or folders tell it.
+    order : str or None
+        The column; None for position (mm), else instance_number.
+
+    Raises
+    ------
+    SourceError
+        Columns are missing.
+    """
+    columns = list(rows[0]) if rows else []
+    key = next((name for name in ("path", "sop_instance_uid") if name in columns), None)
+    order = order or next((name for name in ORDERS if name in columns), None)
+    if key is None or order is None or order not in columns:
+        raise SourceError(
+            f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
+            f" to order by; found: {', '.join(columns) or 'no row'}"
+        )
+    by_key: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        by_key[row[key]].append(row)
+    sorting = Sorting()
+    found = Counter[str]()
+    for path in tree.paths:
+        name = str(path.relative_to(tree.root))
+        own = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
+        found.update(row[key] for row in own[:1])
+        if not own:
+            sorting.left_out += 1
+            continue
+        _put(sorting, tree, path, own[0], _number(own[0][order]), is_mm=order == POSITION)
+        if len(own) > 1:
+            where = _series_of(tree, path, own[0])
+            sorting.problems[where] = f"{own[0][key]} is in {len(own)} rows of the table"
+    missing = [row for row in rows if row[key] not in found]
+    sorting.missing = len(missing)
+    of_series = {row["series_instance_uid"]: row for row in missing if "series_instance_uid" in row}
+    for where in [where for where in sorting.series if where[1] in of_series]:
+        sorting.problems[where] = f"{of_series[where[1]][key]} is in the table and not in the tree"
+    return sorting
+
+
+def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
+    """Sort images by the position in the headers of their DICOM files, else by instance number.
+
+    A series of which the tree has not all images is a problem: its volume would have gaps.
+
+    Raises
+    ------
+    SourceError
+        None of the sources can be read.
+    """
+    index, _ = build_index(find_files(sources))
+    entries = {
+        (study, entry.sop_instance_uid): entry
+        for study, of_study in index.studies.items()
+        for entry in reversed(of_study)  # of candidates for one image the first counts
+    }
+    sorting = Sorting()
+    found: dict[tuple[str, str], list[tuple[Slice, Entry]]] = defaultdict(list)
+    for path in tree.paths:
+        study, _, sop = parse_image_path(path.relative_to(tree.root))
+        entry = entries.get((study, sop))
+        if entry is None:
+            sorting.left_out += 1
+            continue
+        named = {"series_instance_uid": entry.series_instance_uid}
+        made = _slice(tree, path, named, float(entry.instance_number), is_mm=False)
+        found[made.study, made.series].append((made, entry))
+    expected = Counter((study, entry.series_instance_uid) for (study, _), entry in entries.items())
+    for where, pairs in found.items():
+        slices = [made for made, _ in pairs]
+        try:
+            along = _positions([entry for _, entry in pairs])
+        except OutputError as error:
+            sorting.problems[where] = str(error)
+            along = None
+        if along is not None:
+            slices = [
+                replace(made, place=mm, is_mm=True) for made, mm in zip(slices, along, strict=True)
+            ]
+        sorting.series[where] = slices
+        if len(slices) < expected[where]:
+            sorting.problems[where] = (
+                f"the tree has {len(slices)} of {expected[where]} images; the volume has gaps"
+            )
+    return sorting
+
+
+def _positions(entries: Sequence[Entry]) -> list[float] | None:
+    """Mm along the normal, None unless every header has position and orientation."""
+    positions, orientations = [], []
+    for entry in entries:
+        try:
+            data_set, _ = open_data_set(entry.path)
+        except FileError as error:
+            raise OutputError(f"{entry.path}: {error}") from error
+        positions.append(position(data_set))
+        orientations.append(orientation(data_set))
+    first = orientations[0]
+    known = [p for p in positions if p is not None]
+    if first is None or len(known) < len(positions) or None in orientations:
+        return None
+    if not np.allclose(np.array(orientations, np.float64), first, atol=1e-3):
+        raise OutputError("slices of several orientations; expected one volume")
+    return along_normal(known, first)
+
+
+def _put(
+    sorting: Sorting,
+    tree: Tree,
+    path: Path,
+    row: dict[str, str],
+    place: float | None,
+    *,
+    is_mm: bool,
+) -> None:
+    made = _slice(tree, path, row, place, is_mm=is_mm)
+    sorting.series[made.study, made.series].append(made)
+
+
+def _slice(
+    tree: Tree, path: Path, row: dict[str, str], place: float | None, *, is_mm: bool
+) -> Slice:
+    study, series = _series_of(tree, path, row)
+    return Slice(
+        path=path,
+        name=str(path.relative_to(tree.root)),
+        study=study,
+        series=series,
+        sop_instance_uid=parse_image_path(path)[2],
+        place=place,
+        is_mm=is_mm,
+        modality=tree.row(path).get("modality", ""),
+    )
+
+
+def _series_of(tree: Tree, path: Path, row: dict[str, str]) -> tuple[str, str]:
+    """Study and series: the table's, else the manifest's, else the folder's."""
+    study, in_path, _ = parse_image_path(path.relative_to(tree.root))
+    known = row.get("series_instance_uid") or tree.row(path).get("series_instance_uid")
+    return study, known or in_path or ""
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that was written, with the slices of its pages."""
+
+    row: ManifestRow
+    slices: tuple[Slice, ...]
+
+    def records(self) -> Iterable[tuple[object, ...]]:
+        """Rows of slices.csv."""
+        for page, made in enumerate(self.slices):
+            mm = made.place if made.is_mm else None
+            yield self.row.path, page, made.sop_instance_uid, made.name, mm
+
+
+def combine(
+    slices: Sequence[Slice], output: Path, *, compressor: str | None = None, force: bool = False
+) -> Volume:
+    """Write the slices of one series as ``output/{study}/{series}.tiff``.
+
+    Parameters
+    ----------
+    slices : sequence of Slice
+        In any order.
+    output : Path
+    compressor : str or None
+        None: that of the first slice.
+    force : bool
+        Write although slices share a place or differ in geometry. Each page then has its own tags.
+
+    Raises
+    ------
+    OutputError
+        The slices are no volume: unknown order, several at one place, other sizes or geometry.
+    """
+    ordered = _in_order(slices, force=force)
+    stored = [_closed(read_stored(made.path)) for made in ordered]
+    _require_slices(stored)
+    if not force:
+        _require_agreement(stored)
+    first, study, series = stored[0], ordered[0].study, ordered[0].series
+    spacing = _frame_spacing(ordered, stored)
+    record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
+    own = [first] if not force else stored
+    tags = [_page_tags(page, len(stored), spacing, record) for page in own]
+    target = output / study / f"{series}{SUFFIX}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_pages(target, _pages(stored), tags, compressor=first.compressor_or(compressor))
+    row = replace(
+        row_of_tiff(target, output),
+        series_instance_uid=series,
+        sop_instance_uid=ordered[0].sop_instance_uid,
+        modality=ordered[0].modality or None,
+    )
+    return Volume(row, tuple(ordered))
+
+
+def _in_order(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
+    series = slices[0].series
+    if not is_path_part(series):
+        raise OutputError(
+            f"{slices[0].name}: found no Series Instance UID in table, manifest or folder"
+        )
+    unknown = [made.name for made in slices if made.place is None]
+    if unknown:
+        raise OutputError(f"series {series}: {unknown[0]} has no number to order it by")
+    ordered = sorted(slices, key=lambda made: (made.place or 0, path_key(made.name)))
+    for one, other in pairwise(ordered):
+        if one.place == other.place and not force:
+            raise OutputError(
+                f"series {series}: {one.name} and {other.name} are both at {one.place:g}; "
+                "expected one volume (--force orders them by path)"
+            )
+    return ordered
+
+
+def _require_slices(stored: Sequence[Stored]) -> None:
+    first = stored[0]
+    for other in stored:
+        if other.info.num_frames != 1:
+            raise OutputError(f"{other.path}: found {other.info.num_frames} pages, expected one")
+        if other.frames.shape != first.frames.shape or other.frames.dtype != first.frames.dtype:
+            found, expected = (
+                f"{s.info.width} x {s.info.height} x {s.info.channels} {s.info.dtype}"
+                for s in (other, first)
+            )
+            raise OutputError(f"{other.path}: found {found}, expected {expected} ({first.path})")
+
+
+def _require_agreement(stored: Sequence[Stored]) -> None:
+    """All slices have one way from source to output, and were made with the same settings."""
+    expected = _comparable(stored[0])
+    for other in stored[1:]:
+        for name, value in _comparable(other).items():
+            if value != expected[name]:
+                raise OutputError(
+                    f"{other.path}: {name} is {value}, and {expected[name]} in {stored[0].path}; "
+                    "slices of a volume share it (--force writes each page with its own tags)"
+                )
+
+
+def _comparable(stored: Stored) -> dict[str, Any]:
+    geometry, info = stored.geometry, stored.info
+    return {
+        "crop box": info.crop,
+        "scale": geometry.scale,
+        "active area": geometry.active_area,
+        "flip": geometry.flip,
+        "resolution": stored.resolution,
+        "source size": (geometry.source.width, geometry.source.height),
+        "background": stored.background,
+        "fingerprint": stored.description.get("fingerprint"),
+    }
+
+
+def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[Stored]) -> float | None:
+    """Median step of positions, mm, else what all slices state."""
+    if all(made.is_mm for made in ordered):
+        step = median_step([made.place or 0 for made in ordered])
+        if step is not None:
+            return step
+    stated = {one.info.frame_spacing for one in stored}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _page_tags(
+    stored: Stored, count: int, spacing: float | None, record: dict[str, Any]
+) -> PageTags:
+    description = with_record(stored.description, **record)
+    if stored.description:
+        source = {**description["source"], "frames": count}
+        description |= {"source": source, "frame_spacing": spacing}
+    return replace(stored.tags(), description=as_text(description))
+
+
+def _closed(stored: Stored) -> Stored:
+    """The same with a file that is opened for each page, since a series may have thousands."""
+    path, frames = stored.path, stored.frames
+    again = LazyFrames(frames.shape, frames.dtype, lambda number: read_frames(path)[number])
+    return replace(stored, frames=again)
+
+
+def _pages(stored: Sequence[Stored]) -> LazyFrames:
+    first = stored[0].frames
+    shape = (len(stored), *first.shape[1:])
+    return LazyFrames(shape, first.dtype, lambda number: stored[number].frames[0])
+
+
+def write_slices(volumes: Iterable[Volume], path: Path) -> None:
+    """Write which slice became which page."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SLICE_COLUMNS)
+        for volume in volumes:
+            writer.writerows(map(csv_cell, record) for record in volume.records())
