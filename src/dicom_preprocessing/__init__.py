@@ -13,15 +13,19 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from dicom_preprocessing.conversion import convert
+    from dicom_preprocessing.coordinates import MappedBoxes, MappedPolygon
+    from dicom_preprocessing.geometry import Geometry
 
 HOMES = {
     "dicom_preprocessing.conversion": ("convert",),
+    "dicom_preprocessing.coordinates": ("MappedBoxes", "MappedPolygon"),
+    "dicom_preprocessing.geometry": ("Geometry",),
 }
 """Public names by the module in which they are defined; as imported above for type checkers."""
 
 _HOME_OF = {name: module for module, names in HOMES.items() for name in names}
 
-__all__ = ["__version__", "convert"]
+__all__ = ["Geometry", "MappedBoxes", "MappedPolygon", "__version__", "convert"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # any of the public names

@@ -2,7 +2,7 @@
 
 Points are continuous pixel coordinates (x, y) whose integers are pixel centres: the centre of the
 top-left pixel is (0, 0), its outer corner (-0.5, -0.5). Boxes have their origin at the top left and
-count whole pixels. Nothing here touches pixels; the stages carry these plans out.
+count whole pixels. Nothing here touches the pixels of images; the stages carry these plans out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dicom_preprocessing.coordinates import (
+    MappedBoxes,
+    MappedPolygon,
+    map_boxes,
+    map_polygon,
+    nearest_index,
+    sample_mask,
+)
+
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
+
+    from dicom_preprocessing.manifest import ManifestRow
 
 
 def round_half_away(value: float) -> int:
@@ -152,6 +164,197 @@ class Geometry:
         xy = (xy + 0.5) / self.scale - 0.5 + (box.left, box.top)
         return _mirror(xy, self.flip) if self.flip is not None else xy
 
+    @property
+    def kept_area(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of what was kept of the stored image: the crop box unflipped."""
+        box, flip = self.crop_box, self.flip
+        left, top, right, bottom = box.left, box.top, box.right, box.bottom
+        if flip is not None and flip.horizontal:
+            left, right = flip.width - right, flip.width - left
+        if flip is not None and flip.vertical:
+            top, bottom = flip.height - bottom, flip.height - top
+        return left, top, right, bottom
+
+    def boxes_to_output(self, boxes: ArrayLike) -> MappedBoxes:
+        """Map boxes of the stored image to the output.
+
+        Parameters
+        ----------
+        boxes : (n, 4) array_like
+            Left, top, right, bottom in stored pixels with pixel edges at whole numbers, so that
+            whole pixels are ``image[top:bottom, left:right]``; fractions are allowed.
+
+        Returns
+        -------
+        MappedBoxes
+            In output pixels of the same kind, cut to the non-padded area.
+
+        Raises
+        ------
+        ValueError
+            Other shapes, values that are not finite, or negative sides.
+        """
+        return map_boxes(boxes, self.to_output, self.kept_area)
+
+    def boxes_to_source(self, boxes: ArrayLike) -> MappedBoxes:
+        """Map boxes of the output back to the stored image, without what they have of padding."""
+        return map_boxes(boxes, self.to_source, self.active_area)
+
+    def polygon_to_output(self, polygon: ArrayLike) -> MappedPolygon:
+        """Map a polygon of the stored image to the output.
+
+        ``to_output`` maps the corners alone, of any number of polygons.
+
+        Parameters
+        ----------
+        polygon : (n, 2) array_like
+            x and y of the corners in stored pixels, pixel centres at integers.
+
+        Returns
+        -------
+        MappedPolygon
+            In output pixels, cut to the non-padded area.
+
+        Raises
+        ------
+        ValueError
+            Other shapes, no corner, or values that are not finite.
+        """
+        return map_polygon(polygon, self.to_output, self.kept_area)
+
+    def polygon_to_source(self, polygon: ArrayLike) -> MappedPolygon:
+        """Map a polygon of the output back to the stored image, without what is in the padding."""
+        return map_polygon(polygon, self.to_source, self.active_area)
+
+    def masks_to_output(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
+        """Carry masks of the stored image to the output, as the filter ``nearest`` does.
+
+        Parameters
+        ----------
+        masks : (..., rows, columns) array_like, any dtype
+            Labels or booleans of the stored size: one mask, or a stack such as frames.
+        fill : number, optional
+            Label of the padding.
+
+        Returns
+        -------
+        (..., output rows, output columns), dtype of ``masks``
+            Each pixel has the label of the stored pixel under its centre.
+
+        Raises
+        ------
+        ValueError
+            The masks do not have the stored size.
+        """
+        _check_size(masks, self.source, "stored image")
+        box, active, size = self.crop_box, self.active_size, self.output
+        rows = box.top + nearest_index(active.height, box.height)
+        columns = box.left + nearest_index(active.width, box.width)
+        return sample_mask(
+            masks,
+            self._unflipped(rows, columns),
+            shape=(size.height, size.width),
+            within=self.active_area,
+            fill=fill,
+        )
+
+    def masks_to_source(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
+        """Carry masks of the output back to the stored image.
+
+        Parameters
+        ----------
+        masks : (..., output rows, output columns) array_like, any dtype
+        fill : number, optional
+            Label of what was cropped away.
+
+        Returns
+        -------
+        (..., rows, columns), dtype of ``masks``
+            Each pixel has the label of the output pixel that its centre is in.
+
+        Raises
+        ------
+        ValueError
+            The masks do not have the output size.
+        """
+        _check_size(masks, self.output, "output")
+        box, active, (left, top, _, _) = self.crop_box, self.active_size, self.active_area
+        rows = top + nearest_index(box.height, active.height)
+        columns = left + nearest_index(box.width, active.width)
+        flip = self.flip
+        if flip is not None:
+            rows = rows[:: -1 if flip.vertical else 1]
+            columns = columns[:: -1 if flip.horizontal else 1]
+        return sample_mask(
+            masks,
+            (rows, columns),
+            shape=(self.source.height, self.source.width),
+            within=self.kept_area,
+            fill=fill,
+        )
+
+    def _unflipped(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the stored image, from those after the flip."""
+        flip = self.flip
+        if flip is not None and flip.vertical:
+            rows = flip.height - 1 - rows
+        if flip is not None and flip.horizontal:
+            columns = flip.width - 1 - columns
+        return rows, columns
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any] | ManifestRow) -> Geometry:
+        """Read the geometry from a row of the manifest.
+
+        Parameters
+        ----------
+        row : mapping or ManifestRow
+            By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
+            a row of a data frame.
+
+        Returns
+        -------
+        Geometry
+            Steps that changed nothing are None.
+
+        Raises
+        ------
+        OutputError
+            Columns are missing or empty, or contradict each other.
+        """
+        from dicom_preprocessing.recorded import geometry_of_row  # noqa: PLC0415  # it needs this
+
+        return geometry_of_row(row)
+
+    @classmethod
+    def from_tiff(
+        cls, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
+    ) -> Geometry:
+        """Read the geometry from the tags of a TIFF of this project or of the reference program.
+
+        Parameters
+        ----------
+        path : path
+        source : (columns, rows), optional
+            Size of the DICOM image, for files of the reference program: these do not tell it.
+            Without it, their image ends where the crop box does, and they are taken as unflipped.
+
+        Returns
+        -------
+        Geometry
+            Steps that changed nothing are None.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be read, or has no tags of geometry.
+        """
+        from dicom_preprocessing.recorded import geometry_of_tiff  # noqa: PLC0415  # slow too
+
+        return geometry_of_tiff(path, source=source)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` gives the same geometry back."""
         return asdict(self)
@@ -187,6 +390,13 @@ def _mirror(xy: NDArray[np.float64], flip: Flip) -> NDArray[np.float64]:
     if flip.vertical:
         out[..., 1] = flip.height - 1 - out[..., 1]
     return out
+
+
+def _check_size(masks: ArrayLike, size: Size, of: str) -> None:
+    shape = np.shape(masks)
+    if shape[-2:] != (size.height, size.width):
+        expected = f"(..., {size.height}, {size.width})"
+        raise ValueError(f"masks have shape {shape} instead of {expected}, that of the {of}")
 
 
 def fit_size(content: Size, target: Size) -> Size:

@@ -24,6 +24,7 @@ from dicom_preprocessing.geometry import (
 from dicom_preprocessing.pad import pad
 from dicom_preprocessing.resize import resize
 from tests.unit.datasets import image_of
+from tests.unit.strategies import geometries
 
 FULL = Geometry(
     Size(10, 8),
@@ -223,23 +224,6 @@ class TestPoints:
         points = np.zeros((1, 2))
         FULL.to_output(points)
         assert points.tolist() == [[0, 0]]
-
-
-@st.composite
-def geometries(draw, longest=400):
-    side = st.integers(1, longest)
-    width, height = draw(side), draw(side)
-    left, top = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
-    box = CropBox(left, top, draw(st.integers(1, width - left)), draw(st.integers(1, height - top)))
-    flip = Flip(width, height, horizontal=draw(st.booleans()), vertical=draw(st.booleans()))
-    edge = st.integers(0, 9)
-    return Geometry(
-        Size(width, height),
-        flip=draw(st.sampled_from([None, flip])),
-        crop=draw(st.sampled_from([None, box])),
-        resized=draw(st.none() | st.builds(Size, side, side)),
-        padding=draw(st.none() | st.builds(Padding, edge, edge, edge, edge)),
-    )
 
 
 coordinate = st.floats(-500, 500, allow_nan=False)
