@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import PeriodicityDetector
 from snakemake.logging import logger
 
 # As a module, workflow.basedir is the folder of the host; this is always the checkout.
@@ -20,8 +19,15 @@ from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, is_path_part
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.snakemake_patches import (
+    accept_repeated_digits,
+    collect_garbage_seldom,
+    look_at_few_jobs_a_round,
+    start_jobs_at_any_rate,
+    with_signature,
+)
 from dicom_preprocessing.warm import keep_libraries_loaded
 
 RESULT_FILES = (
@@ -82,26 +88,14 @@ def require_writable(output):
         )
 
 
-def accept_repeated_digits():
-    """Let Snakemake pass UIDs that end in twenty equal digits, as anonymised ones may.
-
-    It takes a wildcard with such an ending for endless recursion of a rule. What is longer than a
-    UID it still does.
-    """
-    if hasattr(PeriodicityDetector, "is_periodic_beyond_uids"):
-        return
-    PeriodicityDetector.is_periodic_beyond_uids = PeriodicityDetector.is_periodic
-    PeriodicityDetector.is_periodic = lambda detector, value: (
-        None if is_path_part(value) else detector.is_periodic_beyond_uids(value)
-    )
-
-
 CONFIG = validated_config()
 OUTPUT = CONFIG.output
 INDEX = IndexFolder(OUTPUT)
 point_jobs_at_checkout()
 if workflow.is_main_process:
     require_writable(Path(OUTPUT))
+    collect_garbage_seldom()
+    look_at_few_jobs_a_round()
 accept_repeated_digits()
 
 
@@ -117,26 +111,11 @@ def cores_of_run():
     return 1
 
 
-DEFAULT_RATE = (100, 1)
-
-
-def start_jobs_at_any_rate():
-    """Drop Snakemake's default limit of jobs a second, which is meant for clusters.
-
-    With it each finished job starts a timer that has jobs selected again a second later, and starts
-    the next timer: a thousand jobs and a second later there are a thousand selections a second.
-    """
-    settings = workflow.scheduling_settings  # None for --summary and the like
-    limit = settings and settings.max_jobs_per_timespan
-    if limit and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
-        settings.max_jobs_per_timespan = None
-
-
 @functools.cache
 def walked_source():
     clear_stale_locks()
     if workflow.local_exec and not workflow.dryrun:
-        start_jobs_at_any_rate()
+        start_jobs_at_any_rate(workflow)
         keep_libraries_loaded()
     sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
     try:
@@ -169,14 +148,10 @@ def clear_stale_locks():
 
 
 @functools.cache
-def read_studies(table, mtime_ns):
-    return INDEX.read_table()
-
-
 def studies():
-    """Studies of the index, read once per index; waits for the checkpoint."""
+    """Studies of the index; an error, which is not kept, until the checkpoint has run."""
     checkpoints.index.get()
-    return read_studies(INDEX.table, INDEX.table.stat().st_mtime_ns)
+    return INDEX.read_table()
 
 
 def images_of(stage, study):
@@ -189,25 +164,40 @@ def receipt_of(stage, study):
 
 
 def all_targets(wildcards):
-    """Everything, named one by one: what nothing lists is not rebuilt when it is deleted."""
-    return [
-        *(
-            target(stage, study)
-            for study in studies()
-            for stage in (*CONFIG.keep, "write")
-            for target in (images_of, receipt_of)
-        ),
-        *(f"{OUTPUT}/{name}" for name in RESULT_FILES),
+    """The results, and what is missing: Snakemake leaves out what stands between results.
+
+    What is there is not named, because each name costs at each run.
+    """
+    targets = [
+        target(stage, study)
+        for study in studies()
+        for stage in (*CONFIG.keep, "write")
+        for target in (images_of, receipt_of)
     ]
+    return [*missing_of(targets), *(f"{OUTPUT}/{name}" for name in RESULT_FILES)]
+
+
+def missing_of(paths):
+    """Those of the paths that are not there; looks at folders, not at each path."""
+    names = {
+        folder: names_in(folder) for folder in {os.path.dirname(path) for path in paths}
+    }
+    return [
+        path
+        for path in paths
+        if os.path.basename(path) not in names[os.path.dirname(path)]
+    ]
+
+
+def names_in(folder):
+    with suppress(FileNotFoundError):
+        return set(os.listdir(folder))
+    return set()
 
 
 def written_studies(wildcards):
-    """Images and receipts of every study."""
-    return [
-        target("write", study)
-        for study in studies()
-        for target in (images_of, receipt_of)
-    ]
+    """Images of every study; the receipt comes with them."""
+    return [images_of("write", study) for study in studies()]
 
 
 def nearest_kept(stage):
@@ -215,6 +205,7 @@ def nearest_kept(stage):
     before = STAGES[: STAGES.index(stage)]
     kept = next((name for name in reversed(before) if name in CONFIG.keep), None)
 
+    @with_signature
     def inputs(wildcards):
         if wildcards.study not in studies():
             raise WorkflowError(
@@ -248,6 +239,7 @@ def changed_keys():
     }
 
 
+@with_signature
 def threads_of_study(wildcards):
     """More than one where there are fewer studies than cores of this machine."""
     if not workflow.local_exec:
@@ -255,6 +247,7 @@ def threads_of_study(wildcards):
     return max(1, cores_of_run() // max(1, len(studies())))
 
 
+@with_signature
 def study_mem_mb(wildcards, attempt, threads):
     """Memory from the headers of the study, more at each retry and for each thread."""
     known = studies().get(wildcards.study)

@@ -1,0 +1,129 @@
+"""What is changed in Snakemake at run time, each where its parts are as they were known.
+
+Where they are not, Snakemake works as it comes: slower with many studies, or with a message.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import random
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from snakemake.io import PeriodicityDetector
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+from dicom_preprocessing.index.table import is_path_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snakemake.workflow import Workflow
+
+DEFAULT_RATE = (100, 1)
+YOUNG_OBJECTS = 50_000
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def accept_repeated_digits() -> None:
+    """Let Snakemake pass UIDs that end in twenty equal digits, as anonymised ones may.
+
+    It takes a wildcard with such an ending for endless recursion of a rule. What is longer than a
+    UID it still does.
+    """
+    if hasattr(PeriodicityDetector, "is_periodic_beyond_uids"):
+        return
+    PeriodicityDetector.is_periodic_beyond_uids = PeriodicityDetector.is_periodic
+    PeriodicityDetector.is_periodic = lambda detector, value: (
+        None if is_path_part(value) else detector.is_periodic_beyond_uids(value)
+    )
+
+
+def start_jobs_at_any_rate(workflow: Workflow) -> None:
+    """Drop Snakemake's default limit of jobs a second, which is meant for clusters.
+
+    With it each finished job starts a timer that has jobs selected again a second later, and starts
+    the next timer: a thousand jobs and a second later there are a thousand selections a second.
+    """
+    settings = workflow.scheduling_settings  # None for --summary and the like
+    limit = settings and settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
+        settings.max_jobs_per_timespan = None
+
+
+def collect_garbage_seldom() -> None:
+    """Have Python look for cycles after more new objects than its default of 700.
+
+    A DAG is built of objects that stay, and each look goes over many of them: a quarter of a run in
+    which nothing is to be done.
+    """
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+def with_signature(function: F) -> F:
+    """Decorator of functions in rules: Snakemake asks for their signature at each job."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
+
+
+def look_at_few_jobs_a_round() -> None:
+    """Have a round of the scheduler cost the same with any number of open jobs.
+
+    Each round, one for nearly every job, goes over all ready jobs to draw ``scheduler-subsample``
+    of them and over all remaining ones for a list that only the ILP scheduler reads. Here the
+    sample is drawn first, and the list is made when it is read.
+    """
+    open_jobs = getattr(JobScheduler, "open_jobs", None)
+    remaining_jobs = getattr(JobScheduler, "remaining_jobs", None)
+    if not (isinstance(open_jobs, property) and isinstance(remaining_jobs, property)):
+        return  # another Snakemake, or done before
+    JobScheduler.open_jobs = _Sampled()
+    JobScheduler.remaining_jobs = _Late(remaining_jobs)
+
+
+class _Sampled:
+    """In the place of ``JobScheduler.open_jobs``: as many ready jobs as a round weighs."""
+
+    def __get__(self, scheduler: Any, kind: type) -> list[Any] | _Sampled:  # noqa: ANN401
+        if scheduler is None:
+            return self
+        ready = scheduler.workflow.dag.ready_jobs
+        if scheduler.subsample and len(ready) > scheduler.subsample and not scheduler.dryrun:
+            return random.sample(tuple(ready), scheduler.subsample)
+        return list(ready)
+
+
+class _Late:
+    """In the place of ``JobScheduler.remaining_jobs``."""
+
+    def __init__(self, jobs: property) -> None:
+        self._jobs = jobs
+
+    def __get__(self, scheduler: Any, kind: type) -> LateJobs | _Late:  # noqa: ANN401
+        return self if scheduler is None else LateJobs(lambda: self._jobs.__get__(scheduler))
+
+
+class LateJobs(Sequence[Any]):
+    """A list that is made when it is first looked at."""
+
+    def __init__(self, compute: Callable[[], list[Any]]) -> None:
+        self._compute = compute
+
+    @cached_property
+    def _jobs(self) -> list[Any]:
+        return self._compute()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...  # noqa: ANN401
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return self._jobs[place]

@@ -1,0 +1,114 @@
+"""What is changed in Snakemake, on a scheduler and on objects like its own."""
+
+import gc
+import inspect
+from types import SimpleNamespace
+
+import pytest
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+from dicom_preprocessing import snakemake_patches
+from dicom_preprocessing.snakemake_patches import (
+    LateJobs,
+    collect_garbage_seldom,
+    look_at_few_jobs_a_round,
+    start_jobs_at_any_rate,
+    with_signature,
+)
+
+
+@pytest.fixture
+def patched(monkeypatch):
+    """The class as Snakemake has it, patched for the time of a test."""
+    for name in ("open_jobs", "remaining_jobs"):
+        monkeypatch.setattr(JobScheduler, name, vars(JobScheduler)[name])  # undone at the end
+    look_at_few_jobs_a_round()
+
+
+def scheduler(jobs, *, subsample=4, dryrun=False, running=(), failed=()):
+    made = object.__new__(JobScheduler)
+    made.workflow = SimpleNamespace(
+        dag=SimpleNamespace(
+            ready_jobs=set(jobs), needrun_jobs=lambda: iter(jobs), finished=lambda _job: False
+        )
+    )
+    made.subsample, made.dryrun = subsample, dryrun
+    made.running, made.failed = set(running), set(failed)
+    return made
+
+
+@pytest.mark.usefixtures("patched")
+class TestRounds:
+    def test_see_a_sample_of_the_ready_jobs(self):
+        seen = scheduler(range(100)).open_jobs
+        assert len(seen) == len(set(seen)) == 4
+        assert set(seen) < set(range(100))
+
+    def test_come_to_every_job(self):
+        made = scheduler(range(20))
+        assert {job for _ in range(500) for job in made.open_jobs} == set(range(20))
+
+    @pytest.mark.parametrize(
+        "settings", [{"subsample": None}, {"subsample": 100}, {"subsample": 200}, {"dryrun": True}]
+    )
+    def test_see_all_where_none_are_left_out(self, settings):
+        assert sorted(scheduler(range(100), **settings).open_jobs) == list(range(100))
+
+    def test_can_read_the_remaining_jobs(self):
+        remaining = scheduler(range(5), running=[1], failed=[3]).remaining_jobs
+        assert list(remaining) == [0, 2, 4]
+        assert len(remaining) == 3
+        assert remaining[1] == 2
+
+    def test_do_not_list_remaining_jobs_that_are_not_read(self):
+        made = scheduler([])
+        del made.workflow.dag.needrun_jobs
+        assert isinstance(made.remaining_jobs, LateJobs)
+        with pytest.raises(AttributeError):
+            len(made.remaining_jobs)
+
+    def test_are_patched_once(self):
+        before = dict(vars(JobScheduler))
+        look_at_few_jobs_a_round()
+        assert dict(vars(JobScheduler)) == before
+
+
+def test_other_schedulers_are_left_alone(monkeypatch):
+    class Other:
+        def open_jobs(self):
+            return []
+
+    monkeypatch.setattr(snakemake_patches, "JobScheduler", Other)
+    before = dict(vars(Other))
+    look_at_few_jobs_a_round()
+    assert dict(vars(Other)) == before
+
+
+@pytest.mark.parametrize(("limit", "kept"), [((100, 1), False), ((10, 1), True), ((100, 60), True)])
+def test_limit_of_jobs_a_second_is_dropped_only_where_nobody_set_it(limit, kept):
+    rate = SimpleNamespace(max_jobs=limit[0], timespan=limit[1])
+    settings = SimpleNamespace(max_jobs_per_timespan=rate)
+    start_jobs_at_any_rate(SimpleNamespace(scheduling_settings=settings))
+    assert (settings.max_jobs_per_timespan is rate) == kept
+
+
+def test_limit_is_left_alone_where_nothing_is_scheduled():
+    start_jobs_at_any_rate(SimpleNamespace(scheduling_settings=None))
+
+
+def test_garbage_is_collected_less_often():
+    before = gc.get_threshold()
+    try:
+        collect_garbage_seldom()
+        assert gc.get_threshold() == (snakemake_patches.YOUNG_OBJECTS, *before[1:])
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_signature_is_that_of_the_function():
+    def memory(wildcards, attempt):
+        return attempt
+
+    parameters = list(inspect.signature(with_signature(memory)).parameters)
+    assert parameters == ["wildcards", "attempt"]
+    assert memory.__signature__ is inspect.signature(memory)
