@@ -1,6 +1,7 @@
 # make run    run the workflow on the bundled examples
 # make test   run all tests
 # make bench  measure speed and memory
+# make storage-study   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
 # Everything is set up in .venv by itself; all that is needed is python3 (3.11 to 3.13) and make.
 
@@ -12,8 +13,11 @@ BIN := $(VENV)/bin
 CORES ?= all
 PYTEST_OPTIONS ?=
 BENCH ?=
+IMAGES ?=
+STUDY ?= results/storage_study
+STUDY_OPTIONS ?=
 
-.PHONY: run test bench check schema lock clean help
+.PHONY: run test bench storage-study check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +61,18 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
+
+ifeq ($(IMAGES),)
+storage-study: $(VENV)/.workflow
+	@$(BIN)/snakemake --cores $(CORES) --configfile config/example.yaml --quiet rules \
+		-- results/storage_study/report.html
+	@cat results/storage_study/summary.txt
+	@echo
+	@echo "Page:     results/storage_study/report.html"
+else
+storage-study: $(VENV)/.workflow
+	@$(BIN)/python scripts/storage_study.py $(STUDY_OPTIONS) "$(IMAGES)" "$(STUDY)"
+endif
 
 schema: $(VENV)/.dev
 	@$(BIN)/python tests/generate_config_files.py

@@ -17,6 +17,7 @@ include: "workflow/rules/index.smk"
 include: "workflow/rules/stages.smk"
 include: "workflow/rules/manifest.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/storage_study.smk"
 
 
 rule all:

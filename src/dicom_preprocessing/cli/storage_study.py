@@ -1,0 +1,80 @@
+"""tiff-storage-study: what a tree of TIFFs costs with each compressor, in space and time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES
+from dicom_preprocessing.tools.storage.page import (
+    about,
+    cold_note,
+    recommendation,
+    tables,
+    write_page,
+)
+from dicom_preprocessing.tools.storage.study import run_study, write_tables
+from dicom_preprocessing.tools.tree import open_tree
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    arguments = _parser().parse_args(argv)
+    output = arguments.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        study = run_study(
+            open_tree(arguments.source),
+            limit=arguments.limit,
+            repeat=arguments.repeat,
+            record_bytes=arguments.record_size * 1024,
+            place=output,
+            say=lambda compressor: print(f"{compressor} ...", file=sys.stderr, flush=True),
+        )
+        write_tables(study, output)
+        write_page(study, output / "report.html")
+    except (DicomPreprocessingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(about(study))
+    for table in tables(study):
+        print("", f"{table.title}:", "", *table.markdown(), sep="\n")
+    print("", cold_note(study), *recommendation(study), sep="\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiff-storage-study",
+        description="Write images with each compressor, and measure sizes, decode times and read "
+        "rates. The copies are made on the file system of OUTPUT and removed again.",
+        epilog="OUTPUT gets report.html, sizes.csv, reading.csv and runs.csv.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only N images of the tree")
+    parser.add_argument("--repeat", type=_positive, default=3, metavar="N", help="passes")
+    parser.add_argument(
+        "--record-size",
+        type=_positive,
+        default=RECORD_BYTES // 1024,
+        metavar="KIB",
+        help="recordsize of the model of ZFS (default: 128)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

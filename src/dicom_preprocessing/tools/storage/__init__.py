@@ -1,0 +1,1 @@
+"""The storage study: sizes, decode times and read rates of the same images by compressor."""

@@ -1,0 +1,264 @@
+"""Write the same images with each compressor, and measure them."""
+
+from __future__ import annotations
+
+import csv
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.errors import OutputError, SourceError
+from dicom_preprocessing.files import replacing
+from dicom_preprocessing.tiff import COMPRESSIONS, read_frames, write_pages
+from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES, stored_size
+from dicom_preprocessing.tools.storage.cache import drop_cached, read_whole
+from dicom_preprocessing.tools.stored import read_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dicom_preprocessing.tools.tree import Tree
+
+SEED = 7
+COMPRESSORS = tuple(COMPRESSIONS)
+MS = 1000
+COLD = 0.99
+"""Part of the pages that is out of the cache in a read that is called cold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """A row of the first table: bytes of all files, times of an image in ms.
+
+    An image's time is the best of the repeats, read from the cache; ``decode_peak_ms`` is that of
+    the slowest image.
+    """
+
+    compressor: str
+    total_bytes: int
+    lz4_bytes: int
+    zstd_bytes: int
+    decode_median_ms: float
+    decode_peak_ms: float
+    write_median_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A row of the second table: reading without decoding, files a second.
+
+    ``dropped`` is the part of pages that were out of the cache before, None where unknown.
+    """
+
+    compressor: str
+    sequential: float
+    random: float
+    dropped: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A row of the third table: files a second, read in random order and decoded."""
+
+    compressor: str
+    first: float
+    second: float
+    dropped: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything that the page shows.
+
+    ``images`` were measured; ``unreadable`` ones were left out, the same with each compressor.
+    """
+
+    images: int
+    unreadable: int
+    frames: int
+    pixel_bytes: int
+    record_bytes: int
+    sizes: list[Sizes]
+    reading: list[Reading]
+    runs: list[Runs]
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether all but a few pages were out of the cache before reads that should be cold."""
+        parts = [row.dropped for row in self.reading] + [row.dropped for row in self.runs]
+        return all(part is not None and part > COLD for part in parts)
+
+
+def run_study(
+    tree: Tree,
+    *,
+    limit: int | None = None,
+    repeat: int = 3,
+    record_bytes: int = RECORD_BYTES,
+    place: Path | None = None,
+    say: Callable[[str], object] = lambda _: None,
+) -> Study:
+    """Write images with each compressor to a temporary folder, and measure.
+
+    Parameters
+    ----------
+    tree : Tree
+        Images that the workflow wrote.
+    limit : int or None
+        At most so many, spread over the tree.
+    repeat : int
+        Passes; the best counts for times of an image, the median for rates.
+    record_bytes : int
+        Of the model of ZFS.
+    place : Path or None
+        Folder on the file system to measure; None: that of temporary files.
+    say : callable
+        Told what is being done.
+
+    Raises
+    ------
+    SourceError
+        No image can be read.
+    """
+    paths = _spread(tree.paths, limit)
+    sizes, reading, runs = [], [], []
+    counted = (0, 0, 0, 0)
+    with tempfile.TemporaryDirectory(prefix="storage-study-", dir=place) as name:
+        for compressor in COMPRESSORS:
+            say(compressor)
+            folder = Path(name) / compressor
+            written, write_ms, counted = _write(paths, folder, compressor)
+            sizes.append(_sizes(compressor, written, write_ms, repeat, record_bytes))
+            reading.append(_reading(compressor, written, repeat))
+            runs.append(_runs(compressor, written, repeat))
+            shutil.rmtree(folder)
+    return Study(*counted, record_bytes, sizes, reading, runs)
+
+
+def _spread(paths: Sequence[Path], limit: int | None) -> list[Path]:
+    if limit is None or limit >= len(paths):
+        return list(paths)
+    return [paths[i * len(paths) // limit] for i in range(limit)]
+
+
+def _write(
+    paths: Sequence[Path], folder: Path, compressor: str
+) -> tuple[list[Path], list[float], tuple[int, int, int, int]]:
+    """Paths, times in ms, and how many images, unreadable ones, frames and bytes of pixels."""
+    folder.mkdir(parents=True)
+    written, spent, frames, pixel_bytes = [], [], 0, 0
+    for number, path in enumerate(paths):
+        try:
+            stored = read_stored(path)
+            pixels = np.asarray(stored.frames)
+        except OutputError:
+            continue  # counted below
+        target = folder / f"{number:06}.tiff"
+        start = time.perf_counter()
+        write_pages(target, pixels, [stored.tags()], compressor=compressor)
+        spent.append(MS * (time.perf_counter() - start))
+        written.append(target)
+        frames += len(pixels)
+        pixel_bytes += pixels.nbytes
+    if not written:
+        raise SourceError("none of the images can be read")
+    return written, spent, (len(written), len(paths) - len(written), frames, pixel_bytes)
+
+
+def _sizes(
+    compressor: str,
+    paths: Sequence[Path],
+    write_ms: Sequence[float],
+    repeat: int,
+    record_bytes: int,
+) -> Sizes:
+    stored = [stored_size(path, record_bytes) for path in paths]
+    decode_ms = [min(_decode_ms(path) for _ in range(repeat)) for path in paths]
+    return Sizes(
+        compressor,
+        sum(s.apparent for s in stored),
+        sum(s.lz4 for s in stored),
+        sum(s.zstd for s in stored),
+        statistics.median(decode_ms),
+        max(decode_ms),
+        statistics.median(write_ms),
+    )
+
+
+def _decode_ms(path: Path) -> float:
+    start = time.perf_counter()
+    decode(path)
+    return MS * (time.perf_counter() - start)
+
+
+def decode(path: Path) -> None:
+    """Read and decode every page, as a loader would."""
+    frames = read_frames(path)
+    for number in range(len(frames)):
+        frames[number]
+
+
+def _reading(compressor: str, paths: Sequence[Path], repeat: int) -> Reading:
+    by_inode = sorted(paths, key=lambda path: path.stat().st_ino)
+    shuffled = _shuffled(paths)
+    sequential: list[float] = []
+    at_random: list[float] = []
+    dropped = []
+    for _ in range(repeat):
+        for order, rates in ((by_inode, sequential), (shuffled, at_random)):
+            dropped.append(drop_cached(paths))
+            rates.append(_rate(order, read_whole))
+    return Reading(
+        compressor, statistics.median(sequential), statistics.median(at_random), _least(dropped)
+    )
+
+
+def _runs(compressor: str, paths: Sequence[Path], repeat: int) -> Runs:
+    order = _shuffled(paths)
+    first, second, dropped = [], [], []
+    for _ in range(repeat):
+        dropped.append(drop_cached(paths))
+        first.append(_rate(order, decode))
+        second.append(_rate(order, decode))
+    return Runs(compressor, statistics.median(first), statistics.median(second), _least(dropped))
+
+
+def _shuffled(paths: Sequence[Path]) -> list[Path]:
+    order = list(paths)
+    random.Random(SEED).shuffle(order)  # noqa: S311  # no secret
+    return order
+
+
+def _rate(paths: Sequence[Path], read: Callable[[Path], object]) -> float:
+    """Files a second."""
+    start = time.perf_counter()
+    for path in paths:
+        read(path)
+    return len(paths) / (time.perf_counter() - start)
+
+
+def _least(dropped: Sequence[float | None]) -> float | None:
+    known = [part for part in dropped if part is not None]
+    return min(known) if len(known) == len(dropped) else None
+
+
+def write_tables(study: Study, folder: Path) -> None:
+    """sizes.csv, reading.csv and runs.csv."""
+    tables: dict[str, Sequence[Any]] = {
+        "sizes": study.sizes,
+        "reading": study.reading,
+        "runs": study.runs,
+    }
+    for name, rows in tables.items():
+        records = [asdict(row) for row in rows]
+        with replacing(folder / f"{name}.csv") as file:
+            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(records)

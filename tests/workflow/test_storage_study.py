@@ -1,0 +1,19 @@
+"""The storage study as a target of the workflow."""
+
+from tests.workflow.conftest import rows
+
+
+def test_study_of_what_the_workflow_wrote(finished):
+    run = finished.run("results/storage_study/report.html")
+    assert set(run.jobs) == {"storage_study"}
+    folder = finished.results / "storage_study"
+    assert len(rows(folder / "sizes.csv")) == 5
+    assert "6 images of 6 frames" in (folder / "summary.txt").read_text()
+    assert "Storage study" in (folder / "report.html").read_text()
+    assert finished.run().is_noop
+
+
+def test_study_is_no_part_of_a_run(first_run):
+    project, run = first_run
+    assert "storage_study" not in run.jobs
+    assert not (project.results / "storage_study").exists()
