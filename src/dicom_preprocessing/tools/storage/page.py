@@ -45,7 +45,8 @@ STORAGES = {
 }
 COLOURS = ("#34568b", "#e08e45", "#6b9f71")
 EXTRA_STYLE = """
-td { font-variant-numeric: tabular-nums; } svg { max-width: 100%; height: auto; }
+td { font-variant-numeric: tabular-nums; } th { white-space: normal; vertical-align: bottom; }
+svg { max-width: 100%; height: auto; margin-top: 12px; }
 td.n { overflow-wrap: normal; } .note { color: #555; font-size: 13px; }
 """
 
