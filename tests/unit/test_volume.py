@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
-from dicom_preprocessing.volume import Volume, handle_volume, interpolate, max_intensity
+from dicom_preprocessing.pyramid import expanded, gaussian_levels, modulated_detail
+from dicom_preprocessing.volume import (
+    Volume,
+    handle_volume,
+    interpolate,
+    laplacian_mip,
+    max_intensity,
+)
 
 
 def frames_of(*values, dtype=np.uint8):
@@ -31,7 +38,9 @@ class TestKeep:
 
 
 class TestSingleFrame:
-    @pytest.mark.parametrize("handler", ["keep", "central-slice", "max-intensity", "interpolate"])
+    @pytest.mark.parametrize(
+        "handler", ["keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip"]
+    )
     def test_is_left_alone(self, handler):
         volume = Volume(frames_of(7), 2.5)
         assert handle_volume(volume, handler=handler, target_frames=5, skip_frames=3) is volume
@@ -199,3 +208,110 @@ class TestSpacing:
     def test_other_handlers_do_not_resample(self):
         volume = handled(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
         assert shown(volume) == [2]
+
+
+def spot_volume(*, spot=200, rows=48, columns=40, dtype=np.uint8):
+    """Nine frames of a body of 50, whose fourth has one bright pixel; background is 0."""
+    frames = np.zeros((9, rows, columns, 1), dtype)
+    frames[:, 4:-4, 4:] = 50
+    frames[3, 20, 20] = spot
+    return frames
+
+
+class TestLaplacianMip:
+    def test_without_weight_it_is_the_rounded_mean(self):
+        # Five thirds and four thirds.
+        frames = np.array([[[1, 0]], [[2, 0]], [[2, 4]]], np.uint8)[..., np.newaxis]
+        assert laplacian_mip(frames, mip_weight=0)[..., 0].tolist() == [[[2, 1]]]
+
+    def test_without_weight_it_is_the_central_slice(self):
+        frames = spot_volume()
+        frames[4, 10] = 77
+        fused = laplacian_mip(frames, mip_weight=0, projection="central-slice")
+        assert np.array_equal(fused, frames[4:5])
+
+    def test_central_slice_is_the_middle_of_the_frames_that_are_kept(self):
+        frames = np.arange(10, 90, 10, dtype=np.uint8).reshape(8, 1, 1, 1)
+        fused = laplacian_mip(frames, (4, 1), mip_weight=0, projection="central-slice")
+        assert fused.ravel().tolist() == [60]
+
+    def test_bright_spot_of_one_frame_survives(self):
+        frames = spot_volume()
+        mean = laplacian_mip(frames, mip_weight=0)[0, 20, 20, 0]
+        one, two = (laplacian_mip(frames, mip_weight=w)[0, 20, 20, 0] for w in (1, 2))
+        assert (mean, mean < one < two) == (67, True)
+
+    def test_detail_is_damped_where_the_projection_is_dark(self):
+        """Full weight needs a projection of the highest value, so the spot stays below."""
+        frames = spot_volume()
+        gained = int(laplacian_mip(frames, mip_weight=1)[0, 20, 20, 0]) - 67
+        detail = modulated_detail(frames.max(axis=0).astype(float), np.ones(frames.shape[1:]))
+        assert 0 < gained < 0.6 * detail[20, 20, 0]
+
+    def test_flat_body_keeps_its_value_far_from_edges(self):
+        frames = np.full((3, 64, 64, 1), 90, np.uint8)
+        assert np.array_equal(laplacian_mip(frames), frames[:1])
+
+    def test_background_stays_zero(self):
+        frames = spot_volume()
+        assert not laplacian_mip(frames, mip_weight=5)[frames.max(axis=0, keepdims=True) == 0].any()
+
+    def test_values_stay_in_range(self):
+        frames = spot_volume(spot=65535, dtype=np.uint16)
+        frames[:, 21, 20] = 0
+        fused = laplacian_mip(frames, mip_weight=1000)
+        assert (fused.dtype, fused[0, 20, 20, 0]) == (np.uint16, 65535)
+
+    def test_16_bits_are_8_bits_times_257(self):
+        fused = laplacian_mip(spot_volume())
+        wide = laplacian_mip(spot_volume().astype(np.uint16) * np.uint16(257))
+        assert np.abs(wide / 257 - fused).max() <= 0.51
+
+    def test_frames_are_skipped_by_default(self):
+        frames = np.full((11, 4, 4, 1), 10, np.uint8)
+        frames[5] = 200
+        found = handle_volume(Volume(frames, 1.0), handler="laplacian-mip")
+        assert np.array_equal(found.frames, frames[5:6])
+        assert found.frame_spacing is None
+
+    def test_skipping_all_is_an_error(self):
+        with pytest.raises(VolumeError, match=r"skip_frames \(5, 5\) leaves none of 10 frames"):
+            handled(*range(10), handler="laplacian-mip")
+
+    def test_samples_are_projected_by_themselves(self):
+        grey = spot_volume()
+        colour = np.concatenate([grey, grey[::-1] // 2, np.zeros_like(grey)], axis=3)
+        fused = laplacian_mip(colour)
+        assert np.array_equal(fused[..., :1], laplacian_mip(grey))
+        assert not fused[..., 2].any()
+
+
+class TestPyramid:
+    @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (7, 5), (16, 33)])
+    def test_constant_expands_to_itself(self, rows, columns):
+        small = np.full(((rows + 1) // 2, (columns + 1) // 2, 1), 3.0)
+        assert expanded(small, (rows, columns)) == pytest.approx(np.full((rows, columns, 1), 3))
+
+    def test_sizes_are_halved_and_rounded_up(self):
+        levels = gaussian_levels(np.zeros((9, 20, 1)))
+        assert [level.shape[:2] for level in levels] == [(9, 20), (5, 10), (3, 5), (2, 3), (1, 2)]
+
+    def test_there_are_six_bands_at_most(self):
+        assert len(gaussian_levels(np.zeros((200, 300, 1)))) == 7
+
+    def test_smoothing_is_binomial(self):
+        dot = np.zeros((9, 9, 1))
+        dot[4, 4] = 256
+        assert gaussian_levels(dot)[1][..., 0][1].tolist() == [0, 1, 6, 1, 0]
+
+    def test_full_brightness_gives_the_image_without_its_coarsest_level(self):
+        image = np.random.default_rng(1).uniform(0, 100, (4, 4, 1))
+        levels = gaussian_levels(image)
+        assert [level.shape[0] for level in levels] == [4, 2, 1]
+        coarsest = expanded(expanded(levels[2], (2, 2)), (4, 4))
+        found = modulated_detail(image, np.ones((4, 4, 1)))
+        assert found == pytest.approx(image - coarsest)
+
+    def test_no_brightness_gives_nothing(self):
+        image = np.random.default_rng(1).uniform(0, 100, (8, 8, 1))
+        assert not modulated_detail(image, np.zeros((8, 8, 1))).any()

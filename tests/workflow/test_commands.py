@@ -140,7 +140,7 @@ def test_missing_source_is_status_1(tmp_path, capsys):
         (["--padding", "centre"], "argument -p/--padding: found centre, allowed: one of zero"),
         (["--size", "8"], "argument -s/--size: found 8, allowed: two integers"),
         (["--size", "8,8", "--spacing", "1,1"], "config keys 'size' and 'spacing': found both"),
-        (["--volume", "laplacian-mip"], "found laplacian-mip, which is not available yet"),
+        (["--series", "stack"], "found stack, which is not available yet"),
         (["--limit-seconds", "0"], "config key 'limits': found"),
         (["--sise", "8,8"], "unrecognized arguments"),
     ],

@@ -22,7 +22,7 @@ def dry_run(project, *arguments):
         ({"size": [64]}, "config key 'size': found [64], allowed: two integers"),
         ({"size": [8, 8], "spacing": [1, 1]}, "config keys 'size' and 'spacing': found both"),
         ({"source": 7}, "config key 'source': found 7, allowed: a path"),
-        ({"volume": "laplacian-mip"}, "found laplacian-mip, which is not available yet"),
+        ({"series": "stack"}, "found stack, which is not available yet"),
         ({"padding": "centre"}, "Write for example:\n    padding: zero"),
     ],
 )

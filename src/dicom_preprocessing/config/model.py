@@ -234,10 +234,10 @@ class Config:
     volume: str = _choice(
         VOLUMES,
         "Multi-frame objects. keep: every frame; central-slice: the middle one; max-intensity: "
-        "one projection; interpolate: resampled to target_frames.",
+        "one projection; interpolate: resampled to target_frames; laplacian-mip: a projection with "
+        "the fine detail of the maximum, for tomosynthesis.",
         options=("--volume",),
         alters=("decode",),
-        later=("laplacian-mip",),
     )
     target_frames: int = _key(
         32,
@@ -268,15 +268,19 @@ class Config:
     mip_weight: float = _key(
         1.5,
         schema={"type": "number", "minimum": 0},
-        doc="With volume laplacian-mip: weight of the projection's detail.",
+        doc="With volume laplacian-mip: weight of the detail of the maximum; 0 is the projection "
+        "alone.",
         allowed="a number of at least 0",
         example="1.5",
         options=("--mip-weight",),
+        alters=("decode",),
     )
     projection: str = _choice(
         ("parallel-beam", "central-slice"),
-        "With volume laplacian-mip: the projection it starts from.",
+        "With volume laplacian-mip: the projection it starts from. parallel-beam: the mean over "
+        "the frames; central-slice: the middle frame.",
         options=("--projection",),
+        alters=("decode",),
     )
     series: str = _choice(
         ("separate", "stack"),

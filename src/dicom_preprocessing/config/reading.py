@@ -207,7 +207,7 @@ def _without_effect(config: Config) -> Iterator[str]:
         (("filter", "fast_decode"), resampled, "size or spacing"),
         (("window",), config.intensity == "voi", "intensity: voi"),
         (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
-        (("skip_frames",), projected, "volume: max-intensity"),
+        (("skip_frames",), projected, "volume: max-intensity or laplacian-mip"),
         (("prune",), config.source is not None, "source"),
         (("mip_weight", "projection"), config.volume == "laplacian-mip", "volume: laplacian-mip"),
     ]

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["decode", "decode_stored"]
 
 
-PROJECTED = ("max-intensity", "interpolate")
+PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
 """Volume handlers that compute with display values."""
 
 
@@ -62,6 +62,8 @@ def decode_stored(
     volume: str = "keep",
     target_frames: int = 32,
     skip_frames: int | Sequence[int] | None = None,
+    mip_weight: float = 1.5,
+    projection: str = "parallel-beam",
     spacing_z: float | None = None,
     fast_decode: Mapping[str, Any] | None = None,
     resolution_level: int | None = None,
@@ -128,6 +130,8 @@ def decode_stored(
         handler=volume,
         target_frames=target_frames,
         skip_frames=skip_frames,
+        mip_weight=mip_weight,
+        projection=projection,
         spacing_z=spacing_z,
     )
     frames, flip = handled.frames, None
@@ -160,6 +164,8 @@ def decode_stored(
             volume=volume,
             target_frames=target_frames,
             skip_frames=skip_frames,
+            mip_weight=mip_weight,
+            projection=projection,
             spacing_z=spacing_z,
             fast_decode=fast_decode,
             resolution_level=level,
