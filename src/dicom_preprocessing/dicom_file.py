@@ -38,7 +38,9 @@ from dicom_preprocessing.header import PREAMBLE, Header, plain_header
 from dicom_preprocessing.pixel_data import (
     KEYWORDS,
     FileSource,
+    MemorySource,
     PixelData,
+    Source,
     locate,
     pixel_data_in,
 )
@@ -52,6 +54,7 @@ from dicom_preprocessing.sniff import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _typeshed import WriteableBuffer
     from pydicom.dataset import Dataset, FileDataset
     from pydicom.tag import BaseTag
 
@@ -102,8 +105,13 @@ def read_header(path: PathLike) -> Header:
     return _header(data_set, has_pixel_data=at_pixels)
 
 
-def open_data_set(path: PathLike) -> tuple[FileDataset, PixelData | None]:
+def open_data_set(path: PathLike | memoryview) -> tuple[FileDataset, PixelData | None]:
     """Read everything but the pixel data, which stays in the file until it is asked for.
+
+    Parameters
+    ----------
+    path : path or memoryview
+        A file, or what stands in one: a memoryview of bytes, which must stay as it is.
 
     Raises
     ------
@@ -124,7 +132,7 @@ def open_data_set(path: PathLike) -> tuple[FileDataset, PixelData | None]:
             return data_set, pixel_data_in(data_set)
         implicit, little_endian = map(bool, data_set.original_encoding)
         pixel_data = locate(
-            FileSource(file.fileno()), file.tell(), implicit=implicit, little_endian=little_endian
+            file.source(), file.tell(), implicit=implicit, little_endian=little_endian
         )
         if pixel_data.end < pixel_data.source.size:
             file.seek(pixel_data.end)
@@ -201,10 +209,53 @@ def value_of(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DIC
         return None
 
 
+class _RawMemory(io.RawIOBase):
+    """Bytes in memory as a file; nothing is copied before it is read."""
+
+    name = None  # which pydicom asks for
+
+    def __init__(self, content: memoryview) -> None:
+        self.content = content
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: len(self.content)}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self.position = base + offset
+        return self.position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        part = self.content[self.position : self.position + len(target)]
+        target[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
 class _WatchedFile(io.BufferedReader):
     """A file that remembers whether it ended before a read got all it asked for."""
 
     missing = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        raw = self.raw
+        return len(raw.content) if isinstance(raw, _RawMemory) else os.fstat(self.fileno()).st_size
+
+    def source(self) -> Source:
+        """The same bytes, to be read from any place."""
+        raw = self.raw
+        if isinstance(raw, _RawMemory):
+            return MemorySource(raw.content)
+        return FileSource(self.fileno())
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read, and count what is missing but for an element header at the very end."""
@@ -219,7 +270,9 @@ class _WatchedFile(io.BufferedReader):
         return super().seek(offset, whence)
 
 
-def _open(path: PathLike) -> _WatchedFile:
+def _open(path: PathLike | memoryview) -> _WatchedFile:
+    if isinstance(path, memoryview):
+        return _WatchedFile(_RawMemory(path), HEAD_BYTES)
     try:
         return _WatchedFile(open(path, "rb", buffering=0), HEAD_BYTES)
     except OSError as error:
@@ -237,7 +290,7 @@ def _head(file: _WatchedFile) -> bytes:
 def _require_dicom(file: _WatchedFile) -> bool:
     """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
     try:
-        size = os.fstat(file.fileno()).st_size
+        size = file.size
         head = file.read(min(size, SNIFFED_BYTES))
         file.seek(0)
     except OSError as error:

@@ -402,15 +402,20 @@ def _check_size(masks: ArrayLike, size: Size, of: str) -> None:
 def fit_size(content: Size, target: Size) -> Size:
     """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
 
-    The factor and its products are float32, sides rounded half away from zero.
+    The products with the factor are float32, sides rounded half away from zero.
     """
-    factor = min(
-        np.float32(target.width) / np.float32(content.width),
-        np.float32(target.height) / np.float32(content.height),
-    )
+    factor = fit_factor(content, target)
     return Size(
         max(1, round_half_away(float(np.float32(content.width) * factor))),
         max(1, round_half_away(float(np.float32(content.height) * factor))),
+    )
+
+
+def fit_factor(content: Size, target: Size) -> np.float32:
+    """The factor, of both sides, by which ``content`` just fits into ``target``."""
+    return min(
+        np.float32(target.width) / np.float32(content.width),
+        np.float32(target.height) / np.float32(content.height),
     )
 
 

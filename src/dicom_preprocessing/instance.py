@@ -200,6 +200,22 @@ def _decoded(image: Image, entry: Entry, course: Course) -> Image:
     return replace(image, facts=facts)
 
 
+def advance(image: Image, chain: Chain, after: str, course: Course) -> Image:
+    """Run the stages of a chain behind ``after``, but for writing.
+
+    Raises
+    ------
+    FileError
+        Something is wrong with the image, at the stage that the error names.
+    """
+    for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(chain.stage) + 1]:
+        if stage in STEPS:
+            with course.at(stage):
+                image = STEPS[stage](image, **chain.settings[stage])
+            image = course.watched(image, stage)
+    return image
+
+
 def advance_and_write(
     image: Image, receipt: Receipt, after: str, target: Target, course: Course | None = None
 ) -> Receipt:
@@ -207,11 +223,7 @@ def advance_and_write(
     last = target.chain.stage
     course = course or Course(receipt.seconds)
     try:
-        for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(last) + 1]:
-            if stage in STEPS:
-                with course.at(stage):
-                    image = STEPS[stage](image, **target.chain.settings[stage])
-                image = course.watched(image, stage)
+        image = advance(image, target.chain, after, course)
         with course.at("write"):
             image = image.displayed()
             output = target.write(image, receipt)

@@ -60,13 +60,13 @@ class FileSource:
 class MemorySource:
     """Bytes in memory."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | memoryview) -> None:
         self.content = content
         self.size = len(content)
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``, less at the end."""
-        return self.content[offset : offset + length]
+        return bytes(self.content[offset : offset + length])
 
 
 class Span(NamedTuple):

@@ -505,3 +505,40 @@ def test_cut_in_the_pixels_is_left_to_decoding(write_dicom, path):
     content = write_dicom(path, [[1, 2], [3, 4]]).read_bytes()
     _, pixel_data = open_data_set(saved(path, content[:-1]))
     assert value_of(pixel_data) == b"\x01\x02\x03"
+
+
+# In memory
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED])
+def test_memory_is_read_like_a_file(write_dicom, path, syntax):
+    content = write_dicom(path, [[1, 2], [3, 4]], syntax=syntax).read_bytes()
+    (there, pixels), (found, others) = open_data_set(path), open_data_set(memoryview(content))
+    assert found == there
+    assert transfer_syntax_of(found) == syntax
+    assert value_of(others) == value_of(pixels)
+
+
+def test_pixels_in_memory_are_not_copied(write_dicom, path):
+    content = bytearray(write_dicom(path, [[1, 2], [3, 4]]).read_bytes())
+    _, pixel_data = open_data_set(memoryview(content))
+    content[-4:] = b"\x05\x06\x07\x08"
+    assert value_of(pixel_data) == b"\x05\x06\x07\x08"
+
+
+@pytest.mark.parametrize(
+    ("cut", "error"),
+    [(slice(0), NotDicomError), (slice(200), DamagedError), (slice(1, None), NotDicomError)],
+)
+def test_broken_memory_is_what_the_broken_file_is(write_dicom, path, cut, error):
+    content = write_dicom(path).read_bytes()[cut]
+    with pytest.raises(error):
+        open_data_set(saved(path, content))
+    with pytest.raises(error):
+        open_data_set(memoryview(content))
+
+
+def test_memory_with_something_behind_the_pixels_that_is_cut_is_damaged(write_dicom, path):
+    content = write_dicom(path, DataSetTrailingPadding=bytes(8)).read_bytes()
+    with pytest.raises(DamagedError, match=r"3 bytes of \(FFFC,FFFC\) are missing$"):
+        open_data_set(memoryview(content)[:-3])

@@ -38,10 +38,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from pydicom.dataset import FileDataset
+
     from dicom_preprocessing.frames import Frames
+    from dicom_preprocessing.pixel_data import PixelData
 
 
-__all__ = ["decode", "decode_stored"]
+__all__ = ["decode", "decode_opened", "decode_stored"]
 
 
 PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
@@ -49,13 +52,19 @@ PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
 
 
 def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Decode a file to its display values, all in memory; settings as for ``decode_stored``."""
+    """Decode a file to its display values, all in memory; settings as for ``decode_opened``."""
     image = decode_stored(path, **settings).displayed()
     return replace(image, frames=np.asarray(image.frames))
 
 
-def decode_stored(
-    path: str | os.PathLike[str],
+def decode_stored(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
+    """Read a DICOM file; settings, result and errors as for ``decode_opened``."""
+    return decode_opened(*open_data_set(path), **settings)
+
+
+def decode_opened(
+    data_set: FileDataset,
+    pixel_data: PixelData | None,
     *,
     intensity: str = "voi",
     window: Sequence[float] | None = None,
@@ -68,7 +77,7 @@ def decode_stored(
     fast_decode: Mapping[str, Any] | None = None,
     resolution_level: int | None = None,
 ) -> Image:
-    """Read a DICOM file; the settings are those of the configuration.
+    """Decode what ``open_data_set`` gave; the settings are those of the configuration.
 
     ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
     ``crop``, whether it will be cropped; ``resolution_level`` is the level, if not the one for the
@@ -87,7 +96,6 @@ def decode_stored(
         One of its children, for whatever is wrong with this file. Asking for a frame raises one
         if it does not decode.
     """
-    data_set, pixel_data = open_data_set(path)
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
     layout = pixel_format(data_set, pixel_data)
@@ -157,8 +165,9 @@ def decode_stored(
     )
 
     def again(level: int) -> Image:
-        return decode_stored(
-            path,
+        return decode_opened(
+            data_set,
+            pixel_data,
             intensity=intensity,
             window=window,
             volume=volume,
