@@ -14,18 +14,115 @@ from dicom_preprocessing.version import __version__
 if TYPE_CHECKING:
     from dicom_preprocessing.conversion import convert
     from dicom_preprocessing.coordinates import MappedBoxes, MappedPolygon
-    from dicom_preprocessing.geometry import Geometry
+    from dicom_preprocessing.direct import (
+        preprocess_f32,
+        preprocess_f32_slices,
+        preprocess_f32_slices_with_metadata,
+        preprocess_f32_with_metadata,
+        preprocess_stream_f32,
+        preprocess_stream_f32_slices,
+        preprocess_stream_f32_slices_with_metadata,
+        preprocess_stream_f32_with_metadata,
+        preprocess_stream_u8,
+        preprocess_stream_u8_slices,
+        preprocess_stream_u8_slices_with_metadata,
+        preprocess_stream_u8_with_metadata,
+        preprocess_stream_u16,
+        preprocess_stream_u16_slices,
+        preprocess_stream_u16_slices_with_metadata,
+        preprocess_stream_u16_with_metadata,
+        preprocess_u8,
+        preprocess_u8_slices,
+        preprocess_u8_slices_with_metadata,
+        preprocess_u8_with_metadata,
+        preprocess_u16,
+        preprocess_u16_slices,
+        preprocess_u16_slices_with_metadata,
+        preprocess_u16_with_metadata,
+    )
+    from dicom_preprocessing.errors import PreprocessingError
+    from dicom_preprocessing.geometry import Flip, Geometry, Padding
+    from dicom_preprocessing.metadata import Crop, PreprocessingMetadata, Resize, Resolution
+    from dicom_preprocessing.preprocessor import Preprocessor, VolumeHandler
 
 HOMES = {
     "dicom_preprocessing.conversion": ("convert",),
     "dicom_preprocessing.coordinates": ("MappedBoxes", "MappedPolygon"),
-    "dicom_preprocessing.geometry": ("Geometry",),
+    "dicom_preprocessing.direct": (
+        "preprocess_f32",
+        "preprocess_f32_slices",
+        "preprocess_f32_slices_with_metadata",
+        "preprocess_f32_with_metadata",
+        "preprocess_stream_f32",
+        "preprocess_stream_f32_slices",
+        "preprocess_stream_f32_slices_with_metadata",
+        "preprocess_stream_f32_with_metadata",
+        "preprocess_stream_u8",
+        "preprocess_stream_u8_slices",
+        "preprocess_stream_u8_slices_with_metadata",
+        "preprocess_stream_u8_with_metadata",
+        "preprocess_stream_u16",
+        "preprocess_stream_u16_slices",
+        "preprocess_stream_u16_slices_with_metadata",
+        "preprocess_stream_u16_with_metadata",
+        "preprocess_u8",
+        "preprocess_u8_slices",
+        "preprocess_u8_slices_with_metadata",
+        "preprocess_u8_with_metadata",
+        "preprocess_u16",
+        "preprocess_u16_slices",
+        "preprocess_u16_slices_with_metadata",
+        "preprocess_u16_with_metadata",
+    ),
+    "dicom_preprocessing.errors": ("PreprocessingError",),
+    "dicom_preprocessing.geometry": ("Flip", "Geometry", "Padding"),
+    "dicom_preprocessing.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
+    "dicom_preprocessing.preprocessor": ("Preprocessor", "VolumeHandler"),
 }
 """Public names by the module in which they are defined; as imported above for type checkers."""
 
 _HOME_OF = {name: module for module, names in HOMES.items() for name in names}
 
-__all__ = ["Geometry", "MappedBoxes", "MappedPolygon", "__version__", "convert"]
+__all__ = [
+    "Crop",
+    "Flip",
+    "Geometry",
+    "MappedBoxes",
+    "MappedPolygon",
+    "Padding",
+    "PreprocessingError",
+    "PreprocessingMetadata",
+    "Preprocessor",
+    "Resize",
+    "Resolution",
+    "VolumeHandler",
+    "__version__",
+    "convert",
+    "preprocess_f32",
+    "preprocess_f32_slices",
+    "preprocess_f32_slices_with_metadata",
+    "preprocess_f32_with_metadata",
+    "preprocess_stream_f32",
+    "preprocess_stream_f32_slices",
+    "preprocess_stream_f32_slices_with_metadata",
+    "preprocess_stream_f32_with_metadata",
+    "preprocess_stream_u8",
+    "preprocess_stream_u8_slices",
+    "preprocess_stream_u8_slices_with_metadata",
+    "preprocess_stream_u8_with_metadata",
+    "preprocess_stream_u16",
+    "preprocess_stream_u16_slices",
+    "preprocess_stream_u16_slices_with_metadata",
+    "preprocess_stream_u16_with_metadata",
+    "preprocess_u8",
+    "preprocess_u8_slices",
+    "preprocess_u8_slices_with_metadata",
+    "preprocess_u8_with_metadata",
+    "preprocess_u16",
+    "preprocess_u16_slices",
+    "preprocess_u16_slices_with_metadata",
+    "preprocess_u16_with_metadata",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # any of the public names

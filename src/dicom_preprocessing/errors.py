@@ -57,6 +57,21 @@ class OutputError(DicomPreprocessingError):
     """Results are not what the receipts say; the message tells how to rebuild them."""
 
 
+class PreprocessingError(DicomPreprocessingError, RuntimeError):
+    """The direct Python API cannot make an array of a file or buffer.
+
+    Parameters
+    ----------
+    message : str
+    error : str, optional
+        One of ``SKIPPED_ERRORS`` or ``FAILED_ERRORS``, empty where the arguments are wrong.
+    """
+
+    def __init__(self, message: str, *, error: str = "") -> None:
+        super().__init__(message)
+        self.error = error
+
+
 class FileError(DicomPreprocessingError):
     """One file cannot become an image.
 

@@ -57,6 +57,21 @@ class FileSource:
             raise UnreadableError.from_os_error(error) from error
 
 
+class PathSource:
+    """A file that is opened for each read: there may be more of them than can be open at once."""
+
+    def __init__(self, path: str | bytes | os.PathLike[str], size: int) -> None:
+        self.path, self.size = path, size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``offset``, less at the end."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                return FileSource(file.fileno()).read(offset, length)
+        except OSError as error:
+            raise UnreadableError.from_os_error(error) from error
+
+
 class MemorySource:
     """Bytes in memory."""
 

@@ -1,0 +1,157 @@
+"""DICOM files or buffers to arrays: the work behind the functions of ``direct``."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from dicom_preprocessing.conversion import convert
+from dicom_preprocessing.decode import decode_opened
+from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
+from dicom_preprocessing.frames import frame_threads
+from dicom_preprocessing.instance import Course, advance
+from dicom_preprocessing.metadata import PreprocessingMetadata, metadata_of
+from dicom_preprocessing.pixel_data import MemorySource, PathSource
+from dicom_preprocessing.preprocessor import Preprocessor
+from dicom_preprocessing.stack import decode_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from _typeshed import ReadableBuffer
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.stack import Opened
+
+    AnyPath = str | os.PathLike[str]
+
+T = TypeVar("T", bound=np.generic)
+
+
+def path_result(
+    path: AnyPath, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+) -> tuple[NDArray[T], PreprocessingMetadata]:
+    """One file as one array."""
+    return _array({os.fspath(path): _open_path(path)}, preprocessor, parallel, dtype)
+
+
+def buffer_result(
+    buffer: ReadableBuffer, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+) -> tuple[NDArray[T], PreprocessingMetadata]:
+    """One buffer as one array."""
+    with _opened_buffers([buffer]) as files:
+        return _array(files, preprocessor, parallel, dtype)
+
+
+def paths_result(
+    paths: Sequence[AnyPath], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
+    """Files as the slices of one volume."""
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise TypeError("a sequence of paths is needed, not one path")
+    files = {}
+    for number, path in enumerate(paths):
+        data_set, pixel_data = _open_path(path)
+        if pixel_data is not None and not isinstance(pixel_data.source, MemorySource):
+            pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
+        files[f"slice {number}, {os.fspath(path)}"] = data_set, pixel_data
+    return _slices(files, preprocessor, parallel, dtype)
+
+
+def buffers_result(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None,
+    parallel: bool,
+    dtype: type[T],
+) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
+    """Buffers as the slices of one volume."""
+    if isinstance(buffers, bytes | bytearray | memoryview):
+        raise TypeError("a sequence of buffers is needed, not one buffer")
+    with _opened_buffers(buffers) as files:
+        return _slices(files, preprocessor, parallel, dtype)
+
+
+def _open_path(path: AnyPath) -> Opened:
+    try:
+        return open_data_set(path)
+    except FileError as error:
+        name = os.fspath(path)
+        if isinstance(error, UnreadableError) and isinstance(error.__cause__, FileNotFoundError):
+            raise FileNotFoundError(f"File not found: {name}") from error
+        message = f"Failed to open DICOM file: {name}: {error}"
+        raise PreprocessingError(message, error=error.error) from error
+
+
+@contextmanager
+def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Mapping[str, Opened]]:
+    """What stands in buffers, by their numbers; they are let go at the end."""
+    with ExitStack() as views:
+        files = {}
+        for number, buffer in enumerate(buffers):
+            view = views.enter_context(memoryview(buffer))
+            if not view.c_contiguous:
+                raise ValueError("Buffer must be C-contiguous")
+            flat = view.cast("B") if view.nbytes else memoryview(b"")
+            name = f"buffer {number}"
+            try:
+                files[name] = open_data_set(views.enter_context(flat))
+            except FileError as error:
+                message = f"Failed to create DICOM object: {name}: {error}"
+                raise PreprocessingError(message, error=error.error) from error
+        yield files
+
+
+def _array(
+    files: Mapping[str, Opened], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+) -> tuple[NDArray[T], PreprocessingMetadata]:
+    """All frames of the one file as (frames, height, width, channels)."""
+    used = preprocessor or Preprocessor()
+    ((name, opened),) = files.items()
+    with _preparing(f"{name}: ", parallel):
+        course = Course({})
+        with course.at("decode"):
+            image = decode_opened(*opened, **used.chain.settings["decode"])
+        image = _finished(image, used, course)
+        frames = np.ascontiguousarray(image.frames)
+        return convert(frames, dtype), metadata_of(image, used.config)
+
+
+def _slices(
+    files: Mapping[str, Opened], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
+    """The frames of the volume that files make, each as (1, height, width, channels)."""
+    if not files:
+        raise PreprocessingError("Cannot process empty list of DICOMs")
+    used = preprocessor or Preprocessor()
+    with _preparing("", parallel):
+        course = Course({})
+        with course.at("decode"):
+            image = decode_stack(files, used.chain.settings["decode"])
+        image = _finished(image, used, course)
+        slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
+        return slices, metadata_of(image, used.config)
+
+
+def _finished(image: Image, preprocessor: Preprocessor, course: Course) -> Image:
+    """The image behind the last step, with display values."""
+    watched = course.watched(image, "decode")
+    return advance(watched, preprocessor.chain, "decode", course).displayed()
+
+
+@contextmanager
+def _preparing(name: str, parallel: bool) -> Iterator[None]:
+    """Work with as many threads as there are cores, or one; errors of files become the API's."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        with frame_threads(cores if parallel else 1):
+            yield
+    except FileError as error:
+        message = f"Failed to prepare image: {name}{error}"
+        raise PreprocessingError(message, error=error.error) from error

@@ -1,0 +1,340 @@
+"""The direct Python API: from DICOM files or buffers to arrays, without a TIFF in between.
+
+The pixels are those of the workflow's TIFFs with the same settings, in the dtype that is asked for.
+Functions of one name do the same for uint8, uint16 and float32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from dicom_preprocessing.arrays import buffer_result, buffers_result, path_result, paths_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from _typeshed import ReadableBuffer
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.arrays import AnyPath
+    from dicom_preprocessing.metadata import PreprocessingMetadata
+    from dicom_preprocessing.preprocessor import Preprocessor
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+PARAMETERS: Final = """\
+preprocessor : Preprocessor, optional
+    Settings; ``Preprocessor()`` without.
+parallel : bool
+    Decode and resample frames in as many threads as there are cores; the result is the same.
+"""
+INPUTS: Final = {
+    "path": "path : str or path\n    A DICOM file.\n",
+    "buffer": """\
+buffer : bytes-like
+    What stands in a DICOM file: bytes, bytearray, memoryview, mmap, array of uint8. It must not
+    change meanwhile.
+""",
+    "paths": """\
+paths : sequence of str or path
+    DICOM files, the frames of one volume in this order; a multi-frame object is so many frames.
+""",
+    "buffers": """\
+buffers : sequence of bytes-like
+    What stands in DICOM files, the frames of one volume in this order; a multi-frame object is so
+    many frames.
+""",
+}
+ARRAY: Final = "(frames, height, width, channels), {dtype}{range}"
+SLICES: Final = "list of (1, height, width, channels), {dtype}{range}"
+RANGES: Final = {"uint8": "", "uint16": "", "float32": ", 0 to 1"}
+SLICES_TOLD: Final = """\
+    One for each frame of the output. The volume has one crop box; a volume handler and the z of the
+    spacing work along it.
+"""
+ERRORS: Final = {
+    "path": """\
+FileNotFoundError
+    "File not found".
+RuntimeError
+    "Failed to open DICOM file": it is none, or is damaged. "Failed to prepare image": it has no
+    pixels, does not decode, or lacks what a setting needs, such as a pixel spacing.
+""",
+    "buffer": """\
+ValueError
+    "Buffer must be C-contiguous".
+RuntimeError
+    "Failed to create DICOM object": the bytes are no DICOM, or are damaged. "Failed to prepare
+    image": there are no pixels, they do not decode, or lack what a setting needs.
+""",
+}
+NO_SLICES: Final = """\
+    "Failed to prepare image" also if slices differ in size or colour. "Cannot process empty list of
+    DICOMs".
+"""
+
+
+def _documented(function: Function) -> Function:
+    """Complete the docstring by what functions share."""
+    source, *_ = function.__annotations__
+    name = function.__name__
+    dtype = {"u8": "uint8", "u16": "uint16", "f32": "float32"}[
+        next(part for part in name.split("_") if part in {"u8", "u16", "f32"})
+    ]
+    is_list = source.endswith("s")
+    shape = (SLICES if is_list else ARRAY).format(dtype=dtype, range=RANGES[dtype])
+    returns = f"{shape}\n    Channels is 1 (grey) or 3 (red, green, blue).\n"
+    if is_list:
+        returns = f"{shape}\n{SLICES_TOLD}"
+    if name.endswith("metadata"):
+        returns += "PreprocessingMetadata\n    What was done.\n"
+    sections = {
+        "Parameters": INPUTS[source] + PARAMETERS,
+        "Returns": returns,
+        "Raises": ERRORS[source.removesuffix("s")] + (NO_SLICES if is_list else ""),
+    }
+    parts = [f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items()]
+    function.__doc__ = "\n\n".join([function.__doc__ or "", "\n".join(parts)])
+    return function
+
+
+@_documented
+def preprocess_u8(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.uint8]:
+    """Preprocess a DICOM file to uint8."""
+    return path_result(path, preprocessor, parallel, np.uint8)[0]
+
+
+@_documented
+def preprocess_u8_with_metadata(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
+    """Preprocess a DICOM file to uint8, and tell what was done."""
+    return path_result(path, preprocessor, parallel, np.uint8)
+
+
+@_documented
+def preprocess_u8_slices(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint8]]:
+    """Preprocess DICOM files, one volume, to uint8."""
+    return paths_result(paths, preprocessor, parallel, np.uint8)[0]
+
+
+@_documented
+def preprocess_u8_slices_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
+    """Preprocess DICOM files, one volume, to uint8, and tell what was done."""
+    return paths_result(paths, preprocessor, parallel, np.uint8)
+
+
+@_documented
+def preprocess_stream_u8(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.uint8]:
+    """Preprocess a DICOM file in memory to uint8."""
+    return buffer_result(buffer, preprocessor, parallel, np.uint8)[0]
+
+
+@_documented
+def preprocess_stream_u8_with_metadata(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
+    """Preprocess a DICOM file in memory to uint8, and tell what was done."""
+    return buffer_result(buffer, preprocessor, parallel, np.uint8)
+
+
+@_documented
+def preprocess_stream_u8_slices(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint8]]:
+    """Preprocess DICOM files in memory, one volume, to uint8."""
+    return buffers_result(buffers, preprocessor, parallel, np.uint8)[0]
+
+
+@_documented
+def preprocess_stream_u8_slices_with_metadata(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
+    """Preprocess DICOM files in memory, one volume, to uint8, and tell what was done."""
+    return buffers_result(buffers, preprocessor, parallel, np.uint8)
+
+
+@_documented
+def preprocess_u16(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.uint16]:
+    """Preprocess a DICOM file to uint16."""
+    return path_result(path, preprocessor, parallel, np.uint16)[0]
+
+
+@_documented
+def preprocess_u16_with_metadata(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
+    """Preprocess a DICOM file to uint16, and tell what was done."""
+    return path_result(path, preprocessor, parallel, np.uint16)
+
+
+@_documented
+def preprocess_u16_slices(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Preprocess DICOM files, one volume, to uint16."""
+    return paths_result(paths, preprocessor, parallel, np.uint16)[0]
+
+
+@_documented
+def preprocess_u16_slices_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
+    """Preprocess DICOM files, one volume, to uint16, and tell what was done."""
+    return paths_result(paths, preprocessor, parallel, np.uint16)
+
+
+@_documented
+def preprocess_stream_u16(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.uint16]:
+    """Preprocess a DICOM file in memory to uint16."""
+    return buffer_result(buffer, preprocessor, parallel, np.uint16)[0]
+
+
+@_documented
+def preprocess_stream_u16_with_metadata(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
+    """Preprocess a DICOM file in memory to uint16, and tell what was done."""
+    return buffer_result(buffer, preprocessor, parallel, np.uint16)
+
+
+@_documented
+def preprocess_stream_u16_slices(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Preprocess DICOM files in memory, one volume, to uint16."""
+    return buffers_result(buffers, preprocessor, parallel, np.uint16)[0]
+
+
+@_documented
+def preprocess_stream_u16_slices_with_metadata(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
+    """Preprocess DICOM files in memory, one volume, to uint16, and tell what was done."""
+    return buffers_result(buffers, preprocessor, parallel, np.uint16)
+
+
+@_documented
+def preprocess_f32(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.float32]:
+    """Preprocess a DICOM file to float32."""
+    return path_result(path, preprocessor, parallel, np.float32)[0]
+
+
+@_documented
+def preprocess_f32_with_metadata(
+    path: AnyPath,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
+    """Preprocess a DICOM file to float32, and tell what was done."""
+    return path_result(path, preprocessor, parallel, np.float32)
+
+
+@_documented
+def preprocess_f32_slices(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.float32]]:
+    """Preprocess DICOM files, one volume, to float32."""
+    return paths_result(paths, preprocessor, parallel, np.float32)[0]
+
+
+@_documented
+def preprocess_f32_slices_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
+    """Preprocess DICOM files, one volume, to float32, and tell what was done."""
+    return paths_result(paths, preprocessor, parallel, np.float32)
+
+
+@_documented
+def preprocess_stream_f32(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> NDArray[np.float32]:
+    """Preprocess a DICOM file in memory to float32."""
+    return buffer_result(buffer, preprocessor, parallel, np.float32)[0]
+
+
+@_documented
+def preprocess_stream_f32_with_metadata(
+    buffer: ReadableBuffer,
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
+    """Preprocess a DICOM file in memory to float32, and tell what was done."""
+    return buffer_result(buffer, preprocessor, parallel, np.float32)
+
+
+@_documented
+def preprocess_stream_f32_slices(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.float32]]:
+    """Preprocess DICOM files in memory, one volume, to float32."""
+    return buffers_result(buffers, preprocessor, parallel, np.float32)[0]
+
+
+@_documented
+def preprocess_stream_f32_slices_with_metadata(
+    buffers: Sequence[ReadableBuffer],
+    preprocessor: Preprocessor | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
+    """Preprocess DICOM files in memory, one volume, to float32, and tell what was done."""
+    return buffers_result(buffers, preprocessor, parallel, np.float32)

@@ -1,0 +1,95 @@
+"""What the direct Python API tells of the way from the stored image to the array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.geometry import Flip, Padding, Size, fit_factor
+from dicom_preprocessing.tiff import output_spacing
+
+if TYPE_CHECKING:
+    from dicom_preprocessing.config import Config
+    from dicom_preprocessing.image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Kept rectangle in pixels of the decoded image (after the flip), origin top left."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """The factor that was aimed at, output over input, and the filter.
+
+    With ``size`` it is one factor for x and y, float32, with ``spacing`` one for each. Sides are
+    whole pixels, so the realised ratio (of tags and manifest) may differ in the last digits.
+    ``filter`` is nearest, triangle, catmullrom, gaussian, lanczos3 or maxpool.
+    """
+
+    scale_x: float
+    scale_y: float
+    filter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Pixels and frames of the output per mm; ``frames_per_mm`` is None where it is unknown."""
+
+    pixels_per_mm_x: float
+    pixels_per_mm_y: float
+    frames_per_mm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessingMetadata:
+    """What was done to an image; a step that did not run is None.
+
+    ``resolution`` is None where the object does not tell its pixel spacing. ``num_frames`` counts
+    the frames of the output.
+    """
+
+    flip: Flip | None
+    crop: Crop | None
+    resize: Resize | None
+    padding: Padding | None
+    resolution: Resolution | None
+    num_frames: int
+
+
+def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
+    """What a configuration did to an image that went through all its steps."""
+    geometry = image.geometry
+    box = geometry.crop
+    return PreprocessingMetadata(
+        flip=geometry.flip,
+        crop=Crop(box.left, box.top, box.width, box.height) if box is not None else None,
+        resize=_resize(image, config),
+        padding=geometry.padding,
+        resolution=_resolution(image),
+        num_frames=len(image.frames),
+    )
+
+
+def _resize(image: Image, config: Config) -> Resize | None:
+    name = config.filter.replace("-", "")
+    if config.size is not None:
+        factor = float(fit_factor(image.geometry.crop_box.size, Size(*config.size)))
+        return Resize(factor, factor, name)
+    native = image.facts.pixel_spacing
+    if config.spacing is not None and native is not None:
+        x, y = config.spacing[:2]
+        return Resize(native[0] / x, native[1] / y, name)
+    return None
+
+
+def _resolution(image: Image) -> Resolution | None:
+    spacing, between = output_spacing(image.facts, image.geometry), image.facts.frame_spacing
+    if spacing is None:
+        return None
+    return Resolution(1 / spacing[0], 1 / spacing[1], 1 / between if between else None)

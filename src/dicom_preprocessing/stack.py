@@ -1,0 +1,135 @@
+"""Several files as the frames of one volume, in the order in which they are given."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.conversion import convert
+from dicom_preprocessing.decode import decode_opened
+from dicom_preprocessing.decode.attributes import orientation, per_frame, position
+from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.frames import LazyFrames
+from dicom_preprocessing.volume import Volume, handle_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from pydicom.dataset import FileDataset
+
+    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.pixel_data import PixelData
+
+    Opened = tuple[FileDataset, PixelData | None]
+
+PER_FILE = ("intensity", "window")
+"""Settings of decode that each file has for itself; the others are for the volume."""
+
+
+def decode_stack(files: Mapping[str, Opened], settings: Mapping[str, Any]) -> Image:
+    """Decode files to the frames of one volume, and handle it.
+
+    Parameters
+    ----------
+    files : mapping
+        What ``open_data_set`` gave, by a name for messages; at least one.
+    settings : mapping
+        As for ``decode_opened``. The files' frames are taken one after the other, those of a
+        multi-frame object in the order of its z axis.
+
+    Returns
+    -------
+    Image
+        Display values, uint16 if any file has them. Identity, pixel spacing and flip are those of
+        the first file.
+
+    Raises
+    ------
+    FileError
+        A file does not decode, or it differs from the first in size, colour or flip; the message
+        names it.
+    """
+    own = {key: settings[key] for key in PER_FILE}
+    images = {}
+    for name, opened in files.items():
+        with naming(name):
+            images[name] = decode_opened(*opened, **own).displayed()
+    _require_alike(images)
+    first = next(iter(images.values()))
+    shared = {key: settings[key] for key in settings if key not in (*PER_FILE, "volume")}
+    shared.pop("fast_decode", None)
+    frames = _joined(images)
+    volume = Volume(frames, _frame_spacing(list(files.values()), images))
+    handled = handle_volume(volume, handler=settings["volume"], **shared)
+    facts = replace(first.facts, source_frames=len(frames), frame_spacing=handled.frame_spacing)
+    return replace(first, frames=handled.frames, facts=facts)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Name the file in the errors of a block."""
+    try:
+        yield
+    except FileError as error:
+        named = FileError(
+            f"{name}: {error}", error=error.error, transient=error.transient, stage=error.stage
+        )
+        raise named from error
+
+
+def _require_alike(images: Mapping[str, Image]) -> None:
+    (first_name, first), *others = images.items()
+    for name, image in others:
+        for what, here, there in (
+            ("size", _size_text(image), _size_text(first)),
+            ("colour", _colour_text(image), _colour_text(first)),
+            ("flip", str(image.geometry.flip), str(first.geometry.flip)),
+        ):
+            if here != there:
+                message = f"slices differ in {what}: {here} in {name}, {there} in {first_name}"
+                raise VolumeError(message)
+
+
+def _size_text(image: Image) -> str:
+    return f"{image.size.width}x{image.size.height}"
+
+
+def _colour_text(image: Image) -> str:
+    return "RGB" if image.is_colour else "grey"
+
+
+def _joined(images: Mapping[str, Image]) -> LazyFrames:
+    """All frames, one file after the other; 8 bits become 16 where others have these."""
+    names, parts = list(images), [image.frames for image in images.values()]
+    dtype = np.result_type(*(part.dtype for part in parts))
+    ends = list(accumulate(map(len, parts)))
+
+    def frame(number: int) -> NDArray[Any]:
+        k = bisect_right(ends, number)
+        with naming(names[k]):
+            return convert(parts[k][number - ends[k]], dtype)  # counted from the part's end
+
+    return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, frame)
+
+
+def _frame_spacing(files: Sequence[Opened], images: Mapping[str, Image]) -> float | None:
+    """Median step of positions along the normal of the first frame, else the first one stated."""
+    positions: list[tuple[float, ...] | None] = []
+    orientations: list[tuple[float, ...] | None] = []
+    for (data_set, _), image in zip(files, images.values(), strict=True):
+        n = image.facts.source_frames
+        positions += per_frame(data_set, n, "PlanePositionSequence", position)
+        orientations += per_frame(data_set, n, "PlaneOrientationSequence", orientation)
+    known = [p for p in positions if p is not None]
+    step = None
+    if orientations[0] is not None and len(known) == len(positions):
+        step = median_step(along_normal(known, orientations[0]))
+    stated = (image.facts.frame_spacing for image in images.values())
+    return step if step is not None else next((s for s in stated if s is not None), None)
