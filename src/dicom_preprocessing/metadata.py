@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.geometry import Flip, Padding, Size, fit_factor
@@ -51,7 +51,7 @@ class PreprocessingMetadata:
     """What was done to an image; a step that did not run is None.
 
     ``resolution`` is None where the object does not tell its pixel spacing. ``num_frames`` counts
-    the frames of the output.
+    the frames of the output. ``warnings`` tells what was odd and survived.
     """
 
     flip: Flip | None
@@ -60,6 +60,7 @@ class PreprocessingMetadata:
     padding: Padding | None
     resolution: Resolution | None
     num_frames: int
+    warnings: tuple[str, ...] = field(default=(), repr=False)
 
 
 def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
@@ -73,6 +74,7 @@ def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
         padding=geometry.padding,
         resolution=_resolution(image),
         num_frames=len(image.frames),
+        warnings=image.facts.warnings,
     )
 
 

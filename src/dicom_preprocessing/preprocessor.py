@@ -33,6 +33,7 @@ INTENSITY_OF: Final = {"default": "voi", "normalize": "minmax"}
 PROJECTIONS: Final = ("parallel-beam", "central-slice")
 LARGEST_COUNT: Final = 2**32 - 1
 LARGEST_BORDER: Final = 0.5
+FLAGS: Final = ("crop", "crop_max", "use_components", "use_padding")
 WINDOW_PARTS: Final = ("center", "width")
 
 
@@ -183,6 +184,8 @@ class Preprocessor:
     convert_options: str = "default"
 
     def __post_init__(self) -> None:
+        for name in FLAGS:
+            object.__setattr__(self, name, _flag(name, getattr(self, name)))
         if self.size is not None and self.spacing is not None:
             raise _wrong("size/spacing", "only one of them can be used")
         target_frames = _target_frames(self.target_frames)
@@ -236,7 +239,13 @@ def _wrong(field: str, reason: str) -> ConfigError:
     return ConfigError(f"invalid preprocessor configuration '{field}': {reason}")
 
 
-def _number(value: Any) -> float:  # noqa: ANN401  # whatever a caller passes
+def _flag(name: str, value: Any) -> bool:  # noqa: ANN401  # whatever a caller passes
+    if value not in (True, False):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def _number(value: Any) -> float:  # noqa: ANN401
     """A number as float; TypeError where it is none."""
     if isinstance(value, str):
         raise TypeError(f"a number is needed, not {value!r}")

@@ -68,7 +68,12 @@ def decode_stack(files: Mapping[str, Opened], settings: Mapping[str, Any]) -> Im
     frames = _joined(images)
     volume = Volume(frames, _frame_spacing(list(files.values()), images))
     handled = handle_volume(volume, handler=settings["volume"], **shared)
-    facts = replace(first.facts, source_frames=len(frames), frame_spacing=handled.frame_spacing)
+    facts = replace(
+        first.facts,
+        source_frames=len(frames),
+        frame_spacing=handled.frame_spacing,
+        warnings=tuple(f"{n}: {w}" for n, image in images.items() for w in image.facts.warnings),
+    )
     return replace(first, frames=handled.frames, facts=facts)
 
 

@@ -552,6 +552,24 @@ class TestMetadata:
             num_frames=1,
         )
 
+    def test_what_was_odd_is_told(self, tmp_path, slices):
+        black = shown(tmp_path / "black.dcm", ramp(0))
+        _, told = dp.preprocess_u8_with_metadata(black)
+        assert told.warnings == ("nothing but background: the image was not cropped",)
+        assert told.crop == dp.Crop(0, 0, 5, 4)
+        _, told = dp.preprocess_u8_with_metadata(slices[0])
+        assert told.warnings == ()
+
+    def test_what_is_odd_about_a_slice_is_told_with_its_name(self, tmp_path, slices):
+        longer = save(
+            tmp_path / "longer.dcm",
+            show_stored_values(data_set_of(np.ones((1, 4, 5), np.uint8), PixelData=bytes(40))),
+        )
+        _, told = dp.preprocess_u8_slices_with_metadata([slices[0], longer])
+        (warning,) = told.warnings
+        assert warning.startswith("slice 1, ")
+        assert "frames" in warning
+
     def test_no_padding_is_none(self, slices):
         preprocessor = dp.Preprocessor(size=(9, 9), use_padding=False)
         found, told = dp.preprocess_u8_with_metadata(slices[0], preprocessor)

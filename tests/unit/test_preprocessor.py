@@ -160,7 +160,16 @@ def test_negative_or_huge_size_overflows(size):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"size": (8.5, 8)}, {"spacing": ("1", 1)}, {"border_frac": "0.1"}]
+    "settings",
+    [
+        {"size": (8.5, 8)},
+        {"spacing": ("1", 1)},
+        {"border_frac": "0.1"},
+        {"crop": "false"},
+        {"crop_max": None},
+        {"use_components": 2},
+        {"use_padding": "none"},
+    ],
 )
 def test_wrong_type_is_a_type_error(settings):
     with pytest.raises(TypeError):
