@@ -640,3 +640,42 @@ def test_scale_is_that_of_the_reference(case):
     )
     _, told = dp.preprocess_u8_with_metadata(CORPUS / case["file"], preprocessor)
     assert [told.resize.scale_x, told.resize.scale_y] == case["scale"]
+
+
+# Real files
+
+
+def outcome(call, source):
+    """The array, or the reason why there is none."""
+    try:
+        return call(source, SMALL)
+    except dp.PreprocessingError as error:
+        return error.error
+
+
+def test_real_files_give_the_same_by_every_way(compact_corpus):
+    """Path, buffer and a list of one; what fails fails for one reason, with this API's error."""
+    arrays = 0
+    for path in (p for p in compact_corpus.rglob("*") if p.is_file()):
+        found = outcome(dp.preprocess_u16, path)
+        buffered = outcome(dp.preprocess_stream_u16, path.read_bytes())
+        listed = outcome(dp.preprocess_u16_slices, [path])
+        if isinstance(found, str):
+            assert (buffered, listed) == (found, found), path
+        else:
+            arrays += 1
+            assert np.array_equal(buffered, found), path
+            assert np.array_equal(np.concatenate(listed), found), path
+    assert arrays > 30
+
+
+def test_failing_lets_a_buffer_go_too(compact_corpus):
+    content = bytearray((compact_corpus / "crafted" / "j2k_stream_cut.dcm").read_bytes())
+    with pytest.raises(dp.PreprocessingError) as caught:
+        dp.preprocess_stream_u8(content)
+    content.append(0)  # a BufferError if anything held it
+    assert caught.value.error == "decode_error"
+
+
+def test_border_of_half_of_the_image_leaves_it_whole(slices):
+    assert dp.preprocess_u8(slices[0], dp.Preprocessor(border_frac=0.5)).shape == (1, 4, 5, 1)
