@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.geometry import Flip, Geometry, Padding
     from dicom_preprocessing.metadata import Crop, PreprocessingMetadata, Resize, Resolution
     from dicom_preprocessing.preprocessor import Preprocessor, VolumeHandler
+    from dicom_preprocessing.validation import ValidationReport, validate_dicom
 
 HOMES = {
     "dicom_preprocessing.conversion": ("convert",),
@@ -78,6 +79,7 @@ HOMES = {
     "dicom_preprocessing.geometry": ("Flip", "Geometry", "Padding"),
     "dicom_preprocessing.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
     "dicom_preprocessing.preprocessor": ("Preprocessor", "VolumeHandler"),
+    "dicom_preprocessing.validation": ("ValidationReport", "validate_dicom"),
 }
 """Public names by the module in which they are defined; as imported above for type checkers."""
 
@@ -95,6 +97,7 @@ __all__ = [
     "Preprocessor",
     "Resize",
     "Resolution",
+    "ValidationReport",
     "VolumeHandler",
     "__version__",
     "convert",
@@ -122,6 +125,7 @@ __all__ = [
     "preprocess_u16_slices",
     "preprocess_u16_slices_with_metadata",
     "preprocess_u16_with_metadata",
+    "validate_dicom",
 ]
 
 

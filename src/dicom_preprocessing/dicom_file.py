@@ -187,10 +187,14 @@ def text_of(data_set: Dataset, keyword: str) -> str:
     return clean_uid(value)
 
 
+SEVERAL = (pydicom.multival.MultiValue, list)
+"""What pydicom gives for several values: a list of numbers that are binary in the file."""
+
+
 def integer_of(data_set: Dataset, keyword: str, default: int = 0) -> int:
     """An integer attribute, ``default`` where it is absent or cannot be read."""
     value = value_of(data_set, keyword)
-    if isinstance(value, pydicom.multival.MultiValue):
+    if isinstance(value, SEVERAL):
         value = value[0] if len(value) else None
     try:
         return default if value is None or value == "" else int(value)

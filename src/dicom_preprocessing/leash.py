@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing import warm
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
@@ -30,7 +30,7 @@ from dicom_preprocessing.instance import process_instance
 from dicom_preprocessing.warm import TICK, Watch, die_with, keep_freed_memory, resident
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
     from dicom_preprocessing.config import Limits
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.table import Entry
     from dicom_preprocessing.instance import Target
     from dicom_preprocessing.receipts import Receipt
+
+T = TypeVar("T")
 
 MB = 1 << 20
 
@@ -84,11 +86,7 @@ class _Worker:
 
     def beyond(self, limits: Limits) -> FileError | None:
         """The error of a file that goes beyond a limit."""
-        if time.monotonic() - self.since > limits.seconds:
-            return LimitTimeError(f"not done after {limits.seconds} seconds")
-        if resident(self.process.pid) - self.base > limits.memory_mb * MB:
-            return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
-        return None
+        return _beyond(limits, self.process, self.since, self.base)
 
     def end(self) -> int:
         """Kill the process and give its exit code."""
@@ -164,6 +162,68 @@ def process_all(
     finally:
         for worker in (*busy, *idle):
             worker.end()
+
+
+def isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
+    """Call a function in a process of its own, which is killed when it goes beyond a limit.
+
+    Raises
+    ------
+    CodecCrashError, LimitTimeError, LimitMemoryError
+        The process died, or was killed.
+    Exception
+        What the function raised.
+    """
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process: BaseProcess = CONTEXT.Process(
+        target=_answer, args=(theirs, function, arguments, os.getpid()), daemon=True
+    )
+    process.start()
+    theirs.close()
+    since, base = time.monotonic(), resident(process.pid or 0)
+    try:
+        while not ours.poll(TICK):
+            error = _beyond(limits, process, since, base)
+            if error is not None:
+                raise error
+        try:
+            returned, raised = ours.recv()
+        except EOFError:
+            process.join()
+            raise _crash(process.exitcode or 0) from None
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+    if raised is not None:
+        raise raised
+    value: T = returned
+    return value
+
+
+def _answer(
+    asker: connection.Connection,
+    function: Callable[..., object],
+    arguments: Sequence[Any],
+    parent: int,
+) -> None:
+    """In the process: what the function returns, and what it raises."""
+    die_with(parent)
+    answer: tuple[object, Exception | None]
+    try:
+        answer = function(*arguments), None
+    except Exception as error:  # noqa: BLE001  # raised again by the asker
+        answer = None, error
+    asker.send(answer)
+
+
+def _beyond(limits: Limits, process: BaseProcess, since: float, base: int) -> FileError | None:
+    """The error of a file that goes beyond a limit: seconds from a time, memory above a base."""
+    if time.monotonic() - since > limits.seconds:
+        return LimitTimeError(f"not done after {limits.seconds} seconds")
+    if resident(process.pid or 0) - base > limits.memory_mb * MB:
+        return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
+    return None
 
 
 def _process_here(

@@ -140,7 +140,7 @@ def pixel_format(data_set: Dataset, pixel_data: PixelData) -> PixelFormat:
     is_float = keyword != "PixelData"
     if allocated not in (FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED):
         raise UnsupportedPixelsError(f"{allocated} bits allocated in {keyword} are not supported")
-    _require_known_samples(data_set, photometric, samples, allocated, is_float=is_float)
+    require_known_samples(data_set, photometric, samples, allocated, is_float=is_float)
     stored = allocated if is_float else _required(data_set, "BitsStored")
     if stored > allocated:
         raise MissingAttributeError(f"{stored} bits stored do not fit {allocated} bits allocated")
@@ -162,10 +162,17 @@ def pixel_format(data_set: Dataset, pixel_data: PixelData) -> PixelFormat:
     )
 
 
-def _require_known_samples(
+def require_known_samples(
     data_set: Dataset, photometric: str, samples: int, allocated: int, *, is_float: bool
 ) -> None:
-    """Refuse combinations of Photometric Interpretation, samples and bits without a meaning."""
+    """Refuse combinations of Photometric Interpretation, samples and bits without a meaning.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+    MissingAttributeError
+        Planar Configuration is neither 0 nor 1.
+    """
     signed = "signed " if integer_of(data_set, "PixelRepresentation") else ""
     found = f"{photometric} with {samples} {signed}samples of {allocated} bits"
     if photometric in (*MONOCHROME, PALETTE):

@@ -1,0 +1,505 @@
+"""What may be wrong with a DICOM image, found by its header alone.
+
+A check is a function of the data set that yields findings. An error is what keeps the file from
+being written, or a required attribute of the Image Pixel Module that is not right (PS3.3 C.7.6.3);
+a warning is where something was assumed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from dicom_preprocessing.decode import attributes
+from dicom_preprocessing.decode.attributes import items_of, numbers_of, per_frame
+from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
+from dicom_preprocessing.decode.frame_order import frame_order
+from dicom_preprocessing.decode.pixels import (
+    BITS_ALLOCATED,
+    FLOAT_BITS_ALLOCATED,
+    pixel_format,
+    require_known_samples,
+)
+from dicom_preprocessing.decode.values import FUNCTIONS
+from dicom_preprocessing.dicom_file import (
+    SEVERAL,
+    integer_of,
+    text_of,
+    transfer_syntax_of,
+    uid_of,
+    value_of,
+)
+from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.index.table import is_path_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.pixel_data import PixelData
+
+Severity = Literal["error", "warning", "info"]
+
+U16_MAX: Final = 65535
+LONGEST_VALUE: Final = 64
+"""Characters of a value that are shown."""
+
+TEXT_VRS: Final = ("CS", "DS", "IS", "UI")
+
+IMAGE_ATTRIBUTES: Final = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
+"""Required of every image, in the order in which they are looked at."""
+
+INTEGERS_ONLY: Final = ("BitsStored", "HighBit", "PixelRepresentation")
+"""Float Pixel Data has no such attributes (PS3.3 C.7.6.24)."""
+
+AT_LEAST_ONE: Final = ("Rows", "Columns", "SamplesPerPixel")
+
+RESCALE: Final = "PixelValueTransformationSequence"
+VOI: Final = "FrameVOILUTSequence"
+MEASURES: Final = "PixelMeasuresSequence"
+
+OPTIONAL: Final = {
+    "RescaleSlope": RESCALE,
+    "RescaleIntercept": RESCALE,
+    "WindowCenter": VOI,
+    "WindowWidth": VOI,
+    "PixelSpacing": MEASURES,
+    "ImagerPixelSpacing": MEASURES,
+    "SpacingBetweenSlices": MEASURES,
+    "PixelPaddingValue": "",
+}
+"""Attributes that change the output where they are there, with their functional group macro."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check has to say.
+
+    Parameters
+    ----------
+    code : str
+        A word for programs.
+    severity : error, warning or info
+    message : str
+        A phrase for people.
+    keyword : str
+        The attribute that it is about, if it is about one.
+    value : str or None
+        What stands there.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    keyword: str = ""
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A data set to check.
+
+    Parameters
+    ----------
+    data_set : Dataset
+    pixel_data : PixelData or None
+    broken : str
+        Why the pixel data that is there could not be found.
+    """
+
+    data_set: Dataset
+    pixel_data: PixelData | None
+    broken: str = ""
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether there is a pixel data element, in whatever state."""
+        return self.pixel_data is not None or bool(self.broken)
+
+    @property
+    def keyword(self) -> str:
+        """Of the pixel data element, PixelData where there is none."""
+        return self.pixel_data.keyword if self.pixel_data is not None else "PixelData"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether samples are floating point numbers."""
+        return self.keyword != "PixelData"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether anything of an image is there."""
+        return self.has_pixels or any(name in self.data_set for name in IMAGE_ATTRIBUTES)
+
+    def integer(self, keyword: str) -> int | None:
+        """An unsigned short, None where there is none."""
+        number = integer_of(self.data_set, keyword, -1)
+        return number if 0 <= number <= U16_MAX else None
+
+    @property
+    def number_of_frames(self) -> tuple[int | None, str]:
+        """Number of Frames, 1 by default, and where it is from: explicit, default or invalid."""
+        if is_empty(self.data_set, "NumberOfFrames"):
+            return 1, "default"
+        number = integer_of(self.data_set, "NumberOfFrames", -1)
+        return (number, "explicit") if number > 0 else (None, "invalid")
+
+
+def is_empty(data_set: Dataset, keyword: str) -> bool:
+    """Whether an attribute is absent or has no value, or only blanks where it is a text."""
+    raw = _raw(data_set, keyword)
+    if raw is None:
+        return True
+    if isinstance(raw, bytes) and dictionary_VR(keyword) in TEXT_VRS:
+        return not raw.strip(b" \0")
+    return isinstance(raw, (bytes, str, *SEVERAL)) and not len(raw)
+
+
+def shown(data_set: Dataset, keyword: str) -> str | None:
+    """The value of an attribute as a short text, None where it is absent."""
+    value = value_of(data_set, keyword)
+    value = _raw(data_set, keyword) if value is None else value
+    if value is None:
+        return None
+    if isinstance(value, SEVERAL):
+        value = "\\".join(map(str, value))
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def holders(data_set: Dataset, keyword: str, macro: str) -> list[Dataset]:
+    """Where an attribute stands: at the top level, else in items of a functional group macro."""
+    if keyword in data_set:
+        return [data_set]
+    groups = (
+        *items_of(data_set, "SharedFunctionalGroupsSequence")[:1],
+        *items_of(data_set, "PerFrameFunctionalGroupsSequence"),
+    )
+    items = [item for group in groups for item in (items_of(group, macro) if macro else ())]
+    return [item for item in items if keyword in item]
+
+
+def numbers_in(data_set: Dataset, keyword: str, macro: str) -> list[float]:
+    """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
+    found = (numbers_of(item, keyword) for item in holders(data_set, keyword, macro))
+    return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
+
+
+def output_color_type(subject: Subject) -> str | None:
+    """Gray8, Gray16, RGB8 or RGB16: the pixels to be written; None for a format not handled."""
+    if subject.pixel_data is None:
+        return None
+    try:
+        layout = pixel_format(subject.data_set, subject.pixel_data)
+    except FileError:
+        return None
+    kind = "Gray" if layout.is_monochrome else "RGB"
+    return f"{kind}{8 if layout.bits_stored <= 8 else 16}"  # noqa: PLR2004  # bits of a byte
+
+
+def resolution(subject: Subject) -> dict[str, float]:
+    """Pixels a mm in x and y, and frames a mm, as far as they are known."""
+    data_set = subject.data_set
+    found: dict[str, float] = {}
+    spacing = per_frame(data_set, 1, MEASURES, attributes.pixel_spacing)[0]
+    if spacing is not None:
+        found["pixels_per_mm_x"], found["pixels_per_mm_y"] = (1 / side for side in spacing)
+    n = subject.number_of_frames[0] or 1
+    groups = len(items_of(data_set, "PerFrameFunctionalGroupsSequence"))
+    step = frame_order(data_set, n if n == groups else 1).spacing
+    if step:
+        found["frames_per_mm"] = 1 / step
+    return found
+
+
+def required_attributes(subject: Subject) -> Iterator[Finding]:
+    """Attributes of the Image Pixel Module that must be there with a value of their type."""
+    if not subject.is_image:
+        return
+    for keyword in IMAGE_ATTRIBUTES:
+        if subject.is_float and keyword in INTEGERS_ONLY:
+            continue
+        if keyword not in subject.data_set:
+            yield _finding(subject, f"missing_{snake(keyword)}", "error", "is missing", keyword)
+        elif is_empty(subject.data_set, keyword):
+            yield _finding(subject, "empty_required_tag", "error", "has no value", keyword)
+        elif keyword == "PhotometricInterpretation":
+            yield from _photometric(subject)
+        else:
+            yield from _unsigned_short(subject, keyword)
+
+
+def _unsigned_short(subject: Subject, keyword: str) -> Iterator[Finding]:
+    code, number = "invalid_u16_value", subject.integer(keyword)
+    if number is None:
+        message = f"is no whole number from 0 to {U16_MAX}"
+        yield _finding(subject, code, "error", message, keyword)
+    elif number == 0 and keyword in AT_LEAST_ONE:
+        yield _finding(subject, code, "error", "must be above 0", keyword)
+    elif isinstance(value_of(subject.data_set, keyword), SEVERAL):
+        yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
+
+
+def _photometric(subject: Subject) -> Iterator[Finding]:
+    code, keyword = "invalid_string_value", "PhotometricInterpretation"
+    value = value_of(subject.data_set, keyword)
+    text = text_of(subject.data_set, keyword)
+    is_text = isinstance(value, (str, *SEVERAL)) and text.isascii() and text.isprintable()
+    if not (is_text and text):
+        yield _finding(subject, code, "error", "is no text", keyword)
+    elif isinstance(value, SEVERAL):
+        yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
+
+
+def pixel_data(subject: Subject) -> Iterator[Finding]:
+    """There is a pixel data element with what its transfer syntax asks for."""
+    keyword, element = subject.keyword, subject.pixel_data
+    if subject.broken:
+        yield Finding("invalid_pixel_data_value", "error", subject.broken, keyword)
+    elif element is None:
+        message = "is missing" if subject.is_image else "is missing: it is no image"
+        yield Finding("missing_pixel_data", "error", message, keyword)
+    elif not element.value.length:
+        yield Finding("empty_pixel_data", "error", "has no bytes", keyword)
+    else:
+        yield from _pixel_data_value(subject, element)
+
+
+def _pixel_data_value(subject: Subject, element: PixelData) -> Iterator[Finding]:
+    syntax, code = transfer_syntax_of(subject.data_set), "invalid_pixel_data_value"
+    if syntax in NATIVE:
+        if element.items is not None:
+            message = f"has fragments, as compressed pixels do, but the syntax is {syntax.name}"
+            yield Finding(code, "error", message, element.keyword)
+            return
+        with suppress(FileError):  # other checks tell what is wrong with the header
+            layout = pixel_format(subject.data_set, element)
+            if element.value.length < layout.native_bytes:
+                message = f"has {element.value.length} of {layout.native_bytes} bytes"
+                yield Finding(code, "error", message, element.keyword)
+    elif syntax in ENCAPSULATED:
+        try:
+            table_and_fragments = element.fragments()
+        except FileError as error:
+            message = f"has no fragments, which {syntax.name} needs: {error}"
+            yield Finding(code, "error", message, element.keyword)
+            return
+        fragments, frames = table_and_fragments[1:], subject.number_of_frames[0] or 1
+        if not any(fragment.length for fragment in fragments):
+            yield Finding("empty_pixel_data", "error", "has no fragments", element.keyword)
+        elif len(fragments) < frames:
+            message = f"has {len(fragments)} fragments, too few for {frames} frames"
+            yield Finding(code, "error", message, element.keyword)
+
+
+def number_of_frames(subject: Subject) -> Iterator[Finding]:
+    """Number of Frames is absent, or a positive number."""
+    if not subject.is_image:
+        return
+    keyword, (_, source) = "NumberOfFrames", subject.number_of_frames
+    if source == "default":
+        message = "is absent: 1 is taken"
+        yield _finding(subject, "default_number_of_frames", "info", message, keyword)
+    elif source == "invalid":
+        message = "is no positive whole number"
+        yield _finding(subject, "invalid_number_of_frames", "error", message, keyword)
+
+
+def planar_configuration(subject: Subject) -> Iterator[Finding]:
+    """Planar Configuration is 0 or 1; it must be there where a pixel has several samples."""
+    data_set, keyword = subject.data_set, "PlanarConfiguration"
+    is_colour = (subject.integer("SamplesPerPixel") or 1) > 1
+    if is_empty(data_set, keyword):
+        if is_colour:
+            message = "is absent: 0 is taken, samples pixel by pixel"
+            yield _finding(subject, "default_planar_configuration", "warning", message, keyword)
+    elif integer_of(data_set, keyword, -1) not in (0, 1):
+        severity: Severity = "error" if is_colour else "warning"
+        yield _finding(subject, "invalid_planar_configuration", severity, "is not 0 or 1", keyword)
+
+
+def bits(subject: Subject) -> Iterator[Finding]:
+    """Bits Allocated can be read, Bits Stored fits it, and High Bit is the highest of them."""
+    allocated = subject.integer("BitsAllocated")
+    if allocated is None:
+        return
+    supported = FLOAT_BITS_ALLOCATED if subject.is_float else BITS_ALLOCATED
+    if allocated not in supported:
+        message = f"is none of {', '.join(map(str, supported))}, which can be read"
+        yield _finding(subject, "unsupported_bits_allocated", "error", message, "BitsAllocated")
+    stored = subject.integer("BitsStored")
+    if subject.is_float or stored is None:
+        return
+    if not 1 <= stored <= allocated:
+        message = f"is not from 1 to Bits Allocated, {allocated}"
+        yield _finding(subject, "invalid_bits_stored", "error", message, "BitsStored")
+        return
+    high = subject.integer("HighBit")
+    if high is None or high == stored - 1:
+        return
+    if stored - 1 < high < allocated:
+        message = f"is not {stored - 1}, Bits Stored - 1: values are moved down"
+        yield _finding(subject, "invalid_high_bit", "warning", message, "HighBit")
+    else:
+        message = f"is not {stored - 1}, Bits Stored - 1"
+        yield _finding(subject, "invalid_high_bit", "error", message, "HighBit")
+
+
+def pixel_representation(subject: Subject) -> Iterator[Finding]:
+    """Pixel Representation is 0 or 1."""
+    number = subject.integer("PixelRepresentation")
+    if number is not None and number not in (0, 1) and not subject.is_float:
+        message, keyword = "is not 0 or 1", "PixelRepresentation"
+        yield _finding(subject, "invalid_pixel_representation", "error", message, keyword)
+
+
+def colour_type(subject: Subject) -> Iterator[Finding]:
+    """Photometric Interpretation, samples and bits together mean something."""
+    data_set, keyword = subject.data_set, "PhotometricInterpretation"
+    photometric = text_of(data_set, keyword)
+    samples, allocated = (subject.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
+    if not (photometric and samples and allocated):
+        return
+    try:
+        require_known_samples(data_set, photometric, samples, allocated, is_float=subject.is_float)
+    except UnsupportedPixelsError as error:
+        yield _finding(subject, "unsupported_output_color_type", "error", str(error), keyword)
+    except MissingAttributeError:
+        return  # of Planar Configuration, which has its own check
+
+
+def optional_attributes(subject: Subject) -> Iterator[Finding]:
+    """Attributes that change the output where they are there."""
+    for keyword, macro in OPTIONAL.items() if subject.is_image else ():
+        found = holders(subject.data_set, keyword, macro)
+        if found and not is_empty(found[0], keyword):
+            value = shown(found[0], keyword)
+            yield Finding("optional_tag_present", "info", "is there", keyword, value)
+        else:
+            message = "has no value" if found else "is absent"
+            yield Finding("optional_tag_absent", "info", message, keyword)
+
+
+def voi_lut_function(subject: Subject) -> Iterator[Finding]:
+    """VOI LUT Function is one that is known."""
+    if not subject.is_image:
+        return
+    keyword = "VOILUTFunction"
+    found = holders(subject.data_set, keyword, VOI)
+    if not found:
+        message = "is absent: windows are LINEAR"
+        yield Finding("voi_lut_function_absent", "info", message, keyword)
+    elif is_empty(found[0], keyword):
+        message = "has no value: windows are LINEAR"
+        yield Finding("empty_voi_lut_function", "warning", message, keyword, "")
+    else:
+        function = text_of(found[0], keyword).upper()
+        is_known = function in FUNCTIONS
+        message = "is there" if is_known else "is unknown: windows are LINEAR"
+        severity: Severity = "info" if is_known else "warning"
+        yield Finding("voi_lut_function_present", severity, message, keyword, function)
+
+
+def voi_lut_sequence(subject: Subject) -> Iterator[Finding]:
+    """Whether there is a VOI LUT, which goes before windows."""
+    if not subject.is_image:
+        return
+    keyword, count = "VOILUTSequence", voi_lut_items(subject)
+    if count:
+        message = "is there and goes before windows"
+        yield Finding("voi_lut_sequence_present", "info", message, keyword, f"{count} items")
+    else:
+        yield Finding("voi_lut_sequence_absent", "info", "is absent", keyword)
+
+
+def voi_lut_items(subject: Subject) -> int:
+    """Items of VOI LUT Sequence, of all frames."""
+    keyword = "VOILUTSequence"
+    found = holders(subject.data_set, keyword, VOI)
+    return sum(len(items_of(item, keyword)) for item in found)
+
+
+def resolution_check(subject: Subject) -> Iterator[Finding]:
+    """The distance of pixels is known, so that images can be resized by spacing."""
+    if not subject.is_image:
+        return
+    found = resolution(subject)
+    if "pixels_per_mm_x" in found:
+        x, y = found["pixels_per_mm_x"], found["pixels_per_mm_y"]
+        yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels a mm")
+        return
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        for item in holders(subject.data_set, keyword, MEASURES)[:1]:
+            message = "is not two positive numbers: the distance of pixels is unknown"
+            value = shown(item, keyword)
+            yield Finding("resolution_unavailable", "warning", message, keyword, value)
+            return
+    yield Finding("resolution_unavailable", "info", "the distance of pixels is unknown")
+
+
+def output_naming(subject: Subject) -> Iterator[Finding]:
+    """Study and SOP Instance UID can be the path of an image."""
+    bad = [name for name in ("StudyInstanceUID", "SOPInstanceUID") if not is_named(subject, name)]
+    for keyword in bad:
+        message = "cannot be part of a path: only a file of its own name can be written"
+        if is_empty(subject.data_set, keyword):
+            message = "is missing: only a file of its own name can be written"
+        yield _finding(subject, "directory_output_not_ready", "warning", message, keyword)
+    if not bad:
+        yield Finding("directory_output_ready", "info", "UIDs give the path of the image")
+
+
+def is_named(subject: Subject, keyword: str) -> bool:
+    """Whether a UID can be part of a path."""
+    return is_path_part(uid_of(subject.data_set, keyword))
+
+
+CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
+    "required_attributes": required_attributes,
+    "pixel_data": pixel_data,
+    "number_of_frames": number_of_frames,
+    "planar_configuration": planar_configuration,
+    "bits": bits,
+    "pixel_representation": pixel_representation,
+    "output_color_type": colour_type,
+    "optional_attributes": optional_attributes,
+    "voi_lut_function": voi_lut_function,
+    "voi_lut_sequence": voi_lut_sequence,
+    "resolution": resolution_check,
+    "output_naming": output_naming,
+}
+"""Every check by its name in the report, in the order in which they are made."""
+
+
+def snake(keyword: str) -> str:
+    """``BitsAllocated`` as ``bits_allocated``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", keyword).lower()
+
+
+def _finding(
+    subject: Subject, code: str, severity: Severity, message: str, keyword: str
+) -> Finding:
+    """A finding about an attribute at the top level, with its value."""
+    return Finding(code, severity, message, keyword, shown(subject.data_set, keyword))
+
+
+def _raw(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DICOM value
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in data_set:
+        return None
+    return data_set.get_item(tag).value

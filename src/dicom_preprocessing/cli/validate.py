@@ -1,0 +1,144 @@
+"""dicom-validate: whether DICOM files can become images, and what would be assumed of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.config import Limits
+from dicom_preprocessing.errors import FileError
+from dicom_preprocessing.files import printable
+from dicom_preprocessing.leash import isolated
+from dicom_preprocessing.validation import (
+    DECODE_MODES,
+    ValidationMessage,
+    ValidationReport,
+    report_of_crash,
+    validate_dicom,
+)
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+STATUSES = {"pass": 0, "fail": 1, "error": 2}
+"""What a file may come to, with the exit status; the highest of all files counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file without a report, and why."""
+
+    path: Path
+    message: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
+    arguments = _parser().parse_args(argv)
+    outcomes = []
+    for path in arguments.files:
+        outcome = outcome_of(path, arguments.decode)
+        outcomes.append(outcome)
+        if isinstance(outcome, Unreadable):
+            print(f"error: {printable(outcome.message)}", file=sys.stderr)
+        elif arguments.format == "text":
+            print(*_text(outcome, is_verbose=arguments.verbose), sep="\n", flush=True)
+    statuses = [_status(outcome) for outcome in outcomes]
+    if arguments.format == "json":
+        records = [_record(outcome) for outcome in outcomes]
+        print(json.dumps(records[0] if len(records) == 1 else records, indent=1))
+    elif len(outcomes) > 1:
+        counts = (f"{statuses.count(s)} {s}" for s in STATUSES if s in statuses)
+        print(f"{len(outcomes)} files: {', '.join(counts)}")
+    return max(STATUSES[status] for status in statuses)
+
+
+def outcome_of(path: Path, decode: str) -> ValidationReport | Unreadable:
+    """The report of a file, made in a process of its own, which a codec may take along."""
+    try:
+        try:
+            return isolated(validate_dicom, path, decode, limits=Limits())
+        except FileError as error:
+            return isolated(report_of_crash, path, error, limits=Limits())
+    except (RuntimeError, OSError) as error:
+        return Unreadable(path, str(error))
+    except FileError as error:  # the header alone does it
+        return Unreadable(path, f"Cannot read {path}: {error}")
+
+
+def _status(outcome: ValidationReport | Unreadable) -> str:
+    return "error" if isinstance(outcome, Unreadable) else outcome["status"]
+
+
+def _record(outcome: ValidationReport | Unreadable) -> object:
+    if isinstance(outcome, Unreadable):
+        path = os.fspath(outcome.path)
+        return {"status": "error", "file": {"path": path}, "message": outcome.message}
+    return outcome
+
+
+def _text(report: ValidationReport, *, is_verbose: bool) -> Iterator[str]:
+    """A line of the file, one of what it is, one for each message."""
+    yield f"{printable(report['file']['path'])}: {report['status']}"
+    yield f"  {_facts(report)}"
+    kinds = {"error": report["errors"], "warning": report["warnings"]}
+    if is_verbose:
+        kinds["info"] = report["info"]
+    for kind, messages in kinds.items():
+        for message in messages:
+            yield f"  {kind}: {_sentence(message)}"
+
+
+def _sentence(message: ValidationMessage) -> str:
+    about = f"{message['tag_name']} {message['tag']} " if "tag" in message else ""
+    value = f", found {message['value']}" if message.get("value") else ""
+    return printable(f"{about}{message['message']}{value} [{message['code']}]")
+
+
+def _facts(report: ValidationReport) -> str:
+    """What the image is, as far as the header tells."""
+    image, pixels, file = report["image"], report["pixel_format"], report["file"]
+    facts = []
+    if "rows" in image and "columns" in image:
+        facts.append(f"{image['rows']} rows, {image['columns']} columns")
+    frames = image.get("number_of_frames")
+    if frames is not None:
+        facts.append("1 frame" if frames == 1 else f"{frames} frames")
+    if "photometric_interpretation" in image:
+        facts.append(image["photometric_interpretation"])
+    if "bits_stored" in pixels and "bits_allocated" in pixels:
+        facts.append(f"{pixels['bits_stored']} of {pixels['bits_allocated']} bits")
+    facts.append(file.get("transfer_syntax_name") or file["transfer_syntax_uid"])
+    facts.append(report["decode_smoke_test"]["message"])
+    return printable("; ".join(fact for fact in facts if fact))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicom-validate",
+        description="Check whether DICOM files can become images: the attributes that say what the "
+        "pixels are, the pixel data, and one decoded frame.",
+        epilog="Exit status: 0 all are valid, 1 errors were found, 2 a file could not be read, or "
+        "wrong usage. With --format json: one report, or a list of them for several files.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="DICOM file")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument(
+        "--decode",
+        choices=DECODE_MODES,
+        default="frame",
+        type=str.lower,
+        help="frame: decode the first frame (default); none: look at the header alone",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show also what is neither error nor warning"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser

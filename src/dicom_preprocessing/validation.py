@@ -1,0 +1,365 @@
+"""Validation: whether a DICOM file can become an image, and what would be assumed of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+
+import numpy as np
+import pydicom
+from pydicom.datadict import tag_for_keyword
+
+from dicom_preprocessing.checks import (
+    CHECKS,
+    RESCALE,
+    VOI,
+    Finding,
+    Severity,
+    Subject,
+    holders,
+    is_named,
+    numbers_in,
+    output_color_type,
+    resolution,
+    snake,
+    voi_lut_items,
+)
+from dicom_preprocessing.config import Limits
+from dicom_preprocessing.decode.modality import modality_of_frames
+from dicom_preprocessing.decode.pixels import pixel_format, stored_frames
+from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.dicom_file import (
+    clean_uid,
+    open_data_set,
+    read_header,
+    text_of,
+    transfer_syntax_of,
+    uid_of,
+)
+from dicom_preprocessing.errors import FileError, LimitPixelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydicom.dataset import Dataset
+
+__all__ = ["ValidationReport", "validate_dicom"]
+
+DECODE_MODES: Final = ("frame", "none")
+FIRST_FRAME: Final = 0
+"""The frame that is decoded: every image has one."""
+
+
+CheckStatus = Literal["pass", "warn", "fail", "skip"]
+
+
+class Place(TypedDict, total=False):
+    """What a message is about: ``tag`` is ``(GGGG,EEEE)``, ``tag_name`` the keyword."""
+
+    tag: str
+    tag_name: str
+    value: str
+
+
+class ValidationMessage(Place):
+    """An error, a warning, or a fact worth knowing."""
+
+    code: str
+    message: str
+
+
+class ValidationCheck(Place):
+    """What a check had to say, one entry a finding."""
+
+    name: str
+    status: CheckStatus
+    severity: Severity
+    message: str
+
+
+class SmokeTest(TypedDict):
+    """How decoding one frame went; ``frame_index`` counts from 0."""
+
+    attempted: bool
+    status: Literal["pass", "fail", "skip"]
+    message: str
+    frame_index: NotRequired[int]
+    image_color_type: NotRequired[str]
+    expected_frame_bytes: NotRequired[int]
+
+
+class ValidationReport(TypedDict):
+    """The report of one file, of plain values that can be written as JSON."""
+
+    status: Literal["pass", "fail"]
+    summary: dict[str, Any]
+    file: dict[str, str]
+    image: dict[str, Any]
+    pixel_format: dict[str, Any]
+    preprocessing: dict[str, Any]
+    decode_smoke_test: SmokeTest
+    errors: list[ValidationMessage]
+    warnings: list[ValidationMessage]
+    info: list[ValidationMessage]
+    checks: list[ValidationCheck]
+
+
+def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> ValidationReport:
+    """Check a DICOM file, and by default decode one frame of it.
+
+    Parameters
+    ----------
+    path : path
+    decode : str
+        ``frame`` decodes the first frame to display values, ``none`` looks at the header alone; in
+        upper or lower case. A codec that crashes takes the process along: for files that nobody
+        knows, ``dicom-validate`` decodes in a process of its own.
+
+    Returns
+    -------
+    dict
+        Keys as in ``ValidationReport``; what is not known is left out. ``status`` is ``fail`` if
+        there is any error, else ``pass``.
+
+    Raises
+    ------
+    ValueError
+        ``decode`` is another word.
+    FileNotFoundError
+        There is no such file.
+    RuntimeError
+        The file cannot be read, is not DICOM, or is cut or damaged.
+
+    References
+    ----------
+    DICOM PS3.3 C.7.6.3, Image Pixel Module.
+    """
+    mode = decode.lower()
+    if mode not in DECODE_MODES:
+        raise ValueError(f"Invalid decode mode: {decode}. Expected 'frame' or 'none'")
+    test = _decode_frame if mode == "frame" else _not_wanted
+    return _report(path, _read(path), mode, test)
+
+
+def report_of_crash(path: str | os.PathLike[str], error: FileError) -> ValidationReport:
+    """The report of a file whose decoding ended the process in which it was tried."""
+    return _report(path, _read(path), "frame", lambda _subject: _failed(error))
+
+
+def _read(path: str | os.PathLike[str]) -> Subject:
+    """Open a file; a pixel data element that cannot be found is no reason to stop."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"File not found: {os.fspath(path)}")
+    try:
+        _require_whole(path)
+        try:
+            return Subject(*open_data_set(path))
+        except FileError as error:
+            if error.error != "decode_error":
+                raise
+            data_set = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            return Subject(data_set, None, broken=str(error))
+    except FileError as error:
+        raise RuntimeError(f"{_problem(error)} {os.fspath(path)}: {error}") from error
+
+
+def _problem(error: FileError) -> str:
+    words = {"not_dicom": "Not a DICOM file:", "damaged": "Damaged DICOM file:"}
+    return words.get(error.error, "Cannot read")
+
+
+def _require_whole(path: str | os.PathLike[str]) -> None:
+    """As the index asks of a file; a DICOMDIR has no pixels, which the report tells."""
+    try:
+        read_header(path)
+    except FileError as error:
+        if error.error != "dicomdir":
+            raise
+
+
+def _report(
+    path: str | os.PathLike[str],
+    subject: Subject,
+    mode: str,
+    test: Callable[[Subject], SmokeTest],
+) -> ValidationReport:
+    found = {name: list(check(subject)) for name, check in CHECKS.items()}
+    smoke = _skipped("errors were found in the header")
+    if not any(f.severity == "error" for findings in found.values() for f in findings):
+        smoke = test(subject)
+    if smoke["status"] == "fail":
+        keyword = subject.keyword
+        failure = Finding("frame_decode_failed", "error", smoke["message"], keyword)
+        found["decode_smoke_test"] = [failure]
+    errors, warnings, infos = (
+        [_message(f) for findings in found.values() for f in findings if f.severity == severity]
+        for severity in ("error", "warning", "info")
+    )
+    checks = [entry for name, findings in found.items() for entry in _entries(name, findings)]
+    if smoke["status"] != "fail":
+        outcome = Finding("decode_smoke_test", "info", smoke["message"])
+        checks.append(_check("decode_smoke_test", smoke["status"], outcome))
+    return {
+        "status": "fail" if errors else "pass",
+        "summary": {
+            "valid": not errors,
+            "error_count": len(errors),
+            "warning_count": len(warnings),
+            "info_count": len(infos),
+            "decode_mode": mode,
+        },
+        "file": _file_facts(path, subject.data_set),
+        "image": _image_facts(subject),
+        "pixel_format": _pixel_facts(subject),
+        "preprocessing": _preprocessing_facts(subject),
+        "decode_smoke_test": smoke,
+        "errors": errors,
+        "warnings": warnings,
+        "info": infos,
+        "checks": checks,
+    }
+
+
+def _file_facts(path: str | os.PathLike[str], data_set: Dataset) -> dict[str, str]:
+    syntax = transfer_syntax_of(data_set)
+    uid = clean_uid(syntax)
+    name = str(syntax.name)
+    known = {"transfer_syntax_name": name} if name and name != uid else {}
+    return {"path": os.fspath(path), "transfer_syntax_uid": uid, **known}
+
+
+def _image_facts(subject: Subject) -> dict[str, Any]:
+    data_set = subject.data_set
+    facts = _integers(subject, "Rows", "Columns")
+    if subject.is_image:
+        frames, source = subject.number_of_frames
+        facts |= {"number_of_frames": frames, "number_of_frames_source": source}
+    facts |= _integers(subject, "SamplesPerPixel")
+    facts["photometric_interpretation"] = text_of(data_set, "PhotometricInterpretation") or None
+    facts |= _integers(subject, "PlanarConfiguration", "PixelRepresentation")
+    return _known(facts)
+
+
+def _pixel_facts(subject: Subject) -> dict[str, Any]:
+    facts = _integers(subject, "BitsAllocated", "BitsStored", "HighBit")
+    return _known(facts | {"output_color_type": output_color_type(subject)})
+
+
+def _preprocessing_facts(subject: Subject) -> dict[str, Any]:
+    data_set = subject.data_set
+    voi_items, measures = voi_lut_items(subject), resolution(subject)
+    functions = (
+        text_of(item, "VOILUTFunction") for item in holders(data_set, "VOILUTFunction", VOI)
+    )
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    return {
+        "rescale_slope": numbers_in(data_set, "RescaleSlope", RESCALE),
+        "rescale_intercept": numbers_in(data_set, "RescaleIntercept", RESCALE),
+        "window_center": numbers_in(data_set, "WindowCenter", VOI),
+        "window_width": numbers_in(data_set, "WindowWidth", VOI),
+        "voi_lut_function": [f for f in functions if f],
+        "voi_lut_sequence_present": voi_items > 0,
+        "voi_lut_sequence_items": voi_items,
+        "resolution": {"available": "pixels_per_mm_x" in measures, **measures},
+        "output_naming": {
+            "directory_output_ready": is_named(subject, uids[0]) and is_named(subject, uids[2]),
+            **{_uid_key(name): uid for name in uids if (uid := uid_of(data_set, name))},
+        },
+    }
+
+
+def _uid_key(keyword: str) -> str:
+    return snake(keyword.removesuffix("InstanceUID")).replace("s_o_p", "sop") + "_instance_uid"
+
+
+def _integers(subject: Subject, *keywords: str) -> dict[str, Any]:
+    return {snake(name): subject.integer(name) for name in keywords if name in subject.data_set}
+
+
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _decode_frame(subject: Subject) -> SmokeTest:
+    """Decode the first frame to display values, as the decode stage does with all of them."""
+    try:
+        return _decoded(subject)
+    except FileError as error:
+        return _failed(error)
+    except MemoryError:
+        return _failed(FileError("not enough memory"))
+    except Exception as error:  # noqa: BLE001  # what no test has shown yet is a fact about the file
+        return _failed(FileError(f"{type(error).__name__}: {error}"))
+
+
+def _decoded(subject: Subject) -> SmokeTest:
+    data_set, pixel_data = subject.data_set, subject.pixel_data
+    if pixel_data is None:
+        return _skipped("there is no pixel data")
+    layout = pixel_format(data_set, pixel_data)
+    pixels, limit = layout.rows * layout.columns * layout.number_of_frames, Limits().pixels
+    if pixels > limit:
+        raise LimitPixelsError(f"{pixels} pixels are more than {limit}")
+    frames = stored_frames(data_set, layout, pixel_data)
+    frame = np.asarray(frames[FIRST_FRAME])[np.newaxis]
+    one = replace(layout, number_of_frames=1)
+    if layout.is_monochrome:
+        modality_of_frames(data_set, layout)  # of every frame, or it raises
+        display_lookup(data_set, frame, one)
+    kind = "Gray" if frame.shape[3] == 1 else "RGB"
+    return {
+        "attempted": True,
+        "status": "pass",
+        "message": f"frame 1 of {layout.number_of_frames} was decoded",
+        "frame_index": FIRST_FRAME,
+        "image_color_type": f"{kind}{frame.dtype.itemsize * 8}",
+        "expected_frame_bytes": one.native_bytes,
+    }
+
+
+def _failed(error: FileError) -> SmokeTest:
+    return {
+        "attempted": True,
+        "status": "fail",
+        "message": str(error),
+        "frame_index": FIRST_FRAME,
+    }
+
+
+def _skipped(reason: str) -> SmokeTest:
+    return {"attempted": False, "status": "skip", "message": f"not decoded: {reason}"}
+
+
+def _not_wanted(_subject: Subject) -> SmokeTest:
+    return _skipped("decode is none")
+
+
+def _entries(name: str, findings: list[Finding]) -> list[ValidationCheck]:
+    """Outcomes of a check, one for each of its findings."""
+    statuses: dict[Severity, CheckStatus] = {"error": "fail", "warning": "warn", "info": "pass"}
+    return [_check(name, statuses[f.severity], f) for f in findings] or [
+        _check(name, "pass", Finding(name, "info", "nothing to say"))
+    ]
+
+
+def _check(name: str, status: CheckStatus, finding: Finding) -> ValidationCheck:
+    severity, message = finding.severity, finding.message
+    place = _place(finding)
+    return {"name": name, "status": status, "severity": severity, "message": message, **place}
+
+
+def _message(finding: Finding) -> ValidationMessage:
+    return {"code": finding.code, "message": finding.message, **_place(finding)}
+
+
+def _place(finding: Finding) -> Place:
+    """What a finding is about, as far as it is about an attribute."""
+    place: Place = {}
+    tag = tag_for_keyword(finding.keyword)
+    if tag is not None:
+        place["tag"] = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        place["tag_name"] = finding.keyword
+    if finding.value is not None:
+        place["value"] = finding.value
+    return place
