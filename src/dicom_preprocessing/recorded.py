@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dicom_preprocessing.manifest import ManifestRow
+    from dicom_preprocessing.tiff import TiffInfo
 
 CROP = ("crop_left", "crop_top", "crop_width", "crop_height")
 ACTIVE = ("active_left", "active_top", "active_right", "active_bottom")
@@ -48,7 +49,13 @@ def geometry_of_tiff(
     path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
 ) -> Geometry:
     """What ``Geometry.from_tiff`` gives."""
-    info = read_info(path)
+    return geometry_of_info(read_info(path), path, source=source)
+
+
+def geometry_of_info(
+    info: TiffInfo, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
+) -> Geometry:
+    """What ``Geometry.from_tiff`` gives, from tags that were read; ``path`` is for messages."""
     try:
         return _geometry(
             Size(info.width, info.height),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.geometry import CropBox, Flip, Geometry, Padding, Size
+from dicom_preprocessing.geometry import Geometry, Size
+from dicom_preprocessing.recorded import geometry_of_info
 from dicom_preprocessing.tiff import (
     CENTIMETRE,
     COMPRESSIONS,
@@ -123,33 +124,24 @@ def read_stored(path: Path) -> Stored:
         path=path,
         frames=frames,
         info=info,
-        geometry=geometry_of(path, info, tags),
+        geometry=_geometry(path, info),
         resolution=_resolution(tags),
         description=_description(page.description),
         compressor=COMPRESSORS.get(tifffile.COMPRESSION(page.compression)),
     )
 
 
-def geometry_of(path: Path, info: TiffInfo, tags: Mapping[int, Any]) -> Geometry:
-    """The way from the source to the file, rebuilt from its tags.
+def _geometry(path: Path, info: TiffInfo) -> Geometry:
+    """The way from the source to the file by its tags; of other programs' files, the whole image.
 
     Raises
     ------
     OutputError
-        ActiveArea does not lie in the image.
+        The tags contradict each other.
     """
-    left, top, right, bottom = info.active_area or (0, 0, info.width, info.height)
-    if not (0 <= left < right <= info.width and 0 <= top < bottom <= info.height):
-        raise OutputError(f"{path}: ActiveArea {left, top, right, bottom} is not in the image")
-    active = Size(right - left, bottom - top)
-    crop = CropBox(*info.crop) if info.crop else CropBox(0, 0, active.width, active.height)
-    flip = None
-    if info.flip and any(info.flip):
-        width, height = tags[Tag.FLIP][:2]
-        flip = Flip(width, height, *info.flip)
-    source = Size(*info.source[:2]) if info.source else Size(crop.right, crop.bottom)
-    padding = Padding(left, top, info.width - right, info.height - bottom)
-    return Geometry(source, flip=flip, crop=crop, resized=active, padding=padding)
+    if info.crop is None and info.active_area is None and info.scale is None:
+        return Geometry(Size(info.width, info.height))
+    return geometry_of_info(info, path)
 
 
 def _resolution(tags: Mapping[int, Any]) -> Resolution:
