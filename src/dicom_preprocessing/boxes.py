@@ -1,0 +1,263 @@
+"""Tables of boxes: reading, mapping every row by the manifest, and writing. No row is dropped."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dicom_preprocessing.coordinates import INSIDE, OUTSIDE, are_boxes
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import as_record, csv_cell, replacing
+from dicom_preprocessing.geometry import Geometry
+from dicom_preprocessing.manifest import find_tiffs, row_of_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Row = Mapping[str, Any]
+
+PARQUET = ".parquet"
+NAMES = ("path", "study_instance_uid", "sop_instance_uid")
+"""Columns that name an image."""
+NEEDED = (*NAMES, "width", "height")
+EDGES = ("left", "top", "right", "bottom")
+CORNER_AND_SIZE = ("x", "y", "width", "height")
+ADDED = "mapped_"
+NO_BOX, BAD_BOX = "no_box", "bad_box"
+UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY = "unknown_image", "several_images", "no_geometry"
+TROUBLES = (UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY, BAD_BOX)
+"""States of rows that could not be mapped and should have been."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MappedTable:
+    """A table with its mapped boxes.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        All rows and columns as they were, and the columns that begin with ``mapped_``.
+    states : Counter
+        Rows by state.
+    drawn : dict
+        By the path of an image, the boxes to draw on it: (n, 4) float64 left, top, right, bottom in
+        output pixels; and (n,) bool, whether the box is whole.
+    """
+
+    table: pa.Table
+    states: Counter[str]
+    drawn: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read csv, all of it as text, or parquet.
+
+    Raises
+    ------
+    OutputError
+        The content is none of the two, or rows and header do not agree.
+    OSError
+    """
+    try:
+        return pq.read_table(path) if path.suffix.lower() == PARQUET else _read_csv(path)
+    except (ValueError, csv.Error, pa.ArrowException) as error:  # UTF-8's are ValueErrors
+        raise OutputError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_csv(path: Path) -> pa.Table:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = list(csv.reader(file, strict=True)) or [[]]
+    if not header or len(set(header)) < len(header):
+        raise ValueError(f"no header of different names: {', '.join(header)}")
+    rows = [row for row in rows if row]
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells instead of {len(header)}")
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    arrays = [pa.array(column, pa.string()) for column in columns]
+    return pa.Table.from_arrays(arrays, names=header)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write csv or parquet by the suffix of ``path``, whole or not at all."""
+    if path.suffix.lower() == PARQUET:
+        with replacing(path, "wb") as file:
+            pq.write_table(table, file)
+    else:
+        with replacing(path) as file:
+            write_csv(table, file)
+
+
+def write_csv(table: pa.Table, file: IO[str]) -> None:
+    """Write csv; text stays as it is, unknown values are empty."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for values in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        writer.writerow([v if isinstance(v, str) else csv_cell(v) for v in values])
+
+
+def read_images(manifest: Path) -> list[Row]:
+    """Rows of a manifest, or of the TIFFs below a folder.
+
+    Raises
+    ------
+    OutputError
+        It is no manifest, or a TIFF cannot be read.
+    OSError
+    """
+    if manifest.is_dir():
+        return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
+    table = read_table(manifest)
+    lacking = set(NEEDED) - set(table.column_names)
+    if lacking:
+        raise OutputError(f"{manifest} is no manifest: it has no column {min(lacking)}")
+    rows: list[Row] = table.to_pylist()
+    for number, row in enumerate(rows, 1):
+        for name in NAMES:
+            if not isinstance(row[name], str):
+                raise OutputError(f"{manifest} is no manifest: row {number} has no text as {name}")
+    return rows
+
+
+class Images:
+    """Rows of the manifest by what tables of boxes know of them."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._by_path: dict[str, Row] = {}
+        self._by_uid: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            self._by_path[os.path.normpath(row["path"])] = row
+            self._by_uid[row["sop_instance_uid"]].append(row)
+
+    def find(self, path: str, study: str, sop: str) -> Row | str:
+        """The row of an image, or why there is none; empty text is not known.
+
+        The path decides, else the SOP Instance UID, within its study where that is told.
+        """
+        if path:
+            return self._by_path.get(os.path.normpath(path), UNKNOWN_IMAGE)
+        rows = self._by_uid.get(sop, [])
+        if study:
+            rows = [row for row in rows if row["study_instance_uid"] == study]
+        if len(rows) > 1:
+            return SEVERAL_IMAGES
+        return rows[0] if rows else UNKNOWN_IMAGE
+
+
+def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) -> MappedTable:
+    """Map the boxes of a table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns left, top, right, bottom or x, y, width, height, and path or sop_instance_uid.
+    images : Images
+    to : str
+        output: boxes are in pixels of the DICOM images; source: in those of the TIFFs.
+
+    Raises
+    ------
+    OutputError
+        Columns are missing, or would be there twice.
+    """
+    form = _form(table)
+    boxes, is_empty = _boxes_of(table, form)
+    states = np.where(are_boxes(boxes), "", np.where(is_empty, NO_BOX, BAD_BOX)).astype(object)
+    rows, numbers_of = _by_image(table, images, states)
+    mapped, inside = np.full(boxes.shape, np.nan), np.full(len(boxes), np.nan)
+    drawn = {}
+    for path, numbers in numbers_of.items():
+        try:
+            geometry = Geometry.from_row(rows[path])
+        except OutputError:
+            states[numbers] = NO_GEOMETRY
+            continue
+        carry = geometry.boxes_to_output if to == "output" else geometry.boxes_to_source
+        there = carry(boxes[numbers])
+        mapped[numbers], inside[numbers], states[numbers] = there.boxes, there.inside, there.state
+        shown = there.boxes if to == "output" else boxes[numbers]
+        is_there = there.state != OUTSIDE
+        drawn[path] = shown[is_there], (there.state == INSIDE)[is_there]
+    if form == CORNER_AND_SIZE:
+        mapped[:, 2:] -= mapped[:, :2]
+    added = dict(zip(form, mapped.T, strict=True)) | {"inside": inside, "state": states}
+    for name, values in added.items():
+        table = table.append_column(f"{ADDED}{name}", pa.array(values, from_pandas=True))
+    return MappedTable(table, Counter(states.tolist()), drawn)
+
+
+def _by_image(
+    table: pa.Table, images: Images, states: NDArray[np.object_]
+) -> tuple[dict[str, Row], dict[str, list[int]]]:
+    """Rows of the manifest, and numbers of sound boxes, by path; the others get their state."""
+    rows: dict[str, Row] = {}
+    numbers_of: dict[str, list[int]] = defaultdict(list)
+    for number, names in enumerate(_names(table)):
+        found = images.find(*names)
+        if isinstance(found, str):
+            states[number] = found
+        elif not states[number]:
+            rows[found["path"]] = found
+            numbers_of[found["path"]].append(number)
+    return rows, numbers_of
+
+
+def _form(table: pa.Table) -> tuple[str, ...]:
+    """The columns that tell the boxes, once it is sure that the table can be mapped."""
+    names = set(table.column_names)
+    if len(names) < len(table.column_names):
+        raise OutputError("boxes have two columns of the same name")
+    if not names & {"path", "sop_instance_uid"}:
+        raise OutputError("boxes need a column path or sop_instance_uid")
+    for form in (EDGES, CORNER_AND_SIZE):
+        if names.issuperset(form):
+            twice = sorted(names & {f"{ADDED}{name}" for name in (*form, "inside", "state")})
+            if twice:
+                raise OutputError(f"there is a column {twice[0]} already: rename it")
+            return form
+    raise OutputError("boxes need the columns left, top, right, bottom or x, y, width, height")
+
+
+def _boxes_of(
+    table: pa.Table, form: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Left, top, right, bottom, NaN for what is no number; and which rows have no value at all."""
+    cells = [table[name].to_pylist() for name in form]
+    numbers = [[_number(cell) for cell in column] for column in cells]
+    boxes = np.array(numbers, dtype=np.float64).T.reshape(-1, 4)
+    if tuple(form) == CORNER_AND_SIZE:
+        boxes[:, 2:] += boxes[:, :2]
+    is_empty = [[_text(cell).lower() in {"", "nan"} for cell in column] for column in cells]
+    return boxes, np.all(np.array(is_empty, dtype=bool).T.reshape(-1, 4), axis=1)
+
+
+def _number(cell: object) -> float:
+    text = _text(cell)
+    try:
+        return float("nan" if "_" in text else text)  # Python's own, as in 1_000
+    except ValueError:
+        return float("nan")
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell).strip()
+
+
+def _names(table: pa.Table) -> Iterable[tuple[str, str, str]]:
+    """Path, Study and SOP Instance UID of each row, empty where they are not told."""
+    columns = []
+    for name in NAMES:
+        known = name in table.column_names
+        cells = table[name].to_pylist() if known else [None] * len(table)
+        columns.append([_text(cell) for cell in cells])
+    return zip(*columns, strict=True)

@@ -1,0 +1,132 @@
+"""dicom-map: boxes of annotations carried to the images, or of predictions back to the DICOM."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from dicom_preprocessing.boxes import (
+    TROUBLES,
+    Images,
+    map_table,
+    read_images,
+    read_table,
+    write_csv,
+    write_table,
+)
+from dicom_preprocessing.cli.manifest import FORMATS
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.preview import write_preview
+from dicom_preprocessing.verdict import plural
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_preprocessing.boxes import MappedTable
+
+MANIFEST = Path("results/manifest.csv")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    boxes, output = arguments.boxes, arguments.output
+    if boxes.suffix.lower() not in FORMATS:
+        parser.error(f"BOXES {boxes} must end in .csv or .parquet")
+    if output is not None and output.suffix.lower() not in FORMATS:
+        parser.error(f"OUTPUT {output} must end in .csv or .parquet")
+    manifest = arguments.manifest
+    if not manifest.is_dir() and manifest.suffix.lower() not in FORMATS:
+        parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
+    try:
+        table = read_table(boxes)
+        done = map_table(table, Images(read_images(manifest)), arguments.to)
+        _write(done, output)
+        if arguments.preview is not None:
+            _preview(done, arguments.images or _images_of(manifest), arguments.preview)
+    except (OutputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return _conclude(done)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicom-map",
+        description="Map boxes from the pixels of DICOM images to those of their TIFFs, or back.",
+        epilog="BOXES has the columns left, top, right, bottom or x, y, width, height, with pixel "
+        "edges at whole numbers, and path or sop_instance_uid. Every row is written, with columns "
+        "mapped_... for the box, the fraction of it that is inside, and its state. Exit status: "
+        "0 done, 1 something failed or could not be mapped, 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("boxes", metavar="BOXES", type=Path, help=".csv or .parquet")
+    parser.add_argument(
+        "--to",
+        choices=("output", "source"),
+        required=True,
+        help="output: from the DICOM image to the TIFF; source: back",
+    )
+    parser.add_argument(
+        "--manifest",
+        metavar="MANIFEST",
+        type=Path,
+        default=MANIFEST,
+        help="manifest (.csv or .parquet), or a folder of TIFFs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUTPUT", type=Path, help=".csv or .parquet (default: csv, shown)"
+    )
+    parser.add_argument(
+        "--preview", metavar="DIR", type=Path, help="write PNGs of the TIFFs with their boxes"
+    )
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        type=Path,
+        help="folder of the TIFFs, for --preview (default: images beside the manifest, if there)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _write(done: MappedTable, output: Path | None) -> None:
+    if output is None:
+        write_csv(done.table, sys.stdout)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_table(done.table, output)
+
+
+def _images_of(manifest: Path) -> Path:
+    """Where the paths of a manifest start: of the workflow, or of dicom-manifest."""
+    if manifest.is_dir():
+        return manifest
+    beside = manifest.parent / "images"
+    return beside if beside.is_dir() else manifest.parent
+
+
+def _preview(done: MappedTable, images: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, (boxes, is_whole) in tqdm(
+        done.drawn.items(), unit="image", disable=None, leave=False
+    ):
+        name = "_".join(Path(path).with_suffix(".png").parts).replace("/", "")
+        write_preview(folder / name, images / path, boxes, is_whole)
+
+
+def _conclude(done: MappedTable) -> int:
+    """Say how it went, beside the table."""
+    counts = ", ".join(f"{n} {state}" for state, n in done.states.most_common())
+    print(f"{plural(len(done.table), 'row')}: {counts or 'nothing to map'}", file=sys.stderr)
+    lost = sum(done.states[state] for state in TROUBLES)
+    if lost:
+        problem = f"{plural(lost, 'row')} could not be mapped: see the column mapped_state"
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if lost else 0

@@ -1,0 +1,84 @@
+"""Pictures of images with boxes drawn on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+
+from dicom_preprocessing.files import replacing
+from dicom_preprocessing.tiff import read_frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+WHOLE, CUT = (0, 230, 60), (255, 140, 0)
+"""Green for boxes that are wholly in the image, orange for those that are cut."""
+SMALLEST = 512
+"""Smaller pictures are enlarged by a whole number, as long as both sides stay within this."""
+LINES_A_SIDE = 400
+
+
+def write_preview(
+    path: Path, image: Path, boxes: NDArray[np.float64], is_whole: NDArray[np.bool_]
+) -> None:
+    """Write a PNG of the middle page of a TIFF with boxes around what they hold.
+
+    Parameters
+    ----------
+    path : path
+        Of the PNG; its folder must exist.
+    image : path
+    boxes : (n, 4) float64
+        Left, top, right, bottom, pixel edges at whole numbers.
+    is_whole : (n,) bool
+        Which boxes are not cut, for their colour.
+
+    Raises
+    ------
+    OutputError
+        The TIFF cannot be read.
+    OSError
+    """
+    frames = read_frames(image)
+    picture = to_rgb(np.asarray(frames[len(frames) // 2]))
+    factor = max(1, SMALLEST // max(picture.shape[:2]))
+    picture = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
+    for box, whole in zip(boxes * factor, is_whole, strict=True):
+        draw_box(picture, box, WHOLE if whole else CUT)
+    with replacing(path, "wb") as file:
+        file.write(imagecodecs.png_encode(picture))
+
+
+def to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
+    """Minimum to maximum of a frame as 0 to 255.
+
+    Parameters
+    ----------
+    frame : (rows, columns, samples)
+        Samples is 1 or 3.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8
+    """
+    values = frame.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    values = (values - low) * (255 / (high - low) if high > low else 0)
+    return np.array(np.broadcast_to(values, (*frame.shape[:2], 3)), dtype=np.uint8)
+
+
+def draw_box(
+    picture: NDArray[np.uint8], box: NDArray[np.float64], colour: tuple[int, int, int]
+) -> None:
+    """Draw a frame around the pixels of a box, as far as it is within the picture."""
+    width = max(1, round(max(picture.shape[:2]) / LINES_A_SIDE))
+    left, top, right, bottom = (int(edge) for edge in np.rint(box))
+    outer = np.s_[max(0, top - width) : bottom + width, max(0, left - width) : right + width]
+    inner = np.s_[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    held = picture[inner].copy()
+    picture[outer] = colour
+    picture[inner] = held
