@@ -5,16 +5,27 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
+from snakemake.io import flag
+from snakemake.jobs import Job
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from dicom_preprocessing import snakemake_patches
 from dicom_preprocessing.snakemake_patches import (
     LateJobs,
+    ask_for_pipes_once,
     collect_garbage_seldom,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
     with_signature,
 )
+
+ORIGINAL = Job.is_pipe_or_service_input
+
+
+class Named(SimpleNamespace):
+    """With a hash, as Snakemake's own have one."""
+
+    __hash__ = object.__hash__
 
 
 @pytest.fixture
@@ -71,6 +82,38 @@ class TestRounds:
         before = dict(vars(JobScheduler))
         look_at_few_jobs_a_round()
         assert dict(vars(JobScheduler)) == before
+
+
+class TestPipes:
+    """Which inputs are pipes is asked only where a rule has any."""
+
+    @pytest.fixture(autouse=True)
+    def patched(self, monkeypatch):
+        monkeypatch.setattr(Job, "is_pipe_or_service_input", ORIGINAL)
+        ask_for_pipes_once()
+
+    def job(self, output):
+        made = object.__new__(Job)
+        made.rule = Named(workflow=Named(rules=[Named(output=[output])]))
+        producer = Named(pipe_or_service_output={"a"})
+        made.dag = SimpleNamespace(dependencies={made: {producer: {"a", "b"}}})
+        return made
+
+    @pytest.mark.parametrize("kind", ["pipe", "service"])
+    def test_are_found(self, kind):
+        job = self.job(flag("a", kind))
+        assert job.is_pipe_or_service_input("a")
+        assert not job.is_pipe_or_service_input("b")
+
+    def test_are_not_looked_for_without_a_rule_that_has_them(self):
+        job = self.job("a")
+        job.dag = None
+        assert not job.is_pipe_or_service_input("a")
+
+    def test_are_patched_once(self):
+        before = Job.is_pipe_or_service_input
+        ask_for_pipes_once()
+        assert Job.is_pipe_or_service_input is before
 
 
 def test_other_schedulers_are_left_alone(monkeypatch):

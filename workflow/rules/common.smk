@@ -23,6 +23,7 @@ from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import own_folders, source_list
 from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
+    ask_for_pipes_once,
     collect_garbage_seldom,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
@@ -96,6 +97,7 @@ if workflow.is_main_process:
     require_writable(Path(OUTPUT))
     collect_garbage_seldom()
     look_at_few_jobs_a_round()
+    ask_for_pipes_once()
 accept_repeated_digits()
 
 
