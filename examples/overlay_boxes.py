@@ -15,7 +15,7 @@ import numpy as np
 
 from dicom_preprocessing import Geometry
 from dicom_preprocessing.cli.preprocess import main as preprocess
-from dicom_preprocessing.preview import write_preview
+from dicom_preprocessing.mapping.preview import write_preview
 
 SCAN = Path(__file__).parent / "studies" / "nm_whole_body" / "JPEG-LL.dcm"
 BOXES = {

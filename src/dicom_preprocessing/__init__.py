@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from dicom_preprocessing.conversion import convert
-    from dicom_preprocessing.coordinates import MappedBoxes, MappedPolygon
-    from dicom_preprocessing.direct import (
+    from dicom_preprocessing.api.direct import (
         preprocess_f32,
         preprocess_f32_slices,
         preprocess_f32_slices_with_metadata,
@@ -40,16 +38,18 @@ if TYPE_CHECKING:
         preprocess_u16_slices_with_metadata,
         preprocess_u16_with_metadata,
     )
+    from dicom_preprocessing.api.metadata import Crop, PreprocessingMetadata, Resize, Resolution
+    from dicom_preprocessing.api.preprocessor import Preprocessor, VolumeHandler
+    from dicom_preprocessing.conversion import convert
     from dicom_preprocessing.errors import PreprocessingError
     from dicom_preprocessing.geometry import Flip, Geometry, Padding
-    from dicom_preprocessing.metadata import Crop, PreprocessingMetadata, Resize, Resolution
-    from dicom_preprocessing.preprocessor import Preprocessor, VolumeHandler
-    from dicom_preprocessing.validation import ValidationReport, validate_dicom
+    from dicom_preprocessing.mapping.coordinates import MappedBoxes, MappedPolygon
+    from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 
 HOMES = {
     "dicom_preprocessing.conversion": ("convert",),
-    "dicom_preprocessing.coordinates": ("MappedBoxes", "MappedPolygon"),
-    "dicom_preprocessing.direct": (
+    "dicom_preprocessing.mapping.coordinates": ("MappedBoxes", "MappedPolygon"),
+    "dicom_preprocessing.api.direct": (
         "preprocess_f32",
         "preprocess_f32_slices",
         "preprocess_f32_slices_with_metadata",
@@ -77,9 +77,9 @@ HOMES = {
     ),
     "dicom_preprocessing.errors": ("PreprocessingError",),
     "dicom_preprocessing.geometry": ("Flip", "Geometry", "Padding"),
-    "dicom_preprocessing.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
-    "dicom_preprocessing.preprocessor": ("Preprocessor", "VolumeHandler"),
-    "dicom_preprocessing.validation": ("ValidationReport", "validate_dicom"),
+    "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
+    "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
+    "dicom_preprocessing.validation.report": ("ValidationReport", "validate_dicom"),
 }
 """Public names by the module in which they are defined; as imported above for type checkers."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dicom_preprocessing.coordinates import (
+from dicom_preprocessing.mapping.coordinates import (
     MappedBoxes,
     MappedPolygon,
     map_boxes,
@@ -324,7 +324,7 @@ class Geometry:
         OutputError
             Columns are missing or empty, or contradict each other.
         """
-        from dicom_preprocessing.recorded import geometry_of_row  # noqa: PLC0415  # it needs this
+        from dicom_preprocessing.mapping.recorded import geometry_of_row  # noqa: PLC0415  # it needs this
 
         return geometry_of_row(row)
 
@@ -351,7 +351,7 @@ class Geometry:
         OutputError
             The file cannot be read, or has no tags of geometry.
         """
-        from dicom_preprocessing.recorded import geometry_of_tiff  # noqa: PLC0415  # slow too
+        from dicom_preprocessing.mapping.recorded import geometry_of_tiff  # noqa: PLC0415  # slow too
 
         return geometry_of_tiff(path, source=source)
 

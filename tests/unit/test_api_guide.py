@@ -23,7 +23,7 @@ def test_examples_give_what_they_show(monkeypatch):
     assert not results.failed, "".join(report)
 
 
-@pytest.mark.parametrize("name", dicom_preprocessing.HOMES["dicom_preprocessing.preprocessor"])
+@pytest.mark.parametrize("name", dicom_preprocessing.HOMES["dicom_preprocessing.api.preprocessor"])
 def test_settings_are_explained(name):
     fields = getattr(dicom_preprocessing, name).__dataclass_fields__.keys() - {"kind"}
     assert {field for field in fields if field not in GUIDE} == set()

@@ -194,7 +194,7 @@ def test_parallel_uses_threads(monkeypatch, slices):
         seen.append(THREADS.get())
         return original(*arguments, **settings)
 
-    from dicom_preprocessing import arrays
+    from dicom_preprocessing.api import arrays
 
     original = arrays.decode_opened
     monkeypatch.setattr(arrays, "decode_opened", remember)

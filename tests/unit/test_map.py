@@ -14,7 +14,7 @@ import tifffile
 from dicom_preprocessing.cli.map import main
 from dicom_preprocessing.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.manifest import ManifestRow, write_manifest
-from dicom_preprocessing.preview import CUT, WHOLE, draw_box, to_rgb
+from dicom_preprocessing.mapping.preview import CUT, WHOLE, draw_box, to_rgb
 from dicom_preprocessing.tiff import write_tiff
 from tests.unit.datasets import image_of
 from tests.unit.test_coordinates import CHAIN

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from dicom_preprocessing.boxes import (
+from dicom_preprocessing.cli.manifest import FORMATS
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.mapping.boxes import (
     TROUBLES,
     Images,
     map_table,
@@ -18,16 +20,14 @@ from dicom_preprocessing.boxes import (
     write_csv,
     write_table,
 )
-from dicom_preprocessing.cli.manifest import FORMATS
-from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.preview import write_preview
+from dicom_preprocessing.mapping.preview import write_preview
 from dicom_preprocessing.verdict import plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_preprocessing.boxes import MappedTable
+    from dicom_preprocessing.mapping.boxes import MappedTable
 
 MANIFEST = Path("results/manifest.csv")
 

@@ -14,7 +14,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.leash import isolated
-from dicom_preprocessing.validation import (
+from dicom_preprocessing.validation.report import (
     DECODE_MODES,
     ValidationMessage,
     ValidationReport,

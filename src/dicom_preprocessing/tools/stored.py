@@ -11,7 +11,7 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.geometry import Geometry, Size
-from dicom_preprocessing.recorded import geometry_of_info
+from dicom_preprocessing.mapping.recorded import geometry_of_info
 from dicom_preprocessing.tiff import (
     CENTIMETRE,
     COMPRESSIONS,

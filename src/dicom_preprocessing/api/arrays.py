@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
+from dicom_preprocessing.api.preprocessor import Preprocessor
+from dicom_preprocessing.api.stack import decode_stack
 from dicom_preprocessing.conversion import convert
 from dicom_preprocessing.decode import decode_opened
 from dicom_preprocessing.dicom_file import open_data_set
 from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
 from dicom_preprocessing.frames import frame_threads
 from dicom_preprocessing.instance import Course, advance
-from dicom_preprocessing.metadata import PreprocessingMetadata, metadata_of
 from dicom_preprocessing.pixel_data import MemorySource, PathSource
-from dicom_preprocessing.preprocessor import Preprocessor
-from dicom_preprocessing.stack import decode_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.api.stack import Opened
     from dicom_preprocessing.image import Image
-    from dicom_preprocessing.stack import Opened
 
     AnyPath = str | os.PathLike[str]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from dicom_preprocessing.arrays import buffer_result, buffers_result, path_result, paths_result
+from dicom_preprocessing.api.arrays import buffer_result, buffers_result, path_result, paths_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
 
-    from dicom_preprocessing.arrays import AnyPath
-    from dicom_preprocessing.metadata import PreprocessingMetadata
-    from dicom_preprocessing.preprocessor import Preprocessor
+    from dicom_preprocessing.api.arrays import AnyPath
+    from dicom_preprocessing.api.metadata import PreprocessingMetadata
+    from dicom_preprocessing.api.preprocessor import Preprocessor
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 

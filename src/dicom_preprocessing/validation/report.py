@@ -10,7 +10,20 @@ import numpy as np
 import pydicom
 from pydicom.datadict import tag_for_keyword
 
-from dicom_preprocessing.checks import (
+from dicom_preprocessing.config import Limits
+from dicom_preprocessing.decode.modality import modality_of_frames
+from dicom_preprocessing.decode.pixels import pixel_format, stored_frames
+from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.dicom_file import (
+    clean_uid,
+    open_data_set,
+    read_header,
+    text_of,
+    transfer_syntax_of,
+    uid_of,
+)
+from dicom_preprocessing.errors import FileError, LimitPixelsError
+from dicom_preprocessing.validation.checks import (
     CHECKS,
     RESCALE,
     VOI,
@@ -25,19 +38,6 @@ from dicom_preprocessing.checks import (
     snake,
     voi_lut_items,
 )
-from dicom_preprocessing.config import Limits
-from dicom_preprocessing.decode.modality import modality_of_frames
-from dicom_preprocessing.decode.pixels import pixel_format, stored_frames
-from dicom_preprocessing.decode.values import display_lookup
-from dicom_preprocessing.dicom_file import (
-    clean_uid,
-    open_data_set,
-    read_header,
-    text_of,
-    transfer_syntax_of,
-    uid_of,
-)
-from dicom_preprocessing.errors import FileError, LimitPixelsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,1 @@
+"""The direct Python API: from DICOM files or buffers to arrays."""

@@ -1,0 +1,1 @@
+"""Coordinates: from the DICOM image to the output and back."""

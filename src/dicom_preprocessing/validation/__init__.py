@@ -1,0 +1,1 @@
+"""Validation: whether a DICOM file can become an image, and what would be assumed of it."""
