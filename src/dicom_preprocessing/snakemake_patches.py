@@ -9,7 +9,7 @@ import gc
 import inspect
 import random
 from collections.abc import Sequence
-from functools import cache, cached_property, wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from snakemake.io import PeriodicityDetector, is_flagged
@@ -102,10 +102,13 @@ def ask_for_pipes_once() -> None:
     Job.is_pipe_or_service_input = is_pipe_or_service_input
 
 
-@cache
 def _has_pipes_or_services(workflow: Workflow) -> bool:
-    outputs = (file for rule in workflow.rules for file in rule.output)
-    return any(is_flagged(file, kind) for file in outputs for kind in ("pipe", "service"))
+    if not hasattr(workflow, "has_pipes_or_services"):
+        outputs = (file for rule in workflow.rules for file in rule.output)
+        workflow.has_pipes_or_services = any(
+            is_flagged(file, kind) for file in outputs for kind in ("pipe", "service")
+        )
+    return bool(workflow.has_pipes_or_services)
 
 
 class _Sampled:

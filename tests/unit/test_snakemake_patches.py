@@ -94,7 +94,7 @@ class TestPipes:
 
     def job(self, output):
         made = object.__new__(Job)
-        made.rule = Named(workflow=Named(rules=[Named(output=[output])]))
+        made.rule = Named(workflow=SimpleNamespace(rules=[Named(output=[output])]))
         producer = Named(pipe_or_service_output={"a"})
         made.dag = SimpleNamespace(dependencies={made: {producer: {"a", "b"}}})
         return made
