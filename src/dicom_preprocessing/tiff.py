@@ -20,14 +20,12 @@ import tifffile
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import appearing
 from dicom_preprocessing.frames import LazyFrames
-from dicom_preprocessing.pixel_data import FileSource
+from dicom_preprocessing.pages import TiffPages
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from dicom_preprocessing.chain import Chain
     from dicom_preprocessing.frames import Frames
@@ -282,39 +280,17 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         The file is missing or no TIFF of this project; also when asking for a damaged page.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
-            source = FileSource(tiff.filehandle.fileno())
-            pages = [page.aspage() for page in tiff.pages]
-    except MemoryError:
-        raise
-    except Exception as error:  # tifffile raises nearly anything on bad bytes
+        pages = TiffPages(path)
+        kinds = {pages.kind(number) for number in range(len(pages))}
+    except OSError as error:
         raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
-    kinds = {(page.shape, str(page.dtype)) for page in pages}
     if len(kinds) != 1:
-        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {sorted(kinds)}")
-    ends = (o + n for p in pages for o, n in zip(p.dataoffsets, p.databytecounts, strict=True))
-    if max(ends) > source.size:
-        raise OutputError(f"{path}: cannot be read as TIFF: the file is cut")
-    first = pages[0]
-    frame_shape = first.imagelength, first.imagewidth, first.samplesperpixel
-
-    def read(number: int) -> NDArray[Any]:
-        try:
-            return _page(pages[number], source).reshape(frame_shape)
-        except MemoryError:
-            raise
-        except Exception as error:  # so do codecs
-            raise OutputError(f"{path}: page {number} cannot be read: {error}") from error
-
-    is_cheap = first.compression == tifffile.COMPRESSION.NONE
-    return LazyFrames((len(pages), *frame_shape), np.dtype(first.dtype), read, is_cheap)
-
-
-def _page(page: tifffile.TiffPage, source: FileSource) -> NDArray[Any]:
-    """Pixels of a page, whose strips lie one below the other."""
-    places = zip(page.dataoffsets, page.databytecounts, strict=True)
-    strips = [page.decode(source.read(*place), i)[0] for i, place in enumerate(places)]
-    return np.concatenate([np.asarray(strip)[0] for strip in strips])
+        shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
+        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")
+    (kind,) = kinds
+    return LazyFrames(
+        (len(pages), *kind.shape), kind.dtype, pages.read, is_cheap=pages[0].is_one_block
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
