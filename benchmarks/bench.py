@@ -3,6 +3,7 @@
     make bench                                    all rows, about a quarter of an hour
     make bench BENCH="--quick"                    fewer passes over smaller images
     make bench BENCH="--only mammo:rle"           one row
+    make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
 
 All figures of a table are from one run, since machines differ and are shared: look at ratios.
@@ -19,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import images
+import loader
 import studies
 from dicom_preprocessing.dicom_file import quieten_pydicom
 
@@ -26,7 +28,7 @@ from dicom_preprocessing.dicom_file import quieten_pydicom
 def main() -> int:
     """Run the benchmarks; print the tables and write them as JSON."""
     parser = argparse.ArgumentParser(description="Measure this program.")
-    parser.add_argument("--only", action="append", metavar="KIND:SYNTAX", help="a row")
+    parser.add_argument("--only", action="append", metavar="KIND:SYNTAX", help="a row, or loader")
     parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
     parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
     parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
@@ -35,12 +37,18 @@ def main() -> int:
     warnings.simplefilter("ignore")
     rows: list[images.Measured] = []
     memory: list[images.Memory] = []
+    loaded: list[loader.Loaded] = []
+    orders: list[loader.Cold] = []
     headers = 0.0
     costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not arguments.studies:
-            rows, memory = measure_images(folder, arguments.only, quick=arguments.quick)
+            named = [row for row in arguments.only or () if row != "loader"]
+            if named or not arguments.only:
+                rows, memory = measure_images(folder, named, quick=arguments.quick)
+            if not arguments.only or "loader" in arguments.only:
+                loaded, orders = measure_loader(folder / "loader", quick=arguments.quick)
         if not arguments.studies and not arguments.only:
             headers = images.headers_a_second(folder / "headers")
             print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
@@ -54,6 +62,8 @@ def main() -> int:
     report = {
         "images": list(map(asdict, rows)),
         "memory": list(map(asdict, memory)),
+        "loader": list(map(asdict, loaded)),
+        "orders": list(map(asdict, orders)),
         "headers a second": headers,
         "studies": list(map(asdict, costs)),
     }
@@ -86,6 +96,17 @@ def measure_images(
     if memory:
         print("", *images.memory_table(memory), sep="\n", flush=True)
     return rows, memory
+
+
+def measure_loader(folder: Path, *, quick: bool) -> tuple[list[loader.Loaded], list[loader.Cold]]:
+    """The rows of the tables of loading."""
+    rows = list(loader.measure(folder, quick=quick))
+    print("", *loader.table(rows), sep="\n", flush=True)
+    single = next(iter((folder / "packbits").rglob("*.tiff")))
+    orders = loader.measure_orders(folder, single, quick=quick)
+    print("", *loader.orders_table(orders), sep="\n", flush=True)
+    shutil.rmtree(folder)
+    return rows, orders
 
 
 if __name__ == "__main__":

@@ -43,6 +43,25 @@ if TYPE_CHECKING:
     from dicom_preprocessing.conversion import convert
     from dicom_preprocessing.errors import PreprocessingError
     from dicom_preprocessing.geometry import Flip, Geometry, Padding
+    from dicom_preprocessing.loading.dataset import Sample, TiffDataset, TiffStream
+    from dicom_preprocessing.loading.finding import (
+        ManifestEntry,
+        find_dicom_files,
+        find_tiff_files,
+        get_manifest,
+        inode_sort,
+        is_dicom_file,
+        is_tiff_file,
+        read_dicom_paths,
+        read_tiff_paths,
+    )
+    from dicom_preprocessing.loading.frames import (
+        get_frame_count,
+        load_tiff_f32,
+        load_tiff_f32_batched,
+        load_tiff_u8,
+        load_tiff_u16,
+    )
     from dicom_preprocessing.mapping.coordinates import MappedBoxes, MappedPolygon
     from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 
@@ -80,6 +99,25 @@ HOMES = {
     "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
     "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
     "dicom_preprocessing.validation.report": ("ValidationReport", "validate_dicom"),
+    "dicom_preprocessing.loading.dataset": ("Sample", "TiffDataset", "TiffStream"),
+    "dicom_preprocessing.loading.finding": (
+        "ManifestEntry",
+        "find_dicom_files",
+        "find_tiff_files",
+        "get_manifest",
+        "inode_sort",
+        "is_dicom_file",
+        "is_tiff_file",
+        "read_dicom_paths",
+        "read_tiff_paths",
+    ),
+    "dicom_preprocessing.loading.frames": (
+        "get_frame_count",
+        "load_tiff_f32",
+        "load_tiff_f32_batched",
+        "load_tiff_u8",
+        "load_tiff_u16",
+    ),
 }
 """Public names by the module in which they are defined; as imported above for type checkers."""
 
@@ -89,6 +127,7 @@ __all__ = [
     "Crop",
     "Flip",
     "Geometry",
+    "ManifestEntry",
     "MappedBoxes",
     "MappedPolygon",
     "Padding",
@@ -97,10 +136,24 @@ __all__ = [
     "Preprocessor",
     "Resize",
     "Resolution",
+    "Sample",
+    "TiffDataset",
+    "TiffStream",
     "ValidationReport",
     "VolumeHandler",
     "__version__",
     "convert",
+    "find_dicom_files",
+    "find_tiff_files",
+    "get_frame_count",
+    "get_manifest",
+    "inode_sort",
+    "is_dicom_file",
+    "is_tiff_file",
+    "load_tiff_f32",
+    "load_tiff_f32_batched",
+    "load_tiff_u8",
+    "load_tiff_u16",
     "preprocess_f32",
     "preprocess_f32_slices",
     "preprocess_f32_slices_with_metadata",
@@ -125,6 +178,8 @@ __all__ = [
     "preprocess_u16_slices",
     "preprocess_u16_slices_with_metadata",
     "preprocess_u16_with_metadata",
+    "read_dicom_paths",
+    "read_tiff_paths",
     "validate_dicom",
 ]
 

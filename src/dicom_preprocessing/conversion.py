@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 U8_MAX, U16_MAX = 255, 65535
 
 
-def convert(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+def convert(
+    values: NDArray[Any], dtype: DTypeLike, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Convert display values; the whole range of one dtype becomes that of the other.
 
     Parameters
@@ -22,10 +24,12 @@ def convert(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     dtype : uint8, uint16 or float32
         uint16 to uint8 is (v * 255 + 32767) // 65535, uint8 to uint16 is v * 257, and to float32
         v / 255 or v / 65535 in float32. float32 is taken for 0 to 1, clamped, and rounded half up.
+    out : same shape, of ``dtype``, optional
+        Where to.
 
     Returns
     -------
-    Same shape; ``values`` itself if it has the dtype already
+    Same shape; ``values`` itself if it has the dtype already and there is no ``out``
 
     Raises
     ------
@@ -33,21 +37,23 @@ def convert(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         Another dtype, such as int16: values of `intensity: stored` have no full range.
     """
     wanted = np.dtype(dtype)
-    if values.dtype == wanted:
+    if values.dtype == wanted and out is None:
         return values
     top = {np.dtype(np.uint8): U8_MAX, np.dtype(np.uint16): U16_MAX, np.dtype(np.float32): 1}
-    if values.dtype not in top or wanted not in top:
+    if values.dtype != wanted and (values.dtype not in top or wanted not in top):
         raise TypeError(f"cannot convert {values.dtype} to {wanted}: uint8, uint16 and float32 can")
-    converted: NDArray[Any]
-    if wanted == np.float32:
-        converted = np.divide(values, np.float32(top[values.dtype]), dtype=np.float32)
+    converted = np.empty(values.shape, wanted) if out is None else out
+    if values.dtype == wanted:
+        converted[...] = values
+    elif wanted == np.float32:
+        np.divide(values, np.float32(top[values.dtype]), dtype=np.float32, out=converted)
     elif values.dtype == np.float32:
         scaled = np.nan_to_num(np.clip(values, 0, 1)) * np.float64(top[wanted])
-        converted = np.floor(scaled + 0.5).astype(wanted)
+        converted[...] = np.floor(scaled + 0.5)
     elif wanted == np.uint16:
-        converted = values * np.uint16(U16_MAX // U8_MAX)
+        np.multiply(values, np.uint16(U16_MAX // U8_MAX), out=converted)
     else:
-        converted = _to_uint8()[values]
+        np.take(_to_uint8(), values, out=converted, mode="clip")
     return converted
 
 

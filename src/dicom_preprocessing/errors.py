@@ -72,6 +72,14 @@ class PreprocessingError(DicomPreprocessingError, RuntimeError):
         self.error = error
 
 
+class LoadError(DicomPreprocessingError, RuntimeError):
+    """A TIFF cannot be loaded."""
+
+
+class MissingTiffError(LoadError, FileNotFoundError):
+    """There is no TIFF of this name."""
+
+
 class FileError(DicomPreprocessingError):
     """One file cannot become an image.
 

@@ -56,10 +56,7 @@ def open_tree(source: Path) -> Tree:
         tree = Tree(root, find_tiffs(root), rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
         rows = _rows(source)
-        root = source.parent
-        images = root / "images"
-        if images.is_dir() and not any((root / name).exists() for name in list(rows)[:1]):
-            root = images
+        root = root_of_manifest(source, next(iter(rows), ""))
         tree = Tree(root, [root / name for name in rows], rows)
     else:
         raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
@@ -68,11 +65,29 @@ def open_tree(source: Path) -> Tree:
     return tree
 
 
-def _rows(manifest: Path) -> dict[str, dict[str, str]]:
+def root_of_manifest(manifest: Path, first: str) -> Path:
+    """The folder from which a manifest names its images, of which ``first`` is one."""
+    root = manifest.parent
+    images = root / "images"
+    return images if images.is_dir() and not (first and (root / first).exists()) else root
+
+
+def manifest_rows(manifest: Path) -> list[dict[str, str]]:
+    """Rows of a manifest as text.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read, or has no column of paths.
+    """
     rows = read_table(manifest)
     if rows and "path" not in rows[0]:
         raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
-    return {row["path"]: row for row in rows}
+    return rows
+
+
+def _rows(manifest: Path) -> dict[str, dict[str, str]]:
+    return {row["path"]: row for row in manifest_rows(manifest)}
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

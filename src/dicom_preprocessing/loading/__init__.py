@@ -1,0 +1,1 @@
+"""Loading for training: frames of TIFFs, datasets of manifests, and finding files."""

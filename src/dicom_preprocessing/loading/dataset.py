@@ -1,0 +1,387 @@
+"""Images of a manifest for training, with or without torch."""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from dicom_preprocessing.errors import LoadError, OutputError, SourceError
+from dicom_preprocessing.geometry import Geometry
+from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
+from dicom_preprocessing.manifest import ManifestRow, find_tiffs, row_of_tiff
+from dicom_preprocessing.mapping.recorded import ACTIVE, CROP
+from dicom_preprocessing.tools.tree import (
+    MANIFEST,
+    TABLE_SUFFIXES,
+    manifest_rows,
+    root_of_manifest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+    class _MapStyle:
+        pass
+
+    class _IterableStyle:
+        pass
+else:
+    try:
+        from torch.utils.data import Dataset as _MapStyle
+        from torch.utils.data import IterableDataset as _IterableStyle
+    except ImportError:
+        _MapStyle = _IterableStyle = object
+
+Row = dict[str, Any]
+FrameChoice = Literal["all", "central", "random"]
+CHOICES = ("all", "central", "random")
+DTYPES = ("uint8", "uint16", "float32")
+TYPES: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    "str": str,
+}
+COLUMN_TYPES = {field.name: str(field.type).split(" ", 1)[0] for field in fields(ManifestRow)}
+GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
+
+
+class Sample(NamedTuple):
+    """An image of a dataset.
+
+    ``image`` is (n_frames, rows, columns, samples); ``geometry`` is None for a row without any;
+    ``row`` has the columns of the manifest, those that the project writes in their types and None
+    where they are empty, others as text.
+    """
+
+    image: NDArray[Any]
+    geometry: Geometry | None
+    row: Row
+
+
+class TiffDataset(_MapStyle):
+    """Images of a manifest by number, in the order of its rows.
+
+    With torch installed, this is a map-style ``torch.utils.data.Dataset``; ``stream`` gives the
+    iterable one, which reads in the order of the disk.
+
+    Parameters
+    ----------
+    source : path
+        A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, or any tree of TIFFs.
+    root : path, optional
+        The folder from which the manifest names its images; by default images/ beside it, else
+        its own folder.
+    frames : "all", "central", "random" or sequence of int, optional
+        Frames of each image; others are not read. "random" is one frame, which depends on
+        ``seed``, the epoch and the number of the image alone.
+    dtype : uint8, uint16, float32 or None, optional
+        To which values are converted, as ``load_tiff_u8`` and its like do; None leaves them.
+    transform : callable, optional
+        What becomes of each ``Sample``, such as its image alone.
+    seed : int, optional
+
+    Raises
+    ------
+    SourceError
+        There is no manifest or folder, or no image; a row has no path, or a value of another type
+        than its column.
+    ValueError, OverflowError
+        ``frames`` or ``dtype`` is none of these.
+    """
+
+    def __init__(
+        self,
+        source: os.PathLike[str] | str,
+        *,
+        root: os.PathLike[str] | str | None = None,
+        frames: FrameChoice | Sequence[int] = "all",
+        dtype: DTypeLike | None = None,
+        transform: Callable[[Sample], Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.source = Path(source)
+        self.frames: str | list[int] = _choice(frames)
+        self.dtype = _dtype(dtype)
+        self.transform = transform
+        self.seed = seed
+        self.epoch = 0
+        self.root, self.rows = _read_rows(self.source, None if root is None else Path(root))
+        if not self.rows:
+            raise SourceError(f"{self.source}: no image")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401  # a Sample, or what becomes of it
+        """The image of a row.
+
+        Returns
+        -------
+        Sample, or what ``transform`` makes of it
+
+        Raises
+        ------
+        IndexError
+        LoadError
+            A RuntimeError that names the row: its image is gone or damaged, has not the size that
+            the manifest tells, or lacks a frame; or its geometry contradicts itself.
+        """
+        return self.load(number, self.epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[number] for number in range(len(self)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let random frames be those of another epoch."""
+        self.epoch = epoch
+
+    def path(self, number: int) -> Path:
+        """The file of a row."""
+        return Path(self.root, self.rows[number]["path"])
+
+    def load(self, number: int, epoch: int) -> Any:  # noqa: ANN401
+        """The image of a row in an epoch; see ``__getitem__``."""
+        place = range(len(self))[operator.index(number)]
+        row = self.rows[place]
+        try:
+            sample = Sample(self._image(place, epoch), _geometry(row), dict(row))
+        except (OutputError, LoadError, ValueError) as error:
+            raise LoadError(f"row {place + 1} of {self.source} ({row['path']}): {error}") from error
+        return sample if self.transform is None else self.transform(sample)
+
+    def _image(self, number: int, epoch: int) -> NDArray[Any]:
+        row = self.rows[number]
+        pages = open_pages(self.path(number))
+        frames: Sequence[int] | None = None
+        if isinstance(self.frames, list):
+            frames = self.frames
+        elif self.frames != "all":
+            count = row.get("num_frames") or count_frames(pages)
+            frames = [count // 2]
+            if self.frames == "random":
+                frames = [int(_rng(self.seed, epoch, number).integers(count))]
+        image = load_frames(pages, frames, self.dtype)
+        told = tuple(row.get(name) for name in ("height", "width", "channels"))
+        if None not in told and told != image.shape[1:]:
+            raise OutputError(
+                f"the image has height, width and channels {image.shape[1:]}; expected {told} by "
+                "its row. Make the manifest anew"
+            )
+        if frames is None and (row.get("num_frames") or len(image)) != len(image):
+            raise OutputError(f"the image has {len(image)} frames, its row {row['num_frames']}")
+        return image
+
+    def inodes(self) -> NDArray[np.uint64]:
+        """Inode of each image: those of the manifest, unless the images were copied since.
+
+        Raises
+        ------
+        LoadError
+            An image is gone, and its inode is needed.
+        """
+        known = [row.get("inode") for row in self.rows]
+        last = len(self) - 1
+        looked_at = {number: self._inode(number) for number in {0, last // 2, last}}
+        if any(known[number] != inode for number, inode in looked_at.items()) or None in known:
+            known = [self._inode(number) for number in range(len(self))]
+        return np.array(known, np.uint64)
+
+    def _inode(self, number: int) -> int:
+        try:
+            return os.stat(self.path(number)).st_ino
+        except OSError as error:
+            name = self.rows[number]["path"]
+            raise LoadError(f"row {number + 1} of {self.source} ({name}): {error}") from error
+
+    def stream(
+        self, *, shuffle: int = 256, shard: tuple[int, int] = (0, 1), by_inode: bool = True
+    ) -> TiffStream:
+        """Every image once an epoch, read in the order of the disk.
+
+        Parameters
+        ----------
+        shuffle : int, optional
+            Images that wait in memory to be given in random order; 1 gives them as they are read.
+        shard : (number, count), optional
+            The part of this process, where several train together.
+        by_inode : bool, optional
+            False reads in the order of the rows.
+        """
+        return TiffStream(self, shuffle=shuffle, shard=shard, by_inode=by_inode)
+
+
+class TiffStream(_IterableStyle):
+    """Every image of a dataset once an epoch, read in the order of the disk.
+
+    With torch installed, this is a ``torch.utils.data.IterableDataset``. Each process of a shard,
+    and each worker of a DataLoader in it, has one range of the images in the order of the disk. It
+    starts at a random place of its range and reads on; images wait in a buffer, and a random one
+    leaves it when the next one comes. The order depends on seed, epoch and the number of parts.
+
+    Each iteration is an epoch of its own. Workers that do not persist forget that they iterated:
+    call ``set_epoch`` before each epoch then.
+
+    Parameters
+    ----------
+    dataset : TiffDataset
+    shuffle, shard, by_inode
+        As for ``TiffDataset.stream``.
+
+    Raises
+    ------
+    ValueError
+        ``shuffle`` is below 1, or ``shard`` is no part.
+    """
+
+    def __init__(
+        self,
+        dataset: TiffDataset,
+        *,
+        shuffle: int = 256,
+        shard: tuple[int, int] = (0, 1),
+        by_inode: bool = True,
+    ) -> None:
+        if shuffle < 1:
+            raise ValueError(f"shuffle must be at least 1, found {shuffle}")
+        if not 0 <= shard[0] < shard[1]:
+            raise ValueError(f"shard must be (number, count) with 0 <= number < count: {shard}")
+        self.dataset, self.shuffle, self.shard = dataset, shuffle, shard
+        self.epoch = dataset.epoch
+        self.order = np.argsort(dataset.inodes(), kind="stable") if by_inode else None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be of this epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Images of this process, of all its workers."""
+        return len(self._range(*self.shard))
+
+    def __iter__(self) -> Iterator[Any]:
+        """The images of this process, or of this worker of a DataLoader.
+
+        Raises
+        ------
+        LoadError
+            As ``TiffDataset`` does.
+        """
+        worker, workers = _worker()
+        number, count = self.shard
+        epoch = self.epoch
+        self.epoch += 1
+        return self._epoch(epoch, number * workers + worker, count * workers)
+
+    def _epoch(self, epoch: int, part: int, parts: int) -> Iterator[Any]:
+        rng = _rng(self.dataset.seed, epoch, part)
+        waiting: list[Any] = []
+        for place in self.reading_order(epoch, part, parts):
+            waiting.append(self.dataset.load(place, epoch))
+            if len(waiting) >= self.shuffle:
+                yield _taken(waiting, rng)
+        while waiting:
+            yield _taken(waiting, rng)
+
+    def reading_order(self, epoch: int, part: int = 0, parts: int = 1) -> list[int]:
+        """Numbers of the images of a part as they are read in an epoch."""
+        places = self._range(part, parts)
+        order = list(places) if self.order is None else self.order[places].tolist()
+        if self.shuffle == 1 or not order:
+            return order
+        start = int(_rng(self.dataset.seed, epoch, part, 1).integers(len(order)))
+        return order[start:] + order[:start]
+
+    def _range(self, part: int, parts: int) -> range:
+        n = len(self.dataset)
+        return range(n * part // parts, n * (part + 1) // parts)
+
+
+def _rng(*seeds: int) -> np.random.Generator:
+    return np.random.default_rng(seeds)
+
+
+def _taken(waiting: list[Any], rng: np.random.Generator) -> Any:  # noqa: ANN401
+    """A random item, which leaves the list."""
+    number = int(rng.integers(len(waiting)))
+    waiting[number], waiting[-1] = waiting[-1], waiting[number]
+    return waiting.pop()
+
+
+def _worker() -> tuple[int, int]:
+    """Number of this worker of a DataLoader, and how many there are."""
+    torch = sys.modules.get("torch")
+    info = torch.utils.data.get_worker_info() if torch is not None else None
+    return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def _choice(frames: FrameChoice | Sequence[int]) -> str | list[int]:
+    if isinstance(frames, str):
+        if frames not in CHOICES:
+            raise ValueError(f"frames must be one of {', '.join(CHOICES)} or a list: {frames!r}")
+        return frames
+    return frame_numbers(frames) or []
+
+
+def _dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    if dtype is None:
+        return None
+    if np.dtype(dtype).name not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)} or None: {dtype!r}")
+    return np.dtype(dtype)
+
+
+def _geometry(row: Row) -> Geometry | None:
+    """The way from the source, None where the row tells nothing of it."""
+    if all(row.get(name) is None for name in GEOMETRY_COLUMNS):
+        return None
+    return Geometry.from_row(row)
+
+
+def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
+    """The folder of the images, and their rows."""
+    if source.is_dir():
+        manifest = source / MANIFEST
+        if not manifest.is_file():
+            return source, _rows_of_tree(source)
+        source = manifest
+    if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():
+        raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
+    rows = [_typed(row, n, source) for n, row in enumerate(manifest_rows(source), 1)]
+    first = rows[0]["path"] if rows else ""
+    return root or root_of_manifest(source, first), rows
+
+
+def _rows_of_tree(root: Path) -> list[Row]:
+    names = list(COLUMN_TYPES)
+    found = []
+    for path in find_tiffs(root):
+        try:
+            row = row_of_tiff(path, root)
+        except OutputError as error:
+            raise SourceError(str(error)) from error
+        found.append({name: getattr(row, name) for name in names})
+    return found
+
+
+def _typed(row: dict[str, str], number: int, manifest: Path) -> Row:
+    """Values of the project's columns in their types, None where they are empty."""
+    if not row["path"]:
+        raise SourceError(f"row {number} of {manifest} has no path")
+    typed: Row = dict(row)
+    for name, text in row.items():
+        kind = COLUMN_TYPES.get(name)
+        if kind is None:
+            continue
+        try:
+            typed[name] = TYPES[kind](text) if text else None
+        except (ValueError, KeyError):
+            raise SourceError(f"row {number} of {manifest}: {name} is {text!r}") from None
+    return typed

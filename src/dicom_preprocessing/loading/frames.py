@@ -1,0 +1,249 @@
+"""Frames of TIFFs as arrays, for training: only the pages that are asked for are read."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.conversion import convert
+from dicom_preprocessing.errors import LoadError, MissingTiffError, OutputError
+from dicom_preprocessing.pages import PALETTE, WHITE_IS_ZERO, TiffPages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from dicom_preprocessing.pages import Kind
+
+    Path = os.PathLike[str] | str
+
+GREY_OR_RGB = (1, 3)
+
+
+def get_frame_count(path: Path) -> int:
+    """Number of frames of a TIFF, without reading one.
+
+    Raises
+    ------
+    FileNotFoundError
+    RuntimeError
+        "Failed to create decoder: ...": it is no TIFF. "Failed to decode TIFF: ...": the chain of
+        its pages is damaged.
+    """
+    return count_frames(open_pages(path))
+
+
+def load_tiff_u8(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
+    """Load frames of a TIFF as uint8; uint16 becomes (v * 255 + 32767) // 65535.
+
+    Parameters
+    ----------
+    path : path
+        Of this project or of another program.
+    frames : sequence of int, optional
+        Frames in the order in which they are wanted, also several times; all if None. Others are
+        not read.
+
+    Returns
+    -------
+    (n_frames, rows, columns, samples)
+        C order and writable; samples is 1 (grey, low is dark) or 3 (RGB).
+
+    Raises
+    ------
+    FileNotFoundError
+    RuntimeError
+        "Failed to create decoder: ...": it is no TIFF. "Failed to decode TIFF: ...": it is damaged,
+        its frames differ in size, or its values have no full range to convert.
+    ValueError
+        "Frame list cannot be empty", or "Frame index K is out of bounds for TIFF with N frames".
+    OverflowError
+        A frame is negative.
+    """
+    return load_frames(open_pages(path), frames, np.uint8)
+
+
+def load_tiff_u16(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.uint16]:
+    """Load frames of a TIFF as uint16; uint8 becomes v * 257. Else like ``load_tiff_u8``."""
+    return load_frames(open_pages(path), frames, np.uint16)
+
+
+def load_tiff_f32(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.float32]:
+    """Load frames of a TIFF as float32, v / 255 or v / 65535. Else like ``load_tiff_u8``."""
+    return load_frames(open_pages(path), frames, np.float32)
+
+
+def load_tiff_f32_batched(
+    paths: Iterable[Path], batch_size: int, frames: Sequence[int] | None = None
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Load TIFFs in lists of ``batch_size``, in order; the last list may be shorter.
+
+    Parameters
+    ----------
+    paths : iterable of paths
+    batch_size : int
+    frames : sequence of int, optional
+        Of each TIFF, as for ``load_tiff_f32``.
+
+    Returns
+    -------
+    iterator over lists of (n_frames, rows, columns, samples) float32
+        Nothing is read before its turn.
+
+    Raises
+    ------
+    ValueError
+        At the call: ``batch_size`` is 0, or "Frame list cannot be empty". At its turn: a frame is
+        out of bounds.
+    OverflowError
+        At the call: a frame or ``batch_size`` is negative.
+    RuntimeError
+        At its turn: a file cannot be loaded; a missing one is a FileNotFoundError as well.
+    """
+    size = operator.index(batch_size)
+    if size < 0:
+        raise OverflowError(f"batch_size cannot be negative: {size}")
+    if size == 0:
+        raise ValueError("batch_size must be at least 1")
+    return _batches(list(paths), size, frame_numbers(frames))
+
+
+def _batches(
+    paths: Sequence[Path], size: int, frames: Sequence[int] | None
+) -> Iterator[list[NDArray[np.float32]]]:
+    for start in range(0, len(paths), size):
+        yield [load_tiff_f32(path, frames) for path in paths[start : start + size]]
+
+
+def frame_numbers(frames: Sequence[int] | None) -> list[int] | None:
+    """Frames as they may be asked for.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    OverflowError
+        One is negative.
+    """
+    if frames is None:
+        return None
+    numbers = [operator.index(number) for number in frames]
+    if not numbers:
+        raise ValueError("Frame list cannot be empty")
+    if min(numbers) < 0:
+        raise OverflowError(f"frame index cannot be negative: {min(numbers)}")
+    return numbers
+
+
+def open_pages(path: Path) -> TiffPages:
+    """Open a TIFF.
+
+    Raises
+    ------
+    FileNotFoundError
+    LoadError
+        It is no TIFF, or cannot be opened.
+    """
+    try:
+        return TiffPages(path)
+    except FileNotFoundError:
+        raise MissingTiffError(f"File not found: {os.fspath(path)}") from None
+    except (OSError, OutputError) as error:
+        raise LoadError(f"Failed to create decoder: {error}") from error
+
+
+def count_frames(pages: TiffPages) -> int:
+    """Number of pages.
+
+    Raises
+    ------
+    LoadError
+    """
+    try:
+        return len(pages)
+    except (OSError, OutputError) as error:
+        raise _decode_error(error) from error
+
+
+def load_frames(
+    pages: TiffPages, frames: Sequence[int] | None, dtype: DTypeLike | None
+) -> NDArray[Any]:
+    """Load frames of an open TIFF as ``load_tiff_u8`` does; in their own dtype if it is None."""
+    numbers = frame_numbers(frames)
+    try:
+        if numbers is None:
+            numbers = list(range(len(pages)))
+        kind = _common_kind(pages, numbers)
+        wanted = kind.dtype if dtype is None else np.dtype(dtype)
+        if len(numbers) == 1:
+            return _single(pages, numbers[0], wanted)
+        return _several(pages, numbers, kind, wanted)
+    except IndexError:
+        assert numbers is not None
+        count = count_frames(pages)
+        raise ValueError(
+            f"Frame index {max(numbers)} is out of bounds for TIFF with {count} frames"
+        ) from None
+    except (OSError, OutputError, TypeError) as error:
+        raise _decode_error(error) from error
+
+
+def _decode_error(error: Exception) -> LoadError:
+    return LoadError(f"Failed to decode TIFF: {error}")
+
+
+def _common_kind(pages: TiffPages, numbers: Sequence[int]) -> Kind:
+    """Shape and dtype of the frames, which are all there and of a kind that can be shown."""
+    pages[max(numbers)]  # an IndexError before anything is decoded
+    chosen = sorted(set(numbers))
+    if any(pages[number].dtype is None for number in chosen):
+        raise OutputError(f"{pages.path}: samples are not whole bytes of one kind")
+    kinds = {pages.kind(number) for number in chosen}
+    if len(kinds) != 1:
+        shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
+        raise OutputError(f"{pages.path}: the frames differ: {shown}")
+    (kind,) = kinds
+    if kind.samples not in GREY_OR_RGB:
+        raise OutputError(f"{pages.path}: {kind.samples} samples; expected 1 (grey) or 3 (RGB)")
+    if any(pages[number].photometric == PALETTE for number in chosen):
+        raise OutputError(f"{pages.path}: a palette; expected grey or RGB")
+    return kind
+
+
+def _single(pages: TiffPages, number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """One frame, not copied where it need not be."""
+    mapped = None if pages[number].photometric == WHITE_IS_ZERO else pages.mapped(number)
+    frame = _frame(pages, number) if mapped is None else mapped
+    return convert(frame, dtype)[np.newaxis]
+
+
+def _several(
+    pages: TiffPages, numbers: Sequence[int], kind: Kind, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Frames decoded in the order of the file, to their places in one array."""
+    out = np.empty((len(numbers), *kind.shape), dtype)
+    scratch = None if dtype == kind.dtype else np.empty(kind.shape, kind.dtype)
+    before: tuple[int, int] = (-1, -1)
+    for number, place in sorted((number, place) for place, number in enumerate(numbers)):
+        if number == before[0]:
+            out[place] = out[before[1]]
+        elif scratch is None:
+            _frame(pages, number, out[place])
+        else:
+            convert(_frame(pages, number, scratch), dtype, out=out[place])
+        before = number, place
+    return out
+
+
+def _frame(pages: TiffPages, number: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A page whose low values are dark."""
+    frame = pages.read(number, out)
+    if pages[number].photometric == WHITE_IS_ZERO:
+        if frame.dtype.kind != "u":
+            raise OutputError(f"{pages.path}: white is zero in {frame.dtype}")
+        np.invert(frame, out=frame)
+    return frame
