@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
+from dicom_preprocessing.dicom_file import quieten_pydicom
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.leash import isolated
@@ -41,6 +42,7 @@ class Unreadable:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)
+    quieten_pydicom()
     outcomes = []
     for path in arguments.files:
         outcome = outcome_of(path, arguments.decode)

@@ -33,6 +33,8 @@ NEEDED = (*NAMES, "width", "height")
 EDGES = ("left", "top", "right", "bottom")
 CORNER_AND_SIZE = ("x", "y", "width", "height")
 ADDED = "mapped_"
+DECIMALS = 6
+"""Of the pixels in a table; what is behind them is noise of the arithmetic."""
 NO_BOX, BAD_BOX = "no_box", "bad_box"
 UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY = "unknown_image", "several_images", "no_geometry"
 TROUBLES = (UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY, BAD_BOX)
@@ -185,12 +187,13 @@ def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) 
         carry = geometry.boxes_to_output if to == "output" else geometry.boxes_to_source
         there = carry(boxes[numbers])
         mapped[numbers], inside[numbers], states[numbers] = there.boxes, there.inside, there.state
-        shown = there.boxes if to == "output" else boxes[numbers]
+        in_output = there.boxes if to == "output" else boxes[numbers]
         is_there = there.state != OUTSIDE
-        drawn[path] = shown[is_there], (there.state == INSIDE)[is_there]
+        drawn[path] = in_output[is_there], (there.state == INSIDE)[is_there]
     if form == CORNER_AND_SIZE:
         mapped[:, 2:] -= mapped[:, :2]
-    added = dict(zip(form, mapped.T, strict=True)) | {"inside": inside, "state": states}
+    shown = [*np.round(mapped.T, DECIMALS), np.round(inside, DECIMALS), states]
+    added = dict(zip((*form, "inside", "state"), shown, strict=True))
     for name, values in added.items():
         table = table.append_column(f"{ADDED}{name}", pa.array(values, from_pandas=True))
     return MappedTable(table, Counter(states.tolist()), drawn)
