@@ -1,5 +1,6 @@
 # make run    run the workflow on the bundled examples
 # make test   run all tests
+# make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make bench  measure speed and memory
 # make storage-study   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
@@ -17,7 +18,7 @@ IMAGES ?=
 STUDY ?= results/storage_study
 STUDY_OPTIONS ?=
 
-.PHONY: run test bench storage-study check schema lock clean help
+.PHONY: run test test-slurm bench storage-study check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -51,6 +52,15 @@ run: $(VENV)/.workflow
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
+## Apart, since the plugin brings pandas, which makes each start of Snakemake slower.
+$(VENV)/.slurm: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[workflow,dev,slurm]"
+	@touch $@
+
+test-slurm: $(VENV)/.slurm
+	@$(BIN)/python -m pytest tests/slurm
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -79,7 +89,7 @@ schema: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra workflow --extra dev \
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra workflow --extra dev --extra slurm \
 		--no-header --upgrade --output-file constraints.txt pyproject.toml
 
 clean:

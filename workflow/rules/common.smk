@@ -254,3 +254,10 @@ def study_mem_mb(wildcards, attempt, threads):
     """Memory from the headers of the study, more at each retry and for each thread."""
     known = studies().get(wildcards.study)
     return attempt * threads * (known.mem_mb if known else 1000)
+
+
+@with_signature
+def study_runtime(wildcards, attempt):
+    """Minutes from the headers of the study, more at each retry: half a second a megapixel."""
+    known = studies().get(wildcards.study)
+    return attempt * (10 + (known.megapixels if known else 0) // 120)

@@ -11,6 +11,7 @@ rule decode:
     threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
+        runtime=study_runtime,
     params:
         chain=chain_of("decode"),
     shell:
@@ -32,6 +33,7 @@ rule crop:
     threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
+        runtime=study_runtime,
     params:
         chain=chain_of("crop"),
     shell:
@@ -53,6 +55,7 @@ rule resize:
     threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
+        runtime=study_runtime,
     params:
         chain=chain_of("resize"),
     shell:
@@ -74,6 +77,7 @@ rule pad:
     threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
+        runtime=study_runtime,
     params:
         chain=chain_of("pad"),
     shell:
@@ -95,6 +99,7 @@ rule write:
     threads: threads_of_study
     resources:
         mem_mb=study_mem_mb,
+        runtime=study_runtime,
     params:
         chain=chain_of("write"),
     shell:

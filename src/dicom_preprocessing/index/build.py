@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.header import Header
 
+MILLION = 1_000_000
 BASE_MB = 300
 """Memory of a job before it reads a pixel: the interpreter and its libraries."""
 
@@ -329,5 +330,10 @@ def _study(study: str, entries: list[Entry]) -> Study:
         * (max(1, entry.number_of_frames) + FRAMES_HELD)
         for entry in entries
     )
-    mem_mb = BASE_MB + held // 1_000_000
-    return Study(study_instance_uid=study, files=len(entries), mem_mb=mem_mb)
+    pixels = sum(e.rows * e.columns * max(1, e.number_of_frames) for e in entries)
+    return Study(
+        study_instance_uid=study,
+        files=len(entries),
+        mem_mb=BASE_MB + held // MILLION,
+        megapixels=pixels // MILLION,
+    )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from dicom_preprocessing.config import Limits
@@ -33,11 +33,15 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A row of the index table; ``mem_mb`` is what a job of the study may need, in MB."""
+    """A row of the index table.
+
+    ``mem_mb`` is what a job of the study may need, in MB; ``megapixels`` counts all its frames.
+    """
 
     study_instance_uid: str
     files: int
     mem_mb: int
+    megapixels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,7 @@ class IndexFolder:
                     study_instance_uid=row["study_instance_uid"],
                     files=int(row["files"]),
                     mem_mb=int(row["mem_mb"]),
+                    megapixels=int(row.get("megapixels") or 0),
                 )
                 for row in rows
             }
@@ -157,9 +162,9 @@ class Retries:
 
 def study_table(studies: list[Study]) -> str:
     """The text of index.tsv."""
-    lines = ["study_instance_uid\tfiles\tmem_mb"]
-    lines += [f"{s.study_instance_uid}\t{s.files}\t{s.mem_mb}" for s in studies]
-    return "\n".join(lines) + "\n"
+    names = [field.name for field in fields(Study)]
+    rows = ("\t".join(map(str, as_record(study).values())) for study in studies)
+    return "\n".join(("\t".join(names), *rows)) + "\n"
 
 
 def inventory_text(entries: list[Entry]) -> str:
