@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONFIG = ("--config", "size=32,32")
-GREEDY = ("--scheduler", "greedy", "--scheduler-subsample", "100")
+GREEDY = ("--scheduler", "greedy", "--scheduler-subsample", "32")
 BARE = """
 rule all:
     input: expand("o/{{i}}", i=range({studies}))

@@ -28,6 +28,7 @@ import socket
 import struct
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -78,6 +79,28 @@ def keep_libraries_loaded() -> None:
     atexit.register(_remove_unserved, folder)
     if len(folder) <= LONGEST_FOLDER:
         os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
+
+
+def end_with_workflow() -> None:
+    """Have a cold job of a run that has a server end when Snakemake's process does.
+
+    The shell between them does not pass on that Snakemake was killed.
+    """
+    process = os.environ.get("DP_WARM", "").rpartition(":")[2]
+    if not process.isdecimal():
+        return
+    try:
+        watched = os.pidfd_open(int(process))
+    except ProcessLookupError:
+        os._exit(1)
+    except OSError:
+        return
+    threading.Thread(target=_end_after, args=(watched,), daemon=True).start()
+
+
+def _end_after(watched: int) -> None:
+    select.select([watched], [], [])
+    os._exit(1)
 
 
 def _remove_unserved(folder: str) -> None:
@@ -340,6 +363,7 @@ def run_job(request: _Request, watched: Watch | None, server: int) -> NoReturn:
         os.chdir(request.cwd)
         os.environ.clear()
         os.environ.update(entry.partition("=")[::2] for entry in request.environment)
+        os.environ.pop("DP_WARM", None)  # the server ends this job
         sys.argv = request.argv
         runpy.run_path(request.argv[0], run_name="__main__")
         code = 0

@@ -5,11 +5,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from dicom_preprocessing.warm import COLD, _Request, _Server, keep_libraries_loaded
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # gone, or gone while it was read
+        return False
+
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold elsewhere")
 
@@ -90,3 +99,59 @@ def test_job_that_cannot_be_forked_is_cold(monkeypatch):
         server.start(client, _Request([], "", [], [os.open(os.devnull, os.O_RDWR)]), None)
         assert ours.recv(1) == bytes([COLD])
     assert not server.jobs
+
+
+COLD_JOB = """
+import os, sys, time
+from dicom_preprocessing.index import scan
+from dicom_preprocessing.index.walk import Found
+from dicom_preprocessing.warm import end_with_workflow
+
+def slow(item):
+    os.write(1, b"%d\\n" % os.getpid())  # at once, beside that of the other worker
+    time.sleep(60)
+
+end_with_workflow()
+scan.scan_file = slow
+list(scan._scan_all([Found(path=str(n)) for n in range(3 * scan.CHUNK)], 2))
+"""
+
+
+def test_cold_index_ends_with_snakemake_and_takes_its_workers_along():
+    snakemake = subprocess.Popen(["sleep", "60"])
+    job = subprocess.Popen(
+        [sys.executable, "-c", COLD_JOB],
+        env=os.environ | {"DP_WARM": f"/nowhere:{snakemake.pid}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with job.stdout:
+        workers = [int(job.stdout.readline()) for _ in range(2)]
+    snakemake.kill()
+    snakemake.wait()
+    assert job.wait(timeout=20) == 1
+    deadline = time.monotonic() + 20
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_cold_job_does_not_begin_after_the_end_of_snakemake():
+    snakemake = subprocess.Popen(["true"])
+    snakemake.wait()
+    job = subprocess.run(
+        [sys.executable, "-c", "from dicom_preprocessing.warm import *; end_with_workflow()"],
+        env=os.environ | {"DP_WARM": f"/nowhere:{snakemake.pid}"},
+        check=False,
+    )
+    assert job.returncode == 1
+
+
+@pytest.mark.parametrize("value", ["", "off"])
+def test_job_without_a_workflow_to_end_with_goes_on(value):
+    job = subprocess.run(
+        [sys.executable, "-c", "from dicom_preprocessing.warm import *; end_with_workflow()"],
+        env=os.environ | {"DP_WARM": value},
+        check=False,
+    )
+    assert job.returncode == 0

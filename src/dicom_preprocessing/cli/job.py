@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.warm import end_with_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,6 +165,7 @@ def withdraw_verdict(output: Path) -> None:
 
 
 def _exit_code(run: Callable[[], Any]) -> int:
+    end_with_workflow()
     try:
         run()
     except (DicomPreprocessingError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from dicom_preprocessing.dicom_file import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
 from dicom_preprocessing.header import Header
+from dicom_preprocessing.warm import die_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -111,7 +113,7 @@ def _scan_all(files: Sequence[Found], workers: int) -> Iterator[Scan]:
     if workers < 2 or len(files) < CHUNK:  # noqa: PLR2004  # one worker is no pool
         yield from map(scan_file, files)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=die_with, initargs=(os.getpid(),)) as pool:
         yield from pool.map(scan_file, files, chunksize=CHUNK)
 
 
