@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import inspect
 import random
+import threading
 from collections.abc import Sequence
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -83,6 +84,22 @@ def look_at_few_jobs_a_round() -> None:
         return  # another Snakemake, or done before
     JobScheduler.open_jobs = _Sampled()
     JobScheduler.remaining_jobs = _Late(remaining_jobs)
+
+
+def end_gracefully_in_a_thread() -> None:
+    """Keep SIGTERM from hanging Snakemake.
+
+    Its handler runs in the main thread and takes a lock, which this thread may be holding.
+    """
+    handle = getattr(JobScheduler, "exit_gracefully", None)
+    if handle is None or hasattr(handle, "__wrapped__"):
+        return  # another Snakemake, or done before
+
+    @wraps(handle)
+    def exit_gracefully(scheduler: Any, *_: Any) -> None:  # noqa: ANN401  # Snakemake's
+        threading.Thread(target=handle, args=(scheduler,)).start()
+
+    JobScheduler.exit_gracefully = exit_gracefully
 
 
 def ask_for_pipes_once() -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from dicom_preprocessing.snakemake_patches import (
     LateJobs,
     ask_for_pipes_once,
     collect_garbage_seldom,
+    end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
     with_signature,
@@ -114,6 +116,17 @@ class TestPipes:
         before = Job.is_pipe_or_service_input
         ask_for_pipes_once()
         assert Job.is_pipe_or_service_input is before
+
+
+def test_end_does_not_wait_for_a_lock_that_its_thread_holds(monkeypatch):
+    monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
+    end_gracefully_in_a_thread()
+    made = object.__new__(JobScheduler)
+    made._lock, made._open_jobs, made._user_kill = threading.Lock(), threading.Semaphore(0), None
+    with made._lock:
+        made.exit_gracefully(15, None)  # as the handler of a signal
+    assert made._open_jobs.acquire(timeout=20)
+    assert made._user_kill == "graceful"
 
 
 def test_other_schedulers_are_left_alone(monkeypatch):

@@ -25,6 +25,7 @@ from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
     ask_for_pipes_once,
     collect_garbage_seldom,
+    end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
     with_signature,
@@ -98,6 +99,7 @@ if workflow.is_main_process:
     collect_garbage_seldom()
     look_at_few_jobs_a_round()
     ask_for_pipes_once()
+    end_gracefully_in_a_thread()
 accept_repeated_digits()
 
 
