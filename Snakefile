@@ -13,11 +13,23 @@ wildcard_constraints:
     study=UID_PATTERN,
 
 
-include: "workflow/rules/index.smk"
-include: "workflow/rules/stages.smk"
-include: "workflow/rules/manifest.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/storage_study.smk"
+if CONFIG.shard:
+
+    include: "workflow/rules/stages.smk"
+    include: "workflow/rules/shard.smk"
+
+elif CONFIG.gather:
+
+    include: "workflow/rules/gather.smk"
+    include: "workflow/rules/report.smk"
+
+else:
+
+    include: "workflow/rules/index.smk"
+    include: "workflow/rules/stages.smk"
+    include: "workflow/rules/manifest.smk"
+    include: "workflow/rules/report.smk"
+    include: "workflow/rules/storage_study.smk"
 
 
 rule all:

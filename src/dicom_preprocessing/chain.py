@@ -66,6 +66,11 @@ class Chain:
         )
 
     @property
+    def digest(self) -> str:
+        """16 hex digits for everything that a job is told: what Snakemake watches."""
+        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()[:16]
+
+    @property
     def fingerprint(self) -> str:
         """16 hex digits for the pixels: versions and pixel keys, nothing that leaves them alone."""
         pixel_keys = {k: v for k, v in self.settings.items() if k != "write"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.files import as_record, csv_cell, path_key, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from dicom_preprocessing.index.table import LeftOut
@@ -35,25 +35,30 @@ class Failure:
 FAILURE_COLUMNS = tuple(field.name for field in fields(Failure))
 
 
-def write_failures(failures: Iterable[Failure], path: Path) -> None:
-    """Write failures.csv, sorted by source path."""
+def by_path(failure: Failure) -> bytes:
+    """Sort key of failures.csv and retry.txt."""
+    return path_key(failure.source_path)
+
+
+def write_failures(ordered: Iterable[Failure], path: Path) -> None:
+    """Write failures.csv from failures in the order of ``by_path``."""
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FAILURE_COLUMNS)
-        for failure in sorted(failures, key=lambda f: path_key(f.source_path)):
+        for failure in ordered:
             writer.writerow(map(csv_cell, as_record(failure).values()))
 
 
-def read_failures(path: Path) -> list[dict[str, str]]:
+def read_failures(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a failures.csv as text."""
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        yield from csv.DictReader(file)
 
 
-def write_retry_list(failures: Iterable[Failure], path: Path) -> None:
+def write_retry_list(ordered: Iterable[Failure], path: Path) -> None:
     """Write absolute paths of failed files as raw bytes: a valid source."""
     with replacing(path, "wb") as file:
-        for failure in sorted(failures, key=lambda f: path_key(f.source_path)):
+        for failure in ordered:
             if failure.state != "failed":
                 continue
             absolute = path_key(os.path.abspath(failure.source_path))

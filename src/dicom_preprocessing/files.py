@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import json
 import os
+import pickle
 import re
+import tempfile
 import unicodedata
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
 LINES_AT_ONCE = 500
+
+HELD = 50_000
+"""Items that ``SortedOnDisk`` holds in memory."""
 
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
@@ -43,6 +49,59 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
     done = 0
     while done < len(content):
         done += os.pwrite(descriptor, content[done:], offset + done)
+
+
+T = TypeVar("T")
+
+
+class SortedOnDisk(Generic[T]):
+    """Any number of items, given back in order; all but ``held`` of them wait in temporary files.
+
+    Items must be picklable. TMPDIR tells where the files are; they have no name, so that nothing
+    is left of a killed job. Items of equal ``key`` stay in the order in which they came.
+    """
+
+    def __init__(self, key: Callable[[T], Any], held: int = HELD) -> None:
+        self._key = key
+        self._most = held
+        self._held: list[T] = []
+        self._runs: list[IO[bytes]] = []
+
+    def __del__(self) -> None:
+        for run in self._runs:
+            run.close()
+
+    def append(self, item: T) -> None:
+        """Take an item."""
+        self._held.append(item)
+        if len(self._held) >= self._most:
+            self._spill()
+
+    def extend(self, items: Iterable[T]) -> None:
+        """Take items."""
+        for item in items:
+            self.append(item)
+
+    def __iter__(self) -> Iterator[T]:
+        """Items in order, as often as wanted, but not two iterations at a time."""
+        self._held.sort(key=self._key)
+        yield from heapq.merge(*map(self._read, self._runs), self._held, key=self._key)
+
+    def _spill(self) -> None:
+        self._held.sort(key=self._key)
+        run = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object
+        items = iter(self._held)
+        while some := list(islice(items, LINES_AT_ONCE)):
+            pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
+        self._runs.append(run)
+        self._held = []
+
+    @staticmethod
+    def _read(run: IO[bytes]) -> Iterator[T]:
+        run.seek(0)
+        with suppress(EOFError):
+            while True:
+                yield from pickle.load(run)  # noqa: S301  # this process wrote it
 
 
 def path_key(path: str) -> bytes:

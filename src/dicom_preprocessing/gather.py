@@ -4,26 +4,50 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.failures import (
     Failure,
+    by_path,
     failure_of_left_out,
     failure_of_receipt,
     write_failures,
     write_retry_list,
 )
-from dicom_preprocessing.files import path_key, printable, remove_partials, replacing
+from dicom_preprocessing.files import (
+    SortedOnDisk,
+    as_record,
+    json_lines,
+    path_key,
+    printable,
+    read_json_lines,
+    remove_partials,
+    replacing,
+)
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.manifest import ManifestRow, row_of_receipt, write_manifest
-from dicom_preprocessing.receipts import Receipt, read_receipts, receipt_path
+from dicom_preprocessing.manifest import (
+    Cells,
+    by_instance,
+    cells_of,
+    convert_to_parquet,
+    read_cells,
+    row_of_receipt,
+    write_cells,
+)
+from dicom_preprocessing.receipts import read_receipts, receipt_path, summary_path
+from dicom_preprocessing.shards import found_parts
+from dicom_preprocessing.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from dicom_preprocessing.index.table import Study
+    from dicom_preprocessing.receipts import Receipt
+    from dicom_preprocessing.shards import Part
 
 TIMESTAMP = ".snakemake_timestamp"
 """What Snakemake puts into a folder that a job made."""
@@ -32,44 +56,79 @@ SHOWN = 5
 """Examples in a message about many files."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gathered:
-    """Rows and failures of a whole run."""
+    """Rows of the manifest, failures and a summary, of a run or of a part of it."""
 
-    rows: list[ManifestRow]
-    failures: list[Failure]
+    rows: SortedOnDisk[Cells] = field(default_factory=lambda: SortedOnDisk(by_instance))
+    failures: SortedOnDisk[Failure] = field(default_factory=lambda: SortedOnDisk(by_path))
+    summary: Summary = field(default_factory=Summary)
 
 
-def gather(output: Path) -> Gathered:
-    """Read the index and every receipt, and check that each image is there.
+def gather_receipts(output: Path, studies: Iterable[Study], chain: str) -> Gathered:
+    """Read the receipts of studies, and check that each image is there.
+
+    Parameters
+    ----------
+    output : Path
+    studies : iterable of Study
+    chain : str
+        ``Chain.digest`` of the jobs that should have written them.
 
     Raises
     ------
     OutputError
-        An image or a receipt that should be there is not; says how to rebuild it.
+        An image or a receipt that should be there is not, or was made with other settings; says
+        how to rebuild it.
     """
-    folder = IndexFolder(output)
     images = output / "images"
-    failures = [failure_of_left_out(item) for item in folder.read_left_out()]
-    rows: list[ManifestRow] = []
-    missing: list[Receipt] = []
-    for study in folder.read_table().values():
+    gathered = Gathered(summary=Summary(chain))
+    missing = _Trouble()
+    stale = _Trouble()
+    for study in studies:
         receipts = _receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
             raise OutputError(
                 f"study {study.study_instance_uid}: {len(receipts)} receipts, {study.files} files"
             )
         for receipt in receipts:
-            if not receipt.is_written:
-                failures.append(failure_of_receipt(receipt))
-                continue
-            try:
-                rows.append(row_of_receipt(receipt, images))
-            except FileNotFoundError:
-                missing.append(receipt)
-    if missing:
+            gathered.summary.add(receipt)
+            if receipt.chain != chain:
+                stale.add(study.study_instance_uid, receipt.source_path)
+            elif not receipt.is_written:
+                gathered.failures.append(failure_of_receipt(receipt))
+            else:
+                try:
+                    gathered.rows.append(cells_of(row_of_receipt(receipt, images)))
+                except FileNotFoundError:
+                    missing.add(study.study_instance_uid, str(images / receipt.output))
+    if stale.number:
+        raise OutputError(_stale_message(stale))
+    if missing.number:
         raise OutputError(_rebuild_message(images, missing))
-    return Gathered(rows, failures)
+    return gathered
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """How many files have it, and the first few of them."""
+
+    number: int = 0
+    paths: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
+
+    def add(self, study: str, path: str) -> None:
+        self.number += 1
+        if len(self.paths) < SHOWN:
+            self.paths.append(path)
+        if study not in self.studies and len(self.studies) <= SHOWN:
+            self.studies.append(study)
+
+    def __str__(self) -> str:
+        lines = [f"    {printable(path)}" for path in self.paths]
+        if self.number > len(lines):
+            lines.append(f"    and {self.number - len(lines)} more")
+        return "\n".join(lines)
 
 
 def _receipts_of(output: Path, study: str) -> list[Receipt]:
@@ -80,23 +139,66 @@ def _receipts_of(output: Path, study: str) -> list[Receipt]:
         raise OutputError(f"{path} is missing; run the workflow again to make it") from None
 
 
-def _rebuild_message(images: Path, missing: Sequence[Receipt]) -> str:
-    studies = sorted({receipt.study_instance_uid for receipt in missing})
-    shown = "\n".join(f"    {images / receipt.output}" for receipt in missing[:SHOWN])
-    more = f"\n    and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    folders = shlex.join(str(images / study) for study in studies[:SHOWN])
-    command = f"rm -r {folders}" if len(studies) <= SHOWN else "snakemake --forcerun write"
+def _rebuild_message(images: Path, missing: _Trouble) -> str:
+    folders = shlex.join(str(images / study) for study in missing.studies)
+    command = f"rm -r {folders}" if len(missing.studies) <= SHOWN else "snakemake --forcerun write"
     return (
-        f"{len(missing)} images are missing that were written before:\n{shown}{more}\n"
+        f"{missing.number} images are missing that were written before:\n{missing}\n"
         f"Snakemake does not see what happens inside a study's folder. To rebuild them, run\n"
         f"    {command}\nand then the workflow again."
     )
 
 
-def find_orphans(output: Path, keep: Sequence[str]) -> list[Path]:
-    """Folders and receipts of studies or stages that are no longer part of the run.
+def _stale_message(stale: _Trouble) -> str:
+    return (
+        f"{stale.number} files were processed with other settings or versions:\n{stale}\n"
+        "Snakemake did not see it, because its records of these studies are in another working "
+        "directory, or are lost. To process everything anew, add\n    --forcerun write"
+    )
+
+
+def write_part(gathered: Gathered, part: Part) -> None:
+    """Write the results of a shard."""
+    write_cells(gathered.rows, part.manifest)
+    with replacing(part.failures) as file:
+        file.writelines(json_lines(map(as_record, gathered.failures)))
+    gathered.summary.write(part.summary)
+
+
+def gather_parts(parts: Iterable[Part], chain: str) -> Gathered:
+    """Read what ``write_part`` wrote of all shards.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+    chain : str
+        ``Chain.digest`` of the jobs that should have written them.
+
+    Raises
+    ------
+    OutputError
+        A part is missing, or was made with other settings.
+    """
+    gathered = Gathered(summary=Summary(chain))
+    for part in parts:
+        name = f"shard {part.shard} of {part.shards}"
+        try:
+            summary = Summary.read(part.summary)
+            if summary.chain != chain:
+                raise OutputError(f"{name} was run with other settings; run it again")
+            gathered.summary += summary
+            gathered.rows.extend(read_cells(part.manifest))
+            gathered.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
+        except FileNotFoundError:
+            raise OutputError(f"{name} has not finished; run it again") from None
+    return gathered
+
+
+def find_orphans(output: Path, keep: Sequence[str], shards: int | None = None) -> list[Path]:
+    """Folders and receipts of studies, stages or shards that are no longer part of the run.
 
     Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
+    ``shards`` is None of a run without shards.
     """
     present = IndexFolder(output).read_table()
     stages = {"write": output / "images"}
@@ -114,6 +216,7 @@ def find_orphans(output: Path, keep: Sequence[str]) -> list[Path]:
             orphans += [
                 p for study, p in made.items() if stage not in wanted or study not in present
             ]
+    orphans += [part.folder for part in found_parts(output) if part.shards != shards]
     return sorted(orphans, key=lambda path: path_key(str(path)))
 
 
@@ -130,9 +233,9 @@ def _by_study(folder: Path, suffix: str) -> dict[str, Path]:
 
 def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], object]) -> None:
     """Remove orphans, unless a part of the source could not be read: it may be theirs."""
-    hidden = [item for item in IndexFolder(output).read_left_out() if item.hides_files]
-    if hidden:
-        unread = printable(hidden[0].source_path)
+    hidden = next((i for i in IndexFolder(output).read_left_out() if i.hides_files), None)
+    if hidden is not None:
+        unread = printable(hidden.source_path)
         warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
         return
     for orphan in orphans:
@@ -142,29 +245,29 @@ def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], o
             orphan.unlink()
 
 
-def gather_run(
+def write_results(
     output: Path,
+    gathered: Gathered,
     *,
     keep: Sequence[str] = (),
     prune: bool = False,
+    shards: int | None = None,
     warn: Callable[[str], object] = print,
 ) -> None:
-    """Write manifest.csv, manifest.parquet, failures.csv, retry.txt and orphans.txt.
+    """Write manifest.csv and .parquet, failures.csv, retry.txt, orphans.txt and the summary.
 
-    Raises
-    ------
-    OutputError
-        As for ``gather``; nothing was written then.
+    What the index left out is added to the failures.
     """
-    gathered = gather(output)
     folder = IndexFolder(output)
+    gathered.failures.extend(map(failure_of_left_out, folder.read_left_out()))
     for place in (output, folder.path, folder.studies, *(output / "receipts").glob("*")):
         remove_partials(place)
-    write_manifest(gathered.rows, output / "manifest.csv")
-    write_manifest(gathered.rows, output / "manifest.parquet")
+    write_cells(gathered.rows, output / "manifest.csv")
+    convert_to_parquet(output / "manifest.csv", output / "manifest.parquet")
     write_failures(gathered.failures, output / "failures.csv")
     write_retry_list(gathered.failures, output / "retry.txt")
-    orphans = find_orphans(output, keep)
+    gathered.summary.write(summary_path(output))
+    orphans = find_orphans(output, keep, shards)
     if prune and orphans:
         prune_orphans(output, orphans, warn)
         orphans = [path for path in orphans if path.exists()]

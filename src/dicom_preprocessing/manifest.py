@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.files import as_record, csv_cell, path_key, printable, replacing
+from dicom_preprocessing.files import SortedOnDisk, as_record, csv_cell, path_key, replacing
 from dicom_preprocessing.layout import parse_image_path
 from dicom_preprocessing.tiff import TiffInfo, output_spacing, read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
     from dicom_preprocessing.receipts import Receipt
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+
+Cells = tuple[object, ...]
+by_instance = itemgetter(0, 1)
+"""Sort key of a row's cells: study and SOP Instance UID."""
+
+BLOCK = 16 * 2**20
+"""Bytes of csv that become a row group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,36 +74,58 @@ COLUMNS = tuple(field.name for field in fields(ManifestRow))
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     """Write rows as csv or parquet, by the suffix of ``path``, whole or not at all.
 
-    The rows are sorted by study and SOP Instance UID.
+    The rows are sorted by study and SOP Instance UID; any number of them may come.
     """
-    ordered = sorted(rows, key=lambda row: (row.study_instance_uid, row.sop_instance_uid))
-    if path.suffix.lower() == ".parquet":
-        _write_parquet(ordered, path)
+    ordered: SortedOnDisk[Cells] = SortedOnDisk(by_instance)
+    ordered.extend(map(cells_of, rows))
+    if path.suffix.lower() != ".parquet":
+        write_cells(ordered, path)
         return
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "manifest.csv"
+        write_cells(ordered, table)
+        convert_to_parquet(table, path)
+
+
+def cells_of(row: ManifestRow) -> Cells:
+    """The cells of a row of manifest.csv."""
+    return tuple(map(csv_cell, as_record(row).values()))
+
+
+def write_cells(ordered: Iterable[Cells], path: Path) -> None:
+    """Write manifest.csv from rows that are in order."""
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for row in ordered:
-            writer.writerow(map(csv_cell, as_record(row).values()))
+        writer.writerows(ordered)
 
 
-def _write_parquet(rows: Sequence[ManifestRow], path: Path) -> None:
+def read_cells(path: Path) -> Iterator[Cells]:
+    """Rows of a manifest.csv as text, without its header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        yield from map(tuple, reader)
+
+
+def convert_to_parquet(table: Path, path: Path) -> None:
+    """Write the same manifest as parquet, typed, a block of rows at a time."""
     import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
     import pyarrow.parquet as pq  # noqa: PLC0415
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415
 
     types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
     schema = pa.schema(
         [(field.name, types[str(field.type).split(" ", 1)[0]]) for field in fields(ManifestRow)]
     )
-    columns: list[pa.Array] = []
-    for field in schema:
-        values = [getattr(row, field.name) for row in rows]
-        if field.type == pa.string():
-            values = [None if value is None else printable(value) for value in values]
-        columns.append(pa.array(values, field.type))
-    table = pa.Table.from_arrays(columns, schema=schema)
-    with replacing(path, "wb") as file:
-        pq.write_table(table, file)
+    reading = arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK)
+    converting = arrow_csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True
+    )
+    blocks = arrow_csv.open_csv(table, reading, convert_options=converting)
+    with replacing(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+        for block in blocks:
+            writer.write_batch(block)
 
 
 def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:

@@ -45,6 +45,8 @@ class Receipt:
         Of a written image.
     seconds : dict
         Time by stage.
+    chain : str
+        ``Chain.digest`` of the job that wrote the receipt.
     """
 
     source_path: str
@@ -64,6 +66,7 @@ class Receipt:
     channels: int = 0
     dtype: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    chain: str = ""
 
     @property
     def is_written(self) -> bool:
@@ -125,6 +128,11 @@ def new_receipt(entry: Entry) -> Receipt:
 def receipt_path(output: Path, stage: str, study: str) -> Path:
     """``{output}/receipts/{stage}/{study}.jsonl``."""
     return output / "receipts" / stage / f"{study}.jsonl"
+
+
+def summary_path(output: Path) -> Path:
+    """What the receipts of the write stage tell together."""
+    return output / "receipts" / "summary.json"
 
 
 def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import csv
-import statistics
-from collections import Counter, defaultdict
+from collections import Counter
+from dataclasses import dataclass, field
 from html import escape
-from itertools import zip_longest
+from itertools import groupby, islice, zip_longest
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -18,15 +19,18 @@ from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.failures import read_failures
 from dicom_preprocessing.files import printable, replacing
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.receipts import read_receipts, receipt_path
+from dicom_preprocessing.receipts import summary_path
+from dicom_preprocessing.summary import Summary
 from dicom_preprocessing.verdict import count
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from dicom_preprocessing.summary import Durations
 
 THUMBNAILS = 24
 THUMBNAIL_SIDE = 160
@@ -56,19 +60,20 @@ def write_report(path: Path, settings: Mapping[str, Any]) -> None:
         Keys of the configuration that differ from their defaults.
     """
     output = path.parent
-    with (output / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    failures = read_failures(output / "failures.csv")
-    seconds, warnings = _from_receipts(output)
+    written, failures, summary = (
+        _Written(output / "manifest.csv"),
+        _Failures(output / "failures.csv"),
+        Summary.read(summary_path(output)),
+    )
     sections = [
-        _counts(len(rows), failures),
-        _not_written("Failed", [f for f in failures if f["state"] == "failed"]),
-        _not_written("Skipped", [f for f in failures if f["state"] == "skipped"]),
-        _warnings(IndexFolder(output).read_warnings(), warnings),
-        _written(rows),
-        _times(seconds),
+        _counts(written.images, failures),
+        failures.table("Failed", "failed"),
+        failures.table("Skipped", "skipped"),
+        _warnings(IndexFolder(output).read_warnings(), summary.warnings),
+        written.table(),
+        _times(summary.seconds),
         _settings(settings),
-        _contact_sheet(rows, output / "images"),
+        _contact_sheet(written, output / "images"),
     ]
     with replacing(path) as file:
         file.write(
@@ -78,20 +83,34 @@ def write_report(path: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _from_receipts(output: Path) -> tuple[dict[str, list[float]], Counter[str]]:
-    """Seconds of each image by stage, and how often each warning was given."""
-    seconds: dict[str, list[float]] = defaultdict(list)
-    warnings: Counter[str] = Counter()
-    for study in IndexFolder(output).read_table():
-        for receipt in read_receipts(receipt_path(output, "write", study)):
-            for stage, spent in receipt.seconds.items():
-                seconds[stage].append(spent)
-            warnings.update((receipt.facts or {}).get("warnings", ()))
-    return seconds, warnings
+class _Failures:
+    """Error classes of a failures.csv with their number and the first file of each."""
+
+    def __init__(self, path: Path) -> None:
+        self.numbers: Counter[tuple[str, str]] = Counter()
+        self.first: dict[tuple[str, str], dict[str, str]] = {}
+        for row in read_failures(path):
+            kind = row["state"], row["error"]
+            self.numbers[kind] += 1
+            self.first.setdefault(kind, row)
+
+    def table(self, title: str, state: str) -> str:
+        kinds = [kind for kind in self.first if kind[0] == state]
+        kinds.sort(key=lambda kind: (-self.numbers[kind], kind))
+        rows = [
+            (
+                kind[1],
+                self.numbers[kind],
+                self.first[kind]["source_path"],
+                self.first[kind]["message"],
+            )
+            for kind in kinds
+        ]
+        return _table(title, ("error", "files", "for example", "message"), rows) if rows else ""
 
 
-def _counts(written: int, failures: Sequence[dict[str, str]]) -> str:
-    counts = count(written + len(failures), ((f["state"], f["error"]) for f in failures))
+def _counts(written: int, failures: _Failures) -> str:
+    counts = count(written + failures.numbers.total(), failures.numbers.elements())
     skipped, failed = sum(counts.skipped.values()), sum(counts.failed.values())
     parts = [
         ("", counts.found, "files found"),
@@ -103,60 +122,86 @@ def _counts(written: int, failures: Sequence[dict[str, str]]) -> str:
     return f'<div class="counts">{cells}</div>\n'
 
 
-def _not_written(title: str, failures: Sequence[dict[str, str]]) -> str:
-    """Error classes with their number and one example each."""
-    if not failures:
-        return ""
-    by_error: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for failure in failures:
-        by_error[failure["error"]].append(failure)
-    ordered = sorted(by_error.items(), key=lambda item: (-len(item[1]), item[0]))
-    rows = [
-        (error, len(group), group[0]["source_path"], group[0]["message"])
-        for error, group in ordered
-    ]
-    return _table(title, ("error", "files", "for example", "message"), rows)
-
-
 def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
     rows = [*of_images.most_common(), *((warning, 1) for warning in of_index)]
     return _table("Warnings", ("warning", "times"), rows) if rows else ""
 
 
-def _written(rows: Sequence[dict[str, str]]) -> str:
-    kinds: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
-    for row in rows:
-        kinds[row["modality"], row["channels"], row["dtype"]].append(row)
-    table = [
-        (
-            modality or "unknown",
-            "RGB" if channels == "3" else "grey",
-            dtype,
-            len({row["study_instance_uid"] for row in group}),
-            len(group),
-            sum(int(row["num_frames"]) for row in group),
-            _sizes(group),
-        )
-        for (modality, channels, dtype), group in sorted(kinds.items())
-    ]
-    columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
-    return _table("Written", columns, table) if table else ""
+@dataclass(slots=True)
+class _Kind:
+    """Images of one modality, number of samples and dtype."""
+
+    studies: int = 0
+    images: int = 0
+    frames: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    last_study: str = ""
 
 
-def _sizes(rows: Sequence[dict[str, str]]) -> str:
-    sizes = Counter((int(row["width"]), int(row["height"])) for row in rows)
+class _Written:
+    """What a manifest.csv holds, without its rows; they are sorted by study."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.images = self.studies = 0
+        self.kinds: dict[tuple[str, str, str], _Kind] = {}
+        last = None
+        for row in self.rows():
+            study = row["study_instance_uid"]
+            kind = self.kinds.setdefault((row["modality"], row["channels"], row["dtype"]), _Kind())
+            self.images += 1
+            self.studies += study != last
+            kind.studies += study != kind.last_study
+            kind.images += 1
+            kind.frames += int(row["num_frames"])
+            kind.sizes[int(row["width"]), int(row["height"])] += 1
+            last = kind.last_study = study
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        with self.path.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+    def table(self) -> str:
+        rows = [
+            (
+                modality or "unknown",
+                "RGB" if channels == "3" else "grey",
+                dtype,
+                kind.studies,
+                kind.images,
+                kind.frames,
+                _sizes(kind.sizes),
+            )
+            for (modality, channels, dtype), kind in sorted(self.kinds.items())
+        ]
+        columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
+        return _table("Written", columns, rows) if rows else ""
+
+    def spread(self) -> list[dict[str, str]]:
+        """At most THUMBNAILS rows: one of each study before a second one of any."""
+        step = max(1, self.studies // THUMBNAILS)
+        by_study = groupby(self.rows(), key=itemgetter("study_instance_uid"))
+        studies = [
+            list(islice(rows, THUMBNAILS)) for i, (_, rows) in enumerate(by_study) if i % step == 0
+        ][:THUMBNAILS]
+        in_turn = [row for layer in zip_longest(*studies) for row in layer if row is not None]
+        chosen = in_turn[:THUMBNAILS]
+        return sorted(chosen, key=lambda row: (row["study_instance_uid"], row["sop_instance_uid"]))
+
+
+def _sizes(sizes: Counter[tuple[int, int]]) -> str:
     shown = ", ".join(f"{w} x {h}" for (w, h), _ in sizes.most_common(3))
     return shown + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")  # noqa: PLR2004
 
 
-def _times(seconds: dict[str, list[float]]) -> str:
+def _times(seconds: Mapping[str, Durations]) -> str:
     rows = [
         (
             stage,
-            len(spent),
-            f"{sum(spent):.1f} s",
-            f"{1000 * statistics.median(spent):.1f} ms",
-            f"{1000 * max(spent):.1f} ms",
+            spent.number,
+            f"{spent.total:.1f} s",
+            f"{1000 * spent.median:.1f} ms",
+            f"{1000 * spent.longest:.1f} ms",
         )
         for stage, spent in seconds.items()
     ]
@@ -184,11 +229,11 @@ def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) ->
     return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>\n"
 
 
-def _contact_sheet(rows: Sequence[dict[str, str]], images: Path) -> str:
+def _contact_sheet(written: _Written, images: Path) -> str:
     """Middle pages of some images."""
-    if not rows:
+    if not written.images:
         return ""
-    shown = _spread(rows)
+    shown = written.spread()
     figures = []
     for row in shown:
         png = base64.b64encode(_thumbnail(images / row["path"])).decode("ascii")
@@ -198,20 +243,8 @@ def _contact_sheet(rows: Sequence[dict[str, str]], images: Path) -> str:
             f'<figure><img src="data:image/png;base64,{png}" alt="{escape(caption)}">'
             f"<figcaption>{escape(caption)}<br>{escape(printable(row['path']))}</figcaption></figure>"
         )
-    title = f"A look at {len(shown):,} of {len(rows):,} images"
+    title = f"A look at {len(shown):,} of {written.images:,} images"
     return f'<h2>{title}</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
-
-
-def _spread(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """At most THUMBNAILS rows: one of each study before a second one of any."""
-    by_study: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in rows:
-        by_study[row["study_instance_uid"]].append(row)
-    step = max(1, len(by_study) // THUMBNAILS)
-    studies = list(by_study.values())[::step][:THUMBNAILS]
-    in_turn = [row for layer in zip_longest(*studies) for row in layer if row is not None]
-    chosen = in_turn[:THUMBNAILS]
-    return sorted(chosen, key=lambda row: (row["study_instance_uid"], row["sop_instance_uid"]))
 
 
 def _thumbnail(path: Path) -> bytes:

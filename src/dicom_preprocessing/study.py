@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
@@ -86,6 +87,7 @@ def _kept_frames(path: Path, receipt: Receipt) -> Frames:
 
 def _finish(receipts: list[Receipt], target: Target, receipt: Path) -> list[Receipt]:
     """Make the images durable, then say that they are there."""
+    receipts = [replace(r, chain=target.chain.digest) for r in receipts]
     written = [target.root / r.output for r in receipts if r.is_written]
     for path in [*written, *{path.parent for path in written}]:
         fsync(path)

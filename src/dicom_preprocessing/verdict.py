@@ -83,11 +83,12 @@ def judge_run(verdict: Path, *, strict: bool) -> str | None:
     """Write verdict.txt beside the results if they are good enough; else return why not."""
     output = verdict.parent
     folder = IndexFolder(output)
-    left_out = folder.read_left_out()
-    found = len(left_out) + sum(study.files for study in folder.read_table().values())
+    left_out = sum(1 for _ in folder.read_left_out())
+    found = left_out + sum(study.files for study in folder.read_table().values())
     rows = read_failures(output / "failures.csv")
     counts = count(found, ((row["state"], row["error"]) for row in rows))
-    named = next((i.source_path for i in left_out if i.named and i.error == "not_dicom"), None)
+    odd = (i for i in folder.read_left_out() if i.named and i.error == "not_dicom")
+    named = next((item.source_path for item in odd), None)
     problem = complaint(counts, strict=strict, named_not_written=named)
     if problem is not None:
         return f"{problem} ({counts}); see {output / 'failures.csv'}"

@@ -5,8 +5,9 @@ import os
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.failures import read_failures
-from dicom_preprocessing.gather import gather_run
+from dicom_preprocessing.gather import gather_receipts, write_results
 from dicom_preprocessing.index.build import update_index
+from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.instance import Target
 from dicom_preprocessing.study import run_from_inventory
 
@@ -23,7 +24,9 @@ class Results:
         config, _ = parse_config(values)
         named = [str(path) for path in sources or [self.source]]
         index = update_index(self.output, named, duplicates=config.duplicates)
-        target = Target(self.output / "images", make_chain(config, "write"))
+        chain = make_chain(config, "write")
+        self.chain = chain.digest
+        target = Target(self.output / "images", chain)
         receipts = self.output / "receipts" / "write"
         receipts.mkdir(parents=True, exist_ok=True)
         for study in index.studies:
@@ -32,12 +35,17 @@ class Results:
             run_from_inventory(inventory, target, receipts / f"{study}.jsonl")
         return self
 
+    def receipts(self):
+        """What the receipts of all studies tell."""
+        studies = IndexFolder(self.output).read_table().values()
+        return gather_receipts(self.output, studies, self.chain)
+
     def gather(self, **options):
-        gather_run(self.output, warn=self.warnings.append, **options)
+        write_results(self.output, self.receipts(), warn=self.warnings.append, **options)
         return self
 
     def failures(self):
-        rows = read_failures(self.output / "failures.csv")
+        rows = list(read_failures(self.output / "failures.csv"))
         names = [os.path.relpath(row["source_path"], self.source) for row in rows]
         return dict(zip(names, [row["error"] for row in rows], strict=True))
 

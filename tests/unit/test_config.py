@@ -34,6 +34,8 @@ DEFAULTS = {
     "keep": [],
     "strict": False,
     "prune": False,
+    "shard": None,
+    "gather": None,
     "limits": {"seconds": 120, "pixels": 2_000_000_000, "memory_mb": 8192},
 }
 
@@ -126,6 +128,13 @@ GOOD = [
     ("keep", ["crop", "resize"], ("crop", "resize")),
     ("strict", True, True),
     ("prune", True, True),
+    ("shard", [0, 8], (0, 8)),
+    ("shard", [7, 8], (7, 8)),
+    ("shard", "3,8", (3, 8)),
+    ("shard", None, None),
+    ("gather", 1, 1),
+    ("gather", "8", 8),
+    ("gather", None, None),
     ("limits", {"seconds": 120}, Limits()),
 ]
 
@@ -154,6 +163,8 @@ SPACING = "two or three positive numbers (x, y, z in mm), or null"
 WINDOW = "two numbers, center and width (above 0), or null"
 SKIP = "an integer of at least 0, two of them (start, end), or null"
 KEEP = "a list of decode, crop, resize, pad, or []"
+SHARD = "two integers, i and n, with i from 0 to n - 1, or null"
+GATHER = "the number of shards, an integer of at least 1, or null"
 LIMITS = "a mapping with seconds, pixels and memory_mb, integers of at least 1"
 BAD = [
     ("source", 7, "7", PATH),
@@ -221,6 +232,15 @@ BAD = [
     ("keep", True, "true", KEEP),
     ("strict", "maybe", "maybe", "true or false"),
     ("prune", 2, "2", "true or false"),
+    ("shard", 0, "0", SHARD),
+    ("shard", [0], "[0]", SHARD),
+    ("shard", [0, 0], "[0, 0]", SHARD),
+    ("shard", [-1, 8], "[-1, 8]", SHARD),
+    ("shard", [0, 8, 8], "[0, 8, 8]", SHARD),
+    ("shard", [0.5, 8], "[0.5, 8]", SHARD),
+    ("gather", 0, "0", GATHER),
+    ("gather", True, "true", GATHER),
+    ("gather", [0, 8], "[0, 8]", GATHER),
     ("limits", None, "null", LIMITS),
     ("limits", [120], "[120]", LIMITS),
     ("limits", {"seconds": 0}, "{seconds: 0}", LIMITS),
@@ -255,6 +275,8 @@ EXAMPLES = {
     "keep": "[resize]",
     "strict": "true",
     "prune": "true",
+    "shard": "[0, 8]",
+    "gather": "8",
     "limits": "{seconds: 120, pixels: 2000000000, memory_mb: 8192}",
 }
 
@@ -451,3 +473,22 @@ def test_limits_that_are_not_given_keep_their_defaults():
 def test_configuration_cannot_be_changed():
     with pytest.raises(AttributeError):
         Config().crop = True
+
+
+# Shards
+
+
+@pytest.mark.parametrize("shard", [[8, 8], [9, 8], [1, 1]])
+def test_shard_beyond_the_last_is_refused(shard):
+    i, n = shard
+    assert message_of({"shard": shard}) == (
+        f"config key 'shard': found [{i}, {n}], allowed: i from 0 to {n - 1} of {n} shards.\n"
+        f"Write for example:\n    shard: [{i % n}, {n}]"
+    )
+
+
+def test_shard_and_gather_exclude_each_other():
+    assert message_of({"shard": [1, 4], "gather": 4}) == (
+        "config keys 'shard' and 'gather': found both ([1, 4] and 4), allowed: one of them.\n"
+        "Write for example:\n    shard: null\n    gather: 4"
+    )

@@ -425,7 +425,7 @@ def test_inventory_holds_what_a_job_needs(source, output, write_dicom):
 def test_left_out_files_are_written_down(source, output, write_dicom):
     make_mixture(source, write_dicom)
     index = update(source, output)
-    assert IndexFolder(output).read_left_out() == index.left_out
+    assert list(IndexFolder(output).read_left_out()) == index.left_out
 
 
 def test_memory_of_a_study_grows_with_its_largest_image(source, output, write_dicom):
@@ -892,7 +892,7 @@ def test_other_limits_try_again_what_the_old_ones_stopped(source, output, write_
     assert attempts() == [1, 1]
     update(source, output, limits=Limits(pixels=99))
     assert attempts() == [2, 1]
-    assert folder.read_limits() == Limits(pixels=99)
+    assert folder.read_request().limits == Limits(pixels=99)
     update(source, output, limits=Limits(pixels=100))
     assert attempts() == [1, 1]
 

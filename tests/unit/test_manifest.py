@@ -14,19 +14,22 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.failures import (
     FAILURE_COLUMNS,
     Failure,
+    by_path,
     read_failures,
     write_failures,
     write_retry_list,
 )
-from dicom_preprocessing.gather import find_orphans, gather
+from dicom_preprocessing.gather import find_orphans
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import (
     COLUMNS,
     ManifestRow,
     find_tiffs,
+    row_of_receipt,
     row_of_tiff,
     write_manifest,
 )
+from dicom_preprocessing.receipts import read_receipts, receipt_path
 from dicom_preprocessing.verdict import Counts, complaint, count, judge_run
 from tests.conftest import needs_byte_names
 from tests.unit.results import Results
@@ -258,7 +261,7 @@ def test_failures_are_sorted_by_path_in_byte_order(tmp_path):
     # As text, the last name would come before the one with the emoji.
     names = [b"B", b"a", b"a-b", b"a.b", b"a/b", b"\xc3\xa9", b"\xf0\x9f\x98\x80", b"\xff"]
     failures = [replace(FAILURE, source_path=os.fsdecode(name)) for name in reversed(names)]
-    write_failures(failures, tmp_path / "failures.csv")
+    write_failures(sorted(failures, key=by_path), tmp_path / "failures.csv")
     found = column(tmp_path / "failures.csv", "source_path")
     assert found == ["B", "a", "a-b", "a.b", "a/b", "é", "\N{GRINNING FACE}", r"\xff"]
 
@@ -305,12 +308,6 @@ def test_retry_list_has_absolute_paths(tmp_path, monkeypatch):
 def test_retry_list_has_raw_bytes(tmp_path):
     write_retry_list([replace(FAILURE, source_path=f"/{NOT_UTF_8}")], tmp_path / "retry.txt")
     assert (tmp_path / "retry.txt").read_bytes() == b"/caf\xe9.dcm\n"
-
-
-def test_retry_list_is_in_byte_order(tmp_path):
-    failures = [replace(FAILURE, source_path=path) for path in ("/b", "/a/b", "/a-b")]
-    write_retry_list(failures, tmp_path / "retry.txt")
-    assert (tmp_path / "retry.txt").read_bytes() == b"/a-b\n/a/b\n/b\n"
 
 
 @needs_byte_names
@@ -421,7 +418,8 @@ def test_paths_of_the_manifest_follow_the_layout(results, write_dicom):
 
 def test_manifest_of_a_run_and_of_its_tree_of_images_agree(mixed):
     images = mixed.output / "images"
-    row = gather(mixed.output).rows[0]
+    receipt = read_receipts(receipt_path(mixed.output, "write", "1.2.3"))[0]
+    row = row_of_receipt(receipt, images)
     other = row_of_tiff(find_tiffs(images)[0], images)
     # Scale is a float32 in the tags, spacing a rational; series and modality are not there.
     near = ("scale_x", "scale_y", "spacing_x", "spacing_y")
@@ -436,14 +434,14 @@ def test_missing_image_is_named(mixed):
     path = mixed.output / "images/1.2.3/1.2.3.1.1.tiff"
     path.unlink()
     with pytest.raises(OutputError, match=r"^1 images are missing that were written") as caught:
-        gather(mixed.output)
+        mixed.receipts()
     assert f"    {path}\n" in str(caught.value)
 
 
 def test_missing_image_is_answered_with_how_to_rebuild_it(mixed):
     (mixed.output / "images/1.2.3/1.2.3.1.1.tiff").unlink()
     with pytest.raises(OutputError) as caught:
-        gather(mixed.output)
+        mixed.receipts()
     assert str(caught.value).endswith(
         f"To rebuild them, run\n    rm -r {mixed.output}/images/1.2.3\nand then the workflow again."
     )
@@ -456,7 +454,7 @@ def test_command_to_rebuild_works_for_a_folder_with_blanks(tmp_path, write_dicom
     results.run()
     (results.output / "images/1.2.3/1.2.3.1.1.tiff").unlink()
     with pytest.raises(OutputError) as caught:
-        gather(results.output)
+        results.receipts()
     command = next(line for line in str(caught.value).splitlines() if "rm -r" in line)
     assert shlex.split(command) == ["rm", "-r", f"{results.output}/images/1.2.3"]
 
@@ -468,7 +466,7 @@ def test_many_missing_images_are_counted_and_a_few_shown(results, write_dicom):
     for path in find_tiffs(results.output / "images"):
         path.unlink()
     with pytest.raises(OutputError, match=r"^7 images are missing") as caught:
-        gather(results.output)
+        results.receipts()
     message = str(caught.value)
     assert message.count(".tiff") == 5
     assert "    and 2 more\n" in message
@@ -486,7 +484,29 @@ def test_receipt_of_another_number_of_files_is_refused(mixed):
     receipts = mixed.output / "receipts/write/1.2.3.jsonl"
     receipts.write_text(receipts.read_text().splitlines()[0] + "\n")
     with pytest.raises(OutputError, match=r"^study 1\.2\.3: 1 receipts, 2 files"):
-        gather(mixed.output)
+        mixed.receipts()
+
+
+def test_receipts_of_other_settings_are_refused(mixed):
+    mixed.chain = "another"
+    with pytest.raises(OutputError) as caught:
+        mixed.receipts()
+    assert str(caught.value) == (
+        "3 files were processed with other settings or versions:\n"
+        f"    {mixed.source}/a.dcm\n    {mixed.source}/b.dcm\n    {mixed.source}/c.dcm\n"
+        "Snakemake did not see it, because its records of these studies are in another working "
+        "directory, or are lost. To process everything anew, add\n    --forcerun write"
+    )
+
+
+def test_failures_and_retry_list_of_a_run_are_in_path_order(results, write_dicom):
+    for name in ("b", "a/b", "a-b"):
+        (results.source / name).parent.mkdir(exist_ok=True)
+        (results.source / name).write_bytes(128 * b"\0" + b"DICM" + b"damaged")
+    results.run().gather()
+    assert list(results.failures()) == ["a-b", "a/b", "b"]
+    retry = (results.output / "retry.txt").read_text().splitlines()
+    assert retry == [f"{results.source}/{name}" for name in ("a-b", "a/b", "b")]
 
 
 # Orphans

@@ -109,6 +109,17 @@ def tiffs(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.tiff"))}
 
 
+def fault(name, script, log=""):
+    """Environment of jobs in which something fails."""
+    return {
+        "DP_WARM": "off",  # what is forked does not start an interpreter, where the fault comes in
+        "PYTHONPATH": str(Path(__file__).parent / "faults"),
+        "DP_TEST_FAULT": name,
+        "DP_TEST_FAULT_IN": script,
+        "DP_TEST_COUNT": str(log),
+    }
+
+
 def new_project(parent: Path) -> Project:
     # A blank in the path on purpose.
     folder = parent / "a project"

@@ -5,11 +5,10 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import CHECKOUT, Project, rows, tiffs
+from tests.workflow.conftest import CHECKOUT, Project, fault, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 
 
@@ -18,17 +17,6 @@ def snapshot(folder):
         str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes())
         for p in sorted(folder.rglob("*"))
         if p.is_file()
-    }
-
-
-def fault(name, script, log=""):
-    """Environment of jobs in which something fails."""
-    return {
-        "DP_WARM": "off",  # what is forked does not start an interpreter, where the fault comes in
-        "PYTHONPATH": str(Path(__file__).parent / "faults"),
-        "DP_TEST_FAULT": name,
-        "DP_TEST_FAULT_IN": script,
-        "DP_TEST_COUNT": str(log),
     }
 
 

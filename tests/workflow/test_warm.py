@@ -1,13 +1,12 @@
 """The process from which jobs are forked: what a job sees, and that nothing is left behind."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.table import IndexFolder, Request, inventory_text
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.receipts import read_receipts
 from tests.workflow.conftest import CHECKOUT, new_project
@@ -207,7 +206,8 @@ def study(tmp_path):
     inventory.write_text(inventory_text(index.studies["1.2.1"]))
 
     def arguments(name, **limits):
-        (tmp_path / "index" / "limits.json").write_text(json.dumps(asdict(Limits(**limits))))
+        request = Request(source=[], duplicates="first", limits=Limits(**limits))
+        IndexFolder(tmp_path).request.write_text(request.to_json())
         chain = make_chain(parse_config({})[0], "write").to_json()
         places = ["--images", f"{tmp_path}/{name}/1.2.1", "--receipt", f"{tmp_path}/{name}.jsonl"]
         log = str(tmp_path / f"{name}.log")

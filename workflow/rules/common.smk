@@ -19,8 +19,9 @@ from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.shards import Part, parts_of
 from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
     ask_for_pipes_once,
@@ -38,6 +39,7 @@ RESULT_FILES = (
     "failures.csv",
     "retry.txt",
     "orphans.txt",
+    "receipts/summary.json",
     "report.html",
     "verdict.txt",
 )
@@ -60,10 +62,20 @@ def validated_config():
         validated, warnings = parse_config(config)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+    if validated.shard and is_module():
+        raise WorkflowError(
+            "config key 'shard': is not supported for a module, since a shard works in a folder of "
+            "its own. Run this workflow by itself."
+        )
     if workflow.is_main_process:
         for warning in warnings:
             logger.warning(warning)
     return validated
+
+
+def is_module():
+    """Whether another workflow includes this one."""
+    return Path(workflow.main_snakefile).resolve().parent != CHECKOUT
 
 
 def point_jobs_at_checkout():
@@ -76,6 +88,7 @@ def point_jobs_at_checkout():
     os.environ.update(
         DP_PYTHON="python" if "conda" in methods else sys.executable,
         DP_SCRIPTS=str(CHECKOUT / "scripts"),
+        DP_DIRECTORY=os.getcwd(),
     )
 
 
@@ -90,12 +103,46 @@ def require_writable(output):
         )
 
 
+def require_index(folder):
+    """Say in a sentence that there is no index of this source, which shards do not make."""
+    index = "snakemake index (with the same keys, without shard and gather)"
+    found = folder.read_request()
+    if found is None or not folder.table.exists():
+        raise SystemExit(
+            f"error: {folder.table} is not there. Make it once for all shards: {index}"
+        )
+    wanted = Request(
+        source=sources(), duplicates=CONFIG.duplicates, limits=CONFIG.limits
+    )
+    for key in ("source", "duplicates", "limits"):
+        before, now = getattr(found, key), getattr(wanted, key)
+        if before != now:
+            raise SystemExit(
+                f"error: config key '{key}': {folder.path} was made with {before}, this run has "
+                f"{now}. Make it anew: {index}"
+            )
+
+
+def sources():
+    return source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
+
+
 CONFIG = validated_config()
-OUTPUT = CONFIG.output
-INDEX = IndexFolder(OUTPUT)
 point_jobs_at_checkout()
 if workflow.is_main_process:
-    require_writable(Path(OUTPUT))
+    require_writable(Path(CONFIG.output))
+    if CONFIG.shard or CONFIG.gather:
+        require_index(IndexFolder(CONFIG.output))
+if CONFIG.shard:
+    # Snakemake's records and logs are apart from those of other shards, and go where results go.
+    SHARD_FOLDER = str(Part(Path(CONFIG.output), *CONFIG.shard).folder)
+    OUTPUT = os.path.join("..", "..")
+    PART = Part(Path(OUTPUT), *CONFIG.shard)
+else:
+    OUTPUT = CONFIG.output
+    PART = None
+INDEX = IndexFolder(OUTPUT)
+if workflow.is_main_process:
     collect_garbage_seldom()
     look_at_few_jobs_a_round()
     ask_for_pipes_once()
@@ -116,14 +163,19 @@ def cores_of_run():
 
 
 @functools.cache
-def walked_source():
+def prepare_run():
+    """What has to be done once, when it is known what kind of run this is."""
     clear_stale_locks()
     if workflow.local_exec and not workflow.dryrun:
         start_jobs_at_any_rate(workflow)
         keep_libraries_loaded()
-    sources = source_list(CONFIG.source, CHECKOUT / "examples" / "studies")
+
+
+@functools.cache
+def walked_source():
+    prepare_run()
     try:
-        return source_state(sources, OUTPUT, own_folders(OUTPUT))
+        return source_state(sources(), OUTPUT, own_folders(OUTPUT))
     except SourceError as error:
         # A WorkflowError would come out wrapped with a traceback, and --quiet would swallow it.
         raise SystemExit(f"error: {error}. Nothing was changed.") from None
@@ -137,8 +189,7 @@ def clear_stale_locks():
 
     The shared lock is held as long as this process lives.
     """
-    is_module = Path(workflow.main_snakefile).resolve().parent != CHECKOUT
-    if workflow.dryrun or LOCKS or is_module:
+    if workflow.dryrun or LOCKS or is_module():
         return
     Path(".snakemake").mkdir(exist_ok=True)
     handle = os.open(".snakemake/run.lock", os.O_CREAT | os.O_RDWR)
@@ -153,9 +204,12 @@ def clear_stale_locks():
 
 @functools.cache
 def studies():
-    """Studies of the index; an error, which is not kept, until the checkpoint has run."""
-    checkpoints.index.get()
-    return INDEX.read_table()
+    """Studies of this run; an error, which is not kept, until the checkpoint has run."""
+    if PART is None:
+        checkpoints.index.get()
+        return INDEX.read_table()
+    prepare_run()
+    return {uid: study for uid, study in INDEX.read_table().items() if PART.has(uid)}
 
 
 def images_of(stage, study):
@@ -172,13 +226,36 @@ def all_targets(wildcards):
 
     What is there is not named, because each name costs at each run.
     """
+    if CONFIG.gather:
+        return results()
     targets = [
         target(stage, study)
         for study in studies()
         for stage in (*CONFIG.keep, "write")
         for target in (images_of, receipt_of)
     ]
-    return [*missing_of(targets), *(f"{OUTPUT}/{name}" for name in RESULT_FILES)]
+    return [*missing_of(targets), *results()]
+
+
+def results():
+    """What a run is for."""
+    if PART is None:
+        return [f"{OUTPUT}/{name}" for name in RESULT_FILES]
+    return [str(path) for path in (PART.manifest, PART.failures, PART.summary)]
+
+
+def parts(wildcards):
+    """Results of all shards; says which have not finished."""
+    made = parts_of(OUTPUT, CONFIG.gather)
+    missing = [str(part.shard) for part in made if not part.summary.exists()]
+    if missing:
+        raise WorkflowError(
+            f"{len(missing)} of {CONFIG.gather} shards have not finished: {', '.join(missing)}. "
+            f"Run them again (shard: [{missing[0]}, {CONFIG.gather}]), then gather."
+        )
+    return [
+        path for part in made for path in (part.manifest, part.failures, part.summary)
+    ]
 
 
 def missing_of(paths):
@@ -226,6 +303,17 @@ def nearest_kept(stage):
 def chain_of(stage):
     """Versions and settings of the stages up to this one, as one line of JSON."""
     return make_chain(CONFIG, stage).to_json()
+
+
+def request_of_manifest(**values):
+    """What the rules ask for that gather results."""
+    return request(
+        chain=make_chain(CONFIG, "write").digest,
+        keep=CONFIG.keep,
+        # The bundled examples are not what the results of earlier runs came from.
+        prune=CONFIG.prune and CONFIG.source is not None,
+        **values,
+    )
 
 
 def request(**values):

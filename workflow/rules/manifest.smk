@@ -9,37 +9,15 @@ rule manifest:
         failures=report(f"{OUTPUT}/failures.csv", caption="../report/failures.rst"),
         retry=f"{OUTPUT}/retry.txt",
         orphans=f"{OUTPUT}/orphans.txt",
+        summary=f"{OUTPUT}/receipts/summary.json",
     log:
         "logs/manifest.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request(
-            keep=CONFIG.keep,
-            # The bundled examples are not what the results of earlier runs came from.
-            prune=CONFIG.prune and CONFIG.source is not None,
-        ),
+        request=request_of_manifest(),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py manifest.py --manifest {output.manifest:q} '
         "--request {params.request:q} > {log:q} 2>&1"
-
-
-rule verdict:
-    input:
-        failures=f"{OUTPUT}/failures.csv",
-        table=INDEX.table,
-        left_out=INDEX.left_out,
-    output:
-        f"{OUTPUT}/verdict.txt",
-    log:
-        "logs/verdict.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        request=request(strict=CONFIG.strict),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py verdict.py --verdict {output:q} --request {params.request:q} '
-        "2> {log:q}"

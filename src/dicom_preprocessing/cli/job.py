@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.dicom_file import quieten_pydicom
     from dicom_preprocessing.index.table import read_limits
     from dicom_preprocessing.instance import Target
+    from dicom_preprocessing.shards import withdraw_parts
     from dicom_preprocessing.study import run_from_inventory, run_from_stage
 
     parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
@@ -83,11 +85,15 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     if arguments.chain.stage != stage:
         parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
 
+    arguments.images, arguments.receipt, *arguments.input = work_where_called(
+        arguments.images, arguments.receipt, *arguments.input
+    )
     quieten_pydicom()
 
     def run() -> None:
-        if stage == "write":
-            withdraw_verdict(arguments.images.parent.parent)
+        output = arguments.receipt.parents[2]
+        withdraw_verdict(output)
+        withdraw_parts(output, [arguments.receipt.stem])
         shutil.rmtree(arguments.images, ignore_errors=True)  # what a job left that died
         arguments.images.mkdir(parents=True, exist_ok=True)
         arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
@@ -113,19 +119,80 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     return _exit_code(run)
 
 
+def work_where_called(*paths: Path) -> list[Path]:
+    """Go to the folder in which snakemake was called, and take paths along.
+
+    Paths of the source start there, while the run of a shard works in a folder of its own.
+    """
+    folder = os.environ.get("DP_DIRECTORY", os.curdir)
+    if os.path.samefile(folder, os.curdir):
+        return list(paths)
+    absolute = [path.resolve() for path in paths]
+    os.chdir(folder)
+    return absolute
+
+
 def manifest_main(argv: Sequence[str] | None = None) -> int:
-    """Rule manifest."""
-    from dicom_preprocessing.gather import gather_run
+    """Rule manifest: everything that there is."""
+    from dicom_preprocessing.gather import gather_receipts, write_results
+    from dicom_preprocessing.index.table import IndexFolder
 
     parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
-    parser.add_argument("--request", type=json.loads, required=True, help="JSON: keep, prune")
+    parser.add_argument(
+        "--request", type=json.loads, required=True, help="JSON: chain, keep, prune"
+    )
     arguments = parser.parse_args(argv)
-    output = arguments.manifest.parent
+    output, request = arguments.manifest.parent, arguments.request
 
     def run() -> None:
         withdraw_verdict(output)
-        gather_run(output, **arguments.request)
+        studies = IndexFolder(output).read_table().values()
+        gathered = gather_receipts(output, studies, request["chain"])
+        write_results(output, gathered, keep=request["keep"], prune=request["prune"])
+
+    return _exit_code(run)
+
+
+def part_main(argv: Sequence[str] | None = None) -> int:
+    """Rule part: what there is of the studies of one shard."""
+    from dicom_preprocessing.gather import gather_receipts, write_part
+    from dicom_preprocessing.index.table import IndexFolder
+    from dicom_preprocessing.shards import Part
+
+    parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser.add_argument("--request", type=json.loads, required=True, help="JSON: chain, shard")
+    arguments = parser.parse_args(argv)
+    output, request = arguments.manifest.parents[2], arguments.request
+
+    def run() -> None:
+        part = Part(output, *request["shard"])
+        table = IndexFolder(output).read_table()
+        studies = (study for uid, study in table.items() if part.has(uid))
+        write_part(gather_receipts(output, studies, request["chain"]), part)
+
+    return _exit_code(run)
+
+
+def gather_main(argv: Sequence[str] | None = None) -> int:
+    """Rule gather: the parts of all shards."""
+    from dicom_preprocessing.gather import gather_parts, write_results
+    from dicom_preprocessing.shards import parts_of
+
+    parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser.add_argument(
+        "--request", type=json.loads, required=True, help="JSON: chain, keep, prune, shards"
+    )
+    arguments = parser.parse_args(argv)
+    output, request = arguments.manifest.parent, arguments.request
+
+    def run() -> None:
+        withdraw_verdict(output)
+        chain = request.pop("chain")
+        gathered = gather_parts(parts_of(output, request["shards"]), chain)
+        write_results(output, gathered, **request)
 
     return _exit_code(run)
 

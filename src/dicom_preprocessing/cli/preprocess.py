@@ -16,7 +16,12 @@ from dicom_preprocessing.cli.options import add_config_options, config_values, j
 from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.dicom_file import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
-from dicom_preprocessing.failures import failure_of_left_out, failure_of_receipt, write_failures
+from dicom_preprocessing.failures import (
+    by_path,
+    failure_of_left_out,
+    failure_of_receipt,
+    write_failures,
+)
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index.build import Index, build_index, entry_of
 from dicom_preprocessing.index.scan import scan_file
@@ -176,7 +181,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
     table = output / "failures.csv"
     if failures:
-        write_failures(failures, table)
+        write_failures(sorted(failures, key=by_path), table)
     else:
         table.unlink(missing_ok=True)
     counts = count(index.found, ((f.state, f.error) for f in failures))

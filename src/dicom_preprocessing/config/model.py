@@ -326,6 +326,28 @@ class Config:
         False,
         "Remove folders and receipts of studies that are no longer in the source.",
     )
+    shard: tuple[int, int] | None = _key(
+        None,
+        schema={
+            "type": "array",
+            "prefixItems": [_COUNT, {"type": "integer", "minimum": 1}],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+        doc="Process one share of the studies: [i, n] is share i, from 0, of n. The index must be "
+        "there; the results of all shares are put together by gather.",
+        allowed="two integers, i and n, with i from 0 to n - 1, or null",
+        example="[0, 8]",
+        nullable=True,
+    )
+    gather: int | None = _key(
+        None,
+        schema={"type": "integer", "minimum": 1},
+        doc="Put together what so many shards made, and process no study.",
+        allowed="the number of shards, an integer of at least 1, or null",
+        example="8",
+        nullable=True,
+    )
     limits: Limits = _key(  # noqa: RUF009  # frozen, like every default here
         Limits(),
         schema={

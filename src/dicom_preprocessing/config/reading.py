@@ -196,6 +196,19 @@ def _contradictions(config: Config) -> Iterator[str]:
             "Write for example:\n    intensity: stored\n    volume: max-intensity"
         )
 
+    if config.shard is not None and config.shard[0] >= config.shard[1]:
+        i, n = config.shard
+        yield (
+            f"config key 'shard': found {as_yaml(config.shard)}, allowed: i from 0 to {n - 1} of "
+            f"{n} shards.\nWrite for example:\n    shard: [{i % n}, {n}]"
+        )
+    if config.shard is not None and config.gather is not None:
+        yield (
+            f"config keys 'shard' and 'gather': found both ({as_yaml(config.shard)} and "
+            f"{config.gather}), allowed: one of them.\n"
+            f"Write for example:\n    shard: null\n    gather: {config.shard[1]}"
+        )
+
 
 def _without_effect(config: Config) -> Iterator[str]:
     """Keys that differ from their default and change nothing in this combination."""

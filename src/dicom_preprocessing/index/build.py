@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
@@ -24,6 +24,7 @@ from dicom_preprocessing.index.table import (
     Entry,
     IndexFolder,
     LeftOut,
+    Request,
     Retries,
     Study,
     inventory_text,
@@ -31,6 +32,7 @@ from dicom_preprocessing.index.table import (
     study_table,
 )
 from dicom_preprocessing.index.walk import Found, find_files
+from dicom_preprocessing.shards import withdraw_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -259,16 +261,17 @@ def update_index(
     folder.path.chmod(0o700)
     due_studies, due_files = pending_studies(folder), pending_files(folder)
     index, scans = build_index(files, duplicates=duplicates, cache=folder.headers, workers=workers)
-    limits = limits or Limits()
-    freed = limited_studies(folder) if folder.read_limits() not in (None, limits) else []
-    replace_if_changed(folder.limits, json.dumps(asdict(limits)))
+    request = Request(source=list(sources), duplicates=duplicates, limits=limits or Limits())
+    before = folder.read_request()
+    freed = limited_studies(folder) if before and before.limits != request.limits else []
+    replace_if_changed(folder.request, request.to_json())
+    present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
+    vanished = present - index.studies.keys()
+    withdraw_parts(folder.output, vanished)
+    for study in vanished:
+        folder.inventory(study).unlink()
     for study, entries in index.studies.items():
-        _write_inventory(
-            folder.inventory(study), entries, retry=study in due_studies, renew=study in freed
-        )
-    for path in folder.studies.glob("*.jsonl"):
-        if path.name.removesuffix(".jsonl") not in index.studies:
-            path.unlink()
+        _renew_inventory(folder, study, entries, retry=study in due_studies, renew=study in freed)
     write_cache(folder.headers, files, scans)
     retries = folder.read_retries()
     tried = {item.source_path for item in index.left_out if item.transient}
@@ -288,12 +291,15 @@ def update_index(
     return index
 
 
-def _write_inventory(path: Path, entries: list[Entry], *, retry: bool, renew: bool) -> None:
+def _renew_inventory(
+    folder: IndexFolder, study: str, entries: list[Entry], *, retry: bool, renew: bool
+) -> None:
     """Replace an inventory if the study changed or is to be tried again.
 
     ``renew`` starts the attempts anew; the first may be counted as the second, so that there is a
     change to see.
     """
+    path = folder.inventory(study)
     before, last = _previous_inventory(path)
     text = _text_at(entries, last)
     attempt = 1
@@ -302,6 +308,7 @@ def _write_inventory(path: Path, entries: list[Entry], *, retry: bool, renew: bo
     if attempt != last:
         text = _text_at(entries, attempt)
     if text != before:
+        withdraw_parts(folder.output, [study])
         with replacing(path) as file:
             file.write(text)
 

@@ -6,7 +6,7 @@ index/left_out.jsonl         a line a file that no study's job will see, with it
 index/studies/{study}.jsonl  the inventory of a study: a line a file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
-index/limits.json            what a file may cost in this run
+index/request.json           what the index was asked for, and what a file may cost
 index/warnings.txt           a line about whatever is odd and was indexed all the same
 ```
 """
@@ -18,9 +18,13 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
 """What may become a part of a path, also as Snakemake's wildcard constraint."""
@@ -100,7 +104,7 @@ class IndexFolder:
         self.left_out = self.path / "left_out.jsonl"
         self.headers = self.path / "headers.jsonl"
         self.retries = self.path / "retries.json"
-        self.limits = self.path / "limits.json"
+        self.request = self.path / "request.json"
         self.warnings = self.path / "warnings.txt"
         self.studies = self.path / "studies"
 
@@ -122,9 +126,9 @@ class IndexFolder:
                 for row in rows
             }
 
-    def read_left_out(self) -> list[LeftOut]:
+    def read_left_out(self) -> Iterator[LeftOut]:
         """Files whose state the index decided, in path order."""
-        return [LeftOut(**record) for record in read_json_lines(self.left_out)]
+        return (LeftOut(**record) for record in read_json_lines(self.left_out))
 
     def read_warnings(self) -> list[str]:
         """What was odd and was indexed all the same; nothing before the first index."""
@@ -133,11 +137,13 @@ class IndexFolder:
         except FileNotFoundError:
             return []
 
-    def read_limits(self) -> Limits | None:
-        """What a file may cost, None before the first index."""
+    def read_request(self) -> Request | None:
+        """What the index was asked for, None before the first one."""
         try:
-            return Limits(**json.loads(self.limits.read_text(encoding="ascii")))
-        except (OSError, ValueError, TypeError):
+            record = json.loads(self.request.read_text(encoding="ascii"))
+            limits = Limits(**record.pop("limits"))
+            return Request(**record, limits=limits)
+        except (OSError, ValueError, TypeError, LookupError):
             return None
 
     def read_retries(self) -> Retries:
@@ -146,6 +152,19 @@ class IndexFolder:
             return Retries(**json.loads(self.retries.read_text(encoding="ascii")))
         except (OSError, ValueError, TypeError):
             return Retries(issued=0, unreadable={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an index was asked for, by the keys of the configuration."""
+
+    source: list[str]
+    duplicates: str
+    limits: Limits
+
+    def to_json(self) -> str:
+        """What ``IndexFolder.read_request`` reads."""
+        return json.dumps(asdict(self), ensure_ascii=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +196,8 @@ def read_limits(inventory: Path) -> Limits | None:
 
     They are no setting of its job: other limits are no reason to write every study again.
     """
-    return IndexFolder(inventory.parents[2]).read_limits()
+    request = IndexFolder(inventory.parents[2]).read_request()
+    return request.limits if request is not None else None
 
 
 def read_inventory(path: Path) -> list[Entry]:

@@ -1,0 +1,22 @@
+workdir: SHARD_FOLDER
+
+
+rule part:
+    input:
+        written_studies,
+    output:
+        manifest=str(PART.manifest),
+        failures=str(PART.failures),
+        summary=str(PART.summary),
+    log:
+        "logs/part.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        request=request(
+            chain=make_chain(CONFIG, "write").digest, shard=list(CONFIG.shard)
+        ),
+    shell:
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py part.py --manifest {output.manifest:q} '
+        "--request {params.request:q} > {log:q} 2>&1"
