@@ -37,7 +37,9 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 ReturnToService=2
 SlurmdParameters=config_overrides
 MailProg=/bin/true
@@ -94,7 +96,8 @@ class Cluster:
         with (self.folder / f"{words[0]}.out").open("wb") as output:
             self.processes.append(subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT))
 
-    def say(self, *words: str) -> str:
+    @staticmethod
+    def say(*words: str) -> str:
         """What a command of SLURM prints."""
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 

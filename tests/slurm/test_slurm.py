@@ -1,13 +1,21 @@
 """The workflow on a real SLURM of one host, with profiles/slurm."""
 
 import importlib.util
+import os
+import re
+import signal
+import subprocess
 
 import pytest
 import yaml
 
-from tests.slurm.cluster import Cluster, why_not
-from tests.workflow.conftest import CHECKOUT, Project, new_project, tiffs
+from dicom_preprocessing.shards import Part, shard_of
+from tests.slurm.cluster import Cluster, wait_for, why_not
+from tests.workflow.conftest import CHECKOUT, Project, Run, fault, new_project, rows, tiffs
 from tests.workflow.tiny import make_source
+
+STUDIES = {"1.2.1", "1.2.2", "1.2.3"}
+SUBMIT = CHECKOUT / "workflow" / "cluster" / "submit.sh"
 
 SOON = {
     # Without accounting; and jobs of a second are looked at every second.
@@ -44,34 +52,166 @@ class OnSlurm(Project):
         return [*words[:at], *words[at + 2 :], "--workflow-profile", str(profile)]
 
 
+def new_on_slurm(parent) -> OnSlurm:
+    made = new_project(parent)
+    make_source(made.source)
+    return OnSlurm(made.folder, config=made.config)
+
+
+@pytest.fixture
+def on_slurm(cluster, tmp_path):
+    return new_on_slurm(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def first_run(cluster, tmp_path_factory):
-    made = new_project(tmp_path_factory.mktemp("on slurm"))
-    project = OnSlurm(made.folder, config=made.config)
-    make_source(project.source)
+    project = new_on_slurm(tmp_path_factory.mktemp("on slurm"))
     return project, project.run()
 
 
-def test_each_study_is_a_job_and_images_are_those_of_a_local_run(first_run, tmp_path):
-    project, run = first_run
-    assert run.output.count("has been submitted with SLURM jobid") == 3
-    local = new_project(tmp_path)
+@pytest.fixture(scope="session")
+def local_images(tmp_path_factory):
+    """What a run without the cluster makes of the same studies."""
+    local = new_project(tmp_path_factory.mktemp("local"))
     make_source(local.source)
     local.run()
-    assert tiffs(project.results / "images") == local.images()
+    return local.images()
+
+
+def test_each_study_is_a_job_and_images_are_those_of_a_local_run(first_run, local_images):
+    project, run = first_run
+    assert run.output.count("has been submitted with SLURM jobid") == 3
+    assert tiffs(project.results / "images") == local_images
     assert (project.results / "manifest.csv").exists()
+
+
+def test_logs_of_jobs_are_collected(first_run):
+    project, _ = first_run
+    assert {path.stem for path in project.folder.glob("logs/write/*.log")} == STUDIES
 
 
 def test_memory_and_minutes_come_from_the_headers(first_run):
     _, run = first_run
     jobs = [line for line in run.output.splitlines() if "runtime=10" in line]
     assert len(jobs) == 3
-    assert all("mem_mb=300" in line for line in jobs)
+    assert all("mem_mb=700" in line for line in jobs)
 
 
 def test_rerun_submits_nothing(first_run):
     project, _ = first_run
     assert project.run().is_noop
+
+
+def test_study_that_fails_costs_no_other(on_slurm, local_images):
+    on_slurm.environment = fault("disk_full", "write")
+    run = on_slurm.run("--retries", "0", check=False)
+    assert run.returncode == 1
+    assert "No space left on device" in run.output
+    said = on_slurm.folder.glob(".snakemake/slurm_logs/rule_write/1.2.2/*.log")
+    assert any("CalledProcessError" in path.read_text() for path in said)
+    assert {path.split("/")[0] for path in on_slurm.images()} == STUDIES - {"1.2.2"}
+    assert not (on_slurm.results / "manifest.csv").exists()
+    on_slurm.environment = {}
+    assert on_slurm.run().studies == {"1.2.2"}
+    assert on_slurm.images() == local_images
+
+
+def test_study_that_needs_more_memory_gets_it_at_the_second_try(on_slurm, local_images, tmp_path):
+    on_slurm.environment = fault("hungry", "write", tmp_path / "tries.log")
+    run = on_slurm.run()
+    assert len((tmp_path / "tries.log").read_text().splitlines()) == 2
+    assert "Trying to restart job" in run.output
+    assert on_slurm.images() == local_images
+
+
+def start(project: Project) -> subprocess.Popen:
+    return subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        env=os.environ | project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+
+
+def test_job_that_is_killed_in_the_middle_is_tried_again(on_slurm, local_images, cluster, tmp_path):
+    tries = tmp_path / "tries.log"
+    on_slurm.environment = fault("slow", "write", tries)
+    process = start(on_slurm)
+    assert wait_for(lambda: tries.exists() and len(cluster.queue()) == 1)
+    cluster.say("scancel", *cluster.queue())
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert len(tries.read_text().splitlines()) == 2
+    assert on_slurm.images() == local_images
+
+
+def test_interrupted_run_leaves_no_job_in_the_queue(on_slurm, local_images, cluster, tmp_path):
+    tries = tmp_path / "tries.log"
+    on_slurm.environment = fault("slow", "write", tries)
+    process = start(on_slurm)
+    assert wait_for(tries.exists)
+    assert cluster.queue() != []
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0, output
+    assert wait_for(lambda: cluster.queue() == [])
+    assert on_slurm.run().returncode == 0
+    assert on_slurm.images() == local_images
+
+
+def submit(project: Project, shards: int) -> Run:
+    """Submit in shards, and wait until the queue is empty."""
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(project.config))
+    options = {"SHARD_OPTIONS": "--cpus-per-task=2 --mem=2000", "GATHER_OPTIONS": "--mem=1000"}
+    process = subprocess.run(
+        [SUBMIT, str(shards), "--configfile", "config.yaml", "--config", "padding=center"],
+        cwd=project.folder,
+        env=os.environ | options | project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    array = re.search(r"Shards: job (\d+)", process.stdout)
+    assert array, process.stdout
+    waiting = ["squeue", "--noheader", "--user=root", "--states=all", "--format=%T"]
+    done = {"COMPLETED", "FAILED", "CANCELLED"}
+    wait_for(lambda: set(Cluster.say(*waiting).split()) <= done, 120)
+    return Run(process.returncode, process.stdout)
+
+
+def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm, tmp_path):
+    studies = [f"1.2.{n}" for n in range(1, 7)]
+    make_source(on_slurm.source, studies=len(studies))
+    failing = shard_of("1.2.2", 2)
+    on_slurm.environment = fault("disk_full", "write")
+    submit(on_slurm, 2)
+    log = on_slurm.folder / "logs" / "cluster" / "gather.log"
+    assert f"1 of 2 shards have not finished: {failing}." in log.read_text()
+    assert {path.split("/")[0] for path in on_slurm.images()} == {*studies} - {"1.2.2"}
+    assert not Part(on_slurm.results, failing, 2).summary.exists()
+
+    on_slurm.environment = {}
+    submit(on_slurm, 2)
+    again = [
+        on_slurm.folder / "logs" / "cluster" / f"shard-{n}.log" for n in (failing, 1 - failing)
+    ]
+    assert Run(0, again[0].read_text()).studies == {"1.2.2"}
+    assert Run(0, again[1].read_text()).is_noop
+    assert len(rows(on_slurm.results / "manifest.csv")) == 12
+
+    (tmp_path / "other").mkdir()
+    local = new_project(tmp_path / "other")
+    make_source(local.source, studies=len(studies))
+    local.run("--config", "padding=center")
+    assert on_slurm.images() == local.images()
+    assert (on_slurm.results / "verdict.txt").read_text() == (
+        local.results / "verdict.txt"
+    ).read_text()
 
 
 def test_nothing_is_left_in_the_queue(first_run, cluster):

@@ -44,6 +44,8 @@ RESULT_FILES = (
     "verdict.txt",
 )
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
+# A cluster's executor starts Snakemake twice in each job, and each reads the index table.
+SNAKEMAKE_MB = 400
 
 
 def validated_config():
@@ -343,7 +345,8 @@ def threads_of_study(wildcards):
 def study_mem_mb(wildcards, attempt, threads):
     """Memory from the headers of the study, more at each retry and for each thread."""
     known = studies().get(wildcards.study)
-    return attempt * threads * (known.mem_mb if known else 1000)
+    needed = threads * (known.mem_mb if known else 1000)
+    return attempt * (needed + (0 if workflow.local_exec else SNAKEMAKE_MB))
 
 
 @with_signature

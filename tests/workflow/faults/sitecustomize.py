@@ -3,6 +3,8 @@
 DP_TEST_FAULT_IN   the script, such as index or write
 DP_TEST_FAULT      unreadable: DICOM files named so cannot be opened (EIO), each try is counted;
                    disk_full: no TIFF of the study 1.2.2 can be opened for writing (ENOSPC)
+                   hungry: the job of the study 1.2.2 takes 500 MB for some seconds
+                   slow: the job of the study 1.2.2 takes a minute at its first try
 DP_TEST_COUNT      file that gets a line a try
 """
 
@@ -10,10 +12,27 @@ import builtins
 import errno
 import os
 import sys
+import time
 
 _open = builtins.open
 _script = os.environ.get("DP_TEST_FAULT_IN", "")
 _fault = os.environ.get("DP_TEST_FAULT", "")
+
+
+def _linger(name):
+    """What takes memory or time, once a job."""
+    global _fault
+    fault, _fault = _fault, ""
+    with _open(os.environ["DP_TEST_COUNT"], "a+") as log:
+        log.write(f"{name}\n")
+        log.seek(0)
+        tries = len(log.readlines())
+    if fault == "hungry":
+        taken = b"x" * 500_000_000
+        time.sleep(4)
+        del taken
+    elif tries == 1:
+        time.sleep(60)
 
 
 def _faulty_open(file, mode="r", *args, **kwargs):
@@ -22,8 +41,11 @@ def _faulty_open(file, mode="r", *args, **kwargs):
         with _open(os.environ["DP_TEST_COUNT"], "a") as log:
             log.write(f"{name}\n")
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
-    if _fault == "disk_full" and "/1.2.2/" in name and ".tiff" in name and "r" not in mode:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    if "/1.2.2/" in name and ".tiff" in name and "r" not in mode:
+        if _fault == "disk_full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        if _fault in ("hungry", "slow"):
+            _linger(name)
     return _open(file, mode, *args, **kwargs)
 
 
