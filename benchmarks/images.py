@@ -145,7 +145,7 @@ def measure(
 ) -> Measured:
     """Measure a row; the median of ``repeat`` passes over its files."""
     files = files_of(row, folder / "source", scale=scale, studies=studies)
-    index, _ = build_index(find_files([str(folder / "source")]))
+    index = build_index(find_files([str(folder / "source")]))
     groups = [group for entries in index.studies.values() for group in instances(entries)]
     config, _ = parse_config(SETTINGS | {"fast_decode": row.endswith(":fast")})
     target = Target(folder / "images", make_chain(config, "write"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import functools
 import heapq
 import json
 import os
 import pickle
 import re
+import shutil
 import tempfile
 import unicodedata
 from contextlib import contextmanager, suppress
@@ -146,13 +148,17 @@ def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.fsync(file.fileno())
 
 
-def replace_if_changed(target: Path, content: str) -> bool:
-    """Write ``content`` unless the file already holds it, so that its mtime tells the truth."""
-    with suppress(OSError):
-        if target.read_text(encoding="utf-8") == content:
-            return False
-    with replacing(target) as file:
-        file.write(content)
+def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
+    """Write text unless the file already holds it, so that its mtime tells the truth."""
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8", newline="") as new:
+        new.writelines(lines)
+        new.flush()
+        with suppress(OSError):
+            if filecmp.cmp(new.name, target, shallow=False):
+                return False
+        new.seek(0)
+        with replacing(target) as file:
+            shutil.copyfileobj(new, file)
     return True
 
 

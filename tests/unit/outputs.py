@@ -35,7 +35,7 @@ SETTINGS = {
 
 def outputs(source, values, folder):
     """Digest or error of each file below ``source`` that takes part, by its path there."""
-    index, _ = build_index(find_files([str(source)]))
+    index = build_index(find_files([str(source)]))
     config, _ = parse_config(values)
     target = Target(folder, make_chain(config, "write"))
     found = {}

@@ -31,7 +31,7 @@ class Run:
     def __init__(self, source, output):
         self.source, self.images = source, output / "images"
         self.files = find_files([str(source)])
-        self.index, _ = build_index(self.files)
+        self.index = build_index(self.files)
         target = Target(self.images, make_chain(Config(), "write"))
         self.outcomes = [
             (self.name(item.source_path), f"{item.state}: {item.error}")

@@ -69,7 +69,7 @@ def run(tmp_path):
 
     def run(path, **values):
         config, _ = parse_config({"size": [60, 60], **values})
-        index, _ = build_index(find_files([str(path)]))
+        index = build_index(find_files([str(path)]))
         (entries,) = index.studies.values()
         target = Target(tmp_path / "images", make_chain(config, "write"))
         (receipt,) = process_instance(instances(entries)[0], target)
@@ -255,7 +255,7 @@ class TestImages:
 
         monkeypatch.setattr(pixels_module, "decode_stream", refuse)
         config, _ = parse_config({"size": [60, 60], "crop": True, "fast_decode": True})
-        index, _ = build_index(find_files([str(source)]))
+        index = build_index(find_files([str(source)]))
         (entries,) = index.studies.values()
         target = Target(tmp_path / "images", make_chain(config, "write"))
         first, second = process_instance(instances(entries)[0], target)

@@ -58,7 +58,7 @@ def outcomes(tmp_path, monkeypatch):
             return replace(image, frames=replace(image.frames, make=lambda _: fault()))
 
         monkeypatch.setattr(instance_module, "decode_stored", faulty)
-        index, _ = build_index(find_files([str(source)]))
+        index = build_index(find_files([str(source)]))
         groups = [group for entries in index.studies.values() for group in instances(entries)]
         config, _ = parse_config({})
         target = Target(tmp_path / "images", make_chain(config, "write"))
@@ -151,7 +151,7 @@ def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
                 pass
 
         instance.decode_stored = hang
-        index, _ = build_index(find_files([{str(source)!r}]))
+        index = build_index(find_files([{str(source)!r}]))
         groups = [g for e in index.studies.values() for g in instance.instances(e)]
         chain = make_chain(parse_config({{}})[0], "write")
         target = instance.Target(Path({str(tmp_path)!r}), chain)
@@ -181,7 +181,7 @@ def is_alive(pid):
 
 def test_cores_without_an_instance_make_frames(tmp_path, save_frames):
     source = save_frames(tmp_path / "source", frames=9)
-    index, _ = build_index(find_files([str(source)]))
+    index = build_index(find_files([str(source)]))
     (entries,) = index.studies.values()
     config, _ = parse_config({"crop": True, "size": [8, 8]})
     found = {}

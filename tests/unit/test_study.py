@@ -47,7 +47,7 @@ def source(tmp_path):
 
 def entries_of(*paths):
     """Entries of the only study below the paths."""
-    index, _ = build_index(find_files([str(path) for path in paths]))
+    index = build_index(find_files([str(path) for path in paths]))
     (entries,) = index.studies.values()
     return entries
 

@@ -200,7 +200,7 @@ FAULTS = {
 def study(tmp_path):
     """Arguments of a script that writes a study of three files, and what it leaves."""
     files = find_files([str(make_source(tmp_path / "source", studies=1, instances=3))])
-    index, _ = build_index(files)
+    index = build_index(files)
     (tmp_path / "index" / "studies").mkdir(parents=True)
     inventory = tmp_path / "index" / "studies" / "1.2.1.jsonl"
     inventory.write_text(inventory_text(index.studies["1.2.1"]))

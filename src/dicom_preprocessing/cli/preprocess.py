@@ -164,10 +164,7 @@ def _print_warnings(receipts: Sequence[Receipt]) -> None:
 
 def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) -> Index:
     with _progress(len(files), "headers", quiet=quiet) as bar:
-        index, _ = build_index(
-            files, duplicates=config.duplicates, workers=jobs, advance=bar.update
-        )
-    return index
+        return build_index(files, duplicates=config.duplicates, workers=jobs, advance=bar.update)
 
 
 def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:

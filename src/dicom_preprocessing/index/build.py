@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import SKIPPED_ERRORS
 from dicom_preprocessing.files import (
+    SortedOnDisk,
     as_record,
     json_lines,
     printable,
@@ -35,7 +38,7 @@ from dicom_preprocessing.index.walk import Found, find_files
 from dicom_preprocessing.shards import withdraw_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.header import Header
@@ -67,8 +70,9 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """A found file that has an image's header."""
+    """A found file that has an image's header; ``number`` is its place in path order."""
 
+    number: int
     found: Found
     scan: Scan
     header: Header
@@ -83,10 +87,9 @@ def build_index(
     files: Sequence[Found],
     *,
     duplicates: str = "first",
-    cache: Path | None = None,
     workers: int = 1,
     advance: Callable[[int], object] | None = None,
-) -> tuple[Index, list[Scan]]:
+) -> Index:
     """Scan and sort files; nothing is written.
 
     Parameters
@@ -95,49 +98,90 @@ def build_index(
         In path order.
     duplicates : str
         ``first`` lets decoding choose among files of one SOP Instance UID, ``fail`` none of them.
-    cache, workers, advance
+    workers, advance
         As for ``scan_files``.
-
-    Returns
-    -------
-    Index
-    list of Scan
-        For the cache, one for each file.
     """
-    scans = scan_files(files, cache=cache, workers=workers, advance=advance)
-    left_out: dict[str, LeftOut] = {}
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for i, (found, scan) in enumerate(zip(files, scans, strict=True)):
-        refused = _refusal(found, scan)
+    sorter = _Sorter(files, duplicates)
+    for scan in scan_files(files, workers=workers, advance=advance):
+        sorter.add(scan)
+    return Index(dict(sorter.studies()), list(sorter.left_out()), list(sorter.warnings()))
+
+
+class _Sorter:
+    """Takes scans in path order and gives back studies, holding one of them at a time."""
+
+    def __init__(self, files: Sequence[Found], duplicates: str) -> None:
+        self._files = files
+        self._duplicates = duplicates
+        self._number = 0
+        self._scans: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
+        self._images: SortedOnDisk[tuple[str, int, Scan]] = SortedOnDisk(itemgetter(0, 1))
+        self._left_out: SortedOnDisk[tuple[int, LeftOut]] = SortedOnDisk(itemgetter(0))
+        self._instances: SortedOnDisk[tuple[str, str]] = SortedOnDisk(itemgetter(0, 1))
+        self._digested: dict[int, Scan] = {}
+
+    def add(self, scan: Scan) -> None:
+        """Take the scan of the next file."""
+        number = self._number
+        self._number += 1
+        self._scans.append((number, scan))
+        refused = _refusal(self._files[number], scan)
         if refused is not None:
-            left_out[found.path] = refused
+            self._left_out.append((number, refused))
         elif scan.header is not None:
-            groups[scan.header.study_instance_uid, scan.header.sop_instance_uid].append(i)
-    _digest_twins(files, scans, groups.values())
-    studies: dict[str, list[Entry]] = defaultdict(list)
-    for (study, _sop), members in groups.items():
-        images = [
-            _Image(files[i], scans[i], header)
-            for i in members
-            if (header := scans[i].header) is not None
-        ]
-        kept, rejected = _resolve(images, duplicates)
-        left_out |= {item.source_path: item for item in rejected}
-        studies[study] += [entry_of(image.found, image.header, image.series) for image in kept]
-        for i in members:
-            if scans[i].header is None:  # became unreadable between scan and digest
-                left_out[files[i].path] = _left_out(files[i], scans[i])
-    order = {found.path: i for i, found in enumerate(files)}
-    index = Index(
-        studies={
-            study: sorted(entries, key=lambda entry: order[entry.path])
-            for study, entries in sorted(studies.items())
-            if entries
-        },
-        left_out=sorted(left_out.values(), key=lambda item: order[item.source_path]),
-        warnings=_shared_instances(groups),
-    )
-    return index, scans
+            self._images.append((scan.header.study_instance_uid, number, scan))
+
+    def studies(self) -> Iterator[tuple[str, list[Entry]]]:
+        """Each study with its files in path order; the rest is known when all were taken."""
+        for study, members in groupby(self._images, key=itemgetter(0)):
+            entries = self._entries_of(study, [(number, scan) for _, number, scan in members])
+            if entries:
+                yield study, entries
+
+    def _entries_of(self, study: str, scans: list[tuple[int, Scan]]) -> list[Entry]:
+        instances: dict[str, list[tuple[int, Scan]]] = defaultdict(list)
+        for number, scan in scans:
+            if scan.header is not None:
+                instances[scan.header.sop_instance_uid].append((number, scan))
+        entries: list[tuple[int, Entry]] = []
+        for sop, members in instances.items():
+            self._instances.append((sop, study))
+            images: list[_Image] = []
+            for number, scan in self._with_digests(members):
+                if scan.header is None:  # became unreadable since it was scanned
+                    self._left_out.append((number, _left_out(self._files[number], scan)))
+                else:
+                    images.append(_Image(number, self._files[number], scan, scan.header))
+            kept, rejected = _resolve(images, self._duplicates)
+            self._left_out.extend(rejected)
+            entries += [(i.number, entry_of(i.found, i.header, i.series)) for i in kept]
+        return [entry for _, entry in sorted(entries, key=itemgetter(0))]
+
+    def _with_digests(self, members: list[tuple[int, Scan]]) -> Iterator[tuple[int, Scan]]:
+        """Files of one instance, with digests of those that share their size."""
+        sizes = Counter(self._files[number].size for number, _ in members)
+        for number, scan in members:
+            if sizes[self._files[number].size] > 1:
+                self._digested[number] = with_digest(self._files[number], scan)
+            yield number, self._digested.get(number, scan)
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Files that are in no study, in path order."""
+        return (item for _, item in self._left_out)
+
+    def warnings(self) -> Iterator[str]:
+        """What is odd and is indexed all the same."""
+        for sop, pairs in groupby(self._instances, key=itemgetter(0)):
+            studies = [study for _, study in pairs]
+            if len(studies) > 1:
+                yield (
+                    f"SOP Instance UID {sop} is in {len(studies)} studies, each is written: "
+                    f"{', '.join(studies)}"
+                )
+
+    def scans(self) -> Iterator[Scan]:
+        """For the cache: every scan in path order, with the digests."""
+        return (self._digested.get(number, scan) for number, scan in self._scans)
 
 
 def _refusal(found: Found, scan: Scan) -> LeftOut | None:
@@ -172,32 +216,24 @@ def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -
     )
 
 
-def _digest_twins(files: Sequence[Found], scans: list[Scan], groups: Iterable[list[int]]) -> None:
-    """Fill in the digests of files that share their UIDs and their size."""
-    for members in groups:
-        if len(members) == 1:
-            continue
-        sizes = [files[i].size for i in members]
-        for i in members:
-            if sizes.count(files[i].size) > 1:
-                scans[i] = with_digest(files[i], scans[i])
-
-
-def _resolve(images: list[_Image], duplicates: str) -> tuple[list[_Image], list[LeftOut]]:
+def _resolve(
+    images: list[_Image], duplicates: str
+) -> tuple[list[_Image], list[tuple[int, LeftOut]]]:
     """Sort files of one instance into those that go on and those that are left out."""
     kept: dict[str, _Image] = {}
-    rejected: list[LeftOut] = []
+    rejected: list[tuple[int, LeftOut]] = []
     for image in images:
         first = kept.setdefault(image.scan.sha256 or image.found.path, image)
         if first is not image:
             message = f"same bytes as {printable(first.found.path)}"
-            rejected.append(_left_out(image.found, image.scan, error="duplicate", message=message))
+            refused = _left_out(image.found, image.scan, error="duplicate", message=message)
+            rejected.append((image.number, refused))
     different = list(kept.values())
     if len(different) > 1 and duplicates == "fail":
         message = f"{len(different)} different files have this SOP Instance UID"
         rejected += [
-            _left_out(image.found, image.scan, error="sop_conflict", message=message)
-            for image in different
+            (i.number, _left_out(i.found, i.scan, error="sop_conflict", message=message))
+            for i in different
         ]
         return [], rejected
     return different, rejected
@@ -226,17 +262,13 @@ def entry_of(found: Found, header: Header, series_instance_uid: str) -> Entry:
     )
 
 
-def _shared_instances(groups: Iterable[tuple[str, str]]) -> list[str]:
-    pairs = list(groups)
-    times = Counter(sop for _, sop in pairs)
-    studies: dict[str, list[str]] = defaultdict(list)
-    for study, sop in pairs:
-        if times[sop] > 1:
-            studies[sop].append(study)
-    return [
-        f"SOP Instance UID {sop} is in {len(names)} studies, each is written: {', '.join(names)}"
-        for sop, names in studies.items()
-    ]
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What ``update_index`` found."""
+
+    found: int
+    studies: list[str]
+    warnings: list[str]
 
 
 def update_index(
@@ -247,7 +279,7 @@ def update_index(
     duplicates: str = "first",
     limits: Limits | None = None,
     workers: int = 1,
-) -> Index:
+) -> Indexed:
     """Index the sources and write ``{output}/index``, renewing only what changed.
 
     Raises
@@ -260,21 +292,28 @@ def update_index(
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
     due_studies, due_files = pending_studies(folder), pending_files(folder)
-    index, scans = build_index(files, duplicates=duplicates, cache=folder.headers, workers=workers)
+    sorter = _Sorter(files, duplicates)
+    for scan in scan_files(files, cache=folder.headers, workers=workers):
+        sorter.add(scan)
     request = Request(source=list(sources), duplicates=duplicates, limits=limits or Limits())
     before = folder.read_request()
     freed = limited_studies(folder) if before and before.limits != request.limits else []
-    replace_if_changed(folder.request, request.to_json())
+    replace_if_changed(folder.request, [request.to_json()])
+    studies: list[Study] = []
+    retried, renewed = set(due_studies), set(freed)
+    for study, entries in sorter.studies():
+        studies.append(_study(study, entries))
+        retry, renew = study in retried, study in renewed
+        _renew_inventory(folder, study, entries, retry=retry, renew=renew)
+    names = [study.study_instance_uid for study in studies]
     present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
-    vanished = present - index.studies.keys()
+    vanished = present.difference(names)
     withdraw_parts(folder.output, vanished)
     for study in vanished:
         folder.inventory(study).unlink()
-    for study, entries in index.studies.items():
-        _renew_inventory(folder, study, entries, retry=study in due_studies, renew=study in freed)
-    write_cache(folder.headers, files, scans)
+    write_cache(folder.headers, files, sorter.scans())
     retries = folder.read_retries()
-    tried = {item.source_path for item in index.left_out if item.transient}
+    tried = {item.source_path for item in sorter.left_out() if item.transient}
     with replacing(folder.retries) as file:
         counted = Retries(
             issued=retries.issued + len(due_studies) + len(due_files),
@@ -284,11 +323,11 @@ def update_index(
             },
         )
         file.write(counted.to_json())
-    replace_if_changed(folder.warnings, "".join(f"{warning}\n" for warning in index.warnings))
-    replace_if_changed(folder.left_out, "".join(json_lines(map(as_record, index.left_out))))
-    studies = [_study(study, entries) for study, entries in index.studies.items()]
+    warnings = list(sorter.warnings())
+    replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
+    replace_if_changed(folder.left_out, json_lines(map(as_record, sorter.left_out())))
     replace_if_changed(folder.table, study_table(studies))
-    return index
+    return Indexed(len(files), names, warnings)
 
 
 def _renew_inventory(

@@ -6,6 +6,7 @@ import hashlib
 import os
 import traceback
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ import pydicom
 
 from dicom_preprocessing.dicom_file import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
-from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
+from dicom_preprocessing.files import (
+    as_record,
+    json_lines,
+    path_key,
+    read_json_lines,
+    replacing,
+)
 from dicom_preprocessing.header import Header
 from dicom_preprocessing.warm import die_with
 
@@ -23,11 +30,14 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.index.walk import Found
 
-SCAN_VERSION = f"1 pydicom {pydicom.__version__}"
+SCAN_VERSION = f"2 pydicom {pydicom.__version__}"
 """Changed when the same file may get another outcome; the cache is then not used."""
 
 CHUNK = 64
 """Files a worker scans at a time; fewer than this are scanned without workers."""
+
+BLOCK = 50 * CHUNK
+"""Files that are scanned before the outcome of the first of them is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,31 +62,60 @@ class Scan:
 def scan_files(
     files: Sequence[Found],
     *,
-    cache: Path | None,
-    workers: int,
+    cache: Path | None = None,
+    workers: int = 1,
     advance: Callable[[int], object] | None = None,
-) -> list[Scan]:
+) -> Iterator[Scan]:
     """Scan each file, or take what the cache knows of the same path, size and time.
 
     Parameters
     ----------
     files : sequence of Found
+        In path order.
     cache : path or None
         headers.jsonl of the last scan; it is not changed here.
     workers : int
         Processes.
     advance : callable or None
         Told how many more files are done.
+
+    Yields
+    ------
+    Scan
+        In the order of ``files``; no more than a block of them is held.
     """
-    known = read_cache(cache) if cache is not None else {}
-    outcomes = {i: known.get((f.path, f.size, f.mtime_ns)) for i, f in enumerate(files)}
-    todo = [i for i, scan in outcomes.items() if scan is None]
+    known = _Known(read_cache(cache) if cache is not None else iter(()))
     done = advance or (lambda _count: None)
-    done(len(files) - len(todo))
-    for i, scan in zip(todo, _scan_all([files[i] for i in todo], workers), strict=True):
-        outcomes[i] = scan
-        done(1)
-    return [scan for scan in outcomes.values() if scan is not None]
+    with _scanner(workers if len(files) >= CHUNK else 1) as scan_all:
+        for start in range(0, len(files), BLOCK):
+            block = files[start : start + BLOCK]
+            outcomes = [known.scan_of(found) for found in block]
+            todo = [f for f, scan in zip(block, outcomes, strict=True) if scan is None]
+            done(len(block) - len(todo))
+            fresh = scan_all(todo)
+            for scan in outcomes:
+                if scan is None:
+                    yield next(fresh)
+                    done(1)
+                else:
+                    yield scan
+
+
+class _Known:
+    """Outcomes of the last scan, read along with the files, since both are in path order."""
+
+    def __init__(self, records: Iterator[tuple[tuple[str, int, int], Scan]]) -> None:
+        self._records = records
+        self._next = next(records, None)
+
+    def scan_of(self, found: Found) -> Scan | None:
+        """What is known of a file; each file must come behind those that came before."""
+        place = path_key(found.path)
+        while self._next is not None and path_key(self._next[0][0]) < place:
+            self._next = next(self._records, None)
+        if self._next is None or self._next[0] != (found.path, found.size, found.mtime_ns):
+            return None
+        return self._next[1]
 
 
 def scan_file(found: Found) -> Scan:
@@ -109,27 +148,26 @@ def with_digest(found: Found, scan: Scan) -> Scan:
         return Scan.from_error(UnreadableError.from_os_error(error))
 
 
-def _scan_all(files: Sequence[Found], workers: int) -> Iterator[Scan]:
-    if workers < 2 or len(files) < CHUNK:  # noqa: PLR2004  # one worker is no pool
-        yield from map(scan_file, files)
+@contextmanager
+def _scanner(workers: int) -> Iterator[Callable[[Sequence[Found]], Iterator[Scan]]]:
+    """Give a function that scans files, by so many processes."""
+    if workers == 1:
+        yield lambda files: map(scan_file, files)
         return
     with ProcessPoolExecutor(workers, initializer=die_with, initargs=(os.getpid(),)) as pool:
-        yield from pool.map(scan_file, files, chunksize=CHUNK)
+        yield lambda files: pool.map(scan_file, files, chunksize=CHUNK)
 
 
-def read_cache(path: Path) -> dict[tuple[str, int, int], Scan]:
-    """Outcomes of the last scan by path, size and mtime; empty if there is none of this version."""
-    try:
+def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], Scan]]:
+    """Path, size and mtime, and outcome, of the last scan; nothing if another version wrote it."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
         records = read_json_lines(path)
-        if next(records, None) != {"version": SCAN_VERSION}:
-            return {}
-        return dict(map(_from_record, records))
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
+        if next(records, None) == {"version": SCAN_VERSION}:
+            yield from map(_from_record, records)
 
 
 def write_cache(path: Path, files: Iterable[Found], scans: Iterable[Scan]) -> None:
-    """Keep every outcome but the transient ones, which are to be tried again."""
+    """Keep every outcome but the transient ones, which are to be tried again; in path order."""
     records = (
         {"path": f.path, "size": f.size, "mtime_ns": f.mtime_ns, **_to_record(scan)}
         for f, scan in zip(files, scans, strict=True)

@@ -24,7 +24,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
 """What may become a part of a path, also as Snakemake's wildcard constraint."""
@@ -179,11 +179,11 @@ class Retries:
         return json.dumps(asdict(self), ensure_ascii=True, indent=0)
 
 
-def study_table(studies: list[Study]) -> str:
-    """The text of index.tsv."""
-    names = [field.name for field in fields(Study)]
-    rows = ("\t".join(map(str, as_record(study).values())) for study in studies)
-    return "\n".join(("\t".join(names), *rows)) + "\n"
+def study_table(studies: Iterable[Study]) -> Iterator[str]:
+    """The lines of index.tsv."""
+    yield "\t".join(field.name for field in fields(Study)) + "\n"
+    for study in studies:
+        yield "\t".join(map(str, as_record(study).values())) + "\n"
 
 
 def inventory_text(entries: list[Entry]) -> str:

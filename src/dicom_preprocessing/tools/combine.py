@@ -141,7 +141,7 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
     SourceError
         None of the sources can be read.
     """
-    index, _ = build_index(find_files(sources))
+    index = build_index(find_files(sources))
     entries = {
         (study, entry.sop_instance_uid): entry
         for study, of_study in index.studies.items()
