@@ -1,5 +1,6 @@
 """How the workflow is called and configured."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_directory_option_from_elsewhere(project, tmp_path):
 
 HOST = """
 module preprocessing:
-    snakefile: "{checkout}/Snakefile"
+    snakefile: {snakefile}
     config: config["preprocessing"]
     {extra}
 
@@ -83,17 +84,27 @@ rule training:
 """
 
 
-def host(project, extra=""):
+VALUES = "{source: source, output: images of mine, size: [8, 8]}"
+
+
+def host(
+    project, extra="", *, snakefile=f'"{CHECKOUT}/Snakefile"', values=VALUES, environment=None
+):
     path = project.folder / "Snakefile"
-    path.write_text(HOST.format(checkout=CHECKOUT, extra=extra))
-    (project.folder / "host.yaml").write_text(
-        "{preprocessing: {source: source, output: images of mine, size: [8, 8]}}"
-    )
+    path.write_text(HOST.format(snakefile=snakefile, extra=extra))
+    (project.folder / "host.yaml").write_text(f"{{preprocessing: {values}}}")
     command = [
         *(sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "host.yaml"),
         *("--scheduler", "greedy"),
     ]
-    return subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command,
+        cwd=project.folder,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_workflow_as_a_module(project):
@@ -104,6 +115,37 @@ def test_workflow_as_a_module(project):
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+def test_module_from_a_tag_of_a_repository(project, tmp_path):
+    """Snakemake reads single files of it from a bare clone; the address leads to a local one."""
+    repository = copy_checkout(tmp_path / "repository")
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "x"],
+        ["tag", "v1"],
+    ):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *author, *words], cwd=repository, check=True)
+    environment = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/example/dicom-preprocessing",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    place = 'github("example/dicom-preprocessing", path="Snakefile", tag="v1")'
+    for expected in ("(100%) done", "Nothing to be done"):
+        process = host(project, snakefile=place, environment=environment)
+        assert process.returncode == 0, process.stderr
+        assert expected in process.stdout + process.stderr
+    assert (project.folder / "trained.txt").read_text().strip() == "7"
+
+
+def test_shard_of_a_module_is_refused(project):
+    process = host(project, values="{shard: [0, 2]}")
+    assert process.returncode == 1
+    assert "config key 'shard': is not supported for a module" in process.stderr
+
+
 def test_prefix_of_a_module_is_refused(project):
     process = host(project, extra='prefix: "sub"')
     assert process.returncode == 1
@@ -111,12 +153,16 @@ def test_prefix_of_a_module_is_refused(project):
     assert "Set the config key output instead" in process.stderr
 
 
-def test_bundled_examples_are_the_default_source(tmp_path):
-    copy = tmp_path / "clone"
+def copy_checkout(copy):
     copy.mkdir()
     for name in ("Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow"):
         original = CHECKOUT / name
         (shutil.copytree if original.is_dir() else shutil.copy2)(original, copy / name)
+    return copy
+
+
+def test_bundled_examples_are_the_default_source(tmp_path):
+    copy = copy_checkout(tmp_path / "clone")
     make_source(copy / "examples" / "studies", studies=1, instances=1)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -5,14 +5,45 @@ import functools
 import json
 import os
 import sys
+import tempfile
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# As a module, workflow.basedir is the folder of the host; this is always the checkout.
-CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
+
+def find_checkout():
+    """Folder of the scripts and the package.
+
+    As a module, workflow.basedir is the folder of the host. A module from a tag of a repository, as
+    `github(...)`, is no folder at all: Snakemake reads single files from a bare clone, so the commit is
+    unpacked once beside its cache.
+    """
+    base = workflow.current_basedir
+    if isinstance(base, (str, os.PathLike)):
+        return Path(base).resolve().parents[1]
+    from git import Repo
+
+    repo = (
+        base.hosted_repo.repo if hasattr(base, "hosted_repo") else Repo(base.repo_path)
+    )
+    commit = repo.commit(base.ref).hexsha
+    folder = Path(workflow.sourcecache.cache_path) / "dicom-preprocessing" / commit
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            with tempfile.TemporaryFile() as archive:
+                repo.archive(archive, treeish=commit, format="zip")
+                with zipfile.ZipFile(archive) as members:
+                    members.extractall(f"{place}/checkout")
+            with suppress(OSError):  # another run was faster
+                os.rename(f"{place}/checkout", folder)
+    return folder
+
+
+CHECKOUT = find_checkout()
 sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.chain import make_chain
