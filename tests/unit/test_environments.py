@@ -1,0 +1,87 @@
+"""The environments in which the workflow runs name what the package needs, and what CI tests."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+CONDA = sorted((CHECKOUT / "envs").glob("*.yaml"))
+
+
+def requirements(texts):
+    parsed = [Requirement(text) for text in texts]
+    return {item.name.lower(): item.specifier for item in parsed}
+
+
+def conda_requirements(path):
+    return requirements(yaml.safe_load(path.read_text())["dependencies"])
+
+
+@pytest.fixture(params=CONDA, ids=lambda path: path.name)
+def conda(request):
+    return request.param
+
+
+def test_there_are_conda_environments():
+    assert [path.name for path in CONDA] == ["dicom-preprocessing.yaml"]
+
+
+def test_conda_environment_has_nothing_but_channels_and_dependencies(conda):
+    assert set(yaml.safe_load(conda.read_text())) == {"channels", "dependencies"}
+
+
+def test_conda_environment_takes_all_from_one_channel(conda):
+    assert yaml.safe_load(conda.read_text())["channels"] == ["conda-forge", "nodefaults"]
+
+
+def test_conda_environment_needs_what_the_package_needs(conda):
+    expected = requirements(PROJECT["dependencies"])
+    expected["python"] = SpecifierSet(PROJECT["requires-python"])
+    assert conda_requirements(conda) == expected
+
+
+def test_rules_name_an_environment_that_is_there():
+    text = (CHECKOUT / "workflow" / "rules" / "common.smk").read_text()
+    (place,) = re.findall(r'^ENVIRONMENT = "(.*)"$', text, re.MULTILINE)
+    assert (CHECKOUT / "workflow" / "rules" / place).resolve() in CONDA
+
+
+def test_locked_versions_satisfy_what_is_required():
+    lines = (CHECKOUT / "constraints.txt").read_text().splitlines()
+    locked = [line for line in lines if re.match(r"[a-z]", line)]
+    versions = {}
+    for line in locked:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate():
+            versions[requirement.name.lower()] = str(requirement.specifier).removeprefix("==")
+    extras = PROJECT["optional-dependencies"]
+    needed = requirements([*PROJECT["dependencies"], *(t for e in extras.values() for t in e)])
+    assert {name for name, wanted in needed.items() if versions[name] not in wanted} == set()
+
+
+def copied(text):
+    """What a Dockerfile copies out of the checkout."""
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    return [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+
+
+def test_image_copies_files_that_are_there_and_not_ignored():
+    words = copied((CHECKOUT / "Dockerfile").read_text())
+    kept = [
+        line.removeprefix("!")
+        for line in (CHECKOUT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    assert all((CHECKOUT / word).exists() for word in words)
+    assert {word.split("/")[0] for word in words} == set(kept)
+
+
+def test_image_has_what_the_workflow_reads():
+    words = copied((CHECKOUT / "Dockerfile").read_text())
+    assert {"Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow"} <= set(words)
