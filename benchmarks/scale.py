@@ -5,6 +5,14 @@ Studies are of tiny images, so that what is measured is what a study costs besid
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,3 +64,129 @@ def make_source(folder: Path, studies: int, images: int = 1) -> None:
         for i in range(images):
             copy = of_study.replace(f".1.{number}".encode(), f".1.{FIRST_IMAGE + i}".encode())
             (place / f"{i:04d}.dcm").write_bytes(copy)
+
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow")
+COPY = '''"""Instead of the pixels: copies one TIFF for each file of the inventory."""
+import argparse, json, os, shutil, sys
+from pathlib import Path
+parser = argparse.ArgumentParser()
+for name in ("input", "images", "receipt", "chain", "threads"):
+    parser.add_argument(f"--{name}")
+given = parser.parse_args()
+place = Path(os.environ["DP_DIRECTORY"])
+example = json.loads((place / "example.jsonl").read_text().splitlines()[0])
+Path(given.images).mkdir(parents=True, exist_ok=True)
+Path(given.receipt).parent.mkdir(parents=True, exist_ok=True)
+keys = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "attempt")
+with open(given.input) as inventory, open(given.receipt, "w") as receipt:
+    for entry in map(json.loads, inventory):
+        name = f"{entry['study_instance_uid']}/{entry['sop_instance_uid']}.tiff"
+        shutil.copyfile(place / "example.tiff", Path(given.images).parent / name)
+        line = example | {key: entry[key] for key in keys}
+        receipt.write(json.dumps(line | {"source_path": entry["path"], "output": name}) + "\\n")
+'''
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command: seconds of wall time, of CPU time with all its children, and its peak memory."""
+
+    studies: int
+    name: str
+    wall: float
+    cpu: float
+    main_mb: float
+    child_mb: float
+
+
+RUN = """
+import json, resource, runpy, sys
+place, sys.argv = sys.argv[1], sys.argv[2:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    held = [resource.getrusage(who).ru_maxrss / 1024 for who in (0, -1)]
+    open(place, "w").write(json.dumps(held))
+"""
+"""A script of Python, which writes down at its end what it and its children held."""
+
+
+class Bench:
+    """Runs over one source, in a folder of their own."""
+
+    def __init__(self, folder: Path, studies: int, *, copies: bool) -> None:
+        self.folder, self.studies = folder, studies
+        self.checkout = CHECKOUT
+        make_source(folder / "source", studies)
+        if copies:
+            self.checkout = folder / "checkout"
+            self._replace_pixels()
+
+    def _replace_pixels(self) -> None:
+        """A copy of the workflow whose jobs copy one image that was made with the real one."""
+        self.checkout.mkdir()
+        for name in PARTS:
+            original = CHECKOUT / name
+            (shutil.copytree if original.is_dir() else shutil.copy2)(original, self.checkout / name)
+        make_source(self.folder / "example" / "source", 1)
+        self.snakemake("example", "source=example/source", "output=example/results")
+        (receipt,) = (self.folder / "example/results/receipts/write").iterdir()
+        (image,) = (self.folder / "example/results/images").rglob("*.tiff")
+        shutil.copy2(receipt, self.folder / "example.jsonl")
+        shutil.copy2(image, self.folder / "example.tiff")
+        (self.checkout / "scripts" / "write.py").write_text(COPY)
+
+    def snakemake(self, name: str, *config: str, options: Sequence[str] = ()) -> Step:
+        """One call of Snakemake."""
+        keys = ["--config", "size=32,32", *(config or ["source=source"])]
+        words = [str(Path(sys.executable).with_name("snakemake")), "--quiet", "all", "--cores", "2"]
+        snakefile = ["--snakefile", str(self.checkout / "Snakefile")]
+        return self.script(name, *words, *snakefile, *keys, *options)
+
+    def script(self, name: str, *words: str) -> Step:
+        """One process of Python."""
+        place = self.folder / "used.json"
+        start, before = time.perf_counter(), os.times()
+        command = [sys.executable, "-c", RUN, str(place), *words]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)  # noqa: S603
+        after = os.times()
+        cpu = after.children_user + after.children_system
+        cpu -= before.children_user + before.children_system
+        held = json.loads(place.read_text())
+        step = Step(self.studies, name, time.perf_counter() - start, cpu, *held)
+        print(line_of(step), flush=True)
+        return step
+
+    def one_run(self) -> Iterator[Step]:
+        """All studies by one process of Snakemake."""
+        yield self.snakemake("full run")
+        yield self.snakemake("nothing to do")
+
+    def in_shards(self, shards: int) -> Iterator[Step]:
+        """The index, each shard, and gathering, one after the other."""
+        yield self.snakemake("index", options=["--", "index"])
+        yield self.snakemake("dry run of one process", options=["--dry-run"])
+        for run in ("", ", nothing to do"):
+            for shard in range(shards):
+                keys = ("source=source", f"shard={shard},{shards}")
+                yield self.snakemake(f"shard {shard} of {shards}{run}", *keys)
+            yield self.snakemake(f"gather{run}", "source=source", f"gather={shards}")
+        yield self.snakemake("the same by one process")
+        yield self.snakemake("the same, nothing to do")
+
+
+def line_of(step: Step) -> str:
+    """A row of the table."""
+    return (
+        f"{step.studies:>8}  {step.name:<34}{step.wall:>9.1f}{1000 * step.wall / step.studies:>8.2f}"
+        f"{step.cpu:>9.1f}{step.main_mb:>9.0f}{step.child_mb:>9.0f}"
+    )
+
+
+def table(steps: Iterable[Step]) -> Iterator[str]:
+    """The steps as text."""
+    head = ("studies", "", "wall s", "ms each", "CPU s", "main MB", "child MB")
+    yield "{:>8}  {:<34}{:>9}{:>8}{:>9}{:>9}{:>9}".format(*head)
+    yield from map(line_of, steps)
