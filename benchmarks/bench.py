@@ -5,6 +5,8 @@
     make bench BENCH="--only mammo:rle"           one row
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
+    make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
+    make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy: half an hour
 
 All figures of a table are from one run, since machines differ and are shared: look at ratios.
 """
@@ -21,8 +23,11 @@ from pathlib import Path
 
 import images
 import loader
+import scale
 import studies
 from dicom_preprocessing.dicom_file import quieten_pydicom
+
+SHARDS = 16
 
 
 def main() -> int:
@@ -31,10 +36,15 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="KIND:SYNTAX", help="a row, or loader")
     parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
     parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
+    parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
+    parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
     parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
     arguments = parser.parse_args()
     quieten_pydicom()
     warnings.simplefilter("ignore")
+    if arguments.scale or arguments.sharded:
+        measure_scale([int(n) for n in (arguments.scale or "").split(",") if n], arguments.sharded)
+        return 0
     rows: list[images.Measured] = []
     memory: list[images.Memory] = []
     loaded: list[loader.Loaded] = []
@@ -69,6 +79,16 @@ def main() -> int:
     }
     arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def measure_scale(counts: list[int], sharded: int | None) -> None:
+    """Time and memory of the processes of a run, printed as they end."""
+    print(scale.HEADER)
+    with tempfile.TemporaryDirectory() as name:
+        for count in counts:
+            list(scale.Bench(Path(name) / f"{count}", count, copies=False).one_run())
+        if sharded:
+            list(scale.Bench(Path(name) / "sharded", sharded, copies=True).in_shards(SHARDS))
 
 
 def measure_images(

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 STUDY_ROOT = "1.2.826.0.1.3680043.10.1000."
 FIRST_STUDY, FIRST_IMAGE = 10_000_000, 1000
@@ -177,16 +177,14 @@ class Bench:
         yield self.snakemake("the same, nothing to do")
 
 
+HEAD = ("studies", "", "wall s", "ms each", "CPU s", "main MB", "child MB")
+HEADER = "{:>8}  {:<34}{:>9}{:>8}{:>9}{:>9}{:>9}".format(*HEAD)
+
+
 def line_of(step: Step) -> str:
     """A row of the table."""
+    each = 1000 * step.wall / step.studies
     return (
-        f"{step.studies:>8}  {step.name:<34}{step.wall:>9.1f}{1000 * step.wall / step.studies:>8.2f}"
+        f"{step.studies:>8}  {step.name:<34}{step.wall:>9.1f}{each:>8.2f}"
         f"{step.cpu:>9.1f}{step.main_mb:>9.0f}{step.child_mb:>9.0f}"
     )
-
-
-def table(steps: Iterable[Step]) -> Iterator[str]:
-    """The steps as text."""
-    head = ("studies", "", "wall s", "ms each", "CPU s", "main MB", "child MB")
-    yield "{:>8}  {:<34}{:>9}{:>8}{:>9}{:>9}{:>9}".format(*head)
-    yield from map(line_of, steps)
