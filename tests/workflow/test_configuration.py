@@ -140,6 +140,28 @@ def test_module_from_a_tag_of_a_repository(project, tmp_path):
     assert (project.folder / "trained.txt").read_text().strip() == "7"
 
 
+def test_workflow_where_the_catalog_looks_for_it(project):
+    """As snakedeploy declares it: a module with its own default target, in the folder workflow."""
+    (project.folder / "workflow").mkdir()
+    (project.folder / "workflow" / "Snakefile").write_text(
+        f"""
+configfile: "config.yaml"
+module preprocessing:
+    snakefile: "{CHECKOUT}/workflow/Snakefile"
+    config: config
+use rule * from preprocessing
+"""
+    )
+    (project.folder / "config.yaml").write_text("{source: source, size: [8, 8]}")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    process = subprocess.run(
+        command, cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert len(project.images()) == 6
+    assert (project.results / "verdict.txt").exists()
+
+
 def test_shard_of_a_module_is_refused(project):
     process = host(project, values="{shard: [0, 2]}")
     assert process.returncode == 1

@@ -108,7 +108,7 @@ def validated_config():
 
 def is_module():
     """Whether another workflow includes this one."""
-    return Path(workflow.main_snakefile).resolve().parent != CHECKOUT
+    return CHECKOUT not in Path(workflow.main_snakefile).resolve().parents
 
 
 def point_jobs_at_checkout():
