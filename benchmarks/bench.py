@@ -6,7 +6,7 @@
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
     make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
-    make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy: half an hour
+    make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy
 
 All figures of a table are from one run, since machines differ and are shared: look at ratios.
 """

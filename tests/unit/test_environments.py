@@ -85,3 +85,33 @@ def test_image_copies_files_that_are_there_and_not_ignored():
 def test_image_has_what_the_workflow_reads():
     words = copied((CHECKOUT / "Dockerfile").read_text())
     assert {"Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow"} <= set(words)
+
+
+PROFILES = sorted((CHECKOUT / "profiles").glob("*/config.yaml"))
+LOCAL_ONLY = {"scheduler-subsample"}
+"""Keys whose values belong to the default profile."""
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
+def test_profile_repeats_the_keys_of_the_default_one_which_it_replaces(path):
+    default = yaml.safe_load((CHECKOUT / "profiles/default/config.yaml").read_text())
+    profile = yaml.safe_load(path.read_text())
+    assert set(default) <= set(profile)
+    assert {key: profile[key] for key in set(default) - LOCAL_ONLY} == {
+        key: default[key] for key in set(default) - LOCAL_ONLY
+    }
+
+
+def kubernetes_jobs():
+    text = (CHECKOUT / "workflow" / "cluster" / "kubernetes.yaml").read_text()
+    return {job["metadata"]["labels"]["step"]: job["spec"] for job in yaml.safe_load_all(text)}
+
+
+def test_jobs_of_kubernetes_speak_of_one_number_of_shards():
+    jobs = kubernetes_jobs()
+    words = {step: spec["template"]["spec"]["containers"][0]["args"] for step, spec in jobs.items()}
+    n = jobs["shards"]["completions"]
+    assert f"shard=$(JOB_COMPLETION_INDEX),{n}" in words["shards"]
+    assert f"gather={n}" in words["gather"]
+    common = [[w for w in w_s if w.startswith(("source=", "output="))] for w_s in words.values()]
+    assert common[0] == common[1] == common[2]
