@@ -1,6 +1,9 @@
 """Shards of a run, each in a working directory of its own, and gathering what they made."""
 
+import os
 import shutil
+import signal
+import subprocess
 
 import pytest
 
@@ -129,6 +132,31 @@ def test_a_shard_that_fails_after_the_settings_changed_is_not_gathered(finished)
     finished.environment = fault("disk_full", "write")
     assert shard(finished, mine, check=False).returncode == 1
     assert not Part(finished.results, mine, SHARDS).summary.exists()
+
+
+def test_killed_shard_and_killed_gather_are_finished_by_the_next_call(finished):
+    shutil.rmtree(finished.results / "images")
+    for key in ("shard=0,1", "gather=1"):
+        process = subprocess.Popen(
+            finished.command("--config", key),
+            cwd=finished.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        wait_for_line(process, "Select jobs to execute")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert finished.run("--config", key).returncode == 0
+    assert len(rows(finished.results / "manifest.csv")) == len(STUDIES)
+
+
+def wait_for_line(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError("it ended before it could be killed")
 
 
 def test_settings_of_a_shard_are_watched_as_ever(finished):

@@ -260,6 +260,7 @@ def all_targets(wildcards):
     What is there is not named, because each name costs at each run.
     """
     if CONFIG.gather:
+        prepare_run()
         return results()
     targets = [
         target(stage, study)
