@@ -10,7 +10,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import LimitMemoryError, SourceError
+from dicom_preprocessing.errors import LimitMemoryError, OutputError, SourceError
 from dicom_preprocessing.failures import Failure, write_failures
 from dicom_preprocessing.files import printable
 from dicom_preprocessing.index import scan
@@ -420,6 +420,15 @@ def test_inventory_holds_what_a_job_needs(source, output, write_dicom):
         "bits_stored": 8,
         "instance_number": 7,
     }
+
+
+def test_table_of_another_version_is_refused(source, output, write_dicom):
+    write_dicom(source / "a.dcm")
+    update(source, output)
+    table = IndexFolder(output).table
+    table.write_text(table.read_text().replace("megapixels", "pixels"))
+    with pytest.raises(OutputError, match=r"index\.tsv is of another version: remove it"):
+        IndexFolder(output).read_table()
 
 
 def test_left_out_files_are_written_down(source, output, write_dicom):

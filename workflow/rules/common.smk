@@ -48,7 +48,7 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
-from dicom_preprocessing.errors import ConfigError, SourceError
+from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
@@ -240,9 +240,13 @@ def studies():
     """Studies of this run; an error, which is not kept, until the checkpoint has run."""
     if PART is None:
         checkpoints.index.get()
-        return INDEX.read_table()
-    prepare_run()
-    return {uid: study for uid, study in INDEX.read_table().items() if PART.has(uid)}
+    else:
+        prepare_run()
+    try:
+        table = INDEX.read_table()
+    except OutputError as error:
+        raise WorkflowError(str(error)) from None
+    return {uid: s for uid, s in table.items() if PART is None or PART.has(uid)}
 
 
 def images_of(stage, study):

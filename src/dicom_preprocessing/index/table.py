@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines
 
 if TYPE_CHECKING:
@@ -113,17 +114,25 @@ class IndexFolder:
         return self.studies / f"{study}.jsonl"
 
     def read_table(self) -> dict[str, Study]:
-        """Studies by UID, in order of their UIDs."""
+        """Studies by UID, in order of their UIDs.
+
+        Raises
+        ------
+        OutputError
+            Another version wrote it.
+        """
         with self.table.open(encoding="ascii", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t")
+            rows = csv.reader(file, delimiter="\t")  # twice as fast as DictReader
+            if next(rows) != [field.name for field in fields(Study)]:
+                raise OutputError(f"{self.table} is of another version: remove it and run again")
             return {
-                row["study_instance_uid"]: Study(
-                    study_instance_uid=row["study_instance_uid"],
-                    files=int(row["files"]),
-                    mem_mb=int(row["mem_mb"]),
-                    megapixels=int(row.get("megapixels") or 0),
+                study: Study(
+                    study_instance_uid=study,
+                    files=int(files),
+                    mem_mb=int(mem_mb),
+                    megapixels=int(megapixels),
                 )
-                for row in rows
+                for study, files, mem_mb, megapixels in rows
             }
 
     def read_left_out(self) -> Iterator[LeftOut]:
