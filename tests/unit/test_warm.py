@@ -113,7 +113,7 @@ def slow(item):
 
 end_with_workflow()
 scan.scan_file = slow
-list(scan._scan_all([Found(path=str(n)) for n in range(3 * scan.CHUNK)], 2))
+list(scan.scan_files([Found(path=str(n)) for n in range(3 * scan.CHUNK)], workers=2))
 """
 
 
