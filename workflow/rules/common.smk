@@ -79,24 +79,32 @@ ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 SNAKEMAKE_MB = 400
 
 
+def stop(message):
+    """End the run with a sentence.
+
+    A WorkflowError may come out wrapped with a traceback, and --quiet swallows it.
+    """
+    raise SystemExit(f"error: {message}")
+
+
 def validated_config():
     """The typed configuration, or one message."""
     if getattr(workflow.modifier.path_modifier, "prefix", None):
-        raise WorkflowError(
+        stop(
             "prefix: is not supported for this workflow, because its index, receipts and manifest "
             "name paths themselves. Set the config key output instead."
         )
     if workflow.config_settings.config.get("source", "examples") is None:
-        raise WorkflowError(
+        stop(
             "config key 'source': found nothing on the command line. Name a folder, or leave the key "
             "out for the bundled examples."
         )
     try:
         validated, warnings = parse_config(config)
     except ConfigError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
     if validated.shard and is_module():
-        raise WorkflowError(
+        stop(
             "config key 'shard': is not supported for a module, since a shard works in a folder of "
             "its own. Run this workflow by itself."
         )
@@ -131,9 +139,7 @@ def require_writable(output):
         path for path in (output, *output.absolute().parents) if path.exists()
     )
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise SystemExit(
-            f"error: output {output}: {parent} is no folder that can be written to"
-        )
+        stop(f"output {output}: {parent} is no folder that can be written to")
 
 
 def require_index(folder):
@@ -141,17 +147,15 @@ def require_index(folder):
     index = "snakemake index (with the same keys, without shard and gather)"
     found = folder.read_request()
     if found is None or not folder.table.exists():
-        raise SystemExit(
-            f"error: {folder.table} is not there. Make it once for all shards: {index}"
-        )
+        stop(f"{folder.table} is not there. Make it once for all shards: {index}")
     wanted = Request(
         source=sources(), duplicates=CONFIG.duplicates, limits=CONFIG.limits
     )
     for key in ("source", "duplicates", "limits"):
         before, now = getattr(found, key), getattr(wanted, key)
         if before != now:
-            raise SystemExit(
-                f"error: config key '{key}': {folder.path} was made with {before}, this run has "
+            stop(
+                f"config key '{key}': {folder.path} was made with {before}, this run has "
                 f"{now}. Make it anew: {index}"
             )
 
@@ -210,8 +214,7 @@ def walked_source():
     try:
         return source_state(sources(), OUTPUT, own_folders(OUTPUT))
     except SourceError as error:
-        # A WorkflowError would come out wrapped with a traceback, and --quiet would swallow it.
-        raise SystemExit(f"error: {error}. Nothing was changed.") from None
+        stop(f"{error}. Nothing was changed.")
 
 
 LOCKS = []
@@ -245,7 +248,7 @@ def studies():
     try:
         table = INDEX.read_table()
     except OutputError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
     return {uid: s for uid, s in table.items() if PART is None or PART.has(uid)}
 
 
@@ -287,7 +290,7 @@ def parts(wildcards):
     made = parts_of(OUTPUT, CONFIG.gather)
     missing = [str(part.shard) for part in made if not part.summary.exists()]
     if missing:
-        raise WorkflowError(
+        stop(
             f"{len(missing)} of {CONFIG.gather} shards have not finished: {', '.join(missing)}. "
             f"Run them again (shard: [{missing[0]}, {CONFIG.gather}]), then gather."
         )
@@ -327,7 +330,7 @@ def nearest_kept(stage):
     @with_signature
     def inputs(wildcards):
         if wildcards.study not in studies():
-            raise WorkflowError(
+            stop(
                 f"study {wildcards.study} is not in the source, or has no image (see "
                 f"{INDEX.table} and {OUTPUT}/failures.csv)"
             )
