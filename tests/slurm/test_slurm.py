@@ -214,5 +214,14 @@ def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm,
     ).read_text()
 
 
+def test_shard_does_not_submit_its_studies(on_slurm):
+    Project(on_slurm.folder, config=on_slurm.config).run("--", "index")
+    for dry in ([], ["--dry-run"]):
+        run = on_slurm.run("--config", "shard=0,2", "--quiet", "all", *dry, check=False)
+        assert (run.returncode == 0) == bool(dry), run.output
+        assert ("error: config key 'shard': a shard works on the cores" in run.output) != bool(dry)
+        assert "Traceback" not in run.output
+
+
 def test_nothing_is_left_in_the_queue(first_run, cluster):
     assert cluster.queue() == []

@@ -202,6 +202,12 @@ def cores_of_run():
 @functools.cache
 def prepare_run():
     """What has to be done once, when it is known what kind of run this is."""
+    if PART and workflow.is_main_process and not workflow.local_exec:
+        stop(
+            "config key 'shard': a shard works on the cores of this machine. Leave out the executor "
+            "(or its profile) and run the shard within one job, or leave out the key for one job a "
+            "study."
+        )
     clear_stale_locks()
     if workflow.local_exec and not workflow.dryrun:
         start_jobs_at_any_rate(workflow)
