@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.frames import mapped
+from dicom_preprocessing.frames import each, mapped, remembered
 from dicom_preprocessing.geometry import Padding, Side, Size, plan_padding
 from dicom_preprocessing.image import Image, luma, to_8_bits
 
@@ -37,9 +37,11 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
     """
     if size is None or padding == "none":
         return image
-    if padding not in FIXED_SIDES:  # frames decide, and are asked for a second time to be padded
-        image = replace(image, frames=np.asarray(image.frames))
-    plan = plan_image_padding(image, Size(size[0], size[1]), padding)
+    target = Size(size[0], size[1])
+    if padding not in FIXED_SIDES and image.size != target:
+        # Frames decide, and are asked for a second time to be padded.
+        image = replace(image, frames=remembered(image.frames))
+    plan = plan_image_padding(image, target, padding)
     widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
     size_wh, samples, fill = image.size, image.frames.shape[3], image.facts.fill
     frames = mapped(
@@ -56,29 +58,26 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
 
 def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
     """Decide where the padding goes, without touching a pixel."""
-    if padding in FIXED_SIDES:
-        side = FIXED_SIDES[padding]
+    if padding in FIXED_SIDES or image.size == target:
+        side = FIXED_SIDES.get(padding, "before")
         return plan_padding(image.size, target, x=side, y=side)
-    frames, background = np.asarray(image.frames), image.facts.background
-    return plan_padding(
-        image.size,
-        target,
-        x=_emptier(frames[:, :, 0], frames[:, :, -1], background),
-        y=_emptier(frames[:, 0], frames[:, -1], background),
-    )
+    background = image.facts.background
+
+    def count(_: int, frame: NDArray[Any]) -> list[int]:
+        borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]
+        return [_count_empty(line, background) for line in borders]
+
+    left, right, top, bottom = np.sum(list(each(image.frames, count)), axis=0)
+    return plan_padding(image.size, target, x=_emptier(left, right), y=_emptier(top, bottom))
 
 
-def _emptier(before: NDArray[Any], after: NDArray[Any], background: float | None) -> Side:
-    """The side whose border line has more zero pixels over all frames; a tie is "before".
-
-    Zero is a luma that is 0 in 8 bits, or the background of stored values. Both lines are
-    (n_frames, length, samples).
-    """
-    in_front, behind = (_count_empty(line, background) for line in (before, after))
-    return "before" if in_front >= behind else "after"
+def _emptier(before: int, after: int) -> Side:
+    """The side whose border line has more zero pixels over all frames; a tie is "before"."""
+    return "before" if before >= after else "after"
 
 
 def _count_empty(line: NDArray[Any], background: float | None) -> int:
+    """Zero pixels of (length, samples): luma 0 in 8 bits, or the background of stored values."""
     if background is None:
         return int(np.count_nonzero(to_8_bits(luma(line)) == 0))
     return int(np.count_nonzero(line == background))

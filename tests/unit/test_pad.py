@@ -1,8 +1,11 @@
 """Where the padding goes and what it is filled with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from dicom_preprocessing.frames import LazyFrames
 from dicom_preprocessing.geometry import Padding, Size
 from dicom_preprocessing.pad import pad
 from tests.unit.datasets import colour, grey, planes
@@ -48,6 +51,21 @@ class TestFixedSides:
 
 
 class TestZeroSide:
+    def test_frames_are_not_held(self):
+        """They are made one by one, and once."""
+        image = grey([[0, 5], [0, 5]])
+        made = []
+
+        def frame(number):
+            made.append(number)
+            return image.frames[0] + np.uint8(number)
+
+        frames = LazyFrames((5, 2, 2, 1), image.frames.dtype, frame)
+        padded = pad(replace(image, frames=frames), size=[3, 2])
+        assert isinstance(padded.frames, LazyFrames)
+        assert np.asarray(padded.frames)[3, 0, :, 0].tolist() == [0, 3, 8]
+        assert made == [0, 1, 2, 3, 4]
+
     def test_goes_left_where_the_left_column_is_emptier(self):
         assert sides(grey([[0, 5], [0, 5], [3, 5]]))[0] == "left"
 
