@@ -889,9 +889,10 @@ def test_other_limits_try_again_what_the_old_ones_stopped(source, output, write_
     for study in ("1.2.3", "1.2.4"):
         write_dicom(source / f"{study}.dcm", StudyInstanceUID=study)
     update(source, output, limits=Limits(pixels=1))
-    row = "a,failed,limit_pixels,m,decode,false,1.2.3,,\n"
-    columns = "source_path,state,error,message,stage,transient,study_instance_uid,x,y\n"
-    (output / "failures.csv").write_text(columns + row)
+    receipts = output / "receipts" / "write"
+    receipts.mkdir(parents=True)
+    for study, error in (("1.2.3", "limit_pixels"), ("1.2.4", "decode_error")):
+        (receipts / f"{study}.jsonl").write_text(json.dumps({"state": "failed", "error": error}))
     folder = IndexFolder(output)
 
     def attempts():

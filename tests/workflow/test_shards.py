@@ -218,6 +218,23 @@ def test_index_of_other_settings_is_refused(finished, key, value):
     assert "Make it anew: snakemake index" in run.output
 
 
+def test_other_limits_try_again_also_what_was_never_gathered(tmp_path):
+    project = new_sharded(tmp_path)
+    for limits in ({"pixels": 10}, {}):
+        project.config["limits"] = limits
+        index(project)
+        made = [shard(project, number).studies for number in range(SHARDS)]
+        assert made == [MINE[0], MINE[1]]
+    gather(project)
+    assert len(rows(project.results / "manifest.csv")) == len(STUDIES)
+
+
+def test_shard_in_a_directory_of_the_command_is_refused(finished):
+    run = shard(finished, 0, "--directory", str(finished.folder), "--quiet", "all", check=False)
+    assert run.returncode == 1
+    assert "error: config key 'shard': a shard works in a folder of its own" in run.output
+
+
 def test_results_of_shards_work_with_a_folder_elsewhere(tmp_path):
     project = new_sharded(tmp_path)
     project.config |= {"output": str(tmp_path / "else where")}

@@ -77,6 +77,9 @@ RESULT_FILES = (
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # A cluster's executor starts Snakemake twice in each job, and each reads the index table.
 SNAKEMAKE_MB = 400
+# A job of a cluster gets another core for so much work, some five minutes.
+MEGAPIXELS_A_CORE = 600
+MOST_CORES = 4
 
 
 def stop(message):
@@ -107,6 +110,11 @@ def validated_config():
         stop(
             "config key 'shard': is not supported for a module, since a shard works in a folder of "
             "its own. Run this workflow by itself."
+        )
+    if validated.shard and workflow.is_main_process and workflow.overwrite_workdir:
+        stop(
+            "config key 'shard': a shard works in a folder of its own, which --directory replaces. "
+            "Leave it out, and start the shard in that folder."
         )
     if workflow.is_main_process:
         for warning in warnings:
@@ -380,10 +388,15 @@ def changed_keys():
 
 @with_signature
 def threads_of_study(wildcards):
-    """More than one where there are fewer studies than cores of this machine."""
-    if not workflow.local_exec:
-        return 1
-    return max(1, cores_of_run() // max(1, len(studies())))
+    """More than one where there are fewer studies than cores of this machine.
+
+    On a cluster by the headers, and also in the job there, which runs on its own machine.
+    """
+    if workflow.is_main_process and workflow.local_exec:
+        return max(1, cores_of_run() // max(1, len(studies())))
+    known = studies().get(wildcards.study)
+    more = known.megapixels // MEGAPIXELS_A_CORE if known else 0
+    return min(MOST_CORES, 1 + more)
 
 
 @with_signature

@@ -13,7 +13,8 @@ from dicom_preprocessing.index.table import MAX_ATTEMPTS, IndexFolder
 from dicom_preprocessing.index.walk import find_files, walk_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 def source_state(sources: Sequence[str], output: str, excluded: Sequence[str]) -> str:
@@ -38,28 +39,32 @@ def pending_files(folder: IndexFolder) -> list[str]:
 
 def pending_studies(folder: IndexFolder) -> list[str]:
     """Studies of which a file failed transiently at the current attempt, and may be tried again."""
-    transient = _studies_with_rows(folder, lambda row: row["transient"] == "true")
-    return [study for study in transient if _is_pending(folder, study)]
-
-
-def limited_studies(folder: IndexFolder) -> list[str]:
-    """Studies of which a file went beyond a limit."""
-    return _studies_with_rows(folder, lambda row: row["error"].startswith("limit_"))
-
-
-def _studies_with_rows(folder: IndexFolder, select: Callable[[dict[str, str]], bool]) -> list[str]:
-    """Studies with a selected row of a job in failures.csv."""
     try:
         with (folder.output / "failures.csv").open(encoding="utf-8", newline="") as file:
             rows = (row for row in csv.DictReader(file) if row["stage"] != "index")
-            return sorted({row["study_instance_uid"] for row in rows if select(row)})
+            transient = {row["study_instance_uid"] for row in rows if row["transient"] == "true"}
     except OSError:
         return []
+    return [study for study in sorted(transient) if _is_pending(folder, study)]
+
+
+def limited_studies(folder: IndexFolder) -> list[str]:
+    """Studies of which a file went beyond a limit.
+
+    By the receipts, since there may be no failures.csv of the last jobs: a run was killed, or
+    shards were not gathered.
+    """
+    receipts = _receipts(folder).glob("*.jsonl")
+    return sorted(r.stem for r in receipts if '"error": "limit_' in r.read_text(encoding="ascii"))
+
+
+def _receipts(folder: IndexFolder) -> Path:
+    return folder.output / "receipts" / "write"
 
 
 def _is_pending(folder: IndexFolder, study: str) -> bool:
     """failures.csv may be older than the receipt, and the receipt than the inventory."""
-    receipt = folder.output / "receipts" / "write" / f"{study}.jsonl"
+    receipt = _receipts(folder) / f"{study}.jsonl"
     try:
         lines = [json.loads(line) for line in receipt.read_text(encoding="ascii").splitlines()]
         with folder.inventory(study).open(encoding="ascii") as inventory:
