@@ -12,7 +12,7 @@ import yaml
 from dicom_preprocessing.shards import Part, shard_of
 from tests.slurm.cluster import Cluster, wait_for, why_not
 from tests.workflow.conftest import CHECKOUT, Project, Run, fault, new_project, rows, tiffs
-from tests.workflow.tiny import make_source
+from tests.workflow.tiny import instance, make_source, save
 
 STUDIES = {"1.2.1", "1.2.2", "1.2.3"}
 SUBMIT = CHECKOUT / "workflow" / "cluster" / "submit.sh"
@@ -95,6 +95,17 @@ def test_memory_and_minutes_come_from_the_headers(first_run):
     jobs = [line for line in run.output.splitlines() if "runtime=10" in line]
     assert len(jobs) == 3
     assert all("mem_mb=700" in line for line in jobs)
+
+
+def test_a_study_of_many_frames_gets_more_cores(on_slurm):
+    claimed = instance("1.2.9", 1, Rows=1000, Columns=1000, NumberOfFrames=700)
+    save(claimed, on_slurm.source / "9.dcm")
+    run = on_slurm.run()
+    # A study's jobs are submitted with their threads; the pixels themselves are not there.
+    assert run.output.count("threads: 2") == 1
+    assert [row["study_instance_uid"] for row in rows(on_slurm.results / "failures.csv")] == [
+        "1.2.9"
+    ]
 
 
 def test_rerun_submits_nothing(first_run):
@@ -212,6 +223,25 @@ def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm,
     assert (on_slurm.results / "verdict.txt").read_text() == (
         local.results / "verdict.txt"
     ).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--directory", "elsewhere"], "a shard works in a folder of its own"),
+        (["-n"], "to see what would be done"),
+        (["--profile", "mine"], "mine has keys under config:"),
+    ],
+)
+def test_submit_refuses_what_would_be_other_settings_for_shards(on_slurm, words, said):
+    (on_slurm.folder / "mine").mkdir()
+    (on_slurm.folder / "mine" / "config.yaml").write_text("config:\n  size: [9, 9]\n")
+    run = subprocess.run(
+        [SUBMIT, "2", *words], cwd=on_slurm.folder, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert said in run.stderr
+    assert not on_slurm.results.exists()
 
 
 def test_shard_does_not_submit_its_studies(on_slurm):

@@ -15,12 +15,33 @@ fi
 shards=$1
 shift
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+fail() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 checkout=$(dirname "$(dirname "$here")")
 snakemake=$checkout/.venv/bin/snakemake
 if ! [ -x "$snakemake" ]; then
-  snakemake=$(command -v snakemake) || { echo "error: no snakemake; make run sets it up" >&2; exit 1; }
+  snakemake=$(command -v snakemake) || fail "no snakemake; make run sets it up"
 fi
+command -v sbatch >/dev/null || fail "no sbatch: this host cannot submit to SLURM"
+
+# What would be other settings for the shards than for the index, or no shards at all.
+profile=""
+for word in "$@"; do
+  if [ -n "$profile" ] && grep -qs '^config:' "$word"/config*.yaml; then
+    fail "$word has keys under config:, which a shard's own replace. Give them by --config or --configfile."
+  fi
+  profile=""
+  case $word in
+    --profile | --workflow-profile) profile=next ;;
+    --profile=* | --workflow-profile=*) fail "write ${word%%=*} and its folder as two words" ;;
+    -d | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
+    -n | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
+  esac
+done
 
 # The command with one more key. Of two --config only the last would count, so it joins the first.
 with_key() {
@@ -30,6 +51,7 @@ with_key() {
     case $word in
       -C | --config) words+=(--config "$1") has_config=1 ;;
       --config=*) words+=(--config "$1" "${word#*=}") has_config=1 ;;
+      -C?*) words+=(--config "$1" "${word#-C}") has_config=1 ;;
       *) words+=("$word") ;;
     esac
   done
