@@ -7,6 +7,7 @@
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
     make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
     make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy
+    make bench BENCH="--files 100000,10"          memory of the jobs that see every file
 
 All figures of a table are from one run, since machines differ and are shared: look at ratios.
 """
@@ -38,12 +39,15 @@ def main() -> int:
     parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
     parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
     parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
+    parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
     parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
     arguments = parser.parse_args()
     quieten_pydicom()
     warnings.simplefilter("ignore")
-    if arguments.scale or arguments.sharded:
-        measure_scale([int(n) for n in (arguments.scale or "").split(",") if n], arguments.sharded)
+    if arguments.scale or arguments.sharded or arguments.files:
+        measure_scale(
+            numbers(arguments.scale), sharded=arguments.sharded, files=numbers(arguments.files)
+        )
         return 0
     rows: list[images.Measured] = []
     memory: list[images.Memory] = []
@@ -81,7 +85,12 @@ def main() -> int:
     return 0
 
 
-def measure_scale(counts: list[int], sharded: int | None) -> None:
+def numbers(text: str | None) -> list[int]:
+    """Numbers with commas between them."""
+    return [int(number) for number in (text or "").split(",") if number]
+
+
+def measure_scale(counts: list[int], *, sharded: int | None, files: list[int]) -> None:
     """Time and memory of the processes of a run, printed as they end."""
     print(scale.HEADER)
     with tempfile.TemporaryDirectory() as name:
@@ -89,6 +98,9 @@ def measure_scale(counts: list[int], sharded: int | None) -> None:
             list(scale.Bench(Path(name) / f"{count}", count, copies=False).one_run())
         if sharded:
             list(scale.Bench(Path(name) / "sharded", sharded, copies=True).in_shards(SHARDS))
+        if files:
+            bench = scale.Bench(Path(name) / "files", *files, copies=True)
+            list(bench.jobs_of_all_studies())
 
 
 def measure_images(

@@ -20,6 +20,8 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+import copy_images
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -68,25 +70,6 @@ def make_source(folder: Path, studies: int, images: int = 1) -> None:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "envs", "profiles", "scripts", "src", "workflow")
-COPY = '''"""Instead of the pixels: copies one TIFF for each file of the inventory."""
-import argparse, json, os, shutil, sys
-from pathlib import Path
-parser = argparse.ArgumentParser()
-for name in ("input", "images", "receipt", "chain", "threads"):
-    parser.add_argument(f"--{name}")
-given = parser.parse_args()
-place = Path(os.environ["DP_DIRECTORY"])
-example = json.loads((place / "example.jsonl").read_text().splitlines()[0])
-Path(given.images).mkdir(parents=True, exist_ok=True)
-Path(given.receipt).parent.mkdir(parents=True, exist_ok=True)
-keys = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "attempt")
-with open(given.input) as inventory, open(given.receipt, "w") as receipt:
-    for entry in map(json.loads, inventory):
-        name = f"{entry['study_instance_uid']}/{entry['sop_instance_uid']}.tiff"
-        shutil.copyfile(place / "example.tiff", Path(given.images).parent / name)
-        line = example | {key: entry[key] for key in keys}
-        receipt.write(json.dumps(line | {"source_path": entry["path"], "output": name}) + "\\n")
-'''
 
 
 @dataclass(frozen=True)
@@ -116,10 +99,10 @@ finally:
 class Bench:
     """Runs over one source, in a folder of their own."""
 
-    def __init__(self, folder: Path, studies: int, *, copies: bool) -> None:
+    def __init__(self, folder: Path, studies: int, images: int = 1, *, copies: bool) -> None:
         self.folder, self.studies = folder, studies
         self.checkout = CHECKOUT
-        make_source(folder / "source", studies)
+        make_source(folder / "source", studies, images)
         if copies:
             self.checkout = folder / "checkout"
             self._replace_pixels()
@@ -136,7 +119,7 @@ class Bench:
         (image,) = (self.folder / "example/results/images").rglob("*.tiff")
         shutil.copy2(receipt, self.folder / "example.jsonl")
         shutil.copy2(image, self.folder / "example.tiff")
-        (self.checkout / "scripts" / "write.py").write_text(COPY)
+        shutil.copy2(copy_images.__file__, self.checkout / "scripts" / "write.py")
 
     def snakemake(self, name: str, *config: str, options: Sequence[str] = ()) -> Step:
         """One call of Snakemake."""
@@ -175,6 +158,27 @@ class Bench:
             yield self.snakemake(f"gather{run}", "source=source", f"gather={shards}")
         yield self.snakemake("the same by one process")
         yield self.snakemake("the same, nothing to do")
+
+    def jobs_of_all_studies(self) -> Iterator[Step]:
+        """The jobs that see every file: index, manifest, report and verdict."""
+        yield self.snakemake("index", options=["--", "index"])
+        yield self.snakemake("index, nothing new", options=["--forcerun", "index", "--", "index"])
+        results, example = self.folder / "results", self.folder / "example.tiff"
+        for inventory in (results / "index" / "studies").iterdir():
+            receipt = results / "receipts" / "write" / inventory.name
+            copy_images.copy_images(
+                inventory, results / "images" / inventory.stem, receipt, example
+            )
+        chain = json.loads(example.with_suffix(".jsonl").read_text())["chain"]
+        requests = {
+            "manifest": ("manifest.csv", {"chain": chain, "keep": [], "prune": False}),
+            "report": ("report.html", {"settings": {}}),
+            "verdict": ("verdict.txt", {"strict": False}),
+        }
+        for name, (made, request) in requests.items():
+            script = str(self.checkout / "scripts" / f"{name}.py")
+            words = [f"--{name}", f"results/{made}", "--request", json.dumps(request)]
+            yield self.script(name, script, *words)
 
 
 HEAD = ("studies", "", "wall s", "ms each", "CPU s", "main MB", "child MB")
