@@ -8,8 +8,10 @@ from __future__ import annotations
 import gc
 import inspect
 import random
+import subprocess
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -54,6 +56,21 @@ def start_jobs_at_any_rate(workflow: Workflow) -> None:
     limit = settings and settings.max_jobs_per_timespan
     if limit and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
         settings.max_jobs_per_timespan = None
+
+
+def ask_queue_without_accounting(workflow: Workflow) -> None:
+    """Have SLURM's plugin ask squeue for the state of jobs where accounting is switched off.
+
+    It asks sacct wherever that is installed, and then waits without end for jobs of which sacct
+    knows nothing.
+    """
+    settings = workflow.executor_settings
+    if getattr(settings, "status_command", None) != "sacct":
+        return  # another executor, or told otherwise
+    with suppress(FileNotFoundError):
+        answer = subprocess.run(["sacct", "--noheader"], capture_output=True, check=False)  # noqa: S607
+        if answer.returncode:
+            settings.status_command = "squeue"
 
 
 def collect_garbage_seldom() -> None:

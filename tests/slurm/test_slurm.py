@@ -18,9 +18,7 @@ STUDIES = {"1.2.1", "1.2.2", "1.2.3"}
 SUBMIT = CHECKOUT / "workflow" / "cluster" / "submit.sh"
 
 SOON = {
-    # Without accounting; and jobs of a second are looked at every second.
-    "slurm-status-command": "squeue",
-    "slurm-no-account": True,
+    # Jobs of a second are looked at every second.
     "slurm-init-seconds-before-status-checks": 1,
     "seconds-between-status-checks": 1,
     "latency-wait": 5,

@@ -14,6 +14,7 @@ from dicom_preprocessing import snakemake_patches
 from dicom_preprocessing.snakemake_patches import (
     LateJobs,
     ask_for_pipes_once,
+    ask_queue_without_accounting,
     collect_garbage_seldom,
     end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
@@ -168,3 +169,35 @@ def test_signature_is_that_of_the_function():
     parameters = list(inspect.signature(with_signature(memory)).parameters)
     assert parameters == ["wildcards", "attempt"]
     assert memory.__signature__ is inspect.signature(memory)
+
+
+class TestStatusOfSlurmJobs:
+    @staticmethod
+    def asked(monkeypatch, folder, sacct, given="sacct"):
+        """What is asked on a host whose sacct is this script, None if there is none."""
+        if sacct is not None:
+            (folder / "sacct").write_text(f"#!/bin/sh\n{sacct}\n")
+            (folder / "sacct").chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        settings = SimpleNamespace(status_command=given)
+        ask_queue_without_accounting(SimpleNamespace(executor_settings=settings))
+        return settings.status_command
+
+    @pytest.mark.parametrize(
+        ("sacct", "expected"),
+        [
+            ("exit 0", "sacct"),
+            ("echo Slurm accounting storage is disabled >&2; exit 1", "squeue"),
+            (None, "sacct"),  # the plugin sees to it
+        ],
+    )
+    def test_is_asked_of_what_knows_it(self, monkeypatch, tmp_path, sacct, expected):
+        assert self.asked(monkeypatch, tmp_path, sacct) == expected
+
+    def test_is_asked_as_the_user_says(self, monkeypatch, tmp_path):
+        assert self.asked(monkeypatch, tmp_path, "exit 0", "squeue") == "squeue"
+
+    def test_is_no_matter_of_other_executors(self):
+        workflow = SimpleNamespace(executor_settings=None)
+        ask_queue_without_accounting(workflow)
+        assert workflow.executor_settings is None

@@ -56,6 +56,7 @@ from dicom_preprocessing.shards import Part, parts_of
 from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
     ask_for_pipes_once,
+    ask_queue_without_accounting,
     collect_garbage_seldom,
     end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
@@ -217,7 +218,9 @@ def prepare_run():
             "study."
         )
     clear_stale_locks()
-    if workflow.local_exec and not workflow.dryrun:
+    if not workflow.local_exec:
+        ask_queue_without_accounting(workflow)
+    elif not workflow.dryrun:
         start_jobs_at_any_rate(workflow)
         keep_libraries_loaded()
 
