@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,20 @@ class Chain:
             decoders=tuple(data["decoders"]),
         )
 
+    def up_to(self, stage: Stage) -> Chain:
+        """The chain of this stage or of one before it."""
+        names = STAGES[: STAGES.index(stage) + 1]
+        settings: dict[str, dict[str, Any]] = {name: dict(self.settings[name]) for name in names}
+        if "resize" not in names:
+            # The size decides at which resolution fast_decode works.
+            settings["decode"].pop("fast_decode", None)
+        return replace(
+            self,
+            stage=stage,
+            settings=settings,
+            versions={name: self.versions[name] for name in names},
+        )
+
     @property
     def digest(self) -> str:
         """16 hex digits for everything that a job is told: what Snakemake watches."""
@@ -80,29 +94,28 @@ class Chain:
 
 def make_chain(config: Config, stage: Stage) -> Chain:
     """Build the chain of ``stage`` from a validated configuration."""
-    names = STAGES[: STAGES.index(stage) + 1]
     values = as_mapping(config)
     settings: dict[str, dict[str, Any]] = {
         name: {key: values[key] for key, about in keys().items() if name in about.alters}
-        for name in names
+        for name in STAGES
     }
     spacing = config.spacing or ()
     settings["decode"]["spacing_z"] = spacing[2] if len(spacing) > len("xy") else None
-    if config.fast_decode and "resize" in settings:
-        # Then the size decides at which resolution an image is decoded.
+    if config.fast_decode:
         resampled = {"size": config.size, "spacing": config.spacing}
         settings["decode"]["fast_decode"] = {
             "crop": config.crop,
             **{key: list(value) for key, value in resampled.items() if value},
         }
-    if "resize" in settings and config.spacing is not None:
+    if config.spacing is not None:
         settings["resize"]["spacing"] = list(config.spacing[:2])
-    return Chain(
-        stage=stage,
+    whole = Chain(
+        stage=STAGES[-1],
         settings=settings,
-        versions={name: STAGE_VERSIONS[name] for name in names},
+        versions={name: STAGE_VERSIONS[name] for name in STAGES},
         decoders=installed_decoders(),
     )
+    return whole.up_to(stage)
 
 
 @cache

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.config import KEEPABLE
+from dicom_preprocessing.config import KEEPABLE, STAGES
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.failures import (
     Failure,
@@ -65,7 +65,9 @@ class Gathered:
     summary: Summary = field(default_factory=Summary)
 
 
-def gather_receipts(output: Path, studies: Iterable[Study], chain: str) -> Gathered:
+def gather_receipts(
+    output: Path, studies: Iterable[Study], chain: str, keep: Sequence[str] = ()
+) -> Gathered:
     """Read the receipts of studies, and check that each image is there.
 
     Parameters
@@ -74,6 +76,8 @@ def gather_receipts(output: Path, studies: Iterable[Study], chain: str) -> Gathe
     studies : iterable of Study
     chain : str
         ``Chain.digest`` of the jobs that should have written them.
+    keep : sequence of str
+        Kept stages, the first of which would have to be made anew, too.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def gather_receipts(output: Path, studies: Iterable[Study], chain: str) -> Gathe
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
-        raise OutputError(_stale_message(stale))
+        raise OutputError(_stale_message(stale, min([*keep, "write"], key=STAGES.index)))
     if missing.number:
         raise OutputError(_rebuild_message(images, missing))
     return gathered
@@ -149,11 +153,11 @@ def _rebuild_message(images: Path, missing: _Trouble) -> str:
     )
 
 
-def _stale_message(stale: _Trouble) -> str:
+def _stale_message(stale: _Trouble, first: str) -> str:
     return (
         f"{stale.number} files were processed with other settings or versions:\n{stale}\n"
         "Snakemake did not see it, because its records of these studies are in another working "
-        "directory, or are lost. To process everything anew, add\n    --forcerun write"
+        f"directory, or are lost. To process everything anew, add\n    --forcerun {first}"
     )
 
 

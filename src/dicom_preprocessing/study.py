@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
@@ -20,6 +20,8 @@ from dicom_preprocessing.tiff import read_frames
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dicom_preprocessing.chain import Chain
+    from dicom_preprocessing.config import Stage
     from dicom_preprocessing.frames import Frames
     from dicom_preprocessing.instance import Target
 
@@ -57,12 +59,12 @@ def run_from_stage(
     Raises
     ------
     OutputError
-        A TIFF of the kept stage is not as its receipt says.
+        A TIFF of the kept stage is not as its receipt says, or was made with other settings.
     OSError
         As for ``run_from_inventory``.
     """
     receipts = []
-    for before in read_receipts(kept_receipt):
+    for before in _kept_receipts(kept, kept_receipt, target.chain):
         if not before.is_written:
             receipts.append(before)
             continue
@@ -75,6 +77,22 @@ def run_from_stage(
             command = shlex.join(["rm", "-r", str(kept)])
             raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
     return _finish(receipts, target, receipt)
+
+
+def _kept_receipts(kept: Path, kept_receipt: Path, chain: Chain) -> list[Receipt]:
+    """Receipts of a kept stage, which has to be one of this chain.
+
+    Snakemake sees to it, unless its records of the stage are in another working directory.
+    """
+    stage = cast("Stage", kept.parent.name)
+    receipts = read_receipts(kept_receipt)
+    expected = chain.up_to(stage).digest
+    if any(receipt.chain != expected for receipt in receipts):
+        raise OutputError(
+            f"{kept} was made with other settings or versions. To make this stage anew, for all "
+            f"studies, add --forcerun {stage}"
+        )
+    return receipts
 
 
 def _kept_frames(path: Path, receipt: Receipt) -> Frames:

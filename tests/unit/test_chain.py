@@ -47,6 +47,14 @@ def test_chain_holds_the_stages_up_to_its_own_and_no_others(stage):
     assert (chain.stage, list(chain.settings), list(chain.versions)) == (stage, names, names)
 
 
+@pytest.mark.parametrize("values", [{}, {"fast_decode": True, "size": [4, 4]}])
+@pytest.mark.parametrize("last", STAGES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_chain_of_an_earlier_stage_is_in_that_of_a_later_one(values, stage, last):
+    if STAGES.index(stage) <= STAGES.index(last):
+        assert chain_of(last, **values).up_to(stage) == chain_of(stage, **values)
+
+
 def test_chain_holds_the_values_of_the_configuration():
     chain = chain_of(
         crop=True, size=[64, 32], padding="center", window=[40, 400], layout="study/series/sop"

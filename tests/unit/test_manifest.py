@@ -19,7 +19,8 @@ from dicom_preprocessing.failures import (
     write_failures,
     write_retry_list,
 )
-from dicom_preprocessing.gather import find_orphans
+from dicom_preprocessing.gather import find_orphans, gather_receipts
+from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import (
     COLUMNS,
@@ -497,6 +498,12 @@ def test_receipts_of_other_settings_are_refused(mixed):
         "Snakemake did not see it, because its records of these studies are in another working "
         "directory, or are lost. To process everything anew, add\n    --forcerun write"
     )
+
+
+def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):
+    studies = IndexFolder(mixed.output).read_table().values()
+    with pytest.raises(OutputError, match=r"    --forcerun crop$"):
+        gather_receipts(mixed.output, studies, "another", ["pad", "crop"])
 
 
 def test_failures_and_retry_list_of_a_run_are_in_path_order(results, write_dicom):

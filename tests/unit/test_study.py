@@ -325,6 +325,27 @@ def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_
     assert final[1] == replace(decoded[1], chain=final[0].chain)
 
 
+@pytest.mark.parametrize(("kept", "changed"), [("decode", "intensity"), ("crop", "crop")])
+def test_kept_stage_of_other_settings_is_refused(tmp_path, source, write_dicom, kept, changed):
+    other = {"intensity": "minmax", "crop": True}[changed]
+    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs.from_inventory(kept)
+    runs.values = {changed: other}
+    message = rf"stages/{kept}/1\.2\.3 was made with other settings .* add --forcerun {kept}$"
+    with pytest.raises(OutputError, match=message):
+        runs.from_stage(kept)
+    assert not runs.receipt("write").exists()
+
+
+@pytest.mark.parametrize("kept", ["decode", "crop"])
+def test_settings_of_later_stages_leave_a_kept_one_as_it_is(tmp_path, source, write_dicom, kept):
+    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs.from_inventory(kept)
+    runs.values = {"size": [3, 3], "fast_decode": True, "compressor": "lzw"}
+    (receipt,) = runs.from_stage(kept)
+    assert receipt.is_written
+
+
 def test_file_that_fails_behind_a_kept_stage_fails_there(tmp_path, source, write_dicom):
     runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), spacing=[1, 1])
     runs.from_inventory("crop")

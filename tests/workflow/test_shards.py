@@ -191,6 +191,25 @@ def test_images_of_other_settings_are_noticed_in_another_working_directory(finis
     assert {row["width"] for row in rows(finished.results / "manifest.csv")} == {"10"}
 
 
+def test_kept_stage_of_other_settings_is_not_used_in_another_working_directory(tmp_path):
+    (tmp_path / "other").mkdir()
+    project, other = new_sharded(tmp_path), new_sharded(tmp_path / "other")
+    project.config["keep"] = ["decode"]
+    index(project)
+    shard(project, 0, of=1)
+    project.config["intensity"] = other.config["intensity"] = "minmax"
+    run = shard(project, 0, check=False)
+    assert "add\n    --forcerun decode" in run.output
+    run = shard(project, 0, "--forcerun", "write", check=False)
+    assert "was made with other settings or versions" in run.output
+    assert "add --forcerun decode" in run.output
+    for number in range(SHARDS):
+        shard(project, number, "--forcerun", "decode")
+    gather(project)
+    other.run()
+    assert project.images() == other.images()
+
+
 def test_a_plain_run_goes_on_with_what_shards_made(finished):
     times = finished.times("images")
     run = finished.run()

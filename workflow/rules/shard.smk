@@ -15,7 +15,9 @@ rule part:
         ENVIRONMENT
     params:
         request=request(
-            chain=make_chain(CONFIG, "write").digest, shard=list(CONFIG.shard)
+            chain=make_chain(CONFIG, "write").digest,
+            keep=CONFIG.keep,
+            shard=CONFIG.shard,
         ),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py part.py --manifest {output.manifest:q} '

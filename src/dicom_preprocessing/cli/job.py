@@ -148,7 +148,7 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         withdraw_verdict(output)
         studies = IndexFolder(output).read_table().values()
-        gathered = gather_receipts(output, studies, request["chain"])
+        gathered = gather_receipts(output, studies, request["chain"], request["keep"])
         write_results(output, gathered, keep=request["keep"], prune=request["prune"])
 
     return _exit_code(run)
@@ -162,7 +162,9 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
-    parser.add_argument("--request", type=json.loads, required=True, help="JSON: chain, shard")
+    parser.add_argument(
+        "--request", type=json.loads, required=True, help="JSON: chain, keep, shard"
+    )
     arguments = parser.parse_args(argv)
     output, request = arguments.manifest.parents[2], arguments.request
 
@@ -170,7 +172,8 @@ def part_main(argv: Sequence[str] | None = None) -> int:
         part = Part(output, *request["shard"])
         table = IndexFolder(output).read_table()
         studies = (study for uid, study in table.items() if part.has(uid))
-        write_part(gather_receipts(output, studies, request["chain"]), part)
+        gathered = gather_receipts(output, studies, request["chain"], request["keep"])
+        write_part(gathered, part)
 
     return _exit_code(run)
 
