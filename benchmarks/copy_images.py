@@ -7,6 +7,7 @@ TIFF and its receipt are `example.tiff` and `example.jsonl` where snakemake was 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -20,8 +21,10 @@ def copy_images(inventory: Path, images: Path, receipt: Path, example: Path) -> 
     known = json.loads(example.with_suffix(".jsonl").read_text().splitlines()[0])
     images.mkdir(parents=True, exist_ok=True)
     receipt.parent.mkdir(parents=True, exist_ok=True)
-    with inventory.open() as entries, receipt.open("w") as lines:
-        for entry in map(json.loads, entries):
+    entries = inventory.read_text()
+    known["inventory"] = hashlib.sha256(entries.encode()).hexdigest()[:16]
+    with receipt.open("w") as lines:
+        for entry in map(json.loads, entries.splitlines()):
             name = f"{entry['study_instance_uid']}/{entry['sop_instance_uid']}.tiff"
             shutil.copyfile(example, images.parent / name)
             own = {key: entry[key] for key in FROM_INVENTORY}

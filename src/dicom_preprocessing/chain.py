@@ -6,7 +6,6 @@ version or the set of decoders that changes makes the stage and everything behin
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, Config, Stage, as_mapping, keys
+from dicom_preprocessing.files import short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,14 +82,14 @@ class Chain:
     @property
     def digest(self) -> str:
         """16 hex digits for everything that a job is told: what Snakemake watches."""
-        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()[:16]
+        return short_digest(self.to_json())
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits for the pixels: versions and pixel keys, nothing that leaves them alone."""
         pixel_keys = {k: v for k, v in self.settings.items() if k != "write"}
         text = json.dumps([dict(self.versions), pixel_keys], sort_keys=True)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+        return short_digest(text)
 
 
 def make_chain(config: Config, stage: Stage) -> Chain:

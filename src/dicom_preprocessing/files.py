@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import functools
+import hashlib
 import heapq
 import json
 import os
@@ -66,6 +67,7 @@ class SortedOnDisk(Generic[T]):
     def __init__(self, key: Callable[[T], Any], held: int = HELD) -> None:
         self._key = key
         self._most = held
+        self._number = 0
         self._held: list[T] = []
         self._runs: list[IO[bytes]] = []
 
@@ -76,6 +78,7 @@ class SortedOnDisk(Generic[T]):
     def append(self, item: T) -> None:
         """Take an item."""
         self._held.append(item)
+        self._number += 1
         if len(self._held) >= self._most:
             self._spill()
 
@@ -83,6 +86,9 @@ class SortedOnDisk(Generic[T]):
         """Take items."""
         for item in items:
             self.append(item)
+
+    def __len__(self) -> int:
+        return self._number
 
     def __iter__(self) -> Iterator[T]:
         """Items in order, as often as wanted, but not two iterations at a time."""
@@ -160,6 +166,11 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
         with replacing(target) as file:
             shutil.copyfileobj(new, file)
     return True
+
+
+def short_digest(text: str) -> str:
+    """16 hex digits of an ASCII text."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from dicom_preprocessing.files import (
     remove_partials,
     replacing,
 )
-from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
 from dicom_preprocessing.manifest import (
     Cells,
     by_instance,
@@ -38,7 +38,7 @@ from dicom_preprocessing.manifest import (
     write_cells,
 )
 from dicom_preprocessing.receipts import read_receipts, receipt_path, summary_path
-from dicom_preprocessing.shards import found_parts
+from dicom_preprocessing.shards import deal_out, found_parts, parts_of
 from dicom_preprocessing.summary import Summary
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Gathered:
     failures: SortedOnDisk[Failure] = field(default_factory=lambda: SortedOnDisk(by_path))
     summary: Summary = field(default_factory=Summary)
 
+    @property
+    def files(self) -> int:
+        """How many files are told of."""
+        return len(self.rows) + len(self.failures)
+
 
 def gather_receipts(
     output: Path, studies: Iterable[Study], chain: str, keep: Sequence[str] = ()
@@ -82,13 +87,15 @@ def gather_receipts(
     Raises
     ------
     OutputError
-        An image or a receipt that should be there is not, or was made with other settings; says
-        how to rebuild it.
+        An image or a receipt that should be there is not, or was made with other settings or from
+        other files than are in the index; says how to rebuild it.
     """
     images = output / "images"
-    gathered = Gathered(summary=Summary(chain))
+    studies = list(studies)
+    gathered = Gathered(summary=Summary(chain, digest_of_studies(studies)))
     missing = _Trouble()
     stale = _Trouble()
+    changed = _Trouble()
     for study in studies:
         receipts = _receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
@@ -99,6 +106,8 @@ def gather_receipts(
             gathered.summary.add(receipt)
             if receipt.chain != chain:
                 stale.add(study.study_instance_uid, receipt.source_path)
+            elif receipt.inventory != study.inventory:
+                changed.add(study.study_instance_uid, receipt.source_path)
             elif not receipt.is_written:
                 gathered.failures.append(failure_of_receipt(receipt))
             else:
@@ -108,6 +117,11 @@ def gather_receipts(
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
         raise OutputError(_stale_message(stale, min([*keep, "write"], key=STAGES.index)))
+    if changed.number:
+        raise OutputError(
+            f"{changed.number} files were processed before the index was made anew:\n{changed}\n"
+            "Run again; if it is told once more, with\n    --forcerun write"
+        )
     if missing.number:
         raise OutputError(_rebuild_message(images, missing))
     return gathered
@@ -169,32 +183,45 @@ def write_part(gathered: Gathered, part: Part) -> None:
     gathered.summary.write(part.summary)
 
 
-def gather_parts(parts: Iterable[Part], chain: str) -> Gathered:
+def gather_parts(output: Path, studies: Iterable[Study], chain: str, shards: int) -> Gathered:
     """Read what ``write_part`` wrote of all shards.
 
     Parameters
     ----------
-    parts : iterable of Part
+    output : Path
+    studies : iterable of Study
+        All that are in the index.
     chain : str
         ``Chain.digest`` of the jobs that should have written them.
+    shards : int
 
     Raises
     ------
     OutputError
-        A part is missing, or was made with other settings.
+        A part is missing, or was made with other settings or from other files than are in the
+        index.
     """
     gathered = Gathered(summary=Summary(chain))
-    for part in parts:
+    for part, mine in zip(parts_of(output, shards), deal_out(studies, shards), strict=True):
         name = f"shard {part.shard} of {part.shards}"
         try:
             summary = Summary.read(part.summary)
             if summary.chain != chain:
                 raise OutputError(f"{name} was run with other settings; run it again")
+            if summary.studies != digest_of_studies(mine):
+                raise OutputError(f"{name} was run before the index was made anew; run it again")
+            before = gathered.files
             gathered.summary += summary
             gathered.rows.extend(read_cells(part.manifest))
             gathered.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
         except FileNotFoundError:
             raise OutputError(f"{name} has not finished; run it again") from None
+        found, expected = gathered.files - before, sum(study.files for study in mine)
+        if found != expected:
+            raise OutputError(
+                f"{name}: {part.folder} tells of {found} files instead of {expected}; remove it, "
+                "and run the shard again"
+            )
     return gathered
 
 

@@ -47,6 +47,8 @@ class Receipt:
         Time by stage.
     chain : str
         ``Chain.digest`` of the job that wrote the receipt.
+    inventory : str
+        ``inventory_digest`` of what the image was made from.
     """
 
     source_path: str
@@ -67,6 +69,7 @@ class Receipt:
     dtype: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     chain: str = ""
+    inventory: str = ""
 
     @property
     def is_written(self) -> bool:
@@ -136,7 +139,12 @@ def summary_path(output: Path) -> Path:
 
 
 def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
-    """Write a receipt file whole."""
+    """Write a receipt file whole.
+
+    Its folder may be gone again: a Snakemake that ends with an error removes empty folders, also
+    of other shards.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.writelines(json_lines(map(as_record, receipts)))
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dicom_preprocessing.index.table import Study
+
 NAME = re.compile(r"(\d+)-of-(\d+)")
 
 
@@ -64,6 +66,14 @@ class Part:
 def parts_of(output: str | Path, shards: int) -> list[Part]:
     """Every part of a run in so many shards."""
     return [Part(Path(output), shard, shards) for shard in range(shards)]
+
+
+def deal_out(studies: Iterable[Study], shards: int) -> list[list[Study]]:
+    """The studies of each shard."""
+    dealt: list[list[Study]] = [[] for _ in range(shards)]
+    for study in studies:
+        dealt[shard_of(study.study_instance_uid, shards)].append(study)
+    return dealt
 
 
 def found_parts(output: Path) -> list[Part]:

@@ -11,7 +11,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import fsync, path_key
 from dicom_preprocessing.frames import frame_threads
 from dicom_preprocessing.image import Image
-from dicom_preprocessing.index.table import read_inventory
+from dicom_preprocessing.index.table import inventory_digest, read_inventory
 from dicom_preprocessing.instance import advance_and_write, instances
 from dicom_preprocessing.leash import process_all
 from dicom_preprocessing.receipts import Receipt, read_receipts, write_receipts
@@ -37,15 +37,22 @@ def run_from_inventory(
 
     Raises
     ------
+    OutputError
+        There is a new inventory, of an index that ran meanwhile.
     OSError
         An image or the receipt could not be written. Whatever is wrong with a source file is in
         the receipts instead.
     """
+    digest = inventory_digest(inventory)
     groups = instances(read_inventory(inventory))
     outcomes = process_all(groups, target, limits=limits or Limits(), cores=cores)
-    receipts = [receipt for outcome in outcomes for receipt in outcome]
+    receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
-    return _finish(receipts, target, receipt)
+    receipts = _finish(receipts, target, receipt)
+    # Images that are newer than the inventory would else be taken for those of the new one.
+    if inventory_digest(inventory) != digest:
+        raise OutputError(f"{inventory} was replaced while its study was processed; run again")
+    return receipts
 
 
 def run_from_stage(

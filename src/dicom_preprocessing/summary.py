@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import replacing
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class Durations:
 
 @dataclass(slots=True)
 class Summary:
-    """Times by stage, how often each warning was given, and the chain of all receipts."""
+    """Times by stage, and how often each warning was given.
+
+    ``chain`` is that of all receipts, ``studies`` the ``digest_of_studies``.
+    """
 
     chain: str = ""
+    studies: str = ""
     seconds: dict[str, Durations] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
 
@@ -90,16 +95,29 @@ class Summary:
             stage: {"total": d.total, "longest": d.longest, "bins": sorted(d.bins.items())}
             for stage, d in self.seconds.items()
         }
+        record = {
+            "chain": self.chain,
+            "studies": self.studies,
+            "seconds": seconds,
+            "warnings": self.warnings,
+        }
         with replacing(path) as file:
-            record = {"chain": self.chain, "seconds": seconds, "warnings": self.warnings}
             json.dump(record, file)
 
     @classmethod
     def read(cls, path: Path) -> Summary:
-        """Read what ``write`` wrote."""
+        """Read what ``write`` wrote.
+
+        Raises
+        ------
+        OutputError
+            Another version wrote it.
+        """
         record = json.loads(path.read_text(encoding="utf-8"))
+        if record.keys() != {"chain", "studies", "seconds", "warnings"}:
+            raise OutputError(f"{path} is of another version: remove it and run again")
         seconds = {
             stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
             for stage, d in record["seconds"].items()
         }
-        return cls(record["chain"], seconds, Counter(record["warnings"]))
+        return cls(record["chain"], record["studies"], seconds, Counter(record["warnings"]))

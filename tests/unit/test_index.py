@@ -18,6 +18,7 @@ from dicom_preprocessing.index.build import build_index, update_index
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import (
     IndexFolder,
+    inventory_digest,
     is_path_part,
     read_inventory,
     read_limits,
@@ -390,6 +391,15 @@ def test_table_has_a_row_for_each_study(source, output, write_dicom):
     assert {uid: study.files for uid, study in table.items()} == {"1.2.3": 2, "1.2.4": 1}
 
 
+def test_table_tells_the_digest_of_each_inventory(source, output, write_dicom):
+    make_mixture(source, write_dicom)
+    update(source, output)
+    folder = IndexFolder(output)
+    assert {uid: study.inventory for uid, study in folder.read_table().items()} == {
+        uid: inventory_digest(folder.inventory(uid)) for uid in ("1.2.3", "1.2.4")
+    }
+
+
 def test_each_study_has_an_inventory(source, output, write_dicom):
     make_mixture(source, write_dicom)
     update(source, output)
@@ -613,11 +623,11 @@ def test_second_run_renews_nothing_that_others_depend_on(indexed, output):
     assert KEPT_IF_UNCHANGED.intersection(renewed()) == set()
 
 
-def test_touched_file_renews_the_inventory_of_its_study_only(indexed, output):
+def test_touched_file_renews_the_inventory_of_its_study_and_the_table_only(indexed, output):
     renewed = age(output)
     os.utime(indexed / "a.dcm", ns=(1, 1))
     update(indexed, output)
-    assert KEPT_IF_UNCHANGED.intersection(renewed()) == {"1.2.3.jsonl"}
+    assert KEPT_IF_UNCHANGED.intersection(renewed()) == {"1.2.3.jsonl", "index.tsv"}
 
 
 def test_new_instance_renews_the_inventory_of_its_study_and_the_table(indexed, output, write_dicom):

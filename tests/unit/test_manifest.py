@@ -20,6 +20,7 @@ from dicom_preprocessing.failures import (
     write_retry_list,
 )
 from dicom_preprocessing.gather import find_orphans, gather_receipts
+from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.manifest import (
@@ -498,6 +499,14 @@ def test_receipts_of_other_settings_are_refused(mixed):
         "Snakemake did not see it, because its records of these studies are in another working "
         "directory, or are lost. To process everything anew, add\n    --forcerun write"
     )
+
+
+def test_receipts_of_another_index_are_refused(mixed):
+    source = mixed.source / "a.dcm"
+    os.utime(source, ns=(1, 1))
+    update_index(mixed.output, [str(mixed.source)])
+    with pytest.raises(OutputError, match="files were processed before the index was made anew"):
+        mixed.receipts()
 
 
 def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):

@@ -7,7 +7,14 @@ import pytest
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.gather import gather_parts, gather_receipts, write_part, write_results
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.shards import Part, found_parts, parts_of, shard_of, withdraw_parts
+from dicom_preprocessing.shards import (
+    Part,
+    deal_out,
+    found_parts,
+    parts_of,
+    shard_of,
+    withdraw_parts,
+)
 from tests.unit.results import Results
 
 RESULTS = ("failures.csv", "manifest.csv", "manifest.parquet", "orphans.txt", "retry.txt")
@@ -64,18 +71,24 @@ def results(tmp_path, write_dicom):
 
 def make_part(results, part):
     part.folder.mkdir(parents=True, exist_ok=True)
-    studies = IndexFolder(results.output).read_table()
-    mine = (study for uid, study in studies.items() if part.has(uid))
+    mine = deal_out(studies_of(results), part.shards)[part.shard]
     write_part(gather_receipts(results.output, mine, results.chain), part)
+
+
+def studies_of(results):
+    return IndexFolder(results.output).read_table().values()
+
+
+def gather(results, shards, chain=None):
+    return gather_parts(results.output, studies_of(results), chain or results.chain, shards)
 
 
 def test_parts_together_are_what_one_run_gathers(results):
     results.gather()
     before = {name: (results.output / name).read_bytes() for name in RESULTS}
-    parts = parts_of(results.output, 3)
-    for part in parts:
+    for part in parts_of(results.output, 3):
         make_part(results, part)
-    write_results(results.output, gather_parts(parts, results.chain), shards=3)
+    write_results(results.output, gather(results, 3), shards=3)
     assert {name: (results.output / name).read_bytes() for name in RESULTS} == before
 
 
@@ -83,15 +96,39 @@ def test_part_that_is_missing_is_named(results):
     parts = parts_of(results.output, 2)
     make_part(results, parts[0])
     with pytest.raises(OutputError, match=r"^shard 1 of 2 has not finished; run it again$"):
-        gather_parts(parts, results.chain)
+        gather(results, 2)
 
 
 def test_part_of_other_settings_is_refused(results):
+    for part in parts_of(results.output, 2):
+        make_part(results, part)
+    with pytest.raises(OutputError, match=r"^shard 0 of 2 was run with other settings; run it"):
+        gather(results, 2, "another")
+
+
+def test_part_that_was_written_after_the_index_changed_is_refused(results, write_dicom):
+    """As by a shard that was running when the index was made anew."""
     parts = parts_of(results.output, 2)
     for part in parts:
         make_part(results, part)
-    with pytest.raises(OutputError, match=r"^shard 0 of 2 was run with other settings; run it"):
-        gather_parts(parts, "another")
+    late = parts[shard_of("1.2.5", 2)]
+    before = late.summary.read_bytes()
+    write_dicom(results.source / "5.dcm", [[1, 2]], StudyInstanceUID="1.2.5")
+    results.run()
+    late.summary.write_bytes(before)
+    message = rf"^shard {late.shard} of 2 was run before the index was made anew; run it again$"
+    with pytest.raises(OutputError, match=message):
+        gather(results, 2)
+
+
+def test_part_without_some_of_its_files_is_refused(results):
+    parts = parts_of(results.output, 2)
+    for part in parts:
+        make_part(results, part)
+    lines = parts[1].manifest.read_text().splitlines(keepends=True)
+    parts[1].manifest.write_text("".join(lines[:-1]))
+    with pytest.raises(OutputError, match=r"^shard 1 of 2: .*1-of-2 tells of \d files instead of"):
+        gather(results, 2)
 
 
 def present(results, shards):
@@ -119,9 +156,7 @@ def test_index_withdraws_the_part_of_a_study_that_vanished(results):
 def test_parts_of_another_number_of_shards_are_orphans(results):
     for part in [*parts_of(results.output, 2), *parts_of(results.output, 3)]:
         make_part(results, part)
-    write_results(
-        results.output, gather_parts(parts_of(results.output, 2), results.chain), shards=2
-    )
+    write_results(results.output, gather(results, 2), shards=2)
     assert results.orphans() == ["shards/0-of-3", "shards/1-of-3", "shards/2-of-3"]
     assert results.gather().orphans() == [
         *("shards/0-of-2", "shards/0-of-3", "shards/1-of-2", "shards/1-of-3", "shards/2-of-3")

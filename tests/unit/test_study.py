@@ -18,7 +18,7 @@ from dicom_preprocessing.errors import OutputError, UnreadableError
 from dicom_preprocessing.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.image import Facts
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text, read_inventory
+from dicom_preprocessing.index.table import inventory_digest, inventory_text, read_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.instance import Target, instances, process_instance
 from dicom_preprocessing.receipts import Receipt, read_receipts, write_receipts
@@ -137,7 +137,7 @@ def test_receipt_tells_the_geometry_of_all_steps(tmp_path, source, write_dicom):
 def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm", COLOUR, Modality="US", PixelSpacing=[0.5, 0.25])
     receipt = run(tmp_path, path)["a.dcm"]
-    assert replace(receipt, seconds={}, chain="") == Receipt(
+    assert replace(receipt, seconds={}, chain="", inventory="") == Receipt(
         source_path=str(path),
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",
@@ -299,6 +299,16 @@ def test_stages_are_compared_on_images_that_are_written(fused, name):
     assert failed == dict.fromkeys(NO_SPACING.get(name, ()), "no_spacing")
 
 
+def test_folder_of_receipts_may_be_removed_while_a_study_is_processed(
+    tmp_path, source, write_dicom
+):
+    runs = Runs(tmp_path / "results", entries_of(write_dicom(source / "a.dcm")))
+    receipt = tmp_path / "results" / "receipts" / "write" / "1.2.3.jsonl"
+    target = target_of(tmp_path / "results")
+    run_from_inventory(runs.inventory, target, receipt)
+    assert [line.state for line in read_receipts(receipt)] == ["written"]
+
+
 def test_second_run_writes_the_same_bytes(tmp_path, source, write_dicom):
     runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), size=[5, 5])
     runs.from_inventory()
@@ -313,6 +323,12 @@ def test_receipts_tell_the_chain_of_their_own_stage(tmp_path, source, write_dico
     config, _ = parse_config({})
     digests = [make_chain(config, stage).digest for stage in ("decode", "write")]
     assert [decoded.chain, final.chain] == digests
+
+
+def test_receipts_of_every_stage_tell_the_inventory(tmp_path, source, write_dicom):
+    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
+    assert decoded.inventory == final.inventory == inventory_digest(runs.inventory)
 
 
 def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_dicom):
@@ -362,6 +378,23 @@ def test_kept_image_that_is_missing_is_an_error_of_the_job(tmp_path, source, wri
         runs.from_stage("decode")
 
 
+def test_inventory_that_is_replaced_meanwhile_is_an_error_of_the_job(
+    tmp_path, source, write_dicom, monkeypatch
+):
+    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    text = runs.inventory.read_text()
+
+    process_all = study_module.process_all
+
+    def replace_it(*args, **kwargs):
+        runs.inventory.write_text(text.replace('"attempt": 1', '"attempt": 2'))
+        return process_all(*args, **kwargs)
+
+    monkeypatch.setattr(study_module, "process_all", replace_it)
+    with pytest.raises(OutputError, match=r"inventory\.jsonl was replaced while its study was"):
+        runs.from_inventory()
+
+
 # Bad files
 
 
@@ -386,7 +419,7 @@ def test_bad_file_leaves_no_image(tmp_path, source, write_dicom):
 def test_receipt_of_a_bad_file_says_what_was_found(tmp_path, source, write_dicom):
     path = cut(write_dicom(source / "a.dcm"), 3)
     receipt = run(tmp_path, path)["a.dcm"]
-    assert replace(receipt, seconds={}, chain="") == Receipt(
+    assert replace(receipt, seconds={}, chain="", inventory="") == Receipt(
         source_path=str(path),
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",

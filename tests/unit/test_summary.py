@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.receipts import Receipt
 from dicom_preprocessing.summary import Durations, Summary
 
@@ -48,7 +49,7 @@ def test_parts_add_up():
 
 
 def summary_of(*receipts, chain="c"):
-    made = Summary(chain)
+    made = Summary(chain, "studies")
     for receipt in receipts:
         made.add(receipt)
     return made
@@ -68,6 +69,12 @@ def test_summary_is_read_as_it_was_written(tmp_path):
     made = summary_of(replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["ö"]}))
     made.write(tmp_path / "summary.json")
     assert Summary.read(tmp_path / "summary.json") == made
+
+
+def test_summary_of_another_version_is_refused(tmp_path):
+    (tmp_path / "summary.json").write_text('{"chain": "c", "seconds": {}, "warnings": {}}')
+    with pytest.raises(OutputError, match=r"summary\.json is of another version: remove it"):
+        Summary.read(tmp_path / "summary.json")
 
 
 def test_summaries_add_up():

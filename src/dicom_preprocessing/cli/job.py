@@ -96,7 +96,6 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         withdraw_parts(output, [arguments.receipt.stem])
         shutil.rmtree(arguments.images, ignore_errors=True)  # what a job left that died
         arguments.images.mkdir(parents=True, exist_ok=True)
-        arguments.receipt.parent.mkdir(parents=True, exist_ok=True)
         target = Target(arguments.images.parent, arguments.chain)
         if len(arguments.input) == 1:
             inventory = arguments.input[0]
@@ -158,7 +157,7 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
     from dicom_preprocessing.gather import gather_receipts, write_part
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.shards import Part
+    from dicom_preprocessing.shards import Part, deal_out
 
     parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -170,8 +169,7 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         part = Part(output, *request["shard"])
-        table = IndexFolder(output).read_table()
-        studies = (study for uid, study in table.items() if part.has(uid))
+        studies = deal_out(IndexFolder(output).read_table().values(), part.shards)[part.shard]
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
         write_part(gathered, part)
 
@@ -181,7 +179,7 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 def gather_main(argv: Sequence[str] | None = None) -> int:
     """Rule gather: the parts of all shards."""
     from dicom_preprocessing.gather import gather_parts, write_results
-    from dicom_preprocessing.shards import parts_of
+    from dicom_preprocessing.index.table import IndexFolder
 
     parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -193,8 +191,8 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
-        chain = request.pop("chain")
-        gathered = gather_parts(parts_of(output, request["shards"]), chain)
+        chain, shards = request.pop("chain"), request["shards"]
+        gathered = gather_parts(output, IndexFolder(output).read_table().values(), chain, shards)
         write_results(output, gathered, **request)
 
     return _exit_code(run)

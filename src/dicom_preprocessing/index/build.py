@@ -18,6 +18,7 @@ from dicom_preprocessing.files import (
     printable,
     replace_if_changed,
     replacing,
+    short_digest,
 )
 from dicom_preprocessing.index.scan import Scan, scan_files, with_digest, write_cache
 from dicom_preprocessing.index.state import limited_studies, pending_files, pending_studies
@@ -302,9 +303,9 @@ def update_index(
     studies: list[Study] = []
     retried, renewed = set(due_studies), set(freed)
     for study, entries in sorter.studies():
-        studies.append(_study(study, entries))
         retry, renew = study in retried, study in renewed
-        _renew_inventory(folder, study, entries, retry=retry, renew=renew)
+        inventory = _renew_inventory(folder, study, entries, retry=retry, renew=renew)
+        studies.append(_study(study, entries, inventory))
     names = [study.study_instance_uid for study in studies]
     present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
     vanished = present.difference(names)
@@ -332,8 +333,8 @@ def update_index(
 
 def _renew_inventory(
     folder: IndexFolder, study: str, entries: list[Entry], *, retry: bool, renew: bool
-) -> None:
-    """Replace an inventory if the study changed or is to be tried again.
+) -> str:
+    """Replace an inventory if the study changed or is to be tried again; returns its text.
 
     ``renew`` starts the attempts anew; the first may be counted as the second, so that there is a
     change to see.
@@ -350,6 +351,7 @@ def _renew_inventory(
         withdraw_parts(folder.output, [study])
         with replacing(path) as file:
             file.write(text)
+    return text
 
 
 def _text_at(entries: list[Entry], attempt: int) -> str:
@@ -367,7 +369,7 @@ def _previous_inventory(path: Path) -> tuple[str, int]:
         return "", 1
 
 
-def _study(study: str, entries: list[Entry]) -> Study:
+def _study(study: str, entries: list[Entry], inventory: str) -> Study:
     held = max(
         entry.rows
         * entry.columns
@@ -382,4 +384,5 @@ def _study(study: str, entries: list[Entry]) -> Study:
         files=len(entries),
         mem_mb=BASE_MB + held // MILLION,
         megapixels=pixels // MILLION,
+        inventory=short_digest(inventory),
     )

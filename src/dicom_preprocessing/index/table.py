@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, json_lines, read_json_lines
+from dicom_preprocessing.files import as_record, json_lines, read_json_lines, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,13 +40,15 @@ MAX_ATTEMPTS = 3
 class Study:
     """A row of the index table.
 
-    ``mem_mb`` is what a job of the study may need, in MB; ``megapixels`` counts all its frames.
+    ``mem_mb`` is what a job of the study may need, in MB; ``megapixels`` counts all its frames;
+    ``inventory`` is the ``inventory_digest``.
     """
 
     study_instance_uid: str
     files: int
     mem_mb: int
     megapixels: int
+    inventory: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +133,9 @@ class IndexFolder:
                     files=int(files),
                     mem_mb=int(mem_mb),
                     megapixels=int(megapixels),
+                    inventory=inventory,
                 )
-                for study, files, mem_mb, megapixels in rows
+                for study, files, mem_mb, megapixels, inventory in rows
             }
 
     def read_left_out(self) -> Iterator[LeftOut]:
@@ -198,6 +201,16 @@ def study_table(studies: Iterable[Study]) -> Iterator[str]:
 def inventory_text(entries: list[Entry]) -> str:
     """The text of an inventory."""
     return "".join(json_lines(map(as_record, entries)))
+
+
+def inventory_digest(path: Path) -> str:
+    """16 hex digits for what an inventory holds."""
+    return short_digest(path.read_text(encoding="ascii"))
+
+
+def digest_of_studies(studies: Iterable[Study]) -> str:
+    """16 hex digits for all files of these studies."""
+    return short_digest("".join(f"{s.study_instance_uid} {s.inventory}\n" for s in studies))
 
 
 def read_limits(inventory: Path) -> Limits | None:
