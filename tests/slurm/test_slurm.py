@@ -171,8 +171,8 @@ def test_interrupted_run_leaves_no_job_in_the_queue(on_slurm, local_images, clus
     assert on_slurm.images() == local_images
 
 
-def submit(project: Project, shards: int) -> Run:
-    """Submit in shards, and wait until the queue is empty."""
+def submit(project: Project, shards: int) -> dict[str, Run]:
+    """Submit in shards, and wait until the queue is empty; gives what each job logged."""
     (project.folder / "config.yaml").write_text(yaml.safe_dump(project.config))
     options = {"SHARD_OPTIONS": "--cpus-per-task=2 --mem=2000", "GATHER_OPTIONS": "--mem=1000"}
     process = subprocess.run(
@@ -190,7 +190,9 @@ def submit(project: Project, shards: int) -> Run:
     waiting = ["squeue", "--noheader", "--user=root", "--states=all", "--format=%T"]
     done = {"COMPLETED", "FAILED", "CANCELLED"}
     wait_for(lambda: set(Cluster.say(*waiting).split()) <= done, 120)
-    return Run(process.returncode, process.stdout)
+    logs = re.findall(r"job (\d+), (logs/cluster/\S+)", process.stdout)
+    paths = [path for _, pattern in logs for path in project.folder.glob(pattern.rstrip(":"))]
+    return {path.stem.partition("-")[2]: Run(0, path.read_text()) for path in paths}
 
 
 def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm, tmp_path):
@@ -198,19 +200,15 @@ def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm,
     make_source(on_slurm.source, studies=len(studies))
     failing = shard_of("1.2.2", 2)
     on_slurm.environment = fault("disk_full", "write")
-    submit(on_slurm, 2)
-    log = on_slurm.folder / "logs" / "cluster" / "gather.log"
-    assert f"1 of 2 shards have not finished: {failing}." in log.read_text()
+    logs = submit(on_slurm, 2)
+    assert f"1 of 2 shards have not finished: {failing}." in logs["gather"].output
     assert {path.split("/")[0] for path in on_slurm.images()} == {*studies} - {"1.2.2"}
     assert not Part(on_slurm.results, failing, 2).summary.exists()
 
     on_slurm.environment = {}
-    submit(on_slurm, 2)
-    again = [
-        on_slurm.folder / "logs" / "cluster" / f"shard-{n}.log" for n in (failing, 1 - failing)
-    ]
-    assert Run(0, again[0].read_text()).studies == {"1.2.2"}
-    assert Run(0, again[1].read_text()).is_noop
+    logs = submit(on_slurm, 2)
+    assert logs[f"shard-{failing}"].studies == {"1.2.2"}
+    assert logs[f"shard-{1 - failing}"].is_noop
     assert len(rows(on_slurm.results / "manifest.csv")) == 12
 
     (tmp_path / "other").mkdir()
@@ -221,25 +219,6 @@ def test_shards_give_what_a_local_run_gives_also_when_one_is_run_again(on_slurm,
     assert (on_slurm.results / "verdict.txt").read_text() == (
         local.results / "verdict.txt"
     ).read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--directory", "elsewhere"], "a shard works in a folder of its own"),
-        (["-n"], "to see what would be done"),
-        (["--profile", "mine"], "mine has keys under config:"),
-    ],
-)
-def test_submit_refuses_what_would_be_other_settings_for_shards(on_slurm, words, said):
-    (on_slurm.folder / "mine").mkdir()
-    (on_slurm.folder / "mine" / "config.yaml").write_text("config:\n  size: [9, 9]\n")
-    run = subprocess.run(
-        [SUBMIT, "2", *words], cwd=on_slurm.folder, capture_output=True, text=True, check=False
-    )
-    assert (run.returncode, run.stdout) == (1, "")
-    assert said in run.stderr
-    assert not on_slurm.results.exists()
 
 
 def test_shard_does_not_submit_its_studies(on_slurm):

@@ -28,7 +28,7 @@ if ! [ -x "$snakemake" ]; then
 fi
 command -v sbatch >/dev/null || fail "no sbatch: this host cannot submit to SLURM"
 
-# What would be other settings for the shards than for the index, or no shards at all.
+# Refuse what would be other settings for the shards than for the index, or no shards at all.
 profile=""
 for word in "$@"; do
   if [ -n "$profile" ] && grep -qs '^config:' "$word"/config*.yaml; then
@@ -40,36 +40,55 @@ for word in "$@"; do
     --profile=* | --workflow-profile=*) fail "write ${word%%=*} and its folder as two words" ;;
     -d | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
     -n | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
+    shard=* | gather=*) fail "${word%%=*} is set here for each job: leave it out" ;;
+    --) fail "a shard makes all results of its studies: leave out -- and what comes behind" ;;
   esac
 done
 
-# The command with one more key. Of two --config only the last would count, so it joins the first.
-with_key() {
-  local word has_config=""
+# What is to be run again by force are jobs of studies, of which index and gather have none.
+options=() forced=() into=options
+for word in "$@"; do
+  case $word in
+    -R | --forcerun) into=forced ;;
+    -R?* | --forcerun=*)
+      forced+=("$word")
+      continue
+      ;;
+    -*) into=options ;;
+  esac
+  if [ $into = forced ]; then forced+=("$word"); else options+=("$word"); fi
+done
+
+# The command with keys of its own. Of two --config only the last would count, so they join the first.
+with_keys() {
+  local word has_config="" keys=("$1" "$2")
   words=("$snakemake" --snakefile "$checkout/Snakefile")
-  for word in "${@:2}"; do
+  for word in "${@:3}"; do
     case $word in
-      -C | --config) words+=(--config "$1") has_config=1 ;;
-      --config=*) words+=(--config "$1" "${word#*=}") has_config=1 ;;
-      -C?*) words+=(--config "$1" "${word#-C}") has_config=1 ;;
+      -C | --config) words+=(--config "${keys[@]}") has_config=1 ;;
+      --config=*) words+=(--config "${keys[@]}" "${word#*=}") has_config=1 ;;
+      -C?*) words+=(--config "${keys[@]}" "${word#-C}") has_config=1 ;;
       *) words+=("$word") ;;
     esac
   done
-  [ -n "$has_config" ] || words+=(--config "$1")
+  [ -n "$has_config" ] || words+=(--config "${keys[@]}")
 }
 
-"$snakemake" --snakefile "$checkout/Snakefile" --cores all "$@" -- index
+with_keys shard=null gather=null --cores all "${options[@]}"
+"${words[@]}" -- index
 
 mkdir -p logs/cluster
-with_key "shard=@SHARD@,$shards" "$@"
-# The options are words, and may be none.
+with_keys "shard=@SHARD@,$shards" gather=null "${options[@]}" "${forced[@]}"
+# The options are words, and may be none. An --array of theirs counts.
 # shellcheck disable=SC2086
-array=$(sbatch --parsable ${SHARD_OPTIONS:-} --array="0-$((shards - 1))" "$here/shard.sbatch" "${words[@]}")
+array=$(sbatch --parsable --array="0-$((shards - 1))" ${SHARD_OPTIONS:-} "$here/shard.sbatch" "${words[@]}")
 array=${array%%;*}
-with_key "gather=$shards" "$@"
+echo "Shards: job $array, logs/cluster/$array-shard-*.log"
+
+with_keys shard=null "gather=$shards" "${options[@]}"
 # shellcheck disable=SC2086
 gather=$(sbatch --parsable ${GATHER_OPTIONS:-} --dependency="afterany:$array" \
-  "$here/gather.sbatch" "${words[@]}")
-
-echo "Shards: job $array, logs/cluster/shard-*.log"
-echo "Gather: job ${gather%%;*}, logs/cluster/gather.log: it says which shards have not finished"
+  "$here/gather.sbatch" "${words[@]}") \
+  || fail "the shards are submitted, their gather is not. When they have ended: ${words[*]@Q} --cores 2"
+gather=${gather%%;*}
+echo "Gather: job $gather, logs/cluster/$gather-gather.log: it says which shards have not finished"
