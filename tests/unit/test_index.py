@@ -1,5 +1,7 @@
 """The index: which state or place each file gets, and what is written, kept and tried again."""
 
+import errno
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import LimitMemoryError, OutputError, SourceError
 from dicom_preprocessing.failures import Failure, write_failures
 from dicom_preprocessing.files import printable
-from dicom_preprocessing.index import scan
+from dicom_preprocessing.index import build, scan
 from dicom_preprocessing.index.build import build_index, update_index
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import (
@@ -879,6 +881,18 @@ def test_folder_that_cannot_be_listed_hides_files(indexed, monkeypatch):
     assert left_out(indexed, "secret").hides_files
 
 
+def test_digests_of_files_that_share_uid_and_size_are_kept(source, output, write_dicom):
+    paths = [write_dicom(source / name) for name in ("b.dcm", "d.dcm")]
+    write_dicom(source / "a.dcm", SOPInstanceUID="1.2.3.1.8")
+    write_dicom(source / "c.dcm", SOPInstanceUID="1.2.3.1.9")
+    for _ in range(2):
+        update(source, output)
+        lines = IndexFolder(output).headers.read_text().splitlines()[1:]
+        digest = hashlib.sha256(paths[0].read_bytes()).hexdigest()
+        digests = {Path(r["path"]).name: r.get("sha256") for r in map(json.loads, lines)}
+        assert digests == {"a.dcm": None, "b.dcm": digest, "c.dcm": None, "d.dcm": digest}
+
+
 def test_named_file_that_cannot_be_read_hides_files(source, write_dicom, monkeypatch):
     write_dicom(source / "a.dcm")
     path = write_dicom(source / "other" / "b.dcm")
@@ -895,7 +909,9 @@ def test_named_file_that_is_not_dicom_hides_nothing(indexed):
 # Limits
 
 
-def test_other_limits_try_again_what_the_old_ones_stopped(source, output, write_dicom):
+@pytest.fixture
+def limited(source, output, write_dicom):
+    """Of two studies, the first was stopped by a limit of one pixel."""
     for study in ("1.2.3", "1.2.4"):
         write_dicom(source / f"{study}.dcm", StudyInstanceUID=study)
     update(source, output, limits=Limits(pixels=1))
@@ -903,18 +919,35 @@ def test_other_limits_try_again_what_the_old_ones_stopped(source, output, write_
     receipts.mkdir(parents=True)
     for study, error in (("1.2.3", "limit_pixels"), ("1.2.4", "decode_error")):
         (receipts / f"{study}.jsonl").write_text(json.dumps({"state": "failed", "error": error}))
-    folder = IndexFolder(output)
+    return IndexFolder(output)
 
-    def attempts():
-        return [read_inventory(folder.inventory(s))[0].attempt for s in ("1.2.3", "1.2.4")]
 
+def attempts(folder):
+    return [read_inventory(folder.inventory(s))[0].attempt for s in ("1.2.3", "1.2.4")]
+
+
+def test_other_limits_try_again_what_the_old_ones_stopped(limited, source, output):
     update(source, output, limits=Limits(pixels=1))
-    assert attempts() == [1, 1]
+    assert attempts(limited) == [1, 1]
     update(source, output, limits=Limits(pixels=99))
-    assert attempts() == [2, 1]
-    assert folder.read_request().limits == Limits(pixels=99)
+    assert attempts(limited) == [2, 1]
+    assert limited.read_request().limits == Limits(pixels=99)
     update(source, output, limits=Limits(pixels=100))
-    assert attempts() == [1, 1]
+    assert attempts(limited) == [1, 1]
+
+
+def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
+    limited, source, output, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_renew_inventory", full)
+        with pytest.raises(OSError, match="No space left"):
+            update(source, output, limits=Limits(pixels=99))
+    update(source, output, limits=Limits(pixels=99))
+    assert attempts(limited) == [2, 1]
 
 
 def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):

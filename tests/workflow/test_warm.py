@@ -206,7 +206,7 @@ def study(tmp_path):
     inventory.write_text(inventory_text(index.studies["1.2.1"]))
 
     def arguments(name, **limits):
-        request = Request(source=[], duplicates="first", limits=Limits(**limits))
+        request = Request.made_here(tmp_path, [], "first", Limits(**limits))
         IndexFolder(tmp_path).request.write_text(request.to_json())
         chain = make_chain(parse_config({})[0], "write").to_json()
         places = ["--images", f"{tmp_path}/{name}/1.2.1", "--receipt", f"{tmp_path}/{name}.jsonl"]

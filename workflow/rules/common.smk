@@ -157,8 +157,8 @@ def require_index(folder):
     found = folder.read_request()
     if found is None or not folder.table.exists():
         stop(f"{folder.table} is not there. Make it once for all shards: {index}")
-    wanted = Request(
-        source=sources(), duplicates=CONFIG.duplicates, limits=CONFIG.limits
+    wanted = Request.made_here(
+        CONFIG.output, sources(), CONFIG.duplicates, CONFIG.limits
     )
     for key in ("source", "duplicates", "limits"):
         before, now = getattr(found, key), getattr(wanted, key)
@@ -167,6 +167,12 @@ def require_index(folder):
                 f"config key '{key}': {folder.path} was made with {before}, this run has "
                 f"{now}. Make it anew: {index}"
             )
+    if found.start != wanted.start:
+        place = os.path.normpath(os.path.join(folder.output.resolve(), found.start))
+        stop(
+            f"config key 'source': {folder.path} was made in {place}, where its relative paths "
+            "start. Call snakemake there."
+        )
 
 
 def sources():
@@ -247,10 +253,20 @@ def clear_stale_locks():
     Path(".snakemake").mkdir(exist_ok=True)
     handle = os.open(".snakemake/run.lock", os.O_CREAT | os.O_RDWR)
     LOCKS.append(handle)
-    with suppress(OSError):
+    leftover = list(Path(".snakemake/locks").glob("*.lock"))
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for lock in Path(".snakemake/locks").glob("*.lock"):
-            lock.unlink()
+        for lock in leftover:
+            lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        pass  # another run is alive: Snakemake decides
+    except OSError as error:
+        if leftover:
+            logger.warning(
+                f"{os.getcwd()}: a run is alive here, or was killed. Which one cannot be told, since "
+                f"files cannot be locked on this file system ({error.strerror}). If none is alive: "
+                "rm -r .snakemake/locks in this folder, and run again"
+            )
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 

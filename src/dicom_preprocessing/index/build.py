@@ -119,7 +119,7 @@ class _Sorter:
         self._images: SortedOnDisk[tuple[str, int, Scan]] = SortedOnDisk(itemgetter(0, 1))
         self._left_out: SortedOnDisk[tuple[int, LeftOut]] = SortedOnDisk(itemgetter(0))
         self._instances: SortedOnDisk[tuple[str, str]] = SortedOnDisk(itemgetter(0, 1))
-        self._digested: dict[int, Scan] = {}
+        self._digested: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
 
     def add(self, scan: Scan) -> None:
         """Take the scan of the next file."""
@@ -162,9 +162,13 @@ class _Sorter:
         """Files of one instance, with digests of those that share their size."""
         sizes = Counter(self._files[number].size for number, _ in members)
         for number, scan in members:
-            if sizes[self._files[number].size] > 1:
-                self._digested[number] = with_digest(self._files[number], scan)
-            yield number, self._digested.get(number, scan)
+            if sizes[self._files[number].size] == 1:
+                yield number, scan
+                continue
+            digested = with_digest(self._files[number], scan)
+            if digested is not scan:
+                self._digested.append((number, digested))
+            yield number, digested
 
     def left_out(self) -> Iterator[LeftOut]:
         """Files that are in no study, in path order."""
@@ -182,7 +186,14 @@ class _Sorter:
 
     def scans(self) -> Iterator[Scan]:
         """For the cache: every scan in path order, with the digests."""
-        return (self._digested.get(number, scan) for number, scan in self._scans)
+        digested = iter(self._digested)
+        following = next(digested, None)
+        for number, scan in self._scans:
+            if following is not None and following[0] == number:
+                yield following[1]
+                following = next(digested, None)
+            else:
+                yield scan
 
 
 def _refusal(found: Found, scan: Scan) -> LeftOut | None:
@@ -296,16 +307,17 @@ def update_index(
     sorter = _Sorter(files, duplicates)
     for scan in scan_files(files, cache=folder.headers, workers=workers):
         sorter.add(scan)
-    request = Request(source=list(sources), duplicates=duplicates, limits=limits or Limits())
+    request = Request.made_here(output, sources, duplicates, limits or Limits())
     before = folder.read_request()
     freed = limited_studies(folder) if before and before.limits != request.limits else []
-    replace_if_changed(folder.request, [request.to_json()])
     studies: list[Study] = []
     retried, renewed = set(due_studies), set(freed)
     for study, entries in sorter.studies():
         retry, renew = study in retried, study in renewed
         inventory = _renew_inventory(folder, study, entries, retry=retry, renew=renew)
         studies.append(_study(study, entries, inventory))
+    # Not before: an index that is killed has to find again what other limits free.
+    replace_if_changed(folder.request, [request.to_json()])
     names = [study.study_instance_uid for study in studies]
     present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
     vanished = present.difference(names)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -25,7 +26,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines, short_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
 """What may become a part of a path, also as Snakemake's wildcard constraint."""
@@ -168,11 +169,25 @@ class IndexFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What an index was asked for, by the keys of the configuration."""
+    """What an index was asked for, by the keys of the configuration.
+
+    ``start`` is the folder in which relative paths of the source start, as seen from the output;
+    empty if there are none.
+    """
 
     source: list[str]
+    start: str
     duplicates: str
     limits: Limits
+
+    @classmethod
+    def made_here(
+        cls, output: str | Path, source: Sequence[str], duplicates: str, limits: Limits
+    ) -> Request:
+        """The request of a run in the current working directory."""
+        relative = not all(map(os.path.isabs, source))
+        start = os.path.relpath(os.getcwd(), os.path.realpath(output)) if relative else ""
+        return cls(source=list(source), start=start, duplicates=duplicates, limits=limits)
 
     def to_json(self) -> str:
         """What ``IndexFolder.read_request`` reads."""
