@@ -79,13 +79,17 @@ class Conda:
         return {Path(line).name for line in (self.folder / "starts").read_text().splitlines()}
 
 
-@pytest.fixture(scope="module")
-def with_conda(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("conda")
+def new_with_conda(folder):
     conda = Conda(folder / "conda")
     project = new_project(folder)
     make_source(project.source)
     project.environment = {"PATH": f"{conda.folder / 'bin'}:{os.environ['PATH']}"}
+    return conda, project
+
+
+@pytest.fixture(scope="module")
+def with_conda(tmp_path_factory):
+    conda, project = new_with_conda(tmp_path_factory.mktemp("conda"))
     return conda, project, project.run("--sdm", "conda")
 
 
@@ -109,3 +113,12 @@ def test_images_are_those_of_a_run_without(with_conda, first_run):
 def test_second_time_nothing_is_done(with_conda):
     _, project, _ = with_conda
     assert project.run("--sdm", "conda").is_noop
+
+
+def test_shards_share_an_environment_whose_place_is_given(tmp_path):
+    conda, project = new_with_conda(tmp_path)
+    options = ["--sdm", "conda", "--conda-prefix", str(tmp_path / "environments")]
+    project.run(*options, "--", "index")
+    run = project.run(*options, "--config", "shard=0,1")
+    assert run.jobs["write"] == 3
+    assert len(conda.created_from) == 1
