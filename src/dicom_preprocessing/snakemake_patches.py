@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RATE = (100, 1)
 YOUNG_OBJECTS = 50_000
+OUTDATED = "the receipt tells of other settings or files"
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -56,6 +57,24 @@ def start_jobs_at_any_rate(workflow: Workflow) -> None:
     limit = settings and settings.max_jobs_per_timespan
     if limit and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
         settings.max_jobs_per_timespan = None
+
+
+def take_receipts_for_records(workflow: Workflow, is_outdated: Callable[[Job], bool]) -> None:
+    """Have a job run again also where Snakemake has no record of what changed.
+
+    Its records are in the working directory of the run that wrote them: another number of shards,
+    or a run without shards, has others over the same results.
+    """
+    records: Any = workflow.persistence
+    has_metadata = getattr(records, "has_metadata", None)
+    params_changed = getattr(records, "params_changed", None)
+    if has_metadata is None or params_changed is None:
+        return  # another Snakemake
+    # Without metadata nothing else would be asked.
+    records.has_metadata = lambda job: has_metadata(job) or is_outdated(job)
+    records.params_changed = lambda job, file=None: (
+        params_changed(job, file) or (is_outdated(job) and OUTDATED)
+    )
 
 
 def ask_queue_without_accounting(workflow: Workflow) -> None:

@@ -19,6 +19,7 @@ from dicom_preprocessing.snakemake_patches import (
     end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
+    take_receipts_for_records,
     with_signature,
 )
 
@@ -201,3 +202,25 @@ class TestStatusOfSlurmJobs:
         workflow = SimpleNamespace(executor_settings=None)
         ask_queue_without_accounting(workflow)
         assert workflow.executor_settings is None
+
+
+class TestRecordsOfJobs:
+    @staticmethod
+    def records(*, known, changed, outdated):
+        made = SimpleNamespace(has_metadata=lambda _job: known, params_changed=lambda *_: changed)
+        take_receipts_for_records(SimpleNamespace(persistence=made), lambda _job: outdated)
+        return made
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_tell_of_no_change_while_the_receipt_tells_of_none(self, known):
+        made = self.records(known=known, changed=False, outdated=False)
+        assert (made.has_metadata("job"), bool(made.params_changed("job"))) == (known, False)
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_tell_of_a_change_that_the_receipt_tells_of(self, known):
+        made = self.records(known=known, changed=False, outdated=True)
+        assert made.has_metadata("job")
+        assert str(made.params_changed("job", file="f")).startswith("the receipt tells of other")
+
+    def test_tell_first_what_snakemake_knows(self):
+        assert self.records(known=True, changed="x", outdated=True).params_changed("job") == "x"

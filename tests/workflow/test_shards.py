@@ -180,34 +180,47 @@ def test_another_number_of_shards_writes_nothing_anew(finished):
     ]
 
 
-def test_images_of_other_settings_are_noticed_in_another_working_directory(finished):
+def test_images_of_other_settings_are_made_anew_in_another_working_directory(finished):
     """Snakemake's records of them are with the two shards, so that it knows of no change."""
     finished.config["size"] = [10, 10]
-    run = shard(finished, 0, of=1, check=False)
-    assert run.returncode == 1
-    assert "7 files were processed with other settings or versions" in run.output
-    shard(finished, 0, "--forcerun", "write", of=1)
+    for dry in (["--dry-run"], []):
+        run = shard(finished, 0, *dry, of=1)
+        assert run.studies == set(STUDIES)
+        assert run.output.count("the receipt tells of other settings or files") == len(STUDIES)
     gather(finished, of=1)
     assert {row["width"] for row in rows(finished.results / "manifest.csv")} == {"10"}
+    finished.config["size"] = [8, 8]  # of which the two shards have records that are true no more
+    for number in range(SHARDS):
+        assert shard(finished, number).studies == MINE[number]
+        assert shard(finished, number).is_noop
+    run = finished.run()
+    assert (run.studies, run.jobs["manifest"]) == (set(), 1)
+    assert {row["width"] for row in rows(finished.results / "manifest.csv")} == {"8"}
 
 
-def test_kept_stage_of_other_settings_is_not_used_in_another_working_directory(tmp_path):
+def test_kept_stage_of_other_settings_is_made_anew_in_another_working_directory(tmp_path):
     (tmp_path / "other").mkdir()
     project, other = new_sharded(tmp_path), new_sharded(tmp_path / "other")
     project.config["keep"] = ["decode"]
     index(project)
     shard(project, 0, of=1)
     project.config["intensity"] = other.config["intensity"] = "minmax"
-    run = shard(project, 0, check=False)
-    assert "add\n    --forcerun decode" in run.output
-    run = shard(project, 0, "--forcerun", "write", check=False)
-    assert "was made with other settings or versions" in run.output
-    assert "add --forcerun decode" in run.output
     for number in range(SHARDS):
-        shard(project, number, "--forcerun", "decode")
+        run = shard(project, number)
+        assert (run.jobs["decode"], run.jobs["write"]) == 2 * (len(MINE[number]),)
     gather(project)
     other.run()
     assert project.images() == other.images()
+
+
+def test_shards_go_on_with_what_a_plain_run_made_with_other_settings(tmp_path):
+    project = new_sharded(tmp_path)
+    project.run()
+    project.config["size"] = [10, 10]
+    index(project)
+    assert [shard(project, number).studies for number in range(SHARDS)] == [MINE[0], MINE[1]]
+    gather(project)
+    assert {row["width"] for row in rows(project.results / "manifest.csv")} == {"10"}
 
 
 def test_a_plain_run_goes_on_with_what_shards_made(finished):

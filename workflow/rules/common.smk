@@ -49,7 +49,7 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
-from dicom_preprocessing.index.state import source_state
+from dicom_preprocessing.index.state import is_made_of, source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
 from dicom_preprocessing.shards import Part, parts_of
@@ -61,6 +61,7 @@ from dicom_preprocessing.snakemake_patches import (
     end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
+    take_receipts_for_records,
     with_signature,
 )
 from dicom_preprocessing.warm import keep_libraries_loaded
@@ -224,6 +225,7 @@ def prepare_run():
             "study."
         )
     clear_stale_locks()
+    take_receipts_for_records(workflow, is_outdated)
     if not workflow.local_exec:
         ask_queue_without_accounting(workflow)
     elif not workflow.dryrun:
@@ -374,6 +376,21 @@ def nearest_kept(stage):
     return inputs
 
 
+def is_outdated(job):
+    """Whether the receipt of a stage's job is there and tells of other settings or files."""
+    receipt = job.output.get("receipt")
+    study = studies().get(job.wildcards.get("study")) if receipt else None
+    if study is None or not os.path.exists(receipt):
+        return False
+    stage = os.path.basename(os.path.dirname(receipt))
+    return not is_made_of(Path(receipt), digest_of_chain(stage), study.inventory)
+
+
+@functools.cache
+def digest_of_chain(stage):
+    return make_chain(CONFIG, stage).digest
+
+
 def chain_of(stage):
     """Versions and settings of the stages up to this one, as one line of JSON."""
     return make_chain(CONFIG, stage).to_json()
@@ -382,7 +399,7 @@ def chain_of(stage):
 def request_of_manifest(**values):
     """What the rules ask for that gather results."""
     return request(
-        chain=make_chain(CONFIG, "write").digest,
+        chain=digest_of_chain("write"),
         keep=CONFIG.keep,
         # The bundled examples are not what the results of earlier runs came from.
         prune=CONFIG.prune and CONFIG.source is not None,

@@ -15,7 +15,7 @@ rule part:
         ENVIRONMENT
     params:
         request=request(
-            chain=make_chain(CONFIG, "write").digest,
+            chain=digest_of_chain("write"),
             keep=CONFIG.keep,
             shard=CONFIG.shard,
         ),

@@ -1,6 +1,6 @@
-"""Whether the index must run again: a digest of the source, and the retries that are due.
+"""What has to be done again: the index, by a digest of the source and retries, and studies.
 
-Standard library only. Snakemake compares the value with that of the last run.
+Standard library only. Snakemake compares the digest with that of the last run.
 """
 
 from __future__ import annotations
@@ -56,6 +56,16 @@ def limited_studies(folder: IndexFolder) -> list[str]:
     """
     receipts = _receipts(folder).glob("*.jsonl")
     return sorted(r.stem for r in receipts if '"error": "limit_' in r.read_text(encoding="ascii"))
+
+
+def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
+    """Whether a receipt tells these digests, of settings and of files."""
+    try:
+        with receipt.open(encoding="ascii") as lines:
+            told = json.loads(lines.readline())
+    except (OSError, ValueError):
+        return False
+    return (told.get("chain"), told.get("inventory")) == (chain, inventory)
 
 
 def _receipts(folder: IndexFolder) -> Path:
