@@ -269,8 +269,11 @@ def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], o
         unread = printable(hidden.source_path)
         warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
         return
+    alive = {part.folder for part in found_parts(output) if part.is_running()}
     for orphan in orphans:
-        if orphan.is_dir() and not orphan.is_symlink():
+        if orphan in alive:
+            warn(f"{orphan} is not pruned, because this shard is running")
+        elif orphan.is_dir() and not orphan.is_symlink():
             shutil.rmtree(orphan)
         else:
             orphan.unlink()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from snakemake.io import PeriodicityDetector, is_flagged
 from snakemake.jobs import Job
+from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from dicom_preprocessing.index.table import is_path_part
@@ -89,6 +90,7 @@ def ask_queue_without_accounting(workflow: Workflow) -> None:
     with suppress(FileNotFoundError):
         answer = subprocess.run(["sacct", "--noheader"], capture_output=True, check=False)  # noqa: S607
         if answer.returncode:
+            logger.info("sacct does not answer, so squeue is asked for the state of jobs.")
             settings.status_command = "squeue"
 
 

@@ -60,8 +60,8 @@ PRELOADED = (
 )
 
 
-LONGEST_FOLDER = 90
-"""The path of a Unix socket has at most 107 bytes."""
+LONGEST_PLACE = 88
+"""The path of a Unix socket has at most 107 bytes; TMPDIR of a cluster's job may be longer."""
 
 
 def keep_libraries_loaded() -> None:
@@ -73,12 +73,13 @@ def keep_libraries_loaded() -> None:
         return
     try:
         os.close(os.pidfd_open(os.getpid()))  # Linux 5.3
-        folder = tempfile.mkdtemp(prefix="dp-")
+        usual = tempfile.gettempdir()
+        place = usual if len(usual) <= LONGEST_PLACE else "/tmp"  # noqa: S108  # mkdtemp is private
+        folder = tempfile.mkdtemp(prefix="dp-", dir=place)
     except OSError:
         return
     atexit.register(_remove_unserved, folder)
-    if len(folder) <= LONGEST_FOLDER:
-        os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
+    os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
 
 
 def end_with_workflow() -> None:

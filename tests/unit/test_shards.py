@@ -1,5 +1,6 @@
 """Shards: which study belongs to which, and parts that are up to date or gone."""
 
+import fcntl
 from collections import Counter
 
 import pytest
@@ -8,6 +9,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.gather import gather_parts, gather_receipts, write_part, write_results
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.shards import (
+    RUN_LOCK,
     Part,
     deal_out,
     found_parts,
@@ -151,6 +153,22 @@ def test_index_withdraws_the_part_of_a_study_that_vanished(results):
     (results.source / "7.dcm").unlink()
     results.run()
     assert present(results, 4) == {0, 1, 2, 3} - {shard_of("1.2.7", 4)}
+
+
+def test_part_whose_shard_is_running_is_not_pruned(results):
+    for part in [*parts_of(results.output, 1), *parts_of(results.output, 2)]:
+        make_part(results, part)
+    folder = results.output / "shards" / "0-of-2"
+    lock = folder / RUN_LOCK
+    lock.parent.mkdir()
+    with lock.open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_SH)
+        results.gather(prune=True, shards=1)
+    assert results.warnings == [f"{folder} is not pruned, because this shard is running"]
+    assert results.orphans() == ["shards/0-of-2"]
+    assert not (results.output / "shards" / "1-of-2").exists()
+    results.gather(prune=True, shards=1)
+    assert results.orphans() == []
 
 
 def test_parts_of_another_number_of_shards_are_orphans(results):

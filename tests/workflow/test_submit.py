@@ -67,7 +67,8 @@ def submitted(tmp_path):
 def test_keys_and_options_reach_index_shards_and_gather(submitted):
     """Cores are meant for this host, and keys of the file name a shard of their own."""
     submitted.config |= {"shard": [5, 9]}
-    run = submitted.submit("--cores", "1", "--config", "size=[10, 10]", "padding=center")
+    words = ["--config", "size=[10, 10]", "--cores", "1", "-Cpadding=center", "crop=false"]
+    run = submitted.submit(*words)
     assert run.returncode == 0, run.output
     assert "Shards: job 7, logs/cluster/7-shard-*.log" in run.output
     assert "Provided cores: 1" in run.output
@@ -76,6 +77,7 @@ def test_keys_and_options_reach_index_shards_and_gather(submitted):
     assert all("mem_mb=3600" in shard.output for shard in shards)
     found = rows(submitted.results / "manifest.csv")
     assert [row["width"] for row in found] == 4 * ["10"]
+    assert ">center<" in (submitted.results / "report.html").read_text()
 
 
 def test_what_is_forced_is_forced_in_shards_alone(submitted):
@@ -101,7 +103,10 @@ def test_gather_that_cannot_be_submitted_is_told(submitted):
     [
         (["--directory", "elsewhere"], "a shard works in a folder of its own"),
         (["-n"], "to see what would be done"),
+        (["-qn"], "to see what would be done"),
+        (["-d/tmp"], "a shard works in a folder of its own"),
         (["--profile", "mine"], "mine has keys under config:"),
+        (["--profile", str(CHECKOUT / "profiles" / "slurm")], "submits one job a study"),
         (["--config", "shard=0,2"], "shard is set here for each job"),
         (["--", "results/manifest.csv"], "a shard makes all results of its studies"),
     ],

@@ -34,58 +34,56 @@ for word in "$@"; do
   if [ -n "$profile" ] && grep -qs '^config:' "$word"/config*.yaml; then
     fail "$word has keys under config:, which a shard's own replace. Give them by --config or --configfile."
   fi
+  if [ -n "$profile" ] && grep -qs '^executor:' "$word"/config*.yaml; then
+    fail "$word submits one job a study, and a shard works by itself: leave it out, or call snakemake with it."
+  fi
   profile=""
   case $word in
     --profile | --workflow-profile) profile=next ;;
     --profile=* | --workflow-profile=*) fail "write ${word%%=*} and its folder as two words" ;;
-    -d | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
-    -n | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
+    -d* | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
+    -n* | -[Fkpq]*n* | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
     shard=* | gather=*) fail "${word%%=*} is set here for each job: leave it out" ;;
     --) fail "a shard makes all results of its studies: leave out -- and what comes behind" ;;
   esac
 done
 
-# What is to be run again by force are jobs of studies, of which index and gather have none.
-options=() forced=() into=options
+most=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" {print $3}') || true
+if [ -n "$most" ] && [ "$shards" -gt "$most" ]; then fail "SLURM takes $most shards at most here (MaxArraySize)"; fi
+
+# Three lists. Of two --config Snakemake would take the last, so keys are put into one. What is to be run
+# again by force are jobs of studies, of which index and gather have none.
+options=() keys=() forced=() into=options
 for word in "$@"; do
   case $word in
-    -R | --forcerun) into=forced ;;
-    -R?* | --forcerun=*)
-      forced+=("$word")
-      continue
-      ;;
+    -C | --config) into=keys && continue ;;
+    -C?*) into=keys word=${word#-C} ;;
+    --config=*) into=keys word=${word#*=} ;;
+    -R | --forcerun) into=forced && continue ;;
+    -R?*) into=forced word=${word#-R} ;;
+    --forcerun=*) into=forced word=${word#*=} ;;
     -*) into=options ;;
   esac
-  if [ $into = forced ]; then forced+=("$word"); else options+=("$word"); fi
+  case $into in
+    keys) keys+=("$word") ;;
+    forced) forced+=("$word") ;;
+    *) options+=("$word") ;;
+  esac
 done
+command=("$snakemake" --snakefile "$checkout/Snakefile")
+if [ ${#forced[@]} -gt 0 ]; then forced=(--forcerun "${forced[@]}"); fi
 
-# The command with keys of its own. Of two --config only the last would count, so they join the first.
-with_keys() {
-  local word has_config="" keys=("$1" "$2")
-  words=("$snakemake" --snakefile "$checkout/Snakefile")
-  for word in "${@:3}"; do
-    case $word in
-      -C | --config) words+=(--config "${keys[@]}") has_config=1 ;;
-      --config=*) words+=(--config "${keys[@]}" "${word#*=}") has_config=1 ;;
-      -C?*) words+=(--config "${keys[@]}" "${word#-C}") has_config=1 ;;
-      *) words+=("$word") ;;
-    esac
-  done
-  [ -n "$has_config" ] || words+=(--config "${keys[@]}")
-}
-
-with_keys shard=null gather=null --cores all "${options[@]}"
-"${words[@]}" -- index
+"${command[@]}" --cores all "${options[@]}" --config "${keys[@]}" shard=null gather=null -- index
 
 mkdir -p logs/cluster
-with_keys "shard=@SHARD@,$shards" gather=null "${options[@]}" "${forced[@]}"
+words=("${command[@]}" "${options[@]}" "${forced[@]}" --config "${keys[@]}" "shard=@SHARD@,$shards" gather=null)
 # The options are words, and may be none. An --array of theirs counts.
 # shellcheck disable=SC2086
 array=$(sbatch --parsable --array="0-$((shards - 1))" ${SHARD_OPTIONS:-} "$here/shard.sbatch" "${words[@]}")
 array=${array%%;*}
 echo "Shards: job $array, logs/cluster/$array-shard-*.log"
 
-with_keys shard=null "gather=$shards" "${options[@]}"
+words=("${command[@]}" "${options[@]}" --config "${keys[@]}" shard=null "gather=$shards")
 # shellcheck disable=SC2086
 gather=$(sbatch --parsable ${GATHER_OPTIONS:-} --dependency="afterany:$array" \
   "$here/gather.sbatch" "${words[@]}") \

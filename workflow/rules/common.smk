@@ -52,7 +52,7 @@ from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import is_made_of, source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
-from dicom_preprocessing.shards import Part, parts_of
+from dicom_preprocessing.shards import RUN_LOCK, Part, found_parts, parts_of
 from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
     ask_for_pipes_once,
@@ -253,7 +253,7 @@ def clear_stale_locks():
     if workflow.dryrun or LOCKS or is_module():
         return
     Path(".snakemake").mkdir(exist_ok=True)
-    handle = os.open(".snakemake/run.lock", os.O_CREAT | os.O_RDWR)
+    handle = os.open(RUN_LOCK, os.O_CREAT | os.O_RDWR)
     LOCKS.append(handle)
     leftover = list(Path(".snakemake/locks").glob("*.lock"))
     try:
@@ -325,9 +325,13 @@ def parts(wildcards):
     made = parts_of(OUTPUT, CONFIG.gather)
     missing = [str(part.shard) for part in made if not part.summary.exists()]
     if missing:
+        finished = {p.shards for p in found_parts(Path(OUTPUT)) if p.summary.exists()}
+        others = ", ".join(map(str, sorted(finished - {CONFIG.gather})))
         stop(
             f"{len(missing)} of {CONFIG.gather} shards have not finished: {', '.join(missing)}. "
-            f"Run them again (shard: [{missing[0]}, {CONFIG.gather}]), then gather."
+            f"Run them again (shard: [{missing[0]}, {CONFIG.gather}]), then gather. What stopped one "
+            "is at the end of what it printed."
+            + (f" There are parts of {others} shards." if others else "")
         )
     return [
         path for part in made for path in (part.manifest, part.failures, part.summary)

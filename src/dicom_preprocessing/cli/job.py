@@ -126,7 +126,7 @@ def work_where_called(*paths: Path) -> list[Path]:
     folder = os.environ.get("DP_DIRECTORY", os.curdir)
     if os.path.samefile(folder, os.curdir):
         return list(paths)
-    absolute = [path.resolve() for path in paths]
+    absolute = [Path(os.path.abspath(path)) for path in paths]  # links stay as they are
     os.chdir(folder)
     return absolute
 
