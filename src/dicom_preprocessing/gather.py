@@ -28,6 +28,7 @@ from dicom_preprocessing.files import (
     replacing,
 )
 from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
+from dicom_preprocessing.locks import is_run_alive
 from dicom_preprocessing.manifest import (
     Cells,
     by_instance,
@@ -269,7 +270,7 @@ def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], o
         unread = printable(hidden.source_path)
         warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
         return
-    alive = {part.folder for part in found_parts(output) if part.is_running()}
+    alive = {part.folder for part in found_parts(output) if is_run_alive(part.folder)}
     for orphan in orphans:
         if orphan in alive:
             warn(f"{orphan} is not pruned, because this shard is running")

@@ -11,10 +11,8 @@ Standard library only: the Snakefile imports it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.table import Study
 
 NAME = re.compile(r"(\d+)-of-(\d+)")
-
-RUN_LOCK = ".snakemake/run.lock"
-"""In the working directory of a run: locked, shared, as long as Snakemake lives."""
 
 
 def shard_of(study: str, shards: int) -> int:
@@ -62,17 +57,6 @@ class Part:
     def summary(self) -> Path:
         """Times and warnings."""
         return self.folder / "summary.json"
-
-    def is_running(self) -> bool:
-        """Whether a Snakemake works in the folder, where files can be locked."""
-        with suppress(FileNotFoundError), (self.folder / RUN_LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-        return False
 
     def has(self, study: str) -> bool:
         """Whether a study belongs to this shard."""

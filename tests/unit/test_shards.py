@@ -8,8 +8,8 @@ import pytest
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.gather import gather_parts, gather_receipts, write_part, write_results
 from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.locks import RUN_LOCK
 from dicom_preprocessing.shards import (
-    RUN_LOCK,
     Part,
     deal_out,
     found_parts,

@@ -259,21 +259,6 @@ def test_relative_source_of_another_folder_is_refused(finished, tmp_path):
     assert f"was made in {finished.folder}, where its relative paths start" in run.output
 
 
-def test_locks_that_nobody_can_judge_are_told(finished):
-    """Without locks of files, as on some network file systems."""
-    (finished.folder / "sitecustomize.py").write_text(
-        "import errno, fcntl\n"
-        "def flock(*_): raise OSError(errno.ENOSYS, 'Function not implemented')\n"
-        "fcntl.flock = flock\n"
-    )
-    finished.environment = {"PYTHONPATH": str(finished.folder)}
-    lock = Part(finished.results, 0, SHARDS).folder / ".snakemake" / "locks" / "0.output.lock"
-    lock.parent.mkdir(exist_ok=True)
-    lock.write_text("nothing\n")
-    run = shard(finished, 0)
-    assert "files cannot be locked on this file system (Function not implemented)" in run.output
-
-
 def test_other_limits_try_again_also_what_was_never_gathered(tmp_path):
     project = new_sharded(tmp_path)
     for limits in ({"pixels": 10}, {}):

@@ -1,6 +1,5 @@
 """Everything with thought in it that the rules need; what is worth a unit test is in the package."""
 
-import fcntl
 import functools
 import json
 import os
@@ -52,7 +51,8 @@ from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import is_made_of, source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
-from dicom_preprocessing.shards import RUN_LOCK, Part, found_parts, parts_of
+from dicom_preprocessing.locks import hold_run_lock
+from dicom_preprocessing.shards import Part, found_parts, parts_of
 from dicom_preprocessing.snakemake_patches import (
     accept_repeated_digits,
     ask_for_pipes_once,
@@ -224,7 +224,10 @@ def prepare_run():
             "(or its profile) and run the shard within one job, or leave out the key for one job a "
             "study."
         )
-    clear_stale_locks()
+    if not workflow.dryrun and not is_module():
+        advice = hold_run_lock(Path.cwd())
+        if advice:
+            logger.warning(advice)
     take_receipts_for_records(workflow, is_outdated)
     if not workflow.local_exec:
         ask_queue_without_accounting(workflow)
@@ -240,37 +243,6 @@ def walked_source():
         return source_state(sources(), OUTPUT, own_folders(OUTPUT))
     except SourceError as error:
         stop(f"{error}. Nothing was changed.")
-
-
-LOCKS = []
-
-
-def clear_stale_locks():
-    """Remove the locks that a killed run left in .snakemake, if no other run is alive.
-
-    The shared lock is held as long as this process lives.
-    """
-    if workflow.dryrun or LOCKS or is_module():
-        return
-    Path(".snakemake").mkdir(exist_ok=True)
-    handle = os.open(RUN_LOCK, os.O_CREAT | os.O_RDWR)
-    LOCKS.append(handle)
-    leftover = list(Path(".snakemake/locks").glob("*.lock"))
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for lock in leftover:
-            lock.unlink(missing_ok=True)
-    except BlockingIOError:
-        pass  # another run is alive: Snakemake decides
-    except OSError as error:
-        if leftover:
-            logger.warning(
-                f"{os.getcwd()}: a run is alive here, or was killed. Which one cannot be told, since "
-                f"files cannot be locked on this file system ({error.strerror}). If none is alive: "
-                "rm -r .snakemake/locks in this folder, and run again"
-            )
-    with suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 @functools.cache

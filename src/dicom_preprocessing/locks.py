@@ -1,0 +1,65 @@
+"""The lock of a run on its working directory, which tells a killed run from one that is alive.
+
+Snakemake's own locks are files that a killed run leaves behind. Standard library only: the
+Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN_LOCK = ".snakemake/run.lock"
+"""Locked, shared, as long as Snakemake lives."""
+
+HELD: dict[Path, int] = {}
+"""Descriptors of locked files by working directory: what is closed is unlocked."""
+
+
+def hold_run_lock(folder: Path) -> str:
+    """Remove the locks that a killed run left, unless another is alive, and lock until the end.
+
+    Returns
+    -------
+    str
+        What to do where files cannot be locked and there are locks, else nothing.
+    """
+    if folder in HELD:
+        return ""
+    (folder / RUN_LOCK).parent.mkdir(exist_ok=True)
+    HELD[folder] = descriptor = os.open(folder / RUN_LOCK, os.O_CREAT | os.O_RDWR)
+    leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
+    advice = ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for lock in leftover:
+            lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        pass  # another run is alive: Snakemake decides
+    except OSError as error:
+        if leftover:
+            advice = (
+                f"{folder}: a run is alive here, or was killed; which one cannot be told, because "
+                f"files cannot be locked on this file system ({error.strerror}). If none is alive: "
+                "rm -r .snakemake/locks in this folder, and run again"
+            )
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return advice
+
+
+def is_run_alive(folder: Path) -> bool:
+    """Whether another process holds the lock; False where files cannot be locked."""
+    with suppress(FileNotFoundError), (folder / RUN_LOCK).open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
