@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.workflow.conftest import CHECKOUT, Project
+from tests.workflow.conftest import CHECKOUT, Project, rows
 from tests.workflow.tiny import make_source
 
 
@@ -113,6 +113,43 @@ def test_workflow_as_a_module(project):
     assert (project.folder / "trained.txt").read_text().strip() == "7"
     again = host(project)
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+TWO = """
+module small:
+    snakefile: "{snakefile}"
+    config: {{"source": "source/1.2.1", "output": "small", "size": [4, 4]}}
+
+use rule * from small as small_*
+
+module large:
+    snakefile: "{snakefile}"
+    config: {{"source": "source/1.2.2", "output": "large", "size": [8, 8]}}
+
+use rule * from large as large_*
+
+rule both:
+    default_target: True
+    input: rules.small_manifest.output.manifest, rules.large_manifest.output.manifest
+    output: receipt="both.txt"
+    shell: "cat {{input:q}} > {{output:q}}"
+"""
+
+
+def test_two_modules_in_one_workflow(project):
+    (project.folder / "Snakefile").write_text(TWO.format(snakefile=CHECKOUT / "Snakefile"))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy"]
+    for is_noop in (False, True):
+        run = subprocess.run(
+            command, cwd=project.folder, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        assert ("Nothing to be done" in run.stderr + run.stdout) == is_noop
+    widths = {
+        name: {row["width"] for row in rows(project.folder / name / "manifest.csv")}
+        for name in ("small", "large")
+    }
+    assert widths == {"small": {"4"}, "large": {"8"}}
 
 
 def test_module_from_a_tag_of_a_repository(project, tmp_path):

@@ -353,13 +353,18 @@ def nearest_kept(stage):
 
 
 def is_outdated(job):
-    """Whether the receipt of a stage's job is there and tells of other settings or files."""
-    receipt = job.output.get("receipt")
-    study = studies().get(job.wildcards.get("study")) if receipt else None
-    if study is None or not os.path.exists(receipt):
-        return False
+    """Whether the receipt of a stage's job is there and tells of other settings or files.
+
+    Jobs of other modules, which have other studies, are none of this workflow's.
+    """
+    receipt, name = str(job.output.get("receipt")), job.wildcards.get("study")
     stage = os.path.basename(os.path.dirname(receipt))
-    return not is_made_of(Path(receipt), digest_of_chain(stage), study.inventory)
+    if receipt != receipt_of(stage, name) or not os.path.exists(receipt):
+        return False
+    study = studies().get(name)
+    return study is not None and not is_made_of(
+        Path(receipt), digest_of_chain(stage), study.inventory
+    )
 
 
 @functools.cache
