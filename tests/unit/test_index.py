@@ -915,11 +915,19 @@ def limited(source, output, write_dicom):
     for study in ("1.2.3", "1.2.4"):
         write_dicom(source / f"{study}.dcm", StudyInstanceUID=study)
     update(source, output, limits=Limits(pixels=1))
-    receipts = output / "receipts" / "write"
-    receipts.mkdir(parents=True)
+    folder = IndexFolder(output)
+    process_limited(folder)
+    return folder
+
+
+def process_limited(folder):
+    """What jobs would tell of both studies."""
+    receipts = folder.output / "receipts" / "write"
+    receipts.mkdir(parents=True, exist_ok=True)
     for study, error in (("1.2.3", "limit_pixels"), ("1.2.4", "decode_error")):
-        (receipts / f"{study}.jsonl").write_text(json.dumps({"state": "failed", "error": error}))
-    return IndexFolder(output)
+        digest = inventory_digest(folder.inventory(study))
+        line = {"state": "failed", "error": error, "inventory": digest}
+        (receipts / f"{study}.jsonl").write_text(json.dumps(line))
 
 
 def attempts(folder):
@@ -932,8 +940,18 @@ def test_other_limits_try_again_what_the_old_ones_stopped(limited, source, outpu
     update(source, output, limits=Limits(pixels=99))
     assert attempts(limited) == [2, 1]
     assert limited.read_request().limits == Limits(pixels=99)
+    process_limited(limited)
     update(source, output, limits=Limits(pixels=100))
     assert attempts(limited) == [1, 1]
+
+
+def test_study_that_waits_to_be_tried_with_other_limits_waits_on_after_another_change(
+    limited, source, output
+):
+    """Back at the first attempt it would look as if nothing had changed."""
+    for pixels in (99, 100):
+        update(source, output, limits=Limits(pixels=pixels))
+        assert attempts(limited) == [2, 1]
 
 
 def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(

@@ -9,7 +9,7 @@ import csv
 import json
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.index.table import MAX_ATTEMPTS, IndexFolder
+from dicom_preprocessing.index.table import MAX_ATTEMPTS, IndexFolder, inventory_digest
 from dicom_preprocessing.index.walk import find_files, walk_hash
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def pending_studies(folder: IndexFolder) -> list[str]:
 
 
 def limited_studies(folder: IndexFolder) -> list[str]:
-    """Studies of which a file went beyond a limit.
+    """Studies of which a file went beyond a limit, and which are not to be done again anyway.
 
     By the receipts, since there may be no failures.csv of the last jobs: a run was killed, or
     shards were not gathered.
     """
     receipts = _receipts(folder).glob("*.jsonl")
-    return sorted(r.stem for r in receipts if '"error": "limit_' in r.read_text(encoding="ascii"))
+    return sorted(receipt.stem for receipt in receipts if _is_limited(folder, receipt))
 
 
 def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
@@ -70,6 +70,17 @@ def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
 
 def _receipts(folder: IndexFolder) -> Path:
     return folder.output / "receipts" / "write"
+
+
+def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
+    text = receipt.read_text(encoding="ascii")
+    if '"error": "limit_' not in text:
+        return False
+    made_of = json.loads(text.partition("\n")[0]).get("inventory")
+    try:
+        return bool(made_of == inventory_digest(folder.inventory(receipt.stem)))
+    except FileNotFoundError:
+        return False  # the study has vanished
 
 
 def _is_pending(folder: IndexFolder, study: str) -> bool:
