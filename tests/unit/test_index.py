@@ -945,6 +945,13 @@ def test_other_limits_try_again_what_the_old_ones_stopped(limited, source, outpu
     assert attempts(limited) == [1, 1]
 
 
+def test_other_limits_try_again_what_a_kept_stage_was_stopped_at(limited, source, output):
+    """Also where the stage behind it did not come to its turn."""
+    (output / "receipts" / "write").rename(output / "receipts" / "decode")
+    update(source, output, limits=Limits(pixels=99))
+    assert attempts(limited) == [2, 1]
+
+
 def test_study_that_waits_to_be_tried_with_other_limits_waits_on_after_another_change(
     limited, source, output
 ):

@@ -107,6 +107,7 @@ def test_gather_that_cannot_be_submitted_is_told(submitted):
         (["-d/tmp"], "a shard works in a folder of its own"),
         (["--profile", "mine"], "mine has keys under config:"),
         (["--profile", str(CHECKOUT / "profiles" / "slurm")], "submits one job a study"),
+        (["--executor", "slurm"], "a shard works by itself"),
         (["--config", "shard=0,2"], "shard is set here for each job"),
         (["--", "results/manifest.csv"], "a shard makes all results of its studies"),
     ],
@@ -118,6 +119,15 @@ def test_what_would_be_other_settings_for_shards_is_refused(submitted, words, sa
     assert run.returncode == 1
     assert said in run.output
     assert not submitted.results.exists()
+
+
+def test_profile_of_the_environment_is_looked_at(submitted):
+    named = submitted.folder / "profiles" / "snakemake" / "mine"
+    named.mkdir(parents=True)
+    (named / "config.yaml").write_text("config:\n  size: [9, 9]\n")
+    place = {"XDG_CONFIG_HOME": str(submitted.folder / "profiles")}
+    submitted.environment = place | {"SNAKEMAKE_PROFILE": "mine"}
+    assert "mine has keys under config:" in submitted.submit().output
 
 
 def test_number_of_shards_is_needed(submitted):

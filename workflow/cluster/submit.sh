@@ -29,20 +29,28 @@ fi
 command -v sbatch >/dev/null || fail "no sbatch: this host cannot submit to SLURM"
 
 # Refuse what would be other settings for the shards than for the index, or no shards at all.
+check_profile() {
+  local folder
+  for folder in "$1" "${XDG_CONFIG_HOME:-$HOME/.config}/snakemake/$1" "/etc/xdg/snakemake/$1"; do
+    if grep -qs '^config:' "$folder"/config*.yaml; then
+      fail "$1 has keys under config:, which a shard's own replace. Give them by --config or --configfile."
+    fi
+    if grep -qs '^executor:' "$folder"/config*.yaml; then
+      fail "$1 submits one job a study, and a shard works by itself: leave it out, or call snakemake with it."
+    fi
+  done
+}
+if [ -n "${SNAKEMAKE_PROFILE:-}" ]; then check_profile "$SNAKEMAKE_PROFILE"; fi
 profile=""
 for word in "$@"; do
-  if [ -n "$profile" ] && grep -qs '^config:' "$word"/config*.yaml; then
-    fail "$word has keys under config:, which a shard's own replace. Give them by --config or --configfile."
-  fi
-  if [ -n "$profile" ] && grep -qs '^executor:' "$word"/config*.yaml; then
-    fail "$word submits one job a study, and a shard works by itself: leave it out, or call snakemake with it."
-  fi
+  if [ -n "$profile" ]; then check_profile "$word"; fi
   profile=""
   case $word in
     --profile | --workflow-profile) profile=next ;;
     --profile=* | --workflow-profile=*) fail "write ${word%%=*} and its folder as two words" ;;
     -d* | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
     -n* | -[Fkpq]*n* | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
+    -e* | --executor | --executor=*) fail "a shard works by itself: leave out ${word%%=*}" ;;
     shard=* | gather=*) fail "${word%%=*} is set here for each job: leave it out" ;;
     --) fail "a shard makes all results of its studies: leave out -- and what comes behind" ;;
   esac

@@ -156,8 +156,10 @@ def require_index(folder):
     """Say in a sentence that there is no index of this source, which shards do not make."""
     index = "snakemake index (with the same keys, without shard and gather)"
     found = folder.read_request()
-    if found is None or not folder.table.exists():
+    if not folder.table.exists():
         stop(f"{folder.table} is not there. Make it once for all shards: {index}")
+    if found is None:
+        stop(f"{folder.table} is of another version: remove it, then {index}")
     wanted = Request.made_here(
         CONFIG.output, sources(), CONFIG.duplicates, CONFIG.limits
     )

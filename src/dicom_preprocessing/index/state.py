@@ -54,8 +54,8 @@ def limited_studies(folder: IndexFolder) -> list[str]:
     By the receipts, since there may be no failures.csv of the last jobs: a run was killed, or
     shards were not gathered.
     """
-    receipts = _receipts(folder).glob("*.jsonl")
-    return sorted(receipt.stem for receipt in receipts if _is_limited(folder, receipt))
+    receipts = (folder.output / "receipts").glob("*/*.jsonl")
+    return sorted({receipt.stem for receipt in receipts if _is_limited(folder, receipt)})
 
 
 def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
