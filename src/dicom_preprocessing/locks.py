@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def hold_run_lock(folder: Path) -> str:
     leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
     advice = ""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_alone(descriptor)
         for lock in leftover:
             lock.unlink(missing_ok=True)
     except BlockingIOError:
@@ -53,13 +54,24 @@ def hold_run_lock(folder: Path) -> str:
     return advice
 
 
+def _lock_alone(descriptor: int, tries: int = 3) -> None:
+    """Wait a moment for what only looks whether a run is alive."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if tries == 1:
+            raise
+        time.sleep(0.05)
+        _lock_alone(descriptor, tries - 1)
+
+
 def is_run_alive(folder: Path) -> bool:
     """Whether another process holds the lock; False where files cannot be locked."""
-    with suppress(FileNotFoundError), (folder / RUN_LOCK).open("r+") as lock:
-        try:
+    try:
+        with (folder / RUN_LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+    except (BlockingIOError, PermissionError):  # or it may be another user's
+        return True
+    except OSError:
+        return False
     return False

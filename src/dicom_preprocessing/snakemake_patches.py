@@ -22,6 +22,11 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 
 from dicom_preprocessing.index.table import is_path_part
 
+try:
+    from snakemake.persistence import ParamsChange
+except ImportError:  # another Snakemake
+    ParamsChange = None
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,22 +65,37 @@ def start_jobs_at_any_rate(workflow: Workflow) -> None:
         settings.max_jobs_per_timespan = None
 
 
-def take_receipts_for_records(workflow: Workflow, is_outdated: Callable[[Job], bool]) -> None:
-    """Have a job run again also where Snakemake has no record of what changed.
+def take_receipts_for_records(
+    workflow: Workflow, is_outdated: Callable[[Job], bool | None]
+) -> None:
+    """Let receipts say with which params a job ran last, where there is one.
 
-    Its records are in the working directory of the run that wrote them: another number of shards,
-    or a run without shards, has others over the same results.
+    Snakemake's records are in the working directory of the run that wrote them: another number of
+    shards, or a run without shards, has others over the same results.
+
+    Parameters
+    ----------
+    workflow : Workflow
+    is_outdated : callable
+        Whether the receipt of a job tells of other settings or files, None where there is none.
     """
     records: Any = workflow.persistence
     has_metadata = getattr(records, "has_metadata", None)
-    params_changed = getattr(records, "params_changed", None)
-    if has_metadata is None or params_changed is None:
+    recorded = getattr(records, "params_changed", None)
+    if has_metadata is None or recorded is None or ParamsChange is None:
         return  # another Snakemake
+
+    def params_changed(job: Job, file: str | None = None) -> Any:  # noqa: ANN401  # Snakemake's
+        outdated = is_outdated(job)
+        if outdated is None:
+            return recorded(job, file)
+        if not outdated:
+            return ParamsChange()
+        return recorded(job, file) or ParamsChange(only_new={OUTDATED}, files=set(job.output))
+
     # Without metadata nothing else would be asked.
-    records.has_metadata = lambda job: has_metadata(job) or is_outdated(job)
-    records.params_changed = lambda job, file=None: (
-        params_changed(job, file) or (is_outdated(job) and OUTDATED)
-    )
+    records.has_metadata = lambda job: has_metadata(job) or bool(is_outdated(job))
+    records.params_changed = params_changed
 
 
 def ask_queue_without_accounting(workflow: Workflow) -> None:

@@ -431,6 +431,7 @@ def test_inventory_holds_what_a_job_needs(source, output, write_dicom):
         "bits_allocated": 8,
         "bits_stored": 8,
         "instance_number": 7,
+        "renewal": 0,
     }
 
 
@@ -930,35 +931,44 @@ def process_limited(folder):
         (receipts / f"{study}.jsonl").write_text(json.dumps(line))
 
 
-def attempts(folder):
-    return [read_inventory(folder.inventory(s))[0].attempt for s in ("1.2.3", "1.2.4")]
+def renewals(folder):
+    return [read_inventory(folder.inventory(s))[0].renewal for s in ("1.2.3", "1.2.4")]
 
 
 def test_other_limits_try_again_what_the_old_ones_stopped(limited, source, output):
     update(source, output, limits=Limits(pixels=1))
-    assert attempts(limited) == [1, 1]
+    assert renewals(limited) == [0, 0]
     update(source, output, limits=Limits(pixels=99))
-    assert attempts(limited) == [2, 1]
+    assert renewals(limited) == [1, 0]
     assert limited.read_request().limits == Limits(pixels=99)
     process_limited(limited)
     update(source, output, limits=Limits(pixels=100))
-    assert attempts(limited) == [1, 1]
+    assert renewals(limited) == [2, 0]
+    os.utime(source / "1.2.3.dcm", ns=(1, 1))
+    update(source, output, limits=Limits(pixels=100))
+    assert renewals(limited) == [2, 0]
+
+
+def test_other_limits_start_the_attempts_anew(limited, source, output):
+    inventory = limited.inventory("1.2.3")
+    inventory.write_text(inventory.read_text().replace('"attempt": 1', '"attempt": 3'))
+    process_limited(limited)
+    update(source, output, limits=Limits(pixels=99))
+    (entry,) = read_inventory(inventory)
+    assert (entry.attempt, entry.renewal) == (1, 1)
 
 
 def test_other_limits_try_again_what_a_kept_stage_was_stopped_at(limited, source, output):
     """Also where the stage behind it did not come to its turn."""
     (output / "receipts" / "write").rename(output / "receipts" / "decode")
     update(source, output, limits=Limits(pixels=99))
-    assert attempts(limited) == [2, 1]
+    assert renewals(limited) == [1, 0]
 
 
-def test_study_that_waits_to_be_tried_with_other_limits_waits_on_after_another_change(
-    limited, source, output
-):
-    """Back at the first attempt it would look as if nothing had changed."""
+def test_study_that_waits_to_be_tried_with_other_limits_is_renewed_once(limited, source, output):
     for pixels in (99, 100):
         update(source, output, limits=Limits(pixels=pixels))
-        assert attempts(limited) == [2, 1]
+        assert renewals(limited) == [1, 0]
 
 
 def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
@@ -972,7 +982,7 @@ def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
         with pytest.raises(OSError, match="No space left"):
             update(source, output, limits=Limits(pixels=99))
     update(source, output, limits=Limits(pixels=99))
-    assert attempts(limited) == [2, 1]
+    assert renewals(limited) == [1, 0]
 
 
 def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.io import flag
 from snakemake.jobs import Job
+from snakemake.persistence import ParamsChange
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from dicom_preprocessing import snakemake_patches
@@ -206,21 +207,31 @@ class TestStatusOfSlurmJobs:
 
 class TestRecordsOfJobs:
     @staticmethod
-    def records(*, known, changed, outdated):
-        made = SimpleNamespace(has_metadata=lambda _job: known, params_changed=lambda *_: changed)
-        take_receipts_for_records(SimpleNamespace(persistence=made), lambda _job: outdated)
-        return made
+    def changed(*, recorded, outdated, known=True):
+        """Whether there is metadata of a job, and what of its params changed."""
+        change = ParamsChange(only_old={"a"}, only_new={"b"}) if recorded else ParamsChange()
+        records = SimpleNamespace(has_metadata=lambda _job: known, params_changed=lambda *_: change)
+        take_receipts_for_records(SimpleNamespace(persistence=records), lambda _job: outdated)
+        job = SimpleNamespace(output=["images", "receipt"])
+        return records.has_metadata(job), records.params_changed(job, file="images")
 
     @pytest.mark.parametrize("known", [True, False])
-    def test_tell_of_no_change_while_the_receipt_tells_of_none(self, known):
-        made = self.records(known=known, changed=False, outdated=False)
-        assert (made.has_metadata("job"), bool(made.params_changed("job"))) == (known, False)
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_are_snakemakes_where_there_is_no_receipt(self, known, recorded):
+        metadata, change = self.changed(recorded=recorded, outdated=None, known=known)
+        assert (metadata, bool(change)) == (known, recorded)
 
-    @pytest.mark.parametrize("known", [True, False])
-    def test_tell_of_a_change_that_the_receipt_tells_of(self, known):
-        made = self.records(known=known, changed=False, outdated=True)
-        assert made.has_metadata("job")
-        assert str(made.params_changed("job", file="f")).startswith("the receipt tells of other")
+    def test_tell_of_a_change_that_only_the_receipt_knows(self):
+        metadata, change = self.changed(recorded=False, outdated=True, known=False)
+        assert metadata
+        assert "now: the receipt tells of other settings or files" in str(change)
+        assert set(change) == {"images", "receipt"}
 
-    def test_tell_first_what_snakemake_knows(self):
-        assert self.records(known=True, changed="x", outdated=True).params_changed("job") == "x"
+    def test_tell_what_snakemake_knows_of_a_change(self):
+        _, change = self.changed(recorded=True, outdated=True)
+        assert change.only_new == {"b"}
+
+    def test_tell_of_no_change_where_the_receipt_is_right(self):
+        """As after a run elsewhere, with the settings of now."""
+        _, change = self.changed(recorded=True, outdated=False)
+        assert not change

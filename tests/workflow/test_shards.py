@@ -196,6 +196,9 @@ def test_images_of_other_settings_are_made_anew_in_another_working_directory(fin
     run = finished.run()
     assert (run.studies, run.jobs["manifest"]) == (set(), 1)
     assert {row["width"] for row in rows(finished.results / "manifest.csv")} == {"8"}
+    finished.config["size"] = [9, 9]
+    assert finished.run().studies == set(STUDIES)
+    assert [shard(finished, number).studies for number in range(SHARDS)] == [set(), set()]
 
 
 def test_kept_stage_of_other_settings_is_made_anew_in_another_working_directory(tmp_path):

@@ -20,6 +20,8 @@ fail() {
   exit 1
 }
 
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "needs bash 4.4 or newer, this is $BASH_VERSION"
+
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 checkout=$(dirname "$(dirname "$here")")
 snakemake=$checkout/.venv/bin/snakemake

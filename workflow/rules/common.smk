@@ -355,18 +355,18 @@ def nearest_kept(stage):
 
 
 def is_outdated(job):
-    """Whether the receipt of a stage's job is there and tells of other settings or files.
+    """Whether the receipt of a stage's job tells of other settings or files, None if there is none.
 
     Jobs of other modules, which have other studies, are none of this workflow's.
     """
     receipt, name = str(job.output.get("receipt")), job.wildcards.get("study")
     stage = os.path.basename(os.path.dirname(receipt))
     if receipt != receipt_of(stage, name) or not os.path.exists(receipt):
-        return False
+        return None
     study = studies().get(name)
-    return study is not None and not is_made_of(
-        Path(receipt), digest_of_chain(stage), study.inventory
-    )
+    if study is None:
+        return None
+    return not is_made_of(Path(receipt), digest_of_chain(stage), study.inventory)
 
 
 @functools.cache

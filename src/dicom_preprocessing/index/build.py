@@ -348,17 +348,17 @@ def _renew_inventory(
 ) -> str:
     """Replace an inventory if the study changed or is to be tried again; returns its text.
 
-    ``renew`` starts the attempts anew; the first may be counted as the second, so that there is a
-    change to see.
+    ``renew`` starts the attempts anew. Its text is never one of before: receipts that were made of
+    that would be taken for those of now.
     """
     path = folder.inventory(study)
-    before, last = _previous_inventory(path)
-    text = _text_at(entries, last)
+    before, last, renewal = _previous_inventory(path)
+    text = _text_at(entries, last, renewal)
     attempt = 1
     if text == before:
-        attempt = min(MAX_ATTEMPTS, last + retry) if not renew else 1 if last > 1 else 2
-    if attempt != last:
-        text = _text_at(entries, attempt)
+        renewal += renew
+        attempt = 1 if renew else min(MAX_ATTEMPTS, last + retry)
+    text = _text_at(entries, attempt, renewal)
     if text != before:
         withdraw_parts(folder.output, [study])
         with replacing(path) as file:
@@ -366,19 +366,20 @@ def _renew_inventory(
     return text
 
 
-def _text_at(entries: list[Entry], attempt: int) -> str:
-    if attempt == 1:
+def _text_at(entries: list[Entry], attempt: int, renewal: int) -> str:
+    if (attempt, renewal) == (1, 0):
         return inventory_text(entries)
-    return inventory_text([replace(entry, attempt=attempt) for entry in entries])
+    return inventory_text([replace(e, attempt=attempt, renewal=renewal) for e in entries])
 
 
-def _previous_inventory(path: Path) -> tuple[str, int]:
-    """The inventory of the last run and its attempt; nothing if it cannot be read."""
+def _previous_inventory(path: Path) -> tuple[str, int, int]:
+    """The last inventory, its attempt and renewal; nothing if it cannot be read."""
     try:
         text = path.read_text(encoding="ascii")
-        return text, int(json.loads(text.partition("\n")[0])["attempt"])
+        first = json.loads(text.partition("\n")[0])
+        return text, int(first["attempt"]), int(first["renewal"])
     except (OSError, ValueError, TypeError, LookupError):
-        return "", 1
+        return "", 1, 0
 
 
 def _study(study: str, entries: list[Entry], inventory: str) -> Study:

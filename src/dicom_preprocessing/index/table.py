@@ -56,6 +56,7 @@ class Study:
 class Entry:
     """A line of an inventory: a file that should become an image.
 
+    ``renewal`` counts how often the study was to be processed anew though its files are as before.
     ``series_instance_uid`` is ``series`` where the file has no usable one. Files of one
     ``sop_instance_uid`` are candidates in this order, of which the first that decodes is written.
     """
@@ -77,6 +78,7 @@ class Entry:
     bits_allocated: int
     bits_stored: int
     instance_number: int
+    renewal: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
