@@ -201,8 +201,8 @@ if workflow.is_main_process:
     collect_garbage_seldom()
     look_at_few_jobs_a_round()
     ask_for_pipes_once()
-    end_gracefully_in_a_thread()
 accept_repeated_digits()
+end_gracefully_in_a_thread()
 
 
 def state_of_source(wildcards):
