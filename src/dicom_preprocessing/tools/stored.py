@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.geometry import Geometry, Size
 from dicom_preprocessing.mapping.recorded import geometry_of_info
 from dicom_preprocessing.tiff import (
@@ -173,5 +173,4 @@ def with_new_pixels(description: Mapping[str, Any], **record: Any) -> dict[str, 
     """The same for a tool that changed pixels: the fingerprint follows from the one before."""
     before = description.get("fingerprint", "")
     text = json.dumps([before, record], sort_keys=True)
-    fingerprint = hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
-    return with_record(description, **record) | {"fingerprint": fingerprint}
+    return with_record(description, **record) | {"fingerprint": short_digest(text)}
