@@ -26,7 +26,7 @@ import images
 import loader
 import scale
 import studies
-from dicom_preprocessing.dicom_file import quieten_pydicom
+from dicom_preprocessing.dicom.reading import quieten_pydicom
 
 SHARDS = 16
 

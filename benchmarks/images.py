@@ -21,17 +21,17 @@ import numpy as np
 from pydicom.uid import RLELossless
 
 import make_synthetic
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
 from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
-from dicom_preprocessing.dicom_file import open_data_set, transfer_syntax_of
+from dicom_preprocessing.dicom.reading import open_data_set, transfer_syntax_of
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.instance import Target, instances, process_instance
-from dicom_preprocessing.warm import keep_freed_memory
+from dicom_preprocessing.processes import keep_freed_memory
+from dicom_preprocessing.processing.instance import Target, instances, process_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
 
 ROWS = (
     "mammo:explicit",

@@ -2,7 +2,8 @@
 
     python -I -S warm.py decode.py --input ...
 
-Imports next to nothing, since this is what a job pays. See dicom_preprocessing.warm for the server.
+Imports next to nothing, since this is what a job pays. The server is
+dicom_preprocessing.workflow.fork_server.
 """
 
 import os

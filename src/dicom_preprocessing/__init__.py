@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     )
     from dicom_preprocessing.api.metadata import Crop, PreprocessingMetadata, Resize, Resolution
     from dicom_preprocessing.api.preprocessor import Preprocessor, VolumeHandler
-    from dicom_preprocessing.conversion import convert
     from dicom_preprocessing.errors import PreprocessingError
-    from dicom_preprocessing.geometry import Flip, Geometry, Padding
+    from dicom_preprocessing.imaging.conversion import convert
+    from dicom_preprocessing.imaging.coordinates import MappedBoxes, MappedPolygon
+    from dicom_preprocessing.imaging.geometry import Flip, Geometry, Padding
     from dicom_preprocessing.loading.dataset import Sample, TiffDataset, TiffStream
     from dicom_preprocessing.loading.finding import (
         ManifestEntry,
@@ -62,12 +63,11 @@ if TYPE_CHECKING:
         load_tiff_u8,
         load_tiff_u16,
     )
-    from dicom_preprocessing.mapping.coordinates import MappedBoxes, MappedPolygon
     from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 
 HOMES = {
-    "dicom_preprocessing.conversion": ("convert",),
-    "dicom_preprocessing.mapping.coordinates": ("MappedBoxes", "MappedPolygon"),
+    "dicom_preprocessing.imaging.conversion": ("convert",),
+    "dicom_preprocessing.imaging.coordinates": ("MappedBoxes", "MappedPolygon"),
     "dicom_preprocessing.api.direct": (
         "preprocess_f32",
         "preprocess_f32_slices",
@@ -95,7 +95,7 @@ HOMES = {
         "preprocess_u16_with_metadata",
     ),
     "dicom_preprocessing.errors": ("PreprocessingError",),
-    "dicom_preprocessing.geometry": ("Flip", "Geometry", "Padding"),
+    "dicom_preprocessing.imaging.geometry": ("Flip", "Geometry", "Padding"),
     "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
     "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
     "dicom_preprocessing.validation.report": ("ValidationReport", "validate_dicom"),

@@ -1,4 +1,4 @@
-"""Small helpers for files that appear whole, and for paths in text."""
+"""Small helpers for files that appear whole, and for their records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pickle
 import re
 import shutil
 import tempfile
-import unicodedata
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-
-BREAKING = ("Cc", "Zl", "Zp")
-"""Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
 LINES_AT_ONCE = 500
 
@@ -199,19 +195,6 @@ def _fields_of(
     return names, attrgetter(*names)
 
 
-def printable(text: str) -> str:
-    r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
-    if text.isascii() and text.isprintable():  # nearly every text
-        return text
-    escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
-    if escaped.isprintable():
-        return escaped
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in BREAKING else c
-        for c in escaped
-    )
-
-
 def fsync(path: Path) -> None:
     """Make a file or folder that was written durable."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -219,10 +202,3 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def csv_cell(value: object) -> object:
-    """A value as it stands in this project's csv files: booleans in lower case, text printable."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return printable(value) if isinstance(value, str) else value

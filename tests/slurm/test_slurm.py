@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from dicom_preprocessing.shards import Part, shard_of
+from dicom_preprocessing.workflow.shards import Part, shard_of
 from tests.slurm.cluster import Cluster, wait_for, why_not
 from tests.workflow.conftest import CHECKOUT, Project, Run, fault, new_project, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save

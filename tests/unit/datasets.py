@@ -14,12 +14,12 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicom_preprocessing.decode.pixels import PixelFormat, pixel_format, stored_frames
 from dicom_preprocessing.decode.values import display_lookup
-from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
+from dicom_preprocessing.dicom.reading import open_data_set
 from dicom_preprocessing.errors import FileError
-from dicom_preprocessing.geometry import Geometry, Size
-from dicom_preprocessing.image import Facts, Image
-from dicom_preprocessing.pixel_data import PixelData, pixel_data_in
-from dicom_preprocessing.tiff import read_frames
+from dicom_preprocessing.imaging.geometry import Geometry, Size
+from dicom_preprocessing.imaging.image import Facts, Image
+from dicom_preprocessing.tiff.writer import read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

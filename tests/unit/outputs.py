@@ -9,11 +9,11 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import Limits, parse_config
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.instance import Target, instances, process_instance
+from dicom_preprocessing.processing.instance import Target, instances, process_instance
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TABLE = CHECKOUT / "tests" / "data" / "outputs.json"

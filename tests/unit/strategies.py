@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dicom_preprocessing.geometry import CropBox, Flip, Geometry, Padding, Size
+from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 
 
 @st.composite

@@ -8,13 +8,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import Config
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.instance import Target
-from dicom_preprocessing.study import run_from_inventory
+from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.study import run_from_inventory
 from tests.conftest import BETTER_THAN_EXPECTED
 from tests.unit.datasets import pixels_in
 

@@ -10,12 +10,12 @@ import json
 import numpy as np
 import pytest
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.crop import crop
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.decode import decode
-from dicom_preprocessing.pad import pad
-from dicom_preprocessing.resize import resize
+from dicom_preprocessing.imaging.crop import crop
+from dicom_preprocessing.imaging.pad import pad
+from dicom_preprocessing.imaging.resize import resize
 from tests.conftest import data_folder
 
 # Real files break the standard in many ways, of which pydicom warns.

@@ -7,8 +7,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from dicom_preprocessing.crop import crop
 from dicom_preprocessing.decode import decode
+from dicom_preprocessing.imaging.crop import crop
 from tests.conftest import CHECKOUT
 from tests.unit.datasets import pixels_in
 from tests.unit.second_decoders import disagreements, display_difference, load

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import Limits, parse_config
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import IndexFolder, Request, inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.receipts import read_receipts
+from dicom_preprocessing.results.receipts import read_receipts
 from tests.workflow.conftest import CHECKOUT, new_project
 from tests.workflow.tiny import make_source
 
@@ -174,7 +174,8 @@ def test_client_of_a_dead_server_says_so(endless, place):
 STUDY = """
 import os, pathlib, sys
 sys.path.insert(0, sys.argv[2])
-from dicom_preprocessing import instance, warm
+from dicom_preprocessing import processes
+from dicom_preprocessing.processing import instance
 from dicom_preprocessing.cli.job import stage_main
 
 def fault(path, **settings):
@@ -183,7 +184,7 @@ def fault(path, **settings):
     return decode(path, **settings)
 
 with open(sys.argv[1], "a") as log:
-    log.write(f"{{os.getpid()}} {{warm.watch is not None}}\\n")
+    log.write(f"{{os.getpid()}} {{processes.watch is not None}}\\n")
 decode, instance.decode_stored = instance.decode_stored, fault
 sys.exit(stage_main("write", sys.argv[3:]))
 """

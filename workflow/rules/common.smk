@@ -45,15 +45,13 @@ def find_checkout():
 CHECKOUT = find_checkout()
 sys.path.insert(0, str(CHECKOUT / "src"))
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
+from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import is_made_of, source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
-from dicom_preprocessing.locks import hold_run_lock
-from dicom_preprocessing.shards import Part, found_parts, parts_of
-from dicom_preprocessing.snakemake_patches import (
+from dicom_preprocessing.workflow.compatibility import (
     accept_repeated_digits,
     ask_for_pipes_once,
     ask_queue_without_accounting,
@@ -64,7 +62,9 @@ from dicom_preprocessing.snakemake_patches import (
     take_receipts_for_records,
     with_signature,
 )
-from dicom_preprocessing.warm import keep_libraries_loaded
+from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
+from dicom_preprocessing.workflow.run_lock import hold_run_lock
+from dicom_preprocessing.workflow.shards import Part, found_parts, parts_of
 
 RESULT_FILES = (
     "manifest.csv",

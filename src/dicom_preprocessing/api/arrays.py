@@ -12,13 +12,14 @@ import numpy as np
 from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
 from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.api.stack import decode_stack
-from dicom_preprocessing.conversion import convert
 from dicom_preprocessing.decode import decode_opened
-from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.dicom.pixel_data import MemorySource, PathSource
+from dicom_preprocessing.dicom.reading import open_data_set
 from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
-from dicom_preprocessing.frames import frame_threads
-from dicom_preprocessing.instance import Course, advance
-from dicom_preprocessing.pixel_data import MemorySource, PathSource
+from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.imaging.frames import frame_threads
+from dicom_preprocessing.processes import usable_cores
+from dicom_preprocessing.processing.instance import Course, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.api.stack import Opened
-    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.imaging.image import Image
 
     AnyPath = str | os.PathLike[str]
 
@@ -147,10 +148,8 @@ def _finished(image: Image, preprocessor: Preprocessor, course: Course) -> Image
 @contextmanager
 def _preparing(name: str, parallel: bool) -> Iterator[None]:
     """Work with as many threads as there are cores, or one; errors of files become the API's."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
-        with frame_threads(cores if parallel else 1):
+        with frame_threads(usable_cores() if parallel else 1):
             yield
     except FileError as error:
         message = f"Failed to prepare image: {name}{error}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.geometry import Flip, Padding, Size, fit_factor
-from dicom_preprocessing.tiff import output_spacing
+from dicom_preprocessing.imaging.geometry import Flip, Padding, Size, fit_factor
+from dicom_preprocessing.tiff.writer import output_spacing
 
 if TYPE_CHECKING:
     from dicom_preprocessing.config import Config
-    from dicom_preprocessing.image import Image
+    from dicom_preprocessing.imaging.image import Image
 
 
 @dataclass(frozen=True, slots=True)

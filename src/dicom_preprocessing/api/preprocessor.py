@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_preprocessing.chain import Chain, make_chain
 from dicom_preprocessing.config import PADDINGS, VOLUMES, Config
+from dicom_preprocessing.config.recipe import Chain, make_chain
 from dicom_preprocessing.errors import ConfigError
 
 if TYPE_CHECKING:

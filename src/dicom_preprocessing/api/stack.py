@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.conversion import convert
 from dicom_preprocessing.decode import decode_opened
-from dicom_preprocessing.decode.attributes import orientation, per_frame, position
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.dicom.attributes import orientation, per_frame, position
 from dicom_preprocessing.errors import FileError, VolumeError
-from dicom_preprocessing.frames import LazyFrames
-from dicom_preprocessing.volume import Volume, handle_volume
+from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.dataset import FileDataset
 
-    from dicom_preprocessing.image import Image
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.imaging.image import Image
 
     Opened = tuple[FileDataset, PixelData | None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.warm import end_with_workflow
+from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     """Rule index. ``bundled`` is where the examples of this checkout are."""
     from dicom_preprocessing.config import Limits
-    from dicom_preprocessing.dicom_file import quieten_pydicom
+    from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.walk import own_folders, source_list
 
@@ -62,12 +62,12 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
-    from dicom_preprocessing.chain import Chain
-    from dicom_preprocessing.dicom_file import quieten_pydicom
+    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.table import read_limits
-    from dicom_preprocessing.instance import Target
-    from dicom_preprocessing.shards import withdraw_parts
-    from dicom_preprocessing.study import run_from_inventory, run_from_stage
+    from dicom_preprocessing.processing.instance import Target
+    from dicom_preprocessing.processing.study import run_from_inventory, run_from_stage
+    from dicom_preprocessing.workflow.shards import withdraw_parts
 
     parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
     parser.add_argument(
@@ -133,8 +133,8 @@ def work_where_called(*paths: Path) -> list[Path]:
 
 def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest: everything that there is."""
-    from dicom_preprocessing.gather import gather_receipts, write_results
     from dicom_preprocessing.index.table import IndexFolder
+    from dicom_preprocessing.results.collection import gather_receipts, write_results
 
     parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -155,9 +155,9 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
 
 def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
-    from dicom_preprocessing.gather import gather_receipts, write_part
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.shards import Part, deal_out
+    from dicom_preprocessing.results.collection import gather_receipts, write_part
+    from dicom_preprocessing.workflow.shards import Part, deal_out
 
     parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -178,8 +178,8 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 
 def gather_main(argv: Sequence[str] | None = None) -> int:
     """Rule gather: the parts of all shards."""
-    from dicom_preprocessing.gather import gather_parts, write_results
     from dicom_preprocessing.index.table import IndexFolder
+    from dicom_preprocessing.results.collection import gather_parts, write_results
 
     parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -200,7 +200,7 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
 
 def report_main(argv: Sequence[str] | None = None) -> int:
     """Rule report."""
-    from dicom_preprocessing.report import write_report
+    from dicom_preprocessing.results.report import write_report
 
     parser = argparse.ArgumentParser(prog="report", description="Write report.html.")
     parser.add_argument("--report", type=Path, required=True, help="page to write")
@@ -211,7 +211,7 @@ def report_main(argv: Sequence[str] | None = None) -> int:
 
 def verdict_main(argv: Sequence[str] | None = None) -> int:
     """Rule verdict: status 1 if the run is not good enough."""
-    from dicom_preprocessing.verdict import judge_run
+    from dicom_preprocessing.results.verdict import judge_run
 
     parser = argparse.ArgumentParser(prog="verdict", description="Judge the run.")
     parser.add_argument("--verdict", type=Path, required=True, help="verdict.txt to write")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.manifest import find_tiffs, row_of_tiff, write_manifest
+from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:

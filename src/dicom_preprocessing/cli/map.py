@@ -21,7 +21,7 @@ from dicom_preprocessing.mapping.boxes import (
     write_table,
 )
 from dicom_preprocessing.mapping.preview import write_preview
-from dicom_preprocessing.verdict import plural
+from dicom_preprocessing.text import plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:

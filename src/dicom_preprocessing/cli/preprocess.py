@@ -11,32 +11,33 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
 
-from dicom_preprocessing.chain import make_chain
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import Config, parse_config
-from dicom_preprocessing.dicom_file import quieten_pydicom
+from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
-from dicom_preprocessing.failures import (
+from dicom_preprocessing.index.build import Index, build_index, entry_of
+from dicom_preprocessing.index.scan import scan_file
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
+from dicom_preprocessing.index.walk import Found, find_files, is_path_list
+from dicom_preprocessing.processes import usable_cores
+from dicom_preprocessing.processing.instance import Target, instances
+from dicom_preprocessing.processing.isolation import process_all
+from dicom_preprocessing.results.failures import (
     by_path,
     failure_of_left_out,
     failure_of_receipt,
     write_failures,
 )
-from dicom_preprocessing.files import printable
-from dicom_preprocessing.index.build import Index, build_index, entry_of
-from dicom_preprocessing.index.scan import scan_file
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
-from dicom_preprocessing.index.walk import Found, find_files, is_path_list
-from dicom_preprocessing.instance import Target, instances
-from dicom_preprocessing.leash import process_all
-from dicom_preprocessing.manifest import TIFF_SUFFIXES
-from dicom_preprocessing.verdict import complaint, count, plural
+from dicom_preprocessing.results.manifest import TIFF_SUFFIXES
+from dicom_preprocessing.results.verdict import complaint, count
+from dicom_preprocessing.text import plural, printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_preprocessing.receipts import Receipt
+    from dicom_preprocessing.results.receipts import Receipt
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
@@ -98,7 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
-        "-j", "--jobs", type=_positive, default=_cores(), metavar="N", help="processes (all cores)"
+        "-j",
+        "--jobs",
+        type=_positive,
+        default=usable_cores(),
+        metavar="N",
+        help="processes (all cores)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     add_config_options(parser)
@@ -110,11 +116,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> int:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from dicom_preprocessing.dicom_file import quieten_pydicom
+from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.files import printable
-from dicom_preprocessing.manifest import write_manifest
-from dicom_preprocessing.tiff import COMPRESSIONS
+from dicom_preprocessing.results.manifest import write_manifest
+from dicom_preprocessing.text import printable
+from dicom_preprocessing.tiff.writer import COMPRESSIONS
 from dicom_preprocessing.tools.combine import (
     SLICES,
     Slice,

@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.files import printable
-from dicom_preprocessing.manifest import ManifestRow, row_of_tiff, write_manifest
-from dicom_preprocessing.pad import FIXED_SIDES
-from dicom_preprocessing.resize import KERNELS
-from dicom_preprocessing.tiff import COMPRESSIONS
+from dicom_preprocessing.imaging.pad import FIXED_SIDES
+from dicom_preprocessing.imaging.resize import KERNELS
+from dicom_preprocessing.processes import usable_cores
+from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write_manifest
+from dicom_preprocessing.text import printable
+from dicom_preprocessing.tiff.writer import COMPRESSIONS
 from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
-from dicom_preprocessing.tools.tree import (
-    MANIFEST,
-    Tree,
-    cores,
-    in_processes,
-    open_tree,
-    require_apart,
-)
+from dicom_preprocessing.tools.tree import MANIFEST, Tree, in_processes, open_tree, require_apart
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -74,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-z", "--compressor", choices=COMPRESSIONS, help="default: as before")
     parser.add_argument(
-        "-j", "--jobs", type=int, default=cores(), metavar="N", help="processes (all cores)"
+        "-j", "--jobs", type=int, default=usable_cores(), metavar="N", help="processes (all cores)"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.files import printable, replacing
+from dicom_preprocessing.files import replacing
+from dicom_preprocessing.processes import usable_cores
+from dicom_preprocessing.text import printable
 from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
-from dicom_preprocessing.tools.tree import cores, find_images, in_processes
+from dicom_preprocessing.tools.tree import find_images, in_processes
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -64,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bins", type=_positive, default=16, metavar="N", help="of histograms")
     parser.add_argument(
-        "-j", "--jobs", type=_positive, default=cores(), metavar="N", help="processes (all cores)"
+        "-j",
+        "--jobs",
+        type=_positive,
+        default=usable_cores(),
+        metavar="N",
+        help="processes (all cores)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.dicom_file import quieten_pydicom
+from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import FileError
-from dicom_preprocessing.files import printable
-from dicom_preprocessing.leash import isolated
+from dicom_preprocessing.processing.isolation import isolated
+from dicom_preprocessing.text import printable
 from dicom_preprocessing.validation.report import (
     DECODE_MODES,
     ValidationMessage,

@@ -1,4 +1,7 @@
-"""The configuration. Standard library, PyYAML and jsonschema only: the Snakefile imports it."""
+"""What is asked for: the settings, how they are read, and the recipe, the part that decides pixels.
+
+Standard library, PyYAML and jsonschema only, because the Snakefile imports it.
+"""
 
 from dicom_preprocessing.config.model import (
     COMPRESSORS,

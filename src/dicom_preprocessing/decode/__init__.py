@@ -1,4 +1,7 @@
-"""Decode: from a DICOM file to frames of display values, volume handled and turned upright."""
+"""From an opened DICOM file to frames of display values, volume handled and turned upright.
+
+Whatever depends on how pixels are stored; what happens to an image afterwards is in imaging.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.attributes import per_frame, pixel_spacing
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixels import (
@@ -18,10 +20,11 @@ from dicom_preprocessing.decode.pixels import (
 )
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup, is_relative
-from dicom_preprocessing.dicom_file import open_data_set, text_of, uid_of
+from dicom_preprocessing.dicom.attributes import per_frame, pixel_spacing
+from dicom_preprocessing.dicom.reading import open_data_set, text_of, uid_of
 from dicom_preprocessing.errors import FileError, VolumeError
-from dicom_preprocessing.frames import mapped, picked
-from dicom_preprocessing.geometry import (
+from dicom_preprocessing.imaging.frames import mapped, picked
+from dicom_preprocessing.imaging.geometry import (
     Flip,
     Geometry,
     Sampling,
@@ -31,8 +34,8 @@ from dicom_preprocessing.geometry import (
     level_for,
     spacing_size,
 )
-from dicom_preprocessing.image import Facts, Image, Lookup, Reduction
-from dicom_preprocessing.volume import Volume, handle_volume
+from dicom_preprocessing.imaging.image import Facts, Image, Lookup, Reduction
+from dicom_preprocessing.imaging.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
     import os
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import FileDataset
 
-    from dicom_preprocessing.frames import Frames
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.imaging.frames import Frames
 
 
 __all__ = ["decode", "decode_opened", "decode_stored"]

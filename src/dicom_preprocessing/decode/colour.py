@@ -14,9 +14,9 @@ from dicom_preprocessing.decode.tables import (
     expand_segments,
     read_table,
 )
-from dicom_preprocessing.dicom_file import is_little_endian, value_of
+from dicom_preprocessing.dicom.reading import is_little_endian, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
-from dicom_preprocessing.image import Lookup
+from dicom_preprocessing.imaging.image import Lookup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

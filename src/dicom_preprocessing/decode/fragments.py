@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dicom_preprocessing.decode.streams import END
-from dicom_preprocessing.dicom_file import value_of
+from dicom_preprocessing.dicom.pixel_data import Span
+from dicom_preprocessing.dicom.reading import value_of
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
-from dicom_preprocessing.pixel_data import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydicom.dataset import Dataset
 
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
 
 Frame = tuple[Span, ...]
 """The parts of a frame's stream."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode import attributes
-from dicom_preprocessing.decode.attributes import group_items, numbers_of, per_frame
-from dicom_preprocessing.dicom_file import value_of
+from dicom_preprocessing.dicom import attributes
+from dicom_preprocessing.dicom.attributes import group_items, numbers_of, per_frame
+from dicom_preprocessing.dicom.reading import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode import attributes
-from dicom_preprocessing.decode.attributes import per_frame
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
-from dicom_preprocessing.dicom_file import is_little_endian
-from dicom_preprocessing.frames import each, numbered, remembered
-from dicom_preprocessing.image import TABLE_BITS, Lookup
+from dicom_preprocessing.dicom import attributes
+from dicom_preprocessing.dicom.attributes import per_frame
+from dicom_preprocessing.dicom.reading import is_little_endian
+from dicom_preprocessing.imaging.frames import each, numbered, remembered
+from dicom_preprocessing.imaging.image import TABLE_BITS, Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
-    from dicom_preprocessing.frames import Frames
+    from dicom_preprocessing.imaging.frames import Frames
 
 SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes on"
 

@@ -39,7 +39,7 @@ from dicom_preprocessing.decode.streams import (
     read_jpeg_2000,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS
-from dicom_preprocessing.dicom_file import (
+from dicom_preprocessing.dicom.reading import (
     integer_of,
     text_of,
     transfer_syntax_of,
@@ -52,14 +52,14 @@ from dicom_preprocessing.errors import (
     UnsupportedPixelsError,
     UnsupportedTransferSyntaxError,
 )
-from dicom_preprocessing.frames import LazyFrames
-from dicom_preprocessing.geometry import Size, halved
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.geometry import Size, halved
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED = (1, 8, 16, 32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.dicom_file import PARSE_ERRORS, value_of
+from dicom_preprocessing.dicom.reading import PARSE_ERRORS, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
 
 if TYPE_CHECKING:

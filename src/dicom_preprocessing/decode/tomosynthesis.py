@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydicom.multival import MultiValue
 
-from dicom_preprocessing.decode.attributes import items_of
-from dicom_preprocessing.dicom_file import text_of, value_of
+from dicom_preprocessing.dicom.attributes import items_of
+from dicom_preprocessing.dicom.reading import text_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

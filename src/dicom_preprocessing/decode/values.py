@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode import attributes
-from dicom_preprocessing.decode.attributes import Window, per_frame
 from dicom_preprocessing.decode.modality import (
     SHORT_TABLE,
     Modality,
@@ -28,9 +26,11 @@ from dicom_preprocessing.decode.modality import (
     through_table,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
-from dicom_preprocessing.dicom_file import is_little_endian
-from dicom_preprocessing.frames import each, numbered, remembered
-from dicom_preprocessing.image import Lookup
+from dicom_preprocessing.dicom import attributes
+from dicom_preprocessing.dicom.attributes import Window, per_frame
+from dicom_preprocessing.dicom.reading import is_little_endian
+from dicom_preprocessing.imaging.frames import each, numbered, remembered
+from dicom_preprocessing.imaging.image import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_preprocessing.decode.pixels import PixelFormat
-    from dicom_preprocessing.frames import Frames
+    from dicom_preprocessing.imaging.frames import Frames
 
 
 def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:

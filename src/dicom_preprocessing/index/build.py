@@ -15,7 +15,6 @@ from dicom_preprocessing.files import (
     SortedOnDisk,
     as_record,
     json_lines,
-    printable,
     replace_if_changed,
     replacing,
     short_digest,
@@ -36,13 +35,14 @@ from dicom_preprocessing.index.table import (
     study_table,
 )
 from dicom_preprocessing.index.walk import Found, find_files
-from dicom_preprocessing.shards import withdraw_parts
+from dicom_preprocessing.text import printable
+from dicom_preprocessing.workflow.shards import withdraw_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.header import Header
+    from dicom_preprocessing.dicom.header import Header
 
 MILLION = 1_000_000
 BASE_MB = 300

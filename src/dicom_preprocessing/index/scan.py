@@ -12,17 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pydicom
 
-from dicom_preprocessing.dicom_file import read_header
+from dicom_preprocessing.dicom.header import Header
+from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
-from dicom_preprocessing.files import (
-    as_record,
-    json_lines,
-    path_key,
-    read_json_lines,
-    replacing,
-)
-from dicom_preprocessing.header import Header
-from dicom_preprocessing.warm import die_with
+from dicom_preprocessing.files import as_record, json_lines, path_key, read_json_lines, replacing
+from dicom_preprocessing.processes import die_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

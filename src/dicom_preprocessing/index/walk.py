@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.files import path_key, printable
+from dicom_preprocessing.files import path_key
+from dicom_preprocessing.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

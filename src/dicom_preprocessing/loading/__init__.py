@@ -1,1 +1,4 @@
-"""Loading for training: frames of TIFFs, datasets of manifests, and finding files."""
+"""Loading for training: frames of TIFFs, datasets of manifests, and finding files.
+
+Whatever reads finished outputs as arrays; nothing that writes.
+"""

@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
-from dicom_preprocessing.geometry import Geometry
+from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
-from dicom_preprocessing.manifest import ManifestRow, find_tiffs, row_of_tiff
-from dicom_preprocessing.mapping.recorded import ACTIVE, CROP
-from dicom_preprocessing.tools.tree import (
-    MANIFEST,
-    TABLE_SUFFIXES,
-    manifest_rows,
-    root_of_manifest,
-)
+from dicom_preprocessing.mapping.geometry import ACTIVE, CROP
+from dicom_preprocessing.results.manifest import ManifestRow, find_tiffs, row_of_tiff
+from dicom_preprocessing.tools.tree import MANIFEST, TABLE_SUFFIXES, manifest_rows, root_of_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from dicom_preprocessing.dicom.detection import SNIFFED_BYTES, looks_like_data_set
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import path_key, read_at
 from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
-from dicom_preprocessing.layout import parse_image_path
-from dicom_preprocessing.manifest import TIFF_SUFFIXES, find_tiffs
-from dicom_preprocessing.sniff import SNIFFED_BYTES, looks_like_data_set
+from dicom_preprocessing.results.layout import parse_image_path
+from dicom_preprocessing.results.manifest import TIFF_SUFFIXES, find_tiffs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -197,7 +197,7 @@ def _entry(path: Path, root: Path) -> ManifestEntry:
 
 
 def _dimensions(path: Path) -> Dimensions | None:
-    from dicom_preprocessing.pages import TiffPages  # noqa: PLC0415  # lists do not need numpy
+    from dicom_preprocessing.tiff.reader import TiffPages  # noqa: PLC0415  # lists do not need numpy
 
     try:
         pages = TiffPages(path)

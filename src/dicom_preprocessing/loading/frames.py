@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.conversion import convert
 from dicom_preprocessing.errors import LoadError, MissingTiffError, OutputError
-from dicom_preprocessing.pages import PALETTE, WHITE_IS_ZERO, TiffPages
+from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.tiff.reader import PALETTE, WHITE_IS_ZERO, TiffPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
-    from dicom_preprocessing.pages import Kind
+    from dicom_preprocessing.tiff.reader import Kind
 
     Path = os.PathLike[str] | str
 

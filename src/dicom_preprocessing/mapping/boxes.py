@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, csv_cell, replacing
-from dicom_preprocessing.geometry import Geometry
-from dicom_preprocessing.manifest import find_tiffs, row_of_tiff
-from dicom_preprocessing.mapping.coordinates import INSIDE, OUTSIDE, are_boxes
+from dicom_preprocessing.files import as_record, replacing
+from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
+from dicom_preprocessing.imaging.geometry import Geometry
+from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
+from dicom_preprocessing.text import csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

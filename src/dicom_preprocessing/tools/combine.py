@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.attributes import orientation, position
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
-from dicom_preprocessing.dicom_file import open_data_set
+from dicom_preprocessing.dicom.attributes import orientation, position
+from dicom_preprocessing.dicom.reading import open_data_set
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
-from dicom_preprocessing.files import csv_cell, path_key, replacing
-from dicom_preprocessing.frames import LazyFrames
+from dicom_preprocessing.files import path_key, replacing
+from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.layout import SUFFIX, parse_image_path
-from dicom_preprocessing.manifest import ManifestRow, row_of_tiff
-from dicom_preprocessing.tiff import PageTags, read_frames, write_pages
+from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
+from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
+from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.tiff.writer import PageTags, read_frames, write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_record
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.frames import mapped
-from dicom_preprocessing.geometry import (
+from dicom_preprocessing.imaging.frames import mapped
+from dicom_preprocessing.imaging.geometry import (
     Padding,
     Side,
     Size,
@@ -21,18 +21,18 @@ from dicom_preprocessing.geometry import (
     plan_padding,
     round_half_away,
 )
-from dicom_preprocessing.image import Facts, Image
-from dicom_preprocessing.pad import FIXED_SIDES, plan_image_padding
-from dicom_preprocessing.resize import resize_frames
-from dicom_preprocessing.tiff import MM_IN_CM, PageTags, output_resolution, write_pages
+from dicom_preprocessing.imaging.image import Facts, Image
+from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
+from dicom_preprocessing.imaging.resize import resize_frames
+from dicom_preprocessing.tiff.writer import MM_IN_CM, PageTags, output_resolution, write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dicom_preprocessing.frames import Frames
-    from dicom_preprocessing.manifest import ManifestRow
+    from dicom_preprocessing.imaging.frames import Frames
+    from dicom_preprocessing.results.manifest import ManifestRow
 
 TOOL = "tiff-resize"
 

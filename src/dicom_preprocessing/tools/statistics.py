@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tiff import read_info
+from dicom_preprocessing.tiff.writer import read_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -10,9 +10,9 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import short_digest
-from dicom_preprocessing.geometry import Geometry, Size
-from dicom_preprocessing.mapping.recorded import geometry_of_info
-from dicom_preprocessing.tiff import (
+from dicom_preprocessing.imaging.geometry import Geometry, Size
+from dicom_preprocessing.mapping.geometry import geometry_of_info
+from dicom_preprocessing.tiff.writer import (
     CENTIMETRE,
     COMPRESSIONS,
     PageTags,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dicom_preprocessing.frames import Frames
+    from dicom_preprocessing.imaging.frames import Frames
 
 TOOLS = "tools"
 """Key of ImageDescription: what tools did, one after the other."""

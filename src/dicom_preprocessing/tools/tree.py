@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.manifest import TIFF_SUFFIXES, find_tiffs
+from dicom_preprocessing.results.manifest import TIFF_SUFFIXES, find_tiffs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -158,9 +157,3 @@ def _outcome(function: Callable[[Any], T], item: Any) -> T | OutputError:  # noq
         return function(item)
     except OutputError as error:
         return error
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

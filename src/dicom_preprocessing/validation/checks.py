@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from dicom_preprocessing.decode import attributes
-from dicom_preprocessing.decode.attributes import items_of, numbers_of, per_frame
 from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixels import (
@@ -26,7 +24,9 @@ from dicom_preprocessing.decode.pixels import (
     require_known_samples,
 )
 from dicom_preprocessing.decode.values import FUNCTIONS
-from dicom_preprocessing.dicom_file import (
+from dicom_preprocessing.dicom import attributes
+from dicom_preprocessing.dicom.attributes import items_of, numbers_of, per_frame
+from dicom_preprocessing.dicom.reading import (
     SEVERAL,
     integer_of,
     text_of,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from dicom_preprocessing.pixel_data import PixelData
+    from dicom_preprocessing.dicom.pixel_data import PixelData
 
 Severity = Literal["error", "warning", "info"]
 

@@ -14,7 +14,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.decode.modality import modality_of_frames
 from dicom_preprocessing.decode.pixels import pixel_format, stored_frames
 from dicom_preprocessing.decode.values import display_lookup
-from dicom_preprocessing.dicom_file import (
+from dicom_preprocessing.dicom.reading import (
     clean_uid,
     open_data_set,
     read_header,

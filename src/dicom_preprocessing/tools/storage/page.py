@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.files import replacing
-from dicom_preprocessing.report import STYLE
+from dicom_preprocessing.results.report import STYLE
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:

@@ -1,0 +1,397 @@
+"""Open a DICOM file: decide by content whether it is one, read its header or all of it.
+
+pydicom reads broken files silently as far as it can. Here a file that says DICM and does not hold a
+whole data set is damaged, so that a cut copy is never taken for a report without an image.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import struct
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset, read_partial
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
+
+from dicom_preprocessing.dicom.detection import (
+    HEADER_LENGTH,
+    SNIFFED_BYTES,
+    UNDEFINED_LENGTH,
+    looks_like_data_set,
+)
+from dicom_preprocessing.dicom.header import PREAMBLE, Header, plain_header
+from dicom_preprocessing.dicom.pixel_data import (
+    KEYWORDS,
+    FileSource,
+    MemorySource,
+    PixelData,
+    Source,
+    locate,
+    pixel_data_in,
+)
+from dicom_preprocessing.errors import (
+    DamagedError,
+    FileError,
+    NotDicomError,
+    UnreadableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import WriteableBuffer
+    from pydicom.dataset import Dataset, FileDataset
+    from pydicom.tag import BaseTag
+
+    PathLike = str | bytes | os.PathLike[str]
+
+HEAD_BYTES: Final = 65536
+"""What is read of a file at first: most headers are shorter."""
+
+# What pydicom raises on values and structures that break the standard.
+PARSE_ERRORS: Final = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    pydicom.errors.BytesLengthException,
+    pydicom.errors.InvalidDicomError,
+)
+
+
+def read_header(path: PathLike) -> Header:
+    """Read the header of a DICOM file without its pixels.
+
+    Raises
+    ------
+    NotDicomError, UnreadableError, DamagedError
+    FileError
+        With error ``dicomdir`` for a media directory.
+    """
+    with _open(path) as file:
+        plain = plain_header(_head(file))
+        if plain is not None:
+            return plain
+        has_prefix = _require_dicom(file)
+        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+        cut = None if at_pixels else _where_cut(data_set, file)
+    if _sop_class(data_set) == MediaStorageDirectoryStorage:
+        raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
+    if cut is not None:
+        raise _broken(f"the file is cut or damaged: {cut}", has_prefix=has_prefix)
+    if not has_prefix:
+        _require_image_attributes(data_set)
+    return _header(data_set, has_pixel_data=at_pixels)
+
+
+def open_data_set(path: PathLike | memoryview) -> tuple[FileDataset, PixelData | None]:
+    """Read everything but the pixel data, which stays in the file until it is asked for.
+
+    Parameters
+    ----------
+    path : path or memoryview
+        A file, or what stands in one: a memoryview of bytes, which must stay as it is.
+
+    Raises
+    ------
+    NotDicomError, UnreadableError
+    DecodeError
+        The file ends inside the header of the pixel data element or of a fragment.
+    DamagedError
+        It does not parse, or ends inside an element behind the pixel data.
+    """
+    with _open(path) as file:
+        has_prefix = _require_dicom(file)
+        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+        if not at_pixels:
+            return data_set, None
+        if transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian:
+            file.seek(0)  # it does not stand at the pixels
+            data_set = _parse(file, None, has_prefix=has_prefix)
+            return data_set, pixel_data_in(data_set)
+        implicit, little_endian = map(bool, data_set.original_encoding)
+        pixel_data = locate(
+            file.source(), file.tell(), implicit=implicit, little_endian=little_endian
+        )
+        if pixel_data.end < pixel_data.source.size:
+            file.seek(pixel_data.end)
+            with _parsing(has_prefix=has_prefix):
+                rest = read_dataset(file, implicit, little_endian)
+            cut = _cut_element(rest) if len(rest) else None
+            if cut is not None:
+                raise DamagedError(f"the file is cut or damaged: {cut}")
+    return data_set, pixel_data
+
+
+def quieten_pydicom() -> None:
+    """What is wrong with a file is told by its state, not by a library's warnings."""
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def transfer_syntax_of(data_set: Dataset) -> UID:
+    """The transfer syntax that the file states, else the one in which it could be read."""
+    stated = data_set.file_meta.get("TransferSyntaxUID") if hasattr(data_set, "file_meta") else None
+    if stated:
+        return UID(str(stated))
+    implicit, little_endian = data_set.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
+
+
+def is_little_endian(data_set: Dataset) -> bool:
+    """The byte order of values that pydicom leaves as bytes, such as OW."""
+    return transfer_syntax_of(data_set) != ExplicitVRBigEndian
+
+
+def clean_uid(value: Any) -> str:  # noqa: ANN401  # whatever stands in the element
+    """A UID as text, stripped of blanks and NUL."""
+    return str(value or "").strip(" \t\r\n\0")
+
+
+def uid_of(data_set: Dataset, keyword: str) -> str:
+    """A UID attribute as found, but for blanks and NUL; several values stay joined."""
+    value = value_of(data_set, keyword)
+    if isinstance(value, pydicom.multival.MultiValue):
+        value = "\\".join(map(str, value))
+    return clean_uid(value)
+
+
+def text_of(data_set: Dataset, keyword: str) -> str:
+    """A text attribute, empty where it is absent or cannot be read; the first of several values."""
+    value = value_of(data_set, keyword)
+    if isinstance(value, pydicom.multival.MultiValue):
+        value = value[0] if len(value) else ""
+    return clean_uid(value)
+
+
+SEVERAL = (pydicom.multival.MultiValue, list)
+"""What pydicom gives for several values: a list of numbers that are binary in the file."""
+
+
+def integer_of(data_set: Dataset, keyword: str, default: int = 0) -> int:
+    """An integer attribute, ``default`` where it is absent or cannot be read."""
+    value = value_of(data_set, keyword)
+    if isinstance(value, SEVERAL):
+        value = value[0] if len(value) else None
+    try:
+        return default if value is None or value == "" else int(value)
+    except PARSE_ERRORS:
+        return default
+
+
+def value_of(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DICOM value
+    """An attribute's value, None where it is absent or its bytes cannot be converted."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in data_set:  # twenty times as fast as asking by the keyword
+        return None
+    try:
+        return data_set[tag].value
+    except PARSE_ERRORS:
+        return None
+
+
+class _RawMemory(io.RawIOBase):
+    """Bytes in memory as a file; nothing is copied before it is read."""
+
+    name = None  # which pydicom asks for
+
+    def __init__(self, content: memoryview) -> None:
+        self.content = content
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: len(self.content)}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self.position = base + offset
+        return self.position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        part = self.content[self.position : self.position + len(target)]
+        target[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
+class _WatchedFile(io.BufferedReader):
+    """A file that remembers whether it ended before a read got all it asked for."""
+
+    missing = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        raw = self.raw
+        return len(raw.content) if isinstance(raw, _RawMemory) else os.fstat(self.fileno()).st_size
+
+    def source(self) -> Source:
+        """The same bytes, to be read from any place."""
+        raw = self.raw
+        if isinstance(raw, _RawMemory):
+            return MemorySource(raw.content)
+        return FileSource(self.fileno())
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and count what is missing but for an element header at the very end."""
+        data = super().read(size)
+        if size is not None and len(data) < size and (data or size != HEADER_LENGTH):
+            self.missing = size - len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, and forget the read that is now undone."""
+        self.missing = 0
+        return super().seek(offset, whence)
+
+
+def _open(path: PathLike | memoryview) -> _WatchedFile:
+    if isinstance(path, memoryview):
+        return _WatchedFile(_RawMemory(path), HEAD_BYTES)
+    try:
+        return _WatchedFile(open(path, "rb", buffering=0), HEAD_BYTES)
+    except OSError as error:
+        raise UnreadableError.from_os_error(error) from error
+
+
+def _head(file: _WatchedFile) -> bytes:
+    """The first bytes of a file that was just opened; it stays at its start."""
+    try:
+        return file.peek()
+    except OSError as error:
+        raise UnreadableError.from_os_error(error) from error
+
+
+def _require_dicom(file: _WatchedFile) -> bool:
+    """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
+    try:
+        size = file.size
+        head = file.read(min(size, SNIFFED_BYTES))
+        file.seek(0)
+    except OSError as error:
+        raise UnreadableError.from_os_error(error) from error
+    if head[PREAMBLE : PREAMBLE + 4] == b"DICM":
+        return True
+    if looks_like_data_set(head, size):
+        return False
+    raise NotDicomError("neither the DICM prefix nor a data set at the start")
+
+
+def _parse_header(file: _WatchedFile, *, has_prefix: bool) -> tuple[FileDataset, bool]:
+    """The data set up to the pixel data, and whether there is any."""
+    at_pixels = False
+
+    def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal at_pixels
+        at_pixels = tag in KEYWORDS
+        return at_pixels
+
+    return _parse(file, stop_at_pixels, has_prefix=has_prefix), at_pixels
+
+
+def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset:  # noqa: ANN401
+    with _parsing(has_prefix=has_prefix):
+        data_set = read_partial(file, stop_when=stop_when, force=True)
+    if not len(data_set):
+        raise _broken("the data set is empty", has_prefix=has_prefix)
+    return data_set
+
+
+@contextmanager
+def _parsing(*, has_prefix: bool) -> Iterator[None]:
+    """Turn what pydicom raises into this package's errors."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a length that leads nowhere
+            raise _broken(f"does not parse as DICOM: {error}", has_prefix=has_prefix) from error
+        raise UnreadableError.from_os_error(error) from error
+    except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
+        message = f"does not parse as DICOM: {type(error).__name__}: {error}"
+        raise _broken(message, has_prefix=has_prefix) from error
+
+
+def _broken(message: str, *, has_prefix: bool) -> FileError:
+    """Damaged if the file says that it is DICOM, else it is none."""
+    return (DamagedError if has_prefix else NotDicomError)(message)
+
+
+def _where_cut(data_set: FileDataset, file: _WatchedFile) -> str | None:
+    """Where a data set without pixel data ends inside an element, None if it does not."""
+    cut = _cut_element(data_set)
+    if cut is None and file.missing:
+        cut = f"{file.missing} bytes are missing at its end"
+    return cut
+
+
+def _cut_element(data_set: Dataset) -> str | None:
+    """What the last element lacks, None if it is whole or pixel data."""
+    *_, last = data_set.values()
+    if not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH:
+        return None
+    missing = last.length - len(last.value or b"")
+    if missing <= 0 or last.tag in KEYWORDS:
+        return None
+    return f"{missing} bytes of {last.tag} are missing"
+
+
+def _require_image_attributes(data_set: FileDataset) -> None:
+    """Without the DICM prefix only these make the bytes credible."""
+    if "SOPClassUID" in data_set or ("Rows" in data_set and "Columns" in data_set):
+        return
+    raise NotDicomError("no DICM prefix, no SOP Class UID, no Rows and Columns")
+
+
+def _sop_class(data_set: FileDataset) -> str:
+    own = text_of(data_set, "SOPClassUID")
+    return own or text_of(data_set.file_meta, "MediaStorageSOPClassUID")
+
+
+def _header(data_set: FileDataset, *, has_pixel_data: bool) -> Header:
+    return Header(
+        study_instance_uid=uid_of(data_set, "StudyInstanceUID"),
+        series_instance_uid=uid_of(data_set, "SeriesInstanceUID"),
+        sop_instance_uid=uid_of(data_set, "SOPInstanceUID"),
+        sop_class_uid=_sop_class(data_set),
+        modality=text_of(data_set, "Modality"),
+        transfer_syntax_uid=clean_uid(transfer_syntax_of(data_set)),
+        rows=integer_of(data_set, "Rows"),
+        columns=integer_of(data_set, "Columns"),
+        number_of_frames=integer_of(data_set, "NumberOfFrames"),
+        samples_per_pixel=integer_of(data_set, "SamplesPerPixel"),
+        bits_allocated=integer_of(data_set, "BitsAllocated"),
+        bits_stored=integer_of(data_set, "BitsStored"),
+        instance_number=integer_of(data_set, "InstanceNumber"),
+        has_pixel_data=has_pixel_data,
+    )

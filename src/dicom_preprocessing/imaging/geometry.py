@@ -1,0 +1,537 @@
+"""Boxes, sizes, paddings and the way of a point: small frozen values and pure functions.
+
+Points are continuous pixel coordinates (x, y) whose integers are pixel centres: the centre of the
+top-left pixel is (0, 0), its outer corner (-0.5, -0.5). Boxes have their origin at the top left and
+count whole pixels. Nothing here touches the pixels of images; the stages carry these plans out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from dicom_preprocessing.imaging.coordinates import (
+    MappedBoxes,
+    MappedPolygon,
+    map_boxes,
+    map_polygon,
+    nearest_index,
+    sample_mask,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from dicom_preprocessing.results.manifest import ManifestRow
+
+
+def round_half_away(value: float) -> int:
+    """Round to the nearest integer, halves away from zero."""
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CropBox:
+    """Kept rectangle in decoded pixels (after the flip), origin top left.
+
+    Stored as DefaultCropOrigin (left, top) and DefaultCropSize (width, height).
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column behind the box."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row below the box."""
+        return self.top + self.height
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the box."""
+        return Size(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Pixels added on each side of the resized image."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Mirroring of an image of ``width`` x ``height`` pixels; both axes are a half turn."""
+
+    width: int
+    height: int
+    horizontal: bool
+    vertical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What happened between the stored image and the output, in order: flip, crop, resize, pad.
+
+    ``source`` is the stored (and decoded) size. A step that did not run is None; the properties
+    then give the neutral value (whole image, 1.0, whole output), as the TIFF tags do.
+    """
+
+    source: Size
+    flip: Flip | None = None
+    crop: CropBox | None = None
+    resized: Size | None = None
+    padding: Padding | None = None
+
+    @property
+    def crop_box(self) -> CropBox:
+        """The kept rectangle, the whole image where nothing was cropped."""
+        return self.crop or CropBox(0, 0, self.source.width, self.source.height)
+
+    @property
+    def active_size(self) -> Size:
+        """Size of the image within the padding."""
+        return self.resized or self.crop_box.size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Realised output over input ratio in x and y."""
+        box, size = self.crop_box, self.active_size
+        return size.width / box.width, size.height / box.height
+
+    @property
+    def active_area(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the non-padded area; right and bottom exclusive."""
+        size, pad = self.active_size, self.padding or Padding(0, 0, 0, 0)
+        return pad.left, pad.top, pad.left + size.width, pad.top + size.height
+
+    @property
+    def output(self) -> Size:
+        """Size of the output image."""
+        size, pad = self.active_size, self.padding or Padding(0, 0, 0, 0)
+        return Size(size.width + pad.left + pad.right, size.height + pad.top + pad.bottom)
+
+    def to_output(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the stored image to the output.
+
+        Parameters
+        ----------
+        points : (..., 2) array_like
+            x and y in stored pixels, pixel centres at integers.
+
+        Returns
+        -------
+        (..., 2) float64
+            x and y in output pixels; outside 0 .. width - 1 where the point was cropped away.
+        """
+        xy = np.array(points, dtype=np.float64)
+        if self.flip is not None:
+            xy = _mirror(xy, self.flip)
+        box = self.crop_box
+        left, top, _, _ = self.active_area
+        scaled = (xy - (box.left, box.top) + 0.5) * self.scale - 0.5
+        return np.add(scaled, (left, top))
+
+    def to_source(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the output back to the stored image; the inverse of ``to_output``."""
+        box = self.crop_box
+        left, top, _, _ = self.active_area
+        xy = np.array(points, dtype=np.float64) - (left, top)
+        xy = (xy + 0.5) / self.scale - 0.5 + (box.left, box.top)
+        return _mirror(xy, self.flip) if self.flip is not None else xy
+
+    @property
+    def kept_area(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of what was kept of the stored image: the crop box unflipped."""
+        box, flip = self.crop_box, self.flip
+        left, top, right, bottom = box.left, box.top, box.right, box.bottom
+        if flip is not None and flip.horizontal:
+            left, right = flip.width - right, flip.width - left
+        if flip is not None and flip.vertical:
+            top, bottom = flip.height - bottom, flip.height - top
+        return left, top, right, bottom
+
+    def boxes_to_output(self, boxes: ArrayLike) -> MappedBoxes:
+        """Map boxes of the stored image to the output.
+
+        Parameters
+        ----------
+        boxes : (n, 4) array_like
+            Left, top, right, bottom in stored pixels with pixel edges at whole numbers, so that
+            whole pixels are ``image[top:bottom, left:right]``; fractions are allowed.
+
+        Returns
+        -------
+        MappedBoxes
+            In output pixels of the same kind, cut to the non-padded area.
+
+        Raises
+        ------
+        ValueError
+            Other shapes, values that are not finite, or negative sides.
+        """
+        return map_boxes(boxes, self.to_output, self.kept_area)
+
+    def boxes_to_source(self, boxes: ArrayLike) -> MappedBoxes:
+        """Map boxes of the output back to the stored image, without what they have of padding."""
+        return map_boxes(boxes, self.to_source, self.active_area)
+
+    def polygon_to_output(self, polygon: ArrayLike) -> MappedPolygon:
+        """Map a polygon of the stored image to the output.
+
+        ``to_output`` maps the corners alone, of any number of polygons.
+
+        Parameters
+        ----------
+        polygon : (n, 2) array_like
+            x and y of the corners in stored pixels, pixel centres at integers.
+
+        Returns
+        -------
+        MappedPolygon
+            In output pixels, cut to the non-padded area.
+
+        Raises
+        ------
+        ValueError
+            Other shapes, no corner, or values that are not finite.
+        """
+        return map_polygon(polygon, self.to_output, self.kept_area)
+
+    def polygon_to_source(self, polygon: ArrayLike) -> MappedPolygon:
+        """Map a polygon of the output back to the stored image, without what is in the padding."""
+        return map_polygon(polygon, self.to_source, self.active_area)
+
+    def masks_to_output(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
+        """Carry masks of the stored image to the output, as the filter ``nearest`` does.
+
+        Parameters
+        ----------
+        masks : (..., rows, columns) array_like, any dtype
+            Labels or booleans of the stored size: one mask, or a stack such as frames.
+        fill : number, optional
+            Label of the padding.
+
+        Returns
+        -------
+        (..., output rows, output columns), dtype of ``masks``
+            Each pixel has the label of the stored pixel under its centre.
+
+        Raises
+        ------
+        ValueError
+            The masks do not have the stored size.
+        """
+        _check_size(masks, self.source, "stored image")
+        box, active, size = self.crop_box, self.active_size, self.output
+        rows = box.top + nearest_index(active.height, box.height)
+        columns = box.left + nearest_index(active.width, box.width)
+        return sample_mask(
+            masks,
+            self._unflipped(rows, columns),
+            shape=(size.height, size.width),
+            within=self.active_area,
+            fill=fill,
+        )
+
+    def masks_to_source(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
+        """Carry masks of the output back to the stored image.
+
+        Parameters
+        ----------
+        masks : (..., output rows, output columns) array_like, any dtype
+        fill : number, optional
+            Label of what was cropped away.
+
+        Returns
+        -------
+        (..., rows, columns), dtype of ``masks``
+            Each pixel has the label of the output pixel that its centre is in.
+
+        Raises
+        ------
+        ValueError
+            The masks do not have the output size.
+        """
+        _check_size(masks, self.output, "output")
+        box, active, (left, top, _, _) = self.crop_box, self.active_size, self.active_area
+        rows = top + nearest_index(box.height, active.height)
+        columns = left + nearest_index(box.width, active.width)
+        flip = self.flip
+        if flip is not None:
+            rows = rows[:: -1 if flip.vertical else 1]
+            columns = columns[:: -1 if flip.horizontal else 1]
+        return sample_mask(
+            masks,
+            (rows, columns),
+            shape=(self.source.height, self.source.width),
+            within=self.kept_area,
+            fill=fill,
+        )
+
+    def _unflipped(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the stored image, from those after the flip."""
+        flip = self.flip
+        if flip is not None and flip.vertical:
+            rows = flip.height - 1 - rows
+        if flip is not None and flip.horizontal:
+            columns = flip.width - 1 - columns
+        return rows, columns
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any] | ManifestRow) -> Geometry:
+        """Read the geometry from a row of the manifest.
+
+        Parameters
+        ----------
+        row : mapping or ManifestRow
+            By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
+            a row of a data frame.
+
+        Returns
+        -------
+        Geometry
+            Steps that changed nothing are None.
+
+        Raises
+        ------
+        OutputError
+            Columns are missing or empty, or contradict each other.
+        """
+        from dicom_preprocessing.mapping.geometry import geometry_of_row  # noqa: PLC0415  # it needs this
+
+        return geometry_of_row(row)
+
+    @classmethod
+    def from_tiff(
+        cls, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
+    ) -> Geometry:
+        """Read the geometry from the tags of a TIFF of this project or of the reference program.
+
+        Parameters
+        ----------
+        path : path
+        source : (columns, rows), optional
+            Size of the DICOM image, for files of the reference program: these do not tell it.
+            Without it, their image ends where the crop box does, and they are taken as unflipped.
+
+        Returns
+        -------
+        Geometry
+            Steps that changed nothing are None.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be read, or has no tags of geometry.
+        """
+        from dicom_preprocessing.mapping.geometry import geometry_of_tiff  # noqa: PLC0415  # slow too
+
+        return geometry_of_tiff(path, source=source)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_dict`` gives the same geometry back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Geometry:
+        """Build from what ``as_dict`` gave."""
+        return cls(
+            source=Size(**data["source"]),
+            flip=Flip(**data["flip"]) if data["flip"] else None,
+            crop=CropBox(**data["crop"]) if data["crop"] else None,
+            resized=Size(**data["resized"]) if data["resized"] else None,
+            padding=Padding(**data["padding"]) if data["padding"] else None,
+        )
+
+    def with_crop(self, box: CropBox) -> Geometry:
+        """Return this geometry with a crop box."""
+        return replace(self, crop=box)
+
+    def with_resized(self, size: Size) -> Geometry:
+        """Return this geometry with a resized size."""
+        return replace(self, resized=size)
+
+    def with_padding(self, padding: Padding) -> Geometry:
+        """Return this geometry with a padding."""
+        return replace(self, padding=padding)
+
+
+def _mirror(xy: NDArray[np.float64], flip: Flip) -> NDArray[np.float64]:
+    out = xy.copy()
+    if flip.horizontal:
+        out[..., 0] = flip.width - 1 - out[..., 0]
+    if flip.vertical:
+        out[..., 1] = flip.height - 1 - out[..., 1]
+    return out
+
+
+def _check_size(masks: ArrayLike, size: Size, of: str) -> None:
+    shape = np.shape(masks)
+    if shape[-2:] != (size.height, size.width):
+        expected = f"(..., {size.height}, {size.width})"
+        raise ValueError(f"masks have shape {shape} instead of {expected}, that of the {of}")
+
+
+def fit_size(content: Size, target: Size) -> Size:
+    """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
+
+    The products with the factor are float32, sides rounded half away from zero.
+    """
+    factor = fit_factor(content, target)
+    return Size(
+        max(1, round_half_away(float(np.float32(content.width) * factor))),
+        max(1, round_half_away(float(np.float32(content.height) * factor))),
+    )
+
+
+def fit_factor(content: Size, target: Size) -> np.float32:
+    """The factor, of both sides, by which ``content`` just fits into ``target``."""
+    return min(
+        np.float32(target.width) / np.float32(content.width),
+        np.float32(target.height) / np.float32(content.height),
+    )
+
+
+def spacing_size(
+    content: Size, *, native: tuple[float, float], target: tuple[float, float]
+) -> Size:
+    """Size at which a pixel measures ``target`` mm; ``native`` and ``target`` are x, y in mm."""
+    return Size(
+        max(1, round_half_away(content.width * native[0] / target[0])),
+        max(1, round_half_away(content.height * native[1] / target[1])),
+    )
+
+
+Side = Literal["before", "after", "split"]
+
+
+def plan_padding(content: Size, target: Size, *, x: Side, y: Side) -> Padding:
+    """Distribute what ``content`` lacks to ``target``; an odd remainder goes right and below."""
+    left, right = _distribute(max(0, target.width - content.width), x)
+    top, bottom = _distribute(max(0, target.height - content.height), y)
+    return Padding(left, top, right, bottom)
+
+
+def _distribute(total: int, side: Side) -> tuple[int, int]:
+    before = {"before": total, "after": 0, "split": total // 2}[side]
+    return before, total - before
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Where the samples of frames at reduced resolution lie.
+
+    Sample (i, j) is at pixel (left + i * step, top + j * step) of the image: a wavelet's low band
+    has its samples at every other pixel, not between them (ITU-T T.800, Annex F).
+    """
+
+    step: int
+    left: int = 0
+    top: int = 0
+
+    def samples_of(self, box: CropBox) -> CropBox:
+        """The samples within a box of pixels, at least one; both end where the image does."""
+        left, width = self._range(box.left - self.left, box.width)
+        top, height = self._range(box.top - self.top, box.height)
+        return CropBox(left, top, width, height)
+
+    def _range(self, start: int, length: int) -> tuple[int, int]:
+        last = max(0, (start + length - 1) // self.step)
+        first = min(last, max(0, -(-start // self.step)))
+        return first, last - first + 1
+
+    def pixels_of(self, samples: CropBox, within: CropBox) -> CropBox:
+        """The pixels of a box of samples, and one step more on every side."""
+        left = max(within.left, self.left + (samples.left - 1) * self.step)
+        top = max(within.top, self.top + (samples.top - 1) * self.step)
+        right = min(within.right, self.left + samples.right * self.step + 1)
+        bottom = min(within.bottom, self.top + samples.bottom * self.step + 1)
+        return CropBox(left, top, right - left, bottom - top)
+
+    def cut(self, box: CropBox) -> Sampling:
+        """Where the samples of ``samples_of(box)`` lie in the box."""
+        first = self.samples_of(box)
+        left = self.left + first.left * self.step - box.left
+        top = self.top + first.top * self.step - box.top
+        return Sampling(self.step, left, top)
+
+    def mirrored(self, size: Size, shape: Size) -> Sampling:
+        """Where ``shape`` samples lie after an image of ``size`` was turned by 180 degrees."""
+        left = size.width - 1 - self.left - (shape.width - 1) * self.step
+        top = size.height - 1 - self.top - (shape.height - 1) * self.step
+        return Sampling(self.step, left, top)
+
+
+def level_for(content: Size, target: Size) -> int:
+    """The most halvings (ceil) after which ``content`` is still no smaller than ``target``.
+
+    Each side has at least one whole step of the samples then.
+    """
+    level = 0
+    while min(content.width, content.height) >= 2 << level and _covers(
+        halved(content, level + 1), target
+    ):
+        level += 1
+    return level
+
+
+def halved(size: Size, level: int) -> Size:
+    """Width and height after ``level`` halvings, rounded up (T.800, B-15)."""
+    step = 1 << level
+    return Size(-(-size.width // step), -(-size.height // step))
+
+
+def _covers(size: Size, target: Size) -> bool:
+    return size.width >= target.width and size.height >= target.height
+
+
+def inner_box(size: Size, border_frac: float) -> CropBox | None:
+    """The part of an image that is left when a fraction is ignored at each edge.
+
+    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), so they
+    lose the broken line too. None if nothing is left.
+    """
+    fraction = Fraction(str(border_frac))
+    left, right = _inner_range(size.width, fraction)
+    top, bottom = _inner_range(size.height, fraction)
+    if right <= left or bottom <= top:
+        return None
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
+    return math.trunc(length * fraction), math.trunc(length * (1 - fraction))
+
+
+def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
+    """Widen ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
+    left, top = max(0, box.left - dx), max(0, box.top - dy)
+    right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
+    return CropBox(left, top, right - left, bottom - top)

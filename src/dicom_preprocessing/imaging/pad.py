@@ -1,0 +1,83 @@
+"""Pad to the wanted size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.imaging.frames import each, mapped, remembered
+from dicom_preprocessing.imaging.geometry import Padding, Side, Size, plan_padding
+from dicom_preprocessing.imaging.image import Image, luma, to_8_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FIXED_SIDES: dict[str, Side] = {"top-left": "before", "bottom-right": "after", "center": "split"}
+
+
+def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero") -> Image:
+    """Fill up to ``size`` with the background value.
+
+    Parameters
+    ----------
+    image : Image
+    size : (width, height) or None
+        Without it the image is returned as it is.
+    padding : str
+        zero (per axis on the side whose border line has more zero pixels), top-left,
+        bottom-right, center, or none.
+
+    Returns
+    -------
+    Image
+    """
+    if size is None or padding == "none":
+        return image
+    target = Size(size[0], size[1])
+    if padding not in FIXED_SIDES and image.size != target:
+        # Frames decide, and are asked for a second time to be padded.
+        image = replace(image, frames=remembered(image.frames))
+    plan = plan_image_padding(image, target, padding)
+    widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
+    size_wh, samples, fill = image.size, image.frames.shape[3], image.facts.fill
+    frames = mapped(
+        image.frames,
+        lambda frame: np.pad(frame, widths, constant_values=fill),
+        shape=(
+            plan.top + size_wh.height + plan.bottom,
+            plan.left + size_wh.width + plan.right,
+            samples,
+        ),
+    )
+    return image.evolve(frames, image.geometry.with_padding(plan))
+
+
+def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
+    """Decide where the padding goes, without touching a pixel."""
+    if padding in FIXED_SIDES or image.size == target:
+        side = FIXED_SIDES.get(padding, "before")
+        return plan_padding(image.size, target, x=side, y=side)
+    background = image.facts.background
+
+    def count(_: int, frame: NDArray[Any]) -> list[int]:
+        borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]
+        return [_count_empty(line, background) for line in borders]
+
+    left, right, top, bottom = np.sum(list(each(image.frames, count)), axis=0)
+    return plan_padding(image.size, target, x=_emptier(left, right), y=_emptier(top, bottom))
+
+
+def _emptier(before: int, after: int) -> Side:
+    """The side whose border line has more zero pixels over all frames; a tie is "before"."""
+    return "before" if before >= after else "after"
+
+
+def _count_empty(line: NDArray[Any], background: float | None) -> int:
+    """Zero pixels of (length, samples): luma 0 in 8 bits, or the background of stored values."""
+    if background is None:
+        return int(np.count_nonzero(to_8_bits(luma(line)) == 0))
+    return int(np.count_nonzero(line == background))

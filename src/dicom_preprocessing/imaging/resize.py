@@ -1,0 +1,275 @@
+"""Resize by separable antialiased kernels, by nearest sampling, or by maxima."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from dicom_preprocessing.errors import NoSpacingError
+from dicom_preprocessing.imaging.frames import mapped
+from dicom_preprocessing.imaging.geometry import Size, fit_size, spacing_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.imaging.frames import Frames
+    from dicom_preprocessing.imaging.image import Image, Lookup
+
+LARGEST_FRAME = 2**31
+"""Pixels; a spacing that leads to more is a mistake in the header."""
+
+
+def resize(
+    image: Image,
+    *,
+    size: Sequence[int] | None = None,
+    spacing: Sequence[float] | None = None,
+    filter: str = "triangle",  # noqa: A002  # the config key and the field's word
+) -> Image:
+    """Scale every frame to fit ``size``, or to a pixel of ``spacing``.
+
+    Parameters
+    ----------
+    image : Image
+    size : (width, height) or None
+        Output must fit within; the aspect ratio is kept.
+    spacing : (x, y) or None
+        Wanted pixel spacing, mm. With neither, the image is returned as it is.
+    filter : str
+        triangle, catmull-rom, gaussian, lanczos3, nearest or max-pool.
+
+    Raises
+    ------
+    NoSpacingError
+        ``spacing`` is asked for and the object does not tell its own.
+    """
+    if size is not None:
+        target = fit_size(image.size, Size(size[0], size[1]))
+    elif spacing is not None:
+        if image.facts.pixel_spacing is None:
+            raise NoSpacingError("no Pixel Spacing or Imager Pixel Spacing: cannot resample to mm")
+        native = image.facts.pixel_spacing
+        target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))
+    else:
+        return image
+    if target.width * target.height > LARGEST_FRAME:
+        raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
+    frames = resize_frames(
+        image.frames, size=target, filter=filter, lookup=image.lookup, places=places_of(image)
+    )
+    resized = image.evolve(frames, image.geometry.with_resized(target))
+    return replace(resized, lookup=None, reduction=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the samples of a line lie: sample i at pixel ``start + i * step`` of ``length``."""
+
+    count: int
+    length: int
+    step: int = 1
+    start: int = 0
+
+
+def places_of(image: Image) -> tuple[Places, Places]:
+    """Where the samples of an image lie along y and x."""
+    _, rows, columns, _ = image.frames.shape
+    if image.reduction is None:
+        return Places(rows, rows), Places(columns, columns)
+    at, size = image.reduction.sampling, image.size
+    return (
+        Places(rows, size.height, at.step, at.top),
+        Places(columns, size.width, at.step, at.left),
+    )
+
+
+def resize_frames(
+    frames: Frames,
+    *,
+    size: Size,
+    filter: str,  # noqa: A002
+    lookup: Lookup | None = None,
+    places: tuple[Places, Places] | None = None,
+) -> Frames:
+    """Scale every frame to exactly ``size``.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples), integer or float32
+    size : Size
+        Output width and height, pixels.
+    filter : str
+        As for ``resize``.
+    lookup : Lookup or None
+        Display values, if ``frames`` are stored ones.
+    places : (Places, Places), optional
+        Where rows and columns lie, if they are not all pixels of the image.
+
+    Returns
+    -------
+    (n_frames, size.height, size.width, samples), dtype of ``frames`` or of the lookup
+    """
+    _, height, width, _ = frames.shape
+    y, x = places or (Places(height, height), Places(width, width))
+    dtype = frames.dtype if lookup is None else lookup.table.dtype
+
+    def resized(frame: NDArray[Any]) -> NDArray[Any]:
+        if filter == "nearest":
+            sampled = _nearest(frame, size)
+            return sampled if lookup is None else lookup(sampled)
+        if filter == "max-pool":
+            return _max_pool(frame if lookup is None else lookup(frame), size)
+        out = np.empty((size.height, size.width, frame.shape[2]), dtype)
+        for sample in range(frame.shape[2]):
+            _convolve(frame[..., sample], (y, x), filter, lookup, out[..., sample])
+        return out
+
+    shape = (size.height, size.width, frames.shape[3])
+    return mapped(frames, resized, shape=shape, dtype=dtype)
+
+
+def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:
+    """Sample floor((i + 0.5) * n_in / n_out), in whole numbers."""
+    y = ((2 * np.arange(size.height) + 1) * frame.shape[0]) // (2 * size.height)
+    x = ((2 * np.arange(size.width) + 1) * frame.shape[1]) // (2 * size.width)
+    sampled: NDArray[Any] = frame[y[:, None], x]
+    return sampled
+
+
+def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
+    """Maximum over source pixels floor(i*n/N) to floor((i+1)*n/N) - 1, at least the first."""
+    y = np.arange(size.height) * frame.shape[0] // size.height
+    x = np.arange(size.width) * frame.shape[1] // size.width
+    return np.maximum.reduceat(np.maximum.reduceat(frame, y, axis=0), x, axis=1)
+
+
+def _convolve(
+    plane: NDArray[Any],
+    places: tuple[Places, Places],
+    kernel: str,
+    lookup: Lookup | None,
+    out: NDArray[Any],
+) -> None:
+    """Vertical, then horizontal pass in float64; clamped and rounded half away from zero.
+
+    A band of output rows is finished while its input is in the cache.
+    """
+    height, width = out.shape
+    y, x = places
+    horizontal = kernel_weights(x, width, kernel)
+    for band in kernel_bands(y, plane.shape[1], height, kernel):
+        stored = plane[band.first : band.end]
+        if lookup is None:
+            rows = stored.astype(np.float64)
+        else:
+            rows = np.empty(stored.shape)
+            lookup.floats.look_up(stored, rows)
+        scaled = horizontal @ (band.weights @ rows).T
+        _quantise(scaled, out[band.top : band.bottom].T)
+
+
+def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
+    """Clamp to the dtype of ``out`` and round half away from zero; floats stay as they are."""
+    if out.dtype.kind != "f":
+        limits = np.iinfo(out.dtype)
+        np.clip(values, limits.min, limits.max, out=values)
+        values += np.copysign(0.5, values) if limits.min else 0.5
+    out[...] = values.astype(out.dtype)  # truncates
+
+
+def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+def _catmull_rom(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mitchell and Netravali's cubic with B = 0, C = 0.5 (SIGGRAPH 1988)."""
+    a = np.abs(x)
+    near = 1.5 * a**3 - 2.5 * a**2 + 1.0
+    far = -0.5 * a**3 + 2.5 * a**2 - 4.0 * a + 2.0
+    return np.where(a < 1, near, np.where(a < 2, far, 0.0))  # noqa: PLR2004  # the support
+
+
+def _gaussian(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normal distribution with a standard deviation of half a pixel."""
+    return np.exp(-2.0 * x**2)
+
+
+def _lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)  # noqa: PLR2004  # the support
+
+
+KERNELS: dict[str, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
+    "triangle": (_triangle, 1.0),
+    "catmull-rom": (_catmull_rom, 2.0),
+    "gaussian": (_gaussian, 3.0),
+    "lanczos3": (_lanczos3, 3.0),
+}
+"""Kernel function and support in output pixels when shrinking, in input pixels when enlarging."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Output rows ``top`` to ``bottom`` and the input rows that they are made of."""
+
+    top: int
+    bottom: int
+    first: int
+    end: int
+    weights: sparse.csr_array
+
+
+BAND_BYTES = 1 << 20
+"""Input of a band in float64, which should stay in the cache."""
+
+
+@lru_cache(maxsize=64)
+def kernel_bands(rows: Places, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+    """The weights of ``kernel_weights`` for rows of ``columns`` samples, cut into bands."""
+    weights = kernel_weights(rows, n_out, kernel)
+    rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
+    step = max(1, rows_in * n_out // rows.count)
+    bands = []
+    for top in range(0, n_out, step):
+        bottom = min(top + step, n_out)
+        starts = weights.indptr[top : bottom + 1]  # slicing a sparse array takes thrice as long
+        part = slice(starts[0], starts[-1])
+        samples, values = weights.indices[part], weights.data[part]
+        first, end = int(samples.min()), int(samples.max()) + 1
+        content = values, samples - first, starts - starts[0]
+        narrow = sparse.csr_array(content, shape=(bottom - top, end - first))
+        bands.append(Band(top, bottom, first, end, narrow))
+    return tuple(bands)
+
+
+@lru_cache(maxsize=64)
+def kernel_weights(places: Places, n_out: int, kernel: str) -> sparse.csr_array:
+    """Weights of the samples at ``places`` for each of ``n_out``, each row summing to 1.
+
+    The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the
+    edges and renormalised.
+
+    Returns
+    -------
+    (n_out, places.count) sparse array of float64
+    """
+    function, support = KERNELS[kernel]
+    n_in, step = places.count, places.step
+    ratio = places.length / n_out
+    widening = max(ratio / step, 1.0)
+    # In samples, whose centres are at i + 0.5 here and at start + i * step + 0.5 in pixels.
+    centre = (np.arange(n_out) + 0.5) * ratio / step + (0.5 - (places.start + 0.5) / step)
+    first = np.clip(np.floor(centre - support * widening).astype(np.int64), 0, n_in - 1)
+    end = np.clip(np.ceil(centre + support * widening).astype(np.int64), first + 1, n_in)
+    counts = end - first
+    row_starts = np.concatenate(([0], np.cumsum(counts)))
+    offsets = np.arange(row_starts[-1]) - np.repeat(row_starts[:-1], counts)
+    columns = np.repeat(first, counts) + offsets
+    weights = function((columns + 0.5 - np.repeat(centre, counts)) / widening)
+    weights /= np.repeat(np.add.reduceat(weights, row_starts[:-1]), counts)
+    return sparse.csr_array((weights, columns, row_starts), shape=(n_out, n_in))

@@ -1,0 +1,222 @@
+"""Volume handlers: which frames, or which combination of them, a multi-frame object becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicom_preprocessing.errors import NoSpacingError, VolumeError
+from dicom_preprocessing.imaging.frames import made_of, picked, remembered
+from dicom_preprocessing.imaging.geometry import round_half_away
+from dicom_preprocessing.imaging.pyramid import modulated_detail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.imaging.frames import Frames
+
+MOST_FRAMES = 1_000_000
+"""A spacing that leads to more is a mistake in the header."""
+
+LAPLACIAN_SKIP = 5
+"""Frames at each end that laplacian-mip leaves out unless told otherwise: they are noisy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """Frames of one z axis and what is known of it.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples)
+    frame_spacing : float or None
+        mm between frames.
+    """
+
+    frames: Frames
+    frame_spacing: float | None
+
+
+def handle_volume(
+    volume: Volume,
+    *,
+    handler: str = "keep",
+    target_frames: int = 32,
+    skip_frames: int | Sequence[int] | None = None,
+    mip_weight: float = 1.5,
+    projection: str = "parallel-beam",
+    spacing_z: float | None = None,
+) -> Volume:
+    """Apply a volume handler; a single frame is left alone.
+
+    Parameters
+    ----------
+    volume : Volume
+        Frames in the order of the z axis.
+    handler : str
+        keep, central-slice, max-intensity, interpolate or laplacian-mip.
+    target_frames : int
+        Frames that interpolate writes.
+    skip_frames : int, (start, end) or None
+        Frames that max-intensity and laplacian-mip leave out at the ends; None is 0, and
+        ``LAPLACIAN_SKIP`` for laplacian-mip.
+    mip_weight, projection
+        As for ``laplacian_mip``.
+    spacing_z : float or None
+        With keep: resample to this frame spacing, mm.
+
+    Raises
+    ------
+    VolumeError
+        All frames would be skipped.
+    NoSpacingError
+        ``spacing_z`` is asked for and the frame spacing is unknown.
+    """
+    n = len(volume.frames)
+    if n == 1:
+        return volume
+    if handler == "central-slice":
+        return Volume(picked(volume.frames, [n // 2]), None)
+    if handler == "max-intensity":
+        return Volume(max_intensity(volume.frames, skip_frames or 0), None)
+    if handler == "laplacian-mip":
+        skipped = LAPLACIAN_SKIP if skip_frames is None else skip_frames
+        fused = laplacian_mip(volume.frames, skipped, mip_weight=mip_weight, projection=projection)
+        return Volume(fused, None)
+    if handler == "interpolate":
+        return _interpolated(volume, target_frames)
+    return volume if spacing_z is None else _resampled(volume, spacing_z)
+
+
+def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
+    """Maximum over frames, without ``skip_frames`` at both ends.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples)
+    skip_frames : int or (start, end)
+
+    Returns
+    -------
+    (1, rows, columns, samples)
+    """
+    kept = _kept(len(frames), skip_frames)
+    projection = np.array(frames[kept[0]])
+    for frame in picked(frames, kept[1:]) if len(kept) > 1 else ():
+        np.maximum(projection, frame, out=projection)
+        del frame  # before the next one is made
+    return projection[np.newaxis]
+
+
+def _kept(count: int, skip_frames: int | Sequence[int]) -> range:
+    """Numbers of the frames between those that are skipped at both ends, at least one."""
+    start, end = (skip_frames, skip_frames) if isinstance(skip_frames, int) else skip_frames
+    kept = range(start, max(start, count - end))
+    if not kept:
+        raise VolumeError(f"skip_frames ({start}, {end}) leaves none of {count} frames")
+    return kept
+
+
+def laplacian_mip(
+    frames: Frames,
+    skip_frames: int | Sequence[int] = 0,
+    *,
+    mip_weight: float = 1.5,
+    projection: str = "parallel-beam",
+) -> NDArray[Any]:
+    """A projection with the fine detail of the maximum over frames, such as calcifications.
+
+    Each band of the Laplacian pyramid of the maximum is damped where the projection is dark, and
+    their sum is added. What is 0 in every frame stays 0.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples), uint8 or uint16
+        Display values.
+    skip_frames : int or (start, end)
+        Frames that are left out at both ends.
+    mip_weight : float
+        Weight of the detail; 0 gives the projection.
+    projection : str
+        parallel-beam, the mean over the frames, or central-slice, the middle one of them.
+
+    Returns
+    -------
+    (1, rows, columns, samples), dtype of ``frames``
+
+    References
+    ----------
+    Wei et al. 2019, doi 10.1088/1361-6560/aafcda; Burt and Adelson 1983, doi
+    10.1109/TCOM.1983.1095851.
+    """
+    kept = _kept(len(frames), skip_frames)
+    middle = kept[len(kept) // 2]
+    total = np.zeros(frames.shape[1:])
+    highest = np.zeros(frames.shape[1:], frames.dtype)
+    for number, frame in zip(kept, picked(frames, kept), strict=True):
+        np.maximum(highest, frame, out=highest)
+        if projection == "parallel-beam":
+            total += frame
+        elif number == middle:
+            total[:] = frame
+        del frame  # before the next one is made
+    base = total / len(kept) if projection == "parallel-beam" else total
+    top = np.iinfo(frames.dtype).max
+    fused = base + mip_weight * modulated_detail(highest.astype(np.float64), base / top)
+    fused[highest == 0] = 0
+    rounded: NDArray[Any] = np.floor(np.clip(fused, 0, top) + 0.5).astype(frames.dtype)
+    return rounded[np.newaxis]
+
+
+def _resampled(volume: Volume, spacing_z: float) -> Volume:
+    if volume.frame_spacing is None:
+        raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
+    count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
+    if count > MOST_FRAMES:
+        raise VolumeError(f"{count} frames by the spacing between frames: unusable")
+    return _interpolated(volume, count)
+
+
+def _interpolated(volume: Volume, count: int) -> Volume:
+    n = len(volume.frames)
+    spacing = volume.frame_spacing
+    if spacing is not None:
+        spacing = spacing * (n - 1) / (count - 1) if count > 1 else None
+    return Volume(interpolate(volume.frames, count), spacing)
+
+
+def interpolate(frames: Frames, count: int) -> Frames:
+    """Resample to ``count`` frames at positions i * (n - 1) / (count - 1), linearly.
+
+    Integers are interpolated in whole numbers and truncated; one target frame is the first.
+
+    Parameters
+    ----------
+    frames : (n_frames, rows, columns, samples)
+
+    Returns
+    -------
+    (count, rows, columns, samples), dtype of ``frames``
+    """
+    frames = remembered(frames)
+    n, steps = len(frames), max(count - 1, 1)
+
+    def blend(number: int) -> NDArray[Any]:
+        low, rest = divmod(number * (n - 1), steps)
+        first: NDArray[Any] = frames[low]
+        if not rest:
+            return first
+        last = frames[min(low + 1, n - 1)]
+        if first.dtype.kind == "f":
+            blended = (first * np.float64(steps - rest) + last * rest) / steps
+        else:
+            blended = first.astype(np.int64) * (steps - rest) + last.astype(np.int64) * rest
+            # Truncation is towards zero, // would round negative values down.
+            blended = np.sign(blended) * (np.abs(blended) // steps)
+        return np.asarray(blended, first.dtype)
+
+    return made_of(frames, count, blend)

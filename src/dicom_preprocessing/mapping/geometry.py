@@ -1,0 +1,147 @@
+"""Geometry as it is told by rows of a manifest and by tags of a TIFF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.imaging.geometry import (
+    CropBox,
+    Flip,
+    Geometry,
+    Padding,
+    Size,
+    round_half_away,
+)
+from dicom_preprocessing.tiff.writer import read_info
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from dicom_preprocessing.results.manifest import ManifestRow
+    from dicom_preprocessing.tiff.writer import TiffInfo
+
+CROP = ("crop_left", "crop_top", "crop_width", "crop_height")
+ACTIVE = ("active_left", "active_top", "active_right", "active_bottom")
+TRUTHS = {"true": True, "false": False}
+
+
+def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
+    """What ``Geometry.from_row`` gives."""
+    try:
+        width, height = _whole(row, "width", "height") or (0, 0)
+        scale = (_number(row, "scale_x"), _number(row, "scale_y"))
+        return _geometry(
+            Size(width, height),
+            crop=_whole(row, *CROP),
+            active=_whole(row, *ACTIVE),
+            scale=None if None in scale else scale,
+            flip=(_truth(row, "flip_h"), _truth(row, "flip_v")),
+            source=_whole(row, "source_columns", "source_rows"),
+        )
+    except ValueError as error:
+        name = _cell(row, "path") or _cell(row, "sop_instance_uid") or "row"
+        raise OutputError(f"{name}: {error}") from None
+
+
+def geometry_of_tiff(
+    path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
+) -> Geometry:
+    """What ``Geometry.from_tiff`` gives."""
+    return geometry_of_info(read_info(path), path, source=source)
+
+
+def geometry_of_info(
+    info: TiffInfo, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
+) -> Geometry:
+    """What ``Geometry.from_tiff`` gives, from tags that were read; ``path`` is for messages."""
+    try:
+        return _geometry(
+            Size(info.width, info.height),
+            crop=info.crop,
+            active=info.active_area,
+            scale=info.scale,
+            flip=info.flip or (False, False),
+            source=info.source[:2] if info.source else source,
+        )
+    except ValueError as error:
+        raise OutputError(f"{path}: {error}") from None
+
+
+def _geometry(
+    output: Size,
+    *,
+    crop: tuple[int, ...] | None,
+    active: tuple[int, ...] | None,
+    scale: tuple[Any, Any] | None,
+    flip: tuple[bool, bool],
+    source: tuple[int, ...] | None,
+) -> Geometry:
+    """Geometry from what is known; the reference program leaves out steps that did not run."""
+    if crop is None and active is None and scale is None:
+        raise ValueError("it does not tell its geometry: no crop, scale or active area")
+    left, top, right, bottom = active or (0, 0, output.width, output.height)
+    size = Size(right - left, bottom - top)
+    if crop is not None:
+        box = CropBox(*crop)
+    elif source is not None:
+        box = CropBox(0, 0, *source)
+    else:
+        x, y = scale or (1, 1)
+        box = CropBox(0, 0, round_half_away(size.width / x), round_half_away(size.height / y))
+    if source is None and any(flip):
+        raise ValueError("it was flipped, and does not tell the size of its source")
+    whole = Size(*source) if source is not None else Size(box.right, box.bottom)
+    edges = Padding(left, top, output.width - right, output.height - bottom)
+    _check(box, whole, "crop box", "source")
+    _check(CropBox(left, top, size.width, size.height), output, "active area", "image")
+    return Geometry(
+        whole,
+        flip=Flip(whole.width, whole.height, *flip) if any(flip) else None,
+        crop=box if box != CropBox(0, 0, whole.width, whole.height) else None,
+        resized=size if size != box.size else None,
+        padding=edges if edges != Padding(0, 0, 0, 0) else None,
+    )
+
+
+def _check(box: CropBox, whole: Size, name: str, of: str) -> None:
+    fits = 0 <= box.left < box.right <= whole.width and 0 <= box.top < box.bottom <= whole.height
+    if not fits:
+        told = f"{box.width} x {box.height} at {box.left}, {box.top}"
+        raise ValueError(f"its {name} {told} is not within its {of} {whole.width} x {whole.height}")
+
+
+def _cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN401  # any value
+    """A value, None where it is missing, empty or not a number."""
+    value = row.get(name) if hasattr(row, "get") else getattr(row, name, None)
+    return None if value is None or value == "" or value != value else value  # noqa: PLR0124
+
+
+def _number(row: Mapping[str, Any] | ManifestRow, name: str) -> float | None:
+    value = _cell(row, name)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is no number: {value!r}") from None
+
+
+def _whole(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[int, ...] | None:
+    """Whole numbers, None where one is unknown."""
+    numbers = [_number(row, name) for name in names]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(names):
+        return None
+    for name, number in zip(names, known, strict=True):
+        if not number.is_integer():
+            raise ValueError(f"{name} is no whole number: {number:g}")
+    return tuple(map(int, known))
+
+
+def _truth(row: Mapping[str, Any] | ManifestRow, name: str) -> bool:
+    value = _cell(row, name)
+    if isinstance(value, str):
+        if value.lower() not in TRUTHS:
+            raise ValueError(f"{name} is neither true nor false: {value!r}")
+        return TRUTHS[value.lower()]
+    return bool(value)

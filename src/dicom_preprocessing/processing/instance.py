@@ -1,0 +1,286 @@
+"""One SOP instance: from its candidate files to the image of a stage.
+
+The stages in between run in one process, so that what is in memory is one image. Running them one
+by one through files gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import STAGES
+from dicom_preprocessing.decode import decode_stored
+from dicom_preprocessing.errors import (
+    DecodeError,
+    FileError,
+    LimitMemoryError,
+    LimitPixelsError,
+    SourceChangedError,
+    UnreadableError,
+)
+from dicom_preprocessing.files import path_key
+from dicom_preprocessing.imaging.crop import crop
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.pad import pad
+from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.results.layout import image_path
+from dicom_preprocessing.results.receipts import Receipt, new_receipt
+from dicom_preprocessing.tiff.writer import write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.config import Limits, Stage
+    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.index.table import Entry
+
+
+STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
+"""Stages between decode and write; their keyword arguments are the chain's settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the images of a stage go, and how they are made.
+
+    ``root`` is the folder of all studies, ``chain`` ends at the stage. ``name`` is given where
+    there is one image only, and is then its path below ``root``.
+    """
+
+    root: Path
+    chain: Chain
+    name: str | None = None
+
+    def relative_path(self, receipt: Receipt) -> str:
+        """Path of an image below ``root``."""
+        if self.name is not None:
+            return self.name
+        chain = self.chain
+        layout = chain.settings["write"]["layout"] if chain.stage == "write" else "study/sop"
+        uids = (receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid)
+        return image_path(layout, *uids)
+
+    def write(self, image: Image, receipt: Receipt) -> str:
+        """Write an image; returns its path below ``root``."""
+        relative = self.relative_path(receipt)
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = self.chain.stage != "write"
+        compressor = "uncompressed" if kept else self.chain.settings["write"]["compressor"]
+        write_tiff(path, image, compressor=compressor, chain=self.chain)
+        return relative
+
+
+def instances(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Group entries by SOP Instance UID, each group in path order."""
+    ordered = sorted(entries, key=lambda e: (e.sop_instance_uid, path_key(e.path)))
+    return [list(group) for _, group in groupby(ordered, key=lambda e: e.sop_instance_uid)]
+
+
+def process_instance(
+    candidates: Sequence[Entry],
+    target: Target,
+    *,
+    limits: Limits | None = None,
+    known: Mapping[str, FileError] | None = None,
+    on_start: Callable[[str], object] = lambda _path: None,
+) -> list[Receipt]:
+    """Write the image of one SOP instance; of several files the first that decodes is taken.
+
+    Parameters
+    ----------
+    candidates : sequence of Entry
+        In path order.
+    target : Target
+    limits : Limits or None
+        Of which ``pixels`` is looked at here.
+    known : mapping, optional
+        Errors of files that are not to be tried, by path.
+    on_start : callable, optional
+        Told the path of each file that is tried.
+    """
+    receipts: list[Receipt] = []
+    chosen: Receipt | None = None
+    for entry in candidates:
+        receipt = new_receipt(entry)
+        if chosen is None:
+            try:
+                if known and entry.path in known:
+                    raise known[entry.path]
+                on_start(entry.path)
+                _require_few_pixels(entry, limits)
+            except FileError as error:
+                receipt = receipt.failed(error, "decode")
+            else:
+                receipt = _process(entry, receipt, target)
+            if receipt.is_written or receipt.stage != "decode":
+                chosen = receipt
+        receipts.append(receipt)
+    if chosen is None:
+        return receipts
+    return [r if r is chosen else _conflict(r) for r in receipts]
+
+
+def _process(entry: Entry, receipt: Receipt, target: Target) -> Receipt:
+    """Decode a file and write its image."""
+    course = Course(receipt.seconds)
+    try:
+        image = _decode(entry, target.chain.settings["decode"], course)
+    except FileError as error:
+        return receipt.failed(error, "decode")
+    outcome = advance_and_write(image, receipt, "decode", target, course)
+    if not outcome.is_written and outcome.stage != "decode":
+        try:  # what does not decode fails at that, whatever else is wrong
+            for _ in image.frames:
+                pass
+        except FileError as error:
+            return receipt.failed(error, "decode")
+    return outcome
+
+
+def _conflict(receipt: Receipt) -> Receipt:
+    """The receipt of a candidate that was not chosen.
+
+    One that failed transiently stays transient: when it can be read, it may be the one to write.
+    """
+    message = "another file has this SOP Instance UID and other bytes, and comes first"
+    if receipt.error:
+        reason = f"this one does not decode: {receipt.message}"
+        message = f"another file has this SOP Instance UID; {reason}"
+    error = FileError(message, error="sop_conflict", transient=receipt.transient)
+    return receipt.failed(error, "decode")
+
+
+def _require_few_pixels(entry: Entry, limits: Limits | None) -> None:
+    pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
+    if limits is not None and pixels > limits.pixels:
+        raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
+
+
+def _decode(entry: Entry, settings: Mapping[str, Any], course: Course) -> Image:
+    """Decode a file that is still the one that the index saw."""
+    with course.at("decode"):
+        try:
+            status = os.stat(entry.path)
+        except OSError as error:
+            raise UnreadableError.from_os_error(error) from error
+        if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise SourceChangedError("the file changed after it was indexed; run again")
+        return _decoded(decode_stored(entry.path, **settings), entry, course)
+
+
+def _decoded(image: Image, entry: Entry, course: Course) -> Image:
+    """The image of an index entry, whose frames are the work of decode."""
+    image = course.watched(image, "decode")
+    reduction = image.reduction
+    if reduction is not None:
+
+        def again(level: int) -> Image:
+            with course.at("decode"):
+                return _decoded(reduction.again(level), entry, course)
+
+        image = replace(image, reduction=replace(reduction, again=again))
+    facts = replace(
+        image.facts,
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+    )
+    return replace(image, facts=facts)
+
+
+def advance(image: Image, chain: Chain, after: str, course: Course) -> Image:
+    """Run the stages of a chain behind ``after``, but for writing.
+
+    Raises
+    ------
+    FileError
+        Something is wrong with the image, at the stage that the error names.
+    """
+    for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(chain.stage) + 1]:
+        if stage in STEPS:
+            with course.at(stage):
+                image = STEPS[stage](image, **chain.settings[stage])
+            image = course.watched(image, stage)
+    return image
+
+
+def advance_and_write(
+    image: Image, receipt: Receipt, after: str, target: Target, course: Course | None = None
+) -> Receipt:
+    """Run the stages behind ``after`` and write the result."""
+    last = target.chain.stage
+    course = course or Course(receipt.seconds)
+    try:
+        image = advance(image, target.chain, after, course)
+        with course.at("write"):
+            image = image.displayed()
+            output = target.write(image, receipt)
+    except FileError as error:
+        return receipt.failed(error, last if error.stage == "write" else error.stage)
+    return receipt.wrote(image, last, output)
+
+
+class Course:
+    """Which stage is at work, and how long each was.
+
+    Stages make frames when the stage behind asks for them: time and errors are those of the
+    innermost stage, whoever asked.
+
+    Parameters
+    ----------
+    seconds : dict
+        Time by stage, which is added to.
+    """
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+        self.within = threading.local()
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Do some of the work of a stage."""
+        start, outer = time.perf_counter(), getattr(self.within, "seconds", 0.0)
+        self.within.seconds = 0.0
+        try:
+            yield
+        except FileError as error:
+            error.stage = error.stage or stage
+            raise
+        except MemoryError as error:
+            raise LimitMemoryError("not enough memory", stage=stage) from error
+        except Exception as error:
+            if stage != "decode":
+                raise
+            traceback.print_exc()  # a file that no test has shown yet must not cost its study
+            raise DecodeError(f"{type(error).__name__}: {error}", stage=stage) from error
+        finally:
+            spent = time.perf_counter() - start
+            with self.lock:
+                own = self.seconds.get(stage, 0.0) + spent - self.within.seconds
+                self.seconds[stage] = round(own, 6)
+            self.within.seconds = outer + spent
+
+    def watched(self, image: Image, stage: str) -> Image:
+        """The image with frames that are the work of a stage."""
+        frames = image.frames
+        if not isinstance(frames, LazyFrames):
+            return image
+
+        def frame(number: int) -> NDArray[Any]:
+            with self.at(stage):
+                return frames[number]
+
+        return replace(image, frames=replace(frames, make=frame))

@@ -1,0 +1,296 @@
+"""Isolation: files are processed in worker processes that a bad one cannot take along.
+
+A codec that crashes, hangs or eats memory costs the file it was at. The supervisor hands a worker
+one SOP instance at a time and knows which file it is at; when a worker dies or goes beyond a limit,
+that file is recorded, and the instance's other files and the rest go on in a new worker.
+
+A job with one core, watched by the server that forked it (workflow/fork_server.py), does the work
+without a worker: if it dies or goes beyond a limit, the server forks it again, and then it works
+with one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dicom_preprocessing import processes
+from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
+from dicom_preprocessing.imaging.frames import frame_threads
+from dicom_preprocessing.processes import TICK, Watch, die_with, keep_freed_memory, resident
+from dicom_preprocessing.processing.instance import process_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.process import BaseProcess
+
+    from dicom_preprocessing.config import Limits
+    from dicom_preprocessing.errors import FileError
+    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.processing.instance import Target
+    from dicom_preprocessing.results.receipts import Receipt
+
+T = TypeVar("T")
+
+MB = 1 << 20
+
+# Forking keeps what is imported; macOS does not allow it with its libraries.
+IS_MACOS = sys.platform == "darwin"
+CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
+
+
+@dataclass(slots=True)
+class _Instance:
+    """The files of one SOP instance, and what is known of those that killed a worker."""
+
+    candidates: Sequence[Entry]
+    known: dict[str, FileError] = field(default_factory=dict)
+
+
+class _Worker:
+    """A process that works on one instance at a time."""
+
+    def __init__(self, target: Target, limits: Limits, *, threads: int) -> None:
+        self.connection, theirs = CONTEXT.Pipe()
+        self.process: BaseProcess = CONTEXT.Process(
+            target=_serve, args=(theirs, target, limits, threads, os.getpid()), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.instance: _Instance | None = None
+        self.at = ""
+        self.since = 0.0
+        self.base = 0
+
+    def give(self, instance: _Instance) -> None:
+        """Start work on an instance."""
+        self.instance = instance
+        self.reach(instance.candidates[0].path)
+        with suppress(OSError):  # a worker that is dead already is seen at its connection
+            self.connection.send((instance.candidates, instance.known))
+
+    def reach(self, path: str) -> None:
+        """The worker is at a file now."""
+        self.at = path
+        self.since = time.monotonic()
+        self.base = resident(self.process.pid)
+
+    def beyond(self, limits: Limits) -> FileError | None:
+        """The error of a file that goes beyond a limit."""
+        return _beyond(limits, self.process, self.since, self.base)
+
+    def end(self) -> int:
+        """Kill the process and give its exit code."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode or 0
+
+
+def process_all(
+    groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, cores: int = 1
+) -> Iterator[list[Receipt]]:
+    """Process the files of each SOP instance in worker processes, or here under watch.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of Entry
+        Candidates of one instance each.
+    target : Target
+    limits : Limits
+        Seconds and memory that a file may cost; pixels are looked at by ``process_instance``.
+    cores : int
+        Processes, if there are as many instances; else each has several threads for frames.
+
+    Yields
+    ------
+    list of Receipt
+        Of each instance, in no certain order.
+
+    Raises
+    ------
+    OSError
+        An image could not be written.
+    """
+    if processes.watch is not None and cores == 1:
+        yield from _process_here(groups, target, limits, processes.watch)
+        return
+    waiting = deque(map(_Instance, groups))
+    workers = max(1, min(cores, len(waiting)))
+    start = partial(_Worker, target, limits, threads=cores // workers)
+    idle = [start() for _ in range(workers)]
+    busy: list[_Worker] = []
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker = idle.pop()
+                worker.give(waiting.popleft())
+                busy.append(worker)
+            ready = connection.wait([w.connection for w in busy], timeout=TICK)
+            for worker in list(busy):
+                error: FileError | None = None
+                if worker.connection in ready:
+                    message = _receive(worker)
+                    if isinstance(message, str):
+                        worker.reach(message)
+                        continue
+                    if isinstance(message, list):
+                        busy.remove(worker)
+                        idle.append(worker)
+                        yield message
+                        continue
+                    if isinstance(message, BaseException):
+                        raise message
+                    error = _crash(worker.end())
+                else:
+                    error = worker.beyond(limits)
+                    if error is None:
+                        continue
+                    worker.end()
+                busy.remove(worker)
+                waiting.appendleft(_without_culprit(worker, error))
+                idle.append(start())
+    finally:
+        for worker in (*busy, *idle):
+            worker.end()
+
+
+def isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
+    """Call a function in a process of its own, which is killed when it goes beyond a limit.
+
+    Raises
+    ------
+    CodecCrashError, LimitTimeError, LimitMemoryError
+        The process died, or was killed.
+    Exception
+        What the function raised.
+    """
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process: BaseProcess = CONTEXT.Process(
+        target=_answer, args=(theirs, function, arguments, os.getpid()), daemon=True
+    )
+    process.start()
+    theirs.close()
+    since, base = time.monotonic(), resident(process.pid or 0)
+    try:
+        while not ours.poll(TICK):
+            error = _beyond(limits, process, since, base)
+            if error is not None:
+                raise error
+        try:
+            returned, raised = ours.recv()
+        except EOFError:
+            process.join()
+            raise _crash(process.exitcode or 0) from None
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+    if raised is not None:
+        raise raised
+    value: T = returned
+    return value
+
+
+def _answer(
+    asker: connection.Connection,
+    function: Callable[..., object],
+    arguments: Sequence[Any],
+    parent: int,
+) -> None:
+    """In the process: what the function returns, and what it raises."""
+    die_with(parent)
+    answer: tuple[object, Exception | None]
+    try:
+        answer = function(*arguments), None
+    except Exception as error:  # noqa: BLE001  # raised again by the asker
+        answer = None, error
+    asker.send(answer)
+
+
+def _beyond(limits: Limits, process: BaseProcess, since: float, base: int) -> FileError | None:
+    """The error of a file that goes beyond a limit: seconds from a time, memory above a base."""
+    if time.monotonic() - since > limits.seconds:
+        return LimitTimeError(f"not done after {limits.seconds} seconds")
+    if resident(process.pid or 0) - base > limits.memory_mb * MB:
+        return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
+    return None
+
+
+def _process_here(
+    groups: Sequence[Sequence[Entry]], target: Target, limits: Limits, watch: Watch
+) -> Iterator[list[Receipt]]:
+    """Process all in this process, each file within the limits."""
+
+    def bound(_path: str = "") -> None:
+        watch.bound(limits.seconds, limits.memory_mb * MB)
+
+    try:
+        for candidates in groups:
+            bound()
+            yield process_instance(candidates, target, limits=limits, on_start=bound)
+    finally:
+        watch.release()
+
+
+def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an error, None
+    try:
+        return worker.connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _crash(code: int) -> FileError:
+    name = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+    return CodecCrashError(f"the process that decoded it ended with {name}")
+
+
+def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
+    """The instance again, with the file that killed its worker recorded."""
+    instance = worker.instance
+    if instance is None:
+        raise AssertionError("a worker without work ended")
+    culprit = worker.at
+    if culprit in instance.known:  # it was not the file
+        instance.known |= {entry.path: error for entry in instance.candidates}
+    instance.known[culprit] = error
+    return instance
+
+
+def _serve(
+    supervisor: connection.Connection, target: Target, limits: Limits, threads: int, parent: int
+) -> None:
+    """Work until the supervisor hangs up."""
+    die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
+    keep_freed_memory()
+    with suppress(EOFError, BrokenPipeError), frame_threads(threads):
+        while True:
+            candidates, known = supervisor.recv()
+            first = candidates[0].path  # where the supervisor takes us to be
+
+            def tell(path: str, first: str = first) -> None:
+                if path != first:
+                    supervisor.send(path)
+
+            try:
+                receipts = process_instance(
+                    candidates, target, limits=limits, known=known, on_start=tell
+                )
+            except OSError as error:  # an image that cannot be written ends the job
+                supervisor.send(error)
+            except Exception as error:  # noqa: BLE001  # a bug, which must not look like a bad file
+                traceback.print_exc()
+                supervisor.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            else:
+                supervisor.send(receipts)

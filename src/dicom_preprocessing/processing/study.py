@@ -1,0 +1,120 @@
+"""The job of a study: from its inventory, or from a kept stage, to the images of one stage."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from dicom_preprocessing.config import Limits
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import fsync, path_key
+from dicom_preprocessing.imaging.frames import frame_threads
+from dicom_preprocessing.imaging.image import Image
+from dicom_preprocessing.index.table import inventory_digest, read_inventory
+from dicom_preprocessing.processing.instance import advance_and_write, instances
+from dicom_preprocessing.processing.isolation import process_all
+from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
+from dicom_preprocessing.tiff.writer import read_frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_preprocessing.config import Stage
+    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.imaging.frames import Frames
+    from dicom_preprocessing.processing.instance import Target
+
+
+def run_from_inventory(
+    inventory: Path,
+    target: Target,
+    receipt: Path,
+    limits: Limits | None = None,
+    cores: int = 1,
+) -> list[Receipt]:
+    """Make the images of a stage from the files of an inventory, in isolation.
+
+    Raises
+    ------
+    OutputError
+        There is a new inventory, of an index that ran meanwhile.
+    OSError
+        An image or the receipt could not be written. Whatever is wrong with a source file is in
+        the receipts instead.
+    """
+    digest = inventory_digest(inventory)
+    groups = instances(read_inventory(inventory))
+    outcomes = process_all(groups, target, limits=limits or Limits(), cores=cores)
+    receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
+    receipts.sort(key=lambda r: path_key(r.source_path))
+    receipts = _finish(receipts, target, receipt)
+    # Images that are newer than the inventory would else be taken for those of the new one.
+    if inventory_digest(inventory) != digest:
+        raise OutputError(f"{inventory} was replaced while its study was processed; run again")
+    return receipts
+
+
+def run_from_stage(
+    kept: Path, kept_receipt: Path, target: Target, receipt: Path, cores: int = 1
+) -> list[Receipt]:
+    """Make the images of a stage from those of an earlier one, in the folder ``kept``.
+
+    Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
+    image are handed on.
+
+    Raises
+    ------
+    OutputError
+        A TIFF of the kept stage is not as its receipt says, or was made with other settings.
+    OSError
+        As for ``run_from_inventory``.
+    """
+    receipts = []
+    for before in _kept_receipts(kept, kept_receipt, target.chain):
+        if not before.is_written:
+            receipts.append(before)
+            continue
+        try:
+            frames = _kept_frames(kept.parent / before.output, before)
+            image = Image(frames, before.image_geometry(), before.image_facts())
+            with frame_threads(cores):
+                receipts.append(advance_and_write(image, before, before.stage, target))
+        except OutputError as error:  # also from a page that is read later
+            command = shlex.join(["rm", "-r", str(kept)])
+            raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
+    return _finish(receipts, target, receipt)
+
+
+def _kept_receipts(kept: Path, kept_receipt: Path, chain: Chain) -> list[Receipt]:
+    """Receipts of a kept stage, which has to be one of this chain.
+
+    Snakemake sees to it, unless its records of the stage are in another working directory.
+    """
+    stage = cast("Stage", kept.parent.name)
+    receipts = read_receipts(kept_receipt)
+    expected = chain.up_to(stage).digest
+    if any(receipt.chain != expected for receipt in receipts):
+        raise OutputError(
+            f"{kept} was made with other settings or versions. To make this stage anew, for all "
+            f"studies, add --forcerun {stage}"
+        )
+    return receipts
+
+
+def _kept_frames(path: Path, receipt: Receipt) -> Frames:
+    """Frames of an image of a kept stage."""
+    frames = read_frames(path)
+    if len(frames) != receipt.frames:
+        raise OutputError(f"{path}: {len(frames)} pages, {receipt.frames} were written")
+    return frames
+
+
+def _finish(receipts: list[Receipt], target: Target, receipt: Path) -> list[Receipt]:
+    """Make the images durable, then say that they are there."""
+    receipts = [replace(r, chain=target.chain.digest) for r in receipts]
+    written = [target.root / r.output for r in receipts if r.is_written]
+    for path in [*written, *{path.parent for path in written}]:
+        fsync(path)
+    write_receipts(receipt, receipts)
+    return receipts

@@ -1,0 +1,310 @@
+"""The end of a run: manifest, failures, retry list and orphans, from receipts and the index."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.config import KEEPABLE, STAGES
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import (
+    SortedOnDisk,
+    as_record,
+    json_lines,
+    path_key,
+    read_json_lines,
+    remove_partials,
+    replacing,
+)
+from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
+from dicom_preprocessing.results.failures import (
+    Failure,
+    by_path,
+    failure_of_left_out,
+    failure_of_receipt,
+    write_failures,
+    write_retry_list,
+)
+from dicom_preprocessing.results.manifest import (
+    Cells,
+    by_instance,
+    cells_of,
+    convert_to_parquet,
+    read_cells,
+    row_of_receipt,
+    write_cells,
+)
+from dicom_preprocessing.results.receipts import read_receipts, receipt_path, summary_path
+from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.text import printable
+from dicom_preprocessing.workflow.run_lock import is_run_alive
+from dicom_preprocessing.workflow.shards import deal_out, found_parts, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from dicom_preprocessing.index.table import Study
+    from dicom_preprocessing.results.receipts import Receipt
+    from dicom_preprocessing.workflow.shards import Part
+
+TIMESTAMP = ".snakemake_timestamp"
+"""What Snakemake puts into a folder that a job made."""
+
+SHOWN = 5
+"""Examples in a message about many files."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Rows of the manifest, failures and a summary, of a run or of a part of it."""
+
+    rows: SortedOnDisk[Cells] = field(default_factory=lambda: SortedOnDisk(by_instance))
+    failures: SortedOnDisk[Failure] = field(default_factory=lambda: SortedOnDisk(by_path))
+    summary: Summary = field(default_factory=Summary)
+
+    @property
+    def files(self) -> int:
+        """How many files are told of."""
+        return len(self.rows) + len(self.failures)
+
+
+def gather_receipts(
+    output: Path, studies: Iterable[Study], chain: str, keep: Sequence[str] = ()
+) -> Gathered:
+    """Read the receipts of studies, and check that each image is there.
+
+    Parameters
+    ----------
+    output : Path
+    studies : iterable of Study
+    chain : str
+        ``Chain.digest`` of the jobs that should have written them.
+    keep : sequence of str
+        Kept stages, the first of which would have to be made anew, too.
+
+    Raises
+    ------
+    OutputError
+        An image or a receipt that should be there is not, or was made with other settings or from
+        other files than are in the index; says how to rebuild it.
+    """
+    images = output / "images"
+    studies = list(studies)
+    gathered = Gathered(summary=Summary(chain, digest_of_studies(studies)))
+    missing = _Trouble()
+    stale = _Trouble()
+    changed = _Trouble()
+    for study in studies:
+        receipts = _receipts_of(output, study.study_instance_uid)
+        if len(receipts) != study.files:
+            raise OutputError(
+                f"study {study.study_instance_uid}: {len(receipts)} receipts, {study.files} files"
+            )
+        for receipt in receipts:
+            gathered.summary.add(receipt)
+            if receipt.chain != chain:
+                stale.add(study.study_instance_uid, receipt.source_path)
+            elif receipt.inventory != study.inventory:
+                changed.add(study.study_instance_uid, receipt.source_path)
+            elif not receipt.is_written:
+                gathered.failures.append(failure_of_receipt(receipt))
+            else:
+                try:
+                    gathered.rows.append(cells_of(row_of_receipt(receipt, images)))
+                except FileNotFoundError:
+                    missing.add(study.study_instance_uid, str(images / receipt.output))
+    if stale.number:
+        raise OutputError(_stale_message(stale, min([*keep, "write"], key=STAGES.index)))
+    if changed.number:
+        raise OutputError(
+            f"{changed.number} files were processed before the index was made anew:\n{changed}\n"
+            "Run again; if it is told once more, with\n    --forcerun write"
+        )
+    if missing.number:
+        raise OutputError(_rebuild_message(images, missing))
+    return gathered
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """How many files have it, and the first few of them."""
+
+    number: int = 0
+    paths: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
+
+    def add(self, study: str, path: str) -> None:
+        self.number += 1
+        if len(self.paths) < SHOWN:
+            self.paths.append(path)
+        if study not in self.studies and len(self.studies) <= SHOWN:
+            self.studies.append(study)
+
+    def __str__(self) -> str:
+        lines = [f"    {printable(path)}" for path in self.paths]
+        if self.number > len(lines):
+            lines.append(f"    and {self.number - len(lines)} more")
+        return "\n".join(lines)
+
+
+def _receipts_of(output: Path, study: str) -> list[Receipt]:
+    path = receipt_path(output, "write", study)
+    try:
+        return read_receipts(path)
+    except FileNotFoundError:
+        raise OutputError(f"{path} is missing; run the workflow again to make it") from None
+
+
+def _rebuild_message(images: Path, missing: _Trouble) -> str:
+    folders = shlex.join(str(images / study) for study in missing.studies)
+    command = f"rm -r {folders}" if len(missing.studies) <= SHOWN else "snakemake --forcerun write"
+    return (
+        f"{missing.number} images are missing that were written before:\n{missing}\n"
+        f"Snakemake does not see what happens inside a study's folder. To rebuild them, run\n"
+        f"    {command}\nand then the workflow again."
+    )
+
+
+def _stale_message(stale: _Trouble, first: str) -> str:
+    return (
+        f"{stale.number} files were processed with other settings or versions:\n{stale}\n"
+        "Snakemake did not see it, because its records of these studies are in another working "
+        f"directory, or are lost. To process everything anew, add\n    --forcerun {first}"
+    )
+
+
+def write_part(gathered: Gathered, part: Part) -> None:
+    """Write the results of a shard."""
+    write_cells(gathered.rows, part.manifest)
+    with replacing(part.failures) as file:
+        file.writelines(json_lines(map(as_record, gathered.failures)))
+    gathered.summary.write(part.summary)
+
+
+def gather_parts(output: Path, studies: Iterable[Study], chain: str, shards: int) -> Gathered:
+    """Read what ``write_part`` wrote of all shards.
+
+    Parameters
+    ----------
+    output : Path
+    studies : iterable of Study
+        All that are in the index.
+    chain : str
+        ``Chain.digest`` of the jobs that should have written them.
+    shards : int
+
+    Raises
+    ------
+    OutputError
+        A part is missing, or was made with other settings or from other files than are in the
+        index.
+    """
+    gathered = Gathered(summary=Summary(chain))
+    for part, mine in zip(parts_of(output, shards), deal_out(studies, shards), strict=True):
+        name = f"shard {part.shard} of {part.shards}"
+        try:
+            summary = Summary.read(part.summary)
+            if summary.chain != chain:
+                raise OutputError(f"{name} was run with other settings; run it again")
+            if summary.studies != digest_of_studies(mine):
+                raise OutputError(f"{name} was run before the index was made anew; run it again")
+            before = gathered.files
+            gathered.summary += summary
+            gathered.rows.extend(read_cells(part.manifest))
+            gathered.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
+        except FileNotFoundError:
+            raise OutputError(f"{name} has not finished; run it again") from None
+        found, expected = gathered.files - before, sum(study.files for study in mine)
+        if found != expected:
+            raise OutputError(
+                f"{name}: {part.folder} tells of {found} files instead of {expected}; remove it, "
+                "and run the shard again"
+            )
+    return gathered
+
+
+def find_orphans(output: Path, keep: Sequence[str], shards: int | None = None) -> list[Path]:
+    """Folders and receipts of studies, stages or shards that are no longer part of the run.
+
+    Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
+    ``shards`` is None of a run without shards.
+    """
+    present = IndexFolder(output).read_table()
+    stages = {"write": output / "images"}
+    stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
+    wanted = {"write", *keep}
+    orphans: list[Path] = []
+    for stage, folder in stages.items():
+        receipts = _by_study(receipt_path(output, stage, "x").parent, ".jsonl")
+        folders = {
+            study: path
+            for study, path in _by_study(folder, "").items()
+            if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists())
+        }
+        for made in (receipts, folders):
+            orphans += [
+                p for study, p in made.items() if stage not in wanted or study not in present
+            ]
+    orphans += [part.folder for part in found_parts(output) if part.shards != shards]
+    return sorted(orphans, key=lambda path: path_key(str(path)))
+
+
+def _by_study(folder: Path, suffix: str) -> dict[str, Path]:
+    """Visible entries of a folder that end in ``suffix``, by their name without it."""
+    if not folder.is_dir():
+        return {}
+    return {
+        path.name.removesuffix(suffix): path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name.endswith(suffix)
+    }
+
+
+def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], object]) -> None:
+    """Remove orphans, unless a part of the source could not be read: it may be theirs."""
+    hidden = next((i for i in IndexFolder(output).read_left_out() if i.hides_files), None)
+    if hidden is not None:
+        unread = printable(hidden.source_path)
+        warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
+        return
+    alive = {part.folder for part in found_parts(output) if is_run_alive(part.folder)}
+    for orphan in orphans:
+        if orphan in alive:
+            warn(f"{orphan} is not pruned, because this shard is running")
+        elif orphan.is_dir() and not orphan.is_symlink():
+            shutil.rmtree(orphan)
+        else:
+            orphan.unlink()
+
+
+def write_results(
+    output: Path,
+    gathered: Gathered,
+    *,
+    keep: Sequence[str] = (),
+    prune: bool = False,
+    shards: int | None = None,
+    warn: Callable[[str], object] = print,
+) -> None:
+    """Write manifest.csv and .parquet, failures.csv, retry.txt, orphans.txt and the summary.
+
+    What the index left out is added to the failures.
+    """
+    folder = IndexFolder(output)
+    gathered.failures.extend(map(failure_of_left_out, folder.read_left_out()))
+    for place in (output, folder.path, folder.studies, *(output / "receipts").glob("*")):
+        remove_partials(place)
+    write_cells(gathered.rows, output / "manifest.csv")
+    convert_to_parquet(output / "manifest.csv", output / "manifest.parquet")
+    write_failures(gathered.failures, output / "failures.csv")
+    write_retry_list(gathered.failures, output / "retry.txt")
+    gathered.summary.write(summary_path(output))
+    orphans = find_orphans(output, keep, shards)
+    if prune and orphans:
+        prune_orphans(output, orphans, warn)
+        orphans = [path for path in orphans if path.exists()]
+    with replacing(output / "orphans.txt") as file:
+        file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -1,0 +1,236 @@
+"""The manifest: a row an image, from receipts or from the tags of any tree of TIFFs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
+from dicom_preprocessing.results.layout import parse_image_path
+from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.tiff.writer import TiffInfo, output_spacing, read_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dicom_preprocessing.results.receipts import Receipt
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+Cells = tuple[object, ...]
+by_instance = itemgetter(0, 1)
+"""Sort key of a row's cells: study and SOP Instance UID."""
+
+BLOCK = 16 * 2**20
+"""Bytes of csv that become a row group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRow:
+    """A row of the manifest, in the order of its columns; None where nothing is known.
+
+    ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
+    decoded pixels; ``active`` has right and bottom exclusive.
+    """
+
+    study_instance_uid: str
+    sop_instance_uid: str
+    path: str
+    inode: int
+    width: int
+    height: int
+    channels: int
+    num_frames: int
+    series_instance_uid: str | None = None
+    modality: str | None = None
+    dtype: str | None = None
+    spacing_x: float | None = None
+    spacing_y: float | None = None
+    spacing_z: float | None = None
+    crop_left: int | None = None
+    crop_top: int | None = None
+    crop_width: int | None = None
+    crop_height: int | None = None
+    scale_x: float | None = None
+    scale_y: float | None = None
+    active_left: int | None = None
+    active_top: int | None = None
+    active_right: int | None = None
+    active_bottom: int | None = None
+    flip_h: bool | None = None
+    flip_v: bool | None = None
+    source_columns: int | None = None
+    source_rows: int | None = None
+    source_frames: int | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(ManifestRow))
+
+
+def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
+    """Write rows as csv or parquet, by the suffix of ``path``, whole or not at all.
+
+    The rows are sorted by study and SOP Instance UID; any number of them may come.
+    """
+    ordered: SortedOnDisk[Cells] = SortedOnDisk(by_instance)
+    ordered.extend(map(cells_of, rows))
+    if path.suffix.lower() != ".parquet":
+        write_cells(ordered, path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "manifest.csv"
+        write_cells(ordered, table)
+        convert_to_parquet(table, path)
+
+
+def cells_of(row: ManifestRow) -> Cells:
+    """The cells of a row of manifest.csv."""
+    return tuple(map(csv_cell, as_record(row).values()))
+
+
+def write_cells(ordered: Iterable[Cells], path: Path) -> None:
+    """Write manifest.csv from rows that are in order."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(ordered)
+
+
+def read_cells(path: Path) -> Iterator[Cells]:
+    """Rows of a manifest.csv as text, without its header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        yield from map(tuple, reader)
+
+
+def convert_to_parquet(table: Path, path: Path) -> None:
+    """Write the same manifest as parquet, typed, a block of rows at a time."""
+    import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415
+
+    types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+    schema = pa.schema(
+        [(field.name, types[str(field.type).split(" ", 1)[0]]) for field in fields(ManifestRow)]
+    )
+    reading = arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK)
+    converting = arrow_csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True
+    )
+    blocks = arrow_csv.open_csv(table, reading, convert_options=converting)
+    with replacing(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+        for block in blocks:
+            writer.write_batch(block)
+
+
+def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
+    """The row of a written image, geometry from its receipt and the inode from the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        The image is not there.
+    """
+    facts, geometry = receipt.image_facts(), receipt.image_geometry()
+    spacing = output_spacing(facts, geometry)
+    box, scale, active = geometry.crop_box, geometry.scale, geometry.active_area
+    flip, output = geometry.flip, geometry.output
+    return ManifestRow(
+        study_instance_uid=receipt.study_instance_uid,
+        sop_instance_uid=receipt.sop_instance_uid,
+        path=receipt.output,
+        inode=os.stat(os.path.join(images, receipt.output)).st_ino,
+        width=output.width,
+        height=output.height,
+        channels=receipt.channels,
+        num_frames=receipt.frames,
+        series_instance_uid=receipt.series_instance_uid,
+        modality=facts.modality,
+        dtype=receipt.dtype,
+        spacing_x=spacing[0] if spacing else None,
+        spacing_y=spacing[1] if spacing else None,
+        spacing_z=facts.frame_spacing,
+        crop_left=box.left,
+        crop_top=box.top,
+        crop_width=box.width,
+        crop_height=box.height,
+        scale_x=scale[0],
+        scale_y=scale[1],
+        active_left=active[0],
+        active_top=active[1],
+        active_right=active[2],
+        active_bottom=active[3],
+        flip_h=flip is not None and flip.horizontal,
+        flip_v=flip is not None and flip.vertical,
+        source_columns=facts.source_columns,
+        source_rows=facts.source_rows,
+        source_frames=facts.source_frames,
+    )
+
+
+def row_of_tiff(path: Path, root: Path) -> ManifestRow:
+    """The row of any TIFF below ``root``, extras from its tags.
+
+    UIDs come from {study}/{series}/{sop}.tiff or {study}/{sop}.tiff.
+
+    Raises
+    ------
+    OutputError
+        The file is no TIFF that can be read.
+    """
+    info = read_info(path)
+    relative = path.relative_to(root)
+    study, series, sop = parse_image_path(relative)
+    return ManifestRow(
+        study_instance_uid=study,
+        series_instance_uid=series,
+        sop_instance_uid=sop,
+        path=str(relative),
+        inode=path.stat().st_ino,
+        width=info.width,
+        height=info.height,
+        channels=info.channels,
+        num_frames=info.num_frames,
+        dtype=info.dtype,
+        **_extras(info),
+    )
+
+
+def _extras(info: TiffInfo) -> dict[str, Any]:
+    groups = {
+        ("crop_left", "crop_top", "crop_width", "crop_height"): info.crop,
+        ("scale_x", "scale_y"): info.scale,
+        ("active_left", "active_top", "active_right", "active_bottom"): info.active_area,
+        ("spacing_x", "spacing_y"): info.spacing,
+        ("flip_h", "flip_v"): info.flip,
+        ("source_columns", "source_rows", "source_frames"): info.source,
+    }
+    extras: dict[str, Any] = {"spacing_z": info.frame_spacing}
+    for names, values in groups.items():
+        if values is not None:
+            extras |= dict(zip(names, values, strict=True))
+    return extras
+
+
+def find_tiffs(root: Path) -> list[Path]:
+    """TIFFs below a folder by suffix, hidden ones left out, in path order.
+
+    Raises
+    ------
+    NotADirectoryError
+    """
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root} is no folder")
+    found = [
+        Path(folder) / name
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
+    ]
+    return sorted(found, key=lambda path: path_key(str(path)))

@@ -1,0 +1,164 @@
+"""Receipts: what a job did with each file of its study, one JSON line a file.
+
+Manifest, failures, retry list and report are made from receipts and the index alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
+from dicom_preprocessing.imaging.geometry import Geometry
+from dicom_preprocessing.imaging.image import Facts, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from dicom_preprocessing.errors import FileError
+    from dicom_preprocessing.index.table import Entry
+
+WRITTEN = "written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The outcome of one file of an inventory at one stage.
+
+    Parameters
+    ----------
+    source_path, study_instance_uid, series_instance_uid, sop_instance_uid, attempt
+        From the inventory.
+    state : str
+        written, skipped or failed.
+    error, message, transient
+        Of a file that was not written.
+    stage : str
+        Where it failed, or the stage that wrote ``output``.
+    output : str
+        Path of the TIFF relative to the folder of all studies of the stage.
+    facts, geometry : dict
+        ``Facts.as_dict`` and ``Geometry.as_dict`` of a written image.
+    frames, channels, dtype
+        Of a written image.
+    seconds : dict
+        Time by stage.
+    chain : str
+        ``Chain.digest`` of the job that wrote the receipt.
+    inventory : str
+        ``inventory_digest`` of what the image was made from.
+    """
+
+    source_path: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    attempt: int
+    state: str = WRITTEN
+    error: str = ""
+    message: str = ""
+    transient: bool = False
+    stage: str = ""
+    output: str = ""
+    facts: dict[str, Any] | None = None
+    geometry: dict[str, Any] | None = None
+    frames: int = 0
+    channels: int = 0
+    dtype: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    chain: str = ""
+    inventory: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is an image."""
+        return self.state == WRITTEN
+
+    def failed(self, error: FileError, stage: str) -> Receipt:
+        """The receipt of the same file after it failed at ``stage``."""
+        return replace(
+            self,
+            state=error.state,
+            error=error.error,
+            message=str(error),
+            transient=error.transient,
+            stage=stage,
+            output="",
+            facts=None,
+            geometry=None,
+            frames=0,
+            channels=0,
+            dtype="",
+        )
+
+    def wrote(self, image: Image, stage: str, output: str) -> Receipt:
+        """The receipt of the same file after ``stage`` wrote its image to ``output``."""
+        frames, _, _, channels = image.frames.shape
+        return replace(
+            self,
+            state=WRITTEN,
+            stage=stage,
+            output=output,
+            facts=image.facts.as_dict(),
+            geometry=image.geometry.as_dict(),
+            frames=frames,
+            channels=channels,
+            dtype=str(image.frames.dtype),
+        )
+
+    def image_facts(self) -> Facts:
+        """Facts of a written image, numbers exactly as they were."""
+        return Facts.from_dict(self.facts or {})
+
+    def image_geometry(self) -> Geometry:
+        """Geometry of a written image."""
+        return Geometry.from_dict(self.geometry or {})
+
+
+def new_receipt(entry: Entry) -> Receipt:
+    """The receipt of a file at which no work was done yet."""
+    return Receipt(
+        source_path=entry.path,
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+        attempt=entry.attempt,
+    )
+
+
+def receipt_path(output: Path, stage: str, study: str) -> Path:
+    """``{output}/receipts/{stage}/{study}.jsonl``."""
+    return output / "receipts" / stage / f"{study}.jsonl"
+
+
+def summary_path(output: Path) -> Path:
+    """What the receipts of the write stage tell together."""
+    return output / "receipts" / "summary.json"
+
+
+def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
+    """Write a receipt file whole.
+
+    Its folder may be gone again: a Snakemake that ends with an error removes empty folders, also
+    of other shards.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.writelines(json_lines(map(as_record, receipts)))
+
+
+def read_receipts(path: Path) -> list[Receipt]:
+    """Read what ``write_receipts`` wrote.
+
+    Raises
+    ------
+    OutputError
+        Another version wrote it.
+    """
+    try:
+        return [Receipt(**record) for record in read_json_lines(path)]
+    except (TypeError, ValueError):
+        message = f"{path} is of another version: remove it and run again"
+        raise OutputError(message) from None

@@ -1,0 +1,259 @@
+"""One self-contained page about a run: counts, what failed and why, and a look at the images."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from html import escape
+from itertools import groupby, islice, zip_longest
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+from dicom_preprocessing.config import as_yaml
+from dicom_preprocessing.files import replacing
+from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.results.receipts import summary_path
+from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.results.verdict import count
+from dicom_preprocessing.text import printable
+from dicom_preprocessing.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.results.summary import Durations
+
+THUMBNAILS = 24
+THUMBNAIL_SIDE = 160
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .75rem
+       .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }
+td.n, th.n { text-align: right; white-space: nowrap; } td:first-child { white-space: nowrap; }
+.counts { display: flex; gap: 2rem; flex-wrap: wrap; } .counts b { display: block;
+       font-size: 1.8rem; } .failed b { color: #b00020; }
+.sheet { display: flex; flex-wrap: wrap; gap: .75rem; } figure { margin: 0; width: 160px; }
+figure img { background: #000; width: 160px; height: 160px; object-fit: contain; }
+figcaption { font-size: 12px; color: #555; overflow-wrap: anywhere; }
+"""
+
+
+def write_report(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write report.html beside the manifest and failures that it is about.
+
+    Parameters
+    ----------
+    path : Path
+    settings : mapping
+        Keys of the configuration that differ from their defaults.
+    """
+    output = path.parent
+    written, failures, summary = (
+        _Written(output / "manifest.csv"),
+        _Failures(output / "failures.csv"),
+        Summary.read(summary_path(output)),
+    )
+    sections = [
+        _counts(written.images, failures),
+        failures.table("Failed", "failed"),
+        failures.table("Skipped", "skipped"),
+        _warnings(IndexFolder(output).read_warnings(), summary.warnings),
+        written.table(),
+        _times(summary.seconds),
+        _settings(settings),
+        _contact_sheet(written, output / "images"),
+    ]
+    with replacing(path) as file:
+        file.write(
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f"<title>DICOM preprocessing</title><style>{STYLE}</style></head><body>\n"
+            f"<h1>DICOM preprocessing</h1>\n{''.join(sections)}</body></html>\n"
+        )
+
+
+class _Failures:
+    """Error classes of a failures.csv with their number and the first file of each."""
+
+    def __init__(self, path: Path) -> None:
+        self.numbers: Counter[tuple[str, str]] = Counter()
+        self.first: dict[tuple[str, str], dict[str, str]] = {}
+        for row in read_failures(path):
+            kind = row["state"], row["error"]
+            self.numbers[kind] += 1
+            self.first.setdefault(kind, row)
+
+    def table(self, title: str, state: str) -> str:
+        kinds = [kind for kind in self.first if kind[0] == state]
+        kinds.sort(key=lambda kind: (-self.numbers[kind], kind))
+        rows = [
+            (
+                kind[1],
+                self.numbers[kind],
+                self.first[kind]["source_path"],
+                self.first[kind]["message"],
+            )
+            for kind in kinds
+        ]
+        return _table(title, ("error", "files", "for example", "message"), rows) if rows else ""
+
+
+def _counts(written: int, failures: _Failures) -> str:
+    counts = count(written + failures.numbers.total(), failures.numbers.elements())
+    skipped, failed = sum(counts.skipped.values()), sum(counts.failed.values())
+    parts = [
+        ("", counts.found, "files found"),
+        ("", counts.written, "written"),
+        ("", skipped, "skipped"),
+        ("failed" if failed else "", failed, "failed"),
+    ]
+    cells = "".join(f'<div class="{c}"><b>{n:,}</b>{label}</div>' for c, n, label in parts)
+    return f'<div class="counts">{cells}</div>\n'
+
+
+def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
+    rows = [*of_images.most_common(), *((warning, 1) for warning in of_index)]
+    return _table("Warnings", ("warning", "times"), rows) if rows else ""
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Images of one modality, number of samples and dtype."""
+
+    studies: int = 0
+    images: int = 0
+    frames: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    last_study: str = ""
+
+
+class _Written:
+    """What a manifest.csv holds, without its rows; they are sorted by study."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.images = self.studies = 0
+        self.kinds: dict[tuple[str, str, str], _Kind] = {}
+        last = None
+        for row in self.rows():
+            study = row["study_instance_uid"]
+            kind = self.kinds.setdefault((row["modality"], row["channels"], row["dtype"]), _Kind())
+            self.images += 1
+            self.studies += study != last
+            kind.studies += study != kind.last_study
+            kind.images += 1
+            kind.frames += int(row["num_frames"])
+            kind.sizes[int(row["width"]), int(row["height"])] += 1
+            last = kind.last_study = study
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        with self.path.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+    def table(self) -> str:
+        rows = [
+            (
+                modality or "unknown",
+                "RGB" if channels == "3" else "grey",
+                dtype,
+                kind.studies,
+                kind.images,
+                kind.frames,
+                _sizes(kind.sizes),
+            )
+            for (modality, channels, dtype), kind in sorted(self.kinds.items())
+        ]
+        columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
+        return _table("Written", columns, rows) if rows else ""
+
+    def spread(self) -> list[dict[str, str]]:
+        """At most THUMBNAILS rows: one of each study before a second one of any."""
+        step = max(1, self.studies // THUMBNAILS)
+        by_study = groupby(self.rows(), key=itemgetter("study_instance_uid"))
+        studies = [
+            list(islice(rows, THUMBNAILS)) for i, (_, rows) in enumerate(by_study) if i % step == 0
+        ][:THUMBNAILS]
+        in_turn = [row for layer in zip_longest(*studies) for row in layer if row is not None]
+        chosen = in_turn[:THUMBNAILS]
+        return sorted(chosen, key=lambda row: (row["study_instance_uid"], row["sop_instance_uid"]))
+
+
+def _sizes(sizes: Counter[tuple[int, int]]) -> str:
+    shown = ", ".join(f"{w} x {h}" for (w, h), _ in sizes.most_common(3))
+    return shown + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")  # noqa: PLR2004
+
+
+def _times(seconds: Mapping[str, Durations]) -> str:
+    rows = [
+        (
+            stage,
+            spent.number,
+            f"{spent.total:.1f} s",
+            f"{1000 * spent.median:.1f} ms",
+            f"{1000 * spent.longest:.1f} ms",
+        )
+        for stage, spent in seconds.items()
+    ]
+    return _table("Time", ("stage", "files", "in all", "median", "longest"), rows) if rows else ""
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    rows = [(key, as_yaml(value)) for key, value in settings.items()]
+    rows.append(("version", __version__))
+    return _table("Settings that are not the default", ("key", "value"), rows)
+
+
+def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def cell(value: object) -> str:
+        if isinstance(value, int):
+            return f'<td class="n">{value:,}</td>'
+        return f"<td>{escape(str(value))}</td>"
+
+    numeric = [isinstance(value, int) for value in rows[0]]
+    head = "".join(
+        f'<th class="n">{escape(column)}</th>' if number else f"<th>{escape(column)}</th>"
+        for column, number in zip(columns, numeric, strict=True)
+    )
+    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>\n" for row in rows)
+    return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>\n"
+
+
+def _contact_sheet(written: _Written, images: Path) -> str:
+    """Middle pages of some images."""
+    if not written.images:
+        return ""
+    shown = written.spread()
+    figures = []
+    for row in shown:
+        png = base64.b64encode(_thumbnail(images / row["path"])).decode("ascii")
+        frames = f", {row['num_frames']} frames" if row["num_frames"] != "1" else ""
+        caption = f"{row['modality']} {row['width']} x {row['height']}{frames}"
+        figures.append(
+            f'<figure><img src="data:image/png;base64,{png}" alt="{escape(caption)}">'
+            f"<figcaption>{escape(caption)}<br>{escape(printable(row['path']))}</figcaption></figure>"
+        )
+    title = f"A look at {len(shown):,} of {written.images:,} images"
+    return f'<h2>{title}</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
+
+
+def _thumbnail(path: Path) -> bytes:
+    """PNG of the middle page, at most THUMBNAIL_SIDE a side, minimum to maximum."""
+    with tifffile.TiffFile(path) as tiff:
+        page: NDArray[Any] = tiff.pages[len(tiff.pages) // 2].asarray()
+    stride = max(1, -(-max(page.shape[:2]) // THUMBNAIL_SIDE))
+    small = page[::stride, ::stride].astype(np.float32)
+    low, high = float(small.min()), float(small.max())
+    grey = (small - low) * (255 / (high - low) if high > low else 0)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(grey.astype(np.uint8))))

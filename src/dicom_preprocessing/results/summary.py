@@ -1,0 +1,123 @@
+"""What the report tells about all images of a run: time by stage, and warnings.
+
+It adds up, so that parts of a run are summed up apart.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_preprocessing.results.receipts import Receipt
+
+STEPS = 100
+"""Bins of a factor of e: a median is right to one percent."""
+
+SHORTEST = 1e-6
+
+
+@dataclass(slots=True)
+class Durations:
+    """Times in seconds, of which single ones are known to one percent.
+
+    ``bins`` counts them by the logarithm of the time.
+    """
+
+    total: float = 0.0
+    longest: float = 0.0
+    bins: Counter[int] = field(default_factory=Counter)
+
+    def add(self, seconds: float) -> None:
+        """Count one more."""
+        self.total += seconds
+        self.longest = max(self.longest, seconds)
+        self.bins[round(STEPS * math.log(max(seconds, SHORTEST)))] += 1
+
+    def __iadd__(self, other: Durations) -> Self:
+        self.total += other.total
+        self.longest = max(self.longest, other.longest)
+        self.bins += other.bins
+        return self
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return self.bins.total()
+
+    @property
+    def median(self) -> float:
+        """Half of them are no longer; 0 if there are none."""
+        left = self.number / 2
+        for step, number in sorted(self.bins.items()):
+            left -= number
+            if left <= 0:
+                return min(math.exp(step / STEPS), self.longest)
+        return 0.0
+
+
+@dataclass(slots=True)
+class Summary:
+    """Times by stage, and how often each warning was given.
+
+    ``chain`` is that of all receipts, ``studies`` the ``digest_of_studies``.
+    """
+
+    chain: str = ""
+    studies: str = ""
+    seconds: dict[str, Durations] = field(default_factory=dict)
+    warnings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, receipt: Receipt) -> None:
+        """Count the receipt of a file."""
+        for stage, spent in receipt.seconds.items():
+            self.seconds.setdefault(stage, Durations()).add(spent)
+        self.warnings.update((receipt.facts or {}).get("warnings", ()))
+
+    def __iadd__(self, other: Summary) -> Self:
+        for stage, durations in other.seconds.items():
+            mine = self.seconds.setdefault(stage, Durations())
+            mine += durations
+        self.warnings += other.warnings
+        return self
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        seconds = {
+            stage: {"total": d.total, "longest": d.longest, "bins": sorted(d.bins.items())}
+            for stage, d in self.seconds.items()
+        }
+        record = {
+            "chain": self.chain,
+            "studies": self.studies,
+            "seconds": seconds,
+            "warnings": self.warnings,
+        }
+        with replacing(path) as file:
+            json.dump(record, file)
+
+    @classmethod
+    def read(cls, path: Path) -> Summary:
+        """Read what ``write`` wrote.
+
+        Raises
+        ------
+        OutputError
+            Another version wrote it.
+        """
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.keys() != {"chain", "studies", "seconds", "warnings"}:
+            raise OutputError(f"{path} is of another version: remove it and run again")
+        seconds = {
+            stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
+            for stage, d in record["seconds"].items()
+        }
+        return cls(record["chain"], record["studies"], seconds, Counter(record["warnings"]))

@@ -1,0 +1,93 @@
+"""The last word on a run: one line of counts, and whether they are good enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.files import replacing
+from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.text import plural, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Files by outcome; ``skipped`` and ``failed`` by error class."""
+
+    written: int
+    skipped: dict[str, int]
+    failed: dict[str, int]
+
+    @property
+    def found(self) -> int:
+        """All files."""
+        return self.written + sum(self.skipped.values()) + sum(self.failed.values())
+
+    def __str__(self) -> str:
+        """``12 files found: 9 written, 2 skipped (not_dicom 2), 1 failed (damaged 1)``."""
+        return (
+            f"{plural(self.found, 'file')} found: {self.written} written, "
+            f"{_total(self.skipped)} skipped{_detail(self.skipped)}, "
+            f"{_total(self.failed)} failed{_detail(self.failed)}"
+        )
+
+
+def _total(errors: Mapping[str, int]) -> int:
+    return sum(errors.values())
+
+
+def _detail(errors: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{name} {n}' for name, n in sorted(errors.items()))})" if errors else ""
+
+
+def count(found: int, outcomes: Iterable[tuple[str, str]]) -> Counts:
+    """Count ``found`` files of which ``outcomes`` (state, error) were not written."""
+    by_state: dict[str, Counter[str]] = {"skipped": Counter(), "failed": Counter()}
+    for state, error in outcomes:
+        by_state[state][error] += 1
+    skipped, failed = by_state["skipped"], by_state["failed"]
+    return Counts(found - skipped.total() - failed.total(), dict(skipped), dict(failed))
+
+
+def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = None) -> str | None:
+    """Why a run is not good enough, None if it is.
+
+    Parameters
+    ----------
+    counts : Counts
+    strict : bool
+        Refuse any failed file, and a named path that is missing or not DICOM.
+    named_not_written : str or None
+        Such a path.
+    """
+    if counts.found and not counts.written:
+        return "no file was written"
+    if strict and counts.failed:
+        return f"strict: {plural(_total(counts.failed), 'file')} failed"
+    if strict and named_not_written is not None:
+        return f"strict: {printable(named_not_written)} was named and is not DICOM"
+    return None
+
+
+def judge_run(verdict: Path, *, strict: bool) -> str | None:
+    """Write verdict.txt beside the results if they are good enough; else return why not."""
+    output = verdict.parent
+    folder = IndexFolder(output)
+    left_out = sum(1 for _ in folder.read_left_out())
+    found = left_out + sum(study.files for study in folder.read_table().values())
+    rows = read_failures(output / "failures.csv")
+    counts = count(found, ((row["state"], row["error"]) for row in rows))
+    odd = (i for i in folder.read_left_out() if i.named and i.error == "not_dicom")
+    named = next((item.source_path for item in odd), None)
+    problem = complaint(counts, strict=strict, named_not_written=named)
+    if problem is not None:
+        return f"{problem} ({counts}); see {output / 'failures.csv'}"
+    with replacing(verdict) as file:
+        file.write(f"{counts}\n")
+    return None

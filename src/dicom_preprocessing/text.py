@@ -1,0 +1,34 @@
+"""Text for people and tables: counts of things, paths of any bytes, cells of csv files."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+BREAKING = ("Cc", "Zl", "Zp")
+"""Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def printable(text: str) -> str:
+    r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
+    if text.isascii() and text.isprintable():  # nearly every text
+        return text
+    escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
+    if escaped.isprintable():
+        return escaped
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in BREAKING else c
+        for c in escaped
+    )
+
+
+def csv_cell(value: object) -> object:
+    """A value as it stands in this project's csv files: booleans in lower case, text printable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return printable(value) if isinstance(value, str) else value

@@ -1,0 +1,124 @@
+"""Where the pixel data element lies in a file."""
+
+import struct
+
+import pytest
+from pydicom.dataset import Dataset
+
+from dicom_preprocessing.dicom.pixel_data import (
+    FileSource,
+    MemorySource,
+    Span,
+    locate,
+    pixel_data_in,
+)
+from dicom_preprocessing.errors import DecodeError, UnreadableError
+
+TAG = b"\xe0\x7f\x10\x00"
+ITEM, END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0" + bytes(4)
+
+
+def item(content):
+    return ITEM + struct.pack("<L", len(content)) + content
+
+
+def located(content, *, implicit=False, little_endian=True, before=b"xx"):
+    source = MemorySource(before + content)
+    return locate(source, len(before), implicit=implicit, little_endian=little_endian)
+
+
+def value_of(pixel_data):
+    return pixel_data.source.read(*pixel_data.value)
+
+
+class TestNative:
+    def test_explicit_vr_with_a_long_length(self):
+        found = located(TAG + b"OW\0\0" + struct.pack("<L", 4) + b"abcdrest")
+        assert (found.keyword, found.vr, value_of(found)) == ("PixelData", "OW", b"abcd")
+        assert found.source.read(found.end, 9) == b"rest"
+
+    def test_explicit_vr_with_a_short_length(self):
+        assert value_of(located(TAG + b"US" + struct.pack("<H", 2) + b"abcd")) == b"ab"
+
+    def test_implicit_vr(self):
+        found = located(TAG + struct.pack("<L", 2) + b"abcd", implicit=True)
+        assert (found.vr, value_of(found)) == (None, b"ab")
+
+    def test_big_endian(self):
+        content = b"\x7f\xe0\x00\x08" + b"OF\0\0" + struct.pack(">L", 4) + b"abcd"
+        found = located(content, little_endian=False)
+        assert (found.keyword, value_of(found)) == ("FloatPixelData", b"abcd")
+
+    def test_cut_value_is_what_is_there(self):
+        assert value_of(located(TAG + b"OW\0\0" + struct.pack("<L", 400) + b"abcd")) == b"abcd"
+
+    @pytest.mark.parametrize("length", [4, 7, 11])
+    def test_cut_header_is_an_error(self, length):
+        content = TAG + b"OW\0\0" + struct.pack("<L", 4)
+        with pytest.raises(DecodeError, match="ends inside the pixel data"):
+            located(content[:length])
+
+
+class TestItems:
+    HEAD = TAG + b"OB\0\0" + b"\xff" * 4
+
+    def items(self, content):
+        found = located(self.HEAD + content)
+        return [found.source.read(*span) for span in found.fragments()], found
+
+    def test_up_to_the_delimiter(self):
+        items, found = self.items(item(b"") + item(b"one") + item(b"two") + END + b"rest")
+        assert items == [b"", b"one", b"two"]
+        assert found.source.read(found.end, 9) == b"rest"
+
+    def test_delimiter_may_be_missing(self):
+        assert self.items(item(b"") + item(b"one"))[0] == [b"", b"one"]
+
+    def test_last_one_may_be_cut(self):
+        assert self.items(item(b"") + item(b"whole")[:-2])[0] == [b"", b"who"]
+
+    def test_something_else_is_an_error(self):
+        with pytest.raises(DecodeError, match="no fragment at byte"):
+            self.items(item(b"") + b"something else")
+
+    def test_item_of_undefined_length_is_an_error(self):
+        with pytest.raises(DecodeError, match="no fragment at byte"):
+            self.items(ITEM + b"\xff" * 4 + b"abcdefgh")
+
+    def test_cut_header_is_an_error(self):
+        with pytest.raises(DecodeError, match="ends inside the header of a fragment"):
+            self.items(item(b"") + ITEM + b"\x05")
+
+
+class TestSources:
+    def test_file_reads_from_any_place(self, tmp_path):
+        path = tmp_path / "file"
+        path.write_bytes(b"0123456789")
+        with path.open("rb") as file:
+            source = FileSource(file.fileno())
+        assert (source.size, source.read(2, 3), source.read(8, 9)) == (10, b"234", b"89")
+        assert source.read(20, 3) == b""
+
+    def test_unreadable_file_is_transient(self, tmp_path):
+        path = tmp_path / "file"
+        path.write_bytes(b"0123456789")
+        with path.open("rb") as file:
+            source = FileSource(file.fileno())
+        source.descriptor = -1
+        with pytest.raises(UnreadableError):
+            source.read(0, 3)
+
+    def test_value_as_a_file(self):
+        content = TAG + b"OW\0\0" + struct.pack("<L", 6) + b"abcdefgh"
+        file = located(content).as_file()
+        assert (file.read(2), file.tell(), file.read(9)) == (b"ab", 2, b"cdef")
+        file.seek(-3, 2)
+        assert file.read(2) == b"de"
+
+
+def test_data_set_in_memory():
+    data_set = Dataset()
+    assert pixel_data_in(data_set) is None
+    data_set.add_new(0x7FE00010, "OW", b"abcd")
+    found = pixel_data_in(data_set)
+    assert (found.keyword, found.vr, found.value) == ("PixelData", "OW", Span(0, 4))

@@ -1,0 +1,436 @@
+"""The crop box, on arrays that can be checked by eye."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dicom_preprocessing.imaging.crop import crop, find_foreground, largest_component
+from dicom_preprocessing.imaging.geometry import CropBox
+from tests.unit.datasets import colour, grey, image_of, planes
+
+WARNING = "nothing but background: the image was not cropped"
+
+
+def box_of(image, **settings):
+    return crop(image, **settings).geometry.crop
+
+
+def drawn(*rows, dtype=np.uint8):
+    """An image from text: digits are values, a dot is 0, M the highest value."""
+    top = np.iinfo(dtype).max
+    values = {".": 0, "M": top} | {str(d): d for d in range(10)}
+    return grey([[values[c] for c in row] for row in rows], dtype=dtype)
+
+
+class TestForeground:
+    def test_box_ends_at_the_first_and_last_foreground_lines(self):
+        image = drawn(
+            "......",
+            "..3...",
+            "....7.",
+            "......",
+        )
+        assert box_of(image) == CropBox(left=2, top=1, width=3, height=2)
+
+    def test_kept_pixels_are_those_of_the_box(self):
+        image = drawn(
+            "......",
+            "..3...",
+            "....7.",
+            "......",
+        )
+        assert planes(crop(image)) == [[[3, 0, 0], [0, 0, 7]]]
+
+    def test_foreground_at_every_edge_keeps_all(self):
+        image = drawn("1..", "..1")
+        assert box_of(image) == CropBox(0, 0, 3, 2)
+
+    def test_single_foreground_pixel(self):
+        image = drawn("...", "..1", "...")
+        assert box_of(image) == CropBox(2, 1, 1, 1)
+
+    def test_lowest_16_bit_value_above_zero_is_foreground(self):
+        image = grey([[0, 1, 0]], dtype=np.uint16)
+        assert box_of(image) == CropBox(1, 0, 1, 1)
+
+    def test_highest_value_is_foreground_without_crop_max(self):
+        image = drawn("M.5..")
+        assert box_of(image) == CropBox(0, 0, 3, 1)
+
+    def test_background_of_the_facts_takes_the_place_of_zero(self):
+        image = grey([[7, 7, 0, 7]], background=7)
+        assert box_of(image) == CropBox(2, 0, 1, 1)
+
+    def test_switched_off_it_returns_the_image_itself(self):
+        image = drawn(".1.")
+        assert crop(image, crop=False) is image
+
+    def test_crop_gives_no_warning(self):
+        assert crop(drawn(".1.")).facts.warnings == ()
+
+    @given(st.data())
+    def test_box_is_inside_the_image_and_not_empty(self, data):
+        width, height = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+        n = data.draw(st.integers(1, 3))
+        shape = (n, height, width)
+        frames = data.draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2, 255])))
+        image = crop(
+            image_of(frames[..., np.newaxis]),
+            crop_max=data.draw(st.booleans()),
+            crop_components=data.draw(st.booleans()),
+            border_frac=data.draw(st.none() | st.floats(0, 0.49)),
+        )
+        box = image.geometry.crop
+        assert 0 <= box.left < box.right <= width
+        assert 0 <= box.top < box.bottom <= height
+        kept = frames[:, box.top : box.bottom, box.left : box.right]
+        assert np.array_equal(image.frames[..., 0], kept)
+
+
+class TestFrames:
+    def test_box_is_the_union_over_frames(self):
+        image = grey(
+            [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+            [[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]],
+        )
+        assert box_of(image) == CropBox(1, 0, 2, 2)
+
+    def test_every_frame_is_cut_alike(self):
+        image = grey(
+            [[0, 1, 0, 0], [0, 0, 0, 0]],
+            [[0, 0, 0, 0], [0, 0, 2, 0]],
+        )
+        assert planes(crop(image)) == [[[1, 0], [0, 0]], [[0, 0], [0, 2]]]
+
+    def test_blank_frames_do_not_count(self):
+        blank = [[0, 0, 0], [0, 0, 0]]
+        image = grey(blank, [[0, 0, 0], [0, 0, 9]], blank)
+        assert box_of(image) == CropBox(2, 1, 1, 1)
+
+    def test_blank_frames_are_kept(self):
+        blank = [[0, 0, 0], [0, 0, 0]]
+        image = crop(grey(blank, [[0, 0, 0], [0, 8, 9]], blank))
+        assert planes(image) == [[[0, 0]], [[8, 9]], [[0, 0]]]
+
+    def test_all_blank_keeps_the_whole_image(self):
+        image = crop(drawn("...", "..."))
+        assert image.geometry.crop == CropBox(0, 0, 3, 2)
+        assert planes(image) == [[[0, 0, 0], [0, 0, 0]]]
+
+    def test_all_blank_warns(self):
+        assert crop(drawn("...", "...")).facts.warnings == (WARNING,)
+
+    def test_warning_is_added_to_earlier_ones(self):
+        image = grey([[0]], warnings=("earlier",))
+        assert crop(image).facts.warnings == ("earlier", WARNING)
+
+
+class TestCropMax:
+    def test_highest_value_is_background(self):
+        image = drawn(
+            "MMMMM",
+            "M..5M",
+            "MMMMM",
+        )
+        assert box_of(image, crop_max=True) == CropBox(3, 1, 1, 1)
+
+    def test_highest_value_is_that_of_the_dtype(self):
+        image = grey([[255, 0, 65535]], dtype=np.uint16)
+        assert box_of(image, crop_max=True) == CropBox(0, 0, 1, 1)
+
+    def test_next_to_highest_value_is_foreground(self):
+        image = grey([[0, 254, 255]])
+        assert box_of(image, crop_max=True) == CropBox(1, 0, 1, 1)
+
+    def test_frames_of_zero_and_highest_value_only_do_not_count(self):
+        image = grey([[255, 0, 255, 0]], [[0, 7, 0, 255]], [[255, 255, 255, 255]])
+        assert box_of(image, crop_max=True) == CropBox(1, 0, 1, 1)
+
+    def test_nothing_but_zero_and_highest_value_keeps_the_whole_image(self):
+        image = crop(drawn("M.M", "M.."), crop_max=True)
+        assert image.geometry.crop == CropBox(0, 0, 3, 2)
+        assert image.facts.warnings == (WARNING,)
+
+
+class TestColour:
+    def test_luma_decides(self):
+        # (2126 * 4 + 7152 * 0 + 722 * 2) / 10000 = 0.99, truncated to 0; with blue 3 it is 1.06.
+        image = colour([[[4, 0, 2], [0, 0, 0], [4, 0, 3]]])
+        assert box_of(image) == CropBox(2, 0, 1, 1)
+
+    def test_green_weighs_most(self):
+        # luma of red 4 is 0.85, of green 2 is 1.43, of blue 13 is 0.94
+        image = colour([[[4, 0, 0], [0, 2, 0], [0, 0, 13]]])
+        assert box_of(image) == CropBox(1, 0, 1, 1)
+
+    def test_every_channel_is_cut(self):
+        image = colour([[[0, 0, 0], [10, 20, 30]]])
+        assert crop(image).frames.tolist() == [[[[10, 20, 30]]]]
+
+    def test_crop_max_takes_white_as_background(self):
+        image = colour([[[255, 255, 255], [255, 255, 0], [0, 0, 0]]])
+        assert box_of(image, crop_max=True) == CropBox(1, 0, 1, 1)
+
+    def test_16_bit_white_is_background_with_crop_max(self):
+        image = colour([[[65535] * 3, [65535, 65535, 0], [0, 0, 0]]], dtype=np.uint16)
+        assert box_of(image, crop_max=True) == CropBox(1, 0, 1, 1)
+
+
+class TestComponents:
+    def test_smaller_component_is_dropped(self):
+        image = drawn(
+            "........",
+            ".99.....",
+            ".999..2.",
+            "........",
+        )
+        assert box_of(image, crop_components=True) == CropBox(1, 1, 3, 2)
+
+    def test_without_components_the_label_stays(self):
+        image = drawn(
+            "........",
+            ".99.....",
+            ".999..2.",
+            "........",
+        )
+        assert box_of(image) == CropBox(1, 1, 6, 2)
+
+    def test_area_decides_not_brightness_or_extent(self):
+        image = drawn(
+            "22...9..",
+            "22...9..",
+            "22...9..",
+            ".....9..",
+        )
+        assert box_of(image, crop_components=True) == CropBox(0, 0, 2, 3)
+
+    def test_diagonal_neighbours_are_not_connected(self):
+        image = drawn(
+            "22..",
+            "22..",
+            "..2.",
+            "...2",
+        )
+        assert box_of(image, crop_components=True) == CropBox(0, 0, 2, 2)
+
+    def test_of_equal_areas_the_last_in_row_order_is_kept(self):
+        image = drawn(
+            "22.....",
+            "....33.",
+            ".......",
+        )
+        assert box_of(image, crop_components=True) == CropBox(4, 1, 2, 1)
+
+    def test_order_of_equal_areas_is_that_of_their_first_pixels(self):
+        # The left one reaches further down, the right one starts later.
+        image = drawn(
+            "2......",
+            "2..333.",
+            "2......",
+        )
+        assert box_of(image, crop_components=True) == CropBox(3, 1, 3, 1)
+
+    def test_in_one_row_the_right_one_is_the_last(self):
+        image = drawn("22.33")
+        assert box_of(image, crop_components=True) == CropBox(3, 0, 2, 1)
+
+    def test_8_bit_value_1_is_not_foreground(self):
+        image = drawn(
+            "1111.2.",
+            "1111...",
+        )
+        assert box_of(image, crop_components=True) == CropBox(5, 0, 1, 1)
+
+    def test_without_any_component_the_box_of_the_foreground_stays(self):
+        image = drawn("..1.1.")
+        assert box_of(image, crop_components=True) == CropBox(2, 0, 3, 1)
+
+    def test_16_bit_values_below_386_are_not_foreground(self):
+        # (385 + 128) // 257 = 1, (386 + 128) // 257 = 2
+        image = grey([[385, 385, 385, 0, 386, 0]], dtype=np.uint16)
+        assert box_of(image, crop_components=True) == CropBox(4, 0, 1, 1)
+
+    def test_frames_join_by_their_maximum(self):
+        image = grey(
+            [[9, 9, 0, 0, 0, 0, 9, 9, 9]],
+            [[0, 0, 9, 9, 9, 0, 0, 0, 0]],
+        )
+        assert box_of(image, crop_components=True) == CropBox(0, 0, 5, 1)
+
+    def test_crop_max_takes_the_highest_value_for_background_there_too(self):
+        image = drawn(
+            "5.......",
+            ".MMMMM..",
+            "......77",
+        )
+        assert box_of(image, crop_max=True, crop_components=True) == CropBox(6, 2, 2, 1)
+
+    def test_maximum_over_frames_can_hide_a_pixel_with_crop_max(self):
+        image = grey([[5, 5, 5, 0, 5, 5]], [[255, 255, 5, 0, 0, 0]])
+        found = box_of(image, crop_max=True, crop_components=True)
+        assert found == CropBox(4, 0, 2, 1)
+
+    def test_colour_components_are_those_of_luma(self):
+        red, dim = [200, 0, 0], [4, 0, 3]  # luma 42 and 1
+        image = colour([[dim, dim, dim, [0, 0, 0], red]])
+        assert box_of(image, crop_components=True) == CropBox(4, 0, 1, 1)
+
+    def test_component_is_looked_for_inside_the_foreground_box_only(self):
+        # Shrunk by half from column 1 on, the samples are columns 2, 4, 6, ...; from column 0 on
+        # they would be 1, 3, 5, ... and find the pixels of value 9.
+        width = 2 * 512
+        row = np.zeros(1 + width, np.uint8)
+        row[1] = row[width] = 1
+        row[2:12:2] = 5
+        row[3:21:2] = 9
+        frames = row[np.newaxis, np.newaxis, :, np.newaxis]
+        found = find_foreground(frames, crop_components=True)
+        # Five adjacent samples of value 5, then zeros: thumbnail columns 0 .. 4.
+        assert found.box == CropBox(1, 0, 10, 1)
+
+    def test_component_with_less_than_half_of_the_foreground_gives_a_warning(self):
+        image = crop(grey([[9, 9, 0, 9, 0, 9, 0, 9]]), crop_components=True)
+        assert image.facts.warnings == ("crop_components kept less than half of the foreground",)
+
+    def test_component_with_half_of_the_foreground_gives_no_warning(self):
+        image = crop(grey([[9, 9, 0, 9, 0, 9]]), crop_components=True)
+        assert image.facts.warnings == ()
+
+
+class TestThumbnail:
+    def test_512_pixels_are_not_shrunk(self):
+        row = np.zeros(512, np.uint8)
+        row[0] = row[511] = 3
+        row[101:104] = 9
+        image = grey([row.tolist()])
+        assert box_of(image, crop_components=True) == CropBox(101, 0, 3, 1)
+
+    def test_1024_pixels_are_sampled_at_every_second(self):
+        # Thumbnail column i shows source column floor((i + 0.5) * 2) = 2 i + 1.
+        row = np.zeros(1024, np.uint8)
+        row[0] = row[1023] = 2
+        row[101:108] = 9  # samples 101, 103, 105, 107: thumbnail columns 50 .. 53
+        image = grey([row.tolist()])
+        assert box_of(image, crop_components=True) == CropBox(100, 0, 8, 1)
+
+    def test_box_is_mapped_back_outwards(self):
+        # 700 columns to 512: column l starts at floor(l * 700/512), column r ends at ceil(...).
+        row = np.zeros(700, np.uint8)
+        row[0] = row[699] = 2
+        row[200:300] = 9
+        sampled = [i for i in range(512) if 200 <= (2 * i + 1) * 700 // 1024 < 300]
+        assert (sampled[0], sampled[-1]) == (146, 218)
+        # 146 * 700/512 = 199.6 and 219 * 700/512 = 299.4
+        image = grey([row.tolist()])
+        assert box_of(image, crop_components=True) == CropBox(199, 0, 101, 1)
+
+    def test_longer_side_decides_the_factor_of_both(self):
+        # 6 x 1024 becomes 3 x 512; rows 1, 3, 5 and columns 1, 3, ... are sampled.
+        plane = np.zeros((6, 1024), np.uint8)
+        plane[0, 0] = plane[5, 1023] = 2
+        plane[3:5, 11:15] = 9  # seen in thumbnail row 1, columns 5 and 6
+        image = image_of(plane[np.newaxis, ..., np.newaxis])
+        assert box_of(image, crop_components=True) == CropBox(10, 2, 4, 2)
+
+    def test_short_side_keeps_a_line(self):
+        row = np.zeros(2048, np.uint8)
+        row[0] = row[2047] = 2
+        row[402:411] = 9  # samples 402, 406, 410
+        image = grey([row.tolist()])
+        assert box_of(image, crop_components=True) == CropBox(400, 0, 12, 1)
+
+    def test_sides_are_rounded_half_away_from_zero(self):
+        # 5 rows of a 1024 wide image: 2.5 rounds to 3, sampled at floor((i + 0.5) * 5/3): 0, 2, 4.
+        plane = np.zeros((5, 1024), np.uint8)
+        plane[0, 1] = plane[0, 1023] = plane[4, 0] = 2
+        plane[2, 11:19:2] = 9
+        image = image_of(plane[np.newaxis, ..., np.newaxis])
+        # thumbnail row 1: floor(1 * 5/3) = 1 to ceil(2 * 5/3) = 4
+        assert box_of(image, crop_components=True) == CropBox(10, 1, 8, 3)
+
+
+class TestBorder:
+    def test_ignored_edge_does_not_hold_the_box_open(self):
+        image = drawn(
+            "2.........",
+            "..........",
+            "....3.....",
+            "..........",
+            "..........",
+            "..........",
+            "..........",
+            "..........",
+            "..........",
+            ".........2",
+        )
+        # one line is ignored at each edge and given back: (4, 2) grows by 1
+        assert box_of(image, border_frac=0.1) == CropBox(3, 1, 3, 3)
+
+    def test_fraction_of_each_axis_is_truncated(self):
+        image = grey([[5 if (x, y) == (9, 4) else 0 for x in range(19)] for y in range(9)])
+        # trunc(19 * 0.1) = 1 in x, trunc(9 * 0.1) = 0 in y
+        assert box_of(image, border_frac=0.1) == CropBox(8, 4, 3, 1)
+
+    def test_grown_box_is_clamped(self):
+        image = drawn(*["5" * 20] * 10)
+        assert box_of(image, border_frac=0.2) == CropBox(0, 0, 20, 10)
+
+    def test_broken_line_at_the_right_is_ignored_too(self):
+        # 10 * 0.25 = 2.5: columns 2 .. 6 are searched, the box grows by 2.
+        image = drawn("222.4..222")
+        tall = grey(*[[image.frames[0, 0, :, 0].tolist()] * 10])
+        assert box_of(tall, border_frac=0.25) == CropBox(0, 0, 7, 9)
+
+    def test_foreground_in_the_ignored_edge_only_keeps_the_whole_image(self):
+        image = crop(drawn(*["2........."] + [".........."] * 9), border_frac=0.1)
+        assert image.geometry.crop == CropBox(0, 0, 10, 10)
+        assert image.facts.warnings == (WARNING,)
+
+    def test_image_too_small_for_the_border_stays_whole(self):
+        image = crop(drawn("5"), border_frac=0.4)
+        assert image.geometry.crop == CropBox(0, 0, 1, 1)
+
+    def test_zero_is_no_border(self):
+        assert box_of(drawn("2..3."), border_frac=0) == CropBox(0, 0, 4, 1)
+
+    def test_component_is_looked_for_within_the_border(self):
+        rows = ["2222222222", *[".........."] * 8, ".........."]
+        rows[4] = "...33....."
+        rows[6] = ".......3.."
+        found = box_of(drawn(*rows), border_frac=0.1, crop_components=True)
+        assert found == CropBox(2, 3, 4, 3)
+
+
+class TestLargestComponent:
+    def test_empty_mask_has_none(self):
+        assert largest_component(np.zeros((2, 2), bool)) is None
+
+    def test_mask_of_the_component_only(self):
+        mask = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 1]], bool)
+        assert largest_component(mask).tolist() == [
+            [True, False, False],
+            [True, False, False],
+            [True, False, False],
+        ]
+
+    def test_arms_that_join_later_are_one(self):
+        mask = np.array([[1, 0, 1], [1, 1, 1]], bool)
+        assert largest_component(mask).tolist() == mask.tolist()
+
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_tie_goes_by_first_pixel_whatever_the_shape(self, mirrored):
+        # Both have 5 pixels. Labelling may meet a lower arm of the U first.
+        mask = np.array(
+            [
+                [0, 0, 0, 0, 0, 1, 0],
+                [1, 0, 1, 0, 0, 1, 0],
+                [1, 1, 1, 0, 1, 1, 0],
+                [0, 0, 0, 0, 1, 0, 0],
+            ],
+            bool,
+        )
+        mask = mask[:, ::-1] if mirrored else mask
+        columns = np.flatnonzero(largest_component(mask).any(axis=0)).tolist()
+        assert columns == ([4, 5, 6] if mirrored else [0, 1, 2])

@@ -1,0 +1,197 @@
+"""Frames that are made when they are asked for."""
+
+import errno
+import gc
+import os
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.imaging import frames as module
+from dicom_preprocessing.imaging.crop import crop
+from dicom_preprocessing.imaging.frames import (
+    LazyFrames,
+    each,
+    frame_threads,
+    made_of,
+    mapped,
+    numbered,
+    picked,
+    remembered,
+)
+from dicom_preprocessing.imaging.pad import pad
+from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.imaging.volume import interpolate, max_intensity
+from tests.unit.datasets import image_of
+
+
+class Maker:
+    """Lazy frames of 2 x 3 pixels whose values are their number; ``made`` lists who was asked."""
+
+    def __init__(self, count, *, is_cheap=False):
+        self.made = []
+        self.frames = LazyFrames((count, 2, 3, 1), np.dtype(np.uint16), self.make, is_cheap)
+
+    def make(self, number):
+        self.made.append(number)
+        return np.full((2, 3, 1), number, np.uint16)
+
+
+def values(frames):
+    return np.asarray(frames)[:, 0, 0, 0].tolist()
+
+
+class TestLazily:
+    def test_nothing_is_made_until_it_is_asked_for(self):
+        maker = Maker(4)
+        doubled = mapped(maker.frames, lambda frame: 2 * frame)
+        assert maker.made == []
+        assert doubled[3].ravel().tolist() == [6] * 6
+        assert maker.made == [3]
+
+    def test_last_frame_by_a_negative_number(self):
+        assert Maker(4).frames[-1][0, 0, 0] == 3
+
+    def test_number_behind_the_last_is_an_error(self):
+        with pytest.raises(IndexError):
+            Maker(4).frames[4]
+
+    def test_steps_follow_each_other(self):
+        chosen = picked(mapped(Maker(5).frames, lambda frame: frame + 10), [4, 0])
+        assert values(numbered(chosen, lambda i, frame: frame * (i + 1))) == [14, 20]
+
+    def test_made_of_several(self):
+        frames = Maker(3).frames
+        sums = made_of(frames, 2, lambda i: frames[i] + frames[i + 1])
+        assert values(sums) == [1, 3]
+
+    def test_shape_dtype_and_bytes(self):
+        small = mapped(Maker(4).frames, lambda f: f[:1].astype(float), shape=(1, 3, 1), dtype=float)
+        assert (small.shape, small.dtype, small.nbytes, len(small)) == ((4, 1, 3, 1), float, 96, 4)
+        assert np.asarray(small).shape == (4, 1, 3, 1)
+
+    def test_frames_in_memory_stay_in_memory(self):
+        frames = np.arange(6, dtype=np.uint8).reshape(3, 1, 2, 1)
+        assert mapped(frames, lambda frame: frame + 1).tolist() == (frames + 1).tolist()
+        assert picked(frames, [2]).tolist() == frames[2:].tolist()
+        assert remembered(frames) is frames
+
+
+class TestRemembered:
+    @pytest.mark.parametrize("count", [1, 2, 3, 20])
+    def test_frames_are_made_once(self, count):
+        maker = Maker(count)
+        kept = remembered(maker.frames)
+        assert values(kept) == values(kept) == list(range(count))
+        assert maker.made == list(range(count))
+
+    def test_more_than_a_few_are_not_kept_in_memory(self):
+        maker = Maker(3)
+        kept = remembered(maker.frames)
+        assert kept[1] is not kept[1]
+        assert maker.made == [1]
+
+    def test_those_that_cost_no_more_to_make_again_are(self):
+        maker = Maker(3, is_cheap=True)
+        assert remembered(maker.frames) is maker.frames
+
+    def test_without_a_temporary_folder_they_are_made_again(self, monkeypatch):
+        def refuse(**_):
+            raise OSError(errno.ENOSPC, "no space")
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+        maker = Maker(3)
+        kept = remembered(maker.frames)
+        assert values(kept) == values(kept) == [0, 1, 2]
+        assert maker.made == [0, 1, 2] * 2
+
+    def test_when_the_disk_is_full_they_are_made_again(self, monkeypatch):
+        maker = Maker(3)
+        kept = remembered(maker.frames)
+        assert kept[0][0, 0, 0] == 0
+
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, "no space")
+
+        monkeypatch.setattr(module, "write_at", refuse)
+        assert values(kept) == values(kept) == [0, 1, 2]
+        assert maker.made == [0, 1, 2, 0, 1, 2]  # and the disk is left to others
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+    def test_values_come_back_as_they_were(self, dtype):
+        frames = np.random.default_rng(1).normal(0, 50, (4, 5, 3, 3)).astype(dtype)
+        lazy = LazyFrames(frames.shape, frames.dtype, lambda i: frames[i, ::-1, ::-1])
+        kept = remembered(lazy)
+        for _ in range(2):
+            assert np.array_equal(np.asarray(kept), frames[:, ::-1, ::-1])
+
+    def test_file_is_closed_with_the_last_reference(self):
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd"))
+        kept = remembered(Maker(3).frames)
+        values(kept)
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        del kept
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+class TestThreads:
+    @pytest.mark.parametrize("threads", [1, 2, 3, 8])
+    def test_order_is_kept(self, threads):
+        with frame_threads(threads):
+            assert list(each(Maker(20).frames, lambda i, f: (i, int(f[0, 0, 0])))) == [
+                (i, i) for i in range(20)
+            ]
+
+    def test_several_frames_are_made_at_once(self):
+        both = threading.Barrier(2, timeout=30)
+
+        def make(number):
+            both.wait()
+            return np.zeros((1, 1, 1))
+
+        frames = LazyFrames((4, 1, 1, 1), np.dtype(float), make)
+        with frame_threads(2):
+            assert len(list(frames)) == 4
+
+    def test_no_more_than_the_threads_are_ahead(self):
+        maker = Maker(20)
+        with frame_threads(2):
+            frames = iter(maker.frames)
+            next(frames)
+            assert len(maker.made) <= 2 + 1
+            frames.close()
+        assert len(maker.made) < 6
+
+    def test_an_error_comes_at_its_frame(self):
+        def make(number):
+            if number == 5:
+                raise ValueError("frame 5")
+            return np.zeros((1, 1, 1))
+
+        seen = []
+        with frame_threads(3), pytest.raises(ValueError, match="frame 5"):
+            seen.extend(LazyFrames((9, 1, 1, 1), np.dtype(float), make))
+        assert len(seen) == 5
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_stages_give_the_same(self, threads):
+        frames = np.random.default_rng(3).integers(0, 3000, (7, 40, 30, 1)).astype(np.uint16)
+        frames[:, :, :5] = 0
+
+        def run(source):
+            image = crop(image_of(source), crop_components=True)
+            image = pad(resize(image, size=(20, 20)), size=(20, 20))
+            return np.asarray(image.frames), image.geometry
+
+        lazy = LazyFrames(frames.shape, frames.dtype, lambda i: frames[i])
+        expected, geometry = run(frames)
+        with frame_threads(threads):
+            found, found_geometry = run(lazy)
+            assert np.array_equal(max_intensity(lazy), max_intensity(frames))
+            assert np.array_equal(np.asarray(interpolate(lazy, 11)), interpolate(frames, 11))
+        assert np.array_equal(found, expected)
+        assert found_geometry == geometry

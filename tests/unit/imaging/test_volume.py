@@ -1,0 +1,317 @@
+"""What becomes of the frames of a volume."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_preprocessing.errors import NoSpacingError, VolumeError
+from dicom_preprocessing.imaging.pyramid import expanded, gaussian_levels, modulated_detail
+from dicom_preprocessing.imaging.volume import (
+    Volume,
+    handle_volume,
+    interpolate,
+    laplacian_mip,
+    max_intensity,
+)
+
+
+def frames_of(*values, dtype=np.uint8):
+    """One frame for each value, of a single pixel."""
+    return np.array(values, dtype).reshape(-1, 1, 1, 1)
+
+
+def handled(*values, spacing=None, dtype=np.uint8, **settings):
+    return handle_volume(Volume(frames_of(*values, dtype=dtype), spacing), **settings)
+
+
+def shown(volume):
+    return volume.frames[:, 0, 0, 0].tolist()
+
+
+class TestKeep:
+    def test_every_frame_stays(self):
+        assert shown(handled(3, 1, 2)) == [3, 1, 2]
+
+    def test_spacing_stays(self):
+        assert handled(3, 1, spacing=2.5).frame_spacing == 2.5
+
+
+class TestSingleFrame:
+    @pytest.mark.parametrize(
+        "handler", ["keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip"]
+    )
+    def test_is_left_alone(self, handler):
+        volume = Volume(frames_of(7), 2.5)
+        assert handle_volume(volume, handler=handler, target_frames=5, skip_frames=3) is volume
+
+    def test_is_not_resampled_in_z(self):
+        volume = Volume(frames_of(7), None)
+        assert handle_volume(volume, spacing_z=0.1) is volume
+
+
+class TestCentralSlice:
+    def test_odd_count_gives_the_middle(self):
+        assert shown(handled(10, 20, 30, handler="central-slice")) == [20]
+
+    def test_even_count_gives_the_later_of_the_two(self):
+        assert shown(handled(10, 20, 30, 40, handler="central-slice")) == [30]
+
+    def test_two_frames_give_the_second(self):
+        assert shown(handled(10, 20, handler="central-slice")) == [20]
+
+    def test_spacing_of_frames_is_gone(self):
+        volume = handled(10, 20, 30, spacing=2.0, handler="central-slice")
+        assert volume.frame_spacing is None
+
+
+class TestMaxIntensity:
+    def test_maximum_is_of_each_pixel(self):
+        frames = np.array([[[1, 9, 3]], [[4, 2, 3]], [[0, 0, 8]]], np.uint8)[..., np.newaxis]
+        assert max_intensity(frames)[..., 0].tolist() == [[[4, 9, 8]]]
+
+    def test_channels_are_separate(self):
+        frames = np.array([[[[1, 9, 3]]], [[[4, 2, 3]]]], np.uint16)
+        assert max_intensity(frames).tolist() == [[[[4, 9, 3]]]]
+
+    def test_negative_values(self):
+        assert max_intensity(frames_of(-7, -3, -5, dtype=np.int16)).ravel().tolist() == [-3]
+
+    def test_nothing_is_skipped_by_default(self):
+        assert shown(handled(9, 1, 8, handler="max-intensity")) == [9]
+
+    def test_number_is_skipped_at_both_ends(self):
+        settings = {"handler": "max-intensity", "skip_frames": 1}
+        assert shown(handled(9, 1, 2, 8, **settings)) == [2]
+
+    def test_pair_is_skipped_at_start_and_end(self):
+        settings = {"handler": "max-intensity", "skip_frames": [2, 1]}
+        assert shown(handled(9, 8, 1, 3, 7, **settings)) == [3]
+
+    def test_zero_at_the_end_skips_nothing_there(self):
+        settings = {"handler": "max-intensity", "skip_frames": (1, 0)}
+        assert shown(handled(9, 1, 8, **settings)) == [8]
+
+    @pytest.mark.parametrize("skip", [2, 50, (3, 0), (0, 3), (2, 1), (9, 9)])
+    def test_skipping_all_is_an_error(self, skip):
+        with pytest.raises(VolumeError, match="leaves none of 3 frames"):
+            handled(1, 2, 3, handler="max-intensity", skip_frames=skip)
+
+    def test_error_class_is_that_of_the_failures_table(self):
+        with pytest.raises(VolumeError) as caught:
+            handled(1, 2, handler="max-intensity", skip_frames=1)
+        assert (caught.value.error, caught.value.transient) == ("volume_error", False)
+
+    def test_spacing_of_frames_is_gone(self):
+        volume = handled(10, 20, spacing=2.0, handler="max-intensity")
+        assert volume.frame_spacing is None
+
+
+class TestInterpolate:
+    def test_positions_run_from_the_first_to_the_last_frame(self):
+        # Positions 0, 0.75, 1.5, 2.25, 3
+        settings = {"handler": "interpolate", "target_frames": 5}
+        assert shown(handled(0, 40, 80, 120, **settings)) == [0, 30, 60, 90, 120]
+
+    def test_values_are_truncated(self):
+        # Positions 0, 2/3, 4/3, 2: 6.67, and 10 + 13/3 = 14.33
+        found = interpolate(frames_of(0, 10, 23), 4)
+        assert found.ravel().tolist() == [0, 6, 14, 23]
+
+    def test_falling_values_are_truncated_too(self):
+        # 10 - 2/3 * 3 = 8, and 7 - 1/3 * 7 = 4.67
+        found = interpolate(frames_of(10, 7, 0), 4)
+        assert found.ravel().tolist() == [10, 8, 4, 0]
+
+    def test_negative_values_are_truncated_towards_zero(self):
+        # -6.67 and -14.33
+        found = interpolate(frames_of(0, -10, -23, dtype=np.int16), 4)
+        assert found.ravel().tolist() == [0, -6, -14, -23]
+
+    def test_crossing_zero_truncates_towards_zero(self):
+        # -1, -0.33, 0.33, 1
+        found = interpolate(frames_of(-1, 1, dtype=np.int16), 4)
+        assert found.ravel().tolist() == [-1, 0, 0, 1]
+
+    def test_float32_is_not_truncated(self):
+        found = interpolate(frames_of(0, 1, dtype=np.float32), 5)
+        assert found.ravel().tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+    def test_highest_16_bit_values_do_not_overflow(self):
+        found = interpolate(frames_of(65535, 65535, 65533, dtype=np.uint16), 5)
+        assert found.ravel().tolist() == [65535, 65535, 65535, 65534, 65533]
+
+    def test_fewer_frames_are_sampled(self):
+        # Positions 0, 2, 4
+        assert interpolate(frames_of(1, 2, 3, 4, 5), 3).ravel().tolist() == [1, 3, 5]
+
+    def test_as_many_frames_are_the_same(self):
+        assert interpolate(frames_of(5, 1, 9), 3).ravel().tolist() == [5, 1, 9]
+
+    def test_one_frame_is_the_first(self):
+        settings = {"handler": "interpolate", "target_frames": 1}
+        assert shown(handled(7, 8, 9, **settings)) == [7]
+
+    def test_pixels_and_channels_are_separate(self):
+        frames = np.array([[[[0, 10, 20]]], [[[10, 30, 21]]]], np.uint8)
+        assert interpolate(frames, 3)[1].tolist() == [[[5, 20, 20]]]
+
+    def test_spacing_is_of_the_new_frames(self):
+        # 3 steps of 2 mm become 4 steps of 1.5 mm
+        volume = handled(0, 1, 2, 3, spacing=2.0, handler="interpolate", target_frames=5)
+        assert volume.frame_spacing == pytest.approx(1.5)
+
+    def test_one_frame_has_no_spacing(self):
+        volume = handled(0, 1, spacing=2.0, handler="interpolate", target_frames=1)
+        assert volume.frame_spacing is None
+
+    def test_unknown_spacing_stays_unknown(self):
+        volume = handled(0, 1, handler="interpolate", target_frames=5)
+        assert volume.frame_spacing is None
+
+    @given(
+        st.lists(st.integers(-32768, 32767), min_size=2, max_size=6),
+        st.integers(2, 9),
+    )
+    def test_every_frame_is_the_truncated_blend(self, values, count):
+        found = interpolate(frames_of(*values, dtype=np.int16), count).ravel().tolist()
+        for i, value in enumerate(found):
+            low, rest = divmod(i * (len(values) - 1), count - 1)
+            high = min(low + 1, len(values) - 1)
+            blend = values[low] * (count - 1 - rest) + values[high] * rest
+            exact = abs(blend) // (count - 1)
+            assert value == (exact if blend >= 0 else -exact)
+
+
+class TestSpacing:
+    def test_finer_spacing_makes_more_frames(self):
+        # round(3 * 2 / 1) = 6 at positions 0, 0.4, 0.8, 1.2, 1.6, 2
+        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        assert shown(volume) == [0, 20, 40, 60, 80, 100]
+
+    def test_coarser_spacing_makes_fewer(self):
+        # round(5 * 1 / 2) = 2.5, away from zero 3
+        assert shown(handled(1, 2, 3, 4, 5, spacing=1.0, spacing_z=2.0)) == [1, 3, 5]
+
+    def test_one_frame_is_the_least(self):
+        assert shown(handled(7, 8, 9, spacing=1.0, spacing_z=50.0)) == [7]
+
+    def test_new_spacing_is_the_realised_one(self):
+        # 6 frames over 2 steps of 2 mm
+        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        assert volume.frame_spacing == pytest.approx(4 / 5)
+
+    def test_unknown_spacing_is_an_error(self):
+        with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
+            handled(1, 2, spacing_z=1.0)
+
+    def test_other_handlers_do_not_resample(self):
+        volume = handled(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
+        assert shown(volume) == [2]
+
+
+def spot_volume(*, spot=200, rows=48, columns=40, dtype=np.uint8):
+    """Nine frames of a body of 50, whose fourth has one bright pixel; background is 0."""
+    frames = np.zeros((9, rows, columns, 1), dtype)
+    frames[:, 4:-4, 4:] = 50
+    frames[3, 20, 20] = spot
+    return frames
+
+
+class TestLaplacianMip:
+    def test_without_weight_it_is_the_rounded_mean(self):
+        # Five thirds and four thirds.
+        frames = np.array([[[1, 0]], [[2, 0]], [[2, 4]]], np.uint8)[..., np.newaxis]
+        assert laplacian_mip(frames, mip_weight=0)[..., 0].tolist() == [[[2, 1]]]
+
+    def test_without_weight_it_is_the_central_slice(self):
+        frames = spot_volume()
+        frames[4, 10] = 77
+        fused = laplacian_mip(frames, mip_weight=0, projection="central-slice")
+        assert np.array_equal(fused, frames[4:5])
+
+    def test_central_slice_is_the_middle_of_the_frames_that_are_kept(self):
+        frames = np.arange(10, 90, 10, dtype=np.uint8).reshape(8, 1, 1, 1)
+        fused = laplacian_mip(frames, (4, 1), mip_weight=0, projection="central-slice")
+        assert fused.ravel().tolist() == [60]
+
+    def test_bright_spot_of_one_frame_survives(self):
+        frames = spot_volume()
+        mean = laplacian_mip(frames, mip_weight=0)[0, 20, 20, 0]
+        one, two = (laplacian_mip(frames, mip_weight=w)[0, 20, 20, 0] for w in (1, 2))
+        assert (mean, mean < one < two) == (67, True)
+
+    def test_detail_is_damped_where_the_projection_is_dark(self):
+        """Full weight needs a projection of the highest value, so the spot stays below."""
+        frames = spot_volume()
+        gained = int(laplacian_mip(frames, mip_weight=1)[0, 20, 20, 0]) - 67
+        detail = modulated_detail(frames.max(axis=0).astype(float), np.ones(frames.shape[1:]))
+        assert 0 < gained < 0.6 * detail[20, 20, 0]
+
+    def test_flat_body_keeps_its_value_far_from_edges(self):
+        frames = np.full((3, 64, 64, 1), 90, np.uint8)
+        assert np.array_equal(laplacian_mip(frames), frames[:1])
+
+    def test_background_stays_zero(self):
+        frames = spot_volume()
+        assert not laplacian_mip(frames, mip_weight=5)[frames.max(axis=0, keepdims=True) == 0].any()
+
+    def test_values_stay_in_range(self):
+        frames = spot_volume(spot=65535, dtype=np.uint16)
+        frames[:, 21, 20] = 0
+        fused = laplacian_mip(frames, mip_weight=1000)
+        assert (fused.dtype, fused[0, 20, 20, 0]) == (np.uint16, 65535)
+
+    def test_16_bits_are_8_bits_times_257(self):
+        fused = laplacian_mip(spot_volume())
+        wide = laplacian_mip(spot_volume().astype(np.uint16) * np.uint16(257))
+        assert np.abs(wide / 257 - fused).max() <= 0.51
+
+    def test_frames_are_skipped_by_default(self):
+        frames = np.full((11, 4, 4, 1), 10, np.uint8)
+        frames[5] = 200
+        found = handle_volume(Volume(frames, 1.0), handler="laplacian-mip")
+        assert np.array_equal(found.frames, frames[5:6])
+        assert found.frame_spacing is None
+
+    def test_skipping_all_is_an_error(self):
+        with pytest.raises(VolumeError, match=r"skip_frames \(5, 5\) leaves none of 10 frames"):
+            handled(*range(10), handler="laplacian-mip")
+
+    def test_samples_are_projected_by_themselves(self):
+        grey = spot_volume()
+        colour = np.concatenate([grey, grey[::-1] // 2, np.zeros_like(grey)], axis=3)
+        fused = laplacian_mip(colour)
+        assert np.array_equal(fused[..., :1], laplacian_mip(grey))
+        assert not fused[..., 2].any()
+
+
+class TestPyramid:
+    @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (7, 5), (16, 33)])
+    def test_constant_expands_to_itself(self, rows, columns):
+        small = np.full(((rows + 1) // 2, (columns + 1) // 2, 1), 3.0)
+        assert expanded(small, (rows, columns)) == pytest.approx(np.full((rows, columns, 1), 3))
+
+    def test_sizes_are_halved_and_rounded_up(self):
+        levels = gaussian_levels(np.zeros((9, 20, 1)))
+        assert [level.shape[:2] for level in levels] == [(9, 20), (5, 10), (3, 5), (2, 3), (1, 2)]
+
+    def test_there_are_six_bands_at_most(self):
+        assert len(gaussian_levels(np.zeros((200, 300, 1)))) == 7
+
+    def test_smoothing_is_binomial(self):
+        dot = np.zeros((9, 9, 1))
+        dot[4, 4] = 256
+        assert gaussian_levels(dot)[1][..., 0][1].tolist() == [0, 1, 6, 1, 0]
+
+    def test_full_brightness_gives_the_image_without_its_coarsest_level(self):
+        image = np.random.default_rng(1).uniform(0, 100, (4, 4, 1))
+        levels = gaussian_levels(image)
+        assert [level.shape[0] for level in levels] == [4, 2, 1]
+        coarsest = expanded(expanded(levels[2], (2, 2)), (4, 4))
+        found = modulated_detail(image, np.ones((4, 4, 1)))
+        assert found == pytest.approx(image - coarsest)
+
+    def test_no_brightness_gives_nothing(self):
+        image = np.random.default_rng(1).uniform(0, 100, (8, 8, 1))
+        assert not modulated_detail(image, np.zeros((8, 8, 1))).any()

@@ -1,0 +1,204 @@
+"""Files that kill, hang or bloat the process that works on them cost themselves only."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.config import Limits, parse_config
+from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.processing import instance as instance_module
+from dicom_preprocessing.processing.instance import Target, instances
+from dicom_preprocessing.processing.isolation import process_all
+from tests.conftest import needs_fork
+from tests.unit.datasets import data_set_of, save
+
+# Files that break the standard make pydicom warn.
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning:pydicom"), needs_fork]
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang():
+    while True:
+        pass
+
+
+def bloat():
+    held = []
+    while True:
+        held.append(np.ones(1 << 20))
+
+
+@pytest.fixture
+def outcomes(tmp_path, monkeypatch):
+    """A function that processes a folder, in which a file named after a fault has it."""
+
+    def run(source, *, workers=1, in_a_frame=False, **limits):
+        decode = instance_module.decode_stored
+        faults = {"crash": crash, "hang": hang, "bloat": bloat}
+
+        def faulty(path, **settings):
+            fault = faults.get(os.path.basename(path).split(".")[0])
+            if fault is not None and not in_a_frame:
+                fault()
+            image = decode(path, **settings)
+            if fault is None:
+                return image
+            return replace(image, frames=replace(image.frames, make=lambda _: fault()))
+
+        monkeypatch.setattr(instance_module, "decode_stored", faulty)
+        index = build_index(find_files([str(source)]))
+        groups = [group for entries in index.studies.values() for group in instances(entries)]
+        config, _ = parse_config({})
+        target = Target(tmp_path / "images", make_chain(config, "write"))
+        done = process_all(groups, target, limits=Limits(**limits), cores=workers)
+        receipts = [receipt for outcome in done for receipt in outcome]
+        return {os.path.basename(r.source_path): r for r in receipts}
+
+    return run
+
+
+def write_files(folder, write_dicom, *names, same=False):
+    for n, name in enumerate(names):
+        uid = "1.2.3.1.1" if same else f"1.2.3.1.{n}"
+        write_dicom(folder / name, [[n, 255]], SOPInstanceUID=uid)
+    return folder
+
+
+FAULTS = {
+    "crash.dcm": ("codec_crash", "ended with signal SIGSEGV"),
+    "hang.dcm": ("limit_time", "not done after 1 seconds"),
+    "bloat.dcm": ("limit_memory", "needs more than 200 MB"),
+}
+
+
+@pytest.mark.parametrize("how", [(1, False), (2, False), (1, True), (9, True)], ids=str)
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, how):
+    workers, in_a_frame = how
+    error, message = FAULTS[name]
+    source = write_files(tmp_path / "source", write_dicom, "a.dcm", name, "z.dcm")
+    limits = {"seconds": 1 if error == "limit_time" else 60, "memory_mb": 200}
+    receipts = outcomes(source, workers=workers, in_a_frame=in_a_frame, **limits)
+    assert {n: r.error or r.state for n, r in receipts.items()} == {
+        "a.dcm": "written",
+        name: error,
+        "z.dcm": "written",
+    }
+    assert message in receipts[name].message
+    assert receipts[name].transient
+
+
+@pytest.mark.parametrize("in_a_frame", [False, True])
+def test_another_file_of_the_instance_is_tried(tmp_path, write_dicom, outcomes, in_a_frame):
+    source = write_files(tmp_path / "source", write_dicom, "crash.dcm", "z.dcm", same=True)
+    receipts = outcomes(source, in_a_frame=in_a_frame)
+    assert receipts["z.dcm"].is_written
+    assert receipts["crash.dcm"].error == "sop_conflict"
+    assert "ended with signal SIGSEGV" in receipts["crash.dcm"].message
+
+
+def test_every_file_may_crash(tmp_path, write_dicom, outcomes):
+    source = write_files(tmp_path / "source", write_dicom, "crash.1", "crash.2", same=True)
+    assert {r.error for r in outcomes(source).values()} == {"codec_crash"}
+
+
+def test_too_many_pixels_are_not_decoded(tmp_path, write_dicom, outcomes):
+    source = write_files(tmp_path / "source", write_dicom, "hang.dcm")
+    receipt = outcomes(source, pixels=1)["hang.dcm"]
+    assert (receipt.error, receipt.transient) == ("limit_pixels", False)
+    assert receipt.message == "2 pixels are more than 1"
+
+
+def test_no_process_is_left(tmp_path, write_dicom, outcomes):
+    outcomes(write_files(tmp_path / "source", write_dicom, "crash.dcm", "b.dcm"), workers=2)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux kills the children of a dead process"
+)
+def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
+    source = write_files(tmp_path / "source", write_dicom, "hang.dcm")
+    script = textwrap.dedent(
+        f"""
+        import sys, time
+        sys.path.insert(0, {os.getcwd()!r})
+        from dicom_preprocessing.processing import instance
+        from dicom_preprocessing.config.recipe import make_chain
+        from dicom_preprocessing.config import Limits, parse_config
+        from dicom_preprocessing.index.build import build_index
+        from dicom_preprocessing.index.walk import find_files
+        from dicom_preprocessing.processing.isolation import process_all
+        from pathlib import Path
+
+        def hang(path, **settings):
+            import os
+            Path({str(tmp_path / "worker")!r}).write_text(str(os.getpid()))
+            while True:
+                pass
+
+        instance.decode_stored = hang
+        index = build_index(find_files([{str(source)!r}]))
+        groups = [g for e in index.studies.values() for g in instance.instances(e)]
+        chain = make_chain(parse_config({{}})[0], "write")
+        target = instance.Target(Path({str(tmp_path)!r}), chain)
+        list(process_all(groups, target, limits=Limits()))
+        """
+    )
+    supervisor = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "worker").exists() or not (tmp_path / "worker").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    worker = int((tmp_path / "worker").read_text())
+    supervisor.kill()
+    supervisor.wait()
+    while is_alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # gone, or gone while it was read
+        return False
+
+
+def test_cores_without_an_instance_make_frames(tmp_path, save_frames):
+    source = save_frames(tmp_path / "source", frames=9)
+    index = build_index(find_files([str(source)]))
+    (entries,) = index.studies.values()
+    config, _ = parse_config({"crop": True, "size": [8, 8]})
+    found = {}
+    for cores in (1, 3):
+        target = Target(tmp_path / f"{cores}", make_chain(config, "write"))
+        ((receipt,),) = process_all([entries], target, limits=Limits(), cores=cores)
+        assert receipt.frames == 9
+        found[cores] = (target.root / receipt.output).read_bytes()
+    assert found[1] == found[3]
+
+
+@pytest.fixture
+def save_frames():
+    def save_frames(folder, *, frames):
+        folder.mkdir()
+        pixels = np.random.default_rng(2).integers(0, 4000, (frames, 20, 30)).astype(np.uint16)
+        save(folder / "frames.dcm", data_set_of(pixels, bits_stored=12))
+        return folder
+
+    return save_frames

@@ -1,0 +1,44 @@
+"""Paths of images and their UIDs."""
+
+from pathlib import PurePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_preprocessing.index.table import UID_PATTERN, is_path_part
+from dicom_preprocessing.results.layout import image_path, parse_image_path
+
+UIDS = st.from_regex(UID_PATTERN, fullmatch=True)
+
+
+@given(UIDS, UIDS, UIDS)
+def test_path_with_series_gives_back_its_uids(study, series, sop):
+    path = PurePath(image_path("study/series/sop", study, series, sop))
+    assert parse_image_path(path) == (study, series, sop)
+
+
+@given(UIDS, UIDS, UIDS)
+def test_path_without_series_gives_back_its_uids(study, series, sop):
+    path = PurePath(image_path("study/sop", study, series, sop))
+    assert parse_image_path(path) == (study, None, sop)
+
+
+@given(UIDS)
+def test_uid_is_one_visible_part_of_a_path(uid):
+    assert is_path_part(uid)
+    assert PurePath("folder", uid).parts == ("folder", uid)
+    assert not uid.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "uids"),
+    [
+        ("1.2/3.4.tiff", ("1.2", None, "3.4")),
+        ("1.2/5/3.4.TIF", ("1.2", "5", "3.4")),
+        ("3.4.tiff", ("", None, "3.4")),
+        ("more/1.2/5/3.4.tiff", ("1.2", "5", "3.4")),
+    ],
+)
+def test_uids_of_a_foreign_path(path, uids):
+    assert parse_image_path(PurePath(path)) == uids

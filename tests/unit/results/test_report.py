@@ -1,0 +1,72 @@
+"""The page about a run: its counts, tables and pictures."""
+
+import re
+
+import pytest
+
+from dicom_preprocessing.results.report import write_report
+from tests.unit.run_results import Results
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path)
+
+
+def page_of(results, **settings):
+    """The text of the page about a run."""
+    results.gather()
+    write_report(results.output / "report.html", settings)
+    return (results.output / "report.html").read_text(encoding="utf-8")
+
+
+def test_counts_are_those_of_the_files(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    (results.source / "notes.txt").write_text("text")
+    counts = re.findall(r"<b>(\d+)</b>([a-z ]+)<", page_of(results.run()))
+    assert counts == [("2", "files found"), ("1", "written"), ("1", "skipped"), ("0", "failed")]
+
+
+def test_failed_file_is_an_example_of_its_error(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    bad = write_dicom(results.source / "<b>.dcm", SOPInstanceUID="1.2.3.1.2")
+    bad.write_bytes(bad.read_bytes()[:-3])
+    text = page_of(results.run())
+    assert "short_pixel_data" in text
+    assert "&lt;b&gt;.dcm" in text
+
+
+def test_warnings_of_index_and_images_are_listed_with_their_number(results, write_dicom):
+    blank = ((0,) * 4,) * 3
+    write_dicom(results.source / "a.dcm", blank)
+    write_dicom(results.source / "b.dcm", blank, StudyInstanceUID="1.2.4")
+    text = page_of(results.run(crop=True))
+    assert "is in 2 studies, each is written: 1.2.3, 1.2.4</td>" in text
+    assert re.search(r"nothing but background[^<]*</td><td class=\"n\">2</td>", text)
+
+
+def test_every_image_of_a_small_run_has_a_picture(results, write_dicom):
+    for n in range(3):
+        write_dicom(results.source / f"{n}.dcm", SOPInstanceUID=f"1.2.3.1.{n}")
+    assert page_of(results.run()).count("data:image/png;base64,") == 3
+
+
+def test_run_without_an_image_has_a_page(results):
+    (results.source / "notes.txt").write_text("text")
+    assert "not_dicom" in page_of(results.run())
+
+
+def test_every_study_is_shown_before_a_second_image_of_any(results, write_dicom):
+    for n in range(30):
+        write_dicom(results.source / f"a{n}.dcm", SOPInstanceUID=f"1.2.3.1.{n}")
+    write_dicom(results.source / "b.dcm", StudyInstanceUID="1.2.4")
+    text = page_of(results.run())
+    assert "A look at 24 of 31 images" in text
+    assert "<br>1.2.4/1.2.3.1.1.tiff" in text
+
+
+def test_settings_are_listed_as_yaml(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    text = page_of(results.run(), size=[8, 4], source="<source>")
+    assert "<td>size</td><td>[8, 4]</td>" in text
+    assert "<td>source</td><td>&lt;source&gt;</td>" in text

@@ -1,0 +1,53 @@
+"""The results of a run, made without Snakemake."""
+
+import os
+
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.index.build import update_index
+from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.study import run_from_inventory
+from dicom_preprocessing.results.collection import gather_receipts, write_results
+from dicom_preprocessing.results.failures import read_failures
+
+
+class Results:
+    """Results of a workflow over a source, made in this process."""
+
+    def __init__(self, folder):
+        self.source, self.output = folder / "source", folder / "results"
+        self.source.mkdir()
+        self.warnings = []
+
+    def run(self, *sources, **values):
+        config, _ = parse_config(values)
+        named = [str(path) for path in sources or [self.source]]
+        index = update_index(self.output, named, duplicates=config.duplicates)
+        chain = make_chain(config, "write")
+        self.chain = chain.digest
+        target = Target(self.output / "images", chain)
+        receipts = self.output / "receipts" / "write"
+        receipts.mkdir(parents=True, exist_ok=True)
+        for study in index.studies:
+            inventory = self.output / "index" / "studies" / f"{study}.jsonl"
+            (target.root / study).mkdir(parents=True, exist_ok=True)
+            run_from_inventory(inventory, target, receipts / f"{study}.jsonl")
+        return self
+
+    def receipts(self):
+        """What the receipts of all studies tell."""
+        studies = IndexFolder(self.output).read_table().values()
+        return gather_receipts(self.output, studies, self.chain)
+
+    def gather(self, **options):
+        write_results(self.output, self.receipts(), warn=self.warnings.append, **options)
+        return self
+
+    def failures(self):
+        rows = list(read_failures(self.output / "failures.csv"))
+        names = [os.path.relpath(row["source_path"], self.source) for row in rows]
+        return dict(zip(names, [row["error"] for row in rows], strict=True))
+
+    def orphans(self):
+        return (self.output / "orphans.txt").read_text().splitlines()

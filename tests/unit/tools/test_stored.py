@@ -1,0 +1,45 @@
+"""TIFFs as tools read them: the same geometry as everywhere else."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
+from dicom_preprocessing.tiff.writer import Tag, write_tiff
+from dicom_preprocessing.tools.stored import read_stored
+from tests.unit.datasets import image_of
+
+TURNED = Geometry(
+    Size(10, 8),
+    flip=Flip(10, 8, horizontal=True, vertical=True),
+    crop=CropBox(2, 1, 6, 4),
+    resized=Size(12, 8),
+    padding=Padding(1, 2, 3, 4),
+)
+CHAIN = make_chain(parse_config({})[0], "write")
+
+
+@pytest.fixture
+def written(tmp_path):
+    image = image_of(np.ones((1, 14, 16, 1), np.uint16), TURNED, source_rows=8, source_columns=10)
+    write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+    return tmp_path / "a.tiff"
+
+
+def test_geometry_is_that_of_from_tiff(written):
+    assert read_stored(written).geometry == TURNED == Geometry.from_tiff(written)
+
+
+def test_another_programs_file_is_its_own_source(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tiff", np.ones((5, 7), np.uint8))
+    assert read_stored(tmp_path / "a.tiff").geometry == Geometry(Size(7, 5))
+
+
+def test_contradicting_tags_are_an_error(written):
+    with tifffile.TiffFile(written, mode="r+b") as tiff:
+        tiff.pages.first.tags[Tag.ACTIVE_AREA].overwrite((1, 2, 17, 10))
+    with pytest.raises(OutputError, match=r"a\.tiff: its active area .* is not within its image"):
+        read_stored(written)

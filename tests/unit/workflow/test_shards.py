@@ -1,0 +1,186 @@
+"""Shards: which study belongs to which, and parts that are up to date or gone."""
+
+import fcntl
+from collections import Counter
+
+import pytest
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.results.collection import (
+    gather_parts,
+    gather_receipts,
+    write_part,
+    write_results,
+)
+from dicom_preprocessing.workflow.run_lock import RUN_LOCK
+from dicom_preprocessing.workflow.shards import (
+    Part,
+    deal_out,
+    found_parts,
+    parts_of,
+    shard_of,
+    withdraw_parts,
+)
+from tests.unit.run_results import Results
+
+RESULTS = ("failures.csv", "manifest.csv", "manifest.parquet", "orphans.txt", "retry.txt")
+
+
+def test_study_stays_in_its_shard_for_ever():
+    # Computed once by `int(sha256(uid)[:16], 16) % n`; other numbers would move every study.
+    assert [shard_of("1.2.840.1", n) for n in (1, 2, 8, 1000)] == [0, 0, 2, 162]
+
+
+def test_studies_are_dealt_out_evenly():
+    numbers = Counter(shard_of(f"1.2.840.{n}", 8) for n in range(8000))
+    assert sorted(numbers) == list(range(8))
+    assert all(900 < number < 1100 for number in numbers.values())
+
+
+def test_folders_of_parts(tmp_path):
+    assert Part(tmp_path, 3, 8).folder == tmp_path / "shards" / "3-of-8"
+    assert [part.shard for part in parts_of(tmp_path, 3)] == [0, 1, 2]
+
+
+def test_other_folders_are_no_parts(tmp_path):
+    for name in ("0-of-2", "10-of-12", "x-of-2", "1-of-", "notes"):
+        (tmp_path / "shards" / name).mkdir(parents=True)
+    assert found_parts(tmp_path) == [Part(tmp_path, 0, 2), Part(tmp_path, 10, 12)]
+
+
+def test_without_shards_there_are_no_parts(tmp_path):
+    assert found_parts(tmp_path) == []
+
+
+def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tmp_path):
+    parts = [*parts_of(tmp_path, 2), *parts_of(tmp_path, 3)]
+    for part in parts:
+        part.folder.mkdir(parents=True)
+        part.summary.touch()
+    withdraw_parts(tmp_path, ["1.2.840.1"])
+    assert [part.summary.exists() for part in parts] == [
+        not part.has("1.2.840.1") for part in parts
+    ]
+
+
+@pytest.fixture
+def results(tmp_path, write_dicom):
+    """Nine studies, of which one has a bad file, and another file."""
+    made = Results(tmp_path)
+    for n in range(9):
+        write_dicom(made.source / f"{n}.dcm", StudyInstanceUID=f"1.2.{n}")
+    bad = write_dicom(made.source / "z.dcm", StudyInstanceUID="1.2.3", SOPInstanceUID="1.2.3.9")
+    bad.write_bytes(bad.read_bytes()[:-3])
+    (made.source / "text").write_text("text")
+    return made.run()
+
+
+def make_part(results, part):
+    part.folder.mkdir(parents=True, exist_ok=True)
+    mine = deal_out(studies_of(results), part.shards)[part.shard]
+    write_part(gather_receipts(results.output, mine, results.chain), part)
+
+
+def studies_of(results):
+    return IndexFolder(results.output).read_table().values()
+
+
+def gather(results, shards, chain=None):
+    return gather_parts(results.output, studies_of(results), chain or results.chain, shards)
+
+
+def test_parts_together_are_what_one_run_gathers(results):
+    results.gather()
+    before = {name: (results.output / name).read_bytes() for name in RESULTS}
+    for part in parts_of(results.output, 3):
+        make_part(results, part)
+    write_results(results.output, gather(results, 3), shards=3)
+    assert {name: (results.output / name).read_bytes() for name in RESULTS} == before
+
+
+def test_part_that_is_missing_is_named(results):
+    parts = parts_of(results.output, 2)
+    make_part(results, parts[0])
+    with pytest.raises(OutputError, match=r"^shard 1 of 2 has not finished; run it again$"):
+        gather(results, 2)
+
+
+def test_part_of_other_settings_is_refused(results):
+    for part in parts_of(results.output, 2):
+        make_part(results, part)
+    with pytest.raises(OutputError, match=r"^shard 0 of 2 was run with other settings; run it"):
+        gather(results, 2, "another")
+
+
+def test_part_that_was_written_after_the_index_changed_is_refused(results, write_dicom):
+    """As by a shard that was running when the index was made anew."""
+    parts = parts_of(results.output, 2)
+    for part in parts:
+        make_part(results, part)
+    late = parts[shard_of("1.2.5", 2)]
+    before = late.summary.read_bytes()
+    write_dicom(results.source / "5.dcm", [[1, 2]], StudyInstanceUID="1.2.5")
+    results.run()
+    late.summary.write_bytes(before)
+    message = rf"^shard {late.shard} of 2 was run before the index was made anew; run it again$"
+    with pytest.raises(OutputError, match=message):
+        gather(results, 2)
+
+
+def test_part_without_some_of_its_files_is_refused(results):
+    parts = parts_of(results.output, 2)
+    for part in parts:
+        make_part(results, part)
+    lines = parts[1].manifest.read_text().splitlines(keepends=True)
+    parts[1].manifest.write_text("".join(lines[:-1]))
+    with pytest.raises(OutputError, match=r"^shard 1 of 2: .*1-of-2 tells of \d files instead of"):
+        gather(results, 2)
+
+
+def present(results, shards):
+    return {p.shard for p in parts_of(results.output, shards) if p.summary.exists()}
+
+
+def test_index_withdraws_the_part_of_a_changed_study_only(results, write_dicom):
+    for part in parts_of(results.output, 4):
+        make_part(results, part)
+    results.run()
+    assert present(results, 4) == {0, 1, 2, 3}
+    write_dicom(results.source / "new.dcm", StudyInstanceUID="1.2.5", SOPInstanceUID="1.2.5.9")
+    results.run()
+    assert present(results, 4) == {0, 1, 2, 3} - {shard_of("1.2.5", 4)}
+
+
+def test_index_withdraws_the_part_of_a_study_that_vanished(results):
+    for part in parts_of(results.output, 4):
+        make_part(results, part)
+    (results.source / "7.dcm").unlink()
+    results.run()
+    assert present(results, 4) == {0, 1, 2, 3} - {shard_of("1.2.7", 4)}
+
+
+def test_part_whose_shard_is_running_is_not_pruned(results):
+    for part in [*parts_of(results.output, 1), *parts_of(results.output, 2)]:
+        make_part(results, part)
+    folder = results.output / "shards" / "0-of-2"
+    lock = folder / RUN_LOCK
+    lock.parent.mkdir()
+    with lock.open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_SH)
+        results.gather(prune=True, shards=1)
+    assert results.warnings == [f"{folder} is not pruned, because this shard is running"]
+    assert results.orphans() == ["shards/0-of-2"]
+    assert not (results.output / "shards" / "1-of-2").exists()
+    results.gather(prune=True, shards=1)
+    assert results.orphans() == []
+
+
+def test_parts_of_another_number_of_shards_are_orphans(results):
+    for part in [*parts_of(results.output, 2), *parts_of(results.output, 3)]:
+        make_part(results, part)
+    write_results(results.output, gather(results, 2), shards=2)
+    assert results.orphans() == ["shards/0-of-3", "shards/1-of-3", "shards/2-of-3"]
+    assert results.gather().orphans() == [
+        *("shards/0-of-2", "shards/0-of-3", "shards/1-of-2", "shards/1-of-3", "shards/2-of-3")
+    ]
