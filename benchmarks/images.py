@@ -25,8 +25,9 @@ from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
 from dicom_preprocessing.decode.fragments import frames_of
-from dicom_preprocessing.decode.pixels import decoder_options, pixel_format
-from dicom_preprocessing.dicom.reading import open_data_set, transfer_syntax_of
+from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixels import decoder_options
+from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
@@ -37,9 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pydicom.dataset import Dataset
-
-    from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
 ROWS = (
@@ -116,13 +116,14 @@ def cpu_of(work: Callable[[], object]) -> float:
 
 def codec_only(path: Path) -> Callable[[], object]:
     """The decoder alone on the frames of a file that is in memory."""
-    data_set, layout, pixel_data = opened(path)
-    syntax = transfer_syntax_of(data_set)
+    description, layout, pixel_data = opened(path)
+    syntax = description.transfer_syntax_uid
     if syntax in NATIVE:
         data = pixel_data.stream([pixel_data.value])
         return lambda: np.frombuffer(data, np.uint8).copy()
-    options = decoder_options(data_set, layout, pixel_data)
-    frames = frames_of(pixel_data, data_set, layout.number_of_frames, is_rle=syntax == RLELossless)
+    options = decoder_options(description, layout, pixel_data)
+    is_rle = syntax == RLELossless
+    frames = frames_of(pixel_data, description, layout.number_of_frames, is_rle=is_rle)
     streams = list(map(pixel_data.stream, frames))
 
     def work() -> None:
@@ -132,12 +133,12 @@ def codec_only(path: Path) -> Callable[[], object]:
     return work
 
 
-def opened(path: Path) -> tuple[Dataset, PixelFormat, PixelData]:
-    """Header and pixel data of a file."""
-    data_set, pixel_data = open_data_set(path)
+def opened(path: Path) -> tuple[Description, PixelFormat, PixelData]:
+    """Description, format and pixel data of a file."""
+    description, pixel_data = open_image(path)
     if pixel_data is None:
         raise SystemExit(f"{path} has no pixel data")
-    return data_set, pixel_format(data_set, pixel_data), pixel_data
+    return description, pixel_format(description, pixel_data.keyword), pixel_data
 
 
 def measure(

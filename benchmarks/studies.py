@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import images
+from dicom_preprocessing.dicom.reading import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,10 +60,10 @@ def make_studies(folder: Path, count: int) -> None:
     """Studies of one 64x64 image each: copies of one, with other UIDs of the same length."""
     (template,) = images.files_of("mammo:explicit", folder / "one", scale=0.02, studies=1, views=1)
     content = template.read_bytes()
-    header, _ = images.open_data_set(template)
+    header = read_header(template)
     for number in range(count):
         copy = content
-        for uid in (header.StudyInstanceUID, header.SOPInstanceUID):
+        for uid in (header.study_instance_uid, header.sop_instance_uid):
             other = f"{uid[:-6]}{number:06d}"
             copy = copy.replace(uid.encode(), other.encode())
         path = folder / "source" / f"{number // 1000:03d}" / f"{number:06d}.dcm"

@@ -12,10 +12,13 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from dicom_preprocessing.decode.pixels import PixelFormat, pixel_format, stored_frames
+from dicom_preprocessing.decode.modality import modality_values
+from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
+from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
-from dicom_preprocessing.dicom.reading import open_data_set
+from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.imaging.image import Facts, Image
@@ -128,22 +131,22 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
 
 def format_of(data_set: Dataset) -> PixelFormat:
     """The Image Pixel Module of a data set in memory."""
-    return pixel_format(data_set, _pixel_data(data_set))
+    return pixel_format(describe(data_set), _pixel_data(data_set).keyword)
 
 
 def stored_pixels(data_set: Dataset) -> NDArray[Any]:
     """All frames of a data set in memory, decoded."""
     pixel_data = _pixel_data(data_set)
-    return np.asarray(stored_frames(data_set, pixel_format(data_set, pixel_data), pixel_data))
+    return np.asarray(stored_frames(describe(data_set), format_of(data_set), pixel_data))
 
 
-def pixels_in(path: Path) -> tuple[Dataset, PixelFormat, NDArray[Any]]:
-    """Header and decoded frames of a file."""
-    data_set, pixel_data = open_data_set(path)
+def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
+    """Format and decoded frames of a file."""
+    description, pixel_data = open_image(path)
     if pixel_data is None:
         raise FileError("there are no pixels", error="no_pixel_data")
-    layout = pixel_format(data_set, pixel_data)
-    return data_set, layout, np.asarray(stored_frames(data_set, layout, pixel_data))
+    layout = pixel_format(description, pixel_data.keyword)
+    return layout, np.asarray(stored_frames(description, layout, pixel_data))
 
 
 def _pixel_data(data_set: Dataset) -> PixelData:
@@ -156,8 +159,17 @@ def display_values(
     data_set: Dataset, stored: NDArray[Any], layout: PixelFormat, **settings: Any
 ) -> tuple[NDArray[Any], list[str]]:
     """Display values of stored ones, looked up where there is a lookup, and the warnings."""
-    values, lookup, warnings = display_lookup(data_set, stored, layout, **settings)
+    values, lookup, warnings = display_lookup(describe(data_set), stored, layout, **settings)
     return values if lookup is None else lookup(values), warnings
+
+
+def modality_values_of(
+    data_set: Dataset, pixels: NDArray[Any]
+) -> tuple[NDArray[Any], float, list[str]]:
+    """Modality values of (n_frames, rows, columns), the background and the warnings."""
+    description, stored = describe(data_set), pixels[..., np.newaxis]
+    values, background, warnings = modality_values(description, stored, format_of(data_set))
+    return np.asarray(values), background, warnings
 
 
 def show_stored_values(data_set: Dataset) -> Dataset:

@@ -9,8 +9,9 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, p
 
 from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.dicom.attributes import rescale, voi_lut, windows
-from dicom_preprocessing.dicom.reading import open_data_set, transfer_syntax_of
+from dicom_preprocessing.dicom.data_set import describe, transfer_syntax_of
+from dicom_preprocessing.dicom.description import Rescale
+from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
 from tests.conftest import data_folder
 from tests.unit.datasets import display_values, pixels_in
@@ -25,14 +26,15 @@ SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
 def load(path):
     """Data set, format and stored pixels, None for what is no image or fails."""
     try:
-        data_set, layout, stored = pixels_in(path)
+        layout, stored = pixels_in(path)
     except FileError:
         return None
-    if layout.keyword not in data_set:
-        _, pixel_data = open_data_set(path)
-        value = pixel_data.source.read(*pixel_data.value)
-        data_set.add_new(layout.keyword, pixel_data.vr or "OW", value)
-        data_set[layout.keyword].is_undefined_length = pixel_data.items is not None
+    # pydicom gives up on a file of which fragments have no delimiter.
+    data_set = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+    _, pixel_data = open_image(path)
+    value = pixel_data.source.read(*pixel_data.value)
+    data_set.add_new(layout.keyword, pixel_data.vr or "OW", value)
+    data_set[layout.keyword].is_undefined_length = pixel_data.items is not None
     return data_set, layout, stored
 
 
@@ -47,7 +49,9 @@ def shape_of(layout):
 
 def modality_of(data_set, layout, stored):
     """Modality values of grey pixels, others as they are."""
-    return modality_values(data_set, stored, layout)[0] if layout.is_monochrome else stored
+    if not layout.is_monochrome:
+        return stored
+    return modality_values(describe(data_set), stored, layout)[0]
 
 
 def by_pylibjpeg(data_set, layout):
@@ -76,8 +80,8 @@ def by_gdcm(path, data_set, layout):
     if layout.bits_stored == 1:
         return found / 255
     if layout.photometric_interpretation == "MONOCHROME1":
-        slope, intercept = rescale(data_set) or (1, 0)
-        return slope * ((1 << layout.bits_stored) - 1) + 2 * intercept - found
+        pair = describe(data_set).top.rescale() or Rescale()
+        return pair.slope * ((1 << layout.bits_stored) - 1) + 2 * pair.intercept - found
     return found
 
 
@@ -123,13 +127,14 @@ def disagreements(path, data_set, layout, stored):
 def displayed_by_pydicom(data_set, layout, stored):
     """Display values in 0 .. 1 before polarity, and where LINEAR's lower bound matters."""
     values = apply_modality_lut(stored[..., 0], data_set)
-    table = voi_lut(data_set)
-    if table is not None:
+    top = describe(data_set).top
+    if top.voi_lut is not None:
         shown = apply_voi_lut(values, data_set, prefer_lut=True).astype(np.float64)
-        return shown / (2 ** table.LUTDescriptor[2] - 1), np.zeros(shown.shape, bool)
+        bits = top.voi_lut.descriptor.values[2]
+        return shown / (2**bits - 1), np.zeros(shown.shape, bool)
     shown = apply_windowing(values, data_set).astype(np.float64)
     low, high = pydicom_range(data_set, layout)
-    window = windows(data_set)[0]
+    window = top.windows()[0]
     bound = window.center - 0.5 - (window.width - 1) / 2
     at_bound = (values > bound) & (values <= bound + 0.5) & (window.function == "LINEAR")
     return (shown - low) / (high - low), at_bound
@@ -150,8 +155,9 @@ def is_comparable(data_set, layout):
     """Whether pydicom's functions apply: grey, with a window or a VOI LUT at the top level."""
     if not layout.is_monochrome or layout.is_float or layout.bits_stored == 1:
         return False
-    found = windows(data_set)
-    return voi_lut(data_set) is not None or (found is not None and found[0].is_usable)
+    top = describe(data_set).top
+    found = top.windows()
+    return top.voi_lut is not None or (found is not None and found[0].is_usable)
 
 
 def display_difference(data_set, layout, stored):

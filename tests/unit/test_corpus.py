@@ -122,7 +122,7 @@ def test_files_with_a_better_state_agree_with_another_decoder(corpus_run, name):
 
 
 def stored(path):
-    return pixels_in(path)[2]
+    return pixels_in(path)[1]
 
 
 def test_skipped_files_are_skipped_with_their_error(corpus_run):

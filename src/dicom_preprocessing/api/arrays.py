@@ -14,7 +14,7 @@ from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.api.stack import decode_stack
 from dicom_preprocessing.decode import decode_opened
 from dicom_preprocessing.dicom.pixel_data import MemorySource, PathSource
-from dicom_preprocessing.dicom.reading import open_data_set
+from dicom_preprocessing.dicom.reading import ImageFile, open_image
 from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import frame_threads
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
 
-    from dicom_preprocessing.api.stack import Opened
     from dicom_preprocessing.imaging.image import Image
 
+    Files = Mapping[str, ImageFile]
     AnyPath = str | os.PathLike[str]
 
 T = TypeVar("T", bound=np.generic)
@@ -58,10 +58,10 @@ def paths_result(
         raise TypeError("a sequence of paths is needed, not one path")
     files = {}
     for number, path in enumerate(paths):
-        data_set, pixel_data = _open_path(path)
+        description, pixel_data = _open_path(path)
         if pixel_data is not None and not isinstance(pixel_data.source, MemorySource):
             pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
-        files[f"slice {number}, {os.fspath(path)}"] = data_set, pixel_data
+        files[f"slice {number}, {os.fspath(path)}"] = ImageFile(description, pixel_data)
     return _slices(files, preprocessor, parallel, dtype)
 
 
@@ -78,9 +78,9 @@ def buffers_result(
         return _slices(files, preprocessor, parallel, dtype)
 
 
-def _open_path(path: AnyPath) -> Opened:
+def _open_path(path: AnyPath) -> ImageFile:
     try:
-        return open_data_set(path)
+        return open_image(path)
     except FileError as error:
         name = os.fspath(path)
         if isinstance(error, UnreadableError) and isinstance(error.__cause__, FileNotFoundError):
@@ -90,7 +90,7 @@ def _open_path(path: AnyPath) -> Opened:
 
 
 @contextmanager
-def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Mapping[str, Opened]]:
+def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
     """What stands in buffers, by their numbers; they are let go at the end."""
     with ExitStack() as views:
         files = {}
@@ -101,7 +101,7 @@ def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Mapping[str, 
             flat = view.cast("B") if view.nbytes else memoryview(b"")
             name = f"buffer {number}"
             try:
-                files[name] = open_data_set(views.enter_context(flat))
+                files[name] = open_image(views.enter_context(flat))
             except FileError as error:
                 message = f"Failed to create DICOM object: {name}: {error}"
                 raise PreprocessingError(message, error=error.error) from error
@@ -109,7 +109,10 @@ def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Mapping[str, 
 
 
 def _array(
-    files: Mapping[str, Opened], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+    files: Mapping[str, ImageFile],
+    preprocessor: Preprocessor | None,
+    parallel: bool,
+    dtype: type[T],
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """All frames of the one file as (frames, height, width, channels)."""
     used = preprocessor or Preprocessor()
@@ -124,7 +127,10 @@ def _array(
 
 
 def _slices(
-    files: Mapping[str, Opened], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
+    files: Mapping[str, ImageFile],
+    preprocessor: Preprocessor | None,
+    parallel: bool,
+    dtype: type[T],
 ) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
     """The frames of the volume that files make, each as (1, height, width, channels)."""
     if not files:

@@ -12,7 +12,6 @@ import numpy as np
 
 from dicom_preprocessing.decode import decode_opened
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
-from dicom_preprocessing.dicom.attributes import orientation, per_frame, position
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -22,24 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from pydicom.dataset import FileDataset
 
-    from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.dicom.reading import ImageFile
     from dicom_preprocessing.imaging.image import Image
 
-    Opened = tuple[FileDataset, PixelData | None]
 
 PER_FILE = ("intensity", "window")
 """Settings of decode that each file has for itself; the others are for the volume."""
 
 
-def decode_stack(files: Mapping[str, Opened], settings: Mapping[str, Any]) -> Image:
+def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) -> Image:
     """Decode files to the frames of one volume, and handle it.
 
     Parameters
     ----------
     files : mapping
-        What ``open_data_set`` gave, by a name for messages; at least one.
+        What ``open_image`` gave, by a name for messages; at least one.
     settings : mapping
         As for ``decode_opened``. The files' frames are taken one after the other, those of a
         multi-frame object in the order of its z axis.
@@ -124,14 +121,14 @@ def _joined(images: Mapping[str, Image]) -> LazyFrames:
     return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, frame)
 
 
-def _frame_spacing(files: Sequence[Opened], images: Mapping[str, Image]) -> float | None:
+def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> float | None:
     """Median step of positions along the normal of the first frame, else the first one stated."""
     positions: list[tuple[float, ...] | None] = []
     orientations: list[tuple[float, ...] | None] = []
-    for (data_set, _), image in zip(files, images.values(), strict=True):
+    for (description, _), image in zip(files, images.values(), strict=True):
         n = image.facts.source_frames
-        positions += per_frame(data_set, n, "PlanePositionSequence", position)
-        orientations += per_frame(data_set, n, "PlaneOrientationSequence", orientation)
+        positions += description.positions(n)
+        orientations += description.orientations(n)
     known = [p for p in positions if p is not None]
     step = None
     if orientations[0] is not None and len(known) == len(positions):

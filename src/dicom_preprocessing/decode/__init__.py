@@ -12,16 +12,11 @@ import numpy as np
 
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixels import (
-    excess_frames,
-    pixel_format,
-    reducible_to,
-    stored_frames,
-)
+from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixels import excess_frames, reducible_to, stored_frames
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup, is_relative
-from dicom_preprocessing.dicom.attributes import per_frame, pixel_spacing
-from dicom_preprocessing.dicom.reading import open_data_set, text_of, uid_of
+from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.frames import mapped, picked
 from dicom_preprocessing.imaging.geometry import (
@@ -41,8 +36,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from pydicom.dataset import FileDataset
-
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
     from dicom_preprocessing.imaging.frames import Frames
 
@@ -62,11 +56,11 @@ def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN
 
 def decode_stored(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
     """Read a DICOM file; settings, result and errors as for ``decode_opened``."""
-    return decode_opened(*open_data_set(path), **settings)
+    return decode_opened(*open_image(path), **settings)
 
 
 def decode_opened(
-    data_set: FileDataset,
+    description: Description,
     pixel_data: PixelData | None,
     *,
     intensity: str = "voi",
@@ -80,7 +74,7 @@ def decode_opened(
     fast_decode: Mapping[str, Any] | None = None,
     resolution_level: int | None = None,
 ) -> Image:
-    """Decode what ``open_data_set`` gave; the settings are those of the configuration.
+    """Decode what ``open_image`` gave; the settings are those of the configuration.
 
     ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
     ``crop``, whether it will be cropped; ``resolution_level`` is the level, if not the one for the
@@ -101,35 +95,35 @@ def decode_opened(
     """
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
-    layout = pixel_format(data_set, pixel_data)
-    native = per_frame(data_set, 1, "PixelMeasuresSequence", pixel_spacing)[0]
+    layout = pixel_format(description, pixel_data.keyword)
+    native = description.pixel_spacing()
     size, levels = Size(layout.columns, layout.rows), 0
     if (
         fast_decode is not None
         and level_for(size, _target(size, native, fast_decode))
-        and not (fast_decode.get("crop") and is_relative(data_set, layout, intensity, window))
+        and not (fast_decode.get("crop") and is_relative(description, layout, intensity, window))
     ):
-        levels = reducible_to(data_set, layout, pixel_data)
+        levels = reducible_to(description, layout, pixel_data)
 
     def level_of(content: Size) -> int:
         return min(levels, level_for(content, _target(content, native, fast_decode or {})))
 
     level = level_of(size) if resolution_level is None else resolution_level
-    frames: Frames = stored_frames(data_set, layout, pixel_data, level)
+    frames: Frames = stored_frames(description, layout, pixel_data, level)
     warnings: list[str] = []
     background: float | None = None
     lookup: Lookup | None = None
     if layout.is_monochrome and intensity == "stored":
-        frames, background, warnings = modality_values(data_set, frames, layout)
+        frames, background, warnings = modality_values(description, frames, layout)
     elif layout.is_monochrome:
         frames, lookup, warnings = display_lookup(
-            data_set, frames, layout, intensity=intensity, window=window
+            description, frames, layout, intensity=intensity, window=window
         )
         if lookup is not None and (volume in PROJECTED or spacing_z is not None):
             frames, lookup = mapped(frames, lookup, dtype=lookup.table.dtype), None
-    excess = excess_frames(data_set, layout, pixel_data)
+    excess = excess_frames(description, layout, pixel_data)
     warnings += [excess] if excess is not None else []
-    order = frame_order(data_set, layout.number_of_frames)
+    order = frame_order(description, layout.number_of_frames)
     if not order.is_one_volume:
         if volume != "keep" or spacing_z is not None:
             raise VolumeError(f"several volumes in one object have no one z axis for {volume}")
@@ -147,15 +141,15 @@ def decode_opened(
     )
     frames, flip = handled.frames, None
     sampling = Sampling(1 << level)
-    if is_upside_down(data_set):
+    if is_upside_down(description):
         sampling = sampling.mirrored(size, halved(size, level))
         frames = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
         flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
     facts = Facts(
-        study_instance_uid=uid_of(data_set, "StudyInstanceUID"),
-        series_instance_uid=uid_of(data_set, "SeriesInstanceUID"),
-        sop_instance_uid=uid_of(data_set, "SOPInstanceUID"),
-        modality=text_of(data_set, "Modality"),
+        study_instance_uid=description.header.study_instance_uid,
+        series_instance_uid=description.header.series_instance_uid,
+        sop_instance_uid=description.header.sop_instance_uid,
+        modality=description.header.modality,
         source_rows=layout.rows,
         source_columns=layout.columns,
         source_frames=layout.number_of_frames,
@@ -169,7 +163,7 @@ def decode_opened(
 
     def again(level: int) -> Image:
         return decode_opened(
-            data_set,
+            description,
             pixel_data,
             intensity=intensity,
             window=window,

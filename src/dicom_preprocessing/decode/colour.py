@@ -9,18 +9,16 @@ import numpy as np
 
 from dicom_preprocessing.decode.tables import (
     BYTE_BITS,
-    WORD_BITS,
     LookupTable,
-    expand_segments,
-    read_table,
+    lookup_table,
 )
-from dicom_preprocessing.dicom.reading import is_little_endian, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from dicom_preprocessing.imaging.image import Lookup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.dicom.description import Description
 
 PALETTE: Final = "PALETTE COLOR"
 YBR_FULL: Final = "YBR_FULL"
@@ -123,12 +121,12 @@ class Palette:
         return rgb
 
 
-def read_palette(data_set: Dataset, bits_stored: int, *, signed: bool) -> Palette:
+def read_palette(description: Description, bits_stored: int, *, signed: bool) -> Palette:
     """Palette Color Lookup Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
     ----------
-    data_set : Dataset
+    description : Description
         Holds the tables.
     bits_stored : int
         Of the indices; colours are uint8 if it is at most 8, else uint16.
@@ -140,20 +138,10 @@ def read_palette(data_set: Dataset, bits_stored: int, *, signed: bool) -> Palett
     UnsupportedPixelsError
         A table is missing or broken.
     """
-    colours = ("Red", "Green", "Blue")
-    tables = tuple(_palette_table(data_set, colour, signed=signed) for colour in colours)
-    return Palette(tables, np.uint8 if bits_stored <= BYTE_BITS else np.uint16)
-
-
-def _palette_table(data_set: Dataset, colour: str, *, signed: bool) -> LookupTable:
-    keyword = f"{colour}PaletteColorLookupTable"
-    descriptor = value_of(data_set, f"{keyword}Descriptor")
-    data = value_of(data_set, f"{keyword}Data")
-    little_endian = is_little_endian(data_set)
-    if data is None:
-        segmented = value_of(data_set, f"Segmented{keyword}Data")
-        if segmented is None or descriptor is None:
-            raise UnsupportedPixelsError(f"the palette for {colour.lower()} is missing")
-        bits = int(descriptor[2]) if len(descriptor) > 2 else WORD_BITS  # noqa: PLR2004
-        data = expand_segments(segmented, bits, little_endian=little_endian)
-    return read_table(descriptor, data, signed=signed, little_endian=little_endian)
+    tables = []
+    for colour, stored in zip(("red", "green", "blue"), description.palette, strict=True):
+        if not (stored.data.values or (stored.segmented.values and stored.descriptor.values)):
+            raise UnsupportedPixelsError(f"the palette for {colour} is missing")
+        little_endian = description.is_little_endian
+        tables.append(lookup_table(stored, signed=signed, little_endian=little_endian))
+    return Palette(tuple(tables), np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dicom_preprocessing.decode.streams import END
+from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.pixel_data import Span
-from dicom_preprocessing.dicom.reading import value_of
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydicom.dataset import Dataset
-
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
 Frame = tuple[Span, ...]
@@ -27,7 +26,7 @@ END_WITHIN: Final = 10
 
 
 def frames_of(
-    pixel_data: PixelData, data_set: Dataset, number_of_frames: int, *, is_rle: bool
+    pixel_data: PixelData, description: Description, number_of_frames: int, *, is_rle: bool
 ) -> list[Frame]:
     """Find the stream of each frame.
 
@@ -38,7 +37,7 @@ def frames_of(
     Parameters
     ----------
     pixel_data : PixelData
-    data_set : Dataset
+    description : Description
         May hold an extended offset table.
     number_of_frames : int
     is_rle : bool
@@ -60,13 +59,15 @@ def frames_of(
         raise ShortPixelDataError(f"{len(fragments)} fragments cannot hold {n} frames")
     if is_rle and len(fragments) > n:
         return _first([(f,) for f in fragments if f.length], n)
-    if len(fragments) == n:
-        return [(f,) for f in fragments]
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
-    for offsets in (_extended_offsets(data_set), basic):
-        grouped = _by_offsets(fragments, offsets, n)
-        if grouped is not None:
-            return grouped
+    told: dict[str, list[Frame] | None] = {
+        "one fragment a frame": [(f,) for f in fragments] if len(fragments) == n else None,
+        "ExtendedOffsetTable": _by_offsets(fragments, _extended_offsets(description), n),
+        "basic offset table": _by_offsets(fragments, basic, n),
+    }
+    grouped = decide("fragments_of_frames", told).value
+    if grouped is not None:
+        return grouped
     return [tuple(fragments)] if n == 1 else _first(_by_markers(fragments, pixel_data), n)
 
 
@@ -76,10 +77,10 @@ def _first(frames: list[Frame], number_of_frames: int) -> list[Frame]:
     return frames[:number_of_frames]
 
 
-def _extended_offsets(data_set: Dataset) -> list[int]:
-    table = value_of(data_set, "ExtendedOffsetTable")
-    lengths = value_of(data_set, "ExtendedOffsetTableLengths")
-    if not table or not lengths or len(table) % 8 or len(table) != len(lengths):
+def _extended_offsets(description: Description) -> list[int]:
+    table = description.extended_offset_table.content()
+    lengths = description.extended_offset_table_lengths.content()
+    if not table or len(table) % 8 or len(table) != len(lengths):
         return []
     return [int(offset) for offset in np.frombuffer(table, "<u8")]
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.dicom import attributes
-from dicom_preprocessing.dicom.attributes import group_items, numbers_of, per_frame
-from dicom_preprocessing.dicom.reading import value_of
+from dicom_preprocessing.dicom.contradictions import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pydicom.dataset import Dataset
+    from dicom_preprocessing.dicom.attribute import Attribute
+    from dicom_preprocessing.dicom.description import Description, FunctionalGroups
 
 POSITION_TOLERANCE = 1e-4
 """Positions closer than this, in mm, are one."""
 
 # Attributes of which several values in one object mean several volumes, with their macros.
-VOLUME_ATTRIBUTES = (
-    ("FrameContentSequence", "StackID"),
-    ("FrameContentSequence", "TemporalPositionIndex"),
-    ("MREchoSequence", "EffectiveEchoTime"),
-    ("MRDiffusionSequence", "DiffusionBValue"),
+VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute]], ...]] = (
+    ("FrameContentSequence", attrgetter("stack_id")),
+    ("FrameContentSequence", attrgetter("temporal_position_index")),
+    ("MREchoSequence", attrgetter("effective_echo_time")),
+    ("MRDiffusionSequence", attrgetter("diffusion_b_value")),
 )
 
 
@@ -40,31 +40,29 @@ class FrameOrder:
     is_one_volume: bool
 
 
-def frame_order(data_set: Dataset, n_frames: int) -> FrameOrder:
+def frame_order(description: Description, n_frames: int) -> FrameOrder:
     """Order by dimension indices, else in-stack position, else geometry, else as stored.
 
     Several volumes in one object stay in stored order.
     """
     stored = tuple(range(n_frames))
     if n_frames == 1:
-        return FrameOrder(stored, _stated_spacing(data_set, 1), is_one_volume=True)
-    along = _positions(data_set, n_frames)
+        return FrameOrder(stored, description.spacing_between_slices(), is_one_volume=True)
+    along = _distances(description, n_frames)
     spacing = median_step(along) if along is not None else None
-    spacing = spacing if spacing is not None else _stated_spacing(data_set, n_frames)
-    if not _is_one_volume(data_set, along):
+    spacing = spacing if spacing is not None else description.spacing_between_slices()
+    if not _is_one_volume(description, along):
         return FrameOrder(stored, spacing, is_one_volume=False)
-    content = group_items(data_set, "FrameContentSequence")
-    keys: Sequence[Any] | None = (
-        _complete([_indices(item, "DimensionIndexValues") for item in content], n_frames)
-        or _complete([_indices(item, "InStackPositionNumber") for item in content], n_frames)
-        or along
-    )
+    indices = [groups.dimension_index_values.numbers() for groups in description.frames]
+    in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
+    told: dict[str, Sequence[Any] | None] = {
+        "DimensionIndexValues": _complete(indices, n_frames),
+        "InStackPositionNumber": _complete(in_stack, n_frames),
+        "position": along,
+    }
+    keys = decide("frame_order", told).value
     order = stored if keys is None else tuple(sorted(stored, key=lambda i: keys[i]))
     return FrameOrder(order, spacing, is_one_volume=True)
-
-
-def _indices(item: Dataset | None, keyword: str) -> tuple[float, ...]:
-    return () if item is None else tuple(numbers_of(item, keyword))
 
 
 def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float, ...]] | None:
@@ -75,11 +73,10 @@ def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float,
     return keys
 
 
-def _positions(data_set: Dataset, n_frames: int) -> list[float] | None:
+def _distances(description: Description, n_frames: int) -> list[float] | None:
     """Distance of each frame along the slice normal, mm; None unless all frames have it."""
-    positions = per_frame(data_set, n_frames, "PlanePositionSequence", attributes.position)
-    orientations = per_frame(data_set, n_frames, "PlaneOrientationSequence", attributes.orientation)
-    first = orientations[0]
+    positions = description.positions(n_frames)
+    first = description.orientations(n_frames)[0]
     if first is None or any(p is None for p in positions):
         return None
     if len(set(positions)) == 1:
@@ -118,15 +115,9 @@ def median_step(along: Sequence[float]) -> float | None:
     return round(float(np.median(steps)), 6) if steps.size else None
 
 
-def _stated_spacing(data_set: Dataset, n_frames: int) -> float | None:
-    found = per_frame(data_set, n_frames, "PixelMeasuresSequence", attributes.slice_spacing)
-    return found[0]
-
-
-def _is_one_volume(data_set: Dataset, along: list[float] | None) -> bool:
-    for macro, keyword in VOLUME_ATTRIBUTES:
-        items = [item for item in group_items(data_set, macro) if item is not None]
-        values = {str(value_of(item, keyword)) for item in items}
-        if len(values) > 1:
+def _is_one_volume(description: Description, along: list[float] | None) -> bool:
+    for macro, attribute_of in VOLUME_ATTRIBUTES:
+        there = [groups for groups in description.frames if macro in groups.macros]
+        if len({attribute_of(groups).values for groups in there}) > 1:
             return False
     return along is None or len(set(along)) == len(along)

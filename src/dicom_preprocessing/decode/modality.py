@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
-from dicom_preprocessing.dicom import attributes
-from dicom_preprocessing.dicom.attributes import per_frame
-from dicom_preprocessing.dicom.reading import is_little_endian
+from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.description import Rescale
+from dicom_preprocessing.errors import MissingAttributeError
 from dicom_preprocessing.imaging.frames import each, numbered, remembered
 from dicom_preprocessing.imaging.image import TABLE_BITS, Lookup
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
 
-    from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.imaging.frames import Frames
 
 SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes on"
@@ -33,26 +33,40 @@ SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
 
-Modality = LookupTable | tuple[float, float]
+Modality = LookupTable | Rescale
 """Modality LUT, or slope and intercept."""
 
 
-def modality_of_frames(data_set: Dataset, layout: PixelFormat) -> list[Modality]:
-    """Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither."""
+def modality_of_frames(description: Description, layout: PixelFormat) -> list[Modality]:
+    """Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        The Modality LUT cannot be used.
+    MissingAttributeError
+        A slope or intercept is there and no number: values without it would mean something else.
+    """
     n = layout.number_of_frames
-    luts = attributes.items_of(data_set, "ModalityLUTSequence")
-    if luts:
-        little_endian = is_little_endian(data_set)
-        return [lookup_table(luts[0], signed=layout.is_signed, little_endian=little_endian)] * n
-    pairs = per_frame(data_set, n, "PixelValueTransformationSequence", attributes.rescale)
-    return [pair or (1.0, 0.0) for pair in pairs]
+    told: dict[str, Sequence[Modality] | None] = {"ModalityLUTSequence": None, "rescale": None}
+    if description.modality_lut is not None:
+        little_endian, signed = description.is_little_endian, layout.is_signed
+        lut = lookup_table(description.modality_lut, signed=signed, little_endian=little_endian)
+        told["ModalityLUTSequence"] = [lut] * n
+    else:
+        told["rescale"] = [pair or Rescale() for pair in description.rescales(n)]
+    modality = list(decide("modality", told).value or ())
+    for transform in modality:
+        if isinstance(transform, Rescale) and not transform.is_finite:
+            raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
+    return modality
 
 
 def modality_transform(modality: Modality) -> Transform:
     """The modality transform as a function of stored values."""
     if isinstance(modality, LookupTable):
         return modality
-    slope, intercept = modality
+    slope, intercept = modality.slope, modality.intercept
     return lambda values: slope * values + intercept
 
 
@@ -60,21 +74,22 @@ def modality_range(modality: Modality, layout: PixelFormat) -> tuple[float, floa
     """The lowest and highest value that the modality transform can give, by header alone."""
     if isinstance(modality, LookupTable):
         return 0.0, float((1 << modality.bits) - 1)
-    slope, intercept = modality
     half = 2 ** (layout.bits_stored - 1)
     ends = (-half, half - 1) if layout.is_signed else (0, 2 * half - 1)
-    mapped = [slope * x + intercept for x in ends]
+    mapped = [modality.slope * x + modality.intercept for x in ends]
     return min(mapped), max(mapped)
 
 
-def pixel_padding(data_set: Dataset, layout: PixelFormat) -> tuple[float, float] | None:
+def pixel_padding(description: Description, layout: PixelFormat) -> tuple[float, float] | None:
     """Pixel Padding Value and Range Limit as stored values, None where there is none.
 
     PS3.3 C.7.5.1.1.2. A value without limit is its own limit; NaN pads by itself.
     """
-    prefix = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
-    name = prefix.get(layout.keyword, "") + "PixelPadding"
-    found = [attributes.numbers_of(data_set, f"{name}{end}") for end in ("Value", "RangeLimit")]
+    padding = {
+        "FloatPixelData": description.float_pixel_padding,
+        "DoubleFloatPixelData": description.double_float_pixel_padding,
+    }.get(layout.keyword, description.pixel_padding)
+    found = (padding.value.numbers(), padding.range_limit.numbers())
     value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in found)
     if not value:
         return None
@@ -92,13 +107,13 @@ def _as_stored(value: float, layout: PixelFormat) -> float:
 
 
 def modality_values(
-    data_set: Dataset, stored: Frames, layout: PixelFormat
+    description: Description, stored: Frames, layout: PixelFormat
 ) -> tuple[Frames, float, list[str]]:
     """Values after the modality transform, not scaled, windowed or inverted.
 
     Parameters
     ----------
-    data_set : Dataset
+    description : Description
     stored : (n_frames, rows, columns, 1)
     layout : PixelFormat
 
@@ -112,11 +127,11 @@ def modality_values(
     list of str
         Warnings.
     """
-    modality = modality_of_frames(data_set, layout)
+    modality = modality_of_frames(description, layout)
     transforms = [modality_transform(m) for m in modality]
     dtype = modality_dtype(modality, layout)
-    warnings = modality_warnings(data_set, modality)
-    known = _padding_background(data_set, layout, modality[0], dtype)
+    warnings = modality_warnings(description, modality)
+    known = _padding_background(description, layout, modality[0], dtype)
     background = 0.0 if known is None else known
     if known is None or dtype.kind == "f":
         stored = remembered(stored)
@@ -126,7 +141,7 @@ def modality_values(
         if has_others:
             warnings.append("values that are no finite numbers became background")
     # With another transform a frame's padding is another value; it is background all the same.
-    padding = None if known is None else pixel_padding(data_set, layout)
+    padding = None if known is None else pixel_padding(description, layout)
 
     def filled(number: int, frame: NDArray[Any]) -> NDArray[Any]:
         values = _transformed(transforms[number], frame, dtype)
@@ -157,22 +172,22 @@ def _survey(values: Frames, *, inverted: bool) -> tuple[float, bool]:
     return chosen(darkest, default=0.0), any(has_others for _, has_others in surveyed)
 
 
-def modality_warnings(data_set: Dataset, modality: Sequence[Modality]) -> list[str]:
+def modality_warnings(description: Description, modality: Sequence[Modality]) -> list[str]:
     """What is odd about the modality transforms of an object's frames."""
     warnings = []
     if any(isinstance(m, LookupTable) and m.is_short for m in modality):
         warnings.append(SHORT_TABLE)
-    own = attributes.group_items(data_set, "PixelValueTransformationSequence")
-    if any(item is None for item in own) and any(item is not None for item in own):
+    own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
+    if len(own) > 1:
         warnings.append("frames without a rescale among others that have one: taken as they are")
     return warnings
 
 
 def _padding_background(
-    data_set: Dataset, layout: PixelFormat, modality: Modality, dtype: np.dtype[Any]
+    description: Description, layout: PixelFormat, modality: Modality, dtype: np.dtype[Any]
 ) -> float | None:
     """The padding value after the modality transform, None without one that ``dtype`` holds."""
-    padding = pixel_padding(data_set, layout)
+    padding = pixel_padding(description, layout)
     if padding is None:
         return None
     (value,) = modality_transform(modality)(np.array([padding[0]]))
@@ -182,7 +197,7 @@ def _padding_background(
 
 def modality_dtype(modality: Sequence[Modality], layout: PixelFormat) -> np.dtype[Any]:
     """The dtype of values after the modality transform, by header alone."""
-    different = {m if isinstance(m, tuple) else id(m): m for m in modality}.values()
+    different = {m if isinstance(m, Rescale) else id(m): m for m in modality}.values()
     if layout.is_float or not all(map(_is_whole, different)):
         return np.dtype(np.float32)
     ranges = [modality_range(m, layout) for m in different]
@@ -192,7 +207,9 @@ def modality_dtype(modality: Sequence[Modality], layout: PixelFormat) -> np.dtyp
 
 
 def _is_whole(modality: Modality) -> bool:
-    return isinstance(modality, LookupTable) or all(number.is_integer() for number in modality)
+    if isinstance(modality, LookupTable):
+        return True
+    return modality.slope.is_integer() and modality.intercept.is_integer()
 
 
 def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:

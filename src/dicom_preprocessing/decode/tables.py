@@ -6,16 +6,19 @@ PS3.3 C.11.1.1, C.11.2.1.1, C.7.6.3.1.5, C.7.6.3.1.6 and, for segmented palettes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dicom_preprocessing.dicom.reading import PARSE_ERRORS, value_of
 from dicom_preprocessing.errors import UnsupportedPixelsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
+
+    from dicom_preprocessing.dicom.attribute import Value
+    from dicom_preprocessing.dicom.description import StoredTable
 
 BYTE_BITS: Final = 8
 WORD_BITS: Final = 16
@@ -43,29 +46,14 @@ class LookupTable:
         return found
 
 
-def lookup_table(item: Dataset, *, signed: bool, little_endian: bool = True) -> LookupTable:
-    """Read LUT Descriptor and LUT Data of an item of Modality or VOI LUT Sequence.
-
-    Parameters and errors are those of ``read_table``.
-    """
-    descriptor, data = value_of(item, "LUTDescriptor"), value_of(item, "LUTData")
-    return read_table(descriptor, data, signed=signed, little_endian=little_endian)
-
-
-def read_table(
-    descriptor: Any,  # noqa: ANN401  # what pydicom makes of odd VRs
-    data: Any,  # noqa: ANN401
-    *,
-    signed: bool,
-    little_endian: bool = True,
-) -> LookupTable:
-    """Make a table of a descriptor and its data.
+def lookup_table(stored: StoredTable, *, signed: bool, little_endian: bool = True) -> LookupTable:
+    """Make a table of what stands in the file: a descriptor and its data.
 
     Parameters
     ----------
-    descriptor : three integers
-        Number of entries (0 is 65536), first value mapped, bits of an entry.
-    data : bytes (VR OW) or integers (VR US)
+    stored : StoredTable
+        The descriptor has three integers: number of entries (0 is 65536), first value mapped, bits
+        of an entry. The data is bytes (VR OW) or integers (VR US), or a segmented palette.
     signed : bool
         Whether the values that it maps may be negative: then so is the first value mapped.
     little_endian : bool
@@ -76,14 +64,18 @@ def read_table(
     UnsupportedPixelsError
         They are none.
     """
-    if descriptor is None or data is None:
+    if not stored.descriptor.values or not (stored.data.values or stored.segmented.values):
         raise UnsupportedPixelsError("a look-up table without descriptor or without data")
     try:
-        count, first, bits = (int(v) for v in descriptor)
+        count, first, bits = _descriptor(stored.descriptor.values)
         count = count % MOST_ENTRIES or MOST_ENTRIES
-        entries = _entries(data, count, bits, little_endian=little_endian)
+        if stored.data.values:
+            words = _words(stored.data.values, little_endian=little_endian)
+        else:
+            words = expand_segments(stored.segmented.values, bits, little_endian=little_endian)
+        entries = _entries(words, count, bits)
         needed = int(entries.max()).bit_length()
-    except PARSE_ERRORS as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise UnsupportedPixelsError(f"a look-up table cannot be used: {error}") from error
     half = MOST_ENTRIES // 2
     first = (first + half) % MOST_ENTRIES - half if signed else first % MOST_ENTRIES
@@ -95,13 +87,20 @@ def read_table(
     )
 
 
-def _entries(data: Any, count: int, bits: int, *, little_endian: bool) -> NDArray[np.int64]:  # noqa: ANN401
+def _descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
+    """Number of entries, first value mapped, bits of an entry."""
+    if len(values) != len(("count", "first", "bits")):
+        raise ValueError(f"its descriptor has {len(values)} values instead of 3")
+    count, first, bits = map(int, values)
+    return count, first, bits
+
+
+def _entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
     """At most ``count`` entries.
 
     Entries of 8 bits fill a word each, or two share one, the first in the low byte: the length
     tells (C.7.6.3.1.6).
     """
-    words = _words(data, little_endian=little_endian)
     if bits <= BYTE_BITS and words.size < count:
         words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
     if not words.size:
@@ -109,14 +108,17 @@ def _entries(data: Any, count: int, bits: int, *, little_endian: bool) -> NDArra
     return words[:count]
 
 
-def _words(data: Any, *, little_endian: bool) -> NDArray[np.int64]:  # noqa: ANN401
-    if isinstance(data, bytes):
-        padded = data + b"\0" * (len(data) % 2)
+def _words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]:
+    """Words of a value: bytes, or a number each."""
+    if isinstance(values[0], bytes):
+        padded = values[0] + b"\0" * (len(values[0]) % 2)
         return np.frombuffer(padded, "<u2" if little_endian else ">u2").astype(np.int64)
-    return np.atleast_1d(np.asarray(data, dtype=np.int64)) & (MOST_ENTRIES - 1)
+    return np.asarray(values, dtype=np.int64) & (MOST_ENTRIES - 1)
 
 
-def expand_segments(data: Any, bits: int, *, little_endian: bool) -> NDArray[np.int64]:  # noqa: ANN401
+def expand_segments(
+    values: Sequence[Value], bits: int, *, little_endian: bool
+) -> NDArray[np.int64]:
     """Entries of segmented palette data (C.7.9.2).
 
     Raises
@@ -125,12 +127,12 @@ def expand_segments(data: Any, bits: int, *, little_endian: bool) -> NDArray[np.
         The segments lead nowhere.
     """
     try:
-        values = _words(data, little_endian=little_endian)
+        words = _words(values, little_endian=little_endian)
         if bits <= BYTE_BITS:
-            values = np.stack([values & 0xFF, values >> BYTE_BITS], axis=1).ravel()
+            words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
         entries: list[int] = []
-        _expand(values.tolist(), bits, 0, None, entries, depth=0)
-    except (IndexError, ValueError, *PARSE_ERRORS) as error:
+        _expand(words.tolist(), bits, 0, None, entries, depth=0)
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
         raise UnsupportedPixelsError(f"a segmented palette cannot be used: {error}") from error
     return np.array(entries, np.int64)
 

@@ -26,9 +26,8 @@ from dicom_preprocessing.decode.modality import (
     through_table,
 )
 from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
-from dicom_preprocessing.dicom import attributes
-from dicom_preprocessing.dicom.attributes import Window, per_frame
-from dicom_preprocessing.dicom.reading import is_little_endian
+from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.description import Rescale, Window
 from dicom_preprocessing.imaging.frames import each, numbered, remembered
 from dicom_preprocessing.imaging.image import Lookup
 
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
 
-    from dicom_preprocessing.decode.pixels import PixelFormat
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.description import Description, StoredTable
     from dicom_preprocessing.imaging.frames import Frames
 
 
@@ -69,7 +68,7 @@ FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
 
 def display_lookup(
-    data_set: Dataset,
+    description: Description,
     stored: Frames,
     layout: PixelFormat,
     *,
@@ -80,7 +79,7 @@ def display_lookup(
 
     Parameters
     ----------
-    data_set : Dataset
+    description : Description
     stored : (n_frames, rows, columns, 1)
     layout : PixelFormat
     intensity : str
@@ -103,7 +102,7 @@ def display_lookup(
     if layout.bits_stored == 1:
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
         return stored, Lookup(ends, 0), []
-    plan = _Plan(data_set, stored, layout, top)
+    plan = _Plan(description, stored, layout, top)
     transforms, warnings = plan.transforms(intensity, window)
     shown = {t: _quantised(t, top, dtype, inverted=inverted) for t in set(transforms)}
     if len(shown) == 1 and fits_table(stored.dtype):
@@ -117,7 +116,7 @@ def display_lookup(
 
 
 def is_relative(
-    data_set: Dataset, layout: PixelFormat, intensity: str, window: Sequence[float] | None
+    description: Description, layout: PixelFormat, intensity: str, window: Sequence[float] | None
 ) -> bool:
     """Whether background is what is lowest in the pixels, and not a value that the header tells.
 
@@ -126,10 +125,10 @@ def is_relative(
     if not layout.is_monochrome or window is not None:
         return False
     if intensity == "stored":
-        return pixel_padding(data_set, layout) is None
+        return pixel_padding(description, layout) is None
     shape = (layout.number_of_frames, 0, 0, 1)
-    plan = _Plan(data_set, np.empty(shape, layout.dtype), layout, 0)
-    modality = modality_of_frames(data_set, layout)
+    plan = _Plan(description, np.empty(shape, layout.dtype), layout, 0)
+    modality = modality_of_frames(description, layout)
     return intensity == "minmax" or None in plan.own(modality, [])
 
 
@@ -156,7 +155,7 @@ def _quantised(
 class _Plan:
     """Chooses the modality and the VOI transform of each frame."""
 
-    data_set: Dataset
+    description: Description
     stored: Frames
     layout: PixelFormat
     top: int
@@ -165,8 +164,8 @@ class _Plan:
         self, intensity: str, window: Sequence[float] | None
     ) -> tuple[list[Transform], list[str]]:
         """A function from stored to display values for each frame, and warnings."""
-        modality = modality_of_frames(self.data_set, self.layout)
-        warnings = modality_warnings(self.data_set, modality)
+        modality = modality_of_frames(self.description, self.layout)
+        warnings = modality_warnings(self.description, modality)
         if intensity == "minmax":
             return self.min_max(modality), warnings
         voi = self.configured(window) if window is not None else self.own(modality, warnings)
@@ -180,37 +179,48 @@ class _Plan:
 
     def configured(self, window: Sequence[float]) -> list[Transform | None]:
         """The config's window, with the object's VOI LUT Function."""
-        functions = per_frame(
-            self.data_set, len(self.stored), "FrameVOILUTSequence", attributes.voi_function
-        )
+        functions = self.description.voi_lut_functions(len(self.stored))
         center, width = window
         return [_windowed(Window(center, width, f or "LINEAR"), self.top) for f in functions]
 
     def own(self, modality: list[Modality], warnings: list[str]) -> list[Transform | None]:
         """VOI LUT Sequence, else the first usable window of each frame."""
         n = len(self.stored)
-        luts = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.voi_lut)
-        found = per_frame(self.data_set, n, "FrameVOILUTSequence", attributes.windows)
+        luts, found = self.description.voi_luts(n), self.description.windows(n)
         chosen = [next((w for w in ws or () if w.is_usable), None) for ws in found]
-        transforms = [_windowed(w, self.top) if w is not None else None for w in chosen]
-        tables: dict[tuple[int, bool], Transform] = {}
-        for i, (lut, m) in enumerate(zip(luts, modality, strict=True)):
-            if lut is not None:
-                signed = modality_range(m, self.layout)[0] < 0
-                key = id(lut), signed
-                tables[key] = tables.get(key) or self.looked_up(lut, warnings, signed=signed)
-                transforms[i] = tables[key]
+        tables = self.tables(luts, modality, warnings)
         passed_over = (
             ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)
         )
         if any(passed_over):
             warnings.append("an unusable window was passed over")
-        return transforms
+        windows = (_windowed(w, self.top) if w is not None else None for w in chosen)
+        told = zip(tables, windows, strict=True)
+        return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in told]
 
-    def looked_up(self, item: Dataset, warnings: list[str], *, signed: bool) -> Transform:
-        """The VOI LUT of an item, brought to full range."""
-        little_endian = is_little_endian(self.data_set)
-        table = lookup_table(item, signed=signed, little_endian=little_endian)
+    def tables(
+        self,
+        luts: Sequence[StoredTable | None],
+        modality: Sequence[Modality],
+        warnings: list[str],
+    ) -> list[Transform | None]:
+        """The VOI LUT of each frame that has one; frames that share a table share the transform."""
+        made: dict[tuple[int, bool], Transform] = {}
+        found: list[Transform | None] = []
+        for lut, m in zip(luts, modality, strict=True):
+            if lut is None:
+                found.append(None)
+                continue
+            key = id(lut), modality_range(m, self.layout)[0] < 0
+            if key not in made:
+                made[key] = self.looked_up(lut, warnings, signed=key[1])
+            found.append(made[key])
+        return found
+
+    def looked_up(self, stored: StoredTable, warnings: list[str], *, signed: bool) -> Transform:
+        """A VOI LUT, brought to full range."""
+        little_endian = self.description.is_little_endian
+        table = lookup_table(stored, signed=signed, little_endian=little_endian)
         if table.is_short and SHORT_TABLE not in warnings:
             warnings.append(SHORT_TABLE)
         full, top = 2**table.bits - 1, self.top
@@ -225,12 +235,12 @@ class _Plan:
         n = len(self.stored)
         pair = modality[0]
         self.stored = remembered(self.stored)
-        if isinstance(pair, tuple) and len(set(modality)) == 1 and not self.layout.is_float:
-            ends = self.ends([(1.0, 0.0)] * n)
-            if ends is None or ends[0] == ends[1] or pair[0] == 0:
+        if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.layout.is_float:
+            ends = self.ends([Rescale()] * n)
+            if ends is None or ends[0] == ends[1] or pair.slope == 0:
                 return [_zeros] * n
             low, high = ends
-            sign = math.copysign(1, pair[0])
+            sign = math.copysign(1, pair.slope)
             window, top = Window(sign * (low + high) / 2, high - low + 1), self.top
             return [lambda values: linear(sign * values, window, top)] * n
         low, high = self.ends(modality) or (0.0, 0.0)
@@ -244,7 +254,7 @@ class _Plan:
 
         Padding (PS3.3 C.7.5.1.1.2) and what is no finite number do not count.
         """
-        padding = pixel_padding(self.data_set, self.layout)
+        padding = pixel_padding(self.description, self.layout)
         by_frame = each(self.stored, lambda i, frame: _ends(modality[i], frame, padding))
         found = [ends for ends in by_frame if ends is not None]
         return (min(e[0] for e in found), max(e[1] for e in found)) if found else None

@@ -10,31 +10,25 @@ import errno
 import io
 import logging
 import os
-import struct
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-import pydicom
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import (
-    UID,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
 )
 
+from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
 from dicom_preprocessing.dicom.detection import (
     HEADER_LENGTH,
     SNIFFED_BYTES,
     UNDEFINED_LENGTH,
     looks_like_data_set,
 )
-from dicom_preprocessing.dicom.header import PREAMBLE, Header, plain_header
+from dicom_preprocessing.dicom.header import PREAMBLE, plain_header
 from dicom_preprocessing.dicom.pixel_data import (
     KEYWORDS,
     FileSource,
@@ -58,26 +52,20 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset
     from pydicom.tag import BaseTag
 
+    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.header import Header
+
     PathLike = str | bytes | os.PathLike[str]
 
 HEAD_BYTES: Final = 65536
 """What is read of a file at first: most headers are shorter."""
 
-# What pydicom raises on values and structures that break the standard.
-PARSE_ERRORS: Final = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    pydicom.errors.BytesLengthException,
-    pydicom.errors.InvalidDicomError,
-)
+
+class ImageFile(NamedTuple):
+    """What is read of a file before its pixels: the description, and where the pixels are."""
+
+    description: Description
+    pixel_data: PixelData | None
 
 
 def read_header(path: PathLike) -> Header:
@@ -96,17 +84,18 @@ def read_header(path: PathLike) -> Header:
         has_prefix = _require_dicom(file)
         data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
         cut = None if at_pixels else _where_cut(data_set, file)
-    if _sop_class(data_set) == MediaStorageDirectoryStorage:
+    header = header_of(data_set, has_pixel_data=at_pixels)
+    if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
     if cut is not None:
         raise _broken(f"the file is cut or damaged: {cut}", has_prefix=has_prefix)
     if not has_prefix:
         _require_image_attributes(data_set)
-    return _header(data_set, has_pixel_data=at_pixels)
+    return header
 
 
-def open_data_set(path: PathLike | memoryview) -> tuple[FileDataset, PixelData | None]:
-    """Read everything but the pixel data, which stays in the file until it is asked for.
+def open_image(path: PathLike | memoryview) -> ImageFile:
+    """Describe an image; its pixel data stays in the file until it is asked for.
 
     Parameters
     ----------
@@ -122,25 +111,41 @@ def open_data_set(path: PathLike | memoryview) -> tuple[FileDataset, PixelData |
         It does not parse, or ends inside an element behind the pixel data.
     """
     with _open(path) as file:
-        has_prefix = _require_dicom(file)
-        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
-        if not at_pixels:
-            return data_set, None
-        if transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian:
-            file.seek(0)  # it does not stand at the pixels
-            data_set = _parse(file, None, has_prefix=has_prefix)
-            return data_set, pixel_data_in(data_set)
-        implicit, little_endian = map(bool, data_set.original_encoding)
-        pixel_data = locate(
-            file.source(), file.tell(), implicit=implicit, little_endian=little_endian
-        )
-        if pixel_data.end < pixel_data.source.size:
-            file.seek(pixel_data.end)
-            with _parsing(has_prefix=has_prefix):
-                rest = read_dataset(file, implicit, little_endian)
-            cut = _cut_element(rest) if len(rest) else None
-            if cut is not None:
-                raise DamagedError(f"the file is cut or damaged: {cut}")
+        data_set, pixel_data = _open_data_set(file)
+    return ImageFile(describe(data_set, has_pixel_data=pixel_data is not None), pixel_data)
+
+
+def describe_without_pixels(path: PathLike) -> Description:
+    """Describe an image whose pixel data element cannot be found.
+
+    Raises
+    ------
+    NotDicomError, UnreadableError, DamagedError
+    """
+    with _open(path) as file:
+        data_set, at_pixels = _parse_header(file, has_prefix=_require_dicom(file))
+    return describe(data_set, has_pixel_data=at_pixels)
+
+
+def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, PixelData | None]:
+    """Parse everything but the pixel data, which is only located."""
+    has_prefix = _require_dicom(file)
+    data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+    if not at_pixels:
+        return data_set, None
+    if transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian:
+        file.seek(0)  # it does not stand at the pixels
+        data_set = _parse(file, None, has_prefix=has_prefix)
+        return data_set, pixel_data_in(data_set)
+    implicit, little_endian = map(bool, data_set.original_encoding)
+    pixel_data = locate(file.source(), file.tell(), implicit=implicit, little_endian=little_endian)
+    if pixel_data.end < pixel_data.source.size:
+        file.seek(pixel_data.end)
+        with _parsing(has_prefix=has_prefix):
+            rest = read_dataset(file, implicit, little_endian)
+        cut = _cut_element(rest) if len(rest) else None
+        if cut is not None:
+            raise DamagedError(f"the file is cut or damaged: {cut}")
     return data_set, pixel_data
 
 
@@ -148,69 +153,6 @@ def quieten_pydicom() -> None:
     """What is wrong with a file is told by its state, not by a library's warnings."""
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
-def transfer_syntax_of(data_set: Dataset) -> UID:
-    """The transfer syntax that the file states, else the one in which it could be read."""
-    stated = data_set.file_meta.get("TransferSyntaxUID") if hasattr(data_set, "file_meta") else None
-    if stated:
-        return UID(str(stated))
-    implicit, little_endian = data_set.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
-
-
-def is_little_endian(data_set: Dataset) -> bool:
-    """The byte order of values that pydicom leaves as bytes, such as OW."""
-    return transfer_syntax_of(data_set) != ExplicitVRBigEndian
-
-
-def clean_uid(value: Any) -> str:  # noqa: ANN401  # whatever stands in the element
-    """A UID as text, stripped of blanks and NUL."""
-    return str(value or "").strip(" \t\r\n\0")
-
-
-def uid_of(data_set: Dataset, keyword: str) -> str:
-    """A UID attribute as found, but for blanks and NUL; several values stay joined."""
-    value = value_of(data_set, keyword)
-    if isinstance(value, pydicom.multival.MultiValue):
-        value = "\\".join(map(str, value))
-    return clean_uid(value)
-
-
-def text_of(data_set: Dataset, keyword: str) -> str:
-    """A text attribute, empty where it is absent or cannot be read; the first of several values."""
-    value = value_of(data_set, keyword)
-    if isinstance(value, pydicom.multival.MultiValue):
-        value = value[0] if len(value) else ""
-    return clean_uid(value)
-
-
-SEVERAL = (pydicom.multival.MultiValue, list)
-"""What pydicom gives for several values: a list of numbers that are binary in the file."""
-
-
-def integer_of(data_set: Dataset, keyword: str, default: int = 0) -> int:
-    """An integer attribute, ``default`` where it is absent or cannot be read."""
-    value = value_of(data_set, keyword)
-    if isinstance(value, SEVERAL):
-        value = value[0] if len(value) else None
-    try:
-        return default if value is None or value == "" else int(value)
-    except PARSE_ERRORS:
-        return default
-
-
-def value_of(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DICOM value
-    """An attribute's value, None where it is absent or its bytes cannot be converted."""
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in data_set:  # twenty times as fast as asking by the keyword
-        return None
-    try:
-        return data_set[tag].value
-    except PARSE_ERRORS:
-        return None
 
 
 class _RawMemory(io.RawIOBase):
@@ -371,27 +313,3 @@ def _require_image_attributes(data_set: FileDataset) -> None:
     if "SOPClassUID" in data_set or ("Rows" in data_set and "Columns" in data_set):
         return
     raise NotDicomError("no DICM prefix, no SOP Class UID, no Rows and Columns")
-
-
-def _sop_class(data_set: FileDataset) -> str:
-    own = text_of(data_set, "SOPClassUID")
-    return own or text_of(data_set.file_meta, "MediaStorageSOPClassUID")
-
-
-def _header(data_set: FileDataset, *, has_pixel_data: bool) -> Header:
-    return Header(
-        study_instance_uid=uid_of(data_set, "StudyInstanceUID"),
-        series_instance_uid=uid_of(data_set, "SeriesInstanceUID"),
-        sop_instance_uid=uid_of(data_set, "SOPInstanceUID"),
-        sop_class_uid=_sop_class(data_set),
-        modality=text_of(data_set, "Modality"),
-        transfer_syntax_uid=clean_uid(transfer_syntax_of(data_set)),
-        rows=integer_of(data_set, "Rows"),
-        columns=integer_of(data_set, "Columns"),
-        number_of_frames=integer_of(data_set, "NumberOfFrames"),
-        samples_per_pixel=integer_of(data_set, "SamplesPerPixel"),
-        bits_allocated=integer_of(data_set, "BitsAllocated"),
-        bits_stored=integer_of(data_set, "BitsStored"),
-        instance_number=integer_of(data_set, "InstanceNumber"),
-        has_pixel_data=has_pixel_data,
-    )

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
-from dicom_preprocessing.dicom.attributes import orientation, position
-from dicom_preprocessing.dicom.reading import open_data_set
+from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
 from dicom_preprocessing.files import path_key, replacing
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -184,11 +183,11 @@ def _positions(entries: Sequence[Entry]) -> list[float] | None:
     positions, orientations = [], []
     for entry in entries:
         try:
-            data_set, _ = open_data_set(entry.path)
+            top = open_image(entry.path).description.top
         except FileError as error:
             raise OutputError(f"{entry.path}: {error}") from error
-        positions.append(position(data_set))
-        orientations.append(orientation(data_set))
+        positions.append(top.position())
+        orientations.append(top.orientation())
     first = orientations[0]
     known = [p for p in positions if p is not None]
     if first is None or len(known) < len(positions) or None in orientations:

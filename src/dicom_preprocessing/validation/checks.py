@@ -1,6 +1,6 @@
 """What may be wrong with a DICOM image, found by its header alone.
 
-A check is a function of the data set that yields findings. An error is what keeps the file from
+A check is a function of the description that yields findings. An error is what keeps the file from
 being written, or a required attribute of the Image Pixel Module that is not right (PS3.3 C.7.6.3);
 a warning is where something was assumed.
 """
@@ -11,47 +11,30 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from typing import TYPE_CHECKING, Final, Literal
 
 from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.frame_order import frame_order
-from dicom_preprocessing.decode.pixels import (
+from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
     pixel_format,
     require_known_samples,
 )
 from dicom_preprocessing.decode.values import FUNCTIONS
-from dicom_preprocessing.dicom import attributes
-from dicom_preprocessing.dicom.attributes import items_of, numbers_of, per_frame
-from dicom_preprocessing.dicom.reading import (
-    SEVERAL,
-    integer_of,
-    text_of,
-    transfer_syntax_of,
-    uid_of,
-    value_of,
-)
+from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.index.table import is_path_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pydicom.dataset import Dataset
-
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
 Severity = Literal["error", "warning", "info"]
 
 U16_MAX: Final = 65535
-LONGEST_VALUE: Final = 64
-"""Characters of a value that are shown."""
-
-TEXT_VRS: Final = ("CS", "DS", "IS", "UI")
-
 IMAGE_ATTRIBUTES: Final = (
     "Rows",
     "Columns",
@@ -69,21 +52,22 @@ INTEGERS_ONLY: Final = ("BitsStored", "HighBit", "PixelRepresentation")
 
 AT_LEAST_ONE: Final = ("Rows", "Columns", "SamplesPerPixel")
 
-RESCALE: Final = "PixelValueTransformationSequence"
-VOI: Final = "FrameVOILUTSequence"
-MEASURES: Final = "PixelMeasuresSequence"
-
-OPTIONAL: Final = {
-    "RescaleSlope": RESCALE,
-    "RescaleIntercept": RESCALE,
-    "WindowCenter": VOI,
-    "WindowWidth": VOI,
-    "PixelSpacing": MEASURES,
-    "ImagerPixelSpacing": MEASURES,
-    "SpacingBetweenSlices": MEASURES,
-    "PixelPaddingValue": "",
+OPTIONAL: Final[Mapping[str, Callable[[Description], Sequence[Attribute]]]] = {
+    "RescaleSlope": lambda d: d.standing(lambda groups: groups.rescale_slope),
+    "RescaleIntercept": lambda d: d.standing(lambda groups: groups.rescale_intercept),
+    "WindowCenter": lambda d: d.standing(lambda groups: groups.window_center),
+    "WindowWidth": lambda d: d.standing(lambda groups: groups.window_width),
+    "PixelSpacing": lambda d: d.standing(lambda groups: groups.pixel_spacing),
+    "ImagerPixelSpacing": lambda d: d.standing(lambda groups: groups.imager_pixel_spacing),
+    "SpacingBetweenSlices": lambda d: d.standing(lambda groups: groups.spacing_between_slices),
+    "PixelPaddingValue": lambda d: [a for a in [d.pixel_padding.value] if a.is_present],
 }
-"""Attributes that change the output where they are there, with their functional group macro."""
+"""Attributes that change the output where they are there, wherever that is."""
+
+
+def voi_lut_functions(description: Description) -> tuple[Attribute, ...]:
+    """VOI LUT Function, wherever it stands."""
+    return description.standing(lambda groups: groups.voi_lut_function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +96,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A data set to check.
+    """An image to check.
 
     Parameters
     ----------
-    data_set : Dataset
+    description : Description
     pixel_data : PixelData or None
     broken : str
         Why the pixel data that is there could not be found.
     """
 
-    data_set: Dataset
+    description: Description
     pixel_data: PixelData | None
     broken: str = ""
 
@@ -144,60 +128,26 @@ class Subject:
     @property
     def is_image(self) -> bool:
         """Whether anything of an image is there."""
-        return self.has_pixels or any(name in self.data_set for name in IMAGE_ATTRIBUTES)
+        return self.has_pixels or any(self.attribute(name).is_present for name in IMAGE_ATTRIBUTES)
+
+    def attribute(self, keyword: str) -> Attribute:
+        """An attribute of the Image Pixel Module."""
+        found: Attribute = getattr(self.description.pixel, snake(keyword))
+        return found
 
     def integer(self, keyword: str) -> int | None:
-        """An unsigned short, None where there is none."""
-        number = integer_of(self.data_set, keyword, -1)
+        """An unsigned short of the Image Pixel Module, None where there is none."""
+        number = self.attribute(keyword).integer(-1)
         return number if 0 <= number <= U16_MAX else None
 
     @property
     def number_of_frames(self) -> tuple[int | None, str]:
         """Number of Frames, 1 by default, and where it is from: explicit, default or invalid."""
-        if is_empty(self.data_set, "NumberOfFrames"):
+        attribute = self.description.pixel.number_of_frames
+        if attribute.is_empty:
             return 1, "default"
-        number = integer_of(self.data_set, "NumberOfFrames", -1)
+        number = attribute.integer(-1)
         return (number, "explicit") if number > 0 else (None, "invalid")
-
-
-def is_empty(data_set: Dataset, keyword: str) -> bool:
-    """Whether an attribute is absent or has no value, or only blanks where it is a text."""
-    raw = _raw(data_set, keyword)
-    if raw is None:
-        return True
-    if isinstance(raw, bytes) and dictionary_VR(keyword) in TEXT_VRS:
-        return not raw.strip(b" \0")
-    return isinstance(raw, (bytes, str, *SEVERAL)) and not len(raw)
-
-
-def shown(data_set: Dataset, keyword: str) -> str | None:
-    """The value of an attribute as a short text, None where it is absent."""
-    value = value_of(data_set, keyword)
-    value = _raw(data_set, keyword) if value is None else value
-    if value is None:
-        return None
-    if isinstance(value, SEVERAL):
-        value = "\\".join(map(str, value))
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
-
-
-def holders(data_set: Dataset, keyword: str, macro: str) -> list[Dataset]:
-    """Where an attribute stands: at the top level, else in items of a functional group macro."""
-    if keyword in data_set:
-        return [data_set]
-    groups = (
-        *items_of(data_set, "SharedFunctionalGroupsSequence")[:1],
-        *items_of(data_set, "PerFrameFunctionalGroupsSequence"),
-    )
-    items = [item for group in groups for item in (items_of(group, macro) if macro else ())]
-    return [item for item in items if keyword in item]
-
-
-def numbers_in(data_set: Dataset, keyword: str, macro: str) -> list[float]:
-    """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
-    found = (numbers_of(item, keyword) for item in holders(data_set, keyword, macro))
-    return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
 
 
 def output_color_type(subject: Subject) -> str | None:
@@ -205,7 +155,7 @@ def output_color_type(subject: Subject) -> str | None:
     if subject.pixel_data is None:
         return None
     try:
-        layout = pixel_format(subject.data_set, subject.pixel_data)
+        layout = pixel_format(subject.description, subject.keyword)
     except FileError:
         return None
     kind = "Gray" if layout.is_monochrome else "RGB"
@@ -214,14 +164,13 @@ def output_color_type(subject: Subject) -> str | None:
 
 def resolution(subject: Subject) -> dict[str, float]:
     """Pixels a mm in x and y, and frames a mm, as far as they are known."""
-    data_set = subject.data_set
+    description = subject.description
     found: dict[str, float] = {}
-    spacing = per_frame(data_set, 1, MEASURES, attributes.pixel_spacing)[0]
+    spacing = description.pixel_spacing()
     if spacing is not None:
         found["pixels_per_mm_x"], found["pixels_per_mm_y"] = (1 / side for side in spacing)
     n = subject.number_of_frames[0] or 1
-    groups = len(items_of(data_set, "PerFrameFunctionalGroupsSequence"))
-    step = frame_order(data_set, n if n == groups else 1).spacing
+    step = frame_order(description, n if n == len(description.frames) else 1).spacing
     if step:
         found["frames_per_mm"] = 1 / step
     return found
@@ -234,9 +183,10 @@ def required_attributes(subject: Subject) -> Iterator[Finding]:
     for keyword in IMAGE_ATTRIBUTES:
         if subject.is_float and keyword in INTEGERS_ONLY:
             continue
-        if keyword not in subject.data_set:
+        attribute = subject.attribute(keyword)
+        if not attribute.is_present:
             yield _finding(subject, f"missing_{snake(keyword)}", "error", "is missing", keyword)
-        elif is_empty(subject.data_set, keyword):
+        elif attribute.is_empty:
             yield _finding(subject, "empty_required_tag", "error", "has no value", keyword)
         elif keyword == "PhotometricInterpretation":
             yield from _photometric(subject)
@@ -251,18 +201,18 @@ def _unsigned_short(subject: Subject, keyword: str) -> Iterator[Finding]:
         yield _finding(subject, code, "error", message, keyword)
     elif number == 0 and keyword in AT_LEAST_ONE:
         yield _finding(subject, code, "error", "must be above 0", keyword)
-    elif isinstance(value_of(subject.data_set, keyword), SEVERAL):
+    elif subject.attribute(keyword).has_several:
         yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
 
 
 def _photometric(subject: Subject) -> Iterator[Finding]:
     code, keyword = "invalid_string_value", "PhotometricInterpretation"
-    value = value_of(subject.data_set, keyword)
-    text = text_of(subject.data_set, keyword)
-    is_text = isinstance(value, (str, *SEVERAL)) and text.isascii() and text.isprintable()
-    if not (is_text and text):
+    attribute = subject.attribute(keyword)
+    text = attribute.text()
+    is_text = all(isinstance(value, str) for value in attribute.values)
+    if not (is_text and text and text.isascii() and text.isprintable()):
         yield _finding(subject, code, "error", "is no text", keyword)
-    elif isinstance(value, SEVERAL):
+    elif attribute.has_several:
         yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
 
 
@@ -281,14 +231,14 @@ def pixel_data(subject: Subject) -> Iterator[Finding]:
 
 
 def _pixel_data_value(subject: Subject, element: PixelData) -> Iterator[Finding]:
-    syntax, code = transfer_syntax_of(subject.data_set), "invalid_pixel_data_value"
+    syntax, code = subject.description.transfer_syntax_uid, "invalid_pixel_data_value"
     if syntax in NATIVE:
         if element.items is not None:
             message = f"has fragments, as compressed pixels do, but the syntax is {syntax.name}"
             yield Finding(code, "error", message, element.keyword)
             return
         with suppress(FileError):  # other checks tell what is wrong with the header
-            layout = pixel_format(subject.data_set, element)
+            layout = pixel_format(subject.description, element.keyword)
             if element.value.length < layout.native_bytes:
                 message = f"has {element.value.length} of {layout.native_bytes} bytes"
                 yield Finding(code, "error", message, element.keyword)
@@ -322,13 +272,14 @@ def number_of_frames(subject: Subject) -> Iterator[Finding]:
 
 def planar_configuration(subject: Subject) -> Iterator[Finding]:
     """Planar Configuration is 0 or 1; it must be there where a pixel has several samples."""
-    data_set, keyword = subject.data_set, "PlanarConfiguration"
+    keyword = "PlanarConfiguration"
+    attribute = subject.attribute(keyword)
     is_colour = (subject.integer("SamplesPerPixel") or 1) > 1
-    if is_empty(data_set, keyword):
+    if attribute.is_empty:
         if is_colour:
             message = "is absent: 0 is taken, samples pixel by pixel"
             yield _finding(subject, "default_planar_configuration", "warning", message, keyword)
-    elif integer_of(data_set, keyword, -1) not in (0, 1):
+    elif attribute.integer(-1) not in (0, 1):
         severity: Severity = "error" if is_colour else "warning"
         yield _finding(subject, "invalid_planar_configuration", severity, "is not 0 or 1", keyword)
 
@@ -370,13 +321,15 @@ def pixel_representation(subject: Subject) -> Iterator[Finding]:
 
 def colour_type(subject: Subject) -> Iterator[Finding]:
     """Photometric Interpretation, samples and bits together mean something."""
-    data_set, keyword = subject.data_set, "PhotometricInterpretation"
-    photometric = text_of(data_set, keyword)
+    keyword = "PhotometricInterpretation"
+    photometric = subject.attribute(keyword).text()
     samples, allocated = (subject.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
     if not (photometric and samples and allocated):
         return
     try:
-        require_known_samples(data_set, photometric, samples, allocated, is_float=subject.is_float)
+        require_known_samples(
+            subject.description, photometric, samples, allocated, is_float=subject.is_float
+        )
     except UnsupportedPixelsError as error:
         yield _finding(subject, "unsupported_output_color_type", "error", str(error), keyword)
     except MissingAttributeError:
@@ -385,10 +338,10 @@ def colour_type(subject: Subject) -> Iterator[Finding]:
 
 def optional_attributes(subject: Subject) -> Iterator[Finding]:
     """Attributes that change the output where they are there."""
-    for keyword, macro in OPTIONAL.items() if subject.is_image else ():
-        found = holders(subject.data_set, keyword, macro)
-        if found and not is_empty(found[0], keyword):
-            value = shown(found[0], keyword)
+    for keyword, read in OPTIONAL.items() if subject.is_image else ():
+        found = read(subject.description)
+        if found and not found[0].is_empty:
+            value = found[0].shown()
             yield Finding("optional_tag_present", "info", "is there", keyword, value)
         else:
             message = "has no value" if found else "is absent"
@@ -400,15 +353,15 @@ def voi_lut_function(subject: Subject) -> Iterator[Finding]:
     if not subject.is_image:
         return
     keyword = "VOILUTFunction"
-    found = holders(subject.data_set, keyword, VOI)
+    found = voi_lut_functions(subject.description)
     if not found:
         message = "is absent: windows are LINEAR"
         yield Finding("voi_lut_function_absent", "info", message, keyword)
-    elif is_empty(found[0], keyword):
+    elif found[0].is_empty:
         message = "has no value: windows are LINEAR"
         yield Finding("empty_voi_lut_function", "warning", message, keyword, "")
     else:
-        function = text_of(found[0], keyword).upper()
+        function = found[0].text().upper()
         is_known = function in FUNCTIONS
         message = "is there" if is_known else "is unknown: windows are LINEAR"
         severity: Severity = "info" if is_known else "warning"
@@ -429,9 +382,11 @@ def voi_lut_sequence(subject: Subject) -> Iterator[Finding]:
 
 def voi_lut_items(subject: Subject) -> int:
     """Items of VOI LUT Sequence, of all frames."""
-    keyword = "VOILUTSequence"
-    found = holders(subject.data_set, keyword, VOI)
-    return sum(len(items_of(item, keyword)) for item in found)
+    description = subject.description
+    if description.top.voi_lut_items is not None:
+        return description.top.voi_lut_items
+    groups = (description.shared, *description.frames)
+    return sum(group.voi_lut_items or 0 for group in groups)
 
 
 def resolution_check(subject: Subject) -> Iterator[Finding]:
@@ -444,9 +399,9 @@ def resolution_check(subject: Subject) -> Iterator[Finding]:
         yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels a mm")
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        for item in holders(subject.data_set, keyword, MEASURES)[:1]:
+        for attribute in OPTIONAL[keyword](subject.description)[:1]:
             message = "is not two positive numbers: the distance of pixels is unknown"
-            value = shown(item, keyword)
+            value = attribute.shown()
             yield Finding("resolution_unavailable", "warning", message, keyword, value)
             return
     yield Finding("resolution_unavailable", "info", "the distance of pixels is unknown")
@@ -454,19 +409,32 @@ def resolution_check(subject: Subject) -> Iterator[Finding]:
 
 def output_naming(subject: Subject) -> Iterator[Finding]:
     """Study and SOP Instance UID can be the path of an image."""
-    bad = [name for name in ("StudyInstanceUID", "SOPInstanceUID") if not is_named(subject, name)]
-    for keyword in bad:
+    header = subject.description.header
+    uids = {
+        "StudyInstanceUID": header.study_instance_uid,
+        "SOPInstanceUID": header.sop_instance_uid,
+    }
+    bad = {keyword: uid for keyword, uid in uids.items() if not is_path_part(uid)}
+    for keyword, uid in bad.items():
         message = "cannot be part of a path: only a file of its own name can be written"
-        if is_empty(subject.data_set, keyword):
+        if not uid:
             message = "is missing: only a file of its own name can be written"
-        yield _finding(subject, "directory_output_not_ready", "warning", message, keyword)
+        value = Attribute(keyword, (uid,)).shown() if uid else None
+        yield Finding("directory_output_not_ready", "warning", message, keyword, value)
     if not bad:
         yield Finding("directory_output_ready", "info", "UIDs give the path of the image")
 
 
-def is_named(subject: Subject, keyword: str) -> bool:
-    """Whether a UID can be part of a path."""
-    return is_path_part(uid_of(subject.data_set, keyword))
+def is_named(subject: Subject) -> bool:
+    """Whether UIDs give the path of the image."""
+    header = subject.description.header
+    return is_path_part(header.study_instance_uid) and is_path_part(header.sop_instance_uid)
+
+
+def numbers_in(description: Description, keyword: str) -> list[float]:
+    """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
+    found = (attribute.numbers() for attribute in OPTIONAL[keyword](description))
+    return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
 
 
 CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
@@ -494,12 +462,5 @@ def snake(keyword: str) -> str:
 def _finding(
     subject: Subject, code: str, severity: Severity, message: str, keyword: str
 ) -> Finding:
-    """A finding about an attribute at the top level, with its value."""
-    return Finding(code, severity, message, keyword, shown(subject.data_set, keyword))
-
-
-def _raw(data_set: Dataset, keyword: str) -> Any:  # noqa: ANN401  # any DICOM value
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in data_set:
-        return None
-    return data_set.get_item(tag).value
+    """A finding about an attribute of the Image Pixel Module, with its value."""
+    return Finding(code, severity, message, keyword, subject.attribute(keyword).shown())

@@ -7,42 +7,37 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
-import pydicom
 from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.decode.modality import modality_of_frames
-from dicom_preprocessing.decode.pixels import pixel_format, stored_frames
+from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.values import display_lookup
 from dicom_preprocessing.dicom.reading import (
-    clean_uid,
-    open_data_set,
+    describe_without_pixels,
+    open_image,
     read_header,
-    text_of,
-    transfer_syntax_of,
-    uid_of,
 )
 from dicom_preprocessing.errors import FileError, LimitPixelsError
 from dicom_preprocessing.validation.checks import (
     CHECKS,
-    RESCALE,
-    VOI,
     Finding,
     Severity,
     Subject,
-    holders,
     is_named,
     numbers_in,
     output_color_type,
     resolution,
     snake,
+    voi_lut_functions,
     voi_lut_items,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pydicom.dataset import Dataset
+    from dicom_preprocessing.dicom.description import Description
 
 __all__ = ["ValidationReport", "validate_dicom"]
 
@@ -154,12 +149,11 @@ def _read(path: str | os.PathLike[str]) -> Subject:
     try:
         _require_whole(path)
         try:
-            return Subject(*open_data_set(path))
+            return Subject(*open_image(path))
         except FileError as error:
             if error.error != "decode_error":
                 raise
-            data_set = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            return Subject(data_set, None, broken=str(error))
+            return Subject(describe_without_pixels(path), None, broken=str(error))
     except FileError as error:
         raise RuntimeError(f"{_problem(error)} {os.fspath(path)}: {error}") from error
 
@@ -209,7 +203,7 @@ def _report(
             "info_count": len(infos),
             "decode_mode": mode,
         },
-        "file": _file_facts(path, subject.data_set),
+        "file": _file_facts(path, subject.description),
         "image": _image_facts(subject),
         "pixel_format": _pixel_facts(subject),
         "preprocessing": _preprocessing_facts(subject),
@@ -221,22 +215,22 @@ def _report(
     }
 
 
-def _file_facts(path: str | os.PathLike[str], data_set: Dataset) -> dict[str, str]:
-    syntax = transfer_syntax_of(data_set)
-    uid = clean_uid(syntax)
+def _file_facts(path: str | os.PathLike[str], description: Description) -> dict[str, str]:
+    syntax = description.transfer_syntax_uid
+    uid = description.header.transfer_syntax_uid
     name = str(syntax.name)
     known = {"transfer_syntax_name": name} if name and name != uid else {}
     return {"path": os.fspath(path), "transfer_syntax_uid": uid, **known}
 
 
 def _image_facts(subject: Subject) -> dict[str, Any]:
-    data_set = subject.data_set
     facts = _integers(subject, "Rows", "Columns")
     if subject.is_image:
         frames, source = subject.number_of_frames
         facts |= {"number_of_frames": frames, "number_of_frames_source": source}
     facts |= _integers(subject, "SamplesPerPixel")
-    facts["photometric_interpretation"] = text_of(data_set, "PhotometricInterpretation") or None
+    photometric = subject.description.pixel.photometric_interpretation
+    facts["photometric_interpretation"] = photometric.text() or None
     facts |= _integers(subject, "PlanarConfiguration", "PixelRepresentation")
     return _known(facts)
 
@@ -247,34 +241,34 @@ def _pixel_facts(subject: Subject) -> dict[str, Any]:
 
 
 def _preprocessing_facts(subject: Subject) -> dict[str, Any]:
-    data_set = subject.data_set
+    description = subject.description
+    header = description.header
     voi_items, measures = voi_lut_items(subject), resolution(subject)
-    functions = (
-        text_of(item, "VOILUTFunction") for item in holders(data_set, "VOILUTFunction", VOI)
-    )
-    uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    functions = (attribute.text() for attribute in voi_lut_functions(description))
+    uids = {
+        "study_instance_uid": header.study_instance_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "sop_instance_uid": header.sop_instance_uid,
+    }
     return {
-        "rescale_slope": numbers_in(data_set, "RescaleSlope", RESCALE),
-        "rescale_intercept": numbers_in(data_set, "RescaleIntercept", RESCALE),
-        "window_center": numbers_in(data_set, "WindowCenter", VOI),
-        "window_width": numbers_in(data_set, "WindowWidth", VOI),
+        "rescale_slope": numbers_in(description, "RescaleSlope"),
+        "rescale_intercept": numbers_in(description, "RescaleIntercept"),
+        "window_center": numbers_in(description, "WindowCenter"),
+        "window_width": numbers_in(description, "WindowWidth"),
         "voi_lut_function": [f for f in functions if f],
         "voi_lut_sequence_present": voi_items > 0,
         "voi_lut_sequence_items": voi_items,
         "resolution": {"available": "pixels_per_mm_x" in measures, **measures},
         "output_naming": {
-            "directory_output_ready": is_named(subject, uids[0]) and is_named(subject, uids[2]),
-            **{_uid_key(name): uid for name in uids if (uid := uid_of(data_set, name))},
+            "directory_output_ready": is_named(subject),
+            **{name: uid for name, uid in uids.items() if uid},
         },
     }
 
 
-def _uid_key(keyword: str) -> str:
-    return snake(keyword.removesuffix("InstanceUID")).replace("s_o_p", "sop") + "_instance_uid"
-
-
 def _integers(subject: Subject, *keywords: str) -> dict[str, Any]:
-    return {snake(name): subject.integer(name) for name in keywords if name in subject.data_set}
+    there = (name for name in keywords if subject.attribute(name).is_present)
+    return {snake(name): subject.integer(name) for name in there}
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,19 +288,19 @@ def _decode_frame(subject: Subject) -> SmokeTest:
 
 
 def _decoded(subject: Subject) -> SmokeTest:
-    data_set, pixel_data = subject.data_set, subject.pixel_data
+    description, pixel_data = subject.description, subject.pixel_data
     if pixel_data is None:
         return _skipped("there is no pixel data")
-    layout = pixel_format(data_set, pixel_data)
+    layout = pixel_format(description, pixel_data.keyword)
     pixels, limit = layout.rows * layout.columns * layout.number_of_frames, Limits().pixels
     if pixels > limit:
         raise LimitPixelsError(f"{pixels} pixels are more than {limit}")
-    frames = stored_frames(data_set, layout, pixel_data)
+    frames = stored_frames(description, layout, pixel_data)
     frame = np.asarray(frames[FIRST_FRAME])[np.newaxis]
     one = replace(layout, number_of_frames=1)
     if layout.is_monochrome:
-        modality_of_frames(data_set, layout)  # of every frame, or it raises
-        display_lookup(data_set, frame, one)
+        modality_of_frames(description, layout)  # of every frame, or it raises
+        display_lookup(description, frame, one)
     kind = "Gray" if frame.shape[3] == 1 else "RGB"
     return {
         "attempted": True,

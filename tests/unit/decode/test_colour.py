@@ -7,6 +7,7 @@ import pytest
 from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.decode.colour import read_palette, ybr_to_rgb
+from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from tests.unit.datasets import data_set_of, stored_pixels
 
@@ -30,7 +31,7 @@ def looked_up(indices, descriptor, table, *, bits=8, dtype=np.uint8, signed=Fals
     """The red samples of indices."""
     data_set = palette_of([descriptor] * 3, [table] * 3, **options)
     pixels = np.array(indices, dtype).reshape(1, 1, -1, 1)
-    return read_palette(data_set, bits, signed=signed)(pixels)[0, 0, :, 0].tolist()
+    return read_palette(describe(data_set), bits, signed=signed)(pixels)[0, 0, :, 0].tolist()
 
 
 def words(*values):
@@ -74,7 +75,11 @@ class TestPalette:
         descriptors = [(2, 0, 8), (2, 1, 8), (2, 2, 8)]
         data_set = palette_of(descriptors, [bytes([5, 6])] * 3)
         pixels = np.array([1], np.uint8).reshape(1, 1, 1, 1)
-        assert read_palette(data_set, 8, signed=False)(pixels).ravel().tolist() == [6, 5, 5]
+        assert read_palette(describe(data_set), 8, signed=False)(pixels).ravel().tolist() == [
+            6,
+            5,
+            5,
+        ]
 
     def test_entries_as_numbers(self):
         found = looked_up([0, 1], (2, 0, 16), [256, 65535], vr="US")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.decode.modality import modality_dtype, modality_of_frames, modality_values
+from dicom_preprocessing.dicom.data_set import describe
 from tests.unit.datasets import data_set_of, display_values, format_of, stored_pixels
 
 FUNCTIONS = (None, "LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -86,10 +87,11 @@ def test_configured_window_has_the_documented_dtype(data_set, window):
 @given(headers())
 def test_stored_intensity_is_the_modality_transform_in_a_dtype_that_the_header_decides(data_set):
     layout, stored = stored_of(data_set)
-    values, background, _ = modality_values(data_set, stored, layout)
-    ((slope, intercept),) = modality_of_frames(data_set, layout)
-    exact = slope * stored.astype(np.float64) + intercept
-    assert values.dtype == modality_dtype([(slope, intercept)], layout)
+    description = describe(data_set)
+    values, background, _ = modality_values(description, stored, layout)
+    (rescale,) = modality_of_frames(description, layout)
+    exact = rescale.slope * stored.astype(np.float64) + rescale.intercept
+    assert values.dtype == modality_dtype([rescale], layout)
     if values.dtype.kind in "iu":
         assert np.array_equal(values, exact)
     else:

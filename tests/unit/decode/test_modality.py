@@ -8,7 +8,6 @@ import pytest
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.decode import decode
-from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.geometry import CropBox, Padding
@@ -17,11 +16,11 @@ from dicom_preprocessing.imaging.resize import resize
 from dicom_preprocessing.tiff.writer import read_info, write_tiff
 from tests.unit.datasets import (
     data_set_of,
-    format_of,
     functional_groups,
     grey,
     item,
     lut,
+    modality_values_of,
     pages_of,
     planes,
     ramp,
@@ -32,8 +31,7 @@ from tests.unit.datasets import (
 def stored(pixels, *, bits_stored=None, **attributes):
     """Values and background of the one row of a frame, as (dtype, values, background)."""
     data_set = data_set_of(pixels, bits_stored=bits_stored, **attributes)
-    layout = format_of(data_set)
-    values, background, _ = modality_values(data_set, pixels[..., np.newaxis], layout)
+    values, background, _ = modality_values_of(data_set, pixels)
     return str(values.dtype), values[0, 0, :, 0].tolist(), background
 
 
@@ -108,8 +106,7 @@ class TestValues:
         ]
         pixels = np.array([[[3]], [[3]]], np.uint16)
         data_set = functional_groups(data_set_of(pixels, bits_stored=12), frames=groups)
-        layout = format_of(data_set)
-        values, background, _ = modality_values(data_set, pixels[..., np.newaxis], layout)
+        values, background, _ = modality_values_of(data_set, pixels)
         assert (str(values.dtype), values.ravel().tolist(), background) == ("uint16", [3, 6], 3)
 
     def test_one_frame_that_needs_float_makes_all_float(self):
@@ -118,7 +115,7 @@ class TestValues:
         ]
         pixels = np.array([[[3]], [[3]]], np.uint16)
         data_set = functional_groups(data_set_of(pixels, bits_stored=12), frames=groups)
-        values, _, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
+        values, _, _ = modality_values_of(data_set, pixels)
         assert values.ravel().tolist() == [3.0, 1.5]
 
 
@@ -126,7 +123,7 @@ class TestBackground:
     def test_is_the_minimum_over_all_frames(self):
         pixels = np.array([[[5, 4]], [[9, 3]]], np.uint16)
         data_set = data_set_of(pixels)
-        _, background, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
+        _, background, _ = modality_values_of(data_set, pixels)
         assert background == 3
 
     def test_is_the_padding_value_after_the_transform(self):
@@ -138,7 +135,7 @@ class TestBackground:
         pixels = ramp(-2000, 5, dtype=np.int16)
         data_set = data_set_of(pixels)
         data_set.add_new("PixelPaddingValue", "US", 65536 - 2000)
-        _, background, _ = modality_values(data_set, pixels[..., np.newaxis], format_of(data_set))
+        _, background, _ = modality_values_of(data_set, pixels)
         assert background == -2000
 
     def test_padding_of_a_frame_with_another_transform_is_background_too(self):
@@ -149,9 +146,7 @@ class TestBackground:
         data_set = functional_groups(
             data_set_of(pixels, bits_stored=12, PixelPaddingValue=7), frames=groups
         )
-        values, background, _ = modality_values(
-            data_set, pixels[..., np.newaxis], format_of(data_set)
-        )
+        values, background, _ = modality_values_of(data_set, pixels)
         assert (values.ravel().tolist(), background) == ([-993, -900, -993, -800], -993)
 
     def test_padding_value_that_is_no_number_does_not_count(self):
@@ -168,9 +163,7 @@ class TestBackground:
     def test_takes_the_place_of_values_that_are_no_numbers(self):
         pixels = ramp(math.nan, 2, math.inf, dtype=np.float32)
         data_set = data_set_of(pixels)
-        values, background, warnings = modality_values(
-            data_set, pixels[..., np.newaxis], format_of(data_set)
-        )
+        values, background, warnings = modality_values_of(data_set, pixels)
         assert values.ravel().tolist() == [2.0, 2.0, 2.0]
         assert background == 2.0
         assert warnings == ["values that are no finite numbers became background"]

@@ -9,7 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from dicom_preprocessing.decode.values import linear, linear_exact, sigmoid
-from dicom_preprocessing.dicom.attributes import Window
+from dicom_preprocessing.dicom.description import Window
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from tests.unit.datasets import data_set_of, display_values, format_of, item, lut, ramp
 

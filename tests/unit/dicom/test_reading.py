@@ -8,15 +8,12 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
+from dicom_preprocessing.dicom.attribute import clean_text
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import (
-    clean_uid,
-    integer_of,
     looks_like_data_set,
-    open_data_set,
+    open_image,
     read_header,
-    text_of,
-    transfer_syntax_of,
 )
 from dicom_preprocessing.errors import (
     DamagedError,
@@ -89,7 +86,7 @@ def test_absent_attributes_are_empty_and_zero(write_dicom, path):
 
 @pytest.mark.parametrize("value", ["1.2.3\0", " 1.2.3 ", "1.2.3\0 \0", "\t1.2.3\r\n"])
 def test_uid_is_stripped_of_blanks_and_nul(value):
-    assert clean_uid(value) == "1.2.3"
+    assert clean_text(value) == "1.2.3"
 
 
 def test_uid_with_a_path_is_kept_as_it_is(write_dicom, path):
@@ -142,13 +139,6 @@ def test_number_that_is_no_number_counts_as_absent(write_dicom, path):
     assert read_header(path).instance_number == 0
 
 
-def test_first_of_several_values_is_taken():
-    data_set = pydicom.Dataset()
-    data_set.Modality = ["MG", "CT"]
-    data_set.add_new("Rows", "US", [5, 6])
-    assert (text_of(data_set, "Modality"), integer_of(data_set, "Rows")) == ("MG", 5)
-
-
 # Without preamble
 
 
@@ -162,8 +152,8 @@ def test_data_set_without_preamble_and_meta_is_read(write_dicom, path, syntax):
 def test_transfer_syntax_that_is_not_stated_is_the_one_that_could_be_read(
     write_dicom, path, syntax
 ):
-    data_set, _ = open_data_set(write_dicom(path, syntax=syntax, bare=True))
-    assert transfer_syntax_of(data_set) == syntax
+    description, _ = open_image(write_dicom(path, syntax=syntax, bare=True))
+    assert description.transfer_syntax_uid == syntax
 
 
 def test_data_set_with_meta_and_without_preamble_is_read(write_dicom, path):
@@ -490,20 +480,20 @@ def value_of(pixel_data):
 
 
 def test_data_set_is_read_with_its_pixels(write_dicom, path):
-    _, pixel_data = open_data_set(write_dicom(path, [[1, 2], [3, 4]]))
+    _, pixel_data = open_image(write_dicom(path, [[1, 2], [3, 4]]))
     assert value_of(pixel_data) == b"\x01\x02\x03\x04"
 
 
 def test_cut_in_an_element_behind_the_pixels_is_damaged(write_dicom, path):
     content = write_dicom(path, DataSetTrailingPadding=bytes(8)).read_bytes()
-    assert open_data_set(path)[1].end + 20 == len(content)
+    assert open_image(path)[1].end + 20 == len(content)
     with pytest.raises(DamagedError, match=r"3 bytes of \(FFFC,FFFC\) are missing$"):
-        open_data_set(saved(path, content[:-3]))
+        open_image(saved(path, content[:-3]))
 
 
 def test_cut_in_the_pixels_is_left_to_decoding(write_dicom, path):
     content = write_dicom(path, [[1, 2], [3, 4]]).read_bytes()
-    _, pixel_data = open_data_set(saved(path, content[:-1]))
+    _, pixel_data = open_image(saved(path, content[:-1]))
     assert value_of(pixel_data) == b"\x01\x02\x03"
 
 
@@ -513,15 +503,15 @@ def test_cut_in_the_pixels_is_left_to_decoding(write_dicom, path):
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED])
 def test_memory_is_read_like_a_file(write_dicom, path, syntax):
     content = write_dicom(path, [[1, 2], [3, 4]], syntax=syntax).read_bytes()
-    (there, pixels), (found, others) = open_data_set(path), open_data_set(memoryview(content))
+    (there, pixels), (found, others) = open_image(path), open_image(memoryview(content))
     assert found == there
-    assert transfer_syntax_of(found) == syntax
+    assert found.transfer_syntax_uid == syntax
     assert value_of(others) == value_of(pixels)
 
 
 def test_pixels_in_memory_are_not_copied(write_dicom, path):
     content = bytearray(write_dicom(path, [[1, 2], [3, 4]]).read_bytes())
-    _, pixel_data = open_data_set(memoryview(content))
+    _, pixel_data = open_image(memoryview(content))
     content[-4:] = b"\x05\x06\x07\x08"
     assert value_of(pixel_data) == b"\x05\x06\x07\x08"
 
@@ -533,12 +523,12 @@ def test_pixels_in_memory_are_not_copied(write_dicom, path):
 def test_broken_memory_is_what_the_broken_file_is(write_dicom, path, cut, error):
     content = write_dicom(path).read_bytes()[cut]
     with pytest.raises(error):
-        open_data_set(saved(path, content))
+        open_image(saved(path, content))
     with pytest.raises(error):
-        open_data_set(memoryview(content))
+        open_image(memoryview(content))
 
 
 def test_memory_with_something_behind_the_pixels_that_is_cut_is_damaged(write_dicom, path):
     content = write_dicom(path, DataSetTrailingPadding=bytes(8)).read_bytes()
     with pytest.raises(DamagedError, match=r"3 bytes of \(FFFC,FFFC\) are missing$"):
-        open_data_set(memoryview(content)[:-3])
+        open_image(memoryview(content)[:-3])
