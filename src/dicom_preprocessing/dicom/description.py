@@ -303,15 +303,15 @@ class Description:
         return found.values[0]
 
     def breast_laterality(self) -> str:
-        """L or R as it is found, empty where nothing tells it."""
+        """L, R or what else is found, in capitals; empty where nothing tells it."""
         first = next(iter(self.frames), NO_GROUPS)
         told = {
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
             "FrameLaterality": self.shared.frame_laterality.text() or first.frame_laterality.text(),
         }
-        decision = decide("laterality", {source: side or None for source, side in told.items()})
-        return (decision.value or "").upper()
+        sides = {source: side.upper() or None for source, side in told.items()}
+        return decide("laterality", sides).value or ""
 
     def patient_directions(self) -> tuple[str, str] | None:
         """Patient Orientation, the directions of rows and columns of the first frame."""
