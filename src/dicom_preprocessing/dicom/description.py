@@ -193,6 +193,7 @@ class PerFrame(Generic[T]):
     values : tuple
         None for a frame of which nothing tells it.
     places : tuple of Place or None
+        None where ``values`` has None.
     overruled : frozenset of Place
         Where some frame has another value that does not count.
     """
@@ -209,7 +210,7 @@ class Description:
     Parameters
     ----------
     header : Header
-        What the index keeps; of plain files it is read without pydicom.
+        What the index keeps.
     transfer_syntax_uid : UID
         In which the pixel data is encoded.
     is_little_endian : bool
@@ -326,7 +327,7 @@ class Description:
 
 
 def _spacing(attribute: Attribute) -> tuple[float, float] | None:
-    """X and y of two positive numbers, of which that of rows stands first."""
+    """X and y of two positive numbers, of which that of rows stands first (PS3.3 10.7.1.3)."""
     values = attribute.numbers()
     if len(values) > 1 and all(v > 0 and math.isfinite(v) for v in values[:2]):
         return values[1], values[0]
