@@ -185,16 +185,22 @@ SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
 
 
-def describe(data_set: Dataset, *, has_pixel_data: bool = True) -> Description:
+def describe(
+    data_set: Dataset, *, syntax: UID | None = None, has_pixel_data: bool = True
+) -> Description:
     """Read every attribute on which an image depends.
 
     Parameters
     ----------
     data_set : Dataset
         With or without pixel data, which is not looked at.
+    syntax : UID or None
+        ``transfer_syntax_of`` the data set, where it is known already.
+    has_pixel_data : bool
+        What the header tells of that.
     """
     found = attributes_of(data_set, TOP_TAGS)
-    syntax = transfer_syntax_of(data_set)
+    syntax = transfer_syntax_of(data_set) if syntax is None else syntax
     shared = items_of(data_set, SHARED)
     luts = items_of(data_set, MODALITY_LUTS)
     codes = items_of(data_set, VIEW_CODES)
