@@ -66,11 +66,13 @@ class Attribute:
 
     def joined(self) -> str:
         """Every value as text, joined as in a file, without blanks and NUL around all of it."""
-        return clean_text("\\".join(map(str, self.values)))
+        return clean_text("\\".join(map(_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
-        """The first value as a whole number, ``default`` where there is none."""
+        """The first value as a whole number, ``default`` where it is none."""
         value = self.values[0] if self.values else ""
+        if isinstance(value, float) and not value.is_integer():
+            return default
         try:
             return default if value == "" else int(value)
         except NUMBER_ERRORS:
@@ -99,7 +101,7 @@ class Attribute:
         values = self.values if self.raw is None else (self.raw,)
         if not values:
             return None
-        text = "\\".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
+        text = "\\".join(map(_shown, values))
         return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
@@ -107,9 +109,19 @@ ABSENT: Final = Attribute("", is_present=False)
 """An attribute that is not there."""
 
 
-def clean_text(value: object) -> str:
-    """A value as text, without blanks and NUL around it; empty for a value that says nothing."""
-    return str(value or "").strip(" \t\r\n\0")
+def clean_text(value: Value) -> str:
+    """A value as text, without blanks and NUL around it; empty for bytes, which are none."""
+    return _text(value).strip(" \t\r\n\0")
+
+
+def _text(value: Value) -> str:
+    return "" if isinstance(value, bytes) else str(value)
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _number(value: Value) -> float:

@@ -12,6 +12,7 @@ import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -56,6 +57,9 @@ PARSE_ERRORS: Final = (
 
 SEVERAL: Final = (MultiValue, list)
 """What pydicom gives for several values: a list of numbers that are binary in the file."""
+
+SEQUENCE: Final = "a sequence"
+"""Stands for a sequence where a value is expected."""
 
 IMAGE_PIXEL: Final = {
     "rows": "Rows",
@@ -178,6 +182,7 @@ GROUP_TAGS: Final = {macro: _by_tag(fields.values()) for macro, fields in MACROS
 LUT_TAGS: Final = _by_tag(["LUTDescriptor", "LUTData"])
 CODE_TAGS: Final = _by_tag(["CodeValue"])
 MACRO_TAGS: Final = _by_tag(MACROS)
+META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 VIEW_CODES: Final = _tag("ViewCodeSequence")
@@ -243,7 +248,7 @@ def _header(
         else:
             fields[field] = attribute.integer()
     return Header(
-        sop_class_uid=sop_class_of(data_set, found.get("SOPClassUID", ABSENT)),
+        sop_class_uid=_sop_class_of(data_set, found.get("SOPClassUID", ABSENT)),
         transfer_syntax_uid=clean_text(syntax),
         has_pixel_data=has_pixel_data,
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
@@ -252,13 +257,19 @@ def _header(
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """The transfer syntax that the file states, else the one in which it could be read."""
-    meta = getattr(data_set, "file_meta", None)
-    stated = meta.get("TransferSyntaxUID") if meta is not None else None
+    stated = _stated(data_set, "TransferSyntaxUID")
     told = {
-        "TransferSyntaxUID": UID(str(stated)) if stated else None,
+        "TransferSyntaxUID": UID(stated) if stated else None,
         "encoding": _encoding_of(data_set),
     }
     return decide("transfer_syntax_uid", told).value or UID("")
+
+
+def _stated(data_set: Dataset, keyword: str) -> str:
+    """A UID of the file meta information, empty without."""
+    meta = getattr(data_set, "file_meta", None)
+    found = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
+    return found.get(keyword, ABSENT).text()
 
 
 def _encoding_of(data_set: Dataset) -> UID:
@@ -268,17 +279,18 @@ def _encoding_of(data_set: Dataset) -> UID:
     return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
 
 
-def sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
+def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
     """SOP Class UID, ``attribute``, else that of the file meta information; empty without."""
-    own, meta = attribute.text(), getattr(data_set, "file_meta", None)
-    stated = "" if own or meta is None else clean_text(meta.get("MediaStorageSOPClassUID"))
+    own = attribute.text()
+    stated = "" if own else _stated(data_set, "MediaStorageSOPClassUID")
     told = {"SOPClassUID": own or None, "MediaStorageSOPClassUID": stated or None}
     return decide("sop_class_uid", told).value or ""
 
 
 def attributes_of(item: Dataset, wanted: Mapping[int, str]) -> dict[str, Attribute]:
     """Those attributes of a data set or item that are ``wanted``, by keyword."""
-    tags = (tag for tag in item.keys() if tag in wanted)  # noqa: SIM118  # as above
+    # Iterating a data set itself converts every element.
+    tags = (tag for tag in item.keys() if tag in wanted)  # noqa: SIM118
     return {wanted[tag]: attribute_of(item, tag, wanted[tag]) for tag in tags}
 
 
@@ -297,8 +309,14 @@ def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
 
 
 def _plain(value: object) -> Value:
-    """A value without pydicom's structures, which only a wrong value representation has here."""
-    return value if isinstance(value, int | float | str | bytes) else str(value)
+    """A value as Python has it, without pydicom's class."""
+    if isinstance(value, bytes):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    # Only a wrong value representation is here; what a sequence holds may not be converted.
+    return SEQUENCE if isinstance(value, Sequence) else str(value)
 
 
 def items_of(item: Dataset, tag: int) -> list[Dataset]:
@@ -316,7 +334,7 @@ def groups_of(group: Dataset) -> FunctionalGroups:
     found: dict[str, Attribute] = {}
     macros: set[str] = set()
     luts: dict[str, Any] = {}
-    for tag in group.keys():  # noqa: SIM118  # iterating a data set converts every element
+    for tag in group.keys():  # noqa: SIM118  # as in ``attributes_of``
         macro = MACRO_TAGS.get(tag)
         first = next(iter(items_of(group, tag)), None) if macro is not None else None
         if macro is None or first is None:
