@@ -3,6 +3,7 @@
 import dataclasses
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -499,3 +500,38 @@ SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 def test_description_of_a_file_is_the_one_by_hand(tmp_path, image, syntax):
     path = save(tmp_path / "image", data_set_of_image(image), syntax)
     assert open_image(path).description == by_hand(image, syntax)
+
+
+VRS = ["US", "SS", "UL", "IS", "DS", "FD", "LO", "CS", "UI", "PN", "DA", "AT", "OB", "UN", "SQ"]
+CONTENTS = st.binary(max_size=12) | st.sampled_from(
+    [b"1e999", b"nan", b"9" * 40, b"1\\2\\x", b"\\\\", b"\xfe\xff\x00\xe0\xff\xff\xff\xff"]
+)
+TAGS = sorted(
+    {*module.TOP_TAGS, module.SHARED, module.PER_FRAME, module.VIEW_CODES, *module.MACRO_TAGS}
+    | {*module.LUT_TAGS, *module.CODE_TAGS, *map(tag_for_keyword, module.GROUPS.values())}
+)
+SEQUENCES = [*module.MACROS, "SharedFunctionalGroupsSequence", "VOILUTSequence", "ViewCodeSequence"]
+ELEMENTS = st.dictionaries(
+    st.sampled_from(TAGS), st.tuples(st.sampled_from(VRS), CONTENTS), max_size=6
+)
+
+
+def hostile(elements, *within):
+    """A data set of elements as they stand in a file, itself within sequences."""
+    made = Dataset()
+    for tag, (vr, content) in elements.items():
+        made[Tag(tag)] = RawDataElement(Tag(tag), vr, len(content), content, 0, False, True)
+    for keyword in within:
+        made = item(**{keyword: [made]})
+    return made
+
+
+@given(ELEMENTS, st.lists(st.sampled_from(SEQUENCES), max_size=2))
+def test_nothing_in_a_data_set_raises(elements, within):
+    found = describe(hostile(elements, *within))
+    assert len(found.rescales(2)) == len(found.windows(2)) == len(found.voi_luts(2)) == 2
+    assert len(found.positions(2)) == len(found.orientations(2)) == 2
+    assert len(found.voi_lut_functions(2)) == 2
+    assert isinstance(found.breast_laterality(), str)
+    for value in (found.pixel_spacing(), found.spacing_between_slices()):
+        assert value is None or np.all(np.array(value) > 0)
