@@ -10,6 +10,8 @@ from dicom_preprocessing.processing.instance import Target
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.collection import gather_receipts, write_results
 from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.workflow.run_lock import is_run_alive
+from dicom_preprocessing.workflow.shards import parts_of_other_runs
 
 
 class Results:
@@ -40,8 +42,15 @@ class Results:
         studies = IndexFolder(self.output).read_table().values()
         return gather_receipts(self.output, studies, self.chain)
 
-    def gather(self, **options):
-        write_results(self.output, self.receipts(), warn=self.warnings.append, **options)
+    def gather(self, shards=None, **options):
+        write_results(
+            self.output,
+            self.receipts(),
+            old_parts=parts_of_other_runs(self.output, shards),
+            is_running=is_run_alive,
+            warn=self.warnings.append,
+            **options,
+        )
         return self
 
     def failures(self):

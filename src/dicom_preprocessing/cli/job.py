@@ -135,6 +135,8 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest: everything that there is."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import parts_of_other_runs
 
     parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -148,7 +150,14 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
         withdraw_verdict(output)
         studies = IndexFolder(output).read_table().values()
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
-        write_results(output, gathered, keep=request["keep"], prune=request["prune"])
+        write_results(
+            output,
+            gathered,
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 
@@ -157,7 +166,8 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_part
-    from dicom_preprocessing.workflow.shards import Part, deal_out
+    from dicom_preprocessing.results.parts import Part
+    from dicom_preprocessing.workflow.shards import deal_out
 
     parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -180,6 +190,8 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
     """Rule gather: the parts of all shards."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_parts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import deal_out, parts_of, parts_of_other_runs
 
     parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -191,9 +203,17 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
-        chain, shards = request.pop("chain"), request["shards"]
-        gathered = gather_parts(output, IndexFolder(output).read_table().values(), chain, shards)
-        write_results(output, gathered, **request)
+        shards = request["shards"]
+        studies = deal_out(IndexFolder(output).read_table().values(), shards)
+        parts = zip(parts_of(output, shards), studies, strict=True)
+        write_results(
+            output,
+            gather_parts(parts, request["chain"]),
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output, shards),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 
