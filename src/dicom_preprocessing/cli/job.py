@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,10 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
+    from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.index.walk import own_folders, source_list
+    from dicom_preprocessing.workflow.retries import plan_retries
+    from dicom_preprocessing.workflow.shards import withdraw_parts
 
     parser = argparse.ArgumentParser(prog="index", description="Index the source.")
     parser.add_argument(
@@ -45,13 +49,16 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
+        limits = Limits(**arguments.request["limits"])
         index = update_index(
             output,
             source_list(arguments.request["source"], bundled),
             excluded=own_folders(output),
             duplicates=arguments.request["duplicates"],
-            limits=Limits(**arguments.request["limits"]),
+            limits=limits,
             workers=arguments.workers,
+            retries=plan_retries(IndexFolder(output), limits),
+            withdraw=partial(withdraw_parts, output),
         )
         for warning in index.warnings:
             print(f"warning: {warning}", file=sys.stderr)

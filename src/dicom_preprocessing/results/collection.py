@@ -27,6 +27,7 @@ from dicom_preprocessing.results.failures import (
     write_failures,
     write_retry_list,
 )
+from dicom_preprocessing.results.layout import receipt_path, summary_path
 from dicom_preprocessing.results.manifest import (
     Cells,
     by_instance,
@@ -36,7 +37,7 @@ from dicom_preprocessing.results.manifest import (
     row_of_receipt,
     write_cells,
 )
-from dicom_preprocessing.results.receipts import read_receipts, receipt_path, summary_path
+from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.text import printable
 

@@ -20,7 +20,7 @@ from dicom_preprocessing.files import replacing
 from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
-from dicom_preprocessing.results.receipts import summary_path
+from dicom_preprocessing.results.layout import summary_path
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.verdict import count
 from dicom_preprocessing.text import printable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.results.parts import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dicom_preprocessing.index.table import Study
 
@@ -56,9 +56,8 @@ def parts_of_other_runs(output: Path, shards: int | None = None) -> list[Part]:
     return [part for part in found_parts(output) if part.shards != shards]
 
 
-def withdraw_parts(output: Path, studies: Iterable[str]) -> None:
+def withdraw_parts(output: Path, studies: Collection[str]) -> None:
     """Mark the parts that hold these studies as out of date, before the studies change."""
-    names = list(studies)
     for part in found_parts(output):
-        if any(belongs_to(name, part) for name in names):
+        if any(belongs_to(name, part) for name in studies):
             part.summary.unlink(missing_ok=True)
