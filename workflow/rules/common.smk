@@ -48,9 +48,10 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
-from dicom_preprocessing.index.state import is_made_of, source_state
+from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.compatibility import (
     accept_repeated_digits,
     ask_for_pipes_once,
@@ -63,8 +64,9 @@ from dicom_preprocessing.workflow.compatibility import (
     with_signature,
 )
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
+from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
-from dicom_preprocessing.workflow.shards import Part, found_parts, parts_of
+from dicom_preprocessing.workflow.shards import belongs_to, found_parts, parts_of
 
 RESULT_FILES = (
     "manifest.csv",
@@ -242,7 +244,7 @@ def prepare_run():
 def walked_source():
     prepare_run()
     try:
-        return source_state(sources(), OUTPUT, own_folders(OUTPUT))
+        return source_state(sources(), OUTPUT, own_folders(OUTPUT), plan_retries(INDEX))
     except SourceError as error:
         stop(f"{error}. Nothing was changed.")
 
@@ -258,7 +260,7 @@ def studies():
         table = INDEX.read_table()
     except OutputError as error:
         stop(error)
-    return {uid: s for uid, s in table.items() if PART is None or PART.has(uid)}
+    return {uid: s for uid, s in table.items() if PART is None or belongs_to(uid, PART)}
 
 
 def images_of(stage, study):

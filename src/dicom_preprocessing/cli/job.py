@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,10 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
+    from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.index.walk import own_folders, source_list
+    from dicom_preprocessing.workflow.retries import plan_retries
+    from dicom_preprocessing.workflow.shards import withdraw_parts
 
     parser = argparse.ArgumentParser(prog="index", description="Index the source.")
     parser.add_argument(
@@ -45,13 +49,16 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
+        limits = Limits(**arguments.request["limits"])
         index = update_index(
             output,
             source_list(arguments.request["source"], bundled),
             excluded=own_folders(output),
             duplicates=arguments.request["duplicates"],
-            limits=Limits(**arguments.request["limits"]),
+            limits=limits,
             workers=arguments.workers,
+            retries=plan_retries(IndexFolder(output), limits),
+            withdraw=partial(withdraw_parts, output),
         )
         for warning in index.warnings:
             print(f"warning: {warning}", file=sys.stderr)
@@ -135,6 +142,8 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest: everything that there is."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import parts_of_other_runs
 
     parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -148,7 +157,14 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
         withdraw_verdict(output)
         studies = IndexFolder(output).read_table().values()
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
-        write_results(output, gathered, keep=request["keep"], prune=request["prune"])
+        write_results(
+            output,
+            gathered,
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 
@@ -157,7 +173,8 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_part
-    from dicom_preprocessing.workflow.shards import Part, deal_out
+    from dicom_preprocessing.results.parts import Part
+    from dicom_preprocessing.workflow.shards import deal_out
 
     parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -180,6 +197,8 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
     """Rule gather: the parts of all shards."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_parts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import deal_out, parts_of, parts_of_other_runs
 
     parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
@@ -191,9 +210,17 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
-        chain, shards = request.pop("chain"), request["shards"]
-        gathered = gather_parts(output, IndexFolder(output).read_table().values(), chain, shards)
-        write_results(output, gathered, **request)
+        shards = request["shards"]
+        studies = deal_out(IndexFolder(output).read_table().values(), shards)
+        parts = zip(parts_of(output, shards), studies, strict=True)
+        write_results(
+            output,
+            gather_parts(parts, request["chain"]),
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output, shards),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 

@@ -24,12 +24,9 @@ from dicom_preprocessing.imaging.coordinates import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
-
-    from dicom_preprocessing.results.manifest import ManifestRow
 
 
 def round_half_away(value: float) -> int:
@@ -303,57 +300,6 @@ class Geometry:
         if flip is not None and flip.horizontal:
             columns = flip.width - 1 - columns
         return rows, columns
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any] | ManifestRow) -> Geometry:
-        """Read the geometry from a row of the manifest.
-
-        Parameters
-        ----------
-        row : mapping or ManifestRow
-            By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
-            a row of a data frame.
-
-        Returns
-        -------
-        Geometry
-            Steps that changed nothing are None.
-
-        Raises
-        ------
-        OutputError
-            Columns are missing or empty, or contradict each other.
-        """
-        from dicom_preprocessing.mapping.geometry import geometry_of_row  # noqa: PLC0415  # it needs this
-
-        return geometry_of_row(row)
-
-    @classmethod
-    def from_tiff(
-        cls, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
-    ) -> Geometry:
-        """Read the geometry from the tags of a TIFF of this project or of the reference program.
-
-        Parameters
-        ----------
-        path : path
-        source : (columns, rows), optional
-            Size of the DICOM image, for files of the reference program: these do not tell it.
-            Without it, their image ends where the crop box does, and they are taken as unflipped.
-
-        Returns
-        -------
-        Geometry
-            Steps that changed nothing are None.
-
-        Raises
-        ------
-        OutputError
-            The file cannot be read, or has no tags of geometry.
-        """
-        from dicom_preprocessing.mapping.geometry import geometry_of_tiff  # noqa: PLC0415  # slow too
-
-        return geometry_of_tiff(path, source=source)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` gives the same geometry back."""

@@ -202,6 +202,15 @@ class Image:
         return replace(self, frames=frames, geometry=geometry, facts=facts)
 
 
+def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | None:
+    """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
+    native = facts.pixel_spacing
+    if native is None:
+        return None
+    scale = geometry.scale
+    return native[0] / scale[0], native[1] / scale[1]
+
+
 def top_value(dtype: np.dtype[Any]) -> int:
     """The highest value of an integer dtype: 255, 65535 or 32767."""
     return int(np.iinfo(dtype).max)
@@ -225,11 +234,3 @@ def luma(pixels: NDArray[Any]) -> NDArray[Any]:
     weighted += pixels[..., 2].astype(np.uint32) * np.uint32(722)
     brightness: NDArray[Any] = (weighted // np.uint32(10000)).astype(pixels.dtype)
     return brightness
-
-
-def to_8_bits(values: NDArray[Any]) -> NDArray[Any]:
-    """uint16 as (v + 128) // 257, uint8 as it is."""
-    if values.dtype == np.uint8:
-        return values
-    wide: NDArray[Any] = (values.astype(np.uint32) + np.uint32(128)) // np.uint32(257)
-    return wide

@@ -20,7 +20,7 @@ from dicom_preprocessing.files import (
     short_digest,
 )
 from dicom_preprocessing.index.scan import Scan, scan_files, with_digest, write_cache
-from dicom_preprocessing.index.state import limited_studies, pending_files, pending_studies
+from dicom_preprocessing.index.state import NO_RETRIES, RetryPlan
 from dicom_preprocessing.index.table import (
     MAX_ATTEMPTS,
     SERIES_WITHOUT_UID,
@@ -36,10 +36,9 @@ from dicom_preprocessing.index.table import (
 )
 from dicom_preprocessing.index.walk import Found, find_files
 from dicom_preprocessing.text import printable
-from dicom_preprocessing.workflow.shards import withdraw_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.dicom.header import Header
@@ -291,8 +290,24 @@ def update_index(
     duplicates: str = "first",
     limits: Limits | None = None,
     workers: int = 1,
+    retries: RetryPlan = NO_RETRIES,
+    withdraw: Callable[[Collection[str]], object] = lambda _studies: None,
 ) -> Indexed:
     """Index the sources and write ``{output}/index``, renewing only what changed.
+
+    Parameters
+    ----------
+    output : path
+    sources, excluded
+        As for ``find_files``.
+    duplicates, workers
+        As for ``build_index``.
+    limits : Limits or None
+        What a file may cost its job.
+    retries : RetryPlan
+        What is to be tried again though it did not change.
+    withdraw : callable
+        Told of studies before they change or vanish: what was gathered of them is out of date.
 
     Raises
     ------
@@ -303,35 +318,30 @@ def update_index(
     folder = IndexFolder(output)
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
-    due_studies, due_files = pending_studies(folder), pending_files(folder)
     sorter = _Sorter(files, duplicates)
     for scan in scan_files(files, cache=folder.headers, workers=workers):
         sorter.add(scan)
     request = Request.made_here(output, sources, duplicates, limits or Limits())
-    before = folder.read_request()
-    freed = limited_studies(folder) if before and before.limits != request.limits else []
     studies: list[Study] = []
-    retried, renewed = set(due_studies), set(freed)
     for study, entries in sorter.studies():
-        retry, renew = study in retried, study in renewed
-        inventory = _renew_inventory(folder, study, entries, retry=retry, renew=renew)
+        inventory = _renew_inventory(folder, study, entries, retries, withdraw)
         studies.append(_study(study, entries, inventory))
     # Not before: an index that is killed has to find again what other limits free.
     replace_if_changed(folder.request, [request.to_json()])
     names = [study.study_instance_uid for study in studies]
     present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
     vanished = present.difference(names)
-    withdraw_parts(folder.output, vanished)
+    withdraw(vanished)
     for study in vanished:
         folder.inventory(study).unlink()
     write_cache(folder.headers, files, sorter.scans())
-    retries = folder.read_retries()
+    before = folder.read_retries()
     tried = {item.source_path for item in sorter.left_out() if item.transient}
     with replacing(folder.retries) as file:
         counted = Retries(
-            issued=retries.issued + len(due_studies) + len(due_files),
+            issued=before.issued + retries.counted,
             unreadable={
-                path: min(MAX_ATTEMPTS, retries.unreadable.get(path, 0) + 1)
+                path: min(MAX_ATTEMPTS, before.unreadable.get(path, 0) + 1)
                 for path in sorted(tried)
             },
         )
@@ -344,13 +354,18 @@ def update_index(
 
 
 def _renew_inventory(
-    folder: IndexFolder, study: str, entries: list[Entry], *, retry: bool, renew: bool
+    folder: IndexFolder,
+    study: str,
+    entries: list[Entry],
+    retries: RetryPlan,
+    withdraw: Callable[[Collection[str]], object],
 ) -> str:
     """Replace an inventory if the study changed or is to be tried again; returns its text.
 
-    ``renew`` starts the attempts anew. Its text is never one of before: receipts that were made of
-    that would be taken for those of now.
+    The text of a renewed one is never one of before: receipts that were made of that would be taken
+    for those of now.
     """
+    retry, renew = study in retries.studies, study in retries.renewed
     path = folder.inventory(study)
     before, last, renewal = _previous_inventory(path)
     text = _text_at(entries, last, renewal)
@@ -360,7 +375,7 @@ def _renew_inventory(
         attempt = 1 if renew else min(MAX_ATTEMPTS, last + retry)
     text = _text_at(entries, attempt, renewal)
     if text != before:
-        withdraw_parts(folder.output, [study])
+        withdraw([study])
         with replacing(path) as file:
             file.write(text)
     return text

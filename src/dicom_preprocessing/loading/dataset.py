@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
-from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
-from dicom_preprocessing.mapping.geometry import ACTIVE, CROP
+from dicom_preprocessing.mapping.geometry import ACTIVE, CROP, geometry_of_row
 from dicom_preprocessing.results.manifest import ManifestRow, find_tiffs, row_of_tiff
 from dicom_preprocessing.tools.tree import MANIFEST, TABLE_SUFFIXES, manifest_rows, root_of_manifest
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
+
+    from dicom_preprocessing.imaging.geometry import Geometry
 
     class _MapStyle:
         pass
@@ -337,7 +338,7 @@ def _geometry(row: Row) -> Geometry | None:
     """The way from the source, None where the row tells nothing of it."""
     if all(row.get(name) is None for name in GEOMETRY_COLUMNS):
         return None
-    return Geometry.from_row(row)
+    return geometry_of_row(row)
 
 
 def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, replacing
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
-from dicom_preprocessing.imaging.geometry import Geometry
+from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.text import csv_cell
 
@@ -181,7 +181,7 @@ def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) 
     drawn = {}
     for path, numbers in numbers_of.items():
         try:
-            geometry = Geometry.from_row(rows[path])
+            geometry = geometry_of_row(rows[path])
         except OutputError:
             states[numbers] = NO_GEOMETRY
             continue

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
+from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import parse_image_path
 from dicom_preprocessing.text import csv_cell
-from dicom_preprocessing.tiff.writer import TiffInfo, output_spacing, read_info
+from dicom_preprocessing.tiff.writer import TiffInfo, read_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,6 +20,7 @@ import tifffile
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import appearing
 from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.tiff.reader import TiffPages
 from dicom_preprocessing.version import __version__
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config.recipe import Chain
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.geometry import Geometry
-    from dicom_preprocessing.imaging.image import Facts, Image
+    from dicom_preprocessing.imaging.image import Image
 
 SOFTWARE = "dicom-preprocessing " + ".".join(__version__.split(".")[:2])
 REFERENCE_SOFTWARE = "dicom-preprocessing=="
@@ -240,15 +241,6 @@ def describe(image: Image, chain: Chain) -> str:
         sort_keys=True,
         ensure_ascii=True,
     )
-
-
-def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | None:
-    """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
-    native = facts.pixel_spacing
-    if native is None:
-        return None
-    scale = geometry.scale
-    return native[0] / scale[0], native[1] / scale[1]
 
 
 def output_resolution(image: Image) -> Resolution:

@@ -23,6 +23,7 @@ from dicom_preprocessing.results.failures import (
     write_failures,
     write_retry_list,
 )
+from dicom_preprocessing.results.layout import receipt_path
 from dicom_preprocessing.results.manifest import (
     COLUMNS,
     ManifestRow,
@@ -31,7 +32,7 @@ from dicom_preprocessing.results.manifest import (
     row_of_tiff,
     write_manifest,
 )
-from dicom_preprocessing.results.receipts import read_receipts, receipt_path
+from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.verdict import Counts, complaint, count, judge_run
 from tests.conftest import needs_byte_names
 from tests.unit.run_results import Results
