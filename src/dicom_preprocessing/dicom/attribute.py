@@ -29,7 +29,8 @@ class Attribute:
     keyword : str
         As in PS3.6, such as ``RescaleSlope``.
     values : tuple
-        Its values; none of an empty attribute.
+        Its values; none of an empty attribute. Numbers that are text in the file (DS and IS) are as
+        they are written there.
     raw : bytes or None
         What stands in the file where it could not be converted to its value representation;
         ``values`` is empty then.
@@ -74,7 +75,8 @@ class Attribute:
         try:
             return default if value == "" else int(value)
         except NUMBER_ERRORS:
-            return default
+            number = _number(value)  # "1.0" is one
+            return int(number) if number.is_integer() else default
 
     def numbers(self) -> tuple[float, ...]:
         """Every value as a number, NaN for what is none."""
