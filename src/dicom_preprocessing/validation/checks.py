@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixels import (
     BITS_ALLOCATED,
@@ -23,6 +22,7 @@ from dicom_preprocessing.decode.pixels import (
     pixel_format,
     require_known_samples,
 )
+from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom import attributes
 from dicom_preprocessing.dicom.attributes import items_of, numbers_of, per_frame
