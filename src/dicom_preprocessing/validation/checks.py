@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
@@ -21,6 +20,7 @@ from dicom_preprocessing.decode.pixel_format import (
     pixel_format,
     require_known_samples,
 )
+from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
