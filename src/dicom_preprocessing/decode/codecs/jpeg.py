@@ -12,17 +12,13 @@ from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.colour import YBR_FULL, to_rgb
 from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.decode.streams.jpeg import colour_told, read_jpeg
+from dicom_preprocessing.dicom.contradictions import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
 
     from dicom_preprocessing.decode.streams.jpeg import JpegInfo
-
-COLOUR_SOURCES: Final = ("Adobe marker", "JFIF marker", "component names", "sampling", "header")
-"""Who tells what three components are; the first that does wins (ITU-T T.871, T.872)."""
 
 START_OF_SCAN: Final = b"\xff\xda"
 RESTART_INTERVAL: Final = b"\xff\xdd"
@@ -43,16 +39,12 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
         values = np.asarray(imagecodecs.jpeg8_decode(whole))
     else:
         told = colour_told(info) | {"header": _stated_colour(runner)}
-        values = _decode_rgb(whole, _decide_colour(told), info)
+        colour = decide("jpeg_colour", told).value or ""
+        values = _decode_rgb(whole, colour, info)
         runner.set_option("photometric_interpretation", "RGB")
     return stored_values(
         in_shape(values, runner), runner, precision=info.precision, is_lossless=info.is_lossless
     )
-
-
-def _decide_colour(told: Mapping[str, str | None]) -> str:
-    """What the first of the sources says that says anything; the header always does."""
-    return next(value for source in COLOUR_SOURCES if (value := told.get(source)) is not None)
 
 
 def _stated_colour(runner: DecodeRunner) -> str:

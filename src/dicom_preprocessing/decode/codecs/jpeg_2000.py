@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -20,17 +20,13 @@ from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
 from dicom_preprocessing.decode.transfer_syntaxes import HTJ2K_REVERSIBLE
+from dicom_preprocessing.dicom.contradictions import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
 
     from dicom_preprocessing.decode.streams.jpeg_2000 import Jpeg2000Info
-
-COLOUR_SOURCES: Final = ("component transform", "header")
-"""Who tells what components are when decoded; the first that does wins (T.800 Annex G)."""
 
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
@@ -69,13 +65,8 @@ def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
             "component transform": "RGB" if info.has_component_transform else None,
             "header": runner.photometric_interpretation,
         }
-        runner.set_option("photometric_interpretation", _decide_colour(told))
+        runner.set_option("photometric_interpretation", decide("jpeg_2000_colour", told).value)
     return info
-
-
-def _decide_colour(told: Mapping[str, str | None]) -> str:
-    """What the first of the sources says that says anything; the header always does."""
-    return next(value for source in COLOUR_SOURCES if (value := told.get(source)) is not None)
 
 
 def _stored_values(values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner) -> NDArray[Any]:

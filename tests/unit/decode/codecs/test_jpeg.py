@@ -8,7 +8,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1
 
-from dicom_preprocessing.decode.codecs.jpeg import _decide_colour, decode
+from dicom_preprocessing.decode.codecs.jpeg import decode
 from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.errors import DecodeError
 from tests.conftest import data_folder
@@ -72,20 +72,6 @@ class TestColour:
         found = decoded(JPEGLosslessSV1, ybr, stream, PhotometricInterpretation="YBR_FULL")
         # 81 + 1.402 * 112, 81 - 0.344136 * -38 - 0.714136 * 112, 81 + 1.772 * -38
         assert found[0, 0, 0].tolist() == [238, 14, 14]
-
-
-def test_colour_is_decided_by_the_first_that_tells():
-    told = {
-        "Adobe marker": "a",
-        "JFIF marker": "b",
-        "component names": "c",
-        "sampling": "d",
-        "header": "e",
-    }
-    for source, value in list(told.items()):
-        assert _decide_colour(told) == value
-        told[source] = None if source != "header" else value
-    assert _decide_colour({"header": "e"}) == "e"
 
 
 class TestRunner:
