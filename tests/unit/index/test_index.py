@@ -19,7 +19,6 @@ from dicom_preprocessing.index.table import (
     inventory_digest,
     is_path_part,
     read_inventory,
-    read_limits,
 )
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.text import printable
@@ -726,4 +725,4 @@ def test_named_file_that_is_not_dicom_hides_nothing(indexed):
 def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):
     write_dicom(source / "a.dcm")
     update(source, output, limits=Limits(seconds=7))
-    assert read_limits(IndexFolder(output).inventory("1.2.3")) == Limits(seconds=7)
+    assert IndexFolder(output).read_limits() == Limits(seconds=7)

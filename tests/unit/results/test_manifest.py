@@ -776,7 +776,7 @@ def test_complaint(counts, strict, named, expected):
 
 def verdict_of(results, *, strict=False):
     results.gather()
-    problem = judge_run(results.output / "verdict.txt", strict=strict)
+    problem = judge_run(results.output, strict=strict)
     return problem and problem.split(" (")[0]
 
 
@@ -799,7 +799,7 @@ def test_strict_run_with_bad_files_does_not_pass(mixed):
 
 def test_complaint_of_a_run_tells_counts_and_where_to_look(mixed):
     mixed.gather()
-    assert judge_run(mixed.output / "verdict.txt", strict=True) == (
+    assert judge_run(mixed.output, strict=True) == (
         "strict: 1 file failed (4 files found: 2 written, 1 skipped (not_dicom 1), "
         f"1 failed (short_pixel_data 1)); see {mixed.output}/failures.csv"
     )
