@@ -257,7 +257,7 @@ def studies():
     else:
         prepare_run()
     try:
-        table = INDEX.read_table()
+        table = INDEX.read_studies()
     except OutputError as error:
         stop(error)
     return {uid: s for uid, s in table.items() if PART is None or belongs_to(uid, PART)}

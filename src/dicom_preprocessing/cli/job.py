@@ -158,7 +158,7 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         withdraw_verdict(output)
-        studies = IndexFolder(output).read_table().values()
+        studies = IndexFolder(output).read_studies().values()
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
         write_results(
             output,
@@ -188,7 +188,7 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         part = Part(output, *request["shard"])
-        studies = deal_out(IndexFolder(output).read_table().values(), part.shards)[part.shard]
+        studies = deal_out(IndexFolder(output).read_studies().values(), part.shards)[part.shard]
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
         write_part(gathered, part)
 
@@ -212,7 +212,7 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         withdraw_verdict(output)
         shards = request["shards"]
-        studies = deal_out(IndexFolder(output).read_table().values(), shards)
+        studies = deal_out(IndexFolder(output).read_studies().values(), shards)
         parts = zip(parts_of(output, shards), studies, strict=True)
         write_results(
             output,

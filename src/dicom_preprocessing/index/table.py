@@ -118,7 +118,7 @@ class IndexFolder:
         """The inventory of a study."""
         return self.studies / f"{study}.jsonl"
 
-    def read_table(self) -> dict[str, Study]:
+    def read_studies(self) -> dict[str, Study]:
         """Studies by UID, in order of their UIDs.
 
         Raises

@@ -80,7 +80,7 @@ def judge_run(output: Path, *, strict: bool) -> str | None:
     """Write verdict.txt into the results if they are good enough; else return why not."""
     folder = IndexFolder(output)
     left_out = sum(1 for _ in folder.read_left_out())
-    found = left_out + sum(study.files for study in folder.read_table().values())
+    found = left_out + sum(study.files for study in folder.read_studies().values())
     rows = read_failures(output / "failures.csv")
     counts = count(found, ((row["state"], row["error"]) for row in rows))
     odd = (i for i in folder.read_left_out() if i.named and i.error == "not_dicom")
