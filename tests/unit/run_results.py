@@ -53,7 +53,7 @@ class Results:
 
     def receipts(self):
         """What the receipts of all studies tell."""
-        studies = IndexFolder(self.output).read_table().values()
+        studies = IndexFolder(self.output).read_studies().values()
         return gather_receipts(self.output, studies, self.chain)
 
     def gather(self, shards=None, **options):

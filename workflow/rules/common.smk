@@ -257,10 +257,16 @@ def studies():
     else:
         prepare_run()
     try:
-        table = INDEX.read_table()
+        table = INDEX.read_studies()
     except OutputError as error:
         stop(error)
     return {uid: s for uid, s in table.items() if PART is None or belongs_to(uid, PART)}
+
+
+@with_signature
+def folder_of_results(wildcards):
+    """A function, since Snakemake's linter takes a plain text for a path of its own."""
+    return OUTPUT
 
 
 def images_of(stage, study):
@@ -337,10 +343,15 @@ def written_studies(wildcards):
     return [images_of("write", study) for study in studies()]
 
 
+def kept_before(stage):
+    """The nearest kept stage before this one, or none, as jobs are told."""
+    before = STAGES[: STAGES.index(stage)]
+    return next((name for name in reversed(before) if name in CONFIG.keep), "none")
+
+
 def nearest_kept(stage):
     """Input function: folder and receipt of the nearest kept stage before, else the inventory."""
-    before = STAGES[: STAGES.index(stage)]
-    kept = next((name for name in reversed(before) if name in CONFIG.keep), None)
+    kept = kept_before(stage)
 
     @with_signature
     def inputs(wildcards):
@@ -349,7 +360,7 @@ def nearest_kept(stage):
                 f"study {wildcards.study} is not in the source, or has no image (see "
                 f"{INDEX.table} and {OUTPUT}/failures.csv)"
             )
-        if kept is None:
+        if kept == "none":
             return [INDEX.inventory(wildcards.study)]
         return [images_of(kept, wildcards.study), receipt_of(kept, wildcards.study)]
 

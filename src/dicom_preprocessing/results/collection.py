@@ -229,7 +229,7 @@ def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = 
     Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
     ``old_parts`` are those of shards that the run does not have.
     """
-    present = IndexFolder(output).read_table()
+    present = IndexFolder(output).read_studies()
     stages = {"write": output / "images"}
     stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
     wanted = {"write", *keep}

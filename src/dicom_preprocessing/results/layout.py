@@ -39,3 +39,8 @@ def receipt_path(output: Path, stage: str, study: str) -> Path:
 def summary_path(output: Path) -> Path:
     """What the receipts of the write stage tell together."""
     return output / "receipts" / "summary.json"
+
+
+def verdict_path(output: Path) -> Path:
+    """The last word on a run, which is there only if that was good enough."""
+    return output / "verdict.txt"

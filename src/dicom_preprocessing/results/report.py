@@ -38,16 +38,16 @@ THUMBNAILS = 24
 THUMBNAIL_SIDE = 160
 
 
-def write_report(path: Path, settings: Mapping[str, Any]) -> None:
+def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     """Write report.html beside the manifest and failures that it is about.
 
     Parameters
     ----------
-    path : Path
+    output : Path
+        The folder of results.
     settings : mapping
         Keys of the configuration that differ from their defaults.
     """
-    output = path.parent
     written, failures, summary = (
         _Written(output / "manifest.csv"),
         _Failures(output / "failures.csv"),
@@ -63,7 +63,7 @@ def write_report(path: Path, settings: Mapping[str, Any]) -> None:
         _settings(settings),
         _contact_sheet(written, output / "images"),
     ]
-    with replacing(path) as file:
+    with replacing(output / "report.html") as file:
         file.write(whole_page("DICOM preprocessing", "".join(sections)))
 
 

@@ -19,7 +19,6 @@ from dicom_preprocessing.index.table import (
     inventory_digest,
     is_path_part,
     read_inventory,
-    read_limits,
 )
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.text import printable
@@ -385,7 +384,7 @@ def inventories(output):
 def test_table_has_a_row_for_each_study(source, output, write_dicom):
     make_mixture(source, write_dicom)
     update(source, output)
-    table = IndexFolder(output).read_table()
+    table = IndexFolder(output).read_studies()
     assert {uid: study.files for uid, study in table.items()} == {"1.2.3": 2, "1.2.4": 1}
 
 
@@ -393,7 +392,7 @@ def test_table_tells_the_digest_of_each_inventory(source, output, write_dicom):
     make_mixture(source, write_dicom)
     update(source, output)
     folder = IndexFolder(output)
-    assert {uid: study.inventory for uid, study in folder.read_table().items()} == {
+    assert {uid: study.inventory for uid, study in folder.read_studies().items()} == {
         uid: inventory_digest(folder.inventory(uid)) for uid in ("1.2.3", "1.2.4")
     }
 
@@ -437,7 +436,7 @@ def test_table_of_another_version_is_refused(source, output, write_dicom):
     table = IndexFolder(output).table
     table.write_text(table.read_text().replace("megapixels", "pixels"))
     with pytest.raises(OutputError, match=r"index\.tsv is of another version: remove it"):
-        IndexFolder(output).read_table()
+        IndexFolder(output).read_studies()
 
 
 def test_left_out_files_are_written_down(source, output, write_dicom):
@@ -450,7 +449,7 @@ def test_memory_of_a_study_grows_with_its_largest_image(source, output, write_di
     write_dicom(source / "a.dcm")
     write_dicom(source / "b.dcm", StudyInstanceUID="1.2.4", Rows=4000, Columns=4000)
     update(source, output)
-    table = IndexFolder(output).read_table()
+    table = IndexFolder(output).read_studies()
     # 4000 x 4000 x 2 bytes are 32 MB, of which a few are in memory at once.
     assert table["1.2.4"].mem_mb - table["1.2.3"].mem_mb >= 3 * 32
 
@@ -653,7 +652,7 @@ def test_inventory_of_a_vanished_study_is_removed(indexed, output):
 def test_vanished_study_leaves_the_table(indexed, output):
     (indexed / "b.dcm").unlink()
     update(indexed, output)
-    assert list(IndexFolder(output).read_table()) == ["1.2.3"]
+    assert list(IndexFolder(output).read_studies()) == ["1.2.3"]
 
 
 def test_no_half_written_file_is_left(indexed, output):
@@ -726,4 +725,4 @@ def test_named_file_that_is_not_dicom_hides_nothing(indexed):
 def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):
     write_dicom(source / "a.dcm")
     update(source, output, limits=Limits(seconds=7))
-    assert read_limits(IndexFolder(output).inventory("1.2.3")) == Limits(seconds=7)
+    assert IndexFolder(output).read_limits() == Limits(seconds=7)

@@ -21,7 +21,7 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing import study as study_module
 from dicom_preprocessing.processing.instance import Target, instances, process_instance
-from dicom_preprocessing.processing.study import run_from_inventory, run_from_stage
+from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
 from tests.conftest import needs_byte_names
 from tests.unit.datasets import compressed, data_set_of, pages_of, rle, save
@@ -77,8 +77,8 @@ class Runs:
 
     def from_stage(self, kept, stage="write"):
         target = target_of(self.folder, stage, **self.values)
-        folder = self.folder / "stages" / kept / self.study
-        return run_from_stage(folder, self.receipt(kept), target, self.receipt(stage))
+        before = KeptStage(kept, self.folder / "stages" / kept, self.study, self.receipt(kept))
+        return run_from_stage(before, target, self.receipt(stage))
 
     def images(self):
         """Bytes of each final image by its path."""
@@ -634,7 +634,8 @@ def stage_arguments(tmp_path, entries, stage="write"):
     receipt = tmp_path / "receipts" / stage / f"{runs.study}.jsonl"
     images = target.root / runs.study
     arguments = ["--input", str(runs.inventory), "--images", str(images)]
-    arguments += ["--receipt", str(receipt), "--chain", target.chain.to_json()]
+    arguments += ["--receipt", str(receipt), "--output", str(tmp_path), "--study", runs.study]
+    arguments += ["--chain", target.chain.to_json()]
     return arguments, images, receipt
 
 

@@ -3,7 +3,8 @@
 import csv
 import os
 import shlex
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ from dicom_preprocessing.results.failures import (
 )
 from dicom_preprocessing.results.layout import receipt_path
 from dicom_preprocessing.results.manifest import (
+    COLUMN_TYPES,
     COLUMNS,
     ManifestRow,
     find_tiffs,
@@ -137,6 +139,14 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
         "source_rows",
         "source_frames",
     ]
+
+
+def test_types_of_columns_are_those_of_a_row():
+    hints = get_type_hints(ManifestRow)
+    assert {
+        name: kind if isinstance(kind, type) else get_args(kind)[0] for name, kind in hints.items()
+    } == COLUMN_TYPES
+    assert list(COLUMN_TYPES) == [field.name for field in fields(ManifestRow)]
 
 
 def test_parquet_has_the_columns_of_the_csv_in_the_same_order(tmp_path):
@@ -511,7 +521,7 @@ def test_receipts_of_another_index_are_refused(mixed):
 
 
 def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):
-    studies = IndexFolder(mixed.output).read_table().values()
+    studies = IndexFolder(mixed.output).read_studies().values()
     with pytest.raises(OutputError, match=r"    --forcerun crop$"):
         gather_receipts(mixed.output, studies, "another", ["pad", "crop"])
 
@@ -776,7 +786,7 @@ def test_complaint(counts, strict, named, expected):
 
 def verdict_of(results, *, strict=False):
     results.gather()
-    problem = judge_run(results.output / "verdict.txt", strict=strict)
+    problem = judge_run(results.output, strict=strict)
     return problem and problem.split(" (")[0]
 
 
@@ -799,7 +809,7 @@ def test_strict_run_with_bad_files_does_not_pass(mixed):
 
 def test_complaint_of_a_run_tells_counts_and_where_to_look(mixed):
     mixed.gather()
-    assert judge_run(mixed.output / "verdict.txt", strict=True) == (
+    assert judge_run(mixed.output, strict=True) == (
         "strict: 1 file failed (4 files found: 2 written, 1 skipped (not_dicom 1), "
         f"1 failed (short_pixel_data 1)); see {mixed.output}/failures.csv"
     )

@@ -85,7 +85,7 @@ def make_part(results, part):
 
 
 def studies_of(results):
-    return IndexFolder(results.output).read_table().values()
+    return IndexFolder(results.output).read_studies().values()
 
 
 def gather(results, shards, chain=None):
