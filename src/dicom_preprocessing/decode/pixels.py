@@ -38,7 +38,8 @@ from dicom_preprocessing.errors import (
     UnsupportedTransferSyntaxError,
 )
 from dicom_preprocessing.imaging.frames import LazyFrames
-from dicom_preprocessing.imaging.geometry import Size, halved
+from dicom_preprocessing.imaging.geometry import Size
+from dicom_preprocessing.imaging.sampling import halved
 
 if TYPE_CHECKING:
     from pydicom.uid import UID

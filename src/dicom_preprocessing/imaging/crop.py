@@ -10,8 +10,9 @@ import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import each, mapped, remembered
-from dicom_preprocessing.imaging.geometry import CropBox, grow_box, inner_box, round_half_away
+from dicom_preprocessing.imaging.geometry import CropBox, round_half_away
 from dicom_preprocessing.imaging.image import Image, Lookup, luma, top_value
+from dicom_preprocessing.imaging.planning import grow_box, inner_box
 from dicom_preprocessing.imaging.volume import max_intensity
 
 if TYPE_CHECKING:

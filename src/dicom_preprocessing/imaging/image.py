@@ -10,7 +10,7 @@ import numpy as np
 
 from dicom_preprocessing.files import as_record
 from dicom_preprocessing.imaging.frames import mapped
-from dicom_preprocessing.imaging.geometry import Geometry, Sampling, Size
+from dicom_preprocessing.imaging.geometry import Geometry, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.imaging.frames import Frames
+    from dicom_preprocessing.imaging.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import each, mapped, remembered
-from dicom_preprocessing.imaging.geometry import Padding, Side, Size, plan_padding
+from dicom_preprocessing.imaging.geometry import Padding, Size
 from dicom_preprocessing.imaging.image import Image, luma
+from dicom_preprocessing.imaging.planning import Side, plan_padding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

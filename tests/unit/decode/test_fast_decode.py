@@ -16,7 +16,8 @@ from dicom_preprocessing.decode import decode, decode_stored
 from dicom_preprocessing.decode import pixels as pixels_module
 from dicom_preprocessing.decode.resolution import at_level, reducible_levels
 from dicom_preprocessing.errors import ConfigError, DecodeError
-from dicom_preprocessing.imaging.geometry import CropBox, Sampling, Size, level_for
+from dicom_preprocessing.imaging.geometry import CropBox, Size
+from dicom_preprocessing.imaging.sampling import Sampling, level_for
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing.instance import Target, instances, process_instance

@@ -14,14 +14,16 @@ from dicom_preprocessing.imaging.geometry import (
     Geometry,
     Padding,
     Size,
+    round_half_away,
+)
+from dicom_preprocessing.imaging.pad import pad
+from dicom_preprocessing.imaging.planning import (
     fit_size,
     grow_box,
     inner_box,
     plan_padding,
-    round_half_away,
     spacing_size,
 )
-from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
 from tests.unit.datasets import image_of
 from tests.unit.strategies import geometries
