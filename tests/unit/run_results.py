@@ -1,5 +1,6 @@
 """The results of a run, made without Snakemake."""
 
+import csv
 import os
 from functools import partial
 
@@ -74,3 +75,19 @@ class Results:
 
     def orphans(self):
         return (self.output / "orphans.txt").read_text().splitlines()
+
+
+NOT_UTF_8 = os.fsdecode(b"caf\xe9.dcm")
+
+
+def csv_rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def csv_header(path):
+    return path.read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def column(path, name):
+    return [row[name] for row in csv_rows(path)]

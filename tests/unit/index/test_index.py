@@ -30,18 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 REPORT = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11", "Modality": "SR"}
 
 
-@pytest.fixture
-def source(tmp_path):
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "results"
-
-
 def index_of(*sources, **options):
     return build_index(find_files([str(path) for path in sources]), **options)
 

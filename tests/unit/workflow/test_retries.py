@@ -19,18 +19,6 @@ from tests.unit.index.test_index import unreadable
 from tests.unit.run_results import update_with_retries
 
 
-@pytest.fixture
-def source(tmp_path):
-    path = tmp_path / "source"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "results"
-
-
 def update(source, output, **options):
     return update_with_retries(output, [str(source)], excluded=[str(output)], **options)
 
