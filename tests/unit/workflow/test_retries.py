@@ -15,7 +15,7 @@ from dicom_preprocessing.results.layout import receipt_path, summary_path
 from dicom_preprocessing.results.receipts import new_receipt, write_receipts
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
-from tests.unit.index.test_index import unreadable
+from tests.unit.indexes import unreadable
 from tests.unit.run_results import update_with_retries
 
 
