@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import functools
 import hashlib
 import heapq
+import io
 import json
 import os
 import pickle
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from _typeshed import DataclassInstance
+    from _typeshed import DataclassInstance, ReadableBuffer
 
 
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
 LINES_AT_ONCE = 500
+
+BUFFERED = 1 << 16
+"""Bytes that are gathered before they are written."""
 
 HELD = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
@@ -51,7 +56,14 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
     """Write all of ``content`` at a place of a file."""
     done = 0
     while done < len(content):
-        done += os.pwrite(descriptor, content[done:], offset + done)
+        done += _some(os.pwrite(descriptor, content[done:], offset + done))
+
+
+def _some(done: int | None) -> int:
+    """How many bytes were written, which must not be none: it would be tried for ever."""
+    if not done:
+        raise OSError(errno.EIO, "nothing was written")
+    return done
 
 
 T = TypeVar("T")
@@ -144,14 +156,105 @@ def remove_partials(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+class _Remembering(io.RawIOBase):
+    """A new file whose first error is raised by all that follows, should somebody have missed it.
+
+    There is no ``fileno``: what C code writes to a copy of a descriptor may fail without a word, as
+    the last 4 KB of ``ndarray.tofile`` do.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._end = 0
+        self._error: OSError | None = None
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        if self._error is not None:
+            raise self._error
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._file.name)
+            self._error = error
+            raise
+
+    def write(self, content: ReadableBuffer) -> int:
+        with self._remembered():
+            done = _some(self._file.write(content))
+            self._end = max(self._end, self._file.tell())
+        return done
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def finish(self, *, is_durable: bool) -> None:
+        """Raise an error that came up, or if the file has another size than what was written."""
+        with self._remembered():
+            if is_durable:
+                os.fsync(self._file.fileno())
+            size = os.fstat(self._file.fileno()).st_size
+            if size != self._end:
+                raise OSError(errno.EIO, f"{self._end} bytes were written, {size} are there")
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:  # a network's file system may tell only now
+            error.filename = str(self._file.name)
+            raise
+        finally:
+            super().close()
+
+
+@contextmanager
+def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
+    """Open a new file for writing; all files of results and their pixels are written so.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing may be there.
+    mode : str
+        w for text in UTF-8, wb for bytes.
+    is_durable : bool
+        Whether the content is on the disk at the end.
+
+    Raises
+    ------
+    OSError
+        A byte was not written: at the end at the latest, although the block may have caught the
+        error of a write, or never saw it.
+    """
+    raw = _Remembering(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
+    file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
+    if "b" not in mode:
+        file = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        yield file
+        file.flush()
+        raw.finish(is_durable=is_durable)
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    file.close()
+
+
 @contextmanager
 def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``target`` for writing so that it appears whole, and durable, at the end."""
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    with appearing(target) as partial, open(partial, mode, **text) as file:  # type: ignore[call-overload]
+    with appearing(target) as partial, writing(partial, mode, is_durable=True) as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
