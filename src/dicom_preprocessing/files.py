@@ -81,10 +81,10 @@ class SortedOnDisk(Generic[T]):
         self._most = held
         self._number = 0
         self._held: list[T] = []
-        self._runs: list[IO[bytes]] = []
+        self._runs: list[tuple[IO[bytes], int]] = []
 
     def __del__(self) -> None:
-        for run in self._runs:
+        for run, _ in self._runs:
             run.close()
 
     def append(self, item: T) -> None:
@@ -110,18 +110,25 @@ class SortedOnDisk(Generic[T]):
     def _spill(self) -> None:
         self._held.sort(key=self._key)
         run = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object
-        items = iter(self._held)
-        while some := list(islice(items, LINES_AT_ONCE)):
-            pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
-        self._runs.append(run)
+        items, parts = iter(self._held), 0
+        try:
+            while some := list(islice(items, LINES_AT_ONCE)):
+                pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
+                parts += 1
+            run.flush()  # else whoever reads first would be told
+        except OSError:
+            with suppress(OSError):
+                run.close()
+            raise
+        self._runs.append((run, parts))
         self._held = []
 
     @staticmethod
-    def _read(run: IO[bytes]) -> Iterator[T]:
+    def _read(run_and_parts: tuple[IO[bytes], int]) -> Iterator[T]:
+        run, parts = run_and_parts
         run.seek(0)
-        with suppress(EOFError):
-            while True:
-                yield from pickle.load(run)  # noqa: S301  # this process wrote it
+        for _ in range(parts):  # a cut file looks as if it ended, and is an error
+            yield from pickle.load(run)  # noqa: S301  # this process wrote it
 
 
 def path_key(path: str) -> bytes:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import pickle
 from contextlib import suppress
 
 import numpy as np
@@ -214,3 +215,21 @@ def test_no_more_items_are_held_than_said():
 
     ordered.extend(Item() for _ in range(50))
     assert Item.alive <= 5
+
+
+def test_items_that_do_not_fit_on_disk_are_an_error(tmp_path):
+    ordered = SortedOnDisk(key=int, held=100)
+    with largest_file(50), pytest.raises(OSError, match="too large"):
+        ordered.extend(range(100))
+
+
+def test_items_of_a_file_that_was_cut_are_an_error():
+    ordered = SortedOnDisk(key=int, held=600)
+    ordered.extend(range(600))
+    (run, _) = ordered._runs[0]
+    first = len(pickle.dumps(list(range(500)), pickle.HIGHEST_PROTOCOL))
+    for size in (0, first, first + 1, first + 20):
+        os.truncate(run.fileno(), size)
+        with pytest.raises((EOFError, pickle.UnpicklingError)):
+            list(ordered)
+        run.seek(0)
