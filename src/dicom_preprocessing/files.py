@@ -155,11 +155,12 @@ def appearing(target: Path) -> Iterator[Path]:
         raise
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what killed jobs left under the names of ``appearing``."""
+def remove_partials(folder: Path, name: str | None = None) -> None:
+    """Remove what killed jobs left under the names of ``appearing``: of one target, or of all."""
+    start = "." if name is None else f".{name}."
     if folder.is_dir():
         for path in folder.iterdir():
-            if PARTIAL.fullmatch(path.name):
+            if path.name.startswith(start) and PARTIAL.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
 
