@@ -1,6 +1,7 @@
 # make run    run the workflow on the bundled examples
 # make test   run all tests
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
+# make faults  try jobs under 300 limits of a file's size
 # make bench  measure speed and memory
 # make storage-study   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
@@ -18,7 +19,7 @@ IMAGES ?=
 STUDY ?= results/storage_study
 STUDY_OPTIONS ?=
 
-.PHONY: run test test-slurm bench storage-study check schema lock clean help
+.PHONY: run test test-slurm faults bench storage-study check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -60,6 +61,9 @@ $(VENV)/.slurm: $(VENV)/.dev
 
 test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

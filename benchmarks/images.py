@@ -23,10 +23,11 @@ from pydicom.uid import RLELossless
 import make_synthetic
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
-from dicom_preprocessing.decode.codecs import NATIVE, decode_frame, runner_of
+from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixel_format import pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
+from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
@@ -128,7 +129,7 @@ def codec_only(path: Path) -> Callable[[], object]:
 
     def work() -> None:
         for stream in streams:
-            decode_frame(stream, runner_of(syntax, options))
+            decode_stream(stream, syntax, options)
 
     return work
 

@@ -175,13 +175,13 @@ class Bench:
             )
         chain = json.loads(example.with_suffix(".jsonl").read_text())["chain"]
         requests = {
-            "manifest": ("manifest.csv", {"chain": chain, "keep": [], "prune": False}),
-            "report": ("report.html", {"settings": {}}),
-            "verdict": ("verdict.txt", {"strict": False}),
+            "manifest": {"chain": chain, "keep": [], "prune": False},
+            "report": {"settings": {}},
+            "verdict": {"strict": False},
         }
-        for name, (made, request) in requests.items():
+        for name, request in requests.items():
             script = str(self.checkout / "scripts" / f"{name}.py")
-            words = [f"--{name}", f"results/{made}", "--request", json.dumps(request)]
+            words = ["--output", "results", "--request", json.dumps(request)]
             yield self.script(name, script, *words)
 
 

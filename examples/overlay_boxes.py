@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dicom_preprocessing import Geometry
+from dicom_preprocessing import geometry_of_tiff
 from dicom_preprocessing.cli.preprocess import main as preprocess
 from dicom_preprocessing.mapping.preview import write_preview
 
@@ -37,7 +37,7 @@ def main() -> None:
     preprocess([str(SCAN), str(output), "--crop", "--size", "512,512", "--padding", "center"])
 
     boxes = np.array(list(BOXES.values()), float)
-    mapped = Geometry.from_tiff(output).boxes_to_output(boxes)
+    mapped = geometry_of_tiff(output).boxes_to_output(boxes)
     for name, box, inside, state in zip(
         BOXES, mapped.boxes, mapped.inside, mapped.state, strict=True
     ):

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         load_tiff_u8,
         load_tiff_u16,
     )
+    from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
     from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 
 HOMES = {
@@ -98,6 +99,7 @@ HOMES = {
     "dicom_preprocessing.imaging.geometry": ("Flip", "Geometry", "Padding"),
     "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
     "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
+    "dicom_preprocessing.mapping.geometry": ("geometry_of_row", "geometry_of_tiff"),
     "dicom_preprocessing.validation.report": ("ValidationReport", "validate_dicom"),
     "dicom_preprocessing.loading.dataset": ("Sample", "TiffDataset", "TiffStream"),
     "dicom_preprocessing.loading.finding": (
@@ -145,6 +147,8 @@ __all__ = [
     "convert",
     "find_dicom_files",
     "find_tiff_files",
+    "geometry_of_row",
+    "geometry_of_tiff",
     "get_frame_count",
     "get_manifest",
     "inode_sort",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import functools
 import hashlib
 import heapq
+import io
 import json
 import os
 import pickle
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from _typeshed import DataclassInstance
+    from _typeshed import DataclassInstance, ReadableBuffer
 
 
 LINES_AT_ONCE = 500
+
+BUFFERED = 1 << 16
+"""Bytes that are gathered before they are written."""
 
 HELD = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
@@ -47,7 +52,14 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
     """Write all of ``content`` at a place of a file."""
     done = 0
     while done < len(content):
-        done += os.pwrite(descriptor, content[done:], offset + done)
+        done += _some(os.pwrite(descriptor, content[done:], offset + done))
+
+
+def _some(done: int | None) -> int:
+    """How many bytes were written, which must not be none: it would be tried for ever."""
+    if not done:
+        raise OSError(errno.EIO, "nothing was written")
+    return done
 
 
 T = TypeVar("T")
@@ -65,10 +77,10 @@ class SortedOnDisk(Generic[T]):
         self._most = held
         self._number = 0
         self._held: list[T] = []
-        self._runs: list[IO[bytes]] = []
+        self._runs: list[tuple[IO[bytes], int]] = []
 
     def __del__(self) -> None:
-        for run in self._runs:
+        for run, _ in self._runs:
             run.close()
 
     def append(self, item: T) -> None:
@@ -94,18 +106,25 @@ class SortedOnDisk(Generic[T]):
     def _spill(self) -> None:
         self._held.sort(key=self._key)
         run = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object
-        items = iter(self._held)
-        while some := list(islice(items, LINES_AT_ONCE)):
-            pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
-        self._runs.append(run)
+        items, parts = iter(self._held), 0
+        try:
+            while some := list(islice(items, LINES_AT_ONCE)):
+                pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
+                parts += 1
+            run.flush()  # else whoever reads first would be told
+        except OSError:
+            with suppress(OSError):
+                run.close()
+            raise
+        self._runs.append((run, parts))
         self._held = []
 
     @staticmethod
-    def _read(run: IO[bytes]) -> Iterator[T]:
+    def _read(run_and_parts: tuple[IO[bytes], int]) -> Iterator[T]:
+        run, parts = run_and_parts
         run.seek(0)
-        with suppress(EOFError):
-            while True:
-                yield from pickle.load(run)  # noqa: S301  # this process wrote it
+        for _ in range(parts):  # a cut file looks as if it ended, and is an error
+            yield from pickle.load(run)  # noqa: S301  # this process wrote it
 
 
 def path_key(path: str) -> bytes:
@@ -132,22 +151,114 @@ def appearing(target: Path) -> Iterator[Path]:
         raise
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what killed jobs left under the names of ``appearing``."""
+def remove_partials(folder: Path, name: str | None = None) -> None:
+    """Remove what killed jobs left under the names of ``appearing``: of one target, or of all."""
+    start = "." if name is None else f".{name}."
     if folder.is_dir():
         for path in folder.iterdir():
-            if PARTIAL.fullmatch(path.name):
+            if path.name.startswith(start) and PARTIAL.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+
+
+class _Remembering(io.RawIOBase):
+    """A new file whose first error is raised by all that follows, should somebody have missed it.
+
+    There is no ``fileno``: what C code writes to a copy of a descriptor may fail without a word, as
+    the last 4 KB of ``ndarray.tofile`` do.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._end = 0
+        self._error: OSError | None = None
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        if self._error is not None:
+            raise self._error
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._file.name)
+            self._error = error
+            raise
+
+    def write(self, content: ReadableBuffer) -> int:
+        with self._remembered():
+            done = _some(self._file.write(content))
+            self._end = max(self._end, self._file.tell())
+        return done
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def finish(self, *, is_durable: bool) -> None:
+        """Raise an error that came up, or if the file has another size than what was written."""
+        with self._remembered():
+            if is_durable:
+                os.fsync(self._file.fileno())
+            size = os.fstat(self._file.fileno()).st_size
+            if size != self._end:
+                raise OSError(errno.EIO, f"{self._end} bytes were written, {size} are there")
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:  # a network's file system may tell only now
+            error.filename = str(self._file.name)
+            raise
+        finally:
+            super().close()
+
+
+@contextmanager
+def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
+    """Open a new file for writing; all files of results and their pixels are written so.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing may be there.
+    mode : str
+        w for text in UTF-8, wb for bytes.
+    is_durable : bool
+        Whether the content is on the disk at the end.
+
+    Raises
+    ------
+    OSError
+        A byte was not written: at the end at the latest, although the block may have caught the
+        error of a write, or never saw it.
+    """
+    raw = _Remembering(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
+    file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
+    if "b" not in mode:
+        file = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        yield file
+        file.flush()
+        raw.finish(is_durable=is_durable)
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    file.close()
 
 
 @contextmanager
 def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``target`` for writing so that it appears whole, and durable, at the end."""
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    with appearing(target) as partial, open(partial, mode, **text) as file:  # type: ignore[call-overload]
+    with appearing(target) as partial, writing(partial, mode, is_durable=True) as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:

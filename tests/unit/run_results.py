@@ -1,8 +1,10 @@
 """The results of a run, made without Snakemake."""
 
+import csv
 import os
+from functools import partial
 
-from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
@@ -10,6 +12,21 @@ from dicom_preprocessing.processing.instance import Target
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.collection import gather_receipts, write_results
 from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.workflow.retries import plan_retries
+from dicom_preprocessing.workflow.run_lock import is_run_alive
+from dicom_preprocessing.workflow.shards import parts_of_other_runs, withdraw_parts
+
+
+def update_with_retries(output, sources, *, limits=None, **options):
+    """Index as the job of the workflow does."""
+    return update_index(
+        output,
+        sources,
+        limits=limits,
+        retries=plan_retries(IndexFolder(output), limits or Limits()),
+        withdraw=partial(withdraw_parts, output),
+        **options,
+    )
 
 
 class Results:
@@ -23,7 +40,7 @@ class Results:
     def run(self, *sources, **values):
         config, _ = parse_config(values)
         named = [str(path) for path in sources or [self.source]]
-        index = update_index(self.output, named, duplicates=config.duplicates)
+        index = update_with_retries(self.output, named, duplicates=config.duplicates)
         chain = make_chain(config, "write")
         self.chain = chain.digest
         target = Target(self.output / "images", chain)
@@ -37,11 +54,18 @@ class Results:
 
     def receipts(self):
         """What the receipts of all studies tell."""
-        studies = IndexFolder(self.output).read_table().values()
+        studies = IndexFolder(self.output).read_studies().values()
         return gather_receipts(self.output, studies, self.chain)
 
-    def gather(self, **options):
-        write_results(self.output, self.receipts(), warn=self.warnings.append, **options)
+    def gather(self, shards=None, **options):
+        write_results(
+            self.output,
+            self.receipts(),
+            old_parts=parts_of_other_runs(self.output, shards),
+            is_running=is_run_alive,
+            warn=self.warnings.append,
+            **options,
+        )
         return self
 
     def failures(self):
@@ -51,3 +75,19 @@ class Results:
 
     def orphans(self):
         return (self.output / "orphans.txt").read_text().splitlines()
+
+
+NOT_UTF_8 = os.fsdecode(b"caf\xe9.dcm")
+
+
+def csv_rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def csv_header(path):
+    return path.read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def column(path, name):
+    return [row[name] for row in csv_rows(path)]

@@ -7,8 +7,8 @@ import pydicom
 import SimpleITK
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array
 
-from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.modality import modality_values
+from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.data_set import describe, transfer_syntax_of
 from dicom_preprocessing.dicom.description import Rescale
 from dicom_preprocessing.dicom.reading import open_image

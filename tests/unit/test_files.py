@@ -1,8 +1,24 @@
 """Files that appear whole, and items that are sorted on disk."""
 
+import errno
+import io
+import os
+import pickle
+from contextlib import suppress
+
+import numpy as np
 import pytest
 
-from dicom_preprocessing.files import SortedOnDisk, appearing, remove_partials, replacing
+from dicom_preprocessing import files
+from dicom_preprocessing.files import (
+    SortedOnDisk,
+    appearing,
+    remove_partials,
+    replacing,
+    write_at,
+    writing,
+)
+from tests.limits import largest_file
 
 
 def test_file_appears_at_the_end(tmp_path):
@@ -26,6 +42,121 @@ def test_two_writers_of_one_target_do_not_share_a_name(tmp_path):
         assert first != second
         first.write_text("1")
         second.write_text("2")
+
+
+class Disk:
+    """Opens raw files, of whose operations those of ``fails`` raise, once for each mention."""
+
+    def __init__(self):
+        self.fails = []
+
+    def open(self, path, mode, *, buffering):
+        assert buffering == 0
+        disk = self
+
+        class File(io.FileIO):
+            def write(self, content):
+                return super().write(disk.asked("write", content))
+
+            def close(self):
+                super().close()
+                disk.asked("close")
+
+        return File(path, mode)
+
+    def asked(self, operation, content=b""):
+        if operation in self.fails:
+            self.fails.remove(operation)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return content[: len(content) // 2 + 1] if "short" in self.fails else content
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    disk = Disk()
+    monkeypatch.setattr(files, "open", disk.open, raising=False)
+    return disk
+
+
+class TestFailedWrite:
+    @pytest.mark.parametrize("mode", ["w", "wb"])
+    @pytest.mark.parametrize("operation", ["write", "close"])
+    def test_raises_and_leaves_nothing(self, disk, tmp_path, operation, mode):
+        disk.fails = [operation]
+        expected = pytest.raises(OSError, match=r"No space left on device: '.*/a\.txt'")
+        with expected, replacing(tmp_path / "a.txt", mode) as file:
+            file.write("text" if mode == "w" else b"bytes")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_of_what_was_gathered_raises_at_fsync(self, monkeypatch, tmp_path):
+        def full(_):
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="quota"), replacing(tmp_path / "a") as file:
+            file.write("text")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_that_the_writer_missed_raises_at_the_end_although_room_came_back(self, disk, tmp_path):
+        disk.fails = ["write"]
+        with pytest.raises(OSError, match="No space left"), replacing(tmp_path / "a", "wb") as file:
+            with suppress(OSError):
+                file.write(bytes(10 * files.BUFFERED))
+            with suppress(OSError):
+                file.write(b"more")
+        assert disk.fails == []
+        assert list(tmp_path.iterdir()) == []
+
+    def test_short_writes_are_carried_on(self, disk, tmp_path):
+        content = np.random.default_rng(1).bytes(files.BUFFERED + 5)
+        disk.fails = ["short"]
+        with replacing(tmp_path / "a", "wb") as file:
+            for start in range(0, len(content), 7000):
+                file.write(content[start : start + 7000])
+            file.flush()
+            disk.fails = []
+        assert (tmp_path / "a").read_bytes() == content
+
+    @pytest.mark.parametrize("size", [0, 1, 99, 100, 70_000, 99_999])
+    def test_at_any_place_leaves_nothing(self, tmp_path, size):
+        expected = pytest.raises(OSError, match="too large")
+        with largest_file(size), expected, replacing(tmp_path / "a", "wb") as file:
+            for _ in range(1000):
+                file.write(bytes(100))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_file_that_was_cut_by_another_is_found(self, tmp_path):
+        expected = pytest.raises(OSError, match="200 bytes were written, 5 are there")
+        with expected, writing(tmp_path / "a", "wb") as file:
+            file.write(bytes(200))
+            file.flush()
+            os.truncate(tmp_path / "a", 5)
+
+    def test_arrays_cannot_be_written_past_it(self, tmp_path):
+        # ndarray.tofile copies the descriptor, and loses the error of its last 4 KB
+        with pytest.raises(io.UnsupportedOperation), replacing(tmp_path / "a", "wb") as file:
+            np.zeros(3).tofile(file)
+
+    def test_error_of_the_block_comes_first(self, disk, tmp_path):
+        disk.fails = ["write"]
+        with pytest.raises(RuntimeError, match="halfway"), replacing(tmp_path / "a") as file:
+            file.write("half")
+            raise RuntimeError("halfway")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_at_a_place_is_not_tried_for_ever(self, monkeypatch):
+        monkeypatch.setattr(os, "pwrite", lambda *_: 0)
+        with pytest.raises(OSError, match="nothing was written"):
+            write_at(0, 0, memoryview(b"content"))
+
+
+def test_no_descriptor_stays_open(tmp_path, disk):
+    before = len(os.listdir("/proc/self/fd"))
+    for fails in ([], ["write"], ["close"]):
+        disk.fails = fails
+        with suppress(OSError), replacing(tmp_path / "a") as file:
+            file.write("text")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_leavings_of_killed_jobs_are_removed_and_nothing_else(tmp_path):
@@ -84,3 +215,21 @@ def test_no_more_items_are_held_than_said():
 
     ordered.extend(Item() for _ in range(50))
     assert Item.alive <= 5
+
+
+def test_items_that_do_not_fit_on_disk_are_an_error(tmp_path):
+    ordered = SortedOnDisk(key=int, held=100)
+    with largest_file(50), pytest.raises(OSError, match="too large"):
+        ordered.extend(range(100))
+
+
+def test_items_of_a_file_that_was_cut_are_an_error():
+    ordered = SortedOnDisk(key=int, held=600)
+    ordered.extend(range(600))
+    (run, _) = ordered._runs[0]
+    first = len(pickle.dumps(list(range(500)), pickle.HIGHEST_PROTOCOL))
+    for size in (0, first, first + 1, first + 20):
+        os.truncate(run.fileno(), size)
+        with pytest.raises((EOFError, pickle.UnpicklingError)):
+            list(ordered)
+        run.seek(0)

@@ -52,7 +52,7 @@ SMALL = ("--kind", "all", "--studies", "2", "--scale", "0.1", "--frame-scale", "
 
 
 def pixels_of(row):
-    return pixels_in(row["file"])[2]
+    return pixels_in(row["file"])[1]
 
 
 def digest(pixels):

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from dicom_preprocessing.workflow.shards import Part, parts_of, shard_of
+from dicom_preprocessing.results.parts import Part
+from dicom_preprocessing.workflow.shards import parts_of, shard_of
 from tests.workflow.conftest import Project, fault, new_project, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 

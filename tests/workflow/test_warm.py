@@ -212,6 +212,7 @@ def study(tmp_path):
         chain = make_chain(parse_config({})[0], "write").to_json()
         places = ["--images", f"{tmp_path}/{name}/1.2.1", "--receipt", f"{tmp_path}/{name}.jsonl"]
         log = str(tmp_path / f"{name}.log")
+        places += ["--output", str(tmp_path), "--study", "1.2.1"]
         settings = ["--input", str(inventory), *places, "--chain", chain]
         return [log, str(CHECKOUT / "src"), *settings]
 

@@ -48,9 +48,10 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
-from dicom_preprocessing.index.state import is_made_of, source_state
+from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.compatibility import (
     accept_repeated_digits,
     ask_for_pipes_once,
@@ -63,8 +64,9 @@ from dicom_preprocessing.workflow.compatibility import (
     with_signature,
 )
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
+from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
-from dicom_preprocessing.workflow.shards import Part, found_parts, parts_of
+from dicom_preprocessing.workflow.shards import belongs_to, found_parts, parts_of
 
 RESULT_FILES = (
     "manifest.csv",
@@ -242,7 +244,7 @@ def prepare_run():
 def walked_source():
     prepare_run()
     try:
-        return source_state(sources(), OUTPUT, own_folders(OUTPUT))
+        return source_state(sources(), OUTPUT, own_folders(OUTPUT), plan_retries(INDEX))
     except SourceError as error:
         stop(f"{error}. Nothing was changed.")
 
@@ -255,10 +257,16 @@ def studies():
     else:
         prepare_run()
     try:
-        table = INDEX.read_table()
+        table = INDEX.read_studies()
     except OutputError as error:
         stop(error)
-    return {uid: s for uid, s in table.items() if PART is None or PART.has(uid)}
+    return {uid: s for uid, s in table.items() if PART is None or belongs_to(uid, PART)}
+
+
+@with_signature
+def folder_of_results(wildcards):
+    """A function, since Snakemake's linter takes a plain text for a path of its own."""
+    return OUTPUT
 
 
 def images_of(stage, study):
@@ -335,10 +343,15 @@ def written_studies(wildcards):
     return [images_of("write", study) for study in studies()]
 
 
+def kept_before(stage):
+    """The nearest kept stage before this one, or none, as jobs are told."""
+    before = STAGES[: STAGES.index(stage)]
+    return next((name for name in reversed(before) if name in CONFIG.keep), "none")
+
+
 def nearest_kept(stage):
     """Input function: folder and receipt of the nearest kept stage before, else the inventory."""
-    before = STAGES[: STAGES.index(stage)]
-    kept = next((name for name in reversed(before) if name in CONFIG.keep), None)
+    kept = kept_before(stage)
 
     @with_signature
     def inputs(wildcards):
@@ -347,7 +360,7 @@ def nearest_kept(stage):
                 f"study {wildcards.study} is not in the source, or has no image (see "
                 f"{INDEX.table} and {OUTPUT}/failures.csv)"
             )
-        if kept is None:
+        if kept == "none":
             return [INDEX.inventory(wildcards.study)]
         return [images_of(kept, wildcards.study), receipt_of(kept, wildcards.study)]
 

@@ -19,7 +19,8 @@ from dicom_preprocessing.errors import FileError, PreprocessingError, Unreadable
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.processing.instance import Course, advance
+from dicom_preprocessing.processing.instance import advance
+from dicom_preprocessing.processing.timing import StageTimer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,10 +119,10 @@ def _array(
     used = preprocessor or Preprocessor()
     ((name, opened),) = files.items()
     with _preparing(f"{name}: ", parallel):
-        course = Course({})
-        with course.at("decode"):
+        timer = StageTimer({})
+        with timer.at("decode"):
             image = decode_opened(*opened, **used.chain.settings["decode"])
-        image = _finished(image, used, course)
+        image = _finished(image, used, timer)
         frames = np.ascontiguousarray(image.frames)
         return convert(frames, dtype), metadata_of(image, used.config)
 
@@ -137,18 +138,18 @@ def _slices(
         raise PreprocessingError("Cannot process empty list of DICOMs")
     used = preprocessor or Preprocessor()
     with _preparing("", parallel):
-        course = Course({})
-        with course.at("decode"):
+        timer = StageTimer({})
+        with timer.at("decode"):
             image = decode_stack(files, used.chain.settings["decode"])
-        image = _finished(image, used, course)
+        image = _finished(image, used, timer)
         slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
         return slices, metadata_of(image, used.config)
 
 
-def _finished(image: Image, preprocessor: Preprocessor, course: Course) -> Image:
+def _finished(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
     """The image behind the last step, with display values."""
-    watched = course.watched(image, "decode")
-    return advance(watched, preprocessor.chain, "decode", course).displayed()
+    watched = timer.watched(image, "decode")
+    return advance(watched, preprocessor.chain, "decode", timer).displayed()
 
 
 @contextmanager

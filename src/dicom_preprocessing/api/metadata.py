@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.imaging.geometry import Flip, Padding, Size, fit_factor
-from dicom_preprocessing.tiff.writer import output_spacing
+from dicom_preprocessing.imaging.geometry import Flip, Padding, Size
+from dicom_preprocessing.imaging.image import output_spacing
+from dicom_preprocessing.imaging.planning import fit_factor
 
 if TYPE_CHECKING:
     from dicom_preprocessing.config import Config

@@ -10,10 +10,12 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.results.layout import verdict_path
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
@@ -27,31 +29,36 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.build import update_index
+    from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.index.walk import own_folders, source_list
+    from dicom_preprocessing.workflow.retries import plan_retries
+    from dicom_preprocessing.workflow.shards import withdraw_parts
 
-    parser = argparse.ArgumentParser(prog="index", description="Index the source.")
+    parser = _parser("index", "Index the source.")
     parser.add_argument(
         "--request",
         type=json.loads,
         required=True,
         help="JSON: the keys of the index",
     )
-    parser.add_argument("--table", type=Path, required=True, help="index.tsv to write")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args(argv)
-    output = arguments.table.parent.parent
+    output = arguments.output
 
     quieten_pydicom()
 
     def run() -> None:
         withdraw_verdict(output)
+        limits = Limits(**arguments.request["limits"])
         index = update_index(
             output,
             source_list(arguments.request["source"], bundled),
             excluded=own_folders(output),
             duplicates=arguments.request["duplicates"],
-            limits=Limits(**arguments.request["limits"]),
+            limits=limits,
             workers=arguments.workers,
+            retries=plan_retries(IndexFolder(output), limits),
+            withdraw=partial(withdraw_parts, output),
         )
         for warning in index.warnings:
             print(f"warning: {warning}", file=sys.stderr)
@@ -62,14 +69,15 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
+    from dicom_preprocessing.config import KEEPABLE
     from dicom_preprocessing.config.recipe import Chain
     from dicom_preprocessing.dicom.reading import quieten_pydicom
-    from dicom_preprocessing.index.table import read_limits
+    from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import Target
-    from dicom_preprocessing.processing.study import run_from_inventory, run_from_stage
+    from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
     from dicom_preprocessing.workflow.shards import withdraw_parts
 
-    parser = argparse.ArgumentParser(prog=stage, description=f"Make the {stage} stage of a study.")
+    parser = _parser(stage, f"Make the {stage} stage of a study.")
     parser.add_argument(
         "--input",
         nargs="+",
@@ -79,41 +87,44 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--images", type=Path, required=True, help="folder of the study to write")
     parser.add_argument("--receipt", type=Path, required=True, help="receipt to write")
+    parser.add_argument("--study", required=True, help="Study Instance UID")
+    parser.add_argument(
+        "--kept",
+        choices=("none", *KEEPABLE),
+        default="none",
+        help="the kept stage that is the input",
+    )
     parser.add_argument("--chain", type=Chain.from_json, required=True, help="settings as JSON")
     parser.add_argument("--threads", type=int, default=1, help="cores for this study")
     arguments = parser.parse_args(argv)
     if arguments.chain.stage != stage:
         parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
 
-    arguments.images, arguments.receipt, *arguments.input = work_where_called(
-        arguments.images, arguments.receipt, *arguments.input
+    output, images, receipt, *inputs = work_where_called(
+        arguments.output, arguments.images, arguments.receipt, *arguments.input
     )
     quieten_pydicom()
 
     def run() -> None:
-        output = arguments.receipt.parents[2]
         withdraw_verdict(output)
-        withdraw_parts(output, [arguments.receipt.stem])
-        shutil.rmtree(arguments.images, ignore_errors=True)  # what a job left that died
-        arguments.images.mkdir(parents=True, exist_ok=True)
-        target = Target(arguments.images.parent, arguments.chain)
-        if len(arguments.input) == 1:
-            inventory = arguments.input[0]
-            limits = read_limits(inventory)
-            receipts = run_from_inventory(
-                inventory, target, arguments.receipt, limits, arguments.threads
-            )
+        withdraw_parts(output, [arguments.study])
+        shutil.rmtree(images, ignore_errors=True)  # what a job left that died
+        images.mkdir(parents=True, exist_ok=True)
+        target = Target(images.parent, arguments.chain)
+        if arguments.kept != "none":
+            folder, kept_receipt = inputs
+            kept = KeptStage(arguments.kept, folder.parent, arguments.study, kept_receipt)
+            receipts = run_from_stage(kept, target, receipt, arguments.threads)
         else:
-            kept, kept_receipt = arguments.input
-            receipts = run_from_stage(
-                kept, kept_receipt, target, arguments.receipt, arguments.threads
-            )
-        for receipt in receipts:
-            for warning in (receipt.facts or {}).get("warnings", ()):
-                print(f"{receipt.sop_instance_uid}: warning: {warning}")
-            if not receipt.is_written:
-                outcome = f"{receipt.state}: {receipt.error}: {receipt.message}"
-                print(f"{receipt.sop_instance_uid}: {outcome}")
+            (inventory,) = inputs
+            limits = IndexFolder(output).read_limits()
+            receipts = run_from_inventory(inventory, target, receipt, limits, arguments.threads)
+        for told in receipts:
+            for warning in (told.facts or {}).get("warnings", ()):
+                print(f"{told.sop_instance_uid}: warning: {warning}")
+            if not told.is_written:
+                outcome = f"{told.state}: {told.error}: {told.message}"
+                print(f"{told.sop_instance_uid}: {outcome}")
 
     return _exit_code(run)
 
@@ -135,20 +146,28 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest: everything that there is."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import parts_of_other_runs
 
-    parser = argparse.ArgumentParser(prog="manifest", description="Gather all receipts.")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser = _parser("manifest", "Gather all receipts.")
     parser.add_argument(
         "--request", type=json.loads, required=True, help="JSON: chain, keep, prune"
     )
     arguments = parser.parse_args(argv)
-    output, request = arguments.manifest.parent, arguments.request
+    output, request = arguments.output, arguments.request
 
     def run() -> None:
         withdraw_verdict(output)
-        studies = IndexFolder(output).read_table().values()
+        studies = IndexFolder(output).read_studies().values()
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
-        write_results(output, gathered, keep=request["keep"], prune=request["prune"])
+        write_results(
+            output,
+            gathered,
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 
@@ -157,19 +176,19 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_receipts, write_part
-    from dicom_preprocessing.workflow.shards import Part, deal_out
+    from dicom_preprocessing.results.parts import Part
+    from dicom_preprocessing.workflow.shards import deal_out
 
-    parser = argparse.ArgumentParser(prog="part", description="Gather the receipts of a shard.")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser = _parser("part", "Gather the receipts of a shard.")
     parser.add_argument(
         "--request", type=json.loads, required=True, help="JSON: chain, keep, shard"
     )
     arguments = parser.parse_args(argv)
-    output, request = arguments.manifest.parents[2], arguments.request
+    output, request = arguments.output, arguments.request
 
     def run() -> None:
         part = Part(output, *request["shard"])
-        studies = deal_out(IndexFolder(output).read_table().values(), part.shards)[part.shard]
+        studies = deal_out(IndexFolder(output).read_studies().values(), part.shards)[part.shard]
         gathered = gather_receipts(output, studies, request["chain"], request["keep"])
         write_part(gathered, part)
 
@@ -180,20 +199,29 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
     """Rule gather: the parts of all shards."""
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import gather_parts, write_results
+    from dicom_preprocessing.workflow.run_lock import is_run_alive
+    from dicom_preprocessing.workflow.shards import deal_out, parts_of, parts_of_other_runs
 
-    parser = argparse.ArgumentParser(prog="gather", description="Gather the parts of all shards.")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv to write")
+    parser = _parser("gather", "Gather the parts of all shards.")
     parser.add_argument(
         "--request", type=json.loads, required=True, help="JSON: chain, keep, prune, shards"
     )
     arguments = parser.parse_args(argv)
-    output, request = arguments.manifest.parent, arguments.request
+    output, request = arguments.output, arguments.request
 
     def run() -> None:
         withdraw_verdict(output)
-        chain, shards = request.pop("chain"), request["shards"]
-        gathered = gather_parts(output, IndexFolder(output).read_table().values(), chain, shards)
-        write_results(output, gathered, **request)
+        shards = request["shards"]
+        studies = deal_out(IndexFolder(output).read_studies().values(), shards)
+        parts = zip(parts_of(output, shards), studies, strict=True)
+        write_results(
+            output,
+            gather_parts(parts, request["chain"]),
+            keep=request["keep"],
+            prune=request["prune"],
+            old_parts=parts_of_other_runs(output, shards),
+            is_running=is_run_alive,
+        )
 
     return _exit_code(run)
 
@@ -202,34 +230,38 @@ def report_main(argv: Sequence[str] | None = None) -> int:
     """Rule report."""
     from dicom_preprocessing.results.report import write_report
 
-    parser = argparse.ArgumentParser(prog="report", description="Write report.html.")
-    parser.add_argument("--report", type=Path, required=True, help="page to write")
+    parser = _parser("report", "Write report.html.")
     parser.add_argument("--request", type=json.loads, required=True, help="JSON: settings")
     arguments = parser.parse_args(argv)
-    return _exit_code(lambda: write_report(arguments.report, **arguments.request))
+    return _exit_code(lambda: write_report(arguments.output, **arguments.request))
 
 
 def verdict_main(argv: Sequence[str] | None = None) -> int:
     """Rule verdict: status 1 if the run is not good enough."""
     from dicom_preprocessing.results.verdict import judge_run
 
-    parser = argparse.ArgumentParser(prog="verdict", description="Judge the run.")
-    parser.add_argument("--verdict", type=Path, required=True, help="verdict.txt to write")
+    parser = _parser("verdict", "Judge the run.")
     parser.add_argument("--request", type=json.loads, required=True, help="JSON: strict")
     arguments = parser.parse_args(argv)
 
     def run() -> None:
-        problem = judge_run(arguments.verdict, **arguments.request)
+        problem = judge_run(arguments.output, **arguments.request)
         if problem is not None:
             raise DicomPreprocessingError(problem)
-        print(arguments.verdict.read_text(encoding="utf-8"), end="")
+        print(verdict_path(arguments.output).read_text(encoding="utf-8"), end="")
 
     return _exit_code(run)
 
 
 def withdraw_verdict(output: Path) -> None:
     """Results that are about to change have no verdict, whatever becomes of this run."""
-    (output / "verdict.txt").unlink(missing_ok=True)
+    verdict_path(output).unlink(missing_ok=True)
+
+
+def _parser(prog: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--output", type=Path, required=True, help="folder of results")
+    return parser
 
 
 def _exit_code(run: Callable[[], Any]) -> int:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.cli.manifest import FORMATS
-from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.mapping.boxes import (
     TROUBLES,
     Images,
     map_table,
     read_images,
-    read_table,
     write_csv,
     write_table,
 )
 from dicom_preprocessing.mapping.preview import write_preview
+from dicom_preprocessing.results.tables import load_columns
 from dicom_preprocessing.text import plural
 from dicom_preprocessing.version import __version__
 
@@ -45,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not manifest.is_dir() and manifest.suffix.lower() not in FORMATS:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
     try:
-        table = read_table(boxes)
+        table = load_columns(boxes)
         done = map_table(table, Images(read_images(manifest)), arguments.to)
         _write(done, output)
         if arguments.preview is not None:
             _preview(done, arguments.images or _images_of(manifest), arguments.preview)
-    except (OutputError, OSError) as error:
+    except (DicomPreprocessingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return _conclude(done)

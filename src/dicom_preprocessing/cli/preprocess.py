@@ -16,7 +16,8 @@ from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
-from dicom_preprocessing.index.build import Index, build_index, entry_of
+from dicom_preprocessing.index.build import Index, build_index
+from dicom_preprocessing.index.grouping import entry_of
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
 from dicom_preprocessing.index.walk import Found, find_files, is_path_list

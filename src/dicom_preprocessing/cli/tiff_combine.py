@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.results.manifest import write_manifest
+from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
+from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import printable
 from dicom_preprocessing.tiff.writer import COMPRESSIONS
 from dicom_preprocessing.tools.combine import (
@@ -24,7 +25,7 @@ from dicom_preprocessing.tools.combine import (
     sort_by_table,
     write_slices,
 )
-from dicom_preprocessing.tools.tree import MANIFEST, open_tree, read_table, require_apart
+from dicom_preprocessing.tools.tree import open_tree, require_apart
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tree = open_tree(arguments.source)
         require_apart(tree, arguments.output)
         if arguments.table is not None:
-            sorting = sort_by_table(tree, read_table(arguments.table), arguments.order)
+            sorting = sort_by_table(tree, load_text_rows(arguments.table), arguments.order)
         else:
             sorting = sort_by_headers(tree, arguments.dicom)
         return _combine(sorting, arguments)

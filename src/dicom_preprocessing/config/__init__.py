@@ -16,13 +16,11 @@ from dicom_preprocessing.config.model import (
     Limits,
     Stage,
     as_mapping,
-    as_yaml,
-    default_yaml,
     defaults,
-    json_schema,
     keys,
 )
 from dicom_preprocessing.config.reading import parse_config, parse_value
+from dicom_preprocessing.config.schema import as_yaml, default_yaml, json_schema
 
 __all__ = [
     "COMPRESSORS",

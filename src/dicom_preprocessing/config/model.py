@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -378,47 +375,6 @@ def as_mapping(config: Config) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a configuration file (all keys optional, no others allowed)."""
-    default = defaults()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Configuration of DICOM Preprocessing",
-        "type": "object",
-        "properties": {
-            name: {"description": key.doc, "default": default[name], **key.value_schema()}
-            for name, key in keys().items()
-        },
-        "additionalProperties": False,
-    }
-
-
-def default_yaml() -> str:
-    """The text of config/config.yaml: every key with its default, explained."""
-    lines = [
-        "# The default configuration. Lay your own file over it with --configfile, or single keys",
-        "# with --config. config/README.md explains each key.",
-    ]
-    for name, key in keys().items():
-        lines.append("")
-        lines += textwrap.wrap(key.doc, 98, initial_indent="# ", subsequent_indent="# ")
-        lines += textwrap.wrap(
-            f"Allowed: {key.allowed}.", 98, initial_indent="# ", subsequent_indent="# "
-        )
-        lines.append(f"{name}: {as_yaml(defaults()[name])}")
-    return "\n".join(lines) + "\n"
-
-
 def keys_default(name: str) -> Any:  # noqa: ANN401
     """The default of the key ``name``, as the model holds it."""
     return getattr(Config(), name)
-
-
-def as_yaml(value: Any) -> str:  # noqa: ANN401
-    """A value on one line of YAML, for files and messages; text as it was typed."""
-    if isinstance(value, str) and value:
-        return value
-    plain = list(value) if isinstance(value, tuple) else value
-    plain = asdict(plain) if isinstance(plain, Limits) else plain
-    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=1000)
-    return text.strip().removesuffix("...").strip()

@@ -10,15 +10,8 @@ from typing import Any
 
 import yaml
 
-from dicom_preprocessing.config.model import (
-    LARGEST_NUMBER,
-    Config,
-    Key,
-    Limits,
-    as_yaml,
-    keys,
-    keys_default,
-)
+from dicom_preprocessing.config.model import LARGEST_NUMBER, Config, Key, Limits, keys, keys_default
+from dicom_preprocessing.config.schema import as_yaml
 from dicom_preprocessing.errors import ConfigError
 
 KEPT_WHOLE = ("decode", "crop")

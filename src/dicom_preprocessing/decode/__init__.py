@@ -19,17 +19,10 @@ from dicom_preprocessing.decode.values import display_lookup, is_relative
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.frames import mapped, picked
-from dicom_preprocessing.imaging.geometry import (
-    Flip,
-    Geometry,
-    Sampling,
-    Size,
-    fit_size,
-    halved,
-    level_for,
-    spacing_size,
-)
+from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
 from dicom_preprocessing.imaging.image import Facts, Image, Lookup, Reduction
+from dicom_preprocessing.imaging.planning import fit_size, spacing_size
+from dicom_preprocessing.imaging.sampling import Sampling, halved, level_for
 from dicom_preprocessing.imaging.volume import Volume, handle_volume
 
 if TYPE_CHECKING:

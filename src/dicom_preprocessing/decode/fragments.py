@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.streams import END
+from dicom_preprocessing.decode.streams.info import END
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.pixel_data import Span
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError

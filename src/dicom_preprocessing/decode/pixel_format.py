@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.colour import ALREADY_RGB, FULL_RANGE, PALETTE, PARTIAL_RANGE
 from dicom_preprocessing.decode.tables import BYTE_BITS
+from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def pixel_format(description: Description, keyword: str) -> PixelFormat:
     stored = allocated if is_float else _required(pixel.bits_stored, "BitsStored")
     if stored > allocated:
         raise MissingAttributeError(f"{stored} bits stored do not fit {allocated} bits allocated")
-    if not is_float and pixel.pixel_representation.values not in ((0,), (1,)):
+    representation = pixel.pixel_representation
+    if not is_float and (representation.has_several or representation.integer(-1) not in (0, 1)):
         raise MissingAttributeError("(0028,0103) Pixel Representation is missing or not 0 or 1")
     high_bit = pixel.high_bit.integer(stored - 1)
     return PixelFormat(
@@ -119,7 +120,7 @@ def pixel_format(description: Description, keyword: str) -> PixelFormat:
         bits_stored=stored,
         high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
         # A single bit has no sign.
-        is_signed=pixel.pixel_representation.integer() == 1 and not is_float and stored > 1,
+        is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
 
 

@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import RLELossless
 
-from dicom_preprocessing.decode.codecs import (
-    BIT_FOR_BIT,
-    ENCAPSULATED,
-    JPEG_2000,
-    MESSAGE_LIMIT,
-    NATIVE,
-    RESOLUTION_LEVEL,
-    STATED_PHOTOMETRIC,
-    decode_stream,
-)
+from dicom_preprocessing.decode.codecs.registry import MESSAGE_LIMIT, decode_stream
+from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, STATED_PHOTOMETRIC
 from dicom_preprocessing.decode.colour import (
     PALETTE,
     PARTIAL_RANGE,
@@ -31,10 +23,13 @@ from dicom_preprocessing.decode.colour import (
 from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.resolution import at_level, reducible_levels
-from dicom_preprocessing.decode.streams import (
-    StreamError,
-    codestream_of,
-    read_jpeg_2000,
+from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
+from dicom_preprocessing.decode.transfer_syntaxes import (
+    BIT_FOR_BIT,
+    ENCAPSULATED,
+    JPEG_2000,
+    NATIVE,
 )
 from dicom_preprocessing.errors import (
     DecodeError,
@@ -43,7 +38,8 @@ from dicom_preprocessing.errors import (
     UnsupportedTransferSyntaxError,
 )
 from dicom_preprocessing.imaging.frames import LazyFrames
-from dicom_preprocessing.imaging.geometry import Size, halved
+from dicom_preprocessing.imaging.geometry import Size
+from dicom_preprocessing.imaging.sampling import halved
 
 if TYPE_CHECKING:
     from pydicom.uid import UID

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from dicom_preprocessing.decode.streams import (
+from dicom_preprocessing.decode.streams.jpeg_2000 import (
     COD,
     SOT,
     SOT_LENGTH,

@@ -16,6 +16,9 @@ Value = int | float | str | bytes
 NUMBER_ERRORS: Final = (ArithmeticError, TypeError, ValueError)
 """What Python raises where text or bytes are no number."""
 
+MOST: Final = 2**53
+"""Above it not every whole number is a float, and nothing has as many."""
+
 LONGEST_SHOWN: Final = 64
 """Characters of a value that are shown."""
 
@@ -29,7 +32,8 @@ class Attribute:
     keyword : str
         As in PS3.6, such as ``RescaleSlope``.
     values : tuple
-        Its values; none of an empty attribute.
+        Its values; none of an empty attribute. Numbers that are text in the file (DS and IS) are as
+        they are written there.
     raw : bytes or None
         What stands in the file where it could not be converted to its value representation;
         ``values`` is empty then.
@@ -69,14 +73,9 @@ class Attribute:
         return clean_text("\\".join(map(_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
-        """The first value as a whole number, ``default`` where it is none."""
-        value = self.values[0] if self.values else ""
-        if isinstance(value, float) and not value.is_integer():
-            return default
-        try:
-            return default if value == "" else int(value)
-        except NUMBER_ERRORS:
-            return default
+        """The first value as a whole number, ``default`` where it is none that counts anything."""
+        number = _number(self.values[0]) if self.values else math.nan
+        return int(number) if number.is_integer() and abs(number) < MOST else default
 
     def numbers(self) -> tuple[float, ...]:
         """Every value as a number, NaN for what is none."""
@@ -101,7 +100,7 @@ class Attribute:
         values = self.values if self.raw is None else (self.raw,)
         if not values:
             return None
-        text = "\\".join(map(_shown, values))
+        text = "\\".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
         return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
@@ -116,12 +115,6 @@ def clean_text(value: Value) -> str:
 
 def _text(value: Value) -> str:
     return "" if isinstance(value, bytes) else str(value)
-
-
-def _shown(value: Value) -> str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _number(value: Value) -> float:

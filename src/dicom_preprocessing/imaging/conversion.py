@@ -1,4 +1,7 @@
-"""Pixel values in another dtype: of loaded TIFFs and of images that are preprocessed directly."""
+"""Pixel values in another dtype: in crop and padding, of loaded TIFFs, and of the direct API.
+
+There is one rule each way, so that what counts as black in 8 bits is what a loader makes black.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ def convert(
     ----------
     values : any shape, uint8, uint16 or float32
     dtype : uint8, uint16 or float32
-        uint16 to uint8 is (v * 255 + 32767) // 65535, uint8 to uint16 is v * 257, and to float32
-        v / 255 or v / 65535 in float32. float32 is taken for 0 to 1, clamped, and rounded half up.
+        uint16 to uint8 is (v * 255 + 32767) // 65535, the same as (v + 128) // 257; uint8 to uint16
+        is v * 257; to float32 v / 255 or v / 65535 in float32. float32 is taken for 0 to 1,
+        clamped, and rounded half up.
     out : same shape, of ``dtype``, optional
         Where to.
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import each, mapped, remembered
-from dicom_preprocessing.imaging.geometry import CropBox, grow_box, inner_box, round_half_away
-from dicom_preprocessing.imaging.image import Image, Lookup, luma, to_8_bits, top_value
+from dicom_preprocessing.imaging.geometry import CropBox, round_half_away
+from dicom_preprocessing.imaging.image import Image, Lookup, luma, top_value
+from dicom_preprocessing.imaging.planning import grow_box, inner_box
 from dicom_preprocessing.imaging.volume import max_intensity
 
 if TYPE_CHECKING:
@@ -272,7 +274,7 @@ def _component(
             foreground |= thumbnail[..., 0] != background
     else:
         brightest = luma(max_intensity(small)[0])
-        foreground = to_8_bits(brightest) > 1
+        foreground = convert(brightest, np.uint8) > 1
         if ignored is not None:
             foreground &= brightest != ignored
     component = largest_component(foreground)

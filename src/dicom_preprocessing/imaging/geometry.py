@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,12 +23,9 @@ from dicom_preprocessing.imaging.coordinates import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
-
-    from dicom_preprocessing.results.manifest import ManifestRow
 
 
 def round_half_away(value: float) -> int:
@@ -304,57 +300,6 @@ class Geometry:
             columns = flip.width - 1 - columns
         return rows, columns
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any] | ManifestRow) -> Geometry:
-        """Read the geometry from a row of the manifest.
-
-        Parameters
-        ----------
-        row : mapping or ManifestRow
-            By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
-            a row of a data frame.
-
-        Returns
-        -------
-        Geometry
-            Steps that changed nothing are None.
-
-        Raises
-        ------
-        OutputError
-            Columns are missing or empty, or contradict each other.
-        """
-        from dicom_preprocessing.mapping.geometry import geometry_of_row  # noqa: PLC0415  # it needs this
-
-        return geometry_of_row(row)
-
-    @classmethod
-    def from_tiff(
-        cls, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
-    ) -> Geometry:
-        """Read the geometry from the tags of a TIFF of this project or of the reference program.
-
-        Parameters
-        ----------
-        path : path
-        source : (columns, rows), optional
-            Size of the DICOM image, for files of the reference program: these do not tell it.
-            Without it, their image ends where the crop box does, and they are taken as unflipped.
-
-        Returns
-        -------
-        Geometry
-            Steps that changed nothing are None.
-
-        Raises
-        ------
-        OutputError
-            The file cannot be read, or has no tags of geometry.
-        """
-        from dicom_preprocessing.mapping.geometry import geometry_of_tiff  # noqa: PLC0415  # slow too
-
-        return geometry_of_tiff(path, source=source)
-
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` gives the same geometry back."""
         return asdict(self)
@@ -397,141 +342,3 @@ def _check_size(masks: ArrayLike, size: Size, of: str) -> None:
     if shape[-2:] != (size.height, size.width):
         expected = f"(..., {size.height}, {size.width})"
         raise ValueError(f"masks have shape {shape} instead of {expected}, that of the {of}")
-
-
-def fit_size(content: Size, target: Size) -> Size:
-    """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
-
-    The products with the factor are float32, sides rounded half away from zero.
-    """
-    factor = fit_factor(content, target)
-    return Size(
-        max(1, round_half_away(float(np.float32(content.width) * factor))),
-        max(1, round_half_away(float(np.float32(content.height) * factor))),
-    )
-
-
-def fit_factor(content: Size, target: Size) -> np.float32:
-    """The factor, of both sides, by which ``content`` just fits into ``target``."""
-    return min(
-        np.float32(target.width) / np.float32(content.width),
-        np.float32(target.height) / np.float32(content.height),
-    )
-
-
-def spacing_size(
-    content: Size, *, native: tuple[float, float], target: tuple[float, float]
-) -> Size:
-    """Size at which a pixel measures ``target`` mm; ``native`` and ``target`` are x, y in mm."""
-    return Size(
-        max(1, round_half_away(content.width * native[0] / target[0])),
-        max(1, round_half_away(content.height * native[1] / target[1])),
-    )
-
-
-Side = Literal["before", "after", "split"]
-
-
-def plan_padding(content: Size, target: Size, *, x: Side, y: Side) -> Padding:
-    """Distribute what ``content`` lacks to ``target``; an odd remainder goes right and below."""
-    left, right = _distribute(max(0, target.width - content.width), x)
-    top, bottom = _distribute(max(0, target.height - content.height), y)
-    return Padding(left, top, right, bottom)
-
-
-def _distribute(total: int, side: Side) -> tuple[int, int]:
-    before = {"before": total, "after": 0, "split": total // 2}[side]
-    return before, total - before
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Where the samples of frames at reduced resolution lie.
-
-    Sample (i, j) is at pixel (left + i * step, top + j * step) of the image: a wavelet's low band
-    has its samples at every other pixel, not between them (ITU-T T.800, Annex F).
-    """
-
-    step: int
-    left: int = 0
-    top: int = 0
-
-    def samples_of(self, box: CropBox) -> CropBox:
-        """The samples within a box of pixels, at least one; both end where the image does."""
-        left, width = self._range(box.left - self.left, box.width)
-        top, height = self._range(box.top - self.top, box.height)
-        return CropBox(left, top, width, height)
-
-    def _range(self, start: int, length: int) -> tuple[int, int]:
-        last = max(0, (start + length - 1) // self.step)
-        first = min(last, max(0, -(-start // self.step)))
-        return first, last - first + 1
-
-    def pixels_of(self, samples: CropBox, within: CropBox) -> CropBox:
-        """The pixels of a box of samples, and one step more on every side."""
-        left = max(within.left, self.left + (samples.left - 1) * self.step)
-        top = max(within.top, self.top + (samples.top - 1) * self.step)
-        right = min(within.right, self.left + samples.right * self.step + 1)
-        bottom = min(within.bottom, self.top + samples.bottom * self.step + 1)
-        return CropBox(left, top, right - left, bottom - top)
-
-    def cut(self, box: CropBox) -> Sampling:
-        """Where the samples of ``samples_of(box)`` lie in the box."""
-        first = self.samples_of(box)
-        left = self.left + first.left * self.step - box.left
-        top = self.top + first.top * self.step - box.top
-        return Sampling(self.step, left, top)
-
-    def mirrored(self, size: Size, shape: Size) -> Sampling:
-        """Where ``shape`` samples lie after an image of ``size`` was turned by 180 degrees."""
-        left = size.width - 1 - self.left - (shape.width - 1) * self.step
-        top = size.height - 1 - self.top - (shape.height - 1) * self.step
-        return Sampling(self.step, left, top)
-
-
-def level_for(content: Size, target: Size) -> int:
-    """The most halvings (ceil) after which ``content`` is still no smaller than ``target``.
-
-    Each side has at least one whole step of the samples then.
-    """
-    level = 0
-    while min(content.width, content.height) >= 2 << level and _covers(
-        halved(content, level + 1), target
-    ):
-        level += 1
-    return level
-
-
-def halved(size: Size, level: int) -> Size:
-    """Width and height after ``level`` halvings, rounded up (T.800, B-15)."""
-    step = 1 << level
-    return Size(-(-size.width // step), -(-size.height // step))
-
-
-def _covers(size: Size, target: Size) -> bool:
-    return size.width >= target.width and size.height >= target.height
-
-
-def inner_box(size: Size, border_frac: float) -> CropBox | None:
-    """The part of an image that is left when a fraction is ignored at each edge.
-
-    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), so they
-    lose the broken line too. None if nothing is left.
-    """
-    fraction = Fraction(str(border_frac))
-    left, right = _inner_range(size.width, fraction)
-    top, bottom = _inner_range(size.height, fraction)
-    if right <= left or bottom <= top:
-        return None
-    return CropBox(left, top, right - left, bottom - top)
-
-
-def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
-    return math.trunc(length * fraction), math.trunc(length * (1 - fraction))
-
-
-def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
-    """Widen ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
-    left, top = max(0, box.left - dx), max(0, box.top - dy)
-    right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
-    return CropBox(left, top, right - left, bottom - top)

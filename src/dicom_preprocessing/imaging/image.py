@@ -10,7 +10,7 @@ import numpy as np
 
 from dicom_preprocessing.files import as_record
 from dicom_preprocessing.imaging.frames import mapped
-from dicom_preprocessing.imaging.geometry import Geometry, Sampling, Size
+from dicom_preprocessing.imaging.geometry import Geometry, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.imaging.frames import Frames
+    from dicom_preprocessing.imaging.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,15 @@ class Image:
         return replace(self, frames=frames, geometry=geometry, facts=facts)
 
 
+def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | None:
+    """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
+    native = facts.pixel_spacing
+    if native is None:
+        return None
+    scale = geometry.scale
+    return native[0] / scale[0], native[1] / scale[1]
+
+
 def top_value(dtype: np.dtype[Any]) -> int:
     """The highest value of an integer dtype: 255, 65535 or 32767."""
     return int(np.iinfo(dtype).max)
@@ -225,11 +235,3 @@ def luma(pixels: NDArray[Any]) -> NDArray[Any]:
     weighted += pixels[..., 2].astype(np.uint32) * np.uint32(722)
     brightness: NDArray[Any] = (weighted // np.uint32(10000)).astype(pixels.dtype)
     return brightness
-
-
-def to_8_bits(values: NDArray[Any]) -> NDArray[Any]:
-    """uint16 as (v + 128) // 257, uint8 as it is."""
-    if values.dtype == np.uint8:
-        return values
-    wide: NDArray[Any] = (values.astype(np.uint32) + np.uint32(128)) // np.uint32(257)
-    return wide

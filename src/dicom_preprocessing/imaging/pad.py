@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import each, mapped, remembered
-from dicom_preprocessing.imaging.geometry import Padding, Side, Size, plan_padding
-from dicom_preprocessing.imaging.image import Image, luma, to_8_bits
+from dicom_preprocessing.imaging.geometry import Padding, Size
+from dicom_preprocessing.imaging.image import Image, luma
+from dicom_preprocessing.imaging.planning import Side, plan_padding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,5 +81,5 @@ def _emptier(before: int, after: int) -> Side:
 def _count_empty(line: NDArray[Any], background: float | None) -> int:
     """Zero pixels of (length, samples): luma 0 in 8 bits, or the background of stored values."""
     if background is None:
-        return int(np.count_nonzero(to_8_bits(luma(line)) == 0))
+        return int(np.count_nonzero(convert(luma(line), np.uint8) == 0))
     return int(np.count_nonzero(line == background))

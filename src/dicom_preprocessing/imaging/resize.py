@@ -11,7 +11,8 @@ from scipy import sparse
 
 from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.frames import mapped
-from dicom_preprocessing.imaging.geometry import Size, fit_size, spacing_size
+from dicom_preprocessing.imaging.geometry import Size
+from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

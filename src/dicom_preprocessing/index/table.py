@@ -118,7 +118,7 @@ class IndexFolder:
         """The inventory of a study."""
         return self.studies / f"{study}.jsonl"
 
-    def read_table(self) -> dict[str, Study]:
+    def read_studies(self) -> dict[str, Study]:
         """Studies by UID, in order of their UIDs.
 
         Raises
@@ -140,6 +140,14 @@ class IndexFolder:
                 )
                 for study, files, mem_mb, megapixels, inventory in rows
             }
+
+    def read_limits(self) -> Limits | None:
+        """What the inventories' files may cost.
+
+        No setting of the jobs: other limits are no reason to write every study again.
+        """
+        request = self.read_request()
+        return request.limits if request is not None else None
 
     def read_left_out(self) -> Iterator[LeftOut]:
         """Files whose state the index decided, in path order."""
@@ -228,15 +236,6 @@ def inventory_digest(path: Path) -> str:
 def digest_of_studies(studies: Iterable[Study]) -> str:
     """16 hex digits for all files of these studies."""
     return short_digest("".join(f"{s.study_instance_uid} {s.inventory}\n" for s in studies))
-
-
-def read_limits(inventory: Path) -> Limits | None:
-    """The limits that belong to an inventory.
-
-    They are no setting of its job: other limits are no reason to write every study again.
-    """
-    request = IndexFolder(inventory.parents[2]).read_request()
-    return request.limits if request is not None else None
 
 
 def read_inventory(path: Path) -> list[Entry]:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
-from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
-from dicom_preprocessing.mapping.geometry import ACTIVE, CROP
-from dicom_preprocessing.results.manifest import ManifestRow, find_tiffs, row_of_tiff
-from dicom_preprocessing.tools.tree import MANIFEST, TABLE_SUFFIXES, manifest_rows, root_of_manifest
+from dicom_preprocessing.mapping.geometry import ACTIVE, CROP, geometry_of_row
+from dicom_preprocessing.results.manifest import (
+    COLUMN_TYPES,
+    MANIFEST,
+    find_tiffs,
+    manifest_rows,
+    root_of_manifest,
+    row_of_tiff,
+)
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
+
+    from dicom_preprocessing.imaging.geometry import Geometry
 
     class _MapStyle:
         pass
@@ -39,13 +46,12 @@ Row = dict[str, Any]
 FrameChoice = Literal["all", "central", "random"]
 CHOICES = ("all", "central", "random")
 DTYPES = ("uint8", "uint16", "float32")
-TYPES: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": float,
-    "bool": lambda text: {"true": True, "false": False}[text.lower()],
-    "str": str,
+PARSERS: dict[type, Callable[[str], Any]] = {
+    int: int,
+    float: float,
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    str: str,
 }
-COLUMN_TYPES = {field.name: str(field.type).split(" ", 1)[0] for field in fields(ManifestRow)}
 GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
 
 
@@ -337,7 +343,7 @@ def _geometry(row: Row) -> Geometry | None:
     """The way from the source, None where the row tells nothing of it."""
     if all(row.get(name) is None for name in GEOMETRY_COLUMNS):
         return None
-    return Geometry.from_row(row)
+    return geometry_of_row(row)
 
 
 def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
@@ -376,7 +382,7 @@ def _typed(row: dict[str, str], number: int, manifest: Path) -> Row:
         if kind is None:
             continue
         try:
-            typed[name] = TYPES[kind](text) if text else None
+            typed[name] = PARSERS[kind](text) if text else None
         except (ValueError, KeyError):
             raise SourceError(f"row {number} of {manifest}: {name} is {text!r}") from None
     return typed

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, replacing
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
-from dicom_preprocessing.imaging.geometry import Geometry
+from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
+from dicom_preprocessing.results.tables import PARQUET, load_columns
 from dicom_preprocessing.text import csv_cell
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-PARQUET = ".parquet"
 NAMES = ("path", "study_instance_uid", "sop_instance_uid")
 """Columns that name an image."""
 NEEDED = (*NAMES, "width", "height")
@@ -62,35 +62,6 @@ class MappedTable:
     drawn: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
 
 
-def read_table(path: Path) -> pa.Table:
-    """Read csv, all of it as text, or parquet.
-
-    Raises
-    ------
-    OutputError
-        The content is none of the two, or rows and header do not agree.
-    OSError
-    """
-    try:
-        return pq.read_table(path) if path.suffix.lower() == PARQUET else _read_csv(path)
-    except (ValueError, csv.Error, pa.ArrowException) as error:  # UTF-8's are ValueErrors
-        raise OutputError(f"{path}: cannot be read: {error}") from error
-
-
-def _read_csv(path: Path) -> pa.Table:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header, *rows = list(csv.reader(file, strict=True)) or [[]]
-    if not header or len(set(header)) < len(header):
-        raise ValueError(f"no header of different names: {', '.join(header)}")
-    rows = [row for row in rows if row]
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise ValueError(f"row {number} has {len(row)} cells instead of {len(header)}")
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
-    arrays = [pa.array(column, pa.string()) for column in columns]
-    return pa.Table.from_arrays(arrays, names=header)
-
-
 def write_table(table: pa.Table, path: Path) -> None:
     """Write csv or parquet by the suffix of ``path``, whole or not at all."""
     if path.suffix.lower() == PARQUET:
@@ -116,11 +87,13 @@ def read_images(manifest: Path) -> list[Row]:
     ------
     OutputError
         It is no manifest, or a TIFF cannot be read.
+    SourceError
+        The table cannot be read.
     OSError
     """
     if manifest.is_dir():
         return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
-    table = read_table(manifest)
+    table = load_columns(manifest)
     lacking = set(NEEDED) - set(table.column_names)
     if lacking:
         raise OutputError(f"{manifest} is no manifest: it has no column {min(lacking)}")
@@ -181,7 +154,7 @@ def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) 
     drawn = {}
     for path, numbers in numbers_of.items():
         try:
-            geometry = Geometry.from_row(rows[path])
+            geometry = geometry_of_row(rows[path])
         except OutputError:
             states[numbers] = NO_GEOMETRY
             continue

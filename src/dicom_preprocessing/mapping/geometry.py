@@ -28,7 +28,24 @@ TRUTHS = {"true": True, "false": False}
 
 
 def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
-    """What ``Geometry.from_row`` gives."""
+    """Read the geometry from a row of the manifest.
+
+    Parameters
+    ----------
+    row : mapping or ManifestRow
+        By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
+        a row of a data frame.
+
+    Returns
+    -------
+    Geometry
+        Steps that changed nothing are None.
+
+    Raises
+    ------
+    OutputError
+        Columns are missing or empty, or contradict each other.
+    """
     try:
         width, height = _whole(row, "width", "height") or (0, 0)
         scale = (_number(row, "scale_x"), _number(row, "scale_y"))
@@ -48,14 +65,32 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
 def geometry_of_tiff(
     path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
 ) -> Geometry:
-    """What ``Geometry.from_tiff`` gives."""
+    """Read the geometry from the tags of a TIFF of this project or of the reference program.
+
+    Parameters
+    ----------
+    path : path
+    source : (columns, rows), optional
+        Size of the DICOM image, for files of the reference program: these do not tell it.
+        Without it, their image ends where the crop box does, and they are taken as unflipped.
+
+    Returns
+    -------
+    Geometry
+        Steps that changed nothing are None.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be read, or has no tags of geometry.
+    """
     return geometry_of_info(read_info(path), path, source=source)
 
 
 def geometry_of_info(
     info: TiffInfo, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
 ) -> Geometry:
-    """What ``Geometry.from_tiff`` gives, from tags that were read; ``path`` is for messages."""
+    """As ``geometry_of_tiff``, from tags that were read; ``path`` is for messages."""
     try:
         return _geometry(
             Size(info.width, info.height),

@@ -7,10 +7,6 @@ by one through files gives the same bytes.
 from __future__ import annotations
 
 import os
-import threading
-import time
-import traceback
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -18,27 +14,23 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.decode import decode_stored
 from dicom_preprocessing.errors import (
-    DecodeError,
     FileError,
-    LimitMemoryError,
     LimitPixelsError,
     SourceChangedError,
     UnreadableError,
 )
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.crop import crop
-from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.results.layout import image_path
 from dicom_preprocessing.results.receipts import Receipt, new_receipt
 from dicom_preprocessing.tiff.writer import write_tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from dicom_preprocessing.config import Limits, Stage
     from dicom_preprocessing.config.recipe import Chain
@@ -134,12 +126,12 @@ def process_instance(
 
 def _process(entry: Entry, receipt: Receipt, target: Target) -> Receipt:
     """Decode a file and write its image."""
-    course = Course(receipt.seconds)
+    timer = StageTimer(receipt.seconds)
     try:
-        image = _decode(entry, target.chain.settings["decode"], course)
+        image = _decode(entry, target.chain.settings["decode"], timer)
     except FileError as error:
         return receipt.failed(error, "decode")
-    outcome = advance_and_write(image, receipt, "decode", target, course)
+    outcome = advance_and_write(image, receipt, "decode", target, timer)
     if not outcome.is_written and outcome.stage != "decode":
         try:  # what does not decode fails at that, whatever else is wrong
             for _ in image.frames:
@@ -168,27 +160,27 @@ def _require_few_pixels(entry: Entry, limits: Limits | None) -> None:
         raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
 
 
-def _decode(entry: Entry, settings: Mapping[str, Any], course: Course) -> Image:
+def _decode(entry: Entry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
     """Decode a file that is still the one that the index saw."""
-    with course.at("decode"):
+    with timer.at("decode"):
         try:
             status = os.stat(entry.path)
         except OSError as error:
             raise UnreadableError.from_os_error(error) from error
         if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise SourceChangedError("the file changed after it was indexed; run again")
-        return _decoded(decode_stored(entry.path, **settings), entry, course)
+        return _decoded(decode_stored(entry.path, **settings), entry, timer)
 
 
-def _decoded(image: Image, entry: Entry, course: Course) -> Image:
+def _decoded(image: Image, entry: Entry, timer: StageTimer) -> Image:
     """The image of an index entry, whose frames are the work of decode."""
-    image = course.watched(image, "decode")
+    image = timer.watched(image, "decode")
     reduction = image.reduction
     if reduction is not None:
 
         def again(level: int) -> Image:
-            with course.at("decode"):
-                return _decoded(reduction.again(level), entry, course)
+            with timer.at("decode"):
+                return _decoded(reduction.again(level), entry, timer)
 
         image = replace(image, reduction=replace(reduction, again=again))
     facts = replace(
@@ -200,7 +192,7 @@ def _decoded(image: Image, entry: Entry, course: Course) -> Image:
     return replace(image, facts=facts)
 
 
-def advance(image: Image, chain: Chain, after: str, course: Course) -> Image:
+def advance(image: Image, chain: Chain, after: str, timer: StageTimer) -> Image:
     """Run the stages of a chain behind ``after``, but for writing.
 
     Raises
@@ -210,77 +202,23 @@ def advance(image: Image, chain: Chain, after: str, course: Course) -> Image:
     """
     for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(chain.stage) + 1]:
         if stage in STEPS:
-            with course.at(stage):
+            with timer.at(stage):
                 image = STEPS[stage](image, **chain.settings[stage])
-            image = course.watched(image, stage)
+            image = timer.watched(image, stage)
     return image
 
 
 def advance_and_write(
-    image: Image, receipt: Receipt, after: str, target: Target, course: Course | None = None
+    image: Image, receipt: Receipt, after: str, target: Target, timer: StageTimer | None = None
 ) -> Receipt:
     """Run the stages behind ``after`` and write the result."""
     last = target.chain.stage
-    course = course or Course(receipt.seconds)
+    timer = timer or StageTimer(receipt.seconds)
     try:
-        image = advance(image, target.chain, after, course)
-        with course.at("write"):
+        image = advance(image, target.chain, after, timer)
+        with timer.at("write"):
             image = image.displayed()
             output = target.write(image, receipt)
     except FileError as error:
         return receipt.failed(error, last if error.stage == "write" else error.stage)
     return receipt.wrote(image, last, output)
-
-
-class Course:
-    """Which stage is at work, and how long each was.
-
-    Stages make frames when the stage behind asks for them: time and errors are those of the
-    innermost stage, whoever asked.
-
-    Parameters
-    ----------
-    seconds : dict
-        Time by stage, which is added to.
-    """
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds = seconds
-        self.within = threading.local()
-        self.lock = threading.Lock()
-
-    @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
-        """Do some of the work of a stage."""
-        start, outer = time.perf_counter(), getattr(self.within, "seconds", 0.0)
-        self.within.seconds = 0.0
-        try:
-            yield
-        except FileError as error:
-            error.stage = error.stage or stage
-            raise
-        except MemoryError as error:
-            raise LimitMemoryError("not enough memory", stage=stage) from error
-        except Exception as error:
-            if stage != "decode":
-                raise
-            traceback.print_exc()  # a file that no test has shown yet must not cost its study
-            raise DecodeError(f"{type(error).__name__}: {error}", stage=stage) from error
-        finally:
-            spent = time.perf_counter() - start
-            with self.lock:
-                own = self.seconds.get(stage, 0.0) + spent - self.within.seconds
-                self.seconds[stage] = round(own, 6)
-            self.within.seconds = outer + spent
-
-    def watched(self, image: Image, stage: str) -> Image:
-        """The image with frames that are the work of a stage."""
-        frames = image.frames
-        if not isinstance(frames, LazyFrames):
-            return image
-
-        def frame(number: int) -> NDArray[Any]:
-            with self.at(stage):
-                return frames[number]
-
-        return replace(image, frames=replace(frames, make=frame))

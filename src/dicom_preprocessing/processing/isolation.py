@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing import processes
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
+from dicom_preprocessing.files import remove_partials
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import TICK, Watch, die_with, keep_freed_memory, resident
 from dicom_preprocessing.processing.instance import process_instance
+from dicom_preprocessing.results.receipts import new_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +69,7 @@ class _Worker:
         )
         self.process.start()
         theirs.close()
+        self.target = target
         self.instance: _Instance | None = None
         self.at = ""
         self.since = 0.0
@@ -94,7 +97,15 @@ class _Worker:
         self.connection.close()
         self.process.kill()
         self.process.join()
+        self._remove_partials()
         return self.process.exitcode or 0
+
+    def _remove_partials(self) -> None:
+        """Remove the image of which the process was killed."""
+        candidates = self.instance.candidates if self.instance is not None else ()
+        for image in {self.target.relative_path(new_receipt(entry)) for entry in candidates}:
+            path = self.target.root / image
+            remove_partials(path.parent, path.name)
 
 
 def process_all(
@@ -145,6 +156,7 @@ def process_all(
                         worker.reach(message)
                         continue
                     if isinstance(message, list):
+                        worker.instance = None
                         busy.remove(worker)
                         idle.append(worker)
                         yield message

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
@@ -55,10 +55,23 @@ def run_from_inventory(
     return receipts
 
 
-def run_from_stage(
-    kept: Path, kept_receipt: Path, target: Target, receipt: Path, cores: int = 1
-) -> list[Receipt]:
-    """Make the images of a stage from those of an earlier one, in the folder ``kept``.
+@dataclass(frozen=True, slots=True)
+class KeptStage:
+    """What an earlier stage left of a study: its images below ``root``, and its receipt."""
+
+    stage: Stage
+    root: Path
+    study: str
+    receipt: Path
+
+    @property
+    def folder(self) -> Path:
+        """The images of the study."""
+        return self.root / self.study
+
+
+def run_from_stage(kept: KeptStage, target: Target, receipt: Path, cores: int = 1) -> list[Receipt]:
+    """Make the images of a stage from those of an earlier one.
 
     Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
     image are handed on.
@@ -71,33 +84,32 @@ def run_from_stage(
         As for ``run_from_inventory``.
     """
     receipts = []
-    for before in _kept_receipts(kept, kept_receipt, target.chain):
+    for before in _kept_receipts(kept, target.chain):
         if not before.is_written:
             receipts.append(before)
             continue
         try:
-            frames = _kept_frames(kept.parent / before.output, before)
+            frames = _kept_frames(kept.root / before.output, before)
             image = Image(frames, before.image_geometry(), before.image_facts())
             with frame_threads(cores):
                 receipts.append(advance_and_write(image, before, before.stage, target))
         except OutputError as error:  # also from a page that is read later
-            command = shlex.join(["rm", "-r", str(kept)])
+            command = shlex.join(["rm", "-r", str(kept.folder)])
             raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
     return _finish(receipts, target, receipt)
 
 
-def _kept_receipts(kept: Path, kept_receipt: Path, chain: Chain) -> list[Receipt]:
+def _kept_receipts(kept: KeptStage, chain: Chain) -> list[Receipt]:
     """Receipts of a kept stage, which has to be one of this chain.
 
     Snakemake sees to it, unless its records of the stage are in another working directory.
     """
-    stage = cast("Stage", kept.parent.name)
-    receipts = read_receipts(kept_receipt)
-    expected = chain.up_to(stage).digest
+    receipts = read_receipts(kept.receipt)
+    expected = chain.up_to(kept.stage).digest
     if any(receipt.chain != expected for receipt in receipts):
         raise OutputError(
-            f"{kept} was made with other settings or versions. To make this stage anew, for all "
-            f"studies, add --forcerun {stage}"
+            f"{kept.folder} was made with other settings or versions. To make this stage anew, for "
+            f"all studies, add --forcerun {kept.stage}"
         )
     return receipts
 

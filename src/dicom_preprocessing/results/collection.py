@@ -27,6 +27,7 @@ from dicom_preprocessing.results.failures import (
     write_failures,
     write_retry_list,
 )
+from dicom_preprocessing.results.layout import receipt_path, summary_path
 from dicom_preprocessing.results.manifest import (
     Cells,
     by_instance,
@@ -36,19 +37,17 @@ from dicom_preprocessing.results.manifest import (
     row_of_receipt,
     write_cells,
 )
-from dicom_preprocessing.results.receipts import read_receipts, receipt_path, summary_path
+from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.text import printable
-from dicom_preprocessing.workflow.run_lock import is_run_alive
-from dicom_preprocessing.workflow.shards import deal_out, found_parts, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.index.table import Study
+    from dicom_preprocessing.results.parts import Part
     from dicom_preprocessing.results.receipts import Receipt
-    from dicom_preprocessing.workflow.shards import Part
 
 TIMESTAMP = ".snakemake_timestamp"
 """What Snakemake puts into a folder that a job made."""
@@ -184,17 +183,15 @@ def write_part(gathered: Gathered, part: Part) -> None:
     gathered.summary.write(part.summary)
 
 
-def gather_parts(output: Path, studies: Iterable[Study], chain: str, shards: int) -> Gathered:
+def gather_parts(parts: Iterable[tuple[Part, Sequence[Study]]], chain: str) -> Gathered:
     """Read what ``write_part`` wrote of all shards.
 
     Parameters
     ----------
-    output : Path
-    studies : iterable of Study
-        All that are in the index.
+    parts : iterable of Part and studies
+        All shards with the studies of the index that belong to each.
     chain : str
         ``Chain.digest`` of the jobs that should have written them.
-    shards : int
 
     Raises
     ------
@@ -203,7 +200,7 @@ def gather_parts(output: Path, studies: Iterable[Study], chain: str, shards: int
         index.
     """
     gathered = Gathered(summary=Summary(chain))
-    for part, mine in zip(parts_of(output, shards), deal_out(studies, shards), strict=True):
+    for part, mine in parts:
         name = f"shard {part.shard} of {part.shards}"
         try:
             summary = Summary.read(part.summary)
@@ -226,13 +223,13 @@ def gather_parts(output: Path, studies: Iterable[Study], chain: str, shards: int
     return gathered
 
 
-def find_orphans(output: Path, keep: Sequence[str], shards: int | None = None) -> list[Path]:
+def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = ()) -> list[Path]:
     """Folders and receipts of studies, stages or shards that are no longer part of the run.
 
     Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
-    ``shards`` is None of a run without shards.
+    ``old_parts`` are those of shards that the run does not have.
     """
-    present = IndexFolder(output).read_table()
+    present = IndexFolder(output).read_studies()
     stages = {"write": output / "images"}
     stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
     wanted = {"write", *keep}
@@ -248,7 +245,7 @@ def find_orphans(output: Path, keep: Sequence[str], shards: int | None = None) -
             orphans += [
                 p for study, p in made.items() if stage not in wanted or study not in present
             ]
-    orphans += [part.folder for part in found_parts(output) if part.shards != shards]
+    orphans += [part.folder for part in old_parts]
     return sorted(orphans, key=lambda path: path_key(str(path)))
 
 
@@ -263,16 +260,23 @@ def _by_study(folder: Path, suffix: str) -> dict[str, Path]:
     }
 
 
-def prune_orphans(output: Path, orphans: Sequence[Path], warn: Callable[[str], object]) -> None:
-    """Remove orphans, unless a part of the source could not be read: it may be theirs."""
+def prune_orphans(
+    output: Path,
+    orphans: Sequence[Path],
+    warn: Callable[[str], object],
+    running: Collection[Path] = (),
+) -> None:
+    """Remove orphans, unless a part of the source could not be read: it may be theirs.
+
+    ``running`` are folders of shards that are at work, which stay.
+    """
     hidden = next((i for i in IndexFolder(output).read_left_out() if i.hides_files), None)
     if hidden is not None:
         unread = printable(hidden.source_path)
         warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
         return
-    alive = {part.folder for part in found_parts(output) if is_run_alive(part.folder)}
     for orphan in orphans:
-        if orphan in alive:
+        if orphan in running:
             warn(f"{orphan} is not pruned, because this shard is running")
         elif orphan.is_dir() and not orphan.is_symlink():
             shutil.rmtree(orphan)
@@ -286,12 +290,28 @@ def write_results(
     *,
     keep: Sequence[str] = (),
     prune: bool = False,
-    shards: int | None = None,
+    old_parts: Sequence[Part] = (),
+    is_running: Callable[[Path], bool] = lambda _folder: False,
     warn: Callable[[str], object] = print,
 ) -> None:
     """Write manifest.csv and .parquet, failures.csv, retry.txt, orphans.txt and the summary.
 
     What the index left out is added to the failures.
+
+    Parameters
+    ----------
+    output : Path
+    gathered : Gathered
+    keep : sequence of str
+        Kept stages, whose folders are no orphans.
+    prune : bool
+        Remove orphans.
+    old_parts : sequence of Part
+        Parts of shards that this run does not have: orphans.
+    is_running : callable
+        Whether the shard that works in a folder is alive.
+    warn : callable
+        Told what was not pruned.
     """
     folder = IndexFolder(output)
     gathered.failures.extend(map(failure_of_left_out, folder.read_left_out()))
@@ -302,9 +322,10 @@ def write_results(
     write_failures(gathered.failures, output / "failures.csv")
     write_retry_list(gathered.failures, output / "retry.txt")
     gathered.summary.write(summary_path(output))
-    orphans = find_orphans(output, keep, shards)
+    orphans = find_orphans(output, keep, old_parts)
     if prune and orphans:
-        prune_orphans(output, orphans, warn)
+        running = {part.folder for part in old_parts if is_running(part.folder)}
+        prune_orphans(output, orphans, warn, running)
         orphans = [path for path in orphans if path.exists()]
     with replacing(output / "orphans.txt") as file:
         file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -1,11 +1,14 @@
-"""Paths of images below their folder, and back to the UIDs that they are made of."""
+"""Paths of images and receipts, and back to the UIDs that they are made of.
+
+Standard library only: the Snakefile imports it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
@@ -26,3 +29,18 @@ def parse_image_path(path: PurePath) -> tuple[str, str | None, str]:
     *_, outer, inner = ("", "", *path.parts[:-1])
     study, series = (outer, inner) if outer else (inner, None)
     return study, series, path.name.removesuffix(path.suffix)
+
+
+def receipt_path(output: Path, stage: str, study: str) -> Path:
+    """``{output}/receipts/{stage}/{study}.jsonl``."""
+    return output / "receipts" / stage / f"{study}.jsonl"
+
+
+def summary_path(output: Path) -> Path:
+    """What the receipts of the write stage tell together."""
+    return output / "receipts" / "summary.json"
+
+
+def verdict_path(output: Path) -> Path:
+    """The last word on a run, which is there only if that was good enough."""
+    return output / "verdict.txt"

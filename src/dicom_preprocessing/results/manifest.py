@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
+from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import parse_image_path
+from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import csv_cell
-from dicom_preprocessing.tiff.writer import TiffInfo, output_spacing, read_info
+from dicom_preprocessing.tiff.writer import TiffInfo, read_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+MANIFEST = "manifest.csv"
 
 Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)
@@ -69,7 +73,40 @@ class ManifestRow:
     source_frames: int | None = None
 
 
-COLUMNS = tuple(field.name for field in fields(ManifestRow))
+COLUMN_TYPES: dict[str, type] = {
+    "study_instance_uid": str,
+    "sop_instance_uid": str,
+    "path": str,
+    "inode": int,
+    "width": int,
+    "height": int,
+    "channels": int,
+    "num_frames": int,
+    "series_instance_uid": str,
+    "modality": str,
+    "dtype": str,
+    "spacing_x": float,
+    "spacing_y": float,
+    "spacing_z": float,
+    "crop_left": int,
+    "crop_top": int,
+    "crop_width": int,
+    "crop_height": int,
+    "scale_x": float,
+    "scale_y": float,
+    "active_left": int,
+    "active_top": int,
+    "active_right": int,
+    "active_bottom": int,
+    "flip_h": bool,
+    "flip_v": bool,
+    "source_columns": int,
+    "source_rows": int,
+    "source_frames": int,
+}
+"""Columns in their order, by what they hold where something is known."""
+
+COLUMNS = tuple(COLUMN_TYPES)
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
@@ -115,10 +152,8 @@ def convert_to_parquet(table: Path, path: Path) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
     from pyarrow import csv as arrow_csv  # noqa: PLC0415
 
-    types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
-    schema = pa.schema(
-        [(field.name, types[str(field.type).split(" ", 1)[0]]) for field in fields(ManifestRow)]
-    )
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, types[kind]) for name, kind in COLUMN_TYPES.items()])
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK)
     converting = arrow_csv.ConvertOptions(
         column_types=schema, null_values=[""], strings_can_be_null=True
@@ -234,3 +269,24 @@ def find_tiffs(root: Path) -> list[Path]:
         if name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
     ]
     return sorted(found, key=lambda path: path_key(str(path)))
+
+
+def root_of_manifest(manifest: Path, first: str) -> Path:
+    """The folder from which a manifest names its images, of which ``first`` is one."""
+    root = manifest.parent
+    images = root / "images"
+    return images if images.is_dir() and not (first and (root / first).exists()) else root
+
+
+def manifest_rows(manifest: Path) -> list[dict[str, str]]:
+    """Rows of a manifest as text.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read, or has no column of paths.
+    """
+    rows = load_text_rows(manifest)
+    if rows and "path" not in rows[0]:
+        raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
+    return rows

@@ -128,16 +128,6 @@ def new_receipt(entry: Entry) -> Receipt:
     )
 
 
-def receipt_path(output: Path, stage: str, study: str) -> Path:
-    """``{output}/receipts/{stage}/{study}.jsonl``."""
-    return output / "receipts" / stage / f"{study}.jsonl"
-
-
-def summary_path(output: Path) -> Path:
-    """What the receipts of the write stage tell together."""
-    return output / "receipts" / "summary.json"
-
-
 def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
     """Write a receipt file whole.
 

@@ -17,9 +17,10 @@ import tifffile
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import replacing
+from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
-from dicom_preprocessing.results.receipts import summary_path
+from dicom_preprocessing.results.layout import summary_path
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.verdict import count
 from dicom_preprocessing.text import printable
@@ -36,31 +37,17 @@ if TYPE_CHECKING:
 THUMBNAILS = 24
 THUMBNAIL_SIDE = 160
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .75rem
-       .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }
-td.n, th.n { text-align: right; white-space: nowrap; } td:first-child { white-space: nowrap; }
-.counts { display: flex; gap: 2rem; flex-wrap: wrap; } .counts b { display: block;
-       font-size: 1.8rem; } .failed b { color: #b00020; }
-.sheet { display: flex; flex-wrap: wrap; gap: .75rem; } figure { margin: 0; width: 160px; }
-figure img { background: #000; width: 160px; height: 160px; object-fit: contain; }
-figcaption { font-size: 12px; color: #555; overflow-wrap: anywhere; }
-"""
 
-
-def write_report(path: Path, settings: Mapping[str, Any]) -> None:
+def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     """Write report.html beside the manifest and failures that it is about.
 
     Parameters
     ----------
-    path : Path
+    output : Path
+        The folder of results.
     settings : mapping
         Keys of the configuration that differ from their defaults.
     """
-    output = path.parent
     written, failures, summary = (
         _Written(output / "manifest.csv"),
         _Failures(output / "failures.csv"),
@@ -76,12 +63,8 @@ def write_report(path: Path, settings: Mapping[str, Any]) -> None:
         _settings(settings),
         _contact_sheet(written, output / "images"),
     ]
-    with replacing(path) as file:
-        file.write(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>DICOM preprocessing</title><style>{STYLE}</style></head><body>\n"
-            f"<h1>DICOM preprocessing</h1>\n{''.join(sections)}</body></html>\n"
-        )
+    with replacing(output / "report.html") as file:
+        file.write(whole_page("DICOM preprocessing", "".join(sections)))
 
 
 class _Failures:

@@ -1,4 +1,4 @@
-"""What the report tells about all images of a run: time by stage, and warnings.
+"""What receipts tell together: time by stage, warnings, and which studies may be tried again.
 
 It adds up, so that parts of a run are summed up apart.
 """
@@ -66,27 +66,32 @@ class Durations:
 
 @dataclass(slots=True)
 class Summary:
-    """Times by stage, and how often each warning was given.
+    """Times by stage, how often each warning was given, and studies with a transient failure.
 
-    ``chain`` is that of all receipts, ``studies`` the ``digest_of_studies``.
+    ``chain`` is that of all receipts, ``studies`` the ``digest_of_studies``. The next index looks
+    for retries in ``transient``: here they are few names, and nobody edits them as failures.csv.
     """
 
     chain: str = ""
     studies: str = ""
     seconds: dict[str, Durations] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
+    transient: set[str] = field(default_factory=set)
 
     def add(self, receipt: Receipt) -> None:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
         self.warnings.update((receipt.facts or {}).get("warnings", ()))
+        if receipt.transient:
+            self.transient.add(receipt.study_instance_uid)
 
     def __iadd__(self, other: Summary) -> Self:
         for stage, durations in other.seconds.items():
             mine = self.seconds.setdefault(stage, Durations())
             mine += durations
         self.warnings += other.warnings
+        self.transient |= other.transient
         return self
 
     def write(self, path: Path) -> None:
@@ -100,6 +105,7 @@ class Summary:
             "studies": self.studies,
             "seconds": seconds,
             "warnings": self.warnings,
+            "transient": sorted(self.transient),
         }
         with replacing(path) as file:
             json.dump(record, file)
@@ -114,10 +120,11 @@ class Summary:
             Another version wrote it.
         """
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.keys() != {"chain", "studies", "seconds", "warnings"}:
+        if record.keys() != {"chain", "studies", "seconds", "warnings", "transient"}:
             raise OutputError(f"{path} is of another version: remove it and run again")
         seconds = {
             stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
             for stage, d in record["seconds"].items()
         }
-        return cls(record["chain"], record["studies"], seconds, Counter(record["warnings"]))
+        warnings, transient = Counter(record["warnings"]), set(record["transient"])
+        return cls(record["chain"], record["studies"], seconds, warnings, transient)

@@ -6,31 +6,36 @@ two runs: no dates, hosts or paths.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import appearing
+from dicom_preprocessing.files import appearing, writing
 from dicom_preprocessing.imaging.frames import LazyFrames
-from dicom_preprocessing.tiff.reader import TiffPages
+from dicom_preprocessing.imaging.image import output_spacing
+from dicom_preprocessing.tiff.reader import NONE, TiffPages
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from dicom_preprocessing.config.recipe import Chain
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.geometry import Geometry
-    from dicom_preprocessing.imaging.image import Facts, Image
+    from dicom_preprocessing.imaging.image import Image
+
 
 SOFTWARE = "dicom-preprocessing " + ".".join(__version__.split(".")[:2])
 REFERENCE_SOFTWARE = "dicom-preprocessing=="
@@ -106,7 +111,8 @@ def write_tiff(
     Raises
     ------
     OSError
-        The disk is full, or the folder is not writable; nothing is left under either name.
+        The disk is full, or the folder is not writable, or the file is not whole for another
+        reason; nothing is left under either name.
     """
     tags = PageTags(
         geometry=image.geometry,
@@ -157,26 +163,65 @@ def write_pages(
     Raises
     ------
     OSError
-        The disk is full, or the folder is not writable; nothing is left under either name.
+        The disk is full, or the folder is not writable, or the file is not whole for another
+        reason; nothing is left under either name.
     """
     with appearing(Path(path)) as partial:
-        _write_pages(partial, frames, tags, compressor)
+        with writing(partial, "wb") as file:
+            _write_pages(file, frames, tags, compressor)
+        _require_whole(partial, frames)
 
 
-def _write_pages(path: Path, frames: Frames, tags: Sequence[PageTags], compressor: str) -> None:
+def _require_whole(path: Path, frames: Frames) -> None:
+    """Raise OSError unless each frame has a page and a strip in the file; pixels are not read."""
+    try:
+        problem = _lacking(TiffPages(path), frames)
+    except OutputError as error:
+        problem = str(error).removeprefix(f"{path}: ")
+    if problem:
+        raise OSError(errno.EIO, f"the TIFF is not as it was written: {problem}", str(path))
+
+
+def _lacking(pages: TiffPages, frames: Frames) -> str | None:
+    """What is wrong with the directories of a file that holds these frames."""
+    if len(pages) != len(frames):
+        return f"{len(pages)} pages of {len(frames)}"
+    expected = frames.dtype.newbyteorder("<")
+    end = 0
+    for number, page in enumerate(pages):
+        is_like = (page.rows, page.columns, page.samples) == frames.shape[1:]
+        if not is_like or page.dtype not in (expected, None):  # None: single bits
+            return f"page {number} is of another kind"
+        if len(page.counts) != 1 or page.offsets[0] < end:
+            return f"page {number} has no strip of its own"
+        if page.compression == NONE and page.dtype and page.counts[0] != page.nbytes:
+            return f"page {number} has {page.counts[0]} bytes of {page.nbytes}"
+        end = page.offsets[0] + page.counts[0]
+    return None
+
+
+def _write_pages(
+    file: IO[bytes], frames: Frames, tags: Sequence[PageTags], compressor: str
+) -> None:
     total = len(frames) if len(frames) <= PAGE_TOTAL_LIMIT else 0
     is_colour = frames.shape[3] > 1
     predictor = None
     if compressor in PREDICTED:
         predictor = FLOATING_POINT if frames.dtype.kind == "f" else HORIZONTAL
     largest = frames.nbytes * (LZW_GROWTH if compressor == "lzw" else 1)
-    with tifffile.TiffWriter(path, bigtiff=largest > BIGTIFF_FROM, byteorder="<") as tiff:
+    is_plain = COMPRESSIONS[compressor] is None and frames.dtype.kind != "b"  # bits are packed
+    with tifffile.TiffWriter(file, bigtiff=largest > BIGTIFF_FROM, byteorder="<") as tiff:
         for number, frame in enumerate(frames):
             page = min(number, PAGE_TOTAL_LIMIT)
             own = tags[number] if len(tags) > 1 else tags[0]
             x, y = own.resolution
-            tiff.write(
-                np.ascontiguousarray(frame if is_colour else frame[..., 0]),
+            pixels = np.ascontiguousarray(
+                frame if is_colour else frame[..., 0], frame.dtype.newbyteorder("<")
+            )
+            place = tiff.write(
+                None if is_plain else pixels,
+                shape=pixels.shape,
+                dtype=pixels.dtype,
                 photometric="rgb" if is_colour else "minisblack",
                 planarconfig="contig" if is_colour else None,
                 rowsperstrip=frame.shape[0],
@@ -193,7 +238,18 @@ def _write_pages(path: Path, frames: Frames, tags: Sequence[PageTags], compresso
                 ],
                 contiguous=False,
                 maxworkers=1,
+                returnoffset=is_plain,
             )
+            if place is not None:
+                _fill(file, place[0], pixels)
+
+
+def _fill(file: IO[bytes], offset: int, pixels: NDArray[Any]) -> None:
+    """Write pixels at the place that tifffile left for them: it would copy them first."""
+    end = file.tell()
+    file.seek(offset)
+    file.write(pixels.data)
+    file.seek(end)
 
 
 def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
@@ -240,15 +296,6 @@ def describe(image: Image, chain: Chain) -> str:
         sort_keys=True,
         ensure_ascii=True,
     )
-
-
-def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | None:
-    """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
-    native = facts.pixel_spacing
-    if native is None:
-        return None
-    scale = geometry.scale
-    return native[0] / scale[0], native[1] / scale[1]
 
 
 def output_resolution(image: Image) -> Resolution:

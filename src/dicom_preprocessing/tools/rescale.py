@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.imaging.frames import mapped
-from dicom_preprocessing.imaging.geometry import (
-    Padding,
-    Side,
-    Size,
-    fit_size,
-    plan_padding,
-    round_half_away,
-)
+from dicom_preprocessing.imaging.geometry import Padding, Size, round_half_away
 from dicom_preprocessing.imaging.image import Facts, Image
 from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
+from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
 from dicom_preprocessing.tiff.writer import MM_IN_CM, PageTags, output_resolution, write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels

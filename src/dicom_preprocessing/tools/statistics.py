@@ -1,16 +1,12 @@
 """Mean, standard deviation, range and histogram of the pixels of TIFFs, with one page in memory.
 
-Values of up to 16 bits are counted, one counter a value, so that everything is exact. Sums of wider
-integers are exact too; floats are merged page by page by the formulas of Chan, Golub and LeVeque
-(1983), which do not lose digits where the mean is large.
+How values are counted is in counting.py.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,214 +14,16 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.tiff.writer import read_info
+from dicom_preprocessing.tools.counting import COUNTED_BYTES, CountedValues, Moments, WideValues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-COUNTED_BYTES = 2
-"""Bytes of an integer up to which every value has a counter."""
-CELLS = 4096
-"""Cells of the histogram of wider values, of which the shown one is made."""
-FLOAT_DIGITS = 53
-
 Kind = tuple[str, int]
 """dtype and number of channels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Number of values, their mean, and the sum of their squared distances from it."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of all values (not of a sample of them)."""
-        return math.sqrt(self.squares / self.count) if self.count else math.nan
-
-    def merged(self, other: Moments) -> Moments:
-        """Of the values of both."""
-        count = self.count + other.count
-        if not self.count or not other.count:
-            return self if self.count else other
-        apart = other.mean - self.mean
-        return Moments(
-            count,
-            self.mean + apart * other.count / count,
-            self.squares + other.squares + apart * apart * self.count * other.count / count,
-        )
-
-    def divided(self, by: float) -> Moments:
-        """Of the values divided by a number."""
-        return Moments(self.count, self.mean / by, self.squares / by / by)
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """``counts[i]`` values from ``edges[i]`` up to, and without, ``edges[i + 1]``."""
-
-    edges: list[float]
-    counts: list[int]
-
-
-class CountedValues:
-    """How often each value of an integer dtype of at most 16 bits occurs."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        limits = np.iinfo(dtype)
-        self.lowest = int(limits.min)
-        self.counts = np.zeros(int(limits.max) - self.lowest + 1, np.int64)
-
-    def add(self, values: NDArray[Any]) -> None:
-        """Count values, (n,)."""
-        shifted = values if not self.lowest else values.astype(np.int32) - self.lowest
-        self.counts += np.bincount(shifted, minlength=len(self.counts))
-
-    def merge(self, other: CountedValues) -> None:
-        """Add what another one counted."""
-        self.counts += other.counts
-
-    @property
-    def range(self) -> tuple[int, int]:
-        """Lowest and highest value; there must be one."""
-        there = np.flatnonzero(self.counts)
-        return int(there[0]) + self.lowest, int(there[-1]) + self.lowest
-
-    @property
-    def moments(self) -> Moments:
-        """From sums in whole numbers."""
-        there = np.flatnonzero(self.counts)
-        pairs = [(int(i) + self.lowest, int(self.counts[i])) for i in there]
-        return _moments_of_sums(
-            sum(n for _, n in pairs), sum(v * n for v, n in pairs), sum(v * v * n for v, n in pairs)
-        )
-
-    def histogram(self, bins: int) -> Histogram:
-        """Over the whole range of an unsigned dtype, over the values found of a signed one."""
-        first, last = self.range if self.lowest else (0, len(self.counts) - 1)
-        span = last - first + 1
-        counts = self.counts[first - self.lowest :][:span]
-        summed = np.zeros(bins, np.int64)
-        np.add.at(summed, np.arange(span) * bins // span, counts)
-        return Histogram([first + span * i / bins for i in range(bins + 1)], summed.tolist())
-
-
-def _moments_of_sums(count: int, total: int, squares: int) -> Moments:
-    if not count:
-        return Moments()
-    return Moments(count, float(Fraction(total, count)), float(squares - Fraction(total**2, count)))
-
-
-class WideValues:
-    """Sums and a histogram of floats, or of integers of more than 16 bits.
-
-    The cells of the histogram are as wide as a power of two and begin at its multiples, so that two
-    of them make one of the next width: nothing need be known of the range beforehand.
-    """
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.is_integer = dtype.kind in "iu"
-        self.count = self.total = self.squares = 0
-        self.of_floats = Moments()
-        self.range: tuple[float, float] = (math.inf, -math.inf)
-        self.exponent = 0 if self.is_integer else -(10**6)
-        self.cells: dict[int, int] = {}
-
-    def add(self, values: NDArray[Any]) -> None:
-        """Take in finite values, (n,)."""
-        if not values.size:
-            return
-        if self.is_integer:
-            self.count += values.size
-            total, squares = _exact_sums(values)
-            self.total += total
-            self.squares += squares
-        else:
-            wide = values.astype(np.float64)
-            mean = float(wide.mean())
-            own = Moments(values.size, mean, float(np.square(wide - mean).sum()))
-            self.of_floats = self.of_floats.merged(own)
-        low, high = values.min().item(), values.max().item()
-        self.range = min(self.range[0], low), max(self.range[1], high)
-        self._widen(self._exponent_for(low, high))
-        if self.is_integer:
-            places = values >> values.dtype.type(self.exponent)
-        else:
-            places = np.floor(np.ldexp(values.astype(np.float64), -self.exponent)).astype(np.int64)
-        for place, n in zip(*np.unique(places, return_counts=True), strict=True):
-            self.cells[int(place)] = self.cells.get(int(place), 0) + int(n)
-        self._shrink()
-
-    def merge(self, other: WideValues) -> None:
-        """Add what another one has."""
-        self.count += other.count
-        self.total += other.total
-        self.squares += other.squares
-        self.of_floats = self.of_floats.merged(other.of_floats)
-        self.range = min(self.range[0], other.range[0]), max(self.range[1], other.range[1])
-        self._widen(other.exponent)
-        for place, n in _coarser(other.cells, self.exponent - other.exponent).items():
-            self.cells[place] = self.cells.get(place, 0) + n
-        self._shrink()
-
-    def _exponent_for(self, low: float, high: float) -> int:
-        """Of cells that are fine enough for these values, and no finer than they are."""
-        if self.is_integer:
-            return max(0, (int(high) - int(low)).bit_length() - CELLS.bit_length() + 1)
-        size = math.frexp(max(abs(low), abs(high)))[1] - FLOAT_DIGITS
-        span = math.frexp(high - low)[1] - CELLS.bit_length() + 1
-        return max(size, span if high > low else size)
-
-    def _widen(self, exponent: int) -> None:
-        if exponent > self.exponent:
-            if self.cells:
-                self.cells = _coarser(self.cells, exponent - self.exponent)
-            self.exponent = exponent
-
-    def _shrink(self) -> None:
-        while self.cells and max(self.cells) - min(self.cells) > 2 * CELLS:
-            self._widen(self.exponent + 1)
-
-    @property
-    def moments(self) -> Moments:
-        """Of all values."""
-        if self.is_integer:
-            return _moments_of_sums(self.count, self.total, self.squares)
-        return self.of_floats
-
-    def histogram(self, bins: int) -> Histogram:
-        """At most ``bins`` bins, as wide as a power of two."""
-        cells, exponent = dict(self.cells), self.exponent
-        while max(cells) - min(cells) >= bins:
-            cells, exponent = _coarser(cells, 1), exponent + 1
-        places = range(min(cells), max(cells) + 1)
-        edges = [math.ldexp(place, exponent) for place in (*places, places.stop)]
-        return Histogram(edges, [cells.get(place, 0) for place in places])
-
-
-def _coarser(cells: Mapping[int, int], steps: int) -> dict[int, int]:
-    """Cells 2**steps times as wide."""
-    merged: dict[int, int] = {}
-    for place, n in cells.items():
-        merged[place >> steps] = merged.get(place >> steps, 0) + n
-    return merged
-
-
-def _exact_sums(values: NDArray[Any]) -> tuple[int, int]:
-    """Sum and sum of squares of integers; of 32 bits by halves, whose sums 64 bits hold."""
-    if values.dtype.itemsize > 4:  # noqa: PLR2004  # 64 bits are rare enough for Python's numbers
-        numbers = values.tolist()
-        return sum(numbers), sum(v * v for v in numbers)
-    wide = values.astype(np.int64)
-    high, low = wide >> 16, wide & 0xFFFF
-    total = (int(high.sum()) << 16) + int(low.sum())
-    squares = (int((high * high).sum()) << 32) + (int((high * low).sum()) << 17)
-    return total, squares + int((low * low).sum())
 
 
 class Tally:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.results.manifest import TIFF_SUFFIXES, find_tiffs
+from dicom_preprocessing.results.manifest import (
+    MANIFEST,
+    TIFF_SUFFIXES,
+    find_tiffs,
+    manifest_rows,
+    root_of_manifest,
+)
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
-
-TABLE_SUFFIXES = (".csv", ".parquet")
-MANIFEST = "manifest.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +67,8 @@ def open_tree(source: Path) -> Tree:
     return tree
 
 
-def root_of_manifest(manifest: Path, first: str) -> Path:
-    """The folder from which a manifest names its images, of which ``first`` is one."""
-    root = manifest.parent
-    images = root / "images"
-    return images if images.is_dir() and not (first and (root / first).exists()) else root
-
-
-def manifest_rows(manifest: Path) -> list[dict[str, str]]:
-    """Rows of a manifest as text.
-
-    Raises
-    ------
-    SourceError
-        It cannot be read, or has no column of paths.
-    """
-    rows = read_table(manifest)
-    if rows and "path" not in rows[0]:
-        raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
-    return rows
-
-
 def _rows(manifest: Path) -> dict[str, dict[str, str]]:
     return {row["path"]: row for row in manifest_rows(manifest)}
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a csv or parquet file as text, what is unknown as an empty one.
-
-    Raises
-    ------
-    SourceError
-        It cannot be read as what its suffix says.
-    """
-    try:
-        if path.suffix.lower() != ".parquet":
-            with path.open(encoding="utf-8", newline="") as file:
-                return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
-        import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
-        import pyarrow.parquet as pq  # noqa: PLC0415
-
-        try:
-            rows = pq.read_table(path).to_pylist()
-        except pa.ArrowException as error:
-            raise SourceError(f"{path}: cannot be read as parquet: {error}") from error
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path}: cannot be read as a table: {error}") from error
-    return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
 
 
 def find_images(sources: Sequence[Path]) -> list[Path]:

@@ -7,173 +7,43 @@ a warning is where something was assumed.
 
 from __future__ import annotations
 
-import math
-import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from dicom_preprocessing.decode.codecs import ENCAPSULATED, NATIVE
-from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
     pixel_format,
     require_known_samples,
 )
+from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.index.table import is_path_part
+from dicom_preprocessing.validation.subject import (
+    IMAGE_ATTRIBUTES,
+    OPTIONAL,
+    U16_MAX,
+    Finding,
+    Severity,
+    Subject,
+    resolution,
+    snake,
+    voi_lut_functions,
+    voi_lut_items,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
-    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
-Severity = Literal["error", "warning", "info"]
-
-U16_MAX: Final = 65535
-IMAGE_ATTRIBUTES: Final = (
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-)
-"""Required of every image, in the order in which they are looked at."""
 
 INTEGERS_ONLY: Final = ("BitsStored", "HighBit", "PixelRepresentation")
 """Float Pixel Data has no such attributes (PS3.3 C.7.6.24)."""
 
 AT_LEAST_ONE: Final = ("Rows", "Columns", "SamplesPerPixel")
-
-OPTIONAL: Final[Mapping[str, Callable[[Description], Sequence[Attribute]]]] = {
-    "RescaleSlope": lambda d: d.standing(lambda groups: groups.rescale_slope),
-    "RescaleIntercept": lambda d: d.standing(lambda groups: groups.rescale_intercept),
-    "WindowCenter": lambda d: d.standing(lambda groups: groups.window_center),
-    "WindowWidth": lambda d: d.standing(lambda groups: groups.window_width),
-    "PixelSpacing": lambda d: d.standing(lambda groups: groups.pixel_spacing),
-    "ImagerPixelSpacing": lambda d: d.standing(lambda groups: groups.imager_pixel_spacing),
-    "SpacingBetweenSlices": lambda d: d.standing(lambda groups: groups.spacing_between_slices),
-    "PixelPaddingValue": lambda d: [a for a in [d.pixel_padding.value] if a.is_present],
-}
-"""Attributes that change the output where they are there, wherever that is."""
-
-
-def voi_lut_functions(description: Description) -> tuple[Attribute, ...]:
-    """VOI LUT Function, wherever it stands."""
-    return description.standing(lambda groups: groups.voi_lut_function)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a check has to say.
-
-    Parameters
-    ----------
-    code : str
-        A word for programs.
-    severity : error, warning or info
-    message : str
-        A phrase for people.
-    keyword : str
-        The attribute that it is about, if it is about one.
-    value : str or None
-        What stands there.
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    keyword: str = ""
-    value: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Subject:
-    """An image to check.
-
-    Parameters
-    ----------
-    description : Description
-    pixel_data : PixelData or None
-    broken : str
-        Why the pixel data that is there could not be found.
-    """
-
-    description: Description
-    pixel_data: PixelData | None
-    broken: str = ""
-
-    @property
-    def has_pixels(self) -> bool:
-        """Whether there is a pixel data element, in whatever state."""
-        return self.pixel_data is not None or bool(self.broken)
-
-    @property
-    def keyword(self) -> str:
-        """Of the pixel data element, PixelData where there is none."""
-        return self.pixel_data.keyword if self.pixel_data is not None else "PixelData"
-
-    @property
-    def is_float(self) -> bool:
-        """Whether samples are floating point numbers."""
-        return self.keyword != "PixelData"
-
-    @property
-    def is_image(self) -> bool:
-        """Whether anything of an image is there."""
-        return self.has_pixels or any(self.attribute(name).is_present for name in IMAGE_ATTRIBUTES)
-
-    def attribute(self, keyword: str) -> Attribute:
-        """An attribute of the Image Pixel Module."""
-        found: Attribute = getattr(self.description.pixel, snake(keyword))
-        return found
-
-    def integer(self, keyword: str) -> int | None:
-        """An unsigned short of the Image Pixel Module, None where there is none."""
-        number = self.attribute(keyword).integer(-1)
-        return number if 0 <= number <= U16_MAX else None
-
-    @property
-    def number_of_frames(self) -> tuple[int | None, str]:
-        """Number of Frames, 1 by default, and where it is from: explicit, default or invalid."""
-        attribute = self.description.pixel.number_of_frames
-        if attribute.is_empty:
-            return 1, "default"
-        number = attribute.integer(-1)
-        return (number, "explicit") if number > 0 else (None, "invalid")
-
-
-def output_color_type(subject: Subject) -> str | None:
-    """Gray8, Gray16, RGB8 or RGB16: the pixels to be written; None for a format not handled."""
-    if subject.pixel_data is None:
-        return None
-    try:
-        layout = pixel_format(subject.description, subject.keyword)
-    except FileError:
-        return None
-    kind = "Gray" if layout.is_monochrome else "RGB"
-    return f"{kind}{8 if layout.bits_stored <= 8 else 16}"  # noqa: PLR2004  # bits of a byte
-
-
-def resolution(subject: Subject) -> dict[str, float]:
-    """Pixels a mm in x and y, and frames a mm, as far as they are known."""
-    description = subject.description
-    found: dict[str, float] = {}
-    spacing = description.pixel_spacing()
-    if spacing is not None:
-        found["pixels_per_mm_x"], found["pixels_per_mm_y"] = (1 / side for side in spacing)
-    n = subject.number_of_frames[0] or 1
-    step = frame_order(description, n if n == len(description.frames) else 1).spacing
-    if step:
-        found["frames_per_mm"] = 1 / step
-    return found
 
 
 def required_attributes(subject: Subject) -> Iterator[Finding]:
@@ -380,15 +250,6 @@ def voi_lut_sequence(subject: Subject) -> Iterator[Finding]:
         yield Finding("voi_lut_sequence_absent", "info", "is absent", keyword)
 
 
-def voi_lut_items(subject: Subject) -> int:
-    """Items of VOI LUT Sequence, of all frames."""
-    description = subject.description
-    if description.top.voi_lut_items is not None:
-        return description.top.voi_lut_items
-    groups = (description.shared, *description.frames)
-    return sum(group.voi_lut_items or 0 for group in groups)
-
-
 def resolution_check(subject: Subject) -> Iterator[Finding]:
     """The distance of pixels is known, so that images can be resized by spacing."""
     if not subject.is_image:
@@ -425,18 +286,6 @@ def output_naming(subject: Subject) -> Iterator[Finding]:
         yield Finding("directory_output_ready", "info", "UIDs give the path of the image")
 
 
-def is_named(subject: Subject) -> bool:
-    """Whether UIDs give the path of the image."""
-    header = subject.description.header
-    return is_path_part(header.study_instance_uid) and is_path_part(header.sop_instance_uid)
-
-
-def numbers_in(description: Description, keyword: str) -> list[float]:
-    """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
-    found = (attribute.numbers() for attribute in OPTIONAL[keyword](description))
-    return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
-
-
 CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
     "required_attributes": required_attributes,
     "pixel_data": pixel_data,
@@ -452,11 +301,6 @@ CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
     "output_naming": output_naming,
 }
 """Every check by its name in the report, in the order in which they are made."""
-
-
-def snake(keyword: str) -> str:
-    """``BitsAllocated`` as ``bits_allocated``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", keyword).lower()
 
 
 def _finding(

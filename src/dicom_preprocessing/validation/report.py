@@ -20,8 +20,8 @@ from dicom_preprocessing.dicom.reading import (
     read_header,
 )
 from dicom_preprocessing.errors import FileError, LimitPixelsError
-from dicom_preprocessing.validation.checks import (
-    CHECKS,
+from dicom_preprocessing.validation.checks import CHECKS
+from dicom_preprocessing.validation.subject import (
     Finding,
     Severity,
     Subject,

@@ -1,11 +1,5 @@
 """Shards: the studies of one index dealt out to several runs, whose parts are gathered at the end.
 
-```
-shards/0-of-8/manifest.csv      rows of the shard's images
-shards/0-of-8/failures.jsonl    what the shard's jobs did not write
-shards/0-of-8/summary.json      times and warnings; it is there only while the part is up to date
-```
-
 Standard library only: the Snakefile imports it.
 """
 
@@ -13,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.results.parts import Part
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dicom_preprocessing.index.table import Study
 
@@ -30,37 +25,9 @@ def shard_of(study: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(study.encode()).digest()[:8]) % shards
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Where the results of one shard are: paths only."""
-
-    output: Path
-    shard: int
-    shards: int
-
-    @property
-    def folder(self) -> Path:
-        """Also the working directory of the shard's run."""
-        return self.output / "shards" / f"{self.shard}-of-{self.shards}"
-
-    @property
-    def manifest(self) -> Path:
-        """Rows of images."""
-        return self.folder / "manifest.csv"
-
-    @property
-    def failures(self) -> Path:
-        """Failures of jobs, as JSON Lines, which carry file names of any bytes."""
-        return self.folder / "failures.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        """Times and warnings."""
-        return self.folder / "summary.json"
-
-    def has(self, study: str) -> bool:
-        """Whether a study belongs to this shard."""
-        return shard_of(study, self.shards) == self.shard
+def belongs_to(study: str, part: Part) -> bool:
+    """Whether the images of a study are in this part."""
+    return shard_of(study, part.shards) == part.shard
 
 
 def parts_of(output: str | Path, shards: int) -> list[Part]:
@@ -84,9 +51,13 @@ def found_parts(output: Path) -> list[Part]:
     return [Part(output, int(shard), int(shards)) for shard, shards in map(re.Match.groups, found)]
 
 
-def withdraw_parts(output: Path, studies: Iterable[str]) -> None:
+def parts_of_other_runs(output: Path, shards: int | None = None) -> list[Part]:
+    """Parts that a run in so many shards, or in none, does not make."""
+    return [part for part in found_parts(output) if part.shards != shards]
+
+
+def withdraw_parts(output: Path, studies: Collection[str]) -> None:
     """Mark the parts that hold these studies as out of date, before the studies change."""
-    names = list(studies)
     for part in found_parts(output):
-        if any(map(part.has, names)):
+        if any(belongs_to(name, part) for name in studies):
             part.summary.unlink(missing_ok=True)

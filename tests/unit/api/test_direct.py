@@ -26,7 +26,7 @@ from tests.unit.datasets import (
     save,
     show_stored_values,
 )
-from tests.unit.processing.test_study import entries_of
+from tests.unit.study_runs import entries_of
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

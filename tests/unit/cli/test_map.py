@@ -13,6 +13,7 @@ import tifffile
 
 from dicom_preprocessing.cli.map import main
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
+from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
 from dicom_preprocessing.mapping.preview import CUT, WHOLE, draw_box, to_rgb
 from dicom_preprocessing.results.manifest import ManifestRow, write_manifest
 from dicom_preprocessing.tiff.writer import write_tiff
@@ -375,5 +376,5 @@ class TestPicture:
 
 def test_tags_of_the_written_image_are_those_of_the_row(tmp_path):
     written(tmp_path)
-    assert Geometry.from_tiff(tmp_path / ROW.path) == Geometry.from_row(ROW)
+    assert geometry_of_tiff(tmp_path / ROW.path) == geometry_of_row(ROW)
     assert tifffile.imread(tmp_path / ROW.path).shape == (14, 16)

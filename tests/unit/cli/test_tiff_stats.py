@@ -10,13 +10,8 @@ import tifffile
 
 from dicom_preprocessing.cli.tiff_stats import main
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tools.statistics import (
-    Choice,
-    Moments,
-    Statistics,
-    WideValues,
-    tally_file,
-)
+from dicom_preprocessing.tools.counting import Moments, WideValues
+from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
 
 PAGES = np.array([[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 65535]]], np.uint16)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from dicom_preprocessing.decode.codecs import NATIVE
 from dicom_preprocessing.decode.colour import PALETTE
+from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from tests.conftest import FULL_DATA
 from tests.unit.second_decoders import (
     CORPUS,

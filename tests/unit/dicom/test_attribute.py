@@ -71,7 +71,7 @@ class TestText:
 
 
 class TestInteger:
-    @pytest.mark.parametrize("value", [3, 3.0, "3", " 3 ", b"3"])
+    @pytest.mark.parametrize("value", [3, 3.0, "3", " 3 ", "3.0", b"3"])
     def test_whole_number(self, value):
         assert attribute(value).integer() == 3
 
@@ -80,6 +80,10 @@ class TestInteger:
 
     @pytest.mark.parametrize("value", ["", "x", "2.5", 2.5, math.nan, math.inf, b"\xff", b""])
     def test_what_is_no_whole_number_is_the_default(self, value):
+        assert attribute(value).integer(-1) == -1
+
+    @pytest.mark.parametrize("value", [2**53, -(2**53), "9" * 400, "1e300", 10**400])
+    def test_what_is_too_large_for_any_count_is_the_default(self, value):
         assert attribute(value).integer(-1) == -1
 
     def test_absent_is_the_default(self):
@@ -132,8 +136,8 @@ class TestShown:
     def test_values_are_joined(self):
         assert attribute(1, 2.5, "x", b"\xe9").shown() == "1\\2.5\\x\\\u00e9"
 
-    def test_whole_floats_have_no_fraction(self):
-        assert attribute(4096.0).shown() == "4096"
+    def test_text_is_as_it_is_written(self):
+        assert attribute("4096.00").shown() == "4096.00"
 
     def test_bytes_that_do_not_convert_are_shown(self):
         assert UNREADABLE.shown() == "12\\x"

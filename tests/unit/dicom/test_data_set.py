@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
@@ -60,7 +60,7 @@ class TestValues:
 
     def test_several_decimals(self):
         found = describe(item(WindowCenter=[1.5, -2])).top.window_center
-        assert found == Attribute("WindowCenter", (1.5, -2.0))
+        assert found == Attribute("WindowCenter", ("1.5", "-2.0"))
 
     def test_several_binary_numbers(self):
         found = describe(raw("Rows", "US", b"\1\0\2\0")).pixel.rows
@@ -79,13 +79,16 @@ class TestValues:
         ("vr", "content", "kind"),
         [
             ("US", b"\1\0", int),
-            ("IS", b"12", int),
-            ("IS", b"2.5 ", float),
-            ("DS", b"1.50", float),
-            ("DS", b"1e999 ", float),
+            ("UL", b"\1\0\0\0", int),
+            ("IS", b"12", str),
+            ("IS", b"\xb2", str),
+            ("DS", b"1.50", str),
+            ("DS", b"1e999 ", str),
             ("FD", bytes(8), float),
             ("DS", b"x ", str),
             ("UI", b"1.2\0", str),
+            ("UI", b"1.\xb2", str),
+            ("LO", b"x", str),
             ("PN", b"A^B ", str),
             ("DA", b"20260101", str),
             ("AT", b"\1\0\2\0", int),
@@ -96,11 +99,18 @@ class TestValues:
         (value,) = describe(raw("Rows", vr, content)).pixel.rows.values
         assert type(value) is kind
 
+    def test_numbers_that_are_text_stay_as_they_are_written(self):
+        found = describe(raw("RescaleSlope", "DS", b" 1.50\\+2E0 ")).top.rescale_slope
+        assert found.values == ("1.50", "+2E0")
+
+    def test_numbers_of_a_data_set_in_memory_are_text_too(self):
+        assert describe(item(NumberOfFrames="3")).pixel.number_of_frames.values == ("3",)
+
     def test_wrong_value_representation_is_taken_as_it_is(self):
         assert describe(with_vr("Rows", "LO", "3")).pixel.rows == Attribute("Rows", ("3",))
 
     @pytest.mark.parametrize(
-        ("vr", "content"), [("US", b"\1\2\3"), ("FD", b"123"), ("IS", b"1e999")]
+        ("vr", "content"), [("US", b"\1\2\3"), ("FD", b"123"), ("UL", b"12345")]
     )
     def test_bytes_that_do_not_convert_are_kept(self, vr, content):
         assert describe(raw("Rows", vr, content)).pixel.rows == Attribute("Rows", raw=content)
@@ -127,12 +137,12 @@ class TestSequences:
     def test_first_item_of_the_shared_group_counts(self):
         macro = [item(PixelValueTransformationSequence=[item(RescaleSlope=s)]) for s in (2, 3)]
         shared = describe(item(SharedFunctionalGroupsSequence=macro)).shared
-        assert shared == groups(macros=["PixelValueTransformationSequence"], rescale_slope=2)
+        assert shared == groups(macros=["PixelValueTransformationSequence"], rescale_slope="2.0")
 
     def test_first_item_of_a_macro_counts(self):
         macro = item(FrameVOILUTSequence=[item(WindowCenter=1), item(WindowCenter=2)])
         shared = describe(functional_groups(Dataset(), shared=macro)).shared
-        assert shared.window_center == attribute("WindowCenter", 1)
+        assert shared.window_center == attribute("WindowCenter", "1.0")
 
     def test_attributes_count_in_their_own_macro_only(self):
         macro = item(PixelMeasuresSequence=[item(RescaleSlope=2)], RescaleIntercept=1)
@@ -443,9 +453,15 @@ def group_of(values):
     return made
 
 
+def as_in_file(field, values):
+    """Decimals and integers that are text stay so."""
+    is_text = dictionary_VR(keyword_of(field)) in {"DS", "IS"}
+    return list(map(str, values)) if is_text else values
+
+
 def fields_of(values):
     """The same values as fields of a description."""
-    made = {field: value for field, value in values.items() if field != "voi_lut"}
+    made = {field: as_in_file(field, v) for field, v in values.items() if field != "voi_lut"}
     if "voi_lut" in values:
         entries = values["voi_lut"]
         packed = struct.pack(f"<{len(entries)}H", *entries)

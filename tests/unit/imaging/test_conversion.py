@@ -12,6 +12,8 @@ EVERY_U16 = np.arange(65536, dtype=np.uint16)
 def test_u16_to_u8():
     expected = [(v * 255 + 32767) // 65535 for v in range(65536)]
     assert convert(EVERY_U16, np.uint8).tolist() == expected
+    # As the design writes it for crop and padding: the nearest of the values v * 257.
+    assert [(v + 128) // 257 for v in range(65536)] == expected
 
 
 def test_u8_to_u16():

@@ -24,6 +24,7 @@ from dicom_preprocessing.imaging.frames import (
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
 from dicom_preprocessing.imaging.volume import interpolate, max_intensity
+from tests.limits import largest_file
 from tests.unit.datasets import image_of
 
 
@@ -79,6 +80,10 @@ class TestLazily:
         assert remembered(frames) is frames
 
 
+def _is_spool(cell):
+    return isinstance(cell.cell_contents, module._Spool)
+
+
 class TestRemembered:
     @pytest.mark.parametrize("count", [1, 2, 3, 20])
     def test_frames_are_made_once(self, count):
@@ -118,6 +123,78 @@ class TestRemembered:
         monkeypatch.setattr(module, "write_at", refuse)
         assert values(kept) == values(kept) == [0, 1, 2]
         assert maker.made == [0, 1, 2, 0, 1, 2]  # and the disk is left to others
+
+    def test_write_that_ends_after_another_thread_gave_up_is_not_used(self, monkeypatch):
+        maker = Maker(4)
+        kept = remembered(maker.frames)
+        is_halfway, is_given_up = threading.Event(), threading.Event()
+        write_at, frame_bytes = module.write_at, 12
+
+        def write(descriptor, offset, content):
+            if offset == 2 * frame_bytes:
+                raise OSError(errno.ENOSPC, "no space")
+            write_at(descriptor, offset, content[:4])
+            is_halfway.set()
+            is_given_up.wait(30)
+            write_at(descriptor, offset + 4, content[4:])
+
+        monkeypatch.setattr(module, "write_at", write)
+        slow = threading.Thread(target=lambda: kept[1])
+        slow.start()
+        is_halfway.wait(30)
+        assert kept[2].ravel().tolist() == [2] * 6
+        is_given_up.set()
+        slow.join()
+        assert kept[1].ravel().tolist() == [1] * 6
+        assert maker.made == [1, 2, 1]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            pytest.param(lambda content: bytes(len(content)), id="zeros"),
+            pytest.param(lambda content: content[:-1] + b"x", id="one byte"),
+            pytest.param(lambda content: content[:-1], id="cut"),
+            pytest.param(lambda _: b"", id="nothing"),
+        ],
+    )
+    def test_what_comes_back_otherwise_is_made_again(self, monkeypatch, damage):
+        maker = Maker(4)
+        kept = remembered(maker.frames)
+        assert values(kept) == [0, 1, 2, 3]
+        read_at = module.read_at
+        monkeypatch.setattr(module, "read_at", lambda *where: damage(read_at(*where)))
+        assert kept[3].ravel().tolist() == [3] * 6
+        monkeypatch.setattr(module, "read_at", read_at)
+        assert kept[3].ravel().tolist() == [3] * 6
+        assert maker.made == [0, 1, 2, 3, 3]
+
+    def test_what_cannot_be_read_is_made_again(self, monkeypatch):
+        def refuse(*_):
+            raise OSError(errno.EIO, "bad sector")
+
+        maker = Maker(3)
+        kept = remembered(maker.frames)
+        assert values(kept) == [0, 1, 2]
+        monkeypatch.setattr(module, "read_at", refuse)
+        assert values(kept) == [0, 1, 2]
+
+    def test_no_thread_takes_zeros_for_a_frame_when_the_disk_is_full(self):
+        frames = np.random.default_rng(2).integers(1, 2**16, (12, 64, 64, 1)).astype(np.uint16)
+        lazy = LazyFrames(frames.shape, frames.dtype, lambda number: frames[number].copy())
+        for room in range(0, frames.nbytes, 5003):
+            with frame_threads(6), largest_file(room):
+                kept = remembered(lazy)
+                for _ in range(2):
+                    for number, frame in enumerate(kept):
+                        assert np.array_equal(frame, frames[number]), room
+
+    def test_given_up_file_takes_no_room(self):
+        frames = np.ones((12, 64, 64, 1))
+        kept = remembered(LazyFrames(frames.shape, frames.dtype, lambda number: frames[number]))
+        (spool,) = [cell.cell_contents for cell in kept.make.__closure__ if _is_spool(cell)]
+        with frame_threads(4), largest_file(100_000):
+            list(kept)
+        assert os.fstat(spool.descriptor).st_size == 0
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
     def test_values_come_back_as_they_were(self, dtype):

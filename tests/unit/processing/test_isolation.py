@@ -98,6 +98,8 @@ def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, how):
     }
     assert message in receipts[name].message
     assert receipts[name].transient
+    left = sorted(path.name for path in (tmp_path / "images/1.2.3").iterdir())
+    assert left == ["1.2.3.1.0.tiff", "1.2.3.1.2.tiff"]
 
 
 @pytest.mark.parametrize("in_a_frame", [False, True])
@@ -125,6 +127,16 @@ def test_no_process_is_left(tmp_path, write_dicom, outcomes):
     outcomes(write_files(tmp_path / "source", write_dicom, "crash.dcm", "b.dcm"), workers=2)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_workers_that_are_ended_by_an_error_leave_nothing(tmp_path, write_dicom, outcomes):
+    # Both are about to write: one cannot, and the other, which hangs, is killed.
+    source = write_files(tmp_path / "source", write_dicom, "hang.dcm", "b.dcm")
+    folder = tmp_path / "images/1.2.3"
+    (folder / "1.2.3.1.1.tiff").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        outcomes(source, workers=2, in_a_frame=True, seconds=20)
+    assert [path.name for path in folder.iterdir()] == ["1.2.3.1.1.tiff"]
 
 
 @pytest.mark.skipif(

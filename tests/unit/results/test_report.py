@@ -16,7 +16,7 @@ def results(tmp_path):
 def page_of(results, **settings):
     """The text of the page about a run."""
     results.gather()
-    write_report(results.output / "report.html", settings)
+    write_report(results.output, settings)
     return (results.output / "report.html").read_text(encoding="utf-8")
 
 

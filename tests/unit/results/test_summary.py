@@ -65,8 +65,18 @@ def test_summary_counts_warnings_and_times_by_stage():
     assert {stage: d.number for stage, d in made.seconds.items()} == {"decode": 2, "write": 1}
 
 
+def test_summary_names_studies_with_a_transient_failure():
+    made = summary_of(
+        replace(RECEIPT, state="failed", transient=True),
+        replace(RECEIPT, state="failed", study_instance_uid="2"),
+    )
+    assert made.transient == {"1"}
+
+
 def test_summary_is_read_as_it_was_written(tmp_path):
-    made = summary_of(replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["ö"]}))
+    made = summary_of(
+        replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["ö"]}, transient=True)
+    )
     made.write(tmp_path / "summary.json")
     assert Summary.read(tmp_path / "summary.json") == made
 
@@ -80,6 +90,7 @@ def test_summary_of_another_version_is_refused(tmp_path):
 def test_summaries_add_up():
     first = replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["odd"]})
     second = replace(RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, facts={"warnings": ["odd"]})
+    second = replace(second, transient=True)
     whole = summary_of(first)
     whole += summary_of(second)
     assert whole == summary_of(first, second)

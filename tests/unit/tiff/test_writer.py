@@ -2,6 +2,8 @@
 
 import errno
 import json
+import struct
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ import tifffile
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import STAGE_VERSIONS, make_chain
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import writing
+from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 from dicom_preprocessing.tiff import writer as tiff
 from dicom_preprocessing.tiff.writer import read_frames, read_info, write_tiff
 from dicom_preprocessing.version import __version__
+from tests.limits import largest_file
 from tests.unit.datasets import SERIES_UID, SOP_UID, STUDY_UID, colour, grey, image_of, pages_of
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, FLOAT = 1, 2, 3, 4, 5, 11
@@ -377,6 +382,12 @@ class TestRoundTrip:
         assert found.dtype == dtype
         assert np.array_equal(found, frames)
 
+    @pytest.mark.parametrize("compressor", ["packbits", "lzw", "uncompressed"])
+    def test_single_bits(self, written, compressor):
+        frames = sample("uint16", 1) > 100
+        found = tifffile.imread(written(image_of(frames), compressor=compressor))
+        assert np.array_equal(found, frames[..., 0])
+
     @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 9, 1), (3, 9, 1, 1), (3, 1, 1, 3)])
     def test_thin_shapes(self, written, shape):
         frames = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
@@ -391,6 +402,117 @@ class TestRoundTrip:
     def test_tifffile_reads_the_pages(self, written):
         frames = sample("uint16", 1)
         assert np.array_equal(tifffile.imread(written(image_of(frames))), frames[..., 0])
+
+
+def limits_of(size):
+    """Sizes of a file around every kind of place: header, directories, strips, end."""
+    return [*range(0, size, 97), *range(size - 40, size)]
+
+
+class TestNoRoom:
+    """Frames of 2400 bytes: less than what C gathers before it writes."""
+
+    @pytest.fixture
+    def image(self):
+        frames = np.random.default_rng(5).integers(0, 2**12, (3, 30, 40, 1)).astype(np.uint16)
+        return image_of(frames)
+
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    def test_at_any_place_leaves_nothing(self, written, tmp_path, image, compressor):
+        path = written(image, compressor=compressor)
+        size = path.stat().st_size
+        path.unlink()
+        for limit in limits_of(size):
+            with largest_file(limit), pytest.raises(OSError, match=r"image\.tiff"):
+                written(image, compressor=compressor)
+            assert list(tmp_path.iterdir()) == [], limit
+
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    def test_with_just_enough_room_it_is_written(self, written, image, compressor):
+        size = written(image, compressor=compressor).stat().st_size
+        with largest_file(size):
+            path = written(image, compressor=compressor, name="again.tiff")
+        assert np.array_equal(pages_of(path), image.frames)
+
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    def test_that_came_back_between_two_pages_leaves_nothing(
+        self, written, tmp_path, image, compressor
+    ):
+        size = written(image, compressor=compressor).stat().st_size
+        (tmp_path / "image.tiff").unlink()
+        for limit in range(size // 3 - 200, size // 3, 5):
+            with largest_file(limit) as more:
+
+                def make(number, more=more):
+                    if number:
+                        more()
+                    return image.frames[number]
+
+                lazy = LazyFrames(image.frames.shape, image.frames.dtype, make)
+                with suppress(OSError):
+                    written(image_of(lazy), compressor=compressor)
+            for path in tmp_path.iterdir():
+                assert np.array_equal(pages_of(path), image.frames), limit
+                path.unlink()
+
+
+class TestWhole:
+    """What is looked at before a file gets its name."""
+
+    @pytest.fixture
+    def damaged(self, monkeypatch, written):
+        """Write an image, and change its bytes before they are looked at."""
+
+        def damaged(change, *, compressor="uncompressed"):
+            @contextmanager
+            def damaging(path, mode):
+                with writing(path, mode) as file:
+                    yield file
+                path.write_bytes(change(bytearray(path.read_bytes())))
+
+            monkeypatch.setattr(tiff, "writing", damaging)
+            return written(full_image(), compressor=compressor)
+
+        return damaged
+
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    @pytest.mark.parametrize("part", [0, 0.2, 0.5, 0.9, 0.999])
+    def test_cut_file(self, damaged, tmp_path, part, compressor):
+        with pytest.raises(OSError, match=r"not as it was written.*image\.tiff'") as found:
+            damaged(lambda content: content[: int(part * len(content))], compressor=compressor)
+        assert found.value.errno == errno.EIO
+        assert list(tmp_path.iterdir()) == []
+
+    def test_lost_page(self, damaged):
+        def lose(content):
+            (first,) = struct.unpack_from("<L", content, 4)
+            (count,) = struct.unpack_from("<H", content, first)
+            struct.pack_into("<L", content, first + 2 + 12 * count, 0)
+            return content
+
+        with pytest.raises(OSError, match="1 pages of 3"):
+            damaged(lose)
+
+    @pytest.mark.parametrize(
+        ("code", "value", "problem"),
+        [
+            pytest.param(256, 16, "page 0 is of another kind", id="width"),
+            pytest.param(279, 9, "page 0 has 9 bytes of 374|a page of 17 x 11", id="bytes"),
+            pytest.param(273, -374, "page 1 has no strip of its own", id="place"),
+        ],
+    )
+    def test_tag_of_the_first_page(self, damaged, code, value, problem):
+        def change(content):
+            (first,) = struct.unpack_from("<L", content, 4)
+            (count,) = struct.unpack_from("<H", content, first)
+            for at in range(first + 2, first + 2 + 12 * count, 12):
+                if struct.unpack_from("<H", content, at)[0] == code:
+                    form = "<H" if struct.unpack_from("<H", content, at + 2)[0] == SHORT else "<L"
+                    struct.pack_into(form, content, at + 8, value % len(content))
+            return content
+
+        with pytest.raises(OSError, match=problem):
+            damaged(change)
 
 
 class TestFailedWrite:

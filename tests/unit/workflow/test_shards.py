@@ -13,12 +13,14 @@ from dicom_preprocessing.results.collection import (
     write_part,
     write_results,
 )
+from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.run_lock import RUN_LOCK
 from dicom_preprocessing.workflow.shards import (
-    Part,
+    belongs_to,
     deal_out,
     found_parts,
     parts_of,
+    parts_of_other_runs,
     shard_of,
     withdraw_parts,
 )
@@ -60,7 +62,7 @@ def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tm
         part.summary.touch()
     withdraw_parts(tmp_path, ["1.2.840.1"])
     assert [part.summary.exists() for part in parts] == [
-        not part.has("1.2.840.1") for part in parts
+        not belongs_to("1.2.840.1", part) for part in parts
     ]
 
 
@@ -83,11 +85,19 @@ def make_part(results, part):
 
 
 def studies_of(results):
-    return IndexFolder(results.output).read_table().values()
+    return IndexFolder(results.output).read_studies().values()
 
 
 def gather(results, shards, chain=None):
-    return gather_parts(results.output, studies_of(results), chain or results.chain, shards)
+    studies = deal_out(studies_of(results), shards)
+    parts = zip(parts_of(results.output, shards), studies, strict=True)
+    return gather_parts(parts, chain or results.chain)
+
+
+def write(results, shards):
+    """Gather the parts of a run in so many shards."""
+    old_parts = parts_of_other_runs(results.output, shards)
+    write_results(results.output, gather(results, shards), old_parts=old_parts)
 
 
 def test_parts_together_are_what_one_run_gathers(results):
@@ -95,7 +105,7 @@ def test_parts_together_are_what_one_run_gathers(results):
     before = {name: (results.output / name).read_bytes() for name in RESULTS}
     for part in parts_of(results.output, 3):
         make_part(results, part)
-    write_results(results.output, gather(results, 3), shards=3)
+    write(results, 3)
     assert {name: (results.output / name).read_bytes() for name in RESULTS} == before
 
 
@@ -179,7 +189,7 @@ def test_part_whose_shard_is_running_is_not_pruned(results):
 def test_parts_of_another_number_of_shards_are_orphans(results):
     for part in [*parts_of(results.output, 2), *parts_of(results.output, 3)]:
         make_part(results, part)
-    write_results(results.output, gather(results, 2), shards=2)
+    write(results, 2)
     assert results.orphans() == ["shards/0-of-3", "shards/1-of-3", "shards/2-of-3"]
     assert results.gather().orphans() == [
         *("shards/0-of-2", "shards/0-of-3", "shards/1-of-2", "shards/1-of-3", "shards/2-of-3")

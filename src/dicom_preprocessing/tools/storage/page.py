@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.files import replacing
-from dicom_preprocessing.results.report import STYLE
+from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -267,14 +267,10 @@ def write_page(study: Study, path: Path) -> None:
         ),
         *(table.html() for table in published_tables()),
         f'<p class="note">{escape(PUBLISHED)}</p>',
+        f'<p class="note">dicom-preprocessing {__version__}</p>',
     ]
     with replacing(path) as file:
-        file.write(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>Storage study</title><style>{STYLE}{EXTRA_STYLE}</style></head><body>\n"
-            f"<h1>Storage study</h1>\n{''.join(sections)}"
-            f'<p class="note">dicom-preprocessing {__version__}</p></body></html>\n'
-        )
+        file.write(whole_page("Storage study", "".join(sections), style=EXTRA_STYLE))
 
 
 def _model(study: Study) -> str:

@@ -1,0 +1,32 @@
+"""JPEG-LS (ITU-T T.87), by CharLS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+
+from dicom_preprocessing.decode.codecs.runner import in_shape, require_shape
+from dicom_preprocessing.decode.codecs.samples import stored_values
+from dicom_preprocessing.decode.streams.info import END
+from dicom_preprocessing.decode.streams.jpeg import read_jpeg
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom.pixels.decoders.base import DecodeRunner
+
+
+def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
+    """Decode a frame with imagecodecs, see ``registry.decode_stream``.
+
+    Components are as they were put in, with no transform to undo: the header tells their colour.
+    """
+    info = read_jpeg(stream)
+    require_shape((info.rows, info.columns, info.components), runner)
+    # Unlike libjpeg, CharLS does not fill up: without the data it fails, with an end marker or not.
+    whole = stream if info.is_ended else stream + END
+    values = np.asarray(imagecodecs.jpegls_decode(whole))
+    return stored_values(
+        in_shape(values, runner), runner, precision=info.precision, is_lossless=info.is_lossless
+    )

@@ -1,0 +1,35 @@
+"""JPEG XL (ISO/IEC 18181), by libjxl."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+
+from dicom_preprocessing.decode.codecs.runner import in_shape
+from dicom_preprocessing.decode.codecs.samples import stored_values
+from dicom_preprocessing.decode.tables import BYTE_BITS
+from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL_LOSSLESS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom.pixels.decoders.base import DecodeRunner
+
+
+def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
+    """Decode a frame with imagecodecs, see ``registry.decode_stream``.
+
+    No markers are read: libjxl refuses a cut stream by itself, and samples have the stream's own
+    depth. What they have more than Bits Stored is then masked or clipped.
+    """
+    is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
+    # libjxl undoes XYB, and the YCbCr of a recompressed JPEG, by itself. A lossless stream holds
+    # the components that were put in, of which the header tells.
+    if runner.samples_per_pixel > 1 and not is_lossless:
+        runner.set_option("photometric_interpretation", "RGB")
+    values = np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
+    precision = max(BYTE_BITS, runner.bits_allocated)
+    return stored_values(
+        in_shape(values, runner), runner, precision=precision, is_lossless=is_lossless
+    )

@@ -1,0 +1,104 @@
+"""Which decoders a transfer syntax has, and in which order they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from numpy.typing import NDArray
+from pydicom.pixels.decoders import pylibjpeg
+from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.uid import UID, RLELossless
+
+from dicom_preprocessing.decode.codecs import deflated, jpeg, jpeg_2000, jpeg_ls, jpeg_xl, rle
+from dicom_preprocessing.decode.codecs.runner import runner_of
+from dicom_preprocessing.decode.transfer_syntaxes import (
+    DEFLATED_IMAGE_FRAME,
+    JPEG,
+    JPEG_2000,
+    JPEG_LS,
+    JPEG_XL,
+)
+from dicom_preprocessing.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MESSAGE_LIMIT: Final = 500
+
+Plugin = Callable[[bytes, DecodeRunner], NDArray[Any]]
+"""From the stream of a frame and the header to stored values, (rows, columns, samples)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Transfer syntaxes that are decoded alike, by what; ``second`` is pylibjpeg, if it may."""
+
+    syntaxes: tuple[UID, ...]
+    first: Plugin
+    second: Plugin | None = None
+
+
+FAMILIES: Final = (
+    Family(JPEG, jpeg.decode),
+    Family(JPEG_LS, jpeg_ls.decode),
+    Family(JPEG_2000, jpeg_2000.decode, jpeg_2000.decode_with_pylibjpeg),
+    Family(JPEG_XL, jpeg_xl.decode),
+    Family((RLELossless,), rle.decode, rle.decode_with_pylibjpeg),
+    Family((DEFLATED_IMAGE_FRAME,), deflated.decode),
+)
+
+
+def plugins_of(syntax: UID) -> dict[str, Plugin]:
+    """The decoders of a transfer syntax, in the order in which they are tried.
+
+    Not those that other installed packages add to pydicom's: results depend on the packages that
+    this project requires, and on no others.
+    """
+    plugins: dict[str, Plugin] = {}
+    for family in FAMILIES:
+        if syntax in family.syntaxes:
+            plugins["imagecodecs"] = family.first
+            if family.second is not None and pylibjpeg.is_available(syntax):
+                plugins["pylibjpeg"] = family.second
+    return plugins
+
+
+def decode_stream(
+    stream: bytes, syntax: UID, options: Mapping[str, Any]
+) -> tuple[NDArray[Any], str]:
+    """Decode a frame with the first decoder that can.
+
+    Parameters
+    ----------
+    stream : bytes
+    syntax : UID
+        One of ``ENCAPSULATED``.
+    options : mapping
+        The header, as pydicom's decoders take it.
+
+    Returns
+    -------
+    (rows, columns, samples), integers of Bits Allocated
+        Stored values.
+    str
+        Photometric Interpretation of the result.
+
+    Raises
+    ------
+    DecodeError
+        No decoder could.
+    """
+    messages = []
+    for name, plugin in plugins_of(syntax).items():
+        runner = runner_of(syntax, options)  # a new one: the last may have corrected its own
+        try:
+            values = plugin(stream, runner)
+        except (MemoryError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # codecs raise anything, even a panic
+            messages.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            return values, str(runner.photometric_interpretation)
+    raise DecodeError("; ".join(messages)[:MESSAGE_LIMIT])

@@ -1,0 +1,81 @@
+"""Sizes, paddings and boxes that the stages plan before they touch a pixel."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from dicom_preprocessing.imaging.geometry import CropBox, Padding, Size, round_half_away
+
+
+def fit_size(content: Size, target: Size) -> Size:
+    """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
+
+    The products with the factor are float32, sides rounded half away from zero.
+    """
+    factor = fit_factor(content, target)
+    return Size(
+        max(1, round_half_away(float(np.float32(content.width) * factor))),
+        max(1, round_half_away(float(np.float32(content.height) * factor))),
+    )
+
+
+def fit_factor(content: Size, target: Size) -> np.float32:
+    """The factor, of both sides, by which ``content`` just fits into ``target``."""
+    return min(
+        np.float32(target.width) / np.float32(content.width),
+        np.float32(target.height) / np.float32(content.height),
+    )
+
+
+def spacing_size(
+    content: Size, *, native: tuple[float, float], target: tuple[float, float]
+) -> Size:
+    """Size at which a pixel measures ``target`` mm; ``native`` and ``target`` are x, y in mm."""
+    return Size(
+        max(1, round_half_away(content.width * native[0] / target[0])),
+        max(1, round_half_away(content.height * native[1] / target[1])),
+    )
+
+
+Side = Literal["before", "after", "split"]
+
+
+def plan_padding(content: Size, target: Size, *, x: Side, y: Side) -> Padding:
+    """Distribute what ``content`` lacks to ``target``; an odd remainder goes right and below."""
+    left, right = _distribute(max(0, target.width - content.width), x)
+    top, bottom = _distribute(max(0, target.height - content.height), y)
+    return Padding(left, top, right, bottom)
+
+
+def _distribute(total: int, side: Side) -> tuple[int, int]:
+    before = {"before": total, "after": 0, "split": total // 2}[side]
+    return before, total - before
+
+
+def inner_box(size: Size, border_frac: float) -> CropBox | None:
+    """The part of an image that is left when a fraction is ignored at each edge.
+
+    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), so they
+    lose the broken line too. None if nothing is left.
+    """
+    fraction = Fraction(str(border_frac))
+    left, right = _inner_range(size.width, fraction)
+    top, bottom = _inner_range(size.height, fraction)
+    if right <= left or bottom <= top:
+        return None
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
+    return math.trunc(length * fraction), math.trunc(length * (1 - fraction))
+
+
+def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
+    """Widen ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
+    left, top = max(0, box.left - dx), max(0, box.top - dy)
+    right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
+    return CropBox(left, top, right - left, bottom - top)

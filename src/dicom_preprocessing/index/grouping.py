@@ -1,0 +1,202 @@
+"""From scanned files to studies: each file gets a state, or a place in a study's inventory."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.errors import SKIPPED_ERRORS
+from dicom_preprocessing.files import SortedOnDisk
+from dicom_preprocessing.index.scan import Scan, with_digest
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry, LeftOut, is_path_part
+from dicom_preprocessing.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_preprocessing.dicom.header import Header
+    from dicom_preprocessing.index.walk import Found
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A found file that has an image's header; ``number`` is its place in path order."""
+
+    number: int
+    found: Found
+    scan: Scan
+    header: Header
+
+    @property
+    def series(self) -> str:
+        uid = self.header.series_instance_uid
+        return uid if is_path_part(uid) else SERIES_WITHOUT_UID
+
+
+class Grouping:
+    """Takes scans in path order and gives back studies, holding one of them at a time."""
+
+    def __init__(self, files: Sequence[Found], duplicates: str) -> None:
+        self._files = files
+        self._duplicates = duplicates
+        self._number = 0
+        self._scans: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
+        self._images: SortedOnDisk[tuple[str, int, Scan]] = SortedOnDisk(itemgetter(0, 1))
+        self._left_out: SortedOnDisk[tuple[int, LeftOut]] = SortedOnDisk(itemgetter(0))
+        self._instances: SortedOnDisk[tuple[str, str]] = SortedOnDisk(itemgetter(0, 1))
+        self._digested: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
+
+    def add(self, scan: Scan) -> None:
+        """Take the scan of the next file."""
+        number = self._number
+        self._number += 1
+        self._scans.append((number, scan))
+        refused = _refusal(self._files[number], scan)
+        if refused is not None:
+            self._left_out.append((number, refused))
+        elif scan.header is not None:
+            self._images.append((scan.header.study_instance_uid, number, scan))
+
+    def studies(self) -> Iterator[tuple[str, list[Entry]]]:
+        """Each study with its files in path order; the rest is known when all were taken."""
+        for study, members in groupby(self._images, key=itemgetter(0)):
+            entries = self._entries_of(study, [(number, scan) for _, number, scan in members])
+            if entries:
+                yield study, entries
+
+    def _entries_of(self, study: str, scans: list[tuple[int, Scan]]) -> list[Entry]:
+        instances: dict[str, list[tuple[int, Scan]]] = defaultdict(list)
+        for number, scan in scans:
+            if scan.header is not None:
+                instances[scan.header.sop_instance_uid].append((number, scan))
+        entries: list[tuple[int, Entry]] = []
+        for sop, members in instances.items():
+            self._instances.append((sop, study))
+            images: list[_Image] = []
+            for number, scan in self._with_digests(members):
+                if scan.header is None:  # became unreadable since it was scanned
+                    self._left_out.append((number, _left_out(self._files[number], scan)))
+                else:
+                    images.append(_Image(number, self._files[number], scan, scan.header))
+            kept, rejected = _resolve(images, self._duplicates)
+            self._left_out.extend(rejected)
+            entries += [(i.number, entry_of(i.found, i.header, i.series)) for i in kept]
+        return [entry for _, entry in sorted(entries, key=itemgetter(0))]
+
+    def _with_digests(self, members: list[tuple[int, Scan]]) -> Iterator[tuple[int, Scan]]:
+        """Files of one instance, with digests of those that share their size."""
+        sizes = Counter(self._files[number].size for number, _ in members)
+        for number, scan in members:
+            if sizes[self._files[number].size] == 1:
+                yield number, scan
+                continue
+            digested = with_digest(self._files[number], scan)
+            if digested is not scan:
+                self._digested.append((number, digested))
+            yield number, digested
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Files that are in no study, in path order."""
+        return (item for _, item in self._left_out)
+
+    def warnings(self) -> Iterator[str]:
+        """What is odd and is indexed all the same."""
+        for sop, pairs in groupby(self._instances, key=itemgetter(0)):
+            studies = [study for _, study in pairs]
+            if len(studies) > 1:
+                yield (
+                    f"SOP Instance UID {sop} is in {len(studies)} studies, each is written: "
+                    f"{', '.join(studies)}"
+                )
+
+    def scans(self) -> Iterator[Scan]:
+        """For the cache: every scan in path order, with the digests."""
+        digested = iter(self._digested)
+        following = next(digested, None)
+        for number, scan in self._scans:
+            if following is not None and following[0] == number:
+                yield following[1]
+                following = next(digested, None)
+            else:
+                yield scan
+
+
+def _refusal(found: Found, scan: Scan) -> LeftOut | None:
+    """The state of a file that cannot become an image, None for one that may."""
+    if scan.header is None:
+        return _left_out(found, scan)
+    if not scan.header.has_pixel_data:
+        message = "a data set without pixel data"
+        return _left_out(found, scan, error="no_pixel_data", message=message)
+    for name in ("study_instance_uid", "sop_instance_uid"):
+        uid = getattr(scan.header, name)
+        if not is_path_part(uid):
+            what = f"{printable(uid)!r} cannot be part of a path" if uid else "is missing"
+            return _left_out(found, scan, error="bad_uid", message=f"{name} {what}")
+    return None
+
+
+def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -> LeftOut:
+    error = error or scan.error
+    header = scan.header
+    return LeftOut(
+        source_path=found.path,
+        state="skipped" if error in SKIPPED_ERRORS else "failed",
+        error=error,
+        message=message or scan.message,
+        transient=scan.transient,
+        named=found.named,
+        hides_files=error == "unreadable" and (found.named or found.is_folder),
+        study_instance_uid=printable(header.study_instance_uid) if header else "",
+        series_instance_uid=printable(header.series_instance_uid) if header else "",
+        sop_instance_uid=printable(header.sop_instance_uid) if header else "",
+    )
+
+
+def _resolve(
+    images: list[_Image], duplicates: str
+) -> tuple[list[_Image], list[tuple[int, LeftOut]]]:
+    """Sort files of one instance into those that go on and those that are left out."""
+    kept: dict[str, _Image] = {}
+    rejected: list[tuple[int, LeftOut]] = []
+    for image in images:
+        first = kept.setdefault(image.scan.sha256 or image.found.path, image)
+        if first is not image:
+            message = f"same bytes as {printable(first.found.path)}"
+            refused = _left_out(image.found, image.scan, error="duplicate", message=message)
+            rejected.append((image.number, refused))
+    different = list(kept.values())
+    if len(different) > 1 and duplicates == "fail":
+        message = f"{len(different)} different files have this SOP Instance UID"
+        rejected += [
+            (i.number, _left_out(i.found, i.scan, error="sop_conflict", message=message))
+            for i in different
+        ]
+        return [], rejected
+    return different, rejected
+
+
+def entry_of(found: Found, header: Header, series_instance_uid: str) -> Entry:
+    """The inventory line of an image at its first attempt."""
+    return Entry(
+        path=found.path,
+        size=found.size,
+        mtime_ns=found.mtime_ns,
+        attempt=1,
+        study_instance_uid=header.study_instance_uid,
+        series_instance_uid=series_instance_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        sop_class_uid=header.sop_class_uid,
+        modality=header.modality,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        rows=header.rows,
+        columns=header.columns,
+        number_of_frames=header.number_of_frames,
+        samples_per_pixel=header.samples_per_pixel,
+        bits_allocated=header.bits_allocated,
+        bits_stored=header.bits_stored,
+        instance_number=header.instance_number,
+    )

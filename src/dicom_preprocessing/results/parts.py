@@ -1,0 +1,47 @@
+"""Parts: what a shard of a run leaves of its results, to be gathered at the end.
+
+```
+shards/0-of-8/manifest.csv      rows of the shard's images
+shards/0-of-8/failures.jsonl    what the shard's jobs did not write
+shards/0-of-8/summary.json      times and warnings; it is there only while the part is up to date
+```
+
+Standard library only: the Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where the results of one shard are: paths only."""
+
+    output: Path
+    shard: int
+    shards: int
+
+    @property
+    def folder(self) -> Path:
+        """Also the working directory of the shard's run."""
+        return self.output / "shards" / f"{self.shard}-of-{self.shards}"
+
+    @property
+    def manifest(self) -> Path:
+        """Rows of images."""
+        return self.folder / "manifest.csv"
+
+    @property
+    def failures(self) -> Path:
+        """Failures of jobs, as JSON Lines, which carry file names of any bytes."""
+        return self.folder / "failures.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """Times and warnings."""
+        return self.folder / "summary.json"

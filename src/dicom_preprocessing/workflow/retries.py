@@ -1,0 +1,111 @@
+"""What has to be done again by what earlier jobs left: receipts, and their summary.
+
+Standard library only: the Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.files import read_json_lines
+from dicom_preprocessing.index.state import RetryPlan
+from dicom_preprocessing.index.table import (
+    MAX_ATTEMPTS,
+    IndexFolder,
+    inventory_digest,
+    is_path_part,
+)
+from dicom_preprocessing.results.layout import receipt_path, summary_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_preprocessing.config import Limits
+
+LIMIT = "limit_"
+"""What the errors of files that went beyond a limit begin with."""
+
+
+def plan_retries(folder: IndexFolder, limits: Limits | None = None) -> RetryPlan:
+    """What the next index has to have tried again.
+
+    Parameters
+    ----------
+    folder : IndexFolder
+        As the last index left it.
+    limits : Limits or None
+        Those of this run; None does not look for studies that other limits free.
+    """
+    before = folder.read_request() if limits is not None else None
+    is_freed = before is not None and before.limits != limits
+    tried = folder.read_retries().unreadable
+    return RetryPlan(
+        studies=frozenset(study for study in _transient(folder) if _is_pending(folder, study)),
+        renewed=frozenset(_limited_studies(folder)) if is_freed else frozenset(),
+        files=frozenset(path for path, attempts in tried.items() if attempts < MAX_ATTEMPTS),
+    )
+
+
+def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
+    """Whether a receipt tells these digests, of settings and of files."""
+    try:
+        with receipt.open(encoding="ascii") as lines:
+            told = json.loads(lines.readline())
+    except (OSError, ValueError):
+        return False
+    return (told.get("chain"), told.get("inventory")) == (chain, inventory)
+
+
+def _transient(folder: IndexFolder) -> list[str]:
+    """Studies of which a file had failed transiently when results were last gathered.
+
+    By the summary of the receipts, since to open each of them takes seconds at every start.
+    """
+    try:
+        summary = json.loads(summary_path(folder.output).read_text(encoding="utf-8"))
+        return [study for study in summary["transient"] if is_path_part(study)]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []  # there is none, or it is of another version
+
+
+def _is_pending(folder: IndexFolder, study: str) -> bool:
+    """The summary may be older than the receipt, and the receipt than the inventory."""
+    lines = _lines_of(receipt_path(folder.output, "write", study))
+    try:
+        with folder.inventory(study).open(encoding="ascii") as inventory:
+            attempt = json.loads(inventory.readline())["attempt"]
+        tried = any(line["transient"] and line["attempt"] == attempt for line in lines)
+    except (OSError, ValueError, LookupError):
+        return False
+    return bool(tried and attempt < MAX_ATTEMPTS)
+
+
+def _limited_studies(folder: IndexFolder) -> set[str]:
+    """Studies of which a file went beyond a limit, and which are not to be done again anyway.
+
+    By the receipts of all stages, since there may be no summary of the last jobs: a run was killed,
+    or shards were not gathered.
+    """
+    receipts = (folder.output / "receipts").glob("*/*.jsonl")
+    return {receipt.stem for receipt in receipts if _is_limited(folder, receipt)}
+
+
+def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
+    if LIMIT.encode() not in receipt.read_bytes():
+        return False  # nearly all; to parse them would take three times as long
+    lines = _lines_of(receipt)
+    if not any(str(line.get("error")).startswith(LIMIT) for line in lines):
+        return False
+    try:
+        return bool(lines[0].get("inventory") == inventory_digest(folder.inventory(receipt.stem)))
+    except FileNotFoundError:
+        return False  # the study has vanished
+
+
+def _lines_of(receipt: Path) -> list[dict[str, Any]]:
+    """The lines of a receipt, none of one that is not there or cut."""
+    try:
+        return list(read_json_lines(receipt))
+    except (OSError, ValueError):
+        return []

@@ -1,0 +1,1 @@
+"""Faults that take long to try: `make faults`."""

@@ -1,0 +1,18 @@
+"""Disks that are full, as far as this process sees."""
+
+import resource
+from contextlib import contextmanager
+
+
+@contextmanager
+def largest_file(size):
+    """Let no file become larger: what is written beyond fails (EFBIG), as with a quota.
+
+    Gives a function that makes room again.
+    """
+    before, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hardest))
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))

@@ -1,0 +1,181 @@
+"""JPEG 2000 and HTJ2K: colour, the choice of the codec, and what OpenJPH hides."""
+
+import sys
+
+import imagecodecs
+import numpy as np
+import pytest
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+)
+
+from dicom_preprocessing.decode.codecs import jpeg_2000
+from dicom_preprocessing.decode.codecs.jpeg_2000 import decode, decode_with_pylibjpeg
+from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.errors import DecodeError
+from tests.unit.decode.examples import COLOUR, COLUMNS, GREY_12, ROWS, STREAMS, X, j2k, runner_for
+
+
+class TestHostileStreams:
+    @pytest.mark.parametrize("at", range(200, 600, 37))
+    def test_damaged_htj2k_is_an_error_or_an_image(self, decoded, at):
+        syntax, pixels, stream = STREAMS["HTJ2K"]
+        damaged = bytearray(stream)
+        damaged[at] ^= 0x84
+        try:
+            found = decoded(syntax, pixels, bytes(damaged))
+        except DecodeError:
+            return
+        assert found.any()
+
+    @pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])
+    @pytest.mark.parametrize("at", [8, 12, 16, 20, 32, 36])
+    def test_sizes_beyond_the_header_are_not_decoded(self, decoded, name, at):
+        syntax, pixels, stream = STREAMS[name]
+        damaged = bytearray(stream)
+        damaged[at] = 0x7F
+        with pytest.raises(DecodeError):
+            decoded(syntax, pixels, bytes(damaged))
+
+
+class TestHeaderAndStream:
+    def test_boxed_stream_decodes(self, decoded):
+        boxed = bytes(imagecodecs.jpeg2k_encode(GREY_12, codecformat="JP2", reversible=True))
+        assert np.array_equal(decoded(JPEG2000Lossless, GREY_12, boxed)[0, ..., 0], GREY_12)
+
+    def test_component_transform_means_rgb_whatever_the_header_says(self, decoded):
+        stream = j2k(COLOUR, reversible=True, mct=True)
+        for stated in ("RGB", "YBR_RCT", "YBR_FULL"):
+            found = decoded(JPEG2000Lossless, COLOUR, stream, PhotometricInterpretation=stated)
+            assert np.array_equal(found[0], COLOUR)
+
+    def test_without_component_transform_the_header_decides(self, decoded):
+        ybr = np.full((ROWS, COLUMNS, 3), (81, 90, 240), np.uint8)
+        stream = j2k(ybr, reversible=True, mct=False)
+        found = decoded(JPEG2000Lossless, ybr, stream, PhotometricInterpretation="YBR_FULL")
+        assert found[0, 0, 0].tolist() == [238, 14, 14]
+
+
+class TestRunner:
+    @pytest.mark.parametrize(
+        ("transformed", "stated", "result"),
+        [(True, "YBR_RCT", "RGB"), (True, "YBR_FULL", "RGB"), (False, "YBR_FULL", "YBR_FULL")],
+    )
+    @pytest.mark.parametrize("decoder", [decode, decode_with_pylibjpeg])
+    def test_is_told_what_the_result_is(self, decoder, transformed, stated, result):
+        runner = runner_for(JPEG2000Lossless, COLOUR, photometric_interpretation=stated)
+        found = decoder(j2k(COLOUR, reversible=True, mct=transformed), runner)
+        assert runner.photometric_interpretation == result
+        assert np.array_equal(found, COLOUR)
+
+    def test_is_not_told_of_grey(self):
+        syntax, pixels, stream = STREAMS["JPEG 2000"]
+        runner = runner_for(syntax, pixels, photometric_interpretation="MONOCHROME1")
+        decode(stream, runner)
+        assert runner.photometric_interpretation == "MONOCHROME1"
+
+
+class TestCodec:
+    def test_overshoot_of_lossy_htj2k_is_clipped(self, decoded):
+        step = np.where(X < COLUMNS // 2, 0, 255).astype(np.uint8)
+        stream = bytes(imagecodecs.htj2k_encode(step, reversible=False, level=0.02))
+        found = decoded(HTJ2K, step, stream)[0, ..., 0]
+        assert np.abs(found.astype(int) - step).max() < 128
+
+    @pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])
+    def test_second_decoder_gives_the_same(self, name):
+        syntax, pixels, stream = STREAMS[name]
+        found = decode_with_pylibjpeg(stream, runner_for(syntax, pixels))
+        assert np.array_equal(found[..., 0], pixels)
+
+    def test_second_decoder_leaves_bits_allocated_as_they_were(self):
+        wide = STREAMS["JPEG 2000"][1].astype(np.uint32)
+        runner = runner_for(JPEG2000Lossless, wide)
+        found = decode_with_pylibjpeg(STREAMS["JPEG 2000"][2], runner)
+        assert (found.dtype, runner.bits_allocated) == (np.uint32, 32)
+        assert np.array_equal(found[..., 0], wide)
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The names of the codecs that were asked."""
+        names = []
+        for name in ("jpeg2k_decode", "htj2k_decode"):
+            codec = getattr(imagecodecs, name)
+
+            def ask(*args, name=name, codec=codec, **options):
+                names.append(name)
+                return codec(*args, **options)
+
+            monkeypatch.setattr(imagecodecs, name, ask)
+        return names
+
+    @pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL])
+    def test_reversible_htj2k_is_for_openjph(self, asked, syntax):
+        _, pixels, stream = STREAMS["HTJ2K"]
+        decode(stream, runner_for(syntax, pixels))
+        assert asked == ["htj2k_decode"]
+
+    def test_reversible_stream_of_the_general_syntax_is_for_openjpeg(self, asked):
+        _, pixels, stream = STREAMS["HTJ2K"]
+        decode(stream, runner_for(HTJ2K, pixels))
+        assert asked == ["jpeg2k_decode"]
+
+    def test_irreversible_stream_of_a_reversible_syntax_is_for_openjpeg(self, asked):
+        _, pixels, _ = STREAMS["HTJ2K"]
+        stream = bytes(imagecodecs.htj2k_encode(pixels, reversible=False, level=0.001))
+        decode(stream, runner_for(HTJ2KLossless, pixels))
+        assert asked == ["jpeg2k_decode"]
+
+    def test_reduced_resolution_is_for_openjpeg(self, asked):
+        _, pixels, stream = STREAMS["HTJ2K"]
+        decode(stream, runner_for(HTJ2KLossless, pixels, resolution_level=1))
+        assert asked == ["jpeg2k_decode"]
+
+    def test_signed_stream_is_for_openjpeg(self, asked):
+        pixels = STREAMS["HTJ2K"][1].astype(np.int16) - 2000
+        stream = bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
+        found = decode(stream, runner_for(HTJ2KLossless, pixels))
+        assert asked == ["jpeg2k_decode"]
+        assert np.array_equal(found[..., 0], pixels)
+
+
+class _Raises:
+    def __del__(self):
+        raise ValueError("told to nobody")
+
+
+class TestIgnoredExceptions:
+    """OpenJPH's errors are exceptions that Python ignores."""
+
+    @pytest.fixture(autouse=True)
+    def hook(self):
+        before = sys.unraisablehook
+        yield
+        sys.unraisablehook = before
+
+    def test_of_the_decoder_are_errors(self, monkeypatch):
+        def blank(codestream):
+            _Raises()
+            return np.zeros((2, 2), np.uint8)
+
+        monkeypatch.setattr(imagecodecs, "htj2k_decode", blank)
+        with pytest.raises(StreamError, match="damaged: told to nobody"):
+            jpeg_2000._decode_htj2k(b"")
+
+    def test_are_forgotten_by_the_next_frame(self, monkeypatch):
+        monkeypatch.setattr(imagecodecs, "htj2k_decode", lambda _: _Raises() and None)
+        with pytest.raises(StreamError):
+            jpeg_2000._decode_htj2k(b"")
+        monkeypatch.setattr(imagecodecs, "htj2k_decode", lambda _: np.ones(1))
+        assert jpeg_2000._decode_htj2k(b"").tolist() == [1]
+
+    def test_of_others_are_printed_as_before(self, monkeypatch):
+        _, pixels, stream = STREAMS["HTJ2K"]
+        decode(stream, runner_for(HTJ2KLossless, pixels))
+        seen = []
+        monkeypatch.setattr(jpeg_2000, "PRINT_IGNORED", seen.append)
+        _Raises()
+        assert str(seen[0].exc_value) == "told to nobody"

@@ -1,0 +1,50 @@
+"""JPEG XL: colour, and samples of more bits than stored."""
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from dicom_preprocessing.decode.codecs.jpeg_xl import decode
+from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL
+from tests.unit.decode.examples import COLOUR, GREY_8, runner_for
+
+LOSSLESS, RECOMPRESSED, ANY = JPEG_XL
+
+
+def jpegxl(pixels, **options):
+    return bytes(imagecodecs.jpegxl_encode(pixels, **options))
+
+
+@pytest.mark.parametrize("stated", ["RGB", "YBR_FULL"])
+def test_lossless_stream_has_the_colour_of_the_header(stated):
+    runner = runner_for(LOSSLESS, COLOUR, photometric_interpretation=stated)
+    assert np.array_equal(decode(jpegxl(COLOUR, lossless=True), runner), COLOUR)
+    assert runner.photometric_interpretation == stated
+
+
+@pytest.mark.parametrize("syntax", [RECOMPRESSED, ANY])
+@pytest.mark.parametrize("stated", ["XYB", "YBR_FULL_422"])
+def test_other_streams_are_rgb(syntax, stated):
+    runner = runner_for(syntax, COLOUR, photometric_interpretation=stated)
+    found = decode(jpegxl(COLOUR, level=98), runner)
+    assert runner.photometric_interpretation == "RGB"
+    assert np.abs(found.astype(int) - COLOUR).mean() < 3
+
+
+def test_grey_stays_what_the_header_says():
+    runner = runner_for(ANY, GREY_8, photometric_interpretation="MONOCHROME1")
+    decode(jpegxl(GREY_8, level=98), runner)
+    assert runner.photometric_interpretation == "MONOCHROME1"
+
+
+@pytest.mark.parametrize(("syntax", "expected"), [(LOSSLESS, [5, 7]), (ANY, [0xFFF, 7])])
+def test_values_above_bits_stored_are_masked_or_clipped(syntax, expected):
+    pixels = np.array([[0x1005, 7]], np.uint16)
+    runner = runner_for(syntax, pixels, bits_stored=12)
+    assert decode(jpegxl(pixels, lossless=True), runner)[0, :, 0].tolist() == expected
+
+
+def test_other_size_is_refused():
+    with pytest.raises(StreamError, match="holds 24 x 40 x 1, the header says 24 x 39 x 1"):
+        decode(jpegxl(GREY_8, lossless=True), runner_for(LOSSLESS, GREY_8[:, 1:]))

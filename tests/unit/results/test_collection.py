@@ -1,0 +1,251 @@
+"""The end of a run: what is gathered of receipts, and orphans."""
+
+import os
+import shlex
+
+import pytest
+
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.index.build import update_index
+from dicom_preprocessing.index.table import IndexFolder
+from dicom_preprocessing.results.collection import find_orphans, gather_receipts
+from dicom_preprocessing.results.manifest import find_tiffs
+from tests.unit.run_results import Results, column, csv_rows
+
+# Files that break the standard make pydicom warn.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+
+# A run
+
+
+def test_manifest_and_failures_hold_every_file_once(mixed):
+    mixed.gather()
+    rows = csv_rows(mixed.output / "manifest.csv")
+    assert (len(rows), mixed.failures()) == (
+        2,
+        {"b.dcm": "short_pixel_data", "d.txt": "not_dicom"},
+    )
+
+
+def test_missing_image_is_named(mixed):
+    path = mixed.output / "images/1.2.3/1.2.3.1.1.tiff"
+    path.unlink()
+    with pytest.raises(OutputError, match=r"^1 images are missing that were written") as caught:
+        mixed.receipts()
+    assert f"    {path}\n" in str(caught.value)
+
+
+def test_missing_image_is_answered_with_how_to_rebuild_it(mixed):
+    (mixed.output / "images/1.2.3/1.2.3.1.1.tiff").unlink()
+    with pytest.raises(OutputError) as caught:
+        mixed.receipts()
+    assert str(caught.value).endswith(
+        f"To rebuild them, run\n    rm -r {mixed.output}/images/1.2.3\nand then the workflow again."
+    )
+
+
+def test_command_to_rebuild_works_for_a_folder_with_blanks(tmp_path, write_dicom):
+    (tmp_path / "my work").mkdir()
+    results = Results(tmp_path / "my work")
+    write_dicom(results.source / "a.dcm")
+    results.run()
+    (results.output / "images/1.2.3/1.2.3.1.1.tiff").unlink()
+    with pytest.raises(OutputError) as caught:
+        results.receipts()
+    command = next(line for line in str(caught.value).splitlines() if "rm -r" in line)
+    assert shlex.split(command) == ["rm", "-r", f"{results.output}/images/1.2.3"]
+
+
+def test_many_missing_images_are_counted_and_a_few_shown(results, write_dicom):
+    for number in range(7):
+        write_dicom(results.source / f"{number}.dcm", StudyInstanceUID=f"1.2.{number}")
+    results.run()
+    for path in find_tiffs(results.output / "images"):
+        path.unlink()
+    with pytest.raises(OutputError, match=r"^7 images are missing") as caught:
+        results.receipts()
+    message = str(caught.value)
+    assert message.count(".tiff") == 5
+    assert "    and 2 more\n" in message
+    assert "    snakemake --forcerun write\n" in message
+
+
+def test_nothing_is_written_while_an_image_is_missing(mixed):
+    (mixed.output / "images/1.2.3/1.2.3.1.1.tiff").unlink()
+    with pytest.raises(OutputError):
+        mixed.gather()
+    assert not (mixed.output / "manifest.csv").exists()
+
+
+def test_receipt_of_another_number_of_files_is_refused(mixed):
+    receipts = mixed.output / "receipts/write/1.2.3.jsonl"
+    receipts.write_text(receipts.read_text().splitlines()[0] + "\n")
+    with pytest.raises(OutputError, match=r"^study 1\.2\.3: 1 receipts, 2 files"):
+        mixed.receipts()
+
+
+def test_receipts_of_other_settings_are_refused(mixed):
+    mixed.chain = "another"
+    with pytest.raises(OutputError) as caught:
+        mixed.receipts()
+    assert str(caught.value) == (
+        "3 files were processed with other settings or versions:\n"
+        f"    {mixed.source}/a.dcm\n    {mixed.source}/b.dcm\n    {mixed.source}/c.dcm\n"
+        "Snakemake did not see it, because its records of these studies are in another working "
+        "directory, or are lost. To process everything anew, add\n    --forcerun write"
+    )
+
+
+def test_receipts_of_another_index_are_refused(mixed):
+    source = mixed.source / "a.dcm"
+    os.utime(source, ns=(1, 1))
+    update_index(mixed.output, [str(mixed.source)])
+    with pytest.raises(OutputError, match="files were processed before the index was made anew"):
+        mixed.receipts()
+
+
+def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):
+    studies = IndexFolder(mixed.output).read_studies().values()
+    with pytest.raises(OutputError, match=r"    --forcerun crop$"):
+        gather_receipts(mixed.output, studies, "another", ["pad", "crop"])
+
+
+def make_orphans(results):
+    """Let a study vanish, and leave a stage behind that is not kept any more."""
+    (results.source / "c.dcm").unlink()
+    results.run()
+    stage = results.output / "stages" / "resize" / "1.2.3"
+    stage.mkdir(parents=True)
+    (stage / "1.2.3.1.1.tiff").write_bytes(b"")
+    receipt = results.output / "receipts" / "resize" / "1.2.3.jsonl"
+    receipt.parent.mkdir(parents=True)
+    receipt.write_text("")
+    return results
+
+
+ORPHANS = [
+    "images/1.2.4",
+    "receipts/resize/1.2.3.jsonl",
+    "receipts/write/1.2.4.jsonl",
+    "stages/resize/1.2.3",
+]
+
+
+# Orphans
+
+
+def test_run_without_leftovers_has_no_orphans(mixed):
+    assert mixed.gather().orphans() == []
+
+
+def test_leftovers_of_studies_and_stages_are_listed(mixed):
+    assert make_orphans(mixed).gather().orphans() == ORPHANS
+
+
+def test_kept_stage_of_a_present_study_is_no_orphan(mixed):
+    assert make_orphans(mixed).gather(keep=["resize"]).orphans() == [ORPHANS[0], ORPHANS[2]]
+
+
+def test_kept_stage_of_a_vanished_study_is_an_orphan(mixed):
+    make_orphans(mixed)
+    (mixed.output / "stages/resize/1.2.4").mkdir()
+    (mixed.output / "stages/resize/1.2.4/.snakemake_timestamp").touch()
+    found = find_orphans(mixed.output, ["resize"])
+    assert mixed.output / "stages/resize/1.2.4" in found
+
+
+def test_orphans_are_not_in_the_manifest(mixed):
+    make_orphans(mixed).gather()
+    assert column(mixed.output / "manifest.csv", "study_instance_uid") == ["1.2.3"]
+
+
+def test_orphans_stay_without_prune(mixed):
+    make_orphans(mixed).gather()
+    assert [(mixed.output / path).exists() for path in ORPHANS] == [True] * 4
+
+
+def test_prune_removes_orphans(mixed):
+    make_orphans(mixed).gather(prune=True)
+    assert [(mixed.output / path).exists() for path in ORPHANS] == [False] * 4
+
+
+def test_prune_leaves_no_orphans_listed(mixed):
+    assert make_orphans(mixed).gather(prune=True).orphans() == []
+
+
+def test_prune_leaves_the_present_studies_alone(mixed):
+    make_orphans(mixed).gather(prune=True)
+    images = [str(p.relative_to(mixed.output)) for p in find_tiffs(mixed.output)]
+    assert images == ["images/1.2.3/1.2.3.1.1.tiff"]
+
+
+def test_prune_removes_nothing_that_the_workflow_did_not_make(mixed, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (mixed.output / "images" / "1.9").symlink_to(tmp_path / "precious")
+    (mixed.output / "images" / "my_notes").mkdir()
+    (mixed.output / "images" / "manifest.csv").write_text("dicom-manifest writes here")
+    mixed.gather(prune=True)
+    assert mixed.orphans() == []
+    left = ["1.9", "manifest.csv", "my_notes"]
+    assert [os.path.lexists(mixed.output / "images" / name) for name in left] == [True] * 3
+
+
+def test_prune_removes_a_link_to_a_study_and_not_what_it_leads_to(mixed, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / ".snakemake_timestamp").touch()
+    (mixed.output / "images" / "1.9").symlink_to(tmp_path / "precious")
+    mixed.gather(prune=True)
+    assert not os.path.lexists(mixed.output / "images/1.9")
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_nothing_is_pruned_while_a_named_path_is_missing(mixed):
+    make_orphans(mixed).run(mixed.source, mixed.source / "none").gather(prune=True)
+    assert mixed.orphans() == ORPHANS
+    assert [(mixed.output / path).exists() for path in ORPHANS] == [True] * 4
+
+
+def test_user_is_told_that_nothing_is_pruned(mixed):
+    missing = mixed.source / "none"
+    make_orphans(mixed).run(mixed.source, missing).gather(prune=True)
+    assert mixed.warnings == [
+        f"nothing is pruned, because a part of the source could not be read: {missing}"
+    ]
+
+
+def test_nothing_is_pruned_while_a_folder_cannot_be_listed(mixed, monkeypatch):
+    (mixed.source / "secret").mkdir()
+    listing = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied")
+        return listing(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        make_orphans(mixed)
+    assert mixed.gather(prune=True).orphans() == ORPHANS
+
+
+def test_nothing_is_pruned_while_a_named_list_cannot_be_read(mixed, monkeypatch):
+    listing = mixed.source.parent / "list.txt"
+    listing.write_text(f"{mixed.source / 'c.dcm'}\n")
+    really_open = open
+
+    def guarded(path, *arguments, **options):
+        if path == str(listing):
+            raise PermissionError(13, "Permission denied")
+        return really_open(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", guarded)
+        mixed.run(mixed.source / "a.dcm", listing)
+    mixed.gather(prune=True)
+    assert (mixed.output / "images/1.2.4").exists()
+
+
+def test_bad_file_does_not_keep_prune_from_its_work(mixed):
+    assert "b.dcm" in make_orphans(mixed).gather(prune=True).failures()
+    assert mixed.orphans() == []

@@ -1,0 +1,78 @@
+"""Receipts: written and read back as they were."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from dicom_preprocessing.errors import LimitMemoryError, OutputError
+from dicom_preprocessing.results.receipts import read_receipts, write_receipts
+from tests.conftest import needs_byte_names
+from tests.unit.study_runs import Runs, cut, entries_of, run
+
+# Files that break the standard make pydicom warn.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+
+BLACK, RED, BLUE = [0, 0, 0], [255, 0, 0], [0, 0, 255]
+
+
+COLOUR = [
+    [BLACK, BLACK, BLACK, BLACK],
+    [BLACK, RED, BLACK, BLACK],
+    [BLACK, BLACK, BLUE, BLACK],
+]
+
+
+def test_receipts_round_trip(tmp_path, source, write_dicom):
+    write_dicom(source / "a.dcm", COLOUR, PixelSpacing=["0.5", "0.25"])
+    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    written, failed = Runs(tmp_path, entries_of(source), crop=True, size=[7, 5]).from_inventory()
+    again, failed_again = read_receipts(tmp_path / "write.jsonl")
+    assert failed_again == failed
+    # JSON has no tuples: facts are compared as what they are read for.
+    assert replace(again, facts=None) == replace(written, facts=None)
+    assert again.image_facts() == written.image_facts()
+
+
+def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
+    write_dicom(source / "a.dcm", COLOUR, PixelSpacing=["0.333333333333333", "0.1"])
+    runs = Runs(tmp_path, entries_of(source))
+    runs.from_inventory()
+    (receipt,) = read_receipts(runs.receipt("write"))
+    assert receipt.image_facts().pixel_spacing == (0.1, 0.333333333333333)
+
+
+@needs_byte_names
+def test_receipts_keep_names_that_are_not_utf_8(tmp_path, source, write_dicom):
+    path = write_dicom(source / os.fsdecode(b"caf\xe9.dcm"))
+    (receipt,) = run(tmp_path, path).values()
+    write_receipts(tmp_path / "again.jsonl", [receipt])
+    (again,) = read_receipts(tmp_path / "again.jsonl")
+    assert os.fsencode(again.source_path).endswith(b"caf\xe9.dcm")
+
+
+def test_receipts_are_one_line_each(tmp_path, source, write_dicom):
+    write_dicom(source / "a.dcm")
+    write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2")
+    run(tmp_path, source)
+    assert len((tmp_path / "write.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("line", ['{"source_path": "a"}', '{"another": 1}', "cut {"])
+def test_receipts_of_another_version_are_refused(tmp_path, line):
+    (tmp_path / "receipt.jsonl").write_text(f"{line}\n")
+    with pytest.raises(OutputError, match=r"receipt\.jsonl is of another version: remove it"):
+        read_receipts(tmp_path / "receipt.jsonl")
+
+
+def test_receipt_of_a_failure_tells_nothing_of_an_image(tmp_path, source, write_dicom):
+    (receipt,) = run(tmp_path, write_dicom(source / "a.dcm")).values()
+    failed = receipt.failed(LimitMemoryError("not enough memory"), "write")
+    assert (failed.is_written, failed.error, failed.transient) == (False, "limit_memory", True)
+    assert (failed.output, failed.facts, failed.geometry, failed.frames) == ("", None, None, 0)
+
+
+def test_folder_of_receipts_is_made_where_it_is_gone(tmp_path):
+    write_receipts(tmp_path / "receipts" / "write" / "1.2.jsonl", [])
+    assert read_receipts(tmp_path / "receipts" / "write" / "1.2.jsonl") == []

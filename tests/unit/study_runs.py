@@ -1,0 +1,68 @@
+"""Runs of single studies, without Snakemake."""
+
+import os
+
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
+
+
+def entries_of(*paths):
+    """Entries of the only study below the paths."""
+    index = build_index(find_files([str(path) for path in paths]))
+    (entries,) = index.studies.values()
+    return entries
+
+
+def target_of(folder, stage="write", **values):
+    config, _ = parse_config(values)
+    root = folder / ("images" if stage == "write" else f"stages/{stage}")
+    return Target(root, make_chain(config, stage))
+
+
+class Runs:
+    """Runs of one study in a folder of their own."""
+
+    def __init__(self, folder, entries, **values):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.values = folder, values
+        self.study = entries[0].study_instance_uid
+        self.inventory = folder / "inventory.jsonl"
+        self.inventory.write_text(inventory_text(entries))
+
+    def receipt(self, stage):
+        return self.folder / f"{stage}.jsonl"
+
+    def from_inventory(self, stage="write"):
+        target = target_of(self.folder, stage, **self.values)
+        return run_from_inventory(self.inventory, target, self.receipt(stage))
+
+    def from_stage(self, kept, stage="write"):
+        target = target_of(self.folder, stage, **self.values)
+        before = KeptStage(kept, self.folder / "stages" / kept, self.study, self.receipt(kept))
+        return run_from_stage(before, target, self.receipt(stage))
+
+    def images(self):
+        """Bytes of each final image by its path."""
+        root = self.folder / "images"
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def run(folder, *paths, **values):
+    """Receipts by file name after a whole job."""
+    receipts = Runs(folder, entries_of(*paths), **values).from_inventory()
+    return {os.path.basename(receipt.source_path): receipt for receipt in receipts}
+
+
+def outcomes(receipts):
+    return {name: r.error or r.state for name, r in receipts.items()}
+
+
+def cut(path, size):
+    """Shorten a file."""
+    path.write_bytes(path.read_bytes()[:-size])
+    return path

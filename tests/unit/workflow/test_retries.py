@@ -1,0 +1,330 @@
+"""Retries: what earlier jobs left to be tried again, and what other limits set free."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from dicom_preprocessing.config import Limits
+from dicom_preprocessing.errors import LimitMemoryError, SourceError
+from dicom_preprocessing.index import build
+from dicom_preprocessing.index.state import RetryPlan, source_state
+from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
+from dicom_preprocessing.results.layout import receipt_path, summary_path
+from dicom_preprocessing.results.receipts import new_receipt, write_receipts
+from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
+from tests.unit.indexes import unreadable
+from tests.unit.run_results import update_with_retries
+
+
+def update(source, output, **options):
+    return update_with_retries(output, [str(source)], excluded=[str(output)], **options)
+
+
+@pytest.fixture
+def indexed(source, output, write_dicom):
+    """A source of two studies, indexed."""
+    write_dicom(source / "a.dcm")
+    write_dicom(source / "b.dcm", StudyInstanceUID="1.2.4")
+    update(source, output)
+    return source
+
+
+def fail_transiently(output, study="1.2.3"):
+    """Leave what a job and the manifest leave when a file of the study failed transiently."""
+    (entry,) = read_inventory(IndexFolder(output).inventory(study))
+    receipt = new_receipt(entry).failed(LimitMemoryError("not enough memory"), "decode")
+    finish(output, receipt)
+
+
+def finish(output, receipt):
+    path = receipt_path(output, "write", receipt.study_instance_uid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_receipts(path, [receipt])
+    summary = Summary()
+    summary.add(receipt)
+    summary.write(summary_path(output))
+
+
+def attempt_of(output, study="1.2.3"):
+    return read_inventory(IndexFolder(output).inventory(study))[0].attempt
+
+
+def state_of(source, output):
+    retries = plan_retries(IndexFolder(output))
+    return source_state([str(source)], str(output), [str(output)], retries)
+
+
+def run(source, output, *, fails):
+    """A run of the workflow: the state that it sees, and the attempt that it makes, if any.
+
+    Returns
+    -------
+    str
+        The state at the start, which Snakemake compares with that of the run before.
+    """
+    state = state_of(source, output)
+    update(source, output)
+    if fails:
+        fail_transiently(output)
+    else:
+        (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
+        finish(output, new_receipt(entry))
+    return state
+
+
+def test_attempt_is_one_at_first(indexed, output):
+    assert attempt_of(output) == 1
+
+
+def test_attempt_stays_while_nothing_failed(indexed, output):
+    update(indexed, output)
+    assert attempt_of(output) == 1
+
+
+def test_attempt_is_raised_for_a_study_with_a_transient_failure(indexed, output):
+    fail_transiently(output)
+    update(indexed, output)
+    assert attempt_of(output) == 2
+
+
+def test_attempt_of_other_studies_stays(indexed, output):
+    fail_transiently(output)
+    update(indexed, output)
+    assert attempt_of(output, "1.2.4") == 1
+
+
+def test_attempt_is_raised_once_for_each_failure(indexed, output):
+    fail_transiently(output)
+    update(indexed, output)
+    update(indexed, output)
+    assert attempt_of(output) == 2
+
+
+def test_attempt_is_raised_to_three_at_most(indexed, output):
+    attempts = []
+    for _ in range(5):
+        fail_transiently(output)
+        update(indexed, output)
+        attempts.append(attempt_of(output))
+    assert attempts == [2, 3, 3, 3, 3]
+
+
+def test_permanent_failure_is_not_tried_again(indexed, output):
+    (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
+    error = LimitMemoryError("for good", transient=False)
+    finish(output, new_receipt(entry).failed(error, "decode"))
+    update(indexed, output)
+    assert attempt_of(output) == 1
+
+
+def test_attempt_starts_again_when_the_file_changes(indexed, output):
+    fail_transiently(output)
+    update(indexed, output)
+    os.utime(indexed / "a.dcm", ns=(1, 1))
+    update(indexed, output)
+    assert attempt_of(output) == 1
+
+
+def test_state_is_quiet_without_failures(indexed, output):
+    assert state_of(indexed, output) == state_of(indexed, output)
+
+
+def test_state_changes_when_the_source_does(indexed, output):
+    before = state_of(indexed, output)
+    os.utime(indexed / "a.dcm", ns=(1, 1))
+    assert state_of(indexed, output) != before
+
+
+def test_state_changes_when_a_retry_is_due(indexed, output):
+    before = state_of(indexed, output)
+    fail_transiently(output)
+    assert state_of(indexed, output) != before
+
+
+def test_state_is_the_same_before_and_after_the_index_counted_the_retry(indexed, output):
+    fail_transiently(output)
+    before = state_of(indexed, output)
+    update(indexed, output)
+    assert state_of(indexed, output) == before
+
+
+def test_state_changes_for_each_of_two_retries_and_is_quiet_after(indexed, output):
+    states = [run(indexed, output, fails=True) for _ in range(5)]
+    assert len(set(states[:3])) == 3
+    assert states[3:] == [states[2]] * 2
+
+
+def test_state_is_quiet_after_a_retry_that_succeeded(indexed, output):
+    run(indexed, output, fails=True)
+    retried = run(indexed, output, fails=False)
+    assert state_of(indexed, output) == retried
+
+
+def test_state_is_quiet_when_the_failures_are_older_than_the_receipt(indexed, output):
+    before = state_of(indexed, output)
+    fail_transiently(output)
+    (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
+    write_receipts(receipt_path(output, "write", "1.2.3"), [new_receipt(entry)])
+    assert state_of(indexed, output) == before
+
+
+def test_state_of_a_source_that_cannot_be_used_is_an_error(source, output):
+    with pytest.raises(SourceError, match="no file in it"):
+        state_of(source, output)
+
+
+def test_unreadable_file_asks_for_two_retries_and_is_quiet_after(indexed, output, monkeypatch):
+    os.utime(indexed / "a.dcm", ns=(1, 1))
+    unreadable(monkeypatch, indexed / "a.dcm")
+    states = []
+    for _ in range(5):
+        states.append(state_of(indexed, output))
+        update(indexed, output)
+    assert len(set(states[:3])) == 3
+    assert states[3:] == [states[2]] * 2
+
+
+def test_state_is_quiet_after_an_unreadable_file_was_read(indexed, output, monkeypatch):
+    os.utime(indexed / "a.dcm", ns=(1, 1))
+    with monkeypatch.context() as patch:
+        unreadable(patch, indexed / "a.dcm")
+        update(indexed, output)
+    retried = state_of(indexed, output)
+    update(indexed, output)
+    assert state_of(indexed, output) == retried
+
+
+def test_missing_named_path_asks_for_no_retry(indexed, output):
+    sources = [str(indexed), str(indexed / "none.dcm")]
+    update_with_retries(output, sources, excluded=[str(output)])
+    assert plan_retries(IndexFolder(output)).counted == 0
+
+
+@pytest.fixture
+def limited(source, output, write_dicom):
+    """Of two studies, the first was stopped by a limit of one pixel."""
+    for study in ("1.2.3", "1.2.4"):
+        write_dicom(source / f"{study}.dcm", StudyInstanceUID=study)
+    update(source, output, limits=Limits(pixels=1))
+    folder = IndexFolder(output)
+    process_limited(folder)
+    return folder
+
+
+def process_limited(folder):
+    """What jobs would tell of both studies."""
+    receipts = folder.output / "receipts" / "write"
+    receipts.mkdir(parents=True, exist_ok=True)
+    for study, error in (("1.2.3", "limit_pixels"), ("1.2.4", "decode_error")):
+        digest = inventory_digest(folder.inventory(study))
+        line = {"state": "failed", "error": error, "inventory": digest}
+        (receipts / f"{study}.jsonl").write_text(json.dumps(line))
+
+
+def renewals(folder):
+    return [read_inventory(folder.inventory(s))[0].renewal for s in ("1.2.3", "1.2.4")]
+
+
+def test_other_limits_try_again_what_the_old_ones_stopped(limited, source, output):
+    update(source, output, limits=Limits(pixels=1))
+    assert renewals(limited) == [0, 0]
+    update(source, output, limits=Limits(pixels=99))
+    assert renewals(limited) == [1, 0]
+    assert limited.read_request().limits == Limits(pixels=99)
+    process_limited(limited)
+    update(source, output, limits=Limits(pixels=100))
+    assert renewals(limited) == [2, 0]
+    os.utime(source / "1.2.3.dcm", ns=(1, 1))
+    update(source, output, limits=Limits(pixels=100))
+    assert renewals(limited) == [2, 0]
+
+
+def test_other_limits_start_the_attempts_anew(limited, source, output):
+    inventory = limited.inventory("1.2.3")
+    inventory.write_text(inventory.read_text().replace('"attempt": 1', '"attempt": 3'))
+    process_limited(limited)
+    update(source, output, limits=Limits(pixels=99))
+    (entry,) = read_inventory(inventory)
+    assert (entry.attempt, entry.renewal) == (1, 1)
+
+
+def test_other_limits_try_again_what_a_kept_stage_was_stopped_at(limited, source, output):
+    """Also where the stage behind it did not come to its turn."""
+    (output / "receipts" / "write").rename(output / "receipts" / "decode")
+    update(source, output, limits=Limits(pixels=99))
+    assert renewals(limited) == [1, 0]
+
+
+def test_study_that_waits_to_be_tried_with_other_limits_is_renewed_once(limited, source, output):
+    for pixels in (99, 100):
+        update(source, output, limits=Limits(pixels=pixels))
+        assert renewals(limited) == [1, 0]
+
+
+def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
+    limited, source, output, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_renew_inventory", full)
+        with pytest.raises(OSError, match="No space left"):
+            update(source, output, limits=Limits(pixels=99))
+    update(source, output, limits=Limits(pixels=99))
+    assert renewals(limited) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "cut {",
+        "[]",
+        '{"chain": "c", "seconds": {}}',
+        '{"transient": ["../../../etc", "1.2.9"]}',
+        '{"transient": null}',
+    ],
+)
+def test_summary_that_tells_nothing_of_this_index_asks_for_no_retry(indexed, output, text):
+    fail_transiently(output)
+    summary_path(output).write_text(text)
+    assert plan_retries(IndexFolder(output)) == RetryPlan()
+
+
+def test_failures_that_a_user_edited_decide_nothing(indexed, output):
+    fail_transiently(output)
+    (output / "failures.csv").write_text("mine;own;columns\n")
+    assert plan_retries(IndexFolder(output)).studies == {"1.2.3"}
+
+
+def test_receipt_that_was_cut_asks_for_no_retry(indexed, output):
+    fail_transiently(output)
+    path = receipt_path(output, "write", "1.2.3")
+    path.write_text(path.read_text()[:-9])
+    assert plan_retries(IndexFolder(output)) == RetryPlan()
+
+
+def test_limit_in_the_name_of_a_file_is_none(limited, output):
+    path = receipt_path(output, "write", "1.2.4")
+    path.write_text(path.read_text().replace("{", '{"source_path": "limit_time.dcm", ', 1))
+    assert plan_retries(limited, Limits(pixels=99)).renewed == {"1.2.3"}
+
+
+def test_error_is_found_however_the_json_is_spaced(limited, output):
+    path = receipt_path(output, "write", "1.2.3")
+    path.write_text(path.read_text().replace('": "', '":"'))
+    assert plan_retries(limited, Limits(pixels=99)).renewed == {"1.2.3"}
+
+
+def test_receipt_is_made_of_its_digests(tmp_path):
+    path = tmp_path / "receipt.jsonl"
+    assert not is_made_of(path, "c", "i")
+    path.write_text('{"chain": "c", "inventory": "i"}\n')
+    assert is_made_of(path, "c", "i")
+    assert not is_made_of(path, "c", "other")
+    path.write_text('{"chain": ')
+    assert not is_made_of(path, "c", "i")
