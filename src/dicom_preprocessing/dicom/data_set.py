@@ -356,8 +356,8 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
         return struct.unpack(f"{order}{len(content) // size}{code}", content)
     if vr not in TEXTS or not content.isascii() or ESCAPE in content:
         return None
-    values = content.decode("ascii").rstrip(" \0").split("\\")
-    return tuple(value.strip() for value in values) if vr in NUMERIC_TEXTS else tuple(values)
+    values = (value.rstrip(" \0") for value in content.decode("ascii").split("\\"))
+    return tuple(value.lstrip() for value in values) if vr in NUMERIC_TEXTS else tuple(values)
 
 
 def _plain(value: object) -> Value:

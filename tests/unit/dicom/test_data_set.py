@@ -503,6 +503,28 @@ def data_set_of_image(image):
     return data_set
 
 
+ODD = st.text("0123456789.+-eE \\\0naix", max_size=9).map(str.encode) | st.binary(max_size=9)
+
+
+@given(st.sampled_from([*module.NUMBERS, *module.TEXTS]), ODD)
+def test_plain_values_are_those_of_pydicom(vr, content):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "plain_values", lambda _: None)
+        expected = describe(raw("Rows", vr, content)).pixel.rows
+    found = describe(raw("Rows", vr, content)).pixel.rows
+    if expected.raw is None:  # an IS of 1e999 keeps all from being converted
+        assert (found.raw, len(found.values)) == (None, len(expected.values))
+    if content.isascii() and content.decode().isprintable():
+        np.testing.assert_array_equal(found.numbers(), expected.numbers())
+        assert found.integer() == expected.integer() or expected.raw is not None
+        assert found.is_empty == expected.is_empty
+
+
+def test_each_value_is_stripped_of_its_padding():
+    found = describe(raw("PixelSpacing", "DS", b"0.5\0\\ 0.25 "))
+    assert found.top.pixel_spacing.values == ("0.5", "0.25")
+
+
 @given(images())
 def test_description_of_a_data_set_is_the_one_by_hand(image):
     assert describe(data_set_of_image(image), has_pixel_data=False) == by_hand(image)
