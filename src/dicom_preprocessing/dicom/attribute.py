@@ -16,6 +16,9 @@ Value = int | float | str | bytes
 NUMBER_ERRORS: Final = (ArithmeticError, TypeError, ValueError)
 """What Python raises where text or bytes are no number."""
 
+MOST: Final = 2**53
+"""Above it not every whole number is a float, and nothing has as many."""
+
 LONGEST_SHOWN: Final = 64
 """Characters of a value that are shown."""
 
@@ -67,16 +70,12 @@ class Attribute:
 
     def joined(self) -> str:
         """Every value as text, joined as in a file, without blanks and NUL around all of it."""
-        return clean_text("\\".join(map(str, self.values)))
+        return clean_text("\\".join(map(_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
-        """The first value as a whole number, ``default`` where there is none."""
-        value = self.values[0] if self.values else ""
-        try:
-            return default if value == "" else int(value)
-        except NUMBER_ERRORS:
-            number = _number(value)  # "1.0" is one
-            return int(number) if number.is_integer() else default
+        """The first value as a whole number, ``default`` where it is none that counts anything."""
+        number = _number(self.values[0]) if self.values else math.nan
+        return int(number) if number.is_integer() and abs(number) < MOST else default
 
     def numbers(self) -> tuple[float, ...]:
         """Every value as a number, NaN for what is none."""
@@ -109,9 +108,13 @@ ABSENT: Final = Attribute("", is_present=False)
 """An attribute that is not there."""
 
 
-def clean_text(value: object) -> str:
-    """A value as text, without blanks and NUL around it; empty for a value that says nothing."""
-    return str(value or "").strip(" \t\r\n\0")
+def clean_text(value: Value) -> str:
+    """A value as text, without blanks and NUL around it; empty for bytes, which are none."""
+    return _text(value).strip(" \t\r\n\0")
+
+
+def _text(value: Value) -> str:
+    return "" if isinstance(value, bytes) else str(value)
 
 
 def _number(value: Value) -> float:

@@ -69,11 +69,11 @@ TABLE: Final[Mapping[str, Row]] = {
     # Attributes that tell the same.
     "in_plane_spacing": Row(
         ("PixelSpacing", "ImagerPixelSpacing"),
-        "PS3.3 10.7.1.3: Pixel Spacing may be calibrated, the other is at the detector",
+        "PS3.3 10.7.1.1: Pixel Spacing may be calibrated, the other is at the detector",
     ),
     "laterality": Row(
         ("ImageLaterality", "Laterality", "FrameLaterality"),
-        "PS3.3 C.8.11.7: of the image before that of the series",
+        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: that of frames",
     ),
     "view": Row(
         ("ViewCodeSequence", "ViewPosition"), "PS3.3 C.8.11.7: the code before the older text"

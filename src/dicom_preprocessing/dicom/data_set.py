@@ -13,6 +13,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -74,6 +75,9 @@ ESCAPE: Final = b"\x1b"
 
 SEVERAL: Final = (MultiValue, list)
 """What pydicom gives for several values: a list of numbers that are binary in the file."""
+
+SEQUENCE: Final = "a sequence"
+"""Stands for a sequence where a value is expected."""
 
 IMAGE_PIXEL: Final = {
     "rows": "Rows",
@@ -203,6 +207,7 @@ VRS: Final = {
 """Value representations, which implicit VR does not tell."""
 
 MACRO_TAGS: Final = _by_tag(MACROS)
+META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 VIEW_CODES: Final = _tag("ViewCodeSequence")
@@ -210,16 +215,22 @@ SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
 
 
-def describe(data_set: Dataset, *, has_pixel_data: bool = True) -> Description:
+def describe(
+    data_set: Dataset, *, syntax: UID | None = None, has_pixel_data: bool = True
+) -> Description:
     """Read every attribute on which an image depends.
 
     Parameters
     ----------
     data_set : Dataset
         With or without pixel data, which is not looked at.
+    syntax : UID or None
+        ``transfer_syntax_of`` the data set, where it is known already.
+    has_pixel_data : bool
+        What the header tells of that.
     """
     found = attributes_of(data_set, TOP_TAGS)
-    syntax = transfer_syntax_of(data_set)
+    syntax = transfer_syntax_of(data_set) if syntax is None else syntax
     shared = items_of(data_set, SHARED)
     luts = items_of(data_set, MODALITY_LUTS)
     codes = items_of(data_set, VIEW_CODES)
@@ -262,7 +273,7 @@ def _header(
         else:
             fields[field] = attribute.integer()
     return Header(
-        sop_class_uid=sop_class_of(data_set, found.get("SOPClassUID", ABSENT)),
+        sop_class_uid=_sop_class_of(data_set, found.get("SOPClassUID", ABSENT)),
         transfer_syntax_uid=clean_text(syntax),
         has_pixel_data=has_pixel_data,
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
@@ -271,13 +282,19 @@ def _header(
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """The transfer syntax that the file states, else the one in which it could be read."""
-    meta = getattr(data_set, "file_meta", None)
-    stated = meta.get("TransferSyntaxUID") if meta is not None else None
+    stated = _stated(data_set, "TransferSyntaxUID")
     told = {
-        "TransferSyntaxUID": UID(str(stated)) if stated else None,
+        "TransferSyntaxUID": UID(stated) if stated else None,
         "encoding": _encoding_of(data_set),
     }
     return decide("transfer_syntax_uid", told).value or UID("")
+
+
+def _stated(data_set: Dataset, keyword: str) -> str:
+    """A UID of the file meta information, empty without."""
+    meta = getattr(data_set, "file_meta", None)
+    found = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
+    return found.get(keyword, ABSENT).text()
 
 
 def _encoding_of(data_set: Dataset) -> UID:
@@ -287,10 +304,10 @@ def _encoding_of(data_set: Dataset) -> UID:
     return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
 
 
-def sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
+def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
     """SOP Class UID, ``attribute``, else that of the file meta information; empty without."""
-    own, meta = attribute.text(), getattr(data_set, "file_meta", None)
-    stated = "" if own or meta is None else clean_text(meta.get("MediaStorageSOPClassUID"))
+    own = attribute.text()
+    stated = "" if own else _stated(data_set, "MediaStorageSOPClassUID")
     told = {"SOPClassUID": own or None, "MediaStorageSOPClassUID": stated or None}
     return decide("sop_class_uid", told).value or ""
 
@@ -307,14 +324,14 @@ def attributes_of(item: Dataset, wanted: Mapping[int, str]) -> dict[str, Attribu
 
 def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
     """An attribute that is there."""
-    raw = item.get_item(tag)
+    raw = item.get_item(tag, keep_deferred=True)  # else one without a value is converted here
     values = plain_values(raw) if isinstance(raw, RawDataElement) else None
     if values is not None:
         return Attribute(keyword, values)
     try:
         value = item[tag].value
     except PARSE_ERRORS:
-        content = getattr(item.get_item(tag), "value", None)
+        content = getattr(raw, "value", None)
         return Attribute(keyword, raw=content if isinstance(content, bytes) else b"")
     if value is None:
         return Attribute(keyword)
@@ -344,13 +361,19 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
 
 
 def _plain(value: object) -> Value:
-    """A value without pydicom's structures, which only a wrong value representation has here.
+    """A value as Python has it, without pydicom's class.
 
     Numbers that are text in the file stay as they are written.
     """
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, (IS, DSfloat, DSdecimal)):
         return str(value)
-    return value if isinstance(value, int | float | str | bytes) else str(value)
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    # Only a wrong value representation is here; what a sequence holds may not be converted.
+    return SEQUENCE if isinstance(value, Sequence) else str(value)
 
 
 def items_of(item: Dataset, tag: int) -> list[Dataset]:

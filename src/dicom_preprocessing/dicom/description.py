@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+NARROW: Final = ("LINEAR_EXACT", "SIGMOID")
+"""Values of VOI LUT Function with which a window may be narrower than 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Window Center, Window Width and VOI LUT Function (PS3.3 C.11.2.1.2)."""
@@ -35,10 +39,10 @@ class Window:
 
     @property
     def is_usable(self) -> bool:
-        """Finite, and wide enough for its function."""
+        """Finite, and wide enough for its function; an unknown one counts as LINEAR."""
         if not (math.isfinite(self.center) and math.isfinite(self.width)):
             return False
-        return self.width >= 1 if self.function == "LINEAR" else self.width > 0
+        return self.width > 0 if self.function in NARROW else self.width >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,7 @@ class PerFrame(Generic[T]):
     values : tuple
         None for a frame of which nothing tells it.
     places : tuple of Place or None
+        None where ``values`` has None.
     overruled : frozenset of Place
         Where some frame has another value that does not count.
     """
@@ -205,7 +210,7 @@ class Description:
     Parameters
     ----------
     header : Header
-        What the index keeps; of plain files it is read without pydicom.
+        What the index keeps.
     transfer_syntax_uid : UID
         In which the pixel data is encoded.
     is_little_endian : bool
@@ -299,15 +304,15 @@ class Description:
         return found.values[0]
 
     def breast_laterality(self) -> str:
-        """L or R as it is found, empty where nothing tells it."""
+        """L, R or what else is found, in capitals; empty where nothing tells it."""
         first = next(iter(self.frames), NO_GROUPS)
         told = {
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
             "FrameLaterality": self.shared.frame_laterality.text() or first.frame_laterality.text(),
         }
-        decision = decide("laterality", {source: side or None for source, side in told.items()})
-        return (decision.value or "").upper()
+        sides = {source: side.upper() or None for source, side in told.items()}
+        return decide("laterality", sides).value or ""
 
     def patient_directions(self) -> tuple[str, str] | None:
         """Patient Orientation, the directions of rows and columns of the first frame."""
@@ -322,7 +327,7 @@ class Description:
 
 
 def _spacing(attribute: Attribute) -> tuple[float, float] | None:
-    """X and y of two positive numbers, of which that of rows stands first."""
+    """X and y of two positive numbers, of which that of rows stands first (PS3.3 10.7.1.3)."""
     values = attribute.numbers()
     if len(values) > 1 and all(v > 0 and math.isfinite(v) for v in values[:2]):
         return values[1], values[0]

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from pydicom.dataset import Dataset, FileDataset
     from pydicom.tag import BaseTag
+    from pydicom.uid import UID
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.header import Header
@@ -111,8 +112,9 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
         It does not parse, or ends inside an element behind the pixel data.
     """
     with _open(path) as file:
-        data_set, pixel_data = _open_data_set(file)
-    return ImageFile(describe(data_set, has_pixel_data=pixel_data is not None), pixel_data)
+        data_set, syntax, pixel_data = _open_data_set(file)
+    has_pixel_data = pixel_data is not None
+    return ImageFile(describe(data_set, syntax=syntax, has_pixel_data=has_pixel_data), pixel_data)
 
 
 def describe_without_pixels(path: PathLike) -> Description:
@@ -127,16 +129,17 @@ def describe_without_pixels(path: PathLike) -> Description:
     return describe(data_set, has_pixel_data=at_pixels)
 
 
-def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, PixelData | None]:
-    """Parse everything but the pixel data, which is only located."""
+def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, UID, PixelData | None]:
+    """Parse everything but the pixel data, which is only located; with the transfer syntax."""
     has_prefix = _require_dicom(file)
     data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
+    syntax = transfer_syntax_of(data_set)
     if not at_pixels:
-        return data_set, None
-    if transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian:
+        return data_set, syntax, None
+    if syntax == DeflatedExplicitVRLittleEndian:
         file.seek(0)  # it does not stand at the pixels
         data_set = _parse(file, None, has_prefix=has_prefix)
-        return data_set, pixel_data_in(data_set)
+        return data_set, syntax, pixel_data_in(data_set)
     implicit, little_endian = map(bool, data_set.original_encoding)
     pixel_data = locate(file.source(), file.tell(), implicit=implicit, little_endian=little_endian)
     if pixel_data.end < pixel_data.source.size:
@@ -146,7 +149,7 @@ def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, PixelData | None]:
         cut = _cut_element(rest) if len(rest) else None
         if cut is not None:
             raise DamagedError(f"the file is cut or damaged: {cut}")
-    return data_set, pixel_data
+    return data_set, syntax, pixel_data
 
 
 def quieten_pydicom() -> None:

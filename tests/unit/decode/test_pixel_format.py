@@ -1,0 +1,176 @@
+"""What the Image Pixel Module says of pixels, by descriptions written by hand."""
+
+import numpy as np
+import pytest
+from pydicom.uid import JPEGBaseline8Bit
+
+from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
+from dicom_preprocessing.dicom.attribute import Attribute
+from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
+from tests.unit.descriptions import description_of
+
+RGB = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"}
+
+
+def format_of(keyword="PixelData", **values):
+    return pixel_format(description_of(**values), keyword)
+
+
+def bits(allocated, stored=None, **values):
+    stored = stored or allocated
+    return {"bits_allocated": allocated, "bits_stored": stored, "high_bit": stored - 1} | values
+
+
+class TestFormat:
+    def test_of_grey_pixels(self):
+        assert format_of(rows=3, columns=4, number_of_frames=5, **bits(16, 12)) == PixelFormat(
+            keyword="PixelData",
+            rows=3,
+            columns=4,
+            samples_per_pixel=1,
+            number_of_frames=5,
+            photometric_interpretation="MONOCHROME2",
+            bits_allocated=16,
+            bits_stored=12,
+            high_bit=11,
+            is_signed=False,
+        )
+
+    @pytest.mark.parametrize("value", ["3", 3.0, (3, 9)])
+    def test_number_of_another_kind_counts(self, value):
+        assert format_of(rows=value).rows == 3
+
+    def test_photometric_interpretation_is_stripped(self):
+        assert format_of(photometric_interpretation="MONOCHROME1 \0").is_inverted
+
+    @pytest.mark.parametrize(("representation", "signed"), [(1, True), (0, False)])
+    def test_sign(self, representation, signed):
+        assert format_of(pixel_representation=representation).is_signed is signed
+
+    def test_single_bit_has_no_sign(self):
+        assert not format_of(pixel_representation=1, **bits(8, 1)).is_signed
+
+    def test_missing_high_bit_is_the_usual_one(self):
+        assert format_of(**bits(16, 12, high_bit=None)).high_bit == 11
+
+    @pytest.mark.parametrize(("high", "expected"), [(15, 15), (13, 13), (16, 11), (10, 11)])
+    def test_high_bit_counts_within_bits_allocated(self, high, expected):
+        assert format_of(**bits(16, 12, high_bit=high)).high_bit == expected
+
+    @pytest.mark.parametrize(
+        ("values", "dtype"),
+        [
+            (bits(8), np.uint8),
+            (bits(1), np.uint8),
+            (bits(16, 8), np.uint16),
+            (bits(16, pixel_representation=1), np.int16),
+            (bits(32), np.uint32),
+            (bits(16, 8) | RGB, np.uint8),
+            (bits(16, 12) | RGB, np.uint16),
+            (bits(16, 8, photometric_interpretation="PALETTE COLOR"), np.uint8),
+        ],
+    )
+    def test_dtype(self, values, dtype):
+        assert format_of(**values).dtype == dtype
+
+    @pytest.mark.parametrize(("keyword", "size"), [("Float", 32), ("DoubleFloat", 64)])
+    def test_floats_need_no_bits_stored(self, keyword, size):
+        found = format_of(f"{keyword}PixelData", bits_allocated=size, bits_stored=None)
+        assert (found.is_float, found.dtype) == (True, f"f{size // 8}")
+
+    @pytest.mark.parametrize(
+        ("values", "size"),
+        [
+            (bits(16), 2 * 3 * 5 * 2),
+            (bits(1), 4),  # 30 bits
+            (RGB, 2 * 3 * 5 * 3),
+            (RGB | {"photometric_interpretation": "YBR_FULL_422"}, 2 * 3 * 5 * 2),
+        ],
+    )
+    def test_native_bytes(self, values, size):
+        assert format_of(rows=2, columns=3, number_of_frames=5, **values).native_bytes == size
+
+
+class TestMissing:
+    @pytest.mark.parametrize(
+        "keyword", ["Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel"]
+    )
+    @pytest.mark.parametrize("value", [None, (), "", 0, -1, "x", 2.5, float("nan"), b"\1"])
+    def test_number_that_is_none_is_named(self, keyword, value):
+        field = "".join(f"_{c.lower()}" if c.isupper() else c for c in keyword).lstrip("_")
+        with pytest.raises(MissingAttributeError, match=f"^{keyword} is missing.* not above 0"):
+            format_of(**{field: value})
+
+    def test_bytes_that_do_not_convert_are_missing(self):
+        with pytest.raises(MissingAttributeError, match="Rows is missing"):
+            format_of(rows=Attribute("Rows", raw=b"\1\2\3"))
+
+    @pytest.mark.parametrize("value", [None, "", " ", b"MONOCHROME2"])
+    def test_photometric_interpretation(self, value):
+        with pytest.raises(MissingAttributeError, match="Photometric Interpretation is missing"):
+            format_of(photometric_interpretation=value)
+
+    @pytest.mark.parametrize("value", [None, (), 2, "x", (0, 1)])
+    def test_pixel_representation_other_than_0_or_1(self, value):
+        with pytest.raises(MissingAttributeError, match="Pixel Representation is missing or not"):
+            format_of(pixel_representation=value)
+
+    def test_more_bits_stored_than_allocated(self):
+        with pytest.raises(MissingAttributeError, match="17 bits stored do not fit 16"):
+            format_of(**bits(16, 17))
+
+    @pytest.mark.parametrize("value", [2, -1])
+    def test_planar_configuration_of_colour_other_than_0_or_1(self, value):
+        with pytest.raises(MissingAttributeError, match="Planar Configuration is not 0 or 1"):
+            format_of(planar_configuration=value, **RGB)
+
+
+class TestNumberOfFrames:
+    @pytest.mark.parametrize("value", [None, (), "", " "])
+    def test_absent_or_empty_is_one(self, value):
+        assert format_of(number_of_frames=value).number_of_frames == 1
+
+    @pytest.mark.parametrize("value", [0, -1, "x", 2.5, float("inf"), b"\1"])
+    def test_what_is_no_positive_number_is_an_error(self, value):
+        with pytest.raises(MissingAttributeError, match="Number of Frames is no positive integer"):
+            format_of(number_of_frames=value)
+
+    def test_bytes_that_do_not_convert_are_an_error(self):
+        with pytest.raises(MissingAttributeError, match="Number of Frames"):
+            format_of(number_of_frames=Attribute("NumberOfFrames", raw=b"x"))
+
+
+class TestUnsupported:
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            (bits(24), "24 bits allocated in PixelData"),
+            (bits(64), "64 bits allocated in PixelData"),
+            (RGB | {"pixel_representation": 1}, "RGB with 3 signed samples of 8 bits"),
+            (RGB | {"photometric_interpretation": "CMYK"}, "CMYK with 3 samples"),
+            (RGB | {"photometric_interpretation": "MONOCHROME2"}, "MONOCHROME2 with 3 samples"),
+            (RGB | {"samples_per_pixel": 1}, "RGB with 1 samples"),
+            (RGB | bits(32), "RGB with 3 samples of 32 bits"),
+            (RGB | {"photometric_interpretation": "PALETTE COLOR"}, "PALETTE COLOR with 3 samples"),
+        ],
+    )
+    def test_combination_is_named(self, values, message):
+        with pytest.raises(UnsupportedPixelsError, match=message):
+            format_of(**values)
+
+    @pytest.mark.parametrize("size", [8, 16])
+    def test_floats_of_few_bits(self, size):
+        with pytest.raises(
+            UnsupportedPixelsError, match=f"{size} bits allocated in FloatPixelData"
+        ):
+            format_of("FloatPixelData", bits_allocated=size)
+
+    def test_colour_of_floats(self):
+        with pytest.raises(UnsupportedPixelsError, match="RGB with 3 samples of 32 bits"):
+            format_of("FloatPixelData", bits_allocated=32, **RGB)
+
+    def test_ybr_partial_420_is_for_compressed_pixels_only(self):
+        values = RGB | {"photometric_interpretation": "YBR_PARTIAL_420"}
+        with pytest.raises(UnsupportedPixelsError, match="for compressed pixel data only"):
+            format_of(**values)
+        assert format_of(**values, transfer_syntax_uid=JPEGBaseline8Bit).samples_per_pixel == 3

@@ -1,0 +1,553 @@
+"""From pydicom's data set to the description, whatever the elements of the data set are."""
+
+import dataclasses
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
+
+from dicom_preprocessing.dicom import data_set as module
+from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
+from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
+from dicom_preprocessing.dicom.description import (
+    NO_GROUPS,
+    NO_TABLE,
+    FunctionalGroups,
+    ImagePixel,
+    PixelPadding,
+    StoredTable,
+)
+from dicom_preprocessing.dicom.header import NAMES, Header
+from dicom_preprocessing.dicom.reading import open_image
+from tests.unit.datasets import functional_groups, item, lut, save
+from tests.unit.descriptions import GREY, attribute, description_of, groups, keyword_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+
+def raw(keyword, vr, value):
+    """A data set of one element as it stands in a file, not converted yet."""
+    data_set, tag = Dataset(), Tag(keyword)
+    data_set[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    return data_set
+
+
+def with_vr(keyword, vr, value):
+    data_set = Dataset()
+    data_set.add_new(keyword, vr, value)
+    return data_set
+
+
+class TestValues:
+    def test_absent(self):
+        assert describe(Dataset()).pixel.rows is ABSENT
+
+    def test_one(self):
+        assert describe(item(Rows=3)).pixel.rows == Attribute("Rows", (3,))
+
+    def test_several_decimals(self):
+        found = describe(item(WindowCenter=[1.5, -2])).top.window_center
+        assert found == Attribute("WindowCenter", ("1.5", "-2.0"))
+
+    def test_several_binary_numbers(self):
+        found = describe(raw("Rows", "US", b"\1\0\2\0")).pixel.rows
+        assert found == Attribute("Rows", (1, 2))
+
+    @pytest.mark.parametrize("vr", ["US", "DS", "IS"])
+    def test_none(self, vr):
+        found = describe(raw("Rows", vr, b"")).pixel.rows
+        assert found == Attribute("Rows", ())
+
+    def test_no_text_is_empty_and_present(self):
+        found = describe(item(PhotometricInterpretation="")).pixel.photometric_interpretation
+        assert (found.is_present, found.is_empty) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("vr", "content", "kind"),
+        [
+            ("US", b"\1\0", int),
+            ("UL", b"\1\0\0\0", int),
+            ("IS", b"12", str),
+            ("IS", b"\xb2", str),
+            ("DS", b"1.50", str),
+            ("DS", b"1e999 ", str),
+            ("FD", bytes(8), float),
+            ("DS", b"x ", str),
+            ("UI", b"1.2\0", str),
+            ("UI", b"1.\xb2", str),
+            ("LO", b"x", str),
+            ("PN", b"A^B ", str),
+            ("DA", b"20260101", str),
+            ("AT", b"\1\0\2\0", int),
+            ("OB", b"\1\2", bytes),
+        ],
+    )
+    def test_are_of_python_and_not_of_pydicom(self, vr, content, kind):
+        (value,) = describe(raw("Rows", vr, content)).pixel.rows.values
+        assert type(value) is kind
+
+    def test_numbers_that_are_text_stay_as_they_are_written(self):
+        found = describe(raw("RescaleSlope", "DS", b" 1.50\\+2E0 ")).top.rescale_slope
+        assert found.values == ("1.50", "+2E0")
+
+    def test_numbers_of_a_data_set_in_memory_are_text_too(self):
+        assert describe(item(NumberOfFrames="3")).pixel.number_of_frames.values == ("3",)
+
+    def test_wrong_value_representation_is_taken_as_it_is(self):
+        assert describe(with_vr("Rows", "LO", "3")).pixel.rows == Attribute("Rows", ("3",))
+
+    @pytest.mark.parametrize(
+        ("vr", "content"), [("US", b"\1\2\3"), ("FD", b"123"), ("UL", b"12345")]
+    )
+    def test_bytes_that_do_not_convert_are_kept(self, vr, content):
+        assert describe(raw("Rows", vr, content)).pixel.rows == Attribute("Rows", raw=content)
+
+    def test_decimals_in_bytes_that_do_not_convert_may_be_read(self):
+        found = describe(raw("PixelSpacing", "FD", b"0.5\\0.25"[:7]))
+        assert found.top.pixel_spacing.numbers() == (0.5, 0.2)
+
+    def test_sequence_for_a_value_is_no_value(self):
+        found = describe(with_vr("Rows", "SQ", [item(Columns=3)])).pixel.rows
+        assert found.values == ("a sequence",)
+
+    def test_sequence_for_a_value_may_hold_what_does_not_convert(self):
+        broken = with_vr("RescaleSlope", "SQ", [raw("Rows", "US", b"\1\2\3")])
+        assert not describe(broken).top.rescale().is_finite
+
+    def test_private_elements_are_left_out(self):
+        data_set = item(Rows=3)
+        data_set.private_block(0x0029, "maker", create=True).add_new(1, "US", 9)
+        assert describe(data_set) == describe(item(Rows=3))
+
+
+class TestSequences:
+    def test_first_item_of_the_shared_group_counts(self):
+        macro = [item(PixelValueTransformationSequence=[item(RescaleSlope=s)]) for s in (2, 3)]
+        shared = describe(item(SharedFunctionalGroupsSequence=macro)).shared
+        assert shared == groups(macros=["PixelValueTransformationSequence"], rescale_slope="2.0")
+
+    def test_first_item_of_a_macro_counts(self):
+        macro = item(FrameVOILUTSequence=[item(WindowCenter=1), item(WindowCenter=2)])
+        shared = describe(functional_groups(Dataset(), shared=macro)).shared
+        assert shared.window_center == attribute("WindowCenter", "1.0")
+
+    def test_attributes_count_in_their_own_macro_only(self):
+        macro = item(PixelMeasuresSequence=[item(RescaleSlope=2)], RescaleIntercept=1)
+        shared = describe(functional_groups(Dataset(), shared=macro)).shared
+        assert shared == groups(macros=["PixelMeasuresSequence"])
+
+    def test_each_frame_has_its_groups(self):
+        frames = [item(FrameContentSequence=[item(StackID=n)]) for n in "AB"]
+        found = describe(functional_groups(Dataset(), frames=frames)).frames
+        assert [f.stack_id.values for f in found] == [("A",), ("B",)]
+
+    def test_frame_content_at_the_top_level_means_nothing(self):
+        assert describe(item(StackID="1", InStackPositionNumber=2)).top == NO_GROUPS
+
+    def test_empty_item_of_a_macro_makes_it_be_there(self):
+        found = describe(functional_groups(Dataset(), shared=item(MREchoSequence=[Dataset()])))
+        assert found.shared == FunctionalGroups(macros=frozenset({"MREchoSequence"}))
+
+    def test_macro_without_an_item_is_not_there(self):
+        macro = with_vr("MREchoSequence", "SQ", [])
+        assert describe(functional_groups(Dataset(), shared=macro)).shared.macros == frozenset()
+
+    def test_groups_without_an_item_are_none(self):
+        data_set = with_vr("SharedFunctionalGroupsSequence", "SQ", [])
+        data_set.add_new("PerFrameFunctionalGroupsSequence", "SQ", [])
+        found = describe(data_set)
+        assert (found.shared, found.frames) == (NO_GROUPS, ())
+
+    @pytest.mark.parametrize("vr", ["SQ", "US", "LO", "FD", "UN"])
+    @pytest.mark.parametrize("content", [b"", b"\1\2\3", b"\xfe\xff\x00\xe0\xff\xff\0\0", b"12"])
+    def test_broken_groups_are_none(self, vr, content):
+        found = describe(raw("PerFrameFunctionalGroupsSequence", vr, content))
+        assert all(f == NO_GROUPS for f in found.frames)
+
+    @pytest.mark.parametrize("vr", ["DS", "LO", "US"])
+    def test_value_for_a_sequence_is_no_item(self, vr):
+        found = describe(
+            with_vr("SharedFunctionalGroupsSequence", vr, [1, 2] if vr != "LO" else "x")
+        )
+        assert found.shared is NO_GROUPS
+
+    def test_broken_macro_leaves_the_others(self):
+        macro = raw("PixelMeasuresSequence", "SQ", b"\1\2\3")
+        macro.MREchoSequence = [item(EffectiveEchoTime=3.0)]
+        found = describe(functional_groups(Dataset(), shared=macro)).shared
+        assert found == groups(macros=["MREchoSequence"], effective_echo_time=3.0)
+
+    def test_groups_within_groups_mean_nothing(self):
+        within = item(SharedFunctionalGroupsSequence=[item(MREchoSequence=[Dataset()])])
+        assert describe(functional_groups(Dataset(), shared=within)).shared == NO_GROUPS
+
+
+class TestTables:
+    def test_first_voi_lut_and_their_number(self):
+        top = describe(item(VOILUTSequence=[lut([1, 2]), lut([3])])).top
+        first = StoredTable(attribute("LUTDescriptor", 2, 0, 16), attribute("LUTData", 1, 2))
+        assert (top.voi_lut, top.voi_lut_items) == (first, 2)
+
+    def test_voi_lut_sequence_without_items(self):
+        top = describe(with_vr("VOILUTSequence", "SQ", [])).top
+        assert (top.voi_lut, top.voi_lut_items) == (None, 0)
+
+    def test_no_voi_lut_sequence(self):
+        assert (describe(Dataset()).top.voi_lut, describe(Dataset()).top.voi_lut_items) == (
+            None,
+            None,
+        )
+
+    def test_voi_lut_of_a_group(self):
+        macro = item(FrameVOILUTSequence=[item(VOILUTSequence=[lut([7])])])
+        shared = describe(functional_groups(Dataset(), shared=macro)).shared
+        assert shared.voi_lut.data.values == (7,)
+
+    def test_item_without_a_table(self):
+        assert describe(item(VOILUTSequence=[Dataset()])).top.voi_lut == NO_TABLE
+
+    def test_first_modality_lut(self):
+        found = describe(item(ModalityLUTSequence=[lut([1, 2]), lut([3])])).modality_lut
+        assert found.data.values == (1, 2)
+
+    def test_modality_lut_sequence_without_items(self):
+        assert describe(with_vr("ModalityLUTSequence", "SQ", [])).modality_lut is None
+
+    def test_palette(self):
+        data_set = Dataset()
+        for n, colour in enumerate(("Red", "Green", "Blue")):
+            data_set.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [2, 0, 8])
+            setattr(data_set, f"{colour}PaletteColorLookupTableData", bytes([n, n]))
+        data_set.SegmentedBluePaletteColorLookupTableData = b"\7\7"
+        red, green, blue = describe(data_set).palette
+        assert red == StoredTable(
+            attribute("RedPaletteColorLookupTableDescriptor", 2, 0, 8),
+            attribute("RedPaletteColorLookupTableData", b"\0\0"),
+        )
+        assert green.data.content() == b"\1\1"
+        assert (blue.data.content(), blue.segmented.content()) == (b"\2\2", b"\7\7")
+
+
+class TestOthers:
+    def test_padding_of_each_kind_of_pixel_data(self):
+        data_set = with_vr("PixelPaddingValue", "US", 1)
+        data_set.add_new("PixelPaddingRangeLimit", "US", 2)
+        data_set.FloatPixelPaddingValue, data_set.DoubleFloatPixelPaddingRangeLimit = 3.0, 4.0
+        found = describe(data_set)
+        assert found.pixel_padding == PixelPadding(
+            attribute("PixelPaddingValue", 1), attribute("PixelPaddingRangeLimit", 2)
+        )
+        assert found.float_pixel_padding == PixelPadding(attribute("FloatPixelPaddingValue", 3.0))
+        assert found.double_float_pixel_padding.range_limit.values == (4.0,)
+
+    def test_view_codes_of_all_items(self):
+        codes = [item(CodeValue="R-10242"), Dataset()]
+        found = describe(item(ViewCodeSequence=codes)).view_codes
+        assert found == (attribute("CodeValue", "R-10242"), ABSENT)
+
+    def test_offset_tables_are_bytes(self):
+        found = describe(item(ExtendedOffsetTable=bytes(8), ExtendedOffsetTableLengths=b"\1" * 8))
+        assert found.extended_offset_table.content() == bytes(8)
+        assert found.extended_offset_table_lengths.content() == b"\1" * 8
+
+
+class TestFileMeta:
+    def meta(self, **values):
+        data_set = Dataset()
+        data_set.file_meta = FileMetaDataset()
+        for keyword, value in values.items():
+            setattr(data_set.file_meta, keyword, value)
+        return data_set
+
+    def test_alone_it_tells_syntax_and_class(self):
+        found = describe(
+            self.meta(TransferSyntaxUID=JPEGBaseline8Bit, MediaStorageSOPClassUID=CTImageStorage),
+            has_pixel_data=False,
+        )
+        assert found == description_of(
+            **dict.fromkeys(GREY),
+            transfer_syntax_uid=JPEGBaseline8Bit,
+            sop_class_uid=CTImageStorage,
+            has_pixel_data=False,
+        )
+
+    def test_class_of_the_data_set_goes_before(self):
+        data_set = self.meta(MediaStorageSOPClassUID=CTImageStorage)
+        data_set.SOPClassUID = "1.2.3"
+        assert describe(data_set).header.sop_class_uid == "1.2.3"
+
+    def test_empty_syntax_leaves_it_to_the_encoding(self):
+        assert transfer_syntax_of(self.meta(TransferSyntaxUID="")) == ExplicitVRLittleEndian
+
+    def test_syntax_that_does_not_convert_leaves_it_to_the_encoding(self):
+        data_set = Dataset()
+        data_set.file_meta = raw("TransferSyntaxUID", "US", b"\1\2\3")
+        assert transfer_syntax_of(data_set) == ExplicitVRLittleEndian
+
+    @pytest.mark.parametrize(
+        ("implicit", "little", "syntax"),
+        [
+            (True, True, ImplicitVRLittleEndian),
+            (False, True, ExplicitVRLittleEndian),
+            (False, False, ExplicitVRBigEndian),
+            (None, None, ExplicitVRLittleEndian),
+        ],
+    )
+    def test_without_it_the_encoding_is_the_syntax(self, implicit, little, syntax):
+        data_set = Dataset()
+        data_set.set_original_encoding(is_implicit_vr=implicit, is_little_endian=little)
+        found = describe(data_set)
+        assert (found.transfer_syntax_uid, found.is_little_endian) == (
+            syntax,
+            syntax != ExplicitVRBigEndian,
+        )
+
+    def test_syntax_that_is_known_already_is_taken(self):
+        assert describe(Dataset(), syntax=JPEGBaseline8Bit).transfer_syntax_uid == JPEGBaseline8Bit
+
+
+class TestHeader:
+    def test_is_that_of_the_description(self):
+        data_set = item(Rows=3, Modality=" MG", InstanceNumber="7", StudyInstanceUID="1.2")
+        header = header_of(data_set, has_pixel_data=True)
+        assert header == describe(data_set).header
+        assert header == Header(
+            rows=3,
+            modality="MG",
+            instance_number=7,
+            study_instance_uid="1.2",
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+
+    def test_several_uids_are_joined(self):
+        assert describe(item(StudyInstanceUID=["1.2", "3"])).header.study_instance_uid == "1.2\\3"
+
+    def test_fractions_are_no_numbers(self):
+        assert describe(raw("NumberOfFrames", "IS", b"2.5 ")).header.number_of_frames == 0
+
+    def test_bytes_that_do_not_convert_are_no_numbers(self):
+        assert describe(raw("Rows", "US", b"\1\2\3")).header.rows == 0
+
+
+class TestKeywords:
+    @pytest.mark.parametrize(
+        "keyword",
+        [*module.IMAGE_PIXEL.values(), *module.GROUPS.values(), *module.MACROS, *module.OTHERS]
+        + [*module.HEADER_KEYWORDS.values()]
+        + [name.format(c) for c in module.COLOURS for name in module.TABLES.values()]
+        + [f"{prefix}{end}" for prefix in module.PADDING for end in ("Value", "RangeLimit")],
+    )
+    def test_is_one_of_the_standard(self, keyword):
+        assert tag_for_keyword(keyword) is not None
+
+    def test_every_field_of_image_pixel_has_one(self):
+        names = [field.name for field in dataclasses.fields(ImagePixel)]
+        assert {name: keyword_of(name) for name in names} == module.IMAGE_PIXEL
+
+    def test_every_attribute_of_groups_has_one(self):
+        names = {field.name for field in dataclasses.fields(FunctionalGroups)}
+        names -= {"macros", "voi_lut", "voi_lut_items"}
+        assert {name: keyword_of(name) for name in names} == module.GROUPS
+
+    def test_of_headers_are_those_of_the_quick_way(self):
+        names = {field: keyword_for_tag(tag) for tag, field in NAMES.items()}
+        assert names == module.HEADER_KEYWORDS | {"sop_class_uid": "SOPClassUID"}
+
+
+DECIMALS = st.integers(-8000, 8000).map(lambda n: n / 8)
+COUNTS = st.integers(0, 9)
+LUTS = st.lists(st.integers(0, 255), min_size=2, max_size=4)
+
+
+def exactly(number, values=DECIMALS):
+    return st.lists(values, min_size=number, max_size=number)
+
+
+def up_to(number, values):
+    return st.lists(values, min_size=1, max_size=number)
+
+
+TOP_FIELDS = {
+    "rescale_slope": exactly(1),
+    "rescale_intercept": exactly(1),
+    "window_center": up_to(3, DECIMALS),
+    "window_width": up_to(3, DECIMALS),
+    "voi_lut_function": exactly(1, st.sampled_from(["LINEAR", "SIGMOID"])),
+    "pixel_spacing": exactly(2),
+    "imager_pixel_spacing": exactly(2),
+    "spacing_between_slices": exactly(1),
+    "image_position_patient": exactly(3),
+    "image_orientation_patient": exactly(6),
+    "patient_orientation": exactly(2, st.sampled_from(["A", "P", "FR"])),
+}
+GROUP_FIELDS = TOP_FIELDS | {
+    "frame_laterality": exactly(1, st.sampled_from("LR")),
+    "dimension_index_values": up_to(3, COUNTS),
+    "in_stack_position_number": exactly(1, COUNTS),
+    "stack_id": exactly(1, st.sampled_from(["1", "A"])),
+    "temporal_position_index": exactly(1, COUNTS),
+    "effective_echo_time": exactly(1),
+    "diffusion_b_value": exactly(1),
+}
+PIXEL_FIELDS = {field: exactly(1, COUNTS) for field in GREY} | {
+    "photometric_interpretation": exactly(1, st.sampled_from(["RGB", "MONOCHROME2"])),
+    "number_of_frames": exactly(1, COUNTS),
+}
+OTHER_FIELDS = {
+    "image_laterality": exactly(1, st.sampled_from("LR")),
+    "laterality": exactly(1, st.sampled_from("LR")),
+    "view_position": exactly(1, st.sampled_from(["CC", "MLO"])),
+}
+MACRO_OF = {f: macro for macro, fields in module.MACROS.items() for f in fields}
+
+
+def some(fields):
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+@st.composite
+def images(draw):
+    """Values by field of the top level, of the shared group and of frames."""
+    top = draw(some(PIXEL_FIELDS | OTHER_FIELDS | TOP_FIELDS | {"voi_lut": LUTS}))
+    place = some(GROUP_FIELDS | {"voi_lut": LUTS})
+    return top, draw(st.none() | place), draw(st.lists(place, max_size=2))
+
+
+def lut_item(entries):
+    made = Dataset()
+    made.add_new("LUTDescriptor", "US", [len(entries), 0, 8])
+    made.add_new("LUTData", "OW", struct.pack(f"<{len(entries)}H", *entries))
+    return made
+
+
+def item_of(values):
+    """A data set of values by field."""
+    made = Dataset()
+    for field, value in values.items():
+        if field == "voi_lut":
+            made.VOILUTSequence = [lut_item(value)]
+        else:
+            setattr(made, keyword_of(field), value if len(value) > 1 else value[0])
+    return made
+
+
+def group_of(values):
+    """An item of a functional groups sequence, each value in its macro."""
+    made = Dataset()
+    for macro in {MACRO_OF.get(field, module.VOI) for field in values}:
+        own = {f: v for f, v in values.items() if MACRO_OF.get(f, module.VOI) == macro}
+        setattr(made, macro, [item_of(own)])
+    return made
+
+
+def as_in_file(field, values):
+    """Decimals and integers that are text stay so."""
+    is_text = dictionary_VR(keyword_of(field)) in {"DS", "IS"}
+    return list(map(str, values)) if is_text else values
+
+
+def fields_of(values):
+    """The same values as fields of a description."""
+    made = {field: as_in_file(field, v) for field, v in values.items() if field != "voi_lut"}
+    if "voi_lut" in values:
+        entries = values["voi_lut"]
+        packed = struct.pack(f"<{len(entries)}H", *entries)
+        made["voi_lut_items"] = 1
+        made["voi_lut"] = StoredTable(
+            attribute("LUTDescriptor", len(entries), 0, 8), attribute("LUTData", packed)
+        )
+    return made
+
+
+def groups_by_hand(values):
+    return groups(macros={MACRO_OF.get(f, module.VOI) for f in values}, **fields_of(values))
+
+
+def by_hand(image, syntax=ExplicitVRLittleEndian):
+    """The description of an image whose values are those that were drawn."""
+    top, shared, frames = image
+    header = {f.name: top[f.name][0] for f in dataclasses.fields(Header) if f.name in top}
+    header |= {"sop_class_uid": "1.2", "sop_instance_uid": "1.3"}
+    made = description_of(
+        **dict.fromkeys(GREY) | fields_of(top),
+        transfer_syntax_uid=syntax,
+        is_little_endian=syntax != ExplicitVRBigEndian,
+        shared=NO_GROUPS if shared is None else groups_by_hand(shared),
+        frames=tuple(map(groups_by_hand, frames)),
+    )
+    found = Header(transfer_syntax_uid=syntax, has_pixel_data=False, **header)
+    return dataclasses.replace(made, header=found)
+
+
+def data_set_of_image(image):
+    top, shared, frames = image
+    data_set = item_of(top)
+    data_set.SOPClassUID, data_set.SOPInstanceUID = "1.2", "1.3"
+    if shared is not None:
+        data_set.SharedFunctionalGroupsSequence = [group_of(shared)]
+    if frames:
+        data_set.PerFrameFunctionalGroupsSequence = list(map(group_of, frames))
+    return data_set
+
+
+@given(images())
+def test_description_of_a_data_set_is_the_one_by_hand(image):
+    assert describe(data_set_of_image(image), has_pixel_data=False) == by_hand(image)
+
+
+SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(image=images(), syntax=st.sampled_from(SYNTAXES))
+def test_description_of_a_file_is_the_one_by_hand(tmp_path, image, syntax):
+    path = save(tmp_path / "image", data_set_of_image(image), syntax)
+    assert open_image(path).description == by_hand(image, syntax)
+
+
+VRS = ["US", "SS", "UL", "IS", "DS", "FD", "LO", "CS", "UI", "PN", "DA", "AT", "OB", "UN", "SQ"]
+CONTENTS = st.binary(max_size=12) | st.sampled_from(
+    [b"1e999", b"nan", b"9" * 40, b"1\\2\\x", b"\\\\", b"\xfe\xff\x00\xe0\xff\xff\xff\xff"]
+)
+TAGS = sorted(
+    {*module.TOP_TAGS, module.SHARED, module.PER_FRAME, module.VIEW_CODES, *module.MACRO_TAGS}
+    | {*module.LUT_TAGS, *module.CODE_TAGS, *map(tag_for_keyword, module.GROUPS.values())}
+)
+SEQUENCES = [*module.MACROS, "SharedFunctionalGroupsSequence", "VOILUTSequence", "ViewCodeSequence"]
+ELEMENTS = st.dictionaries(
+    st.sampled_from(TAGS), st.tuples(st.sampled_from(VRS), CONTENTS), max_size=6
+)
+
+
+def hostile(elements, *within):
+    """A data set of elements as they stand in a file, itself within sequences."""
+    made = Dataset()
+    for tag, (vr, content) in elements.items():
+        made[Tag(tag)] = RawDataElement(Tag(tag), vr, len(content), content, 0, False, True)
+    for keyword in within:
+        made = item(**{keyword: [made]})
+    return made
+
+
+@given(ELEMENTS, st.lists(st.sampled_from(SEQUENCES), max_size=2))
+def test_nothing_in_a_data_set_raises(elements, within):
+    found = describe(hostile(elements, *within))
+    assert len(found.rescales(2)) == len(found.windows(2)) == len(found.voi_luts(2)) == 2
+    assert len(found.positions(2)) == len(found.orientations(2)) == 2
+    assert len(found.voi_lut_functions(2)) == 2
+    assert isinstance(found.breast_laterality(), str)
+    for value in (found.pixel_spacing(), found.spacing_between_slices()):
+        assert value is None or np.all(np.array(value) > 0)
