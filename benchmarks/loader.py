@@ -24,7 +24,8 @@ import images
 from dicom_preprocessing import TiffDataset, load_tiff_u16
 from dicom_preprocessing.cli.preprocess import main as preprocess
 from dicom_preprocessing.imaging.geometry import Geometry, Size
-from dicom_preprocessing.tiff.writer import PageTags, write_pages
+from dicom_preprocessing.tiff.tags import PageTags
+from dicom_preprocessing.tiff.writer import write_pages
 
 try:
     from PIL import Image

@@ -22,7 +22,7 @@ from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.imaging.image import Facts, Image
-from dicom_preprocessing.tiff.writer import read_frames
+from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

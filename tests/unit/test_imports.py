@@ -1,10 +1,14 @@
 """Imports within the package: a folder knows only those before it, and no modules form a circle."""
 
 import ast
+import re
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import dicom_preprocessing
+from tests.conftest import CHECKOUT
 
 PACKAGE = Path(dicom_preprocessing.__file__).parent
 ORDER = (
@@ -31,6 +35,8 @@ ORDER = (
     "cli",
 )
 """Modules and folders of the package; each may import itself and what stands before it."""
+
+HEAVY = ["imagecodecs", "numpy", "pyarrow", "pydicom", "pylibjpeg", "scipy", "tifffile", "tqdm"]
 
 
 def name_of(path):
@@ -92,3 +98,12 @@ def test_no_modules_form_a_circle():
 def test_every_folder_says_what_it_is_for():
     for path in PACKAGE.rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_imports_of_the_snakefile_are_light():
+    """It is parsed in every job of a cluster, by an environment that need not have the others."""
+    rules = (CHECKOUT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
+    modules = re.findall(r"^from (dicom_preprocessing[\w.]+) import", rules, re.MULTILINE)
+    assert len(modules) > 5
+    code = f"import sys; sys.modules.update(dict.fromkeys({HEAVY})); import {', '.join(modules)}"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-NARROW: Final = ("LINEAR_EXACT", "SIGMOID")
-"""Values of VOI LUT Function with which a window may be narrower than 1."""
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """Window Center, Window Width and VOI LUT Function (PS3.3 C.11.2.1.2)."""
@@ -39,10 +35,10 @@ class Window:
 
     @property
     def is_usable(self) -> bool:
-        """Finite, and wide enough for its function; an unknown one counts as LINEAR."""
+        """Finite, and wide enough for its function."""
         if not (math.isfinite(self.center) and math.isfinite(self.width)):
             return False
-        return self.width > 0 if self.function in NARROW else self.width >= 1
+        return self.width >= 1 if self.function == "LINEAR" else self.width > 0
 
 
 @dataclass(frozen=True, slots=True)

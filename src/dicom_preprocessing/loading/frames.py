@@ -10,14 +10,15 @@ import numpy as np
 
 from dicom_preprocessing.errors import LoadError, MissingTiffError, OutputError
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.tiff.reader import PALETTE, WHITE_IS_ZERO, TiffPages
+from dicom_preprocessing.tiff.directories import PALETTE, WHITE_IS_ZERO
+from dicom_preprocessing.tiff.reader import TiffPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
-    from dicom_preprocessing.tiff.reader import Kind
+    from dicom_preprocessing.tiff.directories import Kind
 
     Path = os.PathLike[str] | str
 

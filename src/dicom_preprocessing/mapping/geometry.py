@@ -13,14 +13,14 @@ from dicom_preprocessing.imaging.geometry import (
     Size,
     round_half_away,
 )
-from dicom_preprocessing.tiff.writer import read_info
+from dicom_preprocessing.tiff.info import read_info
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     from dicom_preprocessing.results.manifest import ManifestRow
-    from dicom_preprocessing.tiff.writer import TiffInfo
+    from dicom_preprocessing.tiff.info import TiffInfo
 
 CROP = ("crop_left", "crop_top", "crop_width", "crop_height")
 ACTIVE = ("active_left", "active_top", "active_right", "active_bottom")

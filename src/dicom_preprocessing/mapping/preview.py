@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from dicom_preprocessing.files import replacing
-from dicom_preprocessing.tiff.writer import read_frames
+from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from dicom_preprocessing.index.table import inventory_digest, read_inventory
 from dicom_preprocessing.processing.instance import advance_and_write, instances
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
-from dicom_preprocessing.tiff.writer import read_frames
+from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

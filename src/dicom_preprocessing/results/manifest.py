@@ -16,7 +16,7 @@ from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import parse_image_path
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import csv_cell
-from dicom_preprocessing.tiff.writer import TiffInfo, read_info
+from dicom_preprocessing.tiff.info import TiffInfo, read_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,319 +1,49 @@
 """Pages of a TIFF, of which only those that are asked for are read.
 
-Directories are parsed here. The usual kinds of pages are read from their place in the file and
-decoded by one call; tifffile reads all others.
+The usual kinds of pages are read from their place in the file and decoded by one call; tifffile
+reads all others.
 """
 
 from __future__ import annotations
 
-import functools
 import mmap
 import os
 import struct
 import threading
 import weakref
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import read_at
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.tiff.directories import (
+    DEFLATED,
+    FLOATING_POINT,
+    HORIZONTAL,
+    Kind,
+    TiffDirectories,
+)
+from dicom_preprocessing.tiff.single_page import head_of_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-CLASSIC, BIG = 42, 43
-"""Versions of TIFF, whose offsets have 32 and 64 bits."""
-CLASSIC_HEADER, BIG_HEADER = 8, 16
-INLINE = 4
-"""Bytes of a value that stands in its entry, in classic TIFF."""
-
-HEAD_BYTES: Final = 4096
-"""Read at once at the start: header, first directory and its values, of most files."""
-DIRECTORY_BYTES: Final = 512
-"""Read at once of other directories; more if that does not hold all entries."""
-
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
-STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR = 273, 277, 278, 279, 284
-PREDICTOR, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS = 317, 322, 323, 324, 325
-SAMPLE_FORMAT = 339
-NEEDED: Final = frozenset(
-    (
-        *(WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, SAMPLES),
-        *(ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, TILE_WIDTH, TILE_LENGTH),
-        *(TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT),
-    )
-)
-WHOLE_NUMBERS: Final = {1: "B", 3: "H", 4: "L", 16: "Q"}
-"""Struct codes of the field types BYTE, SHORT, LONG and LONG8."""
-SHORT, LONG = 3, 4
-
-NONE, LZW, DEFLATE, PACKBITS, OLD_DEFLATE, ZSTD = 1, 5, 8, 32773, 32946, 50000
-KNOWN: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
-"""Kinds and bytes of samples that are decoded here."""
-WRAPPED: Final = (LZW, PACKBITS, ZSTD)
-"""Compressions whose pages libtiff decodes, the fastest here: from a TIFF of one page in memory."""
-DEFLATED: Final = (DEFLATE, OLD_DEFLATE)
-HORIZONTAL, FLOATING_POINT = 2, 3
-WHITE_IS_ZERO, PALETTE, YCBCR = 0, 3, 6
-TO_32_BITS: Final = 2**32 - 2**16
-
-GROWTH: Final = {NONE: 1, PACKBITS: 64, DEFLATE: 1032, OLD_DEFLATE: 1032, LZW: 4096}
-MOST_GROWTH: Final = 2**16
-"""Times as many bytes as compressed ones that a page may have: others are not worth the memory."""
+    from dicom_preprocessing.tiff.directories import Page
 
 MOST_MAPPED: Final = 256
 """Pages that are mapped at a time, because each holds a file open; more are read."""
 
 
-class Kind(NamedTuple):
-    """What the pages of a volume have in common."""
-
-    rows: int
-    columns: int
-    samples: int
-    dtype: np.dtype[Any]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Rows, columns, samples."""
-        return self[:3]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page as its directory tells.
-
-    ``dtype`` is None where the samples are no whole bytes of one kind; ``tile`` is its width and
-    length; ``is_usual`` says whether it is decoded here and not by tifffile.
-    """
-
-    rows: int
-    columns: int
-    samples: int
-    dtype: np.dtype[Any] | None
-    compression: int
-    predictor: int
-    photometric: int
-    tile: tuple[int, int] | None
-    rows_per_strip: int
-    offsets: tuple[int, ...]
-    counts: tuple[int, ...]
-    is_usual: bool
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the decoded page."""
-        size = self.dtype.itemsize if self.dtype is not None else 1
-        return self.rows * self.columns * self.samples * size
-
-    @property
-    def is_one_block(self) -> bool:
-        """Whether pixels lie in the file as they are, strip behind strip."""
-        if self.compression != NONE or self.tile is not None or not self.is_usual:
-            return False
-        ends = map(sum, zip(self.offsets, self.counts, strict=True))
-        follows = all(end == start for end, start in zip(ends, self.offsets[1:], strict=False))
-        return follows and sum(self.counts) >= self.nbytes
-
-
-class TiffPages:
-    """An open TIFF: its pages by number.
-
-    Directories are read as far as it is needed. Reading is safe from several threads. The file is
-    closed when nothing refers to this.
-
-    Parameters
-    ----------
-    path : path
-
-    Raises
-    ------
-    OSError
-        It cannot be opened.
-    OutputError
-        It does not start like a TIFF.
-    """
+class TiffPages(TiffDirectories):
+    """An open TIFF: its pages by number, decoded."""
 
     def __init__(self, path: os.PathLike[str] | str) -> None:
-        self.path = path
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self.descriptor)
-        self.size = os.fstat(self.descriptor).st_size
-        self.head = read_at(self.descriptor, 0, min(self.size, HEAD_BYTES))
-        self.order, self.is_big, first = self._header()
-        self._lock = threading.Lock()
-        self._places = [first]
-        self._seen = {first}
-        self._at_end = False
-        self._pages: dict[int, Page] = {}
+        super().__init__(path)
         self._looked_at: dict[int, NDArray[Any]] = {}
-
-    def _header(self) -> tuple[str, bool, int]:
-        """Byte order, whether it is BigTIFF, and where the first directory is."""
-        order = {b"II": "<", b"MM": ">"}.get(self.head[:2])
-        if order is None or len(self.head) < CLASSIC_HEADER:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: it does not start like one")
-        (version,) = struct.unpack_from(order + "H", self.head, 2)
-        if version == CLASSIC:
-            first = struct.unpack_from(order + "L", self.head, 4)[0]
-            return order, False, self._directory_at(first)
-        if version != BIG or len(self.head) < BIG_HEADER:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: version {version}")
-        first = struct.unpack_from(order + "Q", self.head, 8)[0]
-        return order, True, self._directory_at(first)
-
-    def _directory_at(self, offset: int) -> int:
-        if not CLASSIC_HEADER <= offset < self.size:
-            raise OutputError(
-                f"{self.path}: cannot be read as TIFF: a directory at {offset} of {self.size} bytes"
-            )
-        return offset
-
-    def _bytes(self, offset: int, length: int) -> bytes:
-        if offset + length <= len(self.head):
-            return self.head[offset : offset + length]
-        if offset + length > self.size:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        content = read_at(self.descriptor, offset, length)
-        if len(content) < length:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        return content
-
-    def _directory(self, offset: int) -> tuple[bytes, int]:
-        """Entries of a directory, and where the next one is, 0 after the last."""
-        count_form, entry, next_form = ("Q", 20, "Q") if self.is_big else ("H", 12, "L")
-        start, link = struct.calcsize("=" + count_form), struct.calcsize("=" + next_form)
-        content = self._bytes(offset, min(DIRECTORY_BYTES, self.size - offset))
-        if len(content) < start:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        (count,) = struct.unpack_from(self.order + count_form, content)
-        end = start + count * entry
-        if end + link > len(content):
-            content = self._bytes(offset, end + link)
-        (following,) = struct.unpack_from(self.order + next_form, content, end)
-        return content[start:end], following
-
-    def _place(self, number: int) -> int:
-        """Where the directory of a page is.
-
-        Raises
-        ------
-        IndexError
-            There are fewer pages.
-        """
-        with self._lock:
-            while number >= len(self._places):
-                if self._at_end:
-                    raise IndexError(number)
-                _, following = self._directory(self._places[-1])
-                if following in self._seen:
-                    raise OutputError(f"{self.path}: cannot be read as TIFF: pages in a circle")
-                if following:
-                    self._seen.add(self._directory_at(following))
-                    self._places.append(following)
-                self._at_end = not following
-        return self._places[number]
-
-    def __len__(self) -> int:
-        try:
-            self._place(self.size)  # more than there can be
-        except IndexError:
-            return len(self._places)
-        raise AssertionError("a file has no more pages than bytes")
-
-    def __getitem__(self, number: int) -> Page:
-        """The page of a number from 0.
-
-        Raises
-        ------
-        IndexError
-            There are fewer pages.
-        OutputError
-            Its directory is damaged.
-        """
-        page = self._pages.get(number)
-        if page is None:
-            page = self._pages[number] = self._parsed(self._place(number))
-        return page
-
-    def __iter__(self) -> Iterator[Page]:
-        return (self[number] for number in range(len(self)))
-
-    def _parsed(self, offset: int) -> Page:
-        entries, _ = self._directory(offset)
-        form = "HHQ8s" if self.is_big else "HHL4s"
-        found = {
-            code: self._values(kind, count, value)
-            for code, kind, count, value in struct.iter_unpack(self.order + form, entries)
-            if code in NEEDED
-        }
-
-        def one(code: int, default: int) -> int:
-            return (found.get(code) or (default,))[0]
-
-        rows, columns, samples = one(LENGTH, 0), one(WIDTH, 0), one(SAMPLES, 1)
-        if not (rows and columns and samples):
-            raise OutputError(f"{self.path}: cannot be read as TIFF: no rows, columns or samples")
-        is_tiled = TILE_OFFSETS in found
-        dtype = self._dtype(found.get(BITS, (1,)), found.get(SAMPLE_FORMAT, (1,)))
-        page = Page(
-            rows=rows,
-            columns=columns,
-            samples=samples,
-            dtype=dtype,
-            compression=one(COMPRESSION, NONE),
-            predictor=one(PREDICTOR, 1),
-            photometric=one(PHOTOMETRIC, 1),
-            tile=(one(TILE_WIDTH, 0), one(TILE_LENGTH, 0)) if is_tiled else None,
-            rows_per_strip=min(one(ROWS_PER_STRIP, rows), rows) or rows,
-            offsets=found.get(TILE_OFFSETS if is_tiled else STRIP_OFFSETS, ()),
-            counts=found.get(TILE_COUNTS if is_tiled else STRIP_COUNTS, ()),
-            is_usual=one(FILL_ORDER, 1) == 1 and (samples == 1 or one(PLANAR, 1) == 1),
-        )
-        return self._checked(page)
-
-    def _values(self, kind: int, count: int, value: bytes) -> tuple[int, ...]:
-        """Whole numbers of an entry, none if it has others."""
-        code = WHOLE_NUMBERS.get(kind)
-        if code is None:
-            return ()
-        length = count * struct.calcsize("=" + code)
-        if length > len(value):
-            (at,) = struct.unpack(self.order + ("Q" if self.is_big else "L"), value)
-            value = self._bytes(at, length)
-        return struct.unpack_from(f"{self.order}{count}{code}", value)
-
-    def _dtype(self, bits: tuple[int, ...], formats: tuple[int, ...]) -> np.dtype[Any] | None:
-        if len(set(bits)) != 1 or len(set(formats)) != 1:
-            return None
-        size = bits[0] // 8
-        name = f"{ {1: 'u', 2: 'i', 3: 'f'}.get(formats[0]) }{size}"
-        is_known = 8 * size == bits[0] and name in KNOWN
-        return np.dtype(self.order + name) if is_known else None
-
-    def _checked(self, page: Page) -> Page:
-        """The page, if its parts lie in the file and it is not absurdly large for them."""
-        if not page.offsets or len(page.offsets) != len(page.counts):
-            raise OutputError(f"{self.path}: cannot be read as TIFF: no place of the pixels")
-        if max(map(sum, zip(page.offsets, page.counts, strict=True))) > self.size:
-            raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        growth = GROWTH.get(page.compression, MOST_GROWTH)
-        if page.dtype is None:
-            growth *= 8  # samples may be bits
-        if page.nbytes > growth * sum(page.counts):
-            raise OutputError(
-                f"{self.path}: cannot be read as TIFF: a page of {page.columns} x {page.rows} in "
-                f"{sum(page.counts)} bytes"
-            )
-        is_usual = page.is_usual and page.dtype is not None and _is_usual(page)
-        if is_usual == page.is_usual:
-            return page
-        return _unusual(page)
 
     def kind(self, number: int) -> Kind:
         """Shape and dtype of a page as ``read`` gives it."""
@@ -407,7 +137,7 @@ class TiffPages:
     def _wrapped(self, page: Page) -> memoryview:
         """A page alone as a TIFF in memory, which has what the decoder needs and no more."""
         assert page.dtype is not None
-        head, offsets_at, counts_at = _head_of_one(
+        head, offsets_at, counts_at = head_of_one(
             self.order,
             Kind(page.rows, page.columns, page.samples, page.dtype),
             coding=(page.compression, page.predictor),
@@ -493,92 +223,33 @@ def _scratch(length: int) -> memoryview:
     return memoryview(found)[:length]
 
 
-def _is_usual(page: Page) -> bool:
-    """Whether a page of whole samples, one beside the other, is of a kind that is decoded here."""
-    parts = -(-page.rows // page.rows_per_strip)
-    if page.tile is not None:
-        if 0 in page.tile:
-            return False
-        parts = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
-    if len(page.offsets) != parts or sum(page.counts) > TO_32_BITS:
-        return page.is_one_block and page.predictor == 1
-    if page.compression == NONE:
-        return page.predictor == 1 and page.is_one_block
-    if page.compression in DEFLATED:
-        return page.tile is None
-    return page.compression in WRAPPED
-
-
-def _unusual(page: Page) -> Page:
-    names = Page.__slots__
-    return Page(**{name: getattr(page, name) for name in names} | {"is_usual": False})
-
-
 def _running(start: int, counts: tuple[int, ...]) -> Iterator[int]:
     for count in counts:
         yield start
         start += count
 
 
-@functools.lru_cache(maxsize=16)
-def _head_of_one(
-    order: str,
-    kind: Kind,
-    *,
-    coding: tuple[int, int],
-    tile: tuple[int, int] | None,
-    rows_per_strip: int,
-    parts: int,
-) -> tuple[bytes, int, int]:
-    """What stands before the pixels of a TIFF of one page; where its offsets and counts stand."""
-    n, bits = kind.samples, 8 * kind.dtype.itemsize
-    blank = (0,) * parts
-    tags: list[tuple[int, int, tuple[int, ...]]] = [
-        (WIDTH, LONG, (kind.columns,)),
-        (LENGTH, LONG, (kind.rows,)),
-        (BITS, SHORT, (bits,) * n),
-        (COMPRESSION, SHORT, coding[:1]),
-        (PHOTOMETRIC, SHORT, (1 if n == 1 else 2,)),
-        (SAMPLES, SHORT, (n,)),
-        (PLANAR, SHORT, (1,)),
-        (PREDICTOR, SHORT, coding[1:]),
-        (SAMPLE_FORMAT, SHORT, ({"u": 1, "i": 2, "f": 3}[kind.dtype.kind],) * n),
-    ]
-    if tile is None:
-        tags += [
-            (STRIP_OFFSETS, LONG, blank),
-            (ROWS_PER_STRIP, LONG, (rows_per_strip,)),
-            (STRIP_COUNTS, LONG, blank),
-        ]
-    else:
-        tags += [
-            (TILE_WIDTH, LONG, tile[:1]),
-            (TILE_LENGTH, LONG, tile[1:]),
-            (TILE_OFFSETS, LONG, blank),
-            (TILE_COUNTS, LONG, blank),
-        ]
-    content, places = _directory_of(order, sorted(tags))
-    by_tile = tile is not None
-    return (
-        content,
-        places[TILE_OFFSETS if by_tile else STRIP_OFFSETS],
-        places[TILE_COUNTS if by_tile else STRIP_COUNTS],
+def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
+    """Pages of an image of this project, which are read when they are asked for.
+
+    Returns
+    -------
+    (n_frames, rows, columns, samples)
+
+    Raises
+    ------
+    OutputError
+        The file is missing or no TIFF of this project; also when asking for a damaged page.
+    """
+    try:
+        pages = TiffPages(path)
+        kinds = {pages.kind(number) for number in range(len(pages))}
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
+    if len(kinds) != 1:
+        shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
+        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")
+    (kind,) = kinds
+    return LazyFrames(
+        (len(pages), *kind.shape), kind.dtype, pages.read, is_cheap=pages[0].is_one_block
     )
-
-
-def _directory_of(
-    order: str, tags: list[tuple[int, int, tuple[int, ...]]]
-) -> tuple[bytes, dict[int, int]]:
-    """Header and one directory of a classic TIFF, and where the values of each tag stand."""
-    mark = b"II" if order == "<" else b"MM"
-    entries = struct.pack(f"{order}2sHLH", mark, CLASSIC, CLASSIC_HEADER, len(tags))
-    rest_at, rest, places = len(entries) + 12 * len(tags) + INLINE, b"", {}
-    for code, kind, values in tags:
-        content = struct.pack(f"{order}{len(values)}{WHOLE_NUMBERS[kind]}", *values)
-        places[code] = len(entries) + 8
-        if len(content) > INLINE:
-            places[code] = rest_at + len(rest)
-            rest += content
-            content = struct.pack(f"{order}L", places[code])
-        entries += struct.pack(f"{order}HHL4s", code, kind, len(values), content)
-    return entries + bytes(INLINE) + rest, places

@@ -27,7 +27,8 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.text import csv_cell
-from dicom_preprocessing.tiff.writer import PageTags, read_frames, write_pages
+from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_record
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.tiff.tags import PageTags
     from dicom_preprocessing.tools.tree import Tree
 
 TOOL = "tiff-combine"

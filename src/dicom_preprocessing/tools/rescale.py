@@ -18,7 +18,8 @@ from dicom_preprocessing.imaging.image import Facts, Image
 from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
 from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
-from dicom_preprocessing.tiff.writer import MM_IN_CM, PageTags, output_resolution, write_pages
+from dicom_preprocessing.tiff.tags import MM_IN_CM, PageTags, output_resolution
+from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels
 
 if TYPE_CHECKING:

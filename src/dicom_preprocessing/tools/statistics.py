@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tiff.writer import read_info
+from dicom_preprocessing.tiff.info import read_info
 from dicom_preprocessing.tools.counting import COUNTED_BYTES, CountedValues, Moments, WideValues
 
 if TYPE_CHECKING:

@@ -12,16 +12,10 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_info
-from dicom_preprocessing.tiff.writer import (
-    CENTIMETRE,
-    COMPRESSIONS,
-    PageTags,
-    Resolution,
-    Tag,
-    TiffInfo,
-    read_frames,
-    read_info,
-)
+from dicom_preprocessing.tiff.info import TiffInfo, read_info
+from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.tags import CENTIMETRE, PageTags, Resolution, Tag
+from dicom_preprocessing.tiff.writer import COMPRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

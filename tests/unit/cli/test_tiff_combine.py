@@ -9,7 +9,8 @@ import tifffile
 
 from dicom_preprocessing.cli.preprocess import main as preprocess
 from dicom_preprocessing.cli.tiff_combine import main
-from dicom_preprocessing.tiff.writer import read_frames, read_info
+from dicom_preprocessing.tiff.info import read_info
+from dicom_preprocessing.tiff.reader import read_frames
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 MM = {1: -2.0, 2: 0.5, 3: 3.0, 4: 5.5}

@@ -12,7 +12,9 @@ from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
-from dicom_preprocessing.tiff.writer import read_frames, read_info, write_tiff
+from dicom_preprocessing.tiff.info import read_info
+from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.writer import write_tiff
 from dicom_preprocessing.tools.rescale import Rescaling, rescale_file
 from dicom_preprocessing.tools.stored import read_stored
 from tests.unit.datasets import image_of

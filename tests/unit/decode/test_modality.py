@@ -13,7 +13,8 @@ from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.geometry import CropBox, Padding
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
-from dicom_preprocessing.tiff.writer import read_info, write_tiff
+from dicom_preprocessing.tiff.info import read_info
+from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import (
     data_set_of,
     functional_groups,

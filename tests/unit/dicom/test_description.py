@@ -229,7 +229,6 @@ class TestWindows:
             (0, "SIGMOID", False),
             (-1, "SIGMOID", False),
             (1, "UNKNOWN", True),
-            (0.5, "UNKNOWN", False),
             (math.nan, "LINEAR", False),
             (math.inf, "SIGMOID", False),
         ],

@@ -9,7 +9,8 @@ from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_tiff
-from dicom_preprocessing.tiff.writer import Tag, write_tiff
+from dicom_preprocessing.tiff.tags import Tag
+from dicom_preprocessing.tiff.writer import write_tiff
 from dicom_preprocessing.tools.stored import read_stored
 from tests.unit.datasets import image_of
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import replacing
-from dicom_preprocessing.tiff.writer import COMPRESSIONS, read_frames, write_pages
+from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.writer import COMPRESSIONS, write_pages
 from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES, stored_size
 from dicom_preprocessing.tools.storage.cache import drop_cached, read_whole
 from dicom_preprocessing.tools.stored import read_stored
