@@ -175,10 +175,6 @@ class TestVoi:
         found = shown([0, 100], window_center=(128, 5), window_width=(256, 1))
         assert found == ([[0, 100]], [])
 
-    def test_window_below_1_with_an_unknown_function_is_passed_over(self):
-        window = {"window_center": 15, "window_width": 0.5, "voi_lut_function": "CUBIC"}
-        assert shown([10, 20], **window)[1] == ["an unusable window was passed over"]
-
     def test_window_that_is_set_goes_before_all(self):
         found, _ = shown([0, 100], voi_lut=table(7, 8), window=(128, 256), **WIDE)
         assert found == [[0, 100]]
