@@ -130,8 +130,9 @@ def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> f
         positions += description.positions(n)
         orientations += description.orientations(n)
     known = [p for p in positions if p is not None]
-    step = None
+    along = None
     if orientations[0] is not None and len(known) == len(positions):
-        step = median_step(along_normal(known, orientations[0]))
+        along = along_normal(known, orientations[0])
+    step = median_step(along) if along is not None else None
     stated = (image.facts.frame_spacing for image in images.values())
     return step if step is not None else next((s for s in stated if s is not None), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -68,6 +69,8 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
 def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float, ...]] | None:
     """The keys if every frame has one, all are of one length and no two are equal."""
     lengths = {len(key) for key in keys}
+    if any(math.isnan(number) for key in keys for number in key):
+        return None  # an unreadable one orders nothing
     if len(keys) != n_frames or len(lengths) != 1 or 0 in lengths or len(set(keys)) != n_frames:
         return None
     return keys
@@ -84,8 +87,12 @@ def _distances(description: Description, n_frames: int) -> list[float] | None:
     return along_normal([p for p in positions if p is not None], first)
 
 
-def along_normal(positions: Sequence[Sequence[float]], orientation: Sequence[float]) -> list[float]:
+def along_normal(
+    positions: Sequence[Sequence[float]], orientation: Sequence[float]
+) -> list[float] | None:
     """Distance of each position along the slice normal, mm; noise does not tell two apart.
+
+    None where numbers are so large that distances are none.
 
     Parameters
     ----------
@@ -94,8 +101,10 @@ def along_normal(positions: Sequence[Sequence[float]], orientation: Sequence[flo
     orientation : (6,)
         Image Orientation (Patient).
     """
-    normal = np.cross(orientation[:3], orientation[3:])
-    return _merged([float(np.dot(normal, p)) for p in positions])
+    with np.errstate(all="ignore"):
+        normal = np.cross(orientation[:3], orientation[3:])
+        distances = [float(np.dot(normal, p)) for p in positions]
+    return _merged(distances) if all(map(math.isfinite, distances)) else None
 
 
 def _merged(along: list[float]) -> list[float]:

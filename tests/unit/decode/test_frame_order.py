@@ -57,6 +57,10 @@ class TestOrder:
         frames = [content(dimension_index_values=2), content(dimension_index_values=1), groups()]
         assert order_of(*frames).order == (0, 1, 2)
 
+    def test_indices_of_which_one_cannot_be_read_do_not_count(self):
+        frames = [content(dimension_index_values=v) for v in ((1.0, 3.0), (1.0, "x"), (1.0, 1.0))]
+        assert order_of(*frames).order == (0, 1, 2)
+
     def test_indices_of_fewer_frames_than_there_are_do_not_count(self):
         frames = [content(dimension_index_values=n) for n in (2, 1)]
         assert order_of(*frames, n=3).order == (0, 1, 2)
@@ -131,6 +135,13 @@ class TestSpacing:
 
     def test_positions_along_the_normal(self):
         assert along_normal([(5, 5, 1), (6, 6, -2)], AXIAL) == [1.0, -2.0]
+
+    @pytest.mark.parametrize("z", [1e308, -1e308, 1e200])
+    def test_positions_that_are_none_tell_nothing(self, z):
+        tilted = (1e200, 0, 0, 0, 1, 0)
+        assert along_normal([(0, 0, 0), (0, 0, z)], tilted) is None
+        frames = [placed(0, 0, z), placed(0, 0, 0)]
+        assert order_of(*frames, shared=groups(image_orientation_patient=tilted)).order == (0, 1)
 
     def test_noise_does_not_tell_two_positions_apart(self):
         assert along_normal([(0, 0, 1.00003), (0, 0, 1)], AXIAL) == [1.0, 1.0]

@@ -19,7 +19,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from dicom_preprocessing.dicom import data_set as module
+from dicom_preprocessing.dicom import elements, keywords
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
 from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
 from dicom_preprocessing.dicom.description import (
@@ -345,26 +345,31 @@ class TestHeader:
 class TestKeywords:
     @pytest.mark.parametrize(
         "keyword",
-        [*module.IMAGE_PIXEL.values(), *module.GROUPS.values(), *module.MACROS, *module.OTHERS]
-        + [*module.HEADER_KEYWORDS.values()]
-        + [name.format(c) for c in module.COLOURS for name in module.TABLES.values()]
-        + [f"{prefix}{end}" for prefix in module.PADDING for end in ("Value", "RangeLimit")],
+        [
+            *keywords.IMAGE_PIXEL.values(),
+            *keywords.GROUPS.values(),
+            *keywords.MACROS,
+            *keywords.OTHERS,
+        ]
+        + [*keywords.HEADER_KEYWORDS.values()]
+        + [name.format(c) for c in keywords.COLOURS for name in keywords.TABLES.values()]
+        + [f"{prefix}{end}" for prefix in keywords.PADDING for end in ("Value", "RangeLimit")],
     )
     def test_is_one_of_the_standard(self, keyword):
         assert tag_for_keyword(keyword) is not None
 
     def test_every_field_of_image_pixel_has_one(self):
         names = [field.name for field in dataclasses.fields(ImagePixel)]
-        assert {name: keyword_of(name) for name in names} == module.IMAGE_PIXEL
+        assert {name: keyword_of(name) for name in names} == keywords.IMAGE_PIXEL
 
     def test_every_attribute_of_groups_has_one(self):
         names = {field.name for field in dataclasses.fields(FunctionalGroups)}
         names -= {"macros", "voi_lut", "voi_lut_items"}
-        assert {name: keyword_of(name) for name in names} == module.GROUPS
+        assert {name: keyword_of(name) for name in names} == keywords.GROUPS
 
     def test_of_headers_are_those_of_the_quick_way(self):
         names = {field: keyword_for_tag(tag) for tag, field in NAMES.items()}
-        assert names == module.HEADER_KEYWORDS | {"sop_class_uid": "SOPClassUID"}
+        assert names == keywords.HEADER_KEYWORDS | {"sop_class_uid": "SOPClassUID"}
 
 
 DECIMALS = st.integers(-8000, 8000).map(lambda n: n / 8)
@@ -411,7 +416,7 @@ OTHER_FIELDS = {
     "laterality": exactly(1, st.sampled_from("LR")),
     "view_position": exactly(1, st.sampled_from(["CC", "MLO"])),
 }
-MACRO_OF = {f: macro for macro, fields in module.MACROS.items() for f in fields}
+MACRO_OF = {f: macro for macro, fields in keywords.MACROS.items() for f in fields}
 
 
 def some(fields):
@@ -447,8 +452,8 @@ def item_of(values):
 def group_of(values):
     """An item of a functional groups sequence, each value in its macro."""
     made = Dataset()
-    for macro in {MACRO_OF.get(field, module.VOI) for field in values}:
-        own = {f: v for f, v in values.items() if MACRO_OF.get(f, module.VOI) == macro}
+    for macro in {MACRO_OF.get(field, keywords.VOI) for field in values}:
+        own = {f: v for f, v in values.items() if MACRO_OF.get(f, keywords.VOI) == macro}
         setattr(made, macro, [item_of(own)])
     return made
 
@@ -473,7 +478,7 @@ def fields_of(values):
 
 
 def groups_by_hand(values):
-    return groups(macros={MACRO_OF.get(f, module.VOI) for f in values}, **fields_of(values))
+    return groups(macros={MACRO_OF.get(f, keywords.VOI) for f in values}, **fields_of(values))
 
 
 def by_hand(image, syntax=ExplicitVRLittleEndian):
@@ -506,10 +511,10 @@ def data_set_of_image(image):
 ODD = st.text("0123456789.+-eE \\\0naix", max_size=9).map(str.encode) | st.binary(max_size=9)
 
 
-@given(st.sampled_from([*module.NUMBERS, *module.TEXTS]), ODD)
+@given(st.sampled_from([*elements.NUMBERS, *elements.TEXTS]), ODD)
 def test_plain_values_are_those_of_pydicom(vr, content):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "plain_values", lambda _: None)
+        patch.setattr(elements, "plain_values", lambda _: None)
         expected = describe(raw("Rows", vr, content)).pixel.rows
     found = describe(raw("Rows", vr, content)).pixel.rows
     if expected.raw is None:  # an IS of 1e999 keeps all from being converted
@@ -545,10 +550,21 @@ CONTENTS = st.binary(max_size=12) | st.sampled_from(
     [b"1e999", b"nan", b"9" * 40, b"1\\2\\x", b"\\\\", b"\xfe\xff\x00\xe0\xff\xff\xff\xff"]
 )
 TAGS = sorted(
-    {*module.TOP_TAGS, module.SHARED, module.PER_FRAME, module.VIEW_CODES, *module.MACRO_TAGS}
-    | {*module.LUT_TAGS, *module.CODE_TAGS, *map(tag_for_keyword, module.GROUPS.values())}
+    {
+        *keywords.TOP_TAGS,
+        keywords.SHARED,
+        keywords.PER_FRAME,
+        keywords.VIEW_CODES,
+        *keywords.MACRO_TAGS,
+    }
+    | {*keywords.LUT_TAGS, *keywords.CODE_TAGS, *map(tag_for_keyword, keywords.GROUPS.values())}
 )
-SEQUENCES = [*module.MACROS, "SharedFunctionalGroupsSequence", "VOILUTSequence", "ViewCodeSequence"]
+SEQUENCES = [
+    *keywords.MACROS,
+    "SharedFunctionalGroupsSequence",
+    "VOILUTSequence",
+    "ViewCodeSequence",
+]
 ELEMENTS = st.dictionaries(
     st.sampled_from(TAGS), st.tuples(st.sampled_from(VRS), CONTENTS), max_size=6
 )

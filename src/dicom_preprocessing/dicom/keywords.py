@@ -1,0 +1,145 @@
+"""Which attributes a description is made of: their keywords, tags and value representations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+IMAGE_PIXEL: Final = {
+    "rows": "Rows",
+    "columns": "Columns",
+    "samples_per_pixel": "SamplesPerPixel",
+    "photometric_interpretation": "PhotometricInterpretation",
+    "planar_configuration": "PlanarConfiguration",
+    "number_of_frames": "NumberOfFrames",
+    "bits_allocated": "BitsAllocated",
+    "bits_stored": "BitsStored",
+    "high_bit": "HighBit",
+    "pixel_representation": "PixelRepresentation",
+}
+"""Keywords by field of ``ImagePixel``."""
+
+VOI: Final = "FrameVOILUTSequence"
+
+MACROS: Final[Mapping[str, Mapping[str, str]]] = {
+    "PixelValueTransformationSequence": {
+        "rescale_slope": "RescaleSlope",
+        "rescale_intercept": "RescaleIntercept",
+    },
+    VOI: {
+        "window_center": "WindowCenter",
+        "window_width": "WindowWidth",
+        "voi_lut_function": "VOILUTFunction",
+    },
+    "PixelMeasuresSequence": {
+        "pixel_spacing": "PixelSpacing",
+        "imager_pixel_spacing": "ImagerPixelSpacing",
+        "spacing_between_slices": "SpacingBetweenSlices",
+    },
+    "PlanePositionSequence": {"image_position_patient": "ImagePositionPatient"},
+    "PlaneOrientationSequence": {"image_orientation_patient": "ImageOrientationPatient"},
+    "PatientOrientationInFrameSequence": {"patient_orientation": "PatientOrientation"},
+    "FrameAnatomySequence": {"frame_laterality": "FrameLaterality"},
+    "FrameContentSequence": {
+        "dimension_index_values": "DimensionIndexValues",
+        "in_stack_position_number": "InStackPositionNumber",
+        "stack_id": "StackID",
+        "temporal_position_index": "TemporalPositionIndex",
+    },
+    "MREchoSequence": {"effective_echo_time": "EffectiveEchoTime"},
+    "MRDiffusionSequence": {"diffusion_b_value": "DiffusionBValue"},
+}
+"""Functional group macros (PS3.3 C.7.6.16.2), and keywords by field of ``FunctionalGroups``."""
+
+GROUPS_ONLY: Final = (
+    "FrameAnatomySequence",
+    "FrameContentSequence",
+    "MREchoSequence",
+    "MRDiffusionSequence",
+)
+"""Macros whose attributes mean nothing at the top level."""
+
+TOP_GROUPS: Final = {
+    field: keyword
+    for macro, fields in MACROS.items()
+    if macro not in GROUPS_ONLY
+    for field, keyword in fields.items()
+}
+GROUPS: Final = {field: keyword for fields in MACROS.values() for field, keyword in fields.items()}
+
+HEADER_KEYWORDS: Final = {
+    "study_instance_uid": "StudyInstanceUID",
+    "series_instance_uid": "SeriesInstanceUID",
+    "sop_instance_uid": "SOPInstanceUID",
+    "modality": "Modality",
+    "rows": "Rows",
+    "columns": "Columns",
+    "number_of_frames": "NumberOfFrames",
+    "samples_per_pixel": "SamplesPerPixel",
+    "bits_allocated": "BitsAllocated",
+    "bits_stored": "BitsStored",
+    "instance_number": "InstanceNumber",
+}
+"""Keywords by field of ``Header``, but for those that other rules find."""
+
+UIDS: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
+
+PADDING: Final = ("PixelPadding", "FloatPixelPadding", "DoubleFloatPixelPadding")
+COLOURS: Final = ("Red", "Green", "Blue")
+TABLES: Final = {
+    "descriptor": "{}PaletteColorLookupTableDescriptor",
+    "data": "{}PaletteColorLookupTableData",
+    "segmented": "Segmented{}PaletteColorLookupTableData",
+}
+OTHERS: Final = (
+    "ImageLaterality",
+    "Laterality",
+    "ViewPosition",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+)
+
+
+def _by_tag(keywords: Iterable[str]) -> dict[int, str]:
+    tags = ((tag_for_keyword(keyword), keyword) for keyword in keywords)
+    return {tag: keyword for tag, keyword in tags if tag is not None}
+
+
+def _tag(keyword: str) -> int:
+    (tag,) = _by_tag([keyword])
+    return tag
+
+
+HEADER_TAGS: Final = _by_tag([*HEADER_KEYWORDS.values(), "SOPClassUID"])
+TOP_TAGS: Final = HEADER_TAGS | _by_tag(
+    [
+        *IMAGE_PIXEL.values(),
+        *TOP_GROUPS.values(),
+        *(f"{prefix}{end}" for prefix in PADDING for end in ("Value", "RangeLimit")),
+        *(name.format(colour) for colour in COLOURS for name in TABLES.values()),
+        *OTHERS,
+    ]
+)
+"""Attributes of the top level that a description needs, but for sequences."""
+
+GROUP_TAGS: Final = {macro: _by_tag(fields.values()) for macro, fields in MACROS.items()}
+LUT_TAGS: Final = _by_tag(["LUTDescriptor", "LUTData"])
+CODE_TAGS: Final = _by_tag(["CodeValue"])
+VRS: Final = {
+    tag: dictionary_VR(tag)
+    for tags in (TOP_TAGS, LUT_TAGS, CODE_TAGS, *GROUP_TAGS.values())
+    for tag in tags
+}
+"""Value representations, which implicit VR does not tell."""
+
+MACRO_TAGS: Final = _by_tag(MACROS)
+META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}
+VOI_LUTS: Final = _tag("VOILUTSequence")
+MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
+VIEW_CODES: Final = _tag("ViewCodeSequence")
+SHARED: Final = _tag("SharedFunctionalGroupsSequence")
+PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
