@@ -1,0 +1,92 @@
+"""Time and errors are those of the stage that does the work, whoever asked for it."""
+
+import time
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.errors import DecodeError, LimitMemoryError, NoSpacingError
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.processing.timing import StageTimer
+from tests.unit.datasets import image_of
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when they are added to."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def raised_at(stage, error):
+    with pytest.raises(Exception) as caught, StageTimer({}).at(stage):  # noqa: PT011
+        raise error
+    return caught.value
+
+
+def test_time_of_a_stage_within_another_is_its_own(clock):
+    timer = StageTimer({})
+    with timer.at("write"):
+        clock[0] += 1
+        with timer.at("decode"):
+            clock[0] += 10
+        clock[0] += 2
+    assert timer.seconds == {"decode": 10, "write": 3}
+
+
+def test_time_adds_up(clock):
+    timer = StageTimer({"crop": 1.0})
+    for _ in range(2):
+        with timer.at("crop"):
+            clock[0] += 2
+    assert timer.seconds == {"crop": 5}
+
+
+def test_time_counts_where_a_stage_fails(clock):
+    timer = StageTimer({})
+    with pytest.raises(NoSpacingError), timer.at("resize"):
+        clock[0] += 4
+        raise NoSpacingError("no spacing")
+    assert timer.seconds == {"resize": 4}
+
+
+def test_frames_are_the_work_of_the_stage_that_makes_them(clock):
+    def frame(_):
+        clock[0] += 5
+        return np.zeros((3, 4, 1), np.uint8)
+
+    timer = StageTimer({})
+    frames = LazyFrames((2, 3, 4, 1), np.dtype(np.uint8), frame)
+    image = timer.watched(image_of(frames), "crop")
+    with timer.at("write"):
+        clock[0] += 1
+        assert len(list(image.frames)) == 2
+    assert timer.seconds == {"crop": 10, "write": 1}
+
+
+def test_frames_in_memory_are_no_work():
+    image = image_of(np.zeros((1, 3, 4, 1), np.uint8))
+    assert StageTimer({}).watched(image, "crop") is image
+
+
+def test_error_is_that_of_the_innermost_stage():
+    timer = StageTimer({})
+    with pytest.raises(DecodeError) as caught, timer.at("write"), timer.at("decode"):
+        raise DecodeError("cut")
+    assert caught.value.stage == "decode"
+
+
+def test_too_little_memory_is_an_error_of_the_file():
+    error = raised_at("resize", MemoryError())
+    assert (type(error), error.stage) == (LimitMemoryError, "resize")
+
+
+def test_whatever_goes_wrong_in_decode_costs_one_file(capsys):
+    error = raised_at("decode", KeyError("odd"))
+    assert (type(error), str(error)) == (DecodeError, "KeyError: 'odd'")
+    assert "KeyError" in capsys.readouterr().err
+
+
+def test_bug_of_another_stage_is_raised():
+    assert isinstance(raised_at("crop", KeyError("bug")), KeyError)
