@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from dicom_preprocessing.api.direct import (
+    from dicom_preprocessing.api.metadata import Crop, PreprocessingMetadata, Resize, Resolution
+    from dicom_preprocessing.api.preprocess import (
         preprocess_f32,
         preprocess_f32_slices,
         preprocess_f32_slices_with_metadata,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
         preprocess_u16_slices_with_metadata,
         preprocess_u16_with_metadata,
     )
-    from dicom_preprocessing.api.metadata import Crop, PreprocessingMetadata, Resize, Resolution
     from dicom_preprocessing.api.preprocessor import Preprocessor, VolumeHandler
     from dicom_preprocessing.errors import PreprocessingError
     from dicom_preprocessing.imaging.conversion import convert
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 HOMES = {
     "dicom_preprocessing.imaging.conversion": ("convert",),
     "dicom_preprocessing.imaging.coordinates": ("MappedBoxes", "MappedPolygon"),
-    "dicom_preprocessing.api.direct": (
+    "dicom_preprocessing.api.preprocess": (
         "preprocess_f32",
         "preprocess_f32_slices",
         "preprocess_f32_slices_with_metadata",

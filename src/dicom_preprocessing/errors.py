@@ -6,6 +6,11 @@ rest of the study goes on. ``ConfigError`` and ``SourceError`` stop a run before
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
 SKIPPED_ERRORS = ("not_dicom", "no_pixel_data", "dicomdir", "duplicate", "not_selected")
 """Error classes of files that are skipped: nothing is wrong with them."""
 
@@ -141,6 +146,22 @@ class DamagedError(FileError):
     """The file says DICM and does not hold a whole data set."""
 
     error = "damaged"
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Of a file without a data set."""
+        return cls("the data set is empty")
+
+    @classmethod
+    def cut(cls, missing: str) -> Self:
+        """Of a file that ends inside an element; ``missing`` says what is not there."""
+        return cls(f"the file is cut or damaged: {missing}")
+
+    @classmethod
+    def from_parser(cls, error: Exception) -> Self:
+        """Of a file at which a parser raised an error."""
+        told = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        return cls(f"does not parse as DICOM: {told}")
 
 
 class SourceChangedError(FileError):

@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.imaging.crop import crop
 from tests.conftest import CHECKOUT
 from tests.unit.datasets import pixels_in

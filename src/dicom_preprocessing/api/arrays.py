@@ -12,7 +12,7 @@ import numpy as np
 from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
 from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.api.stack import decode_stack
-from dicom_preprocessing.decode import decode_opened
+from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom.pixel_data import MemorySource, PathSource
 from dicom_preprocessing.dicom.reading import ImageFile, open_image
 from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError

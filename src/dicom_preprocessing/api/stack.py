@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode import decode_opened
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.tables import (
+from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
     LookupTable,
     lookup_table,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale
 from dicom_preprocessing.errors import MissingAttributeError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_preprocessing.decode.colour import ALREADY_RGB, FULL_RANGE, PALETTE, PARTIAL_RANGE
-from dicom_preprocessing.decode.tables import BYTE_BITS
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 

@@ -22,7 +22,7 @@ from dicom_preprocessing.decode.colour import (
 )
 from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
-from dicom_preprocessing.decode.resolution import at_level, reducible_levels
+from dicom_preprocessing.decode.reduced_resolution import at_level, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
 from dicom_preprocessing.decode.transfer_syntaxes import (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.decode.modality import (
     SHORT_TABLE,
     Modality,
@@ -25,7 +26,6 @@ from dicom_preprocessing.decode.modality import (
     table_of,
     through_table,
 )
-from dicom_preprocessing.decode.tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, Window
 from dicom_preprocessing.imaging.frames import each, numbered, remembered

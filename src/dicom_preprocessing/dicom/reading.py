@@ -89,7 +89,7 @@ def read_header(path: PathLike) -> Header:
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
     if cut is not None:
-        raise _broken(f"the file is cut or damaged: {cut}", has_prefix=has_prefix)
+        raise _broken(DamagedError.cut(cut), has_prefix=has_prefix)
     if not has_prefix:
         _require_image_attributes(data_set)
     return header
@@ -148,7 +148,7 @@ def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, UID, PixelData | No
             rest = read_dataset(file, implicit, little_endian)
         cut = _cut_element(rest) if len(rest) else None
         if cut is not None:
-            raise DamagedError(f"the file is cut or damaged: {cut}")
+            raise DamagedError.cut(cut)
     return data_set, syntax, pixel_data
 
 
@@ -267,7 +267,7 @@ def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset: 
     with _parsing(has_prefix=has_prefix):
         data_set = read_partial(file, stop_when=stop_when, force=True)
     if not len(data_set):
-        raise _broken("the data set is empty", has_prefix=has_prefix)
+        raise _broken(DamagedError.empty(), has_prefix=has_prefix)
     return data_set
 
 
@@ -280,16 +280,15 @@ def _parsing(*, has_prefix: bool) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # a length that leads nowhere
-            raise _broken(f"does not parse as DICOM: {error}", has_prefix=has_prefix) from error
+            raise _broken(DamagedError.from_parser(error), has_prefix=has_prefix) from error
         raise UnreadableError.from_os_error(error) from error
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
-        message = f"does not parse as DICOM: {type(error).__name__}: {error}"
-        raise _broken(message, has_prefix=has_prefix) from error
+        raise _broken(DamagedError.from_parser(error), has_prefix=has_prefix) from error
 
 
-def _broken(message: str, *, has_prefix: bool) -> FileError:
+def _broken(damaged: DamagedError, *, has_prefix: bool) -> FileError:
     """Damaged if the file says that it is DICOM, else it is none."""
-    return (DamagedError if has_prefix else NotDicomError)(message)
+    return damaged if has_prefix else NotDicomError(str(damaged))
 
 
 def _where_cut(data_set: FileDataset, file: _WatchedFile) -> str | None:

@@ -18,7 +18,6 @@ from dicom_preprocessing.index.grouping import Grouping
 from dicom_preprocessing.index.scan import scan_files, write_cache
 from dicom_preprocessing.index.state import NO_RETRIES, RetryPlan
 from dicom_preprocessing.index.table import (
-    MAX_ATTEMPTS,
     Entry,
     IndexFolder,
     LeftOut,
@@ -151,10 +150,7 @@ def update_index(
     with replacing(folder.retries) as file:
         counted = Retries(
             issued=before.issued + retries.counted,
-            unreadable={
-                path: min(MAX_ATTEMPTS, before.unreadable.get(path, 0) + 1)
-                for path in sorted(tried)
-            },
+            unreadable={path: before.unreadable.get(path, 0) + 1 for path in sorted(tried)},
         )
         file.write(counted.to_json())
     warnings = list(sorter.warnings())
@@ -183,7 +179,7 @@ def _renew_inventory(
     attempt = 1
     if text == before:
         renewal += renew
-        attempt = 1 if renew else min(MAX_ATTEMPTS, last + retry)
+        attempt = 1 if renew else last + retry
     text = _text_at(entries, attempt, renewal)
     if text != before:
         withdraw([study])

@@ -33,8 +33,6 @@ UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
 
 PATH_PART = re.compile(UID_PATTERN)
 SERIES_WITHOUT_UID = "series"
-MAX_ATTEMPTS = 3
-"""How often a file with a transient failure is tried in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES
-from dicom_preprocessing.decode import decode_stored
+from dicom_preprocessing.decode.stage import decode_stored
 from dicom_preprocessing.errors import (
     FileError,
     LimitPixelsError,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.files import read_json_lines
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import (
-    MAX_ATTEMPTS,
     IndexFolder,
     inventory_digest,
     is_path_part,
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_preprocessing.config import Limits
+
+MAX_ATTEMPTS = 3
+"""How often a file with a transient failure is tried in all."""
 
 LIMIT = "limit_"
 """What the errors of files that went beyond a limit begin with."""

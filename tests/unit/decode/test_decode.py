@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.errors import (
     DecodeError,
     MissingAttributeError,

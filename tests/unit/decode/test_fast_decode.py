@@ -12,9 +12,9 @@ from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless
 
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
-from dicom_preprocessing.decode import decode, decode_stored
 from dicom_preprocessing.decode import pixels as pixels_module
-from dicom_preprocessing.decode.resolution import at_level, reducible_levels
+from dicom_preprocessing.decode.reduced_resolution import at_level, reducible_levels
+from dicom_preprocessing.decode.stage import decode, decode_stored
 from dicom_preprocessing.errors import ConfigError, DecodeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files

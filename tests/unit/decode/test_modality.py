@@ -7,7 +7,7 @@ import pytest
 
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
-from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.geometry import CropBox, Padding

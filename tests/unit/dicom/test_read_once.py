@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from dicom_preprocessing.decode import decode_opened
+from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom.reading import open_image
 from tests.unit.datasets import (
     BREAST_TOMOSYNTHESIS,

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from dicom_preprocessing import Geometry, geometry_of_tiff
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_chain
-from dicom_preprocessing.decode import decode
+from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Padding, Size
 from dicom_preprocessing.imaging.pad import pad

@@ -9,7 +9,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.codecs.runner import in_shape
 from dicom_preprocessing.decode.codecs.samples import stored_values
-from dicom_preprocessing.decode.tables import BYTE_BITS
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL_LOSSLESS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import imagecodecs
 from pydicom.pixels.decoders import pylibjpeg
 
 from dicom_preprocessing.decode.codecs.samples import bit_for_bit
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
-from dicom_preprocessing.decode.tables import BYTE_BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

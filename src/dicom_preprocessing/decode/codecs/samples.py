@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, shape_of
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
-from dicom_preprocessing.decode.tables import BYTE_BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
