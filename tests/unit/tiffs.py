@@ -3,6 +3,8 @@
 import numpy as np
 import tifffile
 
+from tests.unit.tiff.images import BYTE, FLOAT, LONG
+
 
 def sample(dtype="uint16", *, n=3, samples=1):
     """Frames with runs and noise, all values below 2000."""
@@ -20,4 +22,29 @@ def foreign(path, frames, **settings):
             shown = frame if frame.shape[-1] == 3 else frame[..., 0]
             options = {"photometric": kind, "metadata": None, "contiguous": False} | settings
             file.write(shown, **options)
+    return path
+
+
+def reference_file(path, *, software=b"dicom-preprocessing==0.1.2", pages=1, extra=()):
+    """A TIFF like those of the reference program.
+
+    Crop 7 x 4 at (3, 2), doubled to 14 x 8, padded by 1, 2, 2, 1 to 17 x 11.
+    """
+    geometry = [
+        (50718, FLOAT, 2, (2.0, 2.0), False),
+        (50719, LONG, 2, (3 + 7 // 2, 2 + 4 // 2), False),  # the centre of the box
+        (50720, LONG, 2, (7, 4), False),
+        (50829, LONG, 4, (1, 2, 2, 1), False),  # amounts of padding
+    ]
+    with tifffile.TiffWriter(path) as file:
+        for number in range(pages):
+            file.write(
+                np.full((11, 17), number, np.uint16),
+                photometric="minisblack",
+                compression="packbits",
+                software=False,
+                metadata=None,
+                contiguous=False,
+                extratags=[(305, BYTE, len(software), software, False), *geometry, *extra],
+            )
     return path

@@ -15,7 +15,7 @@ from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
 from tests.unit.imaging.test_coordinates import CHAIN, FULL, UPRIGHT
-from tests.unit.tiff.test_writer import reference_file
+from tests.unit.tiffs import reference_file
 
 
 class TestFromTiff:

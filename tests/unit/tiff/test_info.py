@@ -8,7 +8,8 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import read_frames
 from tests.unit.datasets import colour, grey, pages_of
-from tests.unit.tiff.images import BYTE, FLOAT, LONG, full_image, plain_image, tags_of
+from tests.unit.tiff.images import BYTE, LONG, full_image, plain_image, tags_of
+from tests.unit.tiffs import reference_file
 
 
 class TestReadInfo:
@@ -47,31 +48,6 @@ class TestReadInfo:
     def test_source_is_columns_rows_frames(self, written):
         info = read_info(written(full_image(source_frames=70, frame_spacing=1.25)))
         assert (info.source, info.frame_spacing) == ((20, 10, 70), 1.25)
-
-
-def reference_file(path, *, software=b"dicom-preprocessing==0.1.2", pages=1, extra=()):
-    """A TIFF like those of the reference program.
-
-    Crop 7 x 4 at (3, 2), doubled to 14 x 8, padded by 1, 2, 2, 1 to 17 x 11.
-    """
-    geometry = [
-        (50718, FLOAT, 2, (2.0, 2.0), False),
-        (50719, LONG, 2, (3 + 7 // 2, 2 + 4 // 2), False),  # the centre of the box
-        (50720, LONG, 2, (7, 4), False),
-        (50829, LONG, 4, (1, 2, 2, 1), False),  # amounts of padding
-    ]
-    with tifffile.TiffWriter(path) as file:
-        for number in range(pages):
-            file.write(
-                np.full((11, 17), number, np.uint16),
-                photometric="minisblack",
-                compression="packbits",
-                software=False,
-                metadata=None,
-                contiguous=False,
-                extratags=[(305, BYTE, len(software), software, False), *geometry, *extra],
-            )
-    return path
 
 
 class TestReferenceFile:
