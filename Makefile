@@ -71,7 +71,7 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/snakemake --lint
-	@$(BIN)/python -m pytest -q tests/unit/config/test_config_files.py
+	@$(BIN)/python -m pytest -q tests/unit/config/test_schema.py
 
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/bench.py $(BENCH)

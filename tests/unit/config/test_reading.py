@@ -4,40 +4,9 @@ import math
 
 import pytest
 
-from dicom_preprocessing.config import Config, Limits, defaults, keys, parse_config
+from dicom_preprocessing.config import Config, Limits, keys, parse_config
 from dicom_preprocessing.errors import ConfigError
-
-DEFAULTS = {
-    "source": None,
-    "output": "results",
-    "crop": False,
-    "crop_max": False,
-    "crop_components": False,
-    "border_frac": None,
-    "size": None,
-    "spacing": None,
-    "filter": "triangle",
-    "padding": "zero",
-    "compressor": "packbits",
-    "intensity": "voi",
-    "window": None,
-    "volume": "keep",
-    "target_frames": 32,
-    "skip_frames": None,
-    "fast_decode": False,
-    "mip_weight": 1.5,
-    "projection": "parallel-beam",
-    "series": "separate",
-    "modalities": None,
-    "duplicates": "first",
-    "layout": "study/sop",
-    "keep": [],
-    "strict": False,
-    "prune": False,
-    "shard": None,
-    "gather": None,
-    "limits": {"seconds": 120, "pixels": 2_000_000_000, "memory_mb": 8192},
-}
+from tests.unit.config.manual import DEFAULTS
 
 
 def value_of(name, value, **others):
@@ -54,14 +23,6 @@ def message_of(values):
 
 def warnings_of(**values):
     return parse_config(values)[1]
-
-
-def test_defaults_are_those_of_the_manual():
-    assert defaults() == DEFAULTS
-
-
-def test_keys_stand_in_the_order_of_the_manual():
-    assert list(defaults()) == list(DEFAULTS)
 
 
 def test_nothing_given_is_the_default_configuration():
@@ -468,11 +429,6 @@ def test_limits_that_are_not_given_keep_their_defaults():
     assert value_of("limits", {"pixels": 2_000_000_000}) == Limits(
         seconds=120, pixels=2_000_000_000, memory_mb=8192
     )
-
-
-def test_configuration_cannot_be_changed():
-    with pytest.raises(AttributeError):
-        Config().crop = True
 
 
 # Shards
