@@ -76,3 +76,12 @@ def runner_for(syntax, pixels, **changes):
         "pixel_keyword": "PixelData",
     }
     return runner_of(UID(syntax), options | changes)
+
+
+ENCODE = {
+    JPEG2000Lossless: lambda pixels: imagecodecs.jpeg2k_encode(
+        pixels, level=0, codecformat="j2k", reversible=True
+    ),
+    HTJ2KLossless: lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=True),
+    JPEGLSLossless: imagecodecs.jpegls_encode,
+}

@@ -4,9 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from pydicom.uid import (
-    RLELossless,
-)
+from pydicom.uid import RLELossless
 
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 from tests.unit.datasets import compressed, data_set_of, rle
@@ -15,9 +13,9 @@ from tests.unit.decode.examples import COLUMNS, ROWS, STREAMS, stored_of
 
 class TestFragments:
     @pytest.mark.parametrize("name", ["JPEG lossless", "JPEG-LS", "JPEG 2000", "HTJ2K"])
-    def test_frames_of_several_fragments(self, decoded, name):
+    def test_frames_of_several_fragments(self, decoded_frames, name):
         syntax, pixels, stream = STREAMS[name]
-        found = decoded(syntax, pixels, stream, stream, fragments=3)
+        found = decoded_frames(syntax, pixels, stream, stream, fragments=3)
         assert np.array_equal(found[..., 0], [pixels, pixels])
 
     @pytest.mark.parametrize("second", [0, 7, 2**31])

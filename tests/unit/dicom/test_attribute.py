@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom.attribute import ABSENT, LONGEST_SHOWN, Attribute
+from dicom_preprocessing.dicom.attribute import ABSENT, LONGEST_SHOWN, Attribute, clean_text
 
 
 def attribute(*values):
@@ -170,3 +170,12 @@ def test_nothing_that_is_asked_of_it_raises(found):
 def test_there_is_a_number_for_each_value_of_several(found):
     if found.has_several:
         assert len(found.numbers()) == len(found.values)
+
+
+# Files that break the standard make pydicom warn.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+
+@pytest.mark.parametrize("value", ["1.2.3\0", " 1.2.3 ", "1.2.3\0 \0", "\t1.2.3\r\n"])
+def test_uid_is_stripped_of_blanks_and_nul(value):
+    assert clean_text(value) == "1.2.3"

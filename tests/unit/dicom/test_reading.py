@@ -8,19 +8,10 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from dicom_preprocessing.dicom.attribute import clean_text
 from dicom_preprocessing.dicom.header import Header
-from dicom_preprocessing.dicom.reading import (
-    looks_like_data_set,
-    open_image,
-    read_header,
-)
-from dicom_preprocessing.errors import (
-    DamagedError,
-    FileError,
-    NotDicomError,
-    UnreadableError,
-)
+from dicom_preprocessing.dicom.reading import open_image, read_header
+from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
+from tests.unit.dicom.raw_elements import explicit, saved
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -29,27 +20,6 @@ IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
-
-
-def explicit(group, element, vr, value):
-    """An explicit little endian element with a short length."""
-    value += b"\0" * (len(value) % 2)
-    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
-
-
-def implicit(group, element, value):
-    value += b"\0" * (len(value) % 2)
-    return struct.pack("<HHL", group, element, len(value)) + value
-
-
-def saved(path, content):
-    path.write_bytes(content)
-    return path
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "file"
 
 
 # Headers
@@ -82,11 +52,6 @@ def test_absent_attributes_are_empty_and_zero(write_dicom, path):
     header = read_header(path)
     absent = (header.study_instance_uid, header.modality)
     assert (absent, header.number_of_frames, header.instance_number) == (("", ""), 0, 0)
-
-
-@pytest.mark.parametrize("value", ["1.2.3\0", " 1.2.3 ", "1.2.3\0 \0", "\t1.2.3\r\n"])
-def test_uid_is_stripped_of_blanks_and_nul(value):
-    assert clean_text(value) == "1.2.3"
 
 
 def test_uid_with_a_path_is_kept_as_it_is(write_dicom, path):
@@ -183,67 +148,6 @@ def test_neither_sop_class_nor_rows_without_preamble_is_not_dicom(write_dicom, p
     write_dicom(path, bare=True, SOPClassUID=None, Rows=None)
     with pytest.raises(NotDicomError, match="no DICM prefix, no SOP Class UID, no Rows"):
         read_header(path)
-
-
-CHARACTER_SET = (0x0008, 0x0005, b"CS", b"ISO_IR 100")
-FIRST_EIGHT = [
-    CHARACTER_SET,
-    (0x0008, 0x0008, b"CS", b"ORIGINAL"),
-    (0x0008, 0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.7"),
-    (0x0008, 0x0018, b"UI", b"1.2.3.1.1"),
-    (0x0008, 0x0020, b"DA", b"20200101"),
-    (0x0008, 0x0030, b"TM", b"1200"),
-    (0x0008, 0x0050, b"SH", b"7"),
-    (0x0008, 0x0060, b"CS", b"OT"),
-]
-PRIVATE = (0x0009, 0x0010, b"LO", b"VENDOR")
-ROWS_AND_COLUMNS = [(0x0028, 0x0010, b"US", b"\3\0"), (0x0028, 0x0011, b"US", b"\4\0")]
-
-
-def bare(elements, *, is_explicit):
-    if is_explicit:
-        return b"".join(explicit(*element) for element in elements)
-    return b"".join(implicit(group, number, value) for group, number, _, value in elements)
-
-
-ENCODINGS = pytest.mark.parametrize("is_explicit", [True, False], ids=["explicit", "implicit"])
-
-
-@ENCODINGS
-@pytest.mark.parametrize(
-    "first",
-    [FIRST_EIGHT, FIRST_EIGHT[2:], [*FIRST_EIGHT, PRIVATE]],
-    ids=["eight", "fewer in group 8", "private ninth"],
-)
-def test_eight_ascending_elements_are_taken_for_a_data_set(path, first, is_explicit):
-    content = bare(first + ROWS_AND_COLUMNS, is_explicit=is_explicit)
-    assert read_header(saved(path, content)).rows == 3
-
-
-@ENCODINGS
-@pytest.mark.parametrize(
-    "first",
-    [
-        FIRST_EIGHT[::-1],
-        [CHARACTER_SET, *FIRST_EIGHT],
-        [*FIRST_EIGHT[:4], PRIVATE, *FIRST_EIGHT[4:]],
-        [*FIRST_EIGHT[:4], (0x7A00, 0x0010, b"LO", b"TEXT"), *FIRST_EIGHT[4:]],
-    ],
-    ids=["descending", "one twice", "private", "unknown group"],
-)
-def test_other_eight_elements_are_not_taken_for_a_data_set(path, first, is_explicit):
-    content = bare(first + ROWS_AND_COLUMNS, is_explicit=is_explicit)
-    with pytest.raises(NotDicomError):
-        read_header(saved(path, content))
-
-
-@pytest.mark.parametrize(
-    "head",
-    [b"", bytes(2048), b"Study 1\nStudy 2\n" * 20],
-    ids=["empty", "zeros", "text"],
-)
-def test_other_bytes_do_not_look_like_a_data_set(head):
-    assert not looks_like_data_set(head)
 
 
 # Not DICOM

@@ -18,30 +18,30 @@ class TestDeflatedFrames:
         deflater = zlib.compressobj(wbits=-15)
         return deflater.compress(data) + deflater.flush()
 
-    def test_give_their_pixels(self, decoded):
+    def test_give_their_pixels(self, decoded_frames):
         packed = np.packbits(BITS.ravel(), bitorder="little").tobytes()
-        found = decoded(DEFLATED_IMAGE_FRAME, BITS, self.deflated(packed), **SINGLE_BITS)
+        found = decoded_frames(DEFLATED_IMAGE_FRAME, BITS, self.deflated(packed), **SINGLE_BITS)
         assert np.array_equal(found[0, ..., 0], BITS)
 
-    def test_of_16_bits(self, decoded):
+    def test_of_16_bits(self, decoded_frames):
         stream = self.deflated(GREY_12.tobytes())
-        found = decoded(DEFLATED_IMAGE_FRAME, GREY_12, stream)
+        found = decoded_frames(DEFLATED_IMAGE_FRAME, GREY_12, stream)
         assert np.array_equal(found[0, ..., 0], GREY_12)
 
     @pytest.mark.parametrize("data", [b"\1", b"\1\2\3\4"])
-    def test_of_another_length_are_refused(self, decoded, data):
+    def test_of_another_length_are_refused(self, decoded_frames, data):
         with pytest.raises(DecodeError, match="the header says 2"):
-            decoded(DEFLATED_IMAGE_FRAME, BITS, self.deflated(data), **SINGLE_BITS)
+            decoded_frames(DEFLATED_IMAGE_FRAME, BITS, self.deflated(data), **SINGLE_BITS)
 
-    def test_that_are_cut_are_refused(self, decoded):
+    def test_that_are_cut_are_refused(self, decoded_frames):
         stream = self.deflated(GREY_12.tobytes())
         with pytest.raises(DecodeError):
-            decoded(DEFLATED_IMAGE_FRAME, GREY_12, stream[: len(stream) // 2])
+            decoded_frames(DEFLATED_IMAGE_FRAME, GREY_12, stream[: len(stream) // 2])
 
-    def test_byte_of_padding_is_left_out(self, decoded):
+    def test_byte_of_padding_is_left_out(self, decoded_frames):
         packed = np.packbits(BITS.ravel(), bitorder="little").tobytes()
         stream = self.deflated(packed + b"\0")
-        found = decoded(DEFLATED_IMAGE_FRAME, BITS, stream, **SINGLE_BITS)
+        found = decoded_frames(DEFLATED_IMAGE_FRAME, BITS, stream, **SINGLE_BITS)
         assert np.array_equal(found[0, ..., 0], BITS)
 
     def test_that_inflate_to_more_are_not_inflated(self):

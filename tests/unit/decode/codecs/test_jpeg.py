@@ -17,12 +17,12 @@ from tests.unit.decode.examples import COLOUR, COLUMNS, ROWS, STREAMS, jpeg, run
 
 
 class TestHostileStreams:
-    def test_jpeg_size_beyond_the_header_is_not_decoded(self, decoded):
+    def test_jpeg_size_beyond_the_header_is_not_decoded(self, decoded_frames):
         syntax, pixels, stream = STREAMS["JPEG baseline"]
         at = stream.find(b"\xff\xc0") + 5
         damaged = stream[:at] + struct.pack(">HH", 60000, 60000) + stream[at + 4 :]
         with pytest.raises(DecodeError, match="60000 x 60000 x 1, the header says 24 x 40 x 1"):
-            decoded(syntax, pixels, damaged)
+            decoded_frames(syntax, pixels, damaged)
 
     def test_progressive_jpeg_without_its_last_scan_is_refused(self):
         name = "CTImage_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm"
@@ -47,29 +47,35 @@ class TestColour:
         )
 
     @pytest.mark.parametrize("stated", ["RGB", "YBR_FULL", "YBR_FULL_422"])
-    def test_markers_win_over_the_header(self, decoded, stated):
+    def test_markers_win_over_the_header(self, decoded_frames, stated):
         for options in ({"subsampling": "444"}, {"outcolorspace": "RGB"}):
             stream = jpeg(COLOUR, level=100, **options)
-            found = decoded(JPEGBaseline8Bit, COLOUR, stream, PhotometricInterpretation=stated)
+            found = decoded_frames(
+                JPEGBaseline8Bit, COLOUR, stream, PhotometricInterpretation=stated
+            )
             assert np.abs(found[0].astype(int) - COLOUR).max() <= 3
 
     @pytest.mark.parametrize(
         ("stated", "which"), [("RGB", 0), ("YBR_FULL", 1), ("YBR_FULL_422", 1)]
     )
-    def test_header_decides_where_markers_do_not(self, decoded, rgb, stated, which):
-        found = decoded(JPEGBaseline8Bit, COLOUR, rgb[which], PhotometricInterpretation=stated)
+    def test_header_decides_where_markers_do_not(self, decoded_frames, rgb, stated, which):
+        found = decoded_frames(
+            JPEGBaseline8Bit, COLOUR, rgb[which], PhotometricInterpretation=stated
+        )
         assert np.abs(found[0].astype(int) - COLOUR).max() <= 3
 
-    def test_header_decides_for_every_frame(self, decoded, rgb):
+    def test_header_decides_for_every_frame(self, decoded_frames, rgb):
         frames = [rgb[1]] * 3
-        found = decoded(JPEGBaseline8Bit, COLOUR, *frames, PhotometricInterpretation="YBR_FULL")
+        found = decoded_frames(
+            JPEGBaseline8Bit, COLOUR, *frames, PhotometricInterpretation="YBR_FULL"
+        )
         assert np.array_equal(found[0], found[2])
 
-    def test_lossless_ycbcr_is_converted(self, decoded):
+    def test_lossless_ycbcr_is_converted(self, decoded_frames):
         ybr = np.full((ROWS, COLUMNS, 3), (81, 90, 240), np.uint8)
         coded = jpeg(ybr, lossless=True, colorspace="RGB", outcolorspace="RGB")
         stream = without_apps(coded, b"\1\2\3")
-        found = decoded(JPEGLosslessSV1, ybr, stream, PhotometricInterpretation="YBR_FULL")
+        found = decoded_frames(JPEGLosslessSV1, ybr, stream, PhotometricInterpretation="YBR_FULL")
         # 81 + 1.402 * 112, 81 - 0.344136 * -38 - 0.714136 * 112, 81 + 1.772 * -38
         assert found[0, 0, 0].tolist() == [238, 14, 14]
 

@@ -5,12 +5,7 @@ import sys
 import imagecodecs
 import numpy as np
 import pytest
-from pydicom.uid import (
-    HTJ2K,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-)
+from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless
 
 from dicom_preprocessing.decode.codecs import jpeg_2000
 from dicom_preprocessing.decode.codecs.jpeg_2000 import decode, decode_with_pylibjpeg
@@ -21,41 +16,43 @@ from tests.unit.decode.examples import COLOUR, COLUMNS, GREY_12, ROWS, STREAMS, 
 
 class TestHostileStreams:
     @pytest.mark.parametrize("at", range(200, 600, 37))
-    def test_damaged_htj2k_is_an_error_or_an_image(self, decoded, at):
+    def test_damaged_htj2k_is_an_error_or_an_image(self, decoded_frames, at):
         syntax, pixels, stream = STREAMS["HTJ2K"]
         damaged = bytearray(stream)
         damaged[at] ^= 0x84
         try:
-            found = decoded(syntax, pixels, bytes(damaged))
+            found = decoded_frames(syntax, pixels, bytes(damaged))
         except DecodeError:
             return
         assert found.any()
 
     @pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])
     @pytest.mark.parametrize("at", [8, 12, 16, 20, 32, 36])
-    def test_sizes_beyond_the_header_are_not_decoded(self, decoded, name, at):
+    def test_sizes_beyond_the_header_are_not_decoded(self, decoded_frames, name, at):
         syntax, pixels, stream = STREAMS[name]
         damaged = bytearray(stream)
         damaged[at] = 0x7F
         with pytest.raises(DecodeError):
-            decoded(syntax, pixels, bytes(damaged))
+            decoded_frames(syntax, pixels, bytes(damaged))
 
 
 class TestHeaderAndStream:
-    def test_boxed_stream_decodes(self, decoded):
+    def test_boxed_stream_decodes(self, decoded_frames):
         boxed = bytes(imagecodecs.jpeg2k_encode(GREY_12, codecformat="JP2", reversible=True))
-        assert np.array_equal(decoded(JPEG2000Lossless, GREY_12, boxed)[0, ..., 0], GREY_12)
+        assert np.array_equal(decoded_frames(JPEG2000Lossless, GREY_12, boxed)[0, ..., 0], GREY_12)
 
-    def test_component_transform_means_rgb_whatever_the_header_says(self, decoded):
+    def test_component_transform_means_rgb_whatever_the_header_says(self, decoded_frames):
         stream = j2k(COLOUR, reversible=True, mct=True)
         for stated in ("RGB", "YBR_RCT", "YBR_FULL"):
-            found = decoded(JPEG2000Lossless, COLOUR, stream, PhotometricInterpretation=stated)
+            found = decoded_frames(
+                JPEG2000Lossless, COLOUR, stream, PhotometricInterpretation=stated
+            )
             assert np.array_equal(found[0], COLOUR)
 
-    def test_without_component_transform_the_header_decides(self, decoded):
+    def test_without_component_transform_the_header_decides(self, decoded_frames):
         ybr = np.full((ROWS, COLUMNS, 3), (81, 90, 240), np.uint8)
         stream = j2k(ybr, reversible=True, mct=False)
-        found = decoded(JPEG2000Lossless, ybr, stream, PhotometricInterpretation="YBR_FULL")
+        found = decoded_frames(JPEG2000Lossless, ybr, stream, PhotometricInterpretation="YBR_FULL")
         assert found[0, 0, 0].tolist() == [238, 14, 14]
 
 
@@ -79,10 +76,10 @@ class TestRunner:
 
 
 class TestCodec:
-    def test_overshoot_of_lossy_htj2k_is_clipped(self, decoded):
+    def test_overshoot_of_lossy_htj2k_is_clipped(self, decoded_frames):
         step = np.where(X < COLUMNS // 2, 0, 255).astype(np.uint8)
         stream = bytes(imagecodecs.htj2k_encode(step, reversible=False, level=0.02))
-        found = decoded(HTJ2K, step, stream)[0, ..., 0]
+        found = decoded_frames(HTJ2K, step, stream)[0, ..., 0]
         assert np.abs(found.astype(int) - step).max() < 128
 
     @pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])

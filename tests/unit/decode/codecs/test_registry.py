@@ -2,13 +2,7 @@
 
 import numpy as np
 import pytest
-from pydicom.uid import (
-    UID,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from dicom_preprocessing.decode.codecs import registry
 from dicom_preprocessing.decode.codecs.registry import FAMILIES, decode_stream, plugins_of
@@ -20,49 +14,49 @@ from tests.unit.decode.examples import ENDED, LOSSLESS, STREAMS
 
 class TestWhole:
     @pytest.mark.parametrize("name", LOSSLESS)
-    def test_lossless_stream_gives_its_pixels(self, decoded, name):
+    def test_lossless_stream_gives_its_pixels(self, decoded_frames, name):
         syntax, pixels, stream = STREAMS[name]
-        assert np.array_equal(decoded(syntax, pixels, stream)[0, ..., 0], pixels)
+        assert np.array_equal(decoded_frames(syntax, pixels, stream)[0, ..., 0], pixels)
 
     @pytest.mark.parametrize("name", ENDED)
-    def test_missing_end_marker_is_made_good(self, decoded, name):
+    def test_missing_end_marker_is_made_good(self, decoded_frames, name):
         syntax, pixels, stream = STREAMS[name]
-        whole = decoded(syntax, pixels, stream)
-        assert np.array_equal(decoded(syntax, pixels, stream[:-2]), whole)
+        whole = decoded_frames(syntax, pixels, stream)
+        assert np.array_equal(decoded_frames(syntax, pixels, stream[:-2]), whole)
 
     @pytest.mark.parametrize("name", STREAMS)
     @pytest.mark.parametrize("missing", [5, 8, 60])
-    def test_cut_stream_is_refused(self, decoded, name, missing):
+    def test_cut_stream_is_refused(self, decoded_frames, name, missing):
         syntax, pixels, stream = STREAMS[name]
         with pytest.raises(DecodeError):
-            decoded(syntax, pixels, stream[:-missing])
+            decoded_frames(syntax, pixels, stream[:-missing])
 
     @pytest.mark.parametrize(
         "name", ["JPEG-LS", "JPEG 2000", "JPEG 2000 lossy", "HTJ2K", "JPEG XL"]
     )
-    def test_cut_stream_with_an_end_marker_is_refused(self, decoded, name):
+    def test_cut_stream_with_an_end_marker_is_refused(self, decoded_frames, name):
         """Not so for JPEG, whose markers do not tell how long the data should be."""
         syntax, pixels, stream = STREAMS[name]
         with pytest.raises(DecodeError):
-            decoded(syntax, pixels, stream[: len(stream) // 2] + END)
+            decoded_frames(syntax, pixels, stream[: len(stream) // 2] + END)
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_bytes_behind_the_end_do_not_matter(self, decoded, name):
+    def test_bytes_behind_the_end_do_not_matter(self, decoded_frames, name):
         syntax, pixels, stream = STREAMS[name]
-        whole = decoded(syntax, pixels, stream)
-        assert np.array_equal(decoded(syntax, pixels, stream + b"\0\0\0\0"), whole)
+        whole = decoded_frames(syntax, pixels, stream)
+        assert np.array_equal(decoded_frames(syntax, pixels, stream + b"\0\0\0\0"), whole)
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_other_size_than_in_the_header_is_refused(self, decoded, name):
+    def test_other_size_than_in_the_header_is_refused(self, decoded_frames, name):
         syntax, pixels, stream = STREAMS[name]
         with pytest.raises(DecodeError):
-            decoded(syntax, pixels[:, 1:], stream)
+            decoded_frames(syntax, pixels[:, 1:], stream)
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_other_stream_is_refused(self, decoded, name):
+    def test_other_stream_is_refused(self, decoded_frames, name):
         syntax, pixels, _ = STREAMS[name]
         with pytest.raises(DecodeError):
-            decoded(syntax, pixels, b"\x89PNG\r\n\x1a\n" + bytes(500))
+            decoded_frames(syntax, pixels, b"\x89PNG\r\n\x1a\n" + bytes(500))
 
 
 class TestDecoders:

@@ -1,0 +1,164 @@
+"""Look-up tables, by palettes: from what stands in the file to entries. For VOI see test_values."""
+
+import struct
+
+import numpy as np
+import pytest
+from pydicom.datadict import tag_for_keyword
+
+from dicom_preprocessing.decode.colour import read_palette
+from dicom_preprocessing.dicom.data_set import describe
+from dicom_preprocessing.dicom.description import StoredTable
+from dicom_preprocessing.errors import UnsupportedPixelsError
+from tests.unit.datasets import data_set_of
+from tests.unit.decode.palettes import WORDS, colours, packed
+from tests.unit.descriptions import attribute
+
+
+def segmented(words, *, count):
+    content = struct.pack(f"<{len(words)}H", *words)
+    return StoredTable(attribute("Descriptor", count, 0, 16), segmented=attribute("Data", content))
+
+
+def test_8_bit_entries():
+    tables = map(packed, ([1, 2, 3, 4], [10, 20, 30, 40], [100, 110, 120, 130]))
+    assert colours(0, 3, 1, tables=tables) == ("uint8", [[1, 10, 100], [4, 40, 130], [2, 20, 110]])
+
+
+def test_odd_number_of_8_bit_entries():
+    tables = map(packed, ([1, 2, 3], [10, 20, 30], [100, 110, 120]))
+    assert colours(0, 2, tables=tables) == ("uint8", [[1, 10, 100], [3, 30, 120]])
+
+
+def test_indices_start_at_the_first_value_mapped():
+    tables = [packed(entries, first=100) for entries in ([1, 2], [10, 20], [100, 110])]
+    _, found = colours(99, 100, 101, 200, tables=tables)
+    assert found == [[1, 10, 100], [1, 10, 100], [2, 20, 110], [2, 20, 110]]
+
+
+def test_first_value_mapped_of_signed_indices_is_signed():
+    tables = [packed(entries, first=65535) for entries in ([1, 2], [10, 20], [100, 110])]
+    _, found = colours(-1, 0, tables=tables, signed=True, dtype=np.int8)
+    assert found == [[1, 10, 100], [2, 20, 110]]
+
+
+def test_big_endian_entries():
+    tables = [packed(words, bits=16, order=">") for words in WORDS]
+    _, found = colours(0, 1, tables=tables, little_endian=False)
+    assert found == [[1, 255, 0x12], [2, 0, 255]]
+
+
+def test_segmented_entries():
+    # a discrete segment of two entries, a linear one of four up to the end
+    ends = (0x0900, 0x5100, 0x0100)
+    tables = [segmented((0, 2, 0x0000, 0x0100, 1, 4, end), count=6) for end in ends]
+    _, found = colours(0, 1, 2, 3, 4, 5, tables=tables)
+    reds, greens, blues = [0, 1, 3, 5, 7, 9], [0, 1, 21, 41, 61, 81], [0, 1, 1, 1, 1, 1]
+    assert found == [list(colour) for colour in zip(reds, greens, blues, strict=True)]
+
+
+@pytest.mark.parametrize("values", [(2, 0), (2, 0, "x"), (2, float("nan"), 8), (2, 0, 8, 9)])
+def test_descriptor_of_other_values_is_an_error(values):
+    broken = StoredTable(attribute("Descriptor", *values), packed([1, 2]).data)
+    with pytest.raises(UnsupportedPixelsError, match="a look-up table cannot be used"):
+        colours(0, tables=[broken] * 3)
+
+
+COLOURS = ("Red", "Green", "Blue")
+
+
+def palette_of(descriptors, tables, *, vr="OW", segmented=False):
+    """A data set with the three tables."""
+    made = data_set_of(np.zeros((1, 1, 1), np.uint8))
+    for colour, descriptor, table in zip(COLOURS, descriptors, tables, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        kind = "SS" if descriptor[1] < 0 else "US"
+        made.add_new(tag_for_keyword(f"{keyword}Descriptor"), kind, list(descriptor))
+        data = f"Segmented{keyword}Data" if segmented else f"{keyword}Data"
+        made.add_new(tag_for_keyword(data), vr, table)
+    made.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    return made
+
+
+def looked_up(indices, descriptor, table, *, bits=8, dtype=np.uint8, signed=False, **options):
+    """The red samples of indices."""
+    data_set = palette_of([descriptor] * 3, [table] * 3, **options)
+    pixels = np.array(indices, dtype).reshape(1, 1, -1, 1)
+    return read_palette(describe(data_set), bits, signed=signed)(pixels)[0, 0, :, 0].tolist()
+
+
+def words(*values):
+    return struct.pack(f"<{len(values)}H", *values)
+
+
+class TestPalette:
+    def test_entries_of_8_bits_in_bytes(self):
+        assert looked_up([0, 1, 3], (4, 0, 8), bytes([10, 20, 30, 40])) == [10, 20, 40]
+
+    def test_entries_of_8_bits_in_words(self):
+        assert looked_up([0, 1, 3], (4, 0, 8), words(10, 20, 30, 40)) == [10, 20, 40]
+
+    def test_entries_of_16_bits_lose_their_low_byte_for_8_bit_indices(self):
+        assert looked_up([0, 1], (2, 0, 16), words(0x12FF, 0xFF00)) == [0x12, 0xFF]
+
+    def test_entries_of_16_bits_stay_for_longer_indices(self):
+        found = looked_up([0, 1], (2, 0, 16), words(0x12FF, 7), bits=9, dtype=np.uint16)
+        assert found == [0x12FF, 7]
+
+    def test_entries_of_8_bits_fill_16_for_longer_indices(self):
+        found = looked_up([0, 1], (2, 0, 8), bytes([0, 255]), bits=9, dtype=np.uint16)
+        assert found == [0, 65535]
+
+    def test_more_than_256_entries_of_8_bits(self):
+        table = bytes(i // 2 for i in range(512))
+        found = looked_up([0, 255, 256, 511], (512, 0, 8), table, bits=9, dtype=np.uint16)
+        assert found == [0, 127 * 257, 128 * 257, 65535]
+
+    def test_indices_outside_take_the_first_and_last_entry(self):
+        assert looked_up([0, 2, 9], (2, 2, 8), bytes([10, 20])) == [10, 10, 20]
+
+    @pytest.mark.parametrize("first", [-2, 65534])
+    def test_first_value_is_signed_as_the_indices(self, first):
+        found = looked_up(
+            [-2, -1, 1], (4, first, 8), bytes([1, 2, 3, 4]), dtype=np.int8, signed=True
+        )
+        assert found == [1, 2, 4]
+
+    def test_each_colour_has_its_own_first_value(self):
+        descriptors = [(2, 0, 8), (2, 1, 8), (2, 2, 8)]
+        data_set = palette_of(descriptors, [bytes([5, 6])] * 3)
+        pixels = np.array([1], np.uint8).reshape(1, 1, 1, 1)
+        assert read_palette(describe(data_set), 8, signed=False)(pixels).ravel().tolist() == [
+            6,
+            5,
+            5,
+        ]
+
+    def test_entries_as_numbers(self):
+        found = looked_up([0, 1], (2, 0, 16), [256, 65535], vr="US")
+        assert found == [1, 255]
+
+    def test_discrete_and_linear_segments(self):
+        segments = words(0, 2, 0, 0x2000, 1, 4, 0x6000)
+        found = looked_up(range(6), (6, 0, 16), segments, segmented=True)
+        assert found == [0, 0x20, 0x30, 0x40, 0x50, 0x60]
+
+    def test_segments_of_8_bits(self):
+        segments = bytes([0, 2, 0, 20, 1, 4, 100, 0])
+        found = looked_up(range(6), (6, 0, 8), segments, segmented=True)
+        assert found == [0, 20, 40, 60, 80, 100]
+
+    def test_indirect_segment_repeats_segments_at_a_byte_offset(self):
+        # The second segment starts at byte 8 of the data.
+        segments = words(0, 2, 0x100, 0x200, 0, 1, 0x900, 2, 1, 8, 0)
+        found = looked_up(range(4), (4, 0, 16), segments, segmented=True)
+        assert found == [1, 2, 9, 9]
+
+    @pytest.mark.parametrize(
+        "segments",
+        [words(1, 4, 9), words(2, 1, 0, 0), words(7, 1, 0, 0), words(0, 1, 5, 2, 1, 6, 0)],
+        ids=["linear first", "indirect first", "unknown", "indirect to itself"],
+    )
+    def test_segments_that_lead_nowhere_are_refused(self, segments):
+        with pytest.raises(UnsupportedPixelsError):
+            looked_up([0], (4, 0, 16), segments, segmented=True)

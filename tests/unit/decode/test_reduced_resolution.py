@@ -1,0 +1,46 @@
+"""Codestreams of JPEG 2000 at a reduced resolution."""
+
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+from pydicom.uid import HTJ2KLossless, JPEG2000Lossless
+
+from dicom_preprocessing.decode.reduced_resolution import at_level, reducible_levels
+from tests.unit.decode.examples import ENCODE
+
+
+class TestStreams:
+    @pytest.mark.parametrize("syntax", [JPEG2000Lossless, HTJ2KLossless])
+    @pytest.mark.parametrize("shape", [(64, 64), (61, 47), (35, 90)])
+    def test_levels_halve_the_size_rounded_up(self, syntax, shape):
+        pixels = np.full(shape, 700, np.uint16)
+        stream = bytes(ENCODE[syntax](pixels))
+        assert reducible_levels(stream) > 1
+        for level in (1, 2):
+            found = imagecodecs.jpeg2k_decode(at_level(stream, level))
+            assert found.shape == tuple(-(-n // 2**level) for n in shape)
+            assert np.all(found == 700)
+
+    def test_tiles_are_left_whole(self):
+        stream = bytearray(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        struct.pack_into(">2L", stream, 24, 32, 32)  # width and height of a tile
+        assert reducible_levels(bytes(stream)) == 0
+
+    def test_several_layers_before_resolutions_are_left_whole(self):
+        stream = bytearray(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        at = stream.index(b"\xff\x52")
+        stream[at + 5 : at + 8] = b"\0\0\2"
+        assert reducible_levels(bytes(stream)) == 0
+
+    def test_coding_styles_of_tile_parts_are_left_whole(self):
+        stream = bytes(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        at = stream.index(b"\xff\x52")
+        style = stream[at : at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")]
+        end = stream.index(b"\xff\x93")
+        assert reducible_levels(stream[:end] + style + stream[end:]) == 0
+
+    def test_garbage_is_left_whole(self):
+        stream = bytes(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        assert [reducible_levels(stream[:n]) for n in (0, 10, 45, 60, 90)] == [0] * 5
