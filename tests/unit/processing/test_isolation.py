@@ -13,11 +13,12 @@ import pytest
 
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing.instance import Target, instances
-from dicom_preprocessing.processing.isolation import process_all
+from dicom_preprocessing.processing.isolation import isolated, process_all
 from tests.conftest import needs_fork
 from tests.unit.datasets import data_set_of, save
 
@@ -214,3 +215,21 @@ def save_frames():
         return folder
 
     return save_frames
+
+
+class TestIsolated:
+    @pytest.mark.parametrize(
+        ("function", "error"),
+        [(crash, CodecCrashError), (hang, LimitTimeError), (bloat, LimitMemoryError)],
+    )
+    def test_process_that_ends_or_goes_beyond_a_limit(self, function, error):
+        seconds = 1 if function is hang else 60
+        with pytest.raises(error):
+            isolated(function, limits=Limits(seconds=seconds, memory_mb=100))
+
+    def test_value(self):
+        assert isolated(divmod, 7, 2, limits=Limits()) == (3, 1)
+
+    def test_error_of_the_function(self):
+        with pytest.raises(ZeroDivisionError):
+            isolated(divmod, 7, 0, limits=Limits())

@@ -10,9 +10,6 @@ import pytest
 from dicom_preprocessing import validate_dicom
 from dicom_preprocessing.cli import validate
 from dicom_preprocessing.cli.validate import main
-from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
-from dicom_preprocessing.processing.isolation import isolated
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -127,21 +124,3 @@ def test_header_that_crashes_is_a_file_that_cannot_be_read(good, capsys, monkeyp
     monkeypatch.setattr(validate, "report_of_crash", crash)
     assert main([str(good)]) == 2
     assert f"Cannot read {good}: the process that decoded it" in capsys.readouterr().err
-
-
-class TestIsolated:
-    @pytest.mark.parametrize(
-        ("function", "error"),
-        [(crash, CodecCrashError), (hang, LimitTimeError), (bloat, LimitMemoryError)],
-    )
-    def test_process_that_ends_or_goes_beyond_a_limit(self, function, error):
-        seconds = 1 if function is hang else 60
-        with pytest.raises(error):
-            isolated(function, limits=Limits(seconds=seconds, memory_mb=100))
-
-    def test_value(self):
-        assert isolated(divmod, 7, 2, limits=Limits()) == (3, 1)
-
-    def test_error_of_the_function(self):
-        with pytest.raises(ZeroDivisionError):
-            isolated(divmod, 7, 0, limits=Limits())

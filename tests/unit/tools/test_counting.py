@@ -1,0 +1,43 @@
+"""Values counted: exact sums and histograms."""
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.tools.counting import Moments, WideValues
+
+
+def test_large_mean_of_floats_keeps_its_digits():
+    values = WideValues(np.dtype(np.float32))
+    for _ in range(100):
+        values.add(np.array([16777214, 16777216], np.float32))
+    assert values.moments.mean == 16777215
+    assert values.moments.std == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.uint64, np.int64])
+def test_sums_of_wide_integers_are_exact(dtype):
+    numbers = np.array([np.iinfo(dtype).max, np.iinfo(dtype).max - 1, 5, 65536], dtype)
+    values = WideValues(np.dtype(dtype))
+    values.add(numbers)
+    assert values.total == sum(map(int, numbers))
+    assert values.squares == sum(int(v) ** 2 for v in numbers)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_histogram_of_wide_values_counts_all_and_fits_its_edges(dtype):
+    rng = np.random.default_rng(1)
+    parts = [(rng.normal(scale=scale, size=500) * 1e3).astype(dtype) for scale in (0.01, 1, 900)]
+    values, other = WideValues(np.dtype(dtype)), WideValues(np.dtype(dtype))
+    values.add(parts[0])
+    values.add(parts[2])
+    other.add(parts[1])
+    values.merge(other)
+    histogram = values.histogram(16)
+    together = np.concatenate(parts).astype(np.float64)
+    assert histogram.counts == np.histogram(together, [*histogram.edges[:-1], np.inf])[0].tolist()
+    assert 8 <= len(histogram.counts) <= 16
+
+
+def test_moments_of_nothing_change_nothing():
+    some = Moments(2, 1.0, 2.0)
+    assert Moments().merged(some) == some.merged(Moments()) == some
