@@ -1,21 +1,14 @@
 """What the index writes, and renews or keeps at a second run."""
 
-import hashlib
-import json
 import os
 import shutil
 import stat
-from pathlib import Path
 
 import pytest
 
-from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.index import scan
-from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
-from dicom_preprocessing.text import printable
-from tests.conftest import needs_byte_names
-from tests.unit.indexes import REPORT, index_of, make_mixture, unreadable, update
+from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.index.table import IndexFolder
+from tests.unit.indexes import REPORT, make_mixture, update
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -28,68 +21,10 @@ def inventories(output):
 # What is written
 
 
-def test_table_has_a_row_for_each_study(source, output, write_dicom):
-    make_mixture(source, write_dicom)
-    update(source, output)
-    table = IndexFolder(output).read_studies()
-    assert {uid: study.files for uid, study in table.items()} == {"1.2.3": 2, "1.2.4": 1}
-
-
-def test_table_tells_the_digest_of_each_inventory(source, output, write_dicom):
-    make_mixture(source, write_dicom)
-    update(source, output)
-    folder = IndexFolder(output)
-    assert {uid: study.inventory for uid, study in folder.read_studies().items()} == {
-        uid: inventory_digest(folder.inventory(uid)) for uid in ("1.2.3", "1.2.4")
-    }
-
-
 def test_each_study_has_an_inventory(source, output, write_dicom):
     make_mixture(source, write_dicom)
     update(source, output)
     assert inventories(output) == ["1.2.3.jsonl", "1.2.4.jsonl"]
-
-
-def test_inventory_holds_what_a_job_needs(source, output, write_dicom):
-    path = write_dicom(source / "a.dcm", InstanceNumber=7)
-    os.utime(path, ns=(1, 1_234_567_890))
-    update(source, output)
-    (line,) = (output / "index" / "studies" / "1.2.3.jsonl").read_text().splitlines()
-    assert json.loads(line) == {
-        "path": str(path),
-        "size": path.stat().st_size,
-        "mtime_ns": 1_234_567_890,
-        "attempt": 1,
-        "study_instance_uid": "1.2.3",
-        "series_instance_uid": "1.2.3.1",
-        "sop_instance_uid": "1.2.3.1.1",
-        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.7",
-        "modality": "OT",
-        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
-        "rows": 3,
-        "columns": 4,
-        "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "bits_allocated": 8,
-        "bits_stored": 8,
-        "instance_number": 7,
-        "renewal": 0,
-    }
-
-
-def test_table_of_another_version_is_refused(source, output, write_dicom):
-    write_dicom(source / "a.dcm")
-    update(source, output)
-    table = IndexFolder(output).table
-    table.write_text(table.read_text().replace("megapixels", "pixels"))
-    with pytest.raises(OutputError, match=r"index\.tsv is of another version: remove it"):
-        IndexFolder(output).read_studies()
-
-
-def test_left_out_files_are_written_down(source, output, write_dicom):
-    make_mixture(source, write_dicom)
-    update(source, output)
-    assert list(IndexFolder(output).read_left_out()) == index_of(source).left_out
 
 
 def test_memory_of_a_study_grows_with_its_largest_image(source, output, write_dicom):
@@ -154,71 +89,11 @@ def test_source_that_vanished_leaves_the_last_index(source, output, write_dicom)
     assert inventories(output) == ["1.2.3.jsonl"]
 
 
-@needs_byte_names
-def test_name_that_is_not_utf_8_survives_the_index(source, output, write_dicom):
-    path = write_dicom(source / os.fsdecode(b"caf\xe9.dcm"))
-    update(source, output)
-    (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
-    assert entry.path == str(path)
-    assert printable(entry.path).endswith(r"caf\xe9.dcm")
-
-
 # The second run
-
-
-def test_second_run_parses_nothing(indexed, output, parsed):
-    update(indexed, output)
-    assert parsed == []
 
 
 def test_second_run_gives_the_same_index(indexed, output):
     assert update(indexed, output) == update(indexed, output)
-
-
-def test_second_run_parses_a_touched_file_only(indexed, output, parsed):
-    os.utime(indexed / "a.dcm", ns=(1, 1))
-    update(indexed, output)
-    assert parsed == ["a.dcm"]
-
-
-def test_second_run_parses_a_file_of_another_size_only(indexed, output, parsed, write_dicom):
-    status = (indexed / "b.dcm").stat()
-    write_dicom(indexed / "b.dcm", [[1, 2]], StudyInstanceUID="1.2.4")
-    os.utime(indexed / "b.dcm", ns=(status.st_atime_ns, status.st_mtime_ns))
-    update(indexed, output)
-    assert parsed == ["b.dcm"]
-
-
-def test_second_run_parses_a_new_file_only(indexed, output, parsed, write_dicom):
-    write_dicom(indexed / "d.dcm", SOPInstanceUID="1.2.3.1.9")
-    update(indexed, output)
-    assert parsed == ["d.dcm"]
-
-
-def test_second_run_parses_a_renamed_file_only(indexed, output, parsed):
-    (indexed / "a.dcm").rename(indexed / "z.dcm")
-    update(indexed, output)
-    assert parsed == ["z.dcm"]
-
-
-def test_cache_of_another_version_is_not_used(indexed, output, parsed, monkeypatch):
-    monkeypatch.setattr(scan, "SCAN_VERSION", "another")
-    update(indexed, output)
-    assert parsed == ["a.dcm", "b.dcm", "c.png"]
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"version": "x"}\n', "[1]\n[2]\n", "\xff"])
-def test_broken_cache_is_not_used(indexed, output, parsed, content):
-    (output / "index" / "headers.jsonl").write_bytes(content.encode("latin-1"))
-    update(indexed, output)
-    assert parsed == ["a.dcm", "b.dcm", "c.png"]
-
-
-def test_cut_cache_is_not_used(indexed, output, parsed):
-    cache = output / "index" / "headers.jsonl"
-    cache.write_bytes(cache.read_bytes()[:-20])
-    update(indexed, output)
-    assert parsed == ["a.dcm", "b.dcm", "c.png"]
 
 
 def age(output):
@@ -280,32 +155,3 @@ def test_no_half_written_file_is_left(indexed, output):
     update(indexed, output)
     hidden = [path.name for path in output.rglob(".*")]
     assert hidden == []
-
-
-def test_unreadable_file_is_opened_at_each_run(indexed, output, parsed, monkeypatch):
-    os.utime(indexed / "a.dcm", ns=(1, 1))
-    unreadable(monkeypatch, indexed / "a.dcm")
-    for _ in range(3):
-        update(indexed, output)
-    assert parsed == ["a.dcm"] * 3
-
-
-def test_digests_of_files_that_share_uid_and_size_are_kept(source, output, write_dicom):
-    paths = [write_dicom(source / name) for name in ("b.dcm", "d.dcm")]
-    write_dicom(source / "a.dcm", SOPInstanceUID="1.2.3.1.8")
-    write_dicom(source / "c.dcm", SOPInstanceUID="1.2.3.1.9")
-    for _ in range(2):
-        update(source, output)
-        lines = IndexFolder(output).headers.read_text().splitlines()[1:]
-        digest = hashlib.sha256(paths[0].read_bytes()).hexdigest()
-        digests = {Path(r["path"]).name: r.get("sha256") for r in map(json.loads, lines)}
-        assert digests == {"a.dcm": None, "b.dcm": digest, "c.dcm": None, "d.dcm": digest}
-
-
-# Limits
-
-
-def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):
-    write_dicom(source / "a.dcm")
-    update(source, output, limits=Limits(seconds=7))
-    assert IndexFolder(output).read_limits() == Limits(seconds=7)

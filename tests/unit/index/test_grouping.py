@@ -9,7 +9,6 @@ from pydicom.data import get_testdata_file
 
 from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
 from tests.unit.indexes import REPORT, index_of, make_mixture, unreadable
 
@@ -136,10 +135,6 @@ def test_uid_is_stripped_of_blanks_and_nul(source, write_dicom, uid):
     path = write_dicom(source / "a.dcm", StudyInstanceUID=uid, SOPInstanceUID=uid)
     ((study, (entry,)),) = index_of(path).studies.items()
     assert (study, entry.sop_instance_uid) == ("1.2.3", "1.2.3")
-
-
-def test_path_part_does_not_end_in_a_line_break():
-    assert not is_path_part("1.2.3\n")
 
 
 def test_message_of_a_missing_uid_names_it(source, write_dicom):

@@ -7,20 +7,15 @@ import os
 import pytest
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import LimitMemoryError, SourceError
+from dicom_preprocessing.errors import LimitMemoryError
 from dicom_preprocessing.index import build
-from dicom_preprocessing.index.state import RetryPlan, source_state
+from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
 from dicom_preprocessing.results.layout import receipt_path, summary_path
-from dicom_preprocessing.results.receipts import new_receipt, write_receipts
-from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
-from tests.unit.indexes import unreadable
+from tests.unit.retries import fail_transiently, finish, update
 from tests.unit.run_results import update_with_retries
-
-
-def update(source, output, **options):
-    return update_with_retries(output, [str(source)], excluded=[str(output)], **options)
 
 
 @pytest.fixture
@@ -32,47 +27,8 @@ def indexed(source, output, write_dicom):
     return source
 
 
-def fail_transiently(output, study="1.2.3"):
-    """Leave what a job and the manifest leave when a file of the study failed transiently."""
-    (entry,) = read_inventory(IndexFolder(output).inventory(study))
-    receipt = new_receipt(entry).failed(LimitMemoryError("not enough memory"), "decode")
-    finish(output, receipt)
-
-
-def finish(output, receipt):
-    path = receipt_path(output, "write", receipt.study_instance_uid)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_receipts(path, [receipt])
-    summary = Summary()
-    summary.add(receipt)
-    summary.write(summary_path(output))
-
-
 def attempt_of(output, study="1.2.3"):
     return read_inventory(IndexFolder(output).inventory(study))[0].attempt
-
-
-def state_of(source, output):
-    retries = plan_retries(IndexFolder(output))
-    return source_state([str(source)], str(output), [str(output)], retries)
-
-
-def run(source, output, *, fails):
-    """A run of the workflow: the state that it sees, and the attempt that it makes, if any.
-
-    Returns
-    -------
-    str
-        The state at the start, which Snakemake compares with that of the run before.
-    """
-    state = state_of(source, output)
-    update(source, output)
-    if fails:
-        fail_transiently(output)
-    else:
-        (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
-        finish(output, new_receipt(entry))
-    return state
 
 
 def test_attempt_is_one_at_first(indexed, output):
@@ -126,75 +82,6 @@ def test_attempt_starts_again_when_the_file_changes(indexed, output):
     os.utime(indexed / "a.dcm", ns=(1, 1))
     update(indexed, output)
     assert attempt_of(output) == 1
-
-
-def test_state_is_quiet_without_failures(indexed, output):
-    assert state_of(indexed, output) == state_of(indexed, output)
-
-
-def test_state_changes_when_the_source_does(indexed, output):
-    before = state_of(indexed, output)
-    os.utime(indexed / "a.dcm", ns=(1, 1))
-    assert state_of(indexed, output) != before
-
-
-def test_state_changes_when_a_retry_is_due(indexed, output):
-    before = state_of(indexed, output)
-    fail_transiently(output)
-    assert state_of(indexed, output) != before
-
-
-def test_state_is_the_same_before_and_after_the_index_counted_the_retry(indexed, output):
-    fail_transiently(output)
-    before = state_of(indexed, output)
-    update(indexed, output)
-    assert state_of(indexed, output) == before
-
-
-def test_state_changes_for_each_of_two_retries_and_is_quiet_after(indexed, output):
-    states = [run(indexed, output, fails=True) for _ in range(5)]
-    assert len(set(states[:3])) == 3
-    assert states[3:] == [states[2]] * 2
-
-
-def test_state_is_quiet_after_a_retry_that_succeeded(indexed, output):
-    run(indexed, output, fails=True)
-    retried = run(indexed, output, fails=False)
-    assert state_of(indexed, output) == retried
-
-
-def test_state_is_quiet_when_the_failures_are_older_than_the_receipt(indexed, output):
-    before = state_of(indexed, output)
-    fail_transiently(output)
-    (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
-    write_receipts(receipt_path(output, "write", "1.2.3"), [new_receipt(entry)])
-    assert state_of(indexed, output) == before
-
-
-def test_state_of_a_source_that_cannot_be_used_is_an_error(source, output):
-    with pytest.raises(SourceError, match="no file in it"):
-        state_of(source, output)
-
-
-def test_unreadable_file_asks_for_two_retries_and_is_quiet_after(indexed, output, monkeypatch):
-    os.utime(indexed / "a.dcm", ns=(1, 1))
-    unreadable(monkeypatch, indexed / "a.dcm")
-    states = []
-    for _ in range(5):
-        states.append(state_of(indexed, output))
-        update(indexed, output)
-    assert len(set(states[:3])) == 3
-    assert states[3:] == [states[2]] * 2
-
-
-def test_state_is_quiet_after_an_unreadable_file_was_read(indexed, output, monkeypatch):
-    os.utime(indexed / "a.dcm", ns=(1, 1))
-    with monkeypatch.context() as patch:
-        unreadable(patch, indexed / "a.dcm")
-        update(indexed, output)
-    retried = state_of(indexed, output)
-    update(indexed, output)
-    assert state_of(indexed, output) == retried
 
 
 def test_missing_named_path_asks_for_no_retry(indexed, output):
