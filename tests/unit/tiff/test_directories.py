@@ -1,0 +1,107 @@
+"""Directories of hostile files: entries that lie, cut files and any bytes."""
+
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dicom_preprocessing import get_frame_count, load_tiff_f32, load_tiff_u8, load_tiff_u16
+from tests.unit.tiffs import sample
+
+COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
+
+
+# Where the offset of the first directory stands, and one entry of it.
+FIRST_AT, ENTRY = 4, 12
+
+
+def patched(path, code, *, value=None, count=None):
+    """Change an entry of the first directory."""
+    content = bytearray(path.read_bytes())
+    first = struct.unpack_from("<L", content, FIRST_AT)[0]
+    for n in range(struct.unpack_from("<H", content, first)[0]):
+        at = first + 2 + ENTRY * n
+        if struct.unpack_from("<H", content, at)[0] == code:
+            if value is not None:
+                content[at + 2 : at + 4] = struct.pack("<H", 4)
+                content[at + 8 : at + 12] = struct.pack("<L", value)
+            if count is not None:
+                content[at + 4 : at + 8] = struct.pack("<L", count)
+    path.write_bytes(content)
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    @pytest.mark.parametrize(
+        ("code", "change"),
+        [
+            pytest.param(256, {"value": 0}, id="no columns"),
+            pytest.param(256, {"value": 2**31}, id="columns"),
+            pytest.param(257, {"value": 2**31}, id="rows"),
+            pytest.param(273, {"value": 2**32 - 1}, id="offset"),
+            pytest.param(279, {"value": 2**32 - 1}, id="bytes"),
+            pytest.param(279, {"value": 3}, id="few bytes"),
+            pytest.param(273, {"count": 2**31}, id="strips"),
+            pytest.param(273, {"count": 2}, id="two strips"),
+            pytest.param(258, {"count": 2**32 - 1}, id="bits"),
+            pytest.param(258, {"value": 12}, id="12 bits"),
+            pytest.param(259, {"value": 7777}, id="compression"),
+            pytest.param(277, {"value": 65535}, id="samples"),
+        ],
+    )
+    def test_are_errors(self, saved, compressor, code, change):
+        path = saved(sample(n=1), compressor)
+        patched(path, code, **change)
+        with pytest.raises(RuntimeError, match="Failed to decode TIFF: "):
+            load_tiff_u8(path)
+
+    def test_take_little_memory(self, saved, monkeypatch):
+        path = saved(sample(n=1))
+        patched(path, 257, value=2**31)
+
+        def no_memory(*_, **__):
+            raise AssertionError("allocated")
+
+        monkeypatch.setattr(np, "empty", no_memory)
+        with pytest.raises(RuntimeError, match="a page of 41 x 2147483648 in"):
+            load_tiff_u16(path)
+
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
+    @pytest.mark.parametrize("part", [0.2, 0.5, 0.95])
+    def test_cut(self, saved, compressor, part):
+        path = saved(sample(), compressor)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(part * len(content))])
+        with pytest.raises(RuntimeError, match=r"Failed to (decode TIFF|create decoder): "):
+            load_tiff_u16(path)
+
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data(), compressor=st.sampled_from(COMPRESSORS))
+    def test_any_bytes_give_an_array_or_an_error(self, saved, data, compressor):
+        path = saved(sample(n=2)[:, :9, :9], compressor)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content)
+        for load in (load_tiff_f32, get_frame_count):
+            try:
+                load(path)
+            except RuntimeError as error:
+                assert str(error).startswith("Failed to ")  # noqa: PT017
+
+    def test_signed_values_have_no_full_range(self, saved):
+        path = saved(sample("int16"))
+        with pytest.raises(RuntimeError, match="Failed to decode TIFF: cannot convert int16"):
+            load_tiff_u8(path)
+
+    def test_frames_of_different_size(self, tmp_path):
+        path = tmp_path / "a.tiff"
+        with tifffile.TiffWriter(path) as file:
+            file.write(np.zeros((4, 5), np.uint8), metadata=None)
+            file.write(np.zeros((6, 5), np.uint8), metadata=None)
+        assert load_tiff_u8(path, [1]).shape == (1, 6, 5, 1)
+        with pytest.raises(RuntimeError, match=r"Failed to decode TIFF: .*the frames differ"):
+            load_tiff_u8(path)
