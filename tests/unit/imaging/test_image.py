@@ -1,0 +1,58 @@
+"""The image between the stages: display values put off, brightness, spacing and warnings."""
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.imaging.geometry import Geometry, Size
+from dicom_preprocessing.imaging.image import BLOCK, Lookup, luma, output_spacing
+from tests.unit.datasets import image_of
+
+
+class TestLookup:
+    def test_table_starts_at_its_lowest_value(self):
+        lookup = Lookup(np.array([7, 8, 9], np.uint8), low=-1)
+        found = lookup(np.array([[1, -1, 0]], np.int16))
+        assert (found.dtype, found.tolist()) == (np.uint8, [[9, 7, 8]])
+
+    def test_more_values_than_are_looked_up_at_once(self):
+        table = np.arange(256, dtype=np.uint16)[::-1] * 257
+        stored = np.arange(3 * BLOCK, dtype=np.uint32).reshape(-1, 192) % 256
+        assert np.array_equal(Lookup(table, 0)(stored), table[stored])
+
+    def test_without_values(self):
+        found = Lookup(np.array([7], np.uint8), 0)(np.empty((0, 3), np.uint8))
+        assert (found.dtype, found.shape) == (np.uint8, (0, 3))
+
+
+class TestLuma:
+    @pytest.mark.parametrize(
+        ("colour", "brightness"),
+        [([255, 0, 0], 54), ([0, 255, 0], 182), ([0, 0, 255], 18), ([255, 255, 255], 255)],
+    )
+    def test_is_weighted_and_truncated(self, colour, brightness):
+        found = luma(np.array([colour], np.uint8))
+        assert (found.dtype, found.tolist()) == (np.uint8, [brightness])
+
+    def test_of_16_bits_does_not_overflow(self):
+        assert luma(np.full((1, 3), 65535, np.uint16)).tolist() == [65535]
+
+    def test_of_grey_is_grey(self):
+        assert luma(np.array([[-3], [4]], np.int16)).tolist() == [-3, 4]
+
+
+def test_pixels_of_a_smaller_image_measure_more():
+    facts = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=(0.5, 0.25)).facts
+    geometry = Geometry(Size(8, 8), resized=Size(4, 2))
+    assert output_spacing(facts, geometry) == (1, 1)
+
+
+def test_unknown_spacing_stays_unknown():
+    facts = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=None).facts
+    assert output_spacing(facts, Geometry(Size(8, 8), resized=Size(4, 2))) is None
+
+
+def test_warnings_of_steps_add_up():
+    image = image_of(np.zeros((1, 2, 2, 1), np.uint8))
+    image = image.evolve(image.frames, image.geometry, "one")
+    image = image.evolve(image.frames, image.geometry)
+    assert image.evolve(image.frames, image.geometry, "two").facts.warnings == ("one", "two")
