@@ -16,7 +16,11 @@ from dicom_preprocessing.dicom.description import (
 )
 from dicom_preprocessing.dicom.header import Header
 
-ODD_KEYWORDS = {"voi_lut_function": "VOILUTFunction", "stack_id": "StackID"}
+ODD_KEYWORDS = {
+    "voi_lut_function": "VOILUTFunction",
+    "stack_id": "StackID",
+    "sop_class_uid": "SOPClassUID",
+}
 
 GREY = {
     "rows": 1,
@@ -66,6 +70,10 @@ def description_of(**values: Any) -> Description:
     }
     syntax = UID(given.pop("transfer_syntax_uid"))
     header = {f.name: given.pop(f.name) for f in fields(Header) if f.name in given}
+    shared = {f.name for f in fields(Header)} & parts[ImagePixel].keys()
+    header |= {n: v for n in shared if isinstance(v := parts[ImagePixel][n], int)}
+    if header.get("sop_class_uid"):
+        given["sop_class_uid"] = header["sop_class_uid"]
     return Description(
         header=Header(transfer_syntax_uid=str(syntax), **header),
         transfer_syntax_uid=syntax,

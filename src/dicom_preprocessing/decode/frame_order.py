@@ -127,6 +127,7 @@ def median_step(along: Sequence[float]) -> float | None:
 def _is_one_volume(description: Description, along: list[float] | None) -> bool:
     for macro, attribute_of in VOLUME_ATTRIBUTES:
         there = [groups for groups in description.frames if macro in groups.macros]
-        if len({attribute_of(groups).values for groups in there}) > 1:
+        # As text, which is the same whatever the value representation is.
+        if len({attribute_of(groups).joined() for groups in there}) > 1:
             return False
     return along is None or len(set(along)) == len(along)

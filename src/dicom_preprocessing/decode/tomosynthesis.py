@@ -27,7 +27,7 @@ VIEW_CODES = {"399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226":
 
 def is_upside_down(description: Description) -> bool:
     """Whether a tomosynthesis object's Patient Orientation is the opposite of the expected one."""
-    if description.header.sop_class_uid != BREAST_TOMOSYNTHESIS:
+    if description.sop_class_uid.text() != BREAST_TOMOSYNTHESIS:
         return False
     expected = EXPECTED_ORIENTATION.get((description.breast_laterality(), view_of(description)))
     found = description.patient_directions()

@@ -16,9 +16,6 @@ Value = int | float | str | bytes
 NUMBER_ERRORS: Final = (ArithmeticError, TypeError, ValueError)
 """What Python raises where text or bytes are no number."""
 
-MOST: Final = 2**53
-"""Above it not every whole number is a float, and nothing has as many."""
-
 LONGEST_SHOWN: Final = 64
 """Characters of a value that are shown."""
 
@@ -73,9 +70,13 @@ class Attribute:
         return clean_text("\\".join(map(_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
-        """The first value as a whole number, ``default`` where it is none that counts anything."""
-        number = _number(self.values[0]) if self.values else math.nan
-        return int(number) if number.is_integer() and abs(number) < MOST else default
+        """The first value as a whole number, cut as ``int`` does; ``default`` where it is none."""
+        value = self.values[0] if self.values else ""
+        try:
+            return default if value in ("", b"") else int(value)
+        except NUMBER_ERRORS:
+            number = _number(value)  # "1.0" is one
+            return int(number) if math.isfinite(number) else default
 
     def numbers(self) -> tuple[float, ...]:
         """Every value as a number, NaN for what is none."""

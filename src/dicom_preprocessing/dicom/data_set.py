@@ -87,6 +87,7 @@ def describe(
         modality_lut=_lut_of(luts[0]) if luts else None,
         palette=_palette(found),
         **_paddings(found),
+        sop_class_uid=found.get("SOPClassUID", ABSENT),
         image_laterality=found.get("ImageLaterality", ABSENT),
         laterality=found.get("Laterality", ABSENT),
         view_position=found.get("ViewPosition", ABSENT),

@@ -221,6 +221,8 @@ class Description:
         Red, green and blue.
     pixel_padding, float_pixel_padding, double_float_pixel_padding : PixelPadding
         Of each kind of pixel data.
+    sop_class_uid : Attribute
+        Of the data set; the header's may be that of the file meta information.
     image_laterality, laterality, view_position : Attribute
     view_codes : tuple of Attribute
         Code Value of the items of View Code Sequence.
@@ -239,6 +241,7 @@ class Description:
     pixel_padding: PixelPadding = PixelPadding()
     float_pixel_padding: PixelPadding = PixelPadding()
     double_float_pixel_padding: PixelPadding = PixelPadding()
+    sop_class_uid: Attribute = ABSENT
     image_laterality: Attribute = ABSENT
     laterality: Attribute = ABSENT
     view_position: Attribute = ABSENT

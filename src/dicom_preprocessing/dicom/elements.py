@@ -53,11 +53,11 @@ NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
 """Begins another character set within a text (ISO 2022)."""
 
+SEQUENCE: Final = b"(sequence)"
+"""Stands for the bytes of a sequence where a value should be: they are no value, and are shown."""
+
 SEVERAL: Final = (MultiValue, list)
 """What pydicom gives for several values: a list of numbers that are binary in the file."""
-
-SEQUENCE: Final = "a sequence"
-"""Stands for a sequence where a value is expected."""
 
 
 def attributes_of(item: Dataset, wanted: Mapping[int, str]) -> dict[str, Attribute]:
@@ -81,6 +81,8 @@ def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
     except PARSE_ERRORS:
         content = getattr(raw, "value", None)
         return Attribute(keyword, raw=content if isinstance(content, bytes) else b"")
+    if isinstance(value, Sequence):  # where a value should be; what it holds is not looked at
+        return Attribute(keyword, raw=SEQUENCE)
     if value is None:
         return Attribute(keyword)
     if isinstance(value, SEVERAL):
@@ -120,8 +122,7 @@ def _plain(value: object) -> Value:
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind(value)
-    # Only a wrong value representation is here; what a sequence holds may not be converted.
-    return SEQUENCE if isinstance(value, Sequence) else str(value)
+    return str(value)  # a wrong value representation, such as the name of a person
 
 
 def items_of(item: Dataset, tag: int) -> list[Dataset]:

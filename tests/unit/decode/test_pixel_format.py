@@ -95,7 +95,7 @@ class TestMissing:
     @pytest.mark.parametrize(
         "keyword", ["Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel"]
     )
-    @pytest.mark.parametrize("value", [None, (), "", 0, -1, "x", 2.5, float("nan"), b"\1"])
+    @pytest.mark.parametrize("value", [None, (), "", 0, -1, "x", 0.5, float("nan"), b"\1"])
     def test_number_that_is_none_is_named(self, keyword, value):
         field = "".join(f"_{c.lower()}" if c.isupper() else c for c in keyword).lstrip("_")
         with pytest.raises(MissingAttributeError, match=f"^{keyword} is missing.* not above 0"):
@@ -130,7 +130,7 @@ class TestNumberOfFrames:
     def test_absent_or_empty_is_one(self, value):
         assert format_of(number_of_frames=value).number_of_frames == 1
 
-    @pytest.mark.parametrize("value", [0, -1, "x", 2.5, float("inf"), b"\1"])
+    @pytest.mark.parametrize("value", [0, -1, "x", 0.5, float("inf"), b"\1"])
     def test_what_is_no_positive_number_is_an_error(self, value):
         with pytest.raises(MissingAttributeError, match="Number of Frames is no positive integer"):
             format_of(number_of_frames=value)
