@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.decode.frame_order import along_normal, slice_step
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.conversion import convert
@@ -133,6 +133,5 @@ def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> f
     along = None
     if orientations[0] is not None and len(known) == len(positions):
         along = along_normal(known, orientations[0])
-    step = median_step(along) if along is not None else None
     stated = (image.facts.frame_spacing for image in images.values())
-    return step if step is not None else next((s for s in stated if s is not None), None)
+    return slice_step(along, next((s for s in stated if s is not None), None))

@@ -12,6 +12,8 @@ from dicom_preprocessing.decode.lookup_tables import (
     LookupTable,
     lookup_table,
 )
+from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.description import StoredTable
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from dicom_preprocessing.imaging.image import Lookup
 
@@ -142,6 +144,15 @@ def read_palette(description: Description, bits_stored: int, *, signed: bool) ->
     for colour, stored in zip(("red", "green", "blue"), description.palette, strict=True):
         if not (stored.data.values or (stored.segmented.values and stored.descriptor.values)):
             raise UnsupportedPixelsError(f"the palette for {colour} is missing")
+        told = {
+            "palette data": StoredTable(stored.descriptor, data=stored.data)
+            if stored.data.values
+            else None,
+            "segmented palette data": StoredTable(stored.descriptor, segmented=stored.segmented)
+            if stored.segmented.values
+            else None,
+        }
+        chosen = decide("palette_data", told).value or stored
         little_endian = description.is_little_endian
-        tables.append(lookup_table(stored, signed=signed, little_endian=little_endian))
+        tables.append(lookup_table(chosen, signed=signed, little_endian=little_endian))
     return Palette(tuple(tables), np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

@@ -50,20 +50,23 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
     if n_frames == 1:
         return FrameOrder(stored, description.spacing_between_slices(), is_one_volume=True)
     along = _distances(description, n_frames)
-    spacing = median_step(along) if along is not None else None
-    spacing = spacing if spacing is not None else description.spacing_between_slices()
+    spacing = slice_step(along, description.spacing_between_slices())
     if not _is_one_volume(description, along):
         return FrameOrder(stored, spacing, is_one_volume=False)
     indices = [groups.dimension_index_values.numbers() for groups in description.frames]
     in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
-    told: dict[str, Sequence[Any] | None] = {
-        "DimensionIndexValues": _complete(indices, n_frames),
-        "InStackPositionNumber": _complete(in_stack, n_frames),
-        "position": along,
+    told = {
+        "DimensionIndexValues": _order_by(_complete(indices, n_frames)),
+        "InStackPositionNumber": _order_by(_complete(in_stack, n_frames)),
+        "position": _order_by(along),
     }
-    keys = decide("frame_order", told).value
-    order = stored if keys is None else tuple(sorted(stored, key=lambda i: keys[i]))
+    order = decide("frame_order", told).value or stored
     return FrameOrder(order, spacing, is_one_volume=True)
+
+
+def _order_by(keys: Sequence[Any] | None) -> tuple[int, ...] | None:
+    """Numbers of frames in the order of their keys."""
+    return None if keys is None else tuple(sorted(range(len(keys)), key=keys.__getitem__))
 
 
 def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float, ...]] | None:
@@ -116,6 +119,12 @@ def _merged(along: list[float]) -> list[float]:
     merged = np.empty_like(distances)
     merged[order] = ascending[starts][np.cumsum(starts) - 1]
     return [float(value) for value in merged]
+
+
+def slice_step(along: Sequence[float] | None, stated: float | None) -> float | None:
+    """Distance of slices, mm: the median step of positions, else ``stated``."""
+    measured = median_step(along) if along is not None else None
+    return decide("slice_step", {"position": measured, "SpacingBetweenSlices": stated}).value
 
 
 def median_step(along: Sequence[float]) -> float | None:

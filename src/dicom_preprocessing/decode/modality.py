@@ -14,7 +14,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import Rescale
+from dicom_preprocessing.dicom.description import Rescale, StoredTable
 from dicom_preprocessing.errors import MissingAttributeError
 from dicom_preprocessing.imaging.frames import each, numbered, remembered
 from dicom_preprocessing.imaging.image import TABLE_BITS, Lookup
@@ -48,18 +48,27 @@ def modality_of_frames(description: Description, layout: PixelFormat) -> list[Mo
         A slope or intercept is there and no number: values without it would mean something else.
     """
     n = layout.number_of_frames
-    told: dict[str, Sequence[Modality] | None] = {"ModalityLUTSequence": None, "rescale": None}
-    if description.modality_lut is not None:
-        little_endian, signed = description.is_little_endian, layout.is_signed
-        lut = lookup_table(description.modality_lut, signed=signed, little_endian=little_endian)
-        told["ModalityLUTSequence"] = [lut] * n
-    else:
-        told["rescale"] = [pair or Rescale() for pair in description.rescales(n)]
-    modality = list(decide("modality", told).value or ())
-    for transform in modality:
-        if isinstance(transform, Rescale) and not transform.is_finite:
-            raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
-    return modality
+    rescales = description.rescales(n)
+    told: dict[str, Sequence[StoredTable | Rescale | None] | None] = {
+        "ModalityLUTSequence": [description.modality_lut] * n if description.modality_lut else None,
+        "rescale": rescales if any(pair is not None for pair in rescales) else None,
+    }
+    chosen = decide("modality", told).value or [None] * n
+    usable = {id(one): _usable(one, description, layout) for one in chosen}
+    return [usable[id(one)] for one in chosen]
+
+
+def _usable(
+    stored: StoredTable | Rescale | None, description: Description, layout: PixelFormat
+) -> Modality:
+    """A modality transform as it can be used, one that changes nothing where there is none."""
+    if isinstance(stored, StoredTable):
+        little_endian = description.is_little_endian
+        return lookup_table(stored, signed=layout.is_signed, little_endian=little_endian)
+    rescale = stored or Rescale()
+    if not rescale.is_finite:
+        raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
+    return rescale
 
 
 def modality_transform(modality: Modality) -> Transform:

@@ -10,6 +10,7 @@ import numpy as np
 from dicom_preprocessing.decode.colour import ALREADY_RGB, FULL_RANGE, PALETTE, PARTIAL_RANGE
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
+from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 
 if TYPE_CHECKING:
@@ -109,16 +110,23 @@ def pixel_format(description: Description, keyword: str) -> PixelFormat:
     if not is_float and (representation.has_several or representation.integer(-1) not in (0, 1)):
         raise MissingAttributeError("(0028,0103) Pixel Representation is missing or not 0 or 1")
     high_bit = pixel.high_bit.integer(stored - 1)
+    told = {
+        "HighBit": high_bit if stored - 1 <= high_bit < allocated else None,
+        "BitsStored": stored - 1,
+    }
+    number_of_frames = description.number_of_frames()
+    if number_of_frames is None:
+        raise MissingAttributeError("(0028,0008) Number of Frames is no positive integer")
     return PixelFormat(
         keyword=keyword,
         rows=rows,
         columns=columns,
         samples_per_pixel=samples,
-        number_of_frames=_number_of_frames(pixel.number_of_frames),
+        number_of_frames=number_of_frames,
         photometric_interpretation=photometric,
         bits_allocated=allocated,
         bits_stored=stored,
-        high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
+        high_bit=decide("high_bit", told).value or 0,
         # A single bit has no sign.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
@@ -149,16 +157,6 @@ def require_known_samples(
         raise MissingAttributeError("(0028,0006) Planar Configuration is not 0 or 1")
     if photometric == "YBR_PARTIAL_420" and description.transfer_syntax_uid in NATIVE:
         raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
-
-
-def _number_of_frames(attribute: Attribute) -> int:
-    """1 where it is absent or empty; what is no positive number is no reason to guess."""
-    if attribute.is_empty:
-        return 1
-    number = attribute.integer(-1)
-    if number < 1:
-        raise MissingAttributeError("(0028,0008) Number of Frames is no positive integer")
-    return number
 
 
 def _required(attribute: Attribute, keyword: str) -> int:

@@ -31,6 +31,7 @@ from dicom_preprocessing.decode.transfer_syntaxes import (
     JPEG_2000,
     NATIVE,
 )
+from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.errors import (
     DecodeError,
     ShortPixelDataError,
@@ -188,9 +189,10 @@ def decoder_options(
 ) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
     photometric = layout.photometric_interpretation
-    # Subsampled pixels are never in planes, whatever Planar Configuration says.
-    is_subsampled = photometric in SUBSAMPLED
-    planar = description.pixel.planar_configuration.integer()
+    told = {
+        "subsampled chroma": 0 if photometric in SUBSAMPLED else None,
+        "PlanarConfiguration": description.pixel.planar_configuration.integer(),
+    }
     return {
         "rows": layout.rows,
         "columns": layout.columns,
@@ -199,7 +201,7 @@ def decoder_options(
         "bits_allocated": layout.bits_allocated,
         "bits_stored": layout.bits_stored,
         "pixel_representation": int(layout.is_signed),
-        "planar_configuration": 0 if is_subsampled else planar,
+        "planar_configuration": decide("planes", told).value,
         # Both are two chroma samples for two pixels.
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,

@@ -149,9 +149,8 @@ def _encoding_of(data_set: Dataset) -> UID:
 
 def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
     """SOP Class UID, ``attribute``, else that of the file meta information; empty without."""
-    own = attribute.text()
-    stated = "" if own else _stated(data_set, "MediaStorageSOPClassUID")
-    told = {"SOPClassUID": own or None, "MediaStorageSOPClassUID": stated or None}
+    stated = _stated(data_set, "MediaStorageSOPClassUID")
+    told = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
     return decide("sop_class_uid", told).value or ""
 
 

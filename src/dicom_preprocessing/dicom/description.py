@@ -308,7 +308,8 @@ class Description:
         told = {
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
-            "FrameLaterality": self.shared.frame_laterality.text() or first.frame_laterality.text(),
+            "FrameLaterality of the shared group": self.shared.frame_laterality.text(),
+            "FrameLaterality of the first frame": first.frame_laterality.text(),
         }
         sides = {source: side.upper() or None for source, side in told.items()}
         return decide("laterality", sides).value or ""
@@ -317,6 +318,25 @@ class Description:
         """Patient Orientation, the directions of rows and columns of the first frame."""
         read = FunctionalGroups.patient_directions
         return self.per_frame("patient_orientation", read, 1).values[0]
+
+    def number_of_frames(self) -> int | None:
+        """Number of Frames, 1 where it is absent or blank, None where it is no positive number."""
+        attribute = self.pixel.number_of_frames
+        number = 1 if attribute.is_empty else attribute.integer(-1)
+        return number if number > 0 else None
+
+    def counting(
+        self, row: str, read: Callable[[FunctionalGroups], object | None]
+    ) -> tuple[FunctionalGroups, ...]:
+        """The places at which what ``read`` finds counts for some frame, each once."""
+        count = max(1, len(self.frames))
+        places = {Place.TOP: self.top, Place.SHARED: self.shared}
+        found = (
+            self.frames[number] if place is Place.FRAME else places[place]
+            for number, place in enumerate(self.per_frame(row, read, count).places)
+            if place is not None
+        )
+        return tuple({id(groups): groups for groups in found}.values())
 
     def standing(self, read: Callable[[FunctionalGroups], Attribute]) -> tuple[Attribute, ...]:
         """An attribute of macros where it is found: at the top level, else in all groups."""

@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from dicom_preprocessing.dicom.detection import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
+from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS
 from dicom_preprocessing.dicom.pixel_data import ITEM, KEYWORDS, SEQUENCE_DELIMITATION
 
 if TYPE_CHECKING:
@@ -34,21 +35,9 @@ CHARACTER_SET: Final = 0x00080005
 SOP_CLASS: Final = 0x00080016
 ITEM_END: Final = 0xFFFEE00D
 
-NAMES: Final = {
-    0x0020000D: "study_instance_uid",
-    0x0020000E: "series_instance_uid",
-    0x00080018: "sop_instance_uid",
-    SOP_CLASS: "sop_class_uid",
-    0x00080060: "modality",
-    0x00280010: "rows",
-    0x00280011: "columns",
-    0x00280008: "number_of_frames",
-    0x00280002: "samples_per_pixel",
-    0x00280100: "bits_allocated",
-    0x00280101: "bits_stored",
-    0x00200013: "instance_number",
-}
-"""Fields of the header by tag."""
+FIELDS: Final = {keyword: field for field, keyword in HEADER_KEYWORDS.items()}
+NAMES: Final = {tag: FIELDS.get(keyword, "sop_class_uid") for tag, keyword in HEADER_TAGS.items()}
+"""Fields of the header by tag, the same as of files that pydicom reads."""
 
 WANTED: Final = {
     tag: dictionary_VR(tag).encode()

@@ -23,14 +23,13 @@ from dicom_preprocessing.errors import FileError, MissingAttributeError, Unsuppo
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.validation.subject import (
     IMAGE_ATTRIBUTES,
-    OPTIONAL,
     U16_MAX,
     Finding,
     Severity,
     Subject,
+    found_of,
     resolution,
     snake,
-    voi_lut_functions,
     voi_lut_items,
 )
 
@@ -42,6 +41,18 @@ if TYPE_CHECKING:
 
 INTEGERS_ONLY: Final = ("BitsStored", "HighBit", "PixelRepresentation")
 """Float Pixel Data has no such attributes (PS3.3 C.7.6.24)."""
+
+OPTIONAL: Final = (
+    "RescaleSlope",
+    "RescaleIntercept",
+    "WindowCenter",
+    "WindowWidth",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SpacingBetweenSlices",
+    "PixelPaddingValue",
+)
+"""Attributes that change the output where they are there."""
 
 AT_LEAST_ONE: Final = ("Rows", "Columns", "SamplesPerPixel")
 
@@ -208,8 +219,8 @@ def colour_type(subject: Subject) -> Iterator[Finding]:
 
 def optional_attributes(subject: Subject) -> Iterator[Finding]:
     """Attributes that change the output where they are there."""
-    for keyword, read in OPTIONAL.items() if subject.is_image else ():
-        found = read(subject.description)
+    for keyword in OPTIONAL if subject.is_image else ():
+        found = found_of(subject.description, keyword)
         if found and not found[0].is_empty:
             value = found[0].shown()
             yield Finding("optional_tag_present", "info", "is there", keyword, value)
@@ -223,7 +234,7 @@ def voi_lut_function(subject: Subject) -> Iterator[Finding]:
     if not subject.is_image:
         return
     keyword = "VOILUTFunction"
-    found = voi_lut_functions(subject.description)
+    found = found_of(subject.description, keyword)
     if not found:
         message = "is absent: windows are LINEAR"
         yield Finding("voi_lut_function_absent", "info", message, keyword)
@@ -260,7 +271,7 @@ def resolution_check(subject: Subject) -> Iterator[Finding]:
         yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels a mm")
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        for attribute in OPTIONAL[keyword](subject.description)[:1]:
+        for attribute in found_of(subject.description, keyword)[:1]:
             message = "is not two positive numbers: the distance of pixels is unknown"
             value = attribute.shown()
             yield Finding("resolution_unavailable", "warning", message, keyword, value)

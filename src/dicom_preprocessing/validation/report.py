@@ -25,12 +25,12 @@ from dicom_preprocessing.validation.subject import (
     Finding,
     Severity,
     Subject,
+    found_of,
     is_named,
     numbers_in,
     output_color_type,
     resolution,
     snake,
-    voi_lut_functions,
     voi_lut_items,
 )
 
@@ -244,7 +244,7 @@ def _preprocessing_facts(subject: Subject) -> dict[str, Any]:
     description = subject.description
     header = description.header
     voi_items, measures = voi_lut_items(subject), resolution(subject)
-    functions = (attribute.text() for attribute in voi_lut_functions(description))
+    functions = (attribute.text() for attribute in found_of(description, "VOILUTFunction"))
     uids = {
         "study_instance_uid": header.study_instance_uid,
         "series_instance_uid": header.series_instance_uid,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.dicom.description import FunctionalGroups
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.index.table import is_path_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description
@@ -34,22 +36,55 @@ IMAGE_ATTRIBUTES: Final = (
 )
 """Required of every image, in the order in which they are looked at."""
 
-OPTIONAL: Final[Mapping[str, Callable[[Description], Sequence[Attribute]]]] = {
-    "RescaleSlope": lambda d: d.standing(lambda groups: groups.rescale_slope),
-    "RescaleIntercept": lambda d: d.standing(lambda groups: groups.rescale_intercept),
-    "WindowCenter": lambda d: d.standing(lambda groups: groups.window_center),
-    "WindowWidth": lambda d: d.standing(lambda groups: groups.window_width),
-    "PixelSpacing": lambda d: d.standing(lambda groups: groups.pixel_spacing),
-    "ImagerPixelSpacing": lambda d: d.standing(lambda groups: groups.imager_pixel_spacing),
-    "SpacingBetweenSlices": lambda d: d.standing(lambda groups: groups.spacing_between_slices),
-    "PixelPaddingValue": lambda d: [a for a in [d.pixel_padding.value] if a.is_present],
+
+@dataclass(frozen=True, slots=True)
+class MacroAttribute:
+    """An attribute of functional group macros that changes the output where it is there.
+
+    ``row`` is that of the table of contradictions by which its place counts, ``read`` what is read
+    of that place, and ``attribute`` the attribute itself.
+    """
+
+    row: str
+    read: Callable[[FunctionalGroups], object | None]
+    attribute: Callable[[FunctionalGroups], Attribute]
+
+    def found(self, description: Description) -> tuple[Attribute, ...]:
+        """The attribute at the places that count; where none does, wherever it is found."""
+        counting = description.counting(self.row, self.read)
+        there = (self.attribute(groups) for groups in counting)
+        found = tuple(attribute for attribute in there if attribute.is_present)
+        return found or description.standing(self.attribute)
+
+
+GROUPS: Final = FunctionalGroups
+MACRO_ATTRIBUTES: Final[Mapping[str, MacroAttribute]] = {
+    "RescaleSlope": MacroAttribute("rescale", GROUPS.rescale, attrgetter("rescale_slope")),
+    "RescaleIntercept": MacroAttribute("rescale", GROUPS.rescale, attrgetter("rescale_intercept")),
+    "WindowCenter": MacroAttribute("windows", GROUPS.windows, attrgetter("window_center")),
+    "WindowWidth": MacroAttribute("windows", GROUPS.windows, attrgetter("window_width")),
+    "VOILUTFunction": MacroAttribute(
+        "voi_lut_function", GROUPS.function, attrgetter("voi_lut_function")
+    ),
+    "PixelSpacing": MacroAttribute(
+        "pixel_spacing", GROUPS.in_plane_spacing, attrgetter("pixel_spacing")
+    ),
+    "ImagerPixelSpacing": MacroAttribute(
+        "pixel_spacing", GROUPS.in_plane_spacing, attrgetter("imager_pixel_spacing")
+    ),
+    "SpacingBetweenSlices": MacroAttribute(
+        "spacing_between_slices", GROUPS.slice_spacing, attrgetter("spacing_between_slices")
+    ),
 }
-"""Attributes that change the output where they are there, wherever that is."""
+"""By keyword. Validation shows the values that decoding takes."""
 
 
-def voi_lut_functions(description: Description) -> tuple[Attribute, ...]:
-    """VOI LUT Function, wherever it stands."""
-    return description.standing(lambda groups: groups.voi_lut_function)
+def found_of(description: Description, keyword: str) -> tuple[Attribute, ...]:
+    """An attribute that changes the output, at each place where it counts."""
+    if keyword == "PixelPaddingValue":
+        padding = description.pixel_padding.value
+        return (padding,) if padding.is_present else ()
+    return MACRO_ATTRIBUTES[keyword].found(description)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +160,10 @@ class Subject:
     @property
     def number_of_frames(self) -> tuple[int | None, str]:
         """Number of Frames, 1 by default, and where it is from: explicit, default or invalid."""
-        attribute = self.description.pixel.number_of_frames
-        if attribute.is_empty:
-            return 1, "default"
-        number = attribute.integer(-1)
-        return (number, "explicit") if number > 0 else (None, "invalid")
+        number = self.description.number_of_frames()
+        if self.description.pixel.number_of_frames.is_empty:
+            return number, "default"
+        return number, "explicit" if number is not None else "invalid"
 
 
 def output_color_type(subject: Subject) -> str | None:
@@ -160,11 +194,8 @@ def resolution(subject: Subject) -> dict[str, float]:
 
 def voi_lut_items(subject: Subject) -> int:
     """Items of VOI LUT Sequence, of all frames."""
-    description = subject.description
-    if description.top.voi_lut_items is not None:
-        return description.top.voi_lut_items
-    groups = (description.shared, *description.frames)
-    return sum(group.voi_lut_items or 0 for group in groups)
+    counting = subject.description.counting("voi_lut", lambda groups: groups.voi_lut)
+    return sum(groups.voi_lut_items or 0 for groups in counting)
 
 
 def is_named(subject: Subject) -> bool:
@@ -175,7 +206,7 @@ def is_named(subject: Subject) -> bool:
 
 def numbers_in(description: Description, keyword: str) -> list[float]:
     """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
-    found = (attribute.numbers() for attribute in OPTIONAL[keyword](description))
+    found = (attribute.numbers() for attribute in found_of(description, keyword))
     return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
 
 

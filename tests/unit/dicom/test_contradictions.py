@@ -35,13 +35,15 @@ def test_order_of_the_table_counts_and_not_that_of_what_is_told():
 
 
 def test_sources_of_other_values_are_overruled():
-    told = {"ImageLaterality": "L", "Laterality": "R", "FrameLaterality": "R"}
-    assert decide("laterality", told).overruled == ("Laterality", "FrameLaterality")
+    frame = "FrameLaterality of the first frame"
+    told = {"ImageLaterality": "L", "Laterality": "R", frame: "R"}
+    assert decide("laterality", told).overruled == ("Laterality", frame)
 
 
 def test_sources_of_the_same_value_are_not_overruled():
-    told = {"ImageLaterality": "L", "Laterality": "L", "FrameLaterality": "R"}
-    assert decide("laterality", told).overruled == ("FrameLaterality",)
+    frame = "FrameLaterality of the first frame"
+    told = {"ImageLaterality": "L", "Laterality": "L", frame: "R"}
+    assert decide("laterality", told).overruled == (frame,)
 
 
 def test_sources_that_tell_nothing_are_not_overruled():

@@ -11,7 +11,7 @@ imagecodecs comes before pylibjpeg, which is asked for RLE and JPEG 2000 only: i
 decoder fills up broken streams without a word. Stored values have the dtype that the header states,
 so that it does not matter which one decoded a frame.
 
-Where header and stream disagree:
+Where header and stream disagree (with the rest of such rules in ``dicom.contradictions``):
 
 - Samples have the stream's precision. A signed header makes a sign of the highest bit, an unsigned
   one takes the bits as they are (``samples``).

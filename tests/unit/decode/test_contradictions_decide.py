@@ -1,0 +1,223 @@
+"""Each row of the table of contradictions decides: with other sources first, the result is another.
+
+And each rule names a function that there is.
+"""
+
+import importlib
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import JPEG2000, JPEGBaseline8Bit
+
+from dicom_preprocessing.decode.codecs import jpeg, jpeg_2000
+from dicom_preprocessing.decode.colour import read_palette
+from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.frame_order import frame_order, slice_step
+from dicom_preprocessing.decode.modality import modality_of_frames
+from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixels import decoder_options
+from dicom_preprocessing.decode.tomosynthesis import view_of
+from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.dicom.contradictions import RULES, TABLE, Row
+from dicom_preprocessing.dicom.data_set import describe
+from dicom_preprocessing.dicom.description import StoredTable
+from dicom_preprocessing.dicom.pixel_data import MemorySource, PixelData, Span
+from tests.unit.decode.examples import COLOUR, j2k, runner_for
+from tests.unit.decode.examples import jpeg as encoded_jpeg
+from tests.unit.descriptions import attribute, description_of, groups, table
+
+KINDS = {
+    "rescale": ("rescale_slope", 2, 3, lambda d: d.rescales(1)),
+    "windows": ("window_center", 20, 30, lambda d: d.windows(1)),
+    "voi_lut_function": ("voi_lut_function", "SIGMOID", "LINEAR", lambda d: d.voi_lut_functions(1)),
+    "pixel_spacing": ("pixel_spacing", (1, 2), (3, 4), lambda d: d.pixel_spacing()),
+    "spacing_between_slices": (
+        *("spacing_between_slices", 2, 3),
+        lambda d: d.spacing_between_slices(),
+    ),
+    "position": ("image_position_patient", (1, 2, 3), (4, 5, 6), lambda d: d.positions(1)),
+    "orientation": (
+        *("image_orientation_patient", (1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, 1)),
+        lambda d: d.orientations(1),
+    ),
+    "patient_orientation": (
+        *("patient_orientation", ("A", "R"), ("P", "L")),
+        lambda d: d.patient_directions(),
+    ),
+}
+"""A field of functional groups, two values of it, and what is decided of them."""
+
+
+def by_place(row):
+    field, here, there, decided = KINDS[row]
+    more = {"window_width": 10} if field == "window_center" else {}
+    own, shared = groups(**{field: there}, **more), groups(**{field: there}, **more)
+    return decided(description_of(**{field: here}, **more, shared=shared, frames=(own,)))
+
+
+def voi_lut():
+    tables = [table(0, n) for n in (1, 2, 3)]
+    top, shared, own = (groups(voi_lut=t, voi_lut_items=1) for t in tables)
+    found = description_of(voi_lut=top.voi_lut, shared=shared, frames=(own,)).voi_luts(1)
+    return tables.index(found[0])
+
+
+def file_meta(**values):
+    data_set = Dataset()
+    data_set.file_meta = FileMetaDataset()
+    for keyword, value in values.items():
+        setattr(data_set.file_meta, keyword, value)
+    return data_set
+
+
+def sop_class():
+    data_set = file_meta(MediaStorageSOPClassUID="1.2")
+    data_set.SOPClassUID = "1.3"
+    return describe(data_set).header.sop_class_uid
+
+
+def syntax():
+    data_set = file_meta(TransferSyntaxUID=JPEGBaseline8Bit)
+    data_set.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    return describe(data_set).transfer_syntax_uid
+
+
+def format_of(description):
+    return pixel_format(description, "PixelData")
+
+
+def planes():
+    colour = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
+    description = description_of(**colour, planar_configuration=1)
+    data = PixelData("PixelData", "OW", MemorySource(b""), Span(0, 0), 0)
+    return decoder_options(description, format_of(description), data)["planar_configuration"]
+
+
+def modality():
+    description = description_of(modality_lut=table(5, 6), rescale_slope=2)
+    return modality_of_frames(description, format_of(description))
+
+
+def voi():
+    windows = {"window_center": 1, "window_width": 2}
+    description = description_of(voi_lut=table(0, 200), voi_lut_items=1, **windows)
+    stored = np.array([[[[0], [1]]]], np.uint8)
+    _, lookup, _ = display_lookup(description, stored, format_of(description))
+    return lookup(stored).tolist()
+
+
+def palette():
+    stored = StoredTable(
+        attribute("Descriptor", 2, 0, 16),
+        data=attribute("Data", 1, 2),
+        segmented=attribute("Data", 0, 2, 7, 8),
+    )
+    found = read_palette(description_of(palette=(stored,) * 3), 8, signed=False)
+    return [found_table.entries.tolist() for found_table in found.tables]
+
+
+def order():
+    places = ((0, 0, 2), (0, 0, 1), (0, 0, 3))
+    frames = [
+        groups(
+            dimension_index_values=index,
+            in_stack_position_number=stack,
+            image_position_patient=place,
+        )
+        for index, stack, place in zip((1.0, 2.0, 3.0), (3, 2, 1), places, strict=True)
+    ]
+    shared = groups(image_orientation_patient=(1, 0, 0, 0, 1, 0))
+    return frame_order(description_of(frames=tuple(frames), shared=shared), 3).order
+
+
+def fragments():
+    """Two frames in four fragments of 2 bytes, of which the tables tell other starts."""
+    basic = np.array([0, 10], "<u4").tobytes()
+    content = basic + bytes(40)
+    spans = [Span(0, 8), *(Span(16 + 10 * i, 2) for i in range(4))]
+    data = PixelData("PixelData", "OB", MemorySource(content), Span(0, 48), 48, tuple(spans))
+    extended = description_of(
+        extended_offset_table=np.array([0, 20], "<u8").tobytes(),
+        extended_offset_table_lengths=bytes(16),
+    )
+    return [len(frame) for frame in frames_of(data, extended, 2, is_rle=False)]
+
+
+def jpeg_colour():
+    stream = encoded_jpeg(COLOUR, level=90, subsampling="444")
+    runner = runner_for(JPEGBaseline8Bit, COLOUR, photometric_interpretation="RGB")
+    return jpeg.decode(stream, runner).tolist()
+
+
+def jpeg_2000_colour():
+    runner = runner_for(JPEG2000, COLOUR, photometric_interpretation="YBR_FULL")
+    jpeg_2000.decode(j2k(COLOUR, reversible=True, mct=True), runner)
+    return runner.photometric_interpretation
+
+
+RESULTS = {
+    **{row: (lambda row=row: by_place(row)) for row in KINDS},
+    "voi_lut": voi_lut,
+    "sop_class_uid": sop_class,
+    "transfer_syntax_uid": syntax,
+    "in_plane_spacing": lambda: groups(
+        pixel_spacing=(1, 2), imager_pixel_spacing=(3, 4)
+    ).in_plane_spacing(),
+    "laterality": lambda: description_of(
+        image_laterality="A",
+        laterality="B",
+        shared=groups(frame_laterality="C"),
+        frames=(groups(frame_laterality="D"),),
+    ).breast_laterality(),
+    "view": lambda: view_of(
+        description_of(view_codes=(attribute("CodeValue", "R-10242"),), view_position="MLO")
+    ),
+    "high_bit": lambda: (
+        format_of(
+            description_of(bits_allocated=16, bits_stored=12, high_bit=15, columns=1)
+        ).high_bit
+    ),
+    "planes": planes,
+    "modality": modality,
+    "voi": voi,
+    "palette_data": palette,
+    "frame_order": order,
+    "slice_step": lambda: slice_step([0.0, 2.0], 3.0),
+    "fragments_of_frames": fragments,
+    "jpeg_colour": jpeg_colour,
+    "jpeg_2000_colour": jpeg_2000_colour,
+}
+
+
+def test_every_row_is_tried():
+    assert RESULTS.keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("row", sorted(RESULTS))
+def test_a_row_decides(monkeypatch, row):
+    as_it_is = RESULTS[row]()
+    turned = Row(tuple(reversed(TABLE[row].sources)), "turned")
+    monkeypatch.setitem(TABLE, row, turned)
+    assert RESULTS[row]() != as_it_is
+
+
+@pytest.mark.parametrize("source", TABLE["laterality"].sources)
+def test_each_source_of_laterality_decides_where_it_stands_first(monkeypatch, source):
+    others = [other for other in TABLE["laterality"].sources if other != source]
+    expected = "ABCD"[TABLE["laterality"].sources.index(source)]
+    monkeypatch.setitem(TABLE, "laterality", Row((source, *others), "turned"))
+    assert RESULTS["laterality"]() == expected
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.parts)
+def test_a_rule_names_a_function_that_there_is(rule):
+    module, _, name = rule.where.partition(":")
+    found = importlib.import_module(f"dicom_preprocessing.{module}")
+    for part in name.split("."):
+        found = getattr(found, part)
+    assert callable(found)
+
+
+def test_rules_are_different():
+    assert len({rule.parts for rule in RULES}) == len(RULES)
