@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
 from dicom_preprocessing.decode.pixels import excess_frames, reducible_to, stored_frames
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup, is_relative
@@ -31,44 +32,46 @@ if TYPE_CHECKING:
     from dicom_preprocessing.imaging.frames import Frames
 
 
-__all__ = ["decode", "decode_opened", "decode_stored"]
-
-
 PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
 """Volume handlers that compute with display values."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeSettings:
+    """Settings of the decode stage, by their keys of the configuration.
+
+    ``spacing_z`` is the z of ``spacing``. ``fast_decode`` holds the ``size`` or ``spacing`` to
+    which the image will be resized, and ``crop``, whether it will be cropped.
+    """
+
+    intensity: str = "voi"
+    window: Sequence[float] | None = None
+    volume: str = "keep"
+    target_frames: int = 32
+    skip_frames: int | Sequence[int] | None = None
+    mip_weight: float = 1.5
+    projection: str = "parallel-beam"
+    spacing_z: float | None = None
+    fast_decode: Mapping[str, Any] | None = None
+
+
 def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Decode a file to its display values, all in memory; settings as for ``decode_opened``."""
+    """Decode a file to its display values, all in memory; settings as ``DecodeSettings``."""
     image = decode_stored(path, **settings).displayed()
     return replace(image, frames=np.asarray(image.frames))
 
 
 def decode_stored(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Read a DICOM file; settings, result and errors as for ``decode_opened``."""
+    """Read a DICOM file; settings as ``DecodeSettings``, result and errors of ``decode_opened``."""
     return decode_opened(*open_image(path), **settings)
 
 
 def decode_opened(
     description: Description,
     pixel_data: PixelData | None,
-    *,
-    intensity: str = "voi",
-    window: Sequence[float] | None = None,
-    volume: str = "keep",
-    target_frames: int = 32,
-    skip_frames: int | Sequence[int] | None = None,
-    mip_weight: float = 1.5,
-    projection: str = "parallel-beam",
-    spacing_z: float | None = None,
-    fast_decode: Mapping[str, Any] | None = None,
-    resolution_level: int | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> Image:
-    """Decode what ``open_image`` gave; the settings are those of the configuration.
-
-    ``fast_decode`` holds the ``size`` or ``spacing`` to which the image will be resized, and
-    ``crop``, whether it will be cropped; ``resolution_level`` is the level, if not the one for the
-    whole image.
+    """Decode what ``open_image`` gave; settings as ``DecodeSettings``.
 
     Returns
     -------
@@ -85,56 +88,61 @@ def decode_opened(
     """
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
+    chosen = DecodeSettings(**settings)
     layout = pixel_format(description, pixel_data.keyword)
+    levels = _levels(description, layout, pixel_data, chosen)
+    return _at_level(_Source(description, pixel_data, layout, levels), chosen, None)
+
+
+class _Source(NamedTuple):
+    """What is decoded; ``levels`` says how often width and height may be halved."""
+
+    description: Description
+    pixel_data: PixelData
+    layout: PixelFormat
+    levels: int
+
+    @property
+    def size(self) -> Size:
+        return Size(self.layout.columns, self.layout.rows)
+
+
+class _Values(NamedTuple):
+    """Frames of values, or stored ones with the lookup of their display values."""
+
+    frames: Frames
+    lookup: Lookup | None
+    background: float | None
+    warnings: list[str]
+
+
+def _levels(
+    description: Description, layout: PixelFormat, pixel_data: PixelData, settings: DecodeSettings
+) -> int:
+    """How often width and height may be halved, 0 unless the image will be made smaller."""
+    size, fast = Size(layout.columns, layout.rows), settings.fast_decode
+    if fast is None or not level_for(size, _target(size, description.pixel_spacing(), fast)):
+        return 0
+    if fast.get("crop") and is_relative(description, layout, settings.intensity, settings.window):
+        return 0  # the lowest value of a reduced image is an overshoot somewhere
+    return reducible_to(description, layout, pixel_data)
+
+
+def _at_level(source: _Source, settings: DecodeSettings, wanted: int | None) -> Image:
+    """Decode at a resolution level, None for the one that the whole image needs."""
+    description, layout = source.description, source.layout
     native = description.pixel_spacing()
-    size, levels = Size(layout.columns, layout.rows), 0
-    if (
-        fast_decode is not None
-        and level_for(size, _target(size, native, fast_decode))
-        and not (fast_decode.get("crop") and is_relative(description, layout, intensity, window))
-    ):
-        levels = reducible_to(description, layout, pixel_data)
 
     def level_of(content: Size) -> int:
-        return min(levels, level_for(content, _target(content, native, fast_decode or {})))
+        target = _target(content, native, settings.fast_decode or {})
+        return min(source.levels, level_for(content, target))
 
-    level = level_of(size) if resolution_level is None else resolution_level
-    frames: Frames = stored_frames(description, layout, pixel_data, level)
-    warnings: list[str] = []
-    background: float | None = None
-    lookup: Lookup | None = None
-    if layout.is_monochrome and intensity == "stored":
-        frames, background, warnings = modality_values(description, frames, layout)
-    elif layout.is_monochrome:
-        frames, lookup, warnings = display_lookup(
-            description, frames, layout, intensity=intensity, window=window
-        )
-        if lookup is not None and (volume in PROJECTED or spacing_z is not None):
-            frames, lookup = mapped(frames, lookup, dtype=lookup.table.dtype), None
-    excess = excess_frames(description, layout, pixel_data)
-    warnings += [excess] if excess is not None else []
-    order = frame_order(description, layout.number_of_frames)
-    if not order.is_one_volume:
-        if volume != "keep" or spacing_z is not None:
-            raise VolumeError(f"several volumes in one object have no one z axis for {volume}")
-        warnings.append("several volumes in one object: frames stay in stored order")
-    if order.order != tuple(range(len(frames))):
-        frames = picked(frames, order.order)
-    handled = handle_volume(
-        Volume(frames, order.spacing),
-        handler=volume,
-        target_frames=target_frames,
-        skip_frames=skip_frames,
-        mip_weight=mip_weight,
-        projection=projection,
-        spacing_z=spacing_z,
-    )
-    frames, flip = handled.frames, None
-    sampling = Sampling(1 << level)
-    if is_upside_down(description):
-        sampling = sampling.mirrored(size, halved(size, level))
-        frames = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
-        flip = Flip(layout.columns, layout.rows, horizontal=True, vertical=True)
+    level = level_of(source.size) if wanted is None else wanted
+    values = _values(source, settings, level)
+    excess = excess_frames(description, layout, source.pixel_data)
+    values.warnings.extend([excess] if excess is not None else [])
+    volume = _volume(source, settings, values)
+    frames, geometry, sampling = _upright(source, volume.frames, level)
     facts = Facts(
         study_instance_uid=description.header.study_instance_uid,
         series_instance_uid=description.header.series_instance_uid,
@@ -144,31 +152,66 @@ def decode_opened(
         source_columns=layout.columns,
         source_frames=layout.number_of_frames,
         pixel_spacing=native,
-        frame_spacing=handled.frame_spacing,
+        frame_spacing=volume.frame_spacing,
         photometric_interpretation=layout.photometric_interpretation,
-        background=background,
-        warnings=tuple(warnings),
+        background=values.background,
+        warnings=tuple(values.warnings),
         resolution_level=level,
     )
+    reduction = None
+    if level:
+        again = partial(_at_level, source, settings)
+        reduction = Reduction(level, sampling, level_of, again)
+    return Image(frames, geometry, facts, values.lookup, reduction)
 
-    def again(level: int) -> Image:
-        return decode_opened(
-            description,
-            pixel_data,
-            intensity=intensity,
-            window=window,
-            volume=volume,
-            target_frames=target_frames,
-            skip_frames=skip_frames,
-            mip_weight=mip_weight,
-            projection=projection,
-            spacing_z=spacing_z,
-            fast_decode=fast_decode,
-            resolution_level=level,
-        )
 
-    reduction = Reduction(level, sampling, level_of, again) if level else None
-    return Image(frames, Geometry(size, flip=flip), facts, lookup, reduction)
+def _values(source: _Source, settings: DecodeSettings, level: int) -> _Values:
+    """Frames in stored order: modality values, or display values, which may be put off."""
+    description, layout = source.description, source.layout
+    frames: Frames = stored_frames(description, layout, source.pixel_data, level)
+    if not layout.is_monochrome:
+        return _Values(frames, None, None, [])
+    if settings.intensity == "stored":
+        frames, background, warnings = modality_values(description, frames, layout)
+        return _Values(frames, None, background, warnings)
+    frames, lookup, warnings = display_lookup(
+        description, frames, layout, intensity=settings.intensity, window=settings.window
+    )
+    if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
+        frames, lookup = mapped(frames, lookup, dtype=lookup.table.dtype), None
+    return _Values(frames, lookup, None, warnings)
+
+
+def _volume(source: _Source, settings: DecodeSettings, values: _Values) -> Volume:
+    """Frames in their order along the z axis, and what the volume handler makes of them."""
+    frames = values.frames
+    order = frame_order(source.description, source.layout.number_of_frames)
+    if not order.is_one_volume:
+        if settings.volume != "keep" or settings.spacing_z is not None:
+            message = f"several volumes in one object have no one z axis for {settings.volume}"
+            raise VolumeError(message)
+        values.warnings.append("several volumes in one object: frames stay in stored order")
+    if order.order != tuple(range(len(frames))):
+        frames = picked(frames, order.order)
+    return handle_volume(
+        Volume(frames, order.spacing),
+        handler=settings.volume,
+        target_frames=settings.target_frames,
+        skip_frames=settings.skip_frames,
+        mip_weight=settings.mip_weight,
+        projection=settings.projection,
+        spacing_z=settings.spacing_z,
+    )
+
+
+def _upright(source: _Source, frames: Frames, level: int) -> tuple[Frames, Geometry, Sampling]:
+    """Frames of a tomosynthesis object that lies upside down turned, and where samples lie then."""
+    size, sampling = source.size, Sampling(1 << level)
+    if not is_upside_down(source.description):
+        return frames, Geometry(size), sampling
+    turned = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
+    flip = Flip(size.width, size.height, horizontal=True, vertical=True)
+    return turned, Geometry(size, flip=flip), sampling.mirrored(size, halved(size, level))
 
 
 def _target(content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]) -> Size:
