@@ -1,7 +1,7 @@
 # make run    run the workflow on the bundled examples
 # make test   run all tests
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  try jobs under 300 limits of a file's size
+# make faults  try each stage's job under 300 limits of a file's size (make test: 5)
 # make bench  measure speed and memory
 # make storage-study   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
@@ -63,7 +63,7 @@ test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
 faults: $(VENV)/.dev
-	@$(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
+	@DP_FAULT_SIZES=300 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

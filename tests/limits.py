@@ -1,5 +1,7 @@
 """Disks that are full, as far as this process sees."""
 
+import errno
+import os
 import resource
 from contextlib import contextmanager
 
@@ -16,3 +18,13 @@ def largest_file(size):
         yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
+
+
+def tell_late(monkeypatch, ending):
+    """Let the disk be full for files whose name ends so, as those hear that ask (fsync)."""
+
+    def fsync(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(ending):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)

@@ -36,6 +36,9 @@ BUFFERED = 1 << 16
 HELD = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
 
+NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+"""What fsync of a folder gives where the file system has none, or where it may only be written."""
+
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
@@ -255,10 +258,16 @@ def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterato
 
 
 @contextmanager
-def replacing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open ``target`` for writing so that it appears whole, and durable, at the end."""
+def replacing(target: Path, mode: str = "w", *, is_name_durable: bool = True) -> Iterator[IO[Any]]:
+    """Open ``target`` for writing so that it appears whole, and durable, at the end.
+
+    Without ``is_name_durable`` a loss of power may take it back to what was there before, never to
+    something else: for files of which there are many, and that are made again where they are not.
+    """
     with appearing(target) as partial, writing(partial, mode, is_durable=True) as file:
         yield file
+    if is_name_durable:
+        fsync_folder(target.parent)
 
 
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
@@ -307,9 +316,41 @@ def _fields_of(
 
 
 def fsync(path: Path) -> None:
-    """Make a file or folder that was written durable."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Make a file or folder that was written durable; an error names it."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the file system knows how to."""
+    try:
+        fsync(folder)
+    except OSError as error:
+        if error.errno not in NOT_FOR_FOLDERS:
+            raise
+
+
+def make_durable(paths: Iterable[Path]) -> None:
+    """Make files that were written durable, and their names in their folders.
+
+    A file system that finds places for bytes later than they are written tells only now that there
+    are none, to whoever asks.
+
+    Raises
+    ------
+    OSError
+        Of the first file that is not whole on the disk.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        fsync(path)
+        folders[path.parent] = None
+    for folder in folders:
+        fsync_folder(folder)

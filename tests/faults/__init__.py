@@ -1,1 +1,1 @@
-"""Faults that take long to try: `make faults`."""
+"""Faults at many places, few of them in `make test`: `make faults` tries more."""

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from dicom_preprocessing import files
 from dicom_preprocessing.files import (
     SortedOnDisk,
     appearing,
+    fsync_folder,
+    make_durable,
     remove_partials,
     replacing,
     write_at,
@@ -42,6 +45,57 @@ def test_two_writers_of_one_target_do_not_share_a_name(tmp_path):
         assert first != second
         first.write_text("1")
         second.write_text("2")
+
+
+class TestDurable:
+    @pytest.fixture
+    def synced(self, monkeypatch):
+        """Paths that were synced so far, with what was in folders."""
+        synced = []
+
+        def fsync(descriptor):
+            path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            content = sorted(p.name for p in path.iterdir()) if path.is_dir() else ()
+            synced.append((path.name.split(".")[0], *content))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        return synced
+
+    def test_new_file_is_synced_and_then_its_folder_that_has_it(self, tmp_path, synced):
+        (tmp_path / "folder").mkdir()
+        with replacing(tmp_path / "folder" / "a") as file:
+            file.write("text")
+        assert synced == [("",), ("folder", "a")]  # a hidden name, before it is renamed
+
+    def test_one_of_many_does_not_sync_its_folder(self, tmp_path, synced):
+        with replacing(tmp_path / "a", is_name_durable=False) as file:
+            file.write("text")
+        assert len(synced) == 1
+
+    def test_each_folder_is_synced_once_after_the_files(self, tmp_path, synced):
+        paths = [tmp_path / folder / name for folder in "xy" for name in "ab"]
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        make_durable(paths)
+        files_of = [(path.name,) for path in paths]
+        assert synced == [*files_of, ("x", "a", "b"), ("y", "a", "b")]
+
+    def test_error_names_the_file(self, tmp_path, monkeypatch):
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        (tmp_path / "a").touch()
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device: '.*/a'"):
+            make_durable([tmp_path / "a"])
+
+    def test_file_system_that_cannot_sync_folders_will_do(self, tmp_path, monkeypatch):
+        def unknown(_):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(os, "fsync", unknown)
+        fsync_folder(tmp_path)
 
 
 class Disk:

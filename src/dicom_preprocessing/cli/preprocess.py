@@ -16,6 +16,7 @@ from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
+from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.index.build import Index, build_index
 from dicom_preprocessing.index.grouping import entry_of
 from dicom_preprocessing.index.scan import scan_file
@@ -136,6 +137,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         message = f"{receipt.error}: {receipt.message}"
         print(f"error: {printable(source)}: {message}", file=sys.stderr)
         return FAILED
+    make_durable([output])
     print(count(1, ()))
     return 0
 
@@ -154,6 +156,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
             receipts += outcome
             bar.update(len(outcome))
     _print_warnings(receipts)
+    make_durable(output / receipt.output for receipt in receipts if receipt.is_written)
     return _conclude(index, receipts, output, config)
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import printable
@@ -92,6 +93,7 @@ def _combine(sorting: Sorting, arguments: argparse.Namespace) -> int:
             volumes.append(_written(slices, problem, arguments))
         except OutputError as error:
             print(f"error: {printable(str(error))}", file=sys.stderr)
+    make_durable(arguments.output / volume.row.path for volume in volumes)
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)
     write_slices(volumes, arguments.output / SLICES)

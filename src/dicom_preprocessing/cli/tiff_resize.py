@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.imaging.pad import FIXED_SIDES
 from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
@@ -101,6 +102,7 @@ def _resize(tree: Tree, output: Path, rescaling: Rescaling, jobs: int) -> int:
             else:
                 rows.append(completed(outcome, tree.row(path)))
             bar.update()
+    make_durable(output / row.path for row in rows)
     output.mkdir(parents=True, exist_ok=True)
     write_manifest(rows, output / MANIFEST)
     print(f"{len(rows)} of {len(tree.paths)} TIFFs in {output}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.files import (
     as_record,
+    fsync_folder,
     json_lines,
     replace_if_changed,
     replacing,
@@ -136,6 +137,7 @@ def update_index(
     for study, entries in sorter.studies():
         inventory = _renew_inventory(folder, study, entries, retries, withdraw)
         studies.append(_study(study, entries, inventory))
+    fsync_folder(folder.studies)
     # Not before: an index that is killed has to find again what other limits free.
     replace_if_changed(folder.request, [request.to_json()])
     names = [study.study_instance_uid for study in studies]
@@ -183,7 +185,7 @@ def _renew_inventory(
     text = _text_at(entries, attempt, renewal)
     if text != before:
         withdraw([study])
-        with replacing(path) as file:
+        with replacing(path, is_name_durable=False) as file:
             file.write(text)
     return text
 

@@ -93,11 +93,16 @@ class _Worker:
         return _beyond(limits, self.process, self.since, self.base)
 
     def end(self) -> int:
-        """Kill the process and give its exit code."""
+        """Kill the process and give its exit code.
+
+        No error of the disk is raised, which would hide the one for which workers are ended. What
+        cannot be removed has a hidden name, and the next job of the study removes it.
+        """
         self.connection.close()
         self.process.kill()
         self.process.join()
-        self._remove_partials()
+        with suppress(OSError):
+            self._remove_partials()
         return self.process.exitcode or 0
 
     def _remove_partials(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import fsync, path_key
+from dicom_preprocessing.files import make_durable, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
 from dicom_preprocessing.index.table import inventory_digest, read_inventory
@@ -125,8 +125,6 @@ def _kept_frames(path: Path, receipt: Receipt) -> Frames:
 def _finish(receipts: list[Receipt], target: Target, receipt: Path) -> list[Receipt]:
     """Make the images durable, then say that they are there."""
     receipts = [replace(r, chain=target.chain.digest) for r in receipts]
-    written = [target.root / r.output for r in receipts if r.is_written]
-    for path in [*written, *{path.parent for path in written}]:
-        fsync(path)
+    make_durable(target.root / r.output for r in receipts if r.is_written)
     write_receipts(receipt, receipts)
     return receipts

@@ -132,10 +132,10 @@ def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
     """Write a receipt file whole.
 
     Its folder may be gone again: a Snakemake that ends with an error removes empty folders, also
-    of other shards.
+    of other shards. A receipt whose name is lost with the power makes its study once more.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with replacing(path, is_name_durable=False) as file:
         file.writelines(json_lines(map(as_record, receipts)))
 
 

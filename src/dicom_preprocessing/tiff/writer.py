@@ -136,16 +136,19 @@ def _lacking(pages: TiffPages, frames: Frames) -> str | None:
     """What is wrong with the directories of a file that holds these frames."""
     if len(pages) != len(frames):
         return f"{len(pages)} pages of {len(frames)}"
-    expected = frames.dtype.newbyteorder("<")
+    is_bits = frames.dtype.kind == "b"
+    expected = None if is_bits else frames.dtype.newbyteorder("<")
     end = 0
     for number, page in enumerate(pages):
         is_like = (page.rows, page.columns, page.samples) == frames.shape[1:]
-        if not is_like or page.dtype not in (expected, None):  # None: single bits
+        if not is_like or page.dtype != expected:
             return f"page {number} is of another kind"
         if len(page.counts) != 1 or page.offsets[0] < end:
             return f"page {number} has no strip of its own"
-        if page.compression == NONE and page.dtype and page.counts[0] != page.nbytes:
-            return f"page {number} has {page.counts[0]} bytes of {page.nbytes}"
+        row_bits = page.columns * page.samples
+        nbytes = page.rows * -(-row_bits // 8) if is_bits else page.nbytes  # whole bytes a row
+        if page.compression == NONE and page.counts[0] != nbytes:
+            return f"page {number} has {page.counts[0]} bytes of {nbytes}"
         end = page.offsets[0] + page.counts[0]
     return None
 

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from tests.limits import tell_late
 from tests.unit.tools.series import run
 
 
@@ -27,6 +28,17 @@ def test_tables_of_volumes_and_slices(tree):
         "source_path": "1.2.3/1.2.3.1.7.tiff",
         "position": "0.5",
     }
+
+
+def test_disk_that_is_full_only_later_is_told(tree, capsys, monkeypatch):
+    capsys.readouterr()
+    tell_late(monkeypatch, "/1.2.3.1.tiff")
+    assert run(tree, "--source", str(tree.parent / "dicom")) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"{tree.parent / 'volumes' / '1.2.3' / '1.2.3.1.tiff'}" in shown.err
+    assert "No space left" in shown.err
+    assert not (tree.parent / "volumes" / "manifest.csv").exists()
 
 
 def test_order_must_come_from_somewhere(tree, capsys):

@@ -3,6 +3,7 @@
 import csv
 
 from dicom_preprocessing.cli.tiff_resize import main
+from tests.limits import tell_late
 from tests.unit.tools.images import save
 
 
@@ -28,6 +29,17 @@ class TestCommand:
         assert "1 of 2 TIFFs" in shown.out
         assert "2.tiff: cannot be read" in shown.err
         assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["1.tiff", "manifest.csv"]
+
+    def test_disk_that_is_full_only_later_is_told(self, tmp_path, capsys, monkeypatch):
+        for name in "12":
+            save(tmp_path / "a" / f"{name}.tiff")
+        tell_late(monkeypatch, "/2.tiff")
+        assert main([str(tmp_path / "a"), str(tmp_path / "b"), "--scale", "0.5"]) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert f"{tmp_path / 'b' / '2.tiff'}" in shown.err
+        assert "No space left" in shown.err
+        assert not (tmp_path / "b" / "manifest.csv").exists()
 
     def test_output_within_the_source_is_refused(self, tmp_path, capsys):
         save(tmp_path / "a" / "1.tiff")

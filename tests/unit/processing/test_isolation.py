@@ -1,5 +1,7 @@
 """Files that kill, hang or bloat the process that works on them cost themselves only."""
 
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitT
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
+from dicom_preprocessing.processing import isolation as isolation_module
 from dicom_preprocessing.processing.instance import Target, instances
 from dicom_preprocessing.processing.isolation import isolated, process_all
 from tests.conftest import needs_fork
@@ -143,6 +146,25 @@ def test_workers_that_are_ended_by_an_error_leave_nothing(tmp_path, write_dicom,
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux kills the children of a dead process"
 )
+def test_error_that_ends_workers_is_not_hidden_by_leavings(
+    tmp_path, write_dicom, outcomes, monkeypatch
+):
+    def gone(*_):
+        raise OSError(errno.EIO, "folder cannot be read")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(isolation_module, "remove_partials", gone)
+    monkeypatch.setattr(Target, "write", full)
+    for number in range(3):
+        uid = f"1.2.3.1.{number}"
+        write_dicom(tmp_path / "source" / f"{number}.dcm", SOPInstanceUID=uid)
+    with pytest.raises(OSError, match="No space left"):
+        outcomes(tmp_path / "source", workers=2)
+    assert multiprocessing.active_children() == []
+
+
 def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
     source = write_files(tmp_path / "source", write_dicom, "hang.dcm")
     script = textwrap.dedent(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import tifffile
 
+from dicom_preprocessing import files
 from dicom_preprocessing.cli.job import stage_main
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
 from dicom_preprocessing.config.recipe import make_chain
@@ -278,7 +279,7 @@ def test_receipt_is_written_after_the_images_are_durable(
     tmp_path, source, write_dicom, monkeypatch
 ):
     synced = []
-    monkeypatch.setattr(study_module, "fsync", lambda path: synced.append(path.name))
+    monkeypatch.setattr(files, "fsync", lambda path: synced.append(path.name))
     monkeypatch.setattr(
         study_module, "write_receipts", lambda path, _receipts: synced.append(path.name)
     )

@@ -27,6 +27,17 @@ from tests.unit.tiff.images import (
 )
 
 
+def with_tag(content, code, value):
+    """A TIFF with another value of a tag of its first page."""
+    (first,) = struct.unpack_from("<L", content, 4)
+    (count,) = struct.unpack_from("<H", content, first)
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, at)[0] == code:
+            form = "<H" if struct.unpack_from("<H", content, at + 2)[0] == SHORT else "<L"
+            struct.pack_into(form, content, at + 8, value % len(content))
+    return content
+
+
 class TestBytes:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_are_the_same_twice(self, written, compressor):
@@ -164,7 +175,7 @@ class TestWhole:
     def damaged(self, monkeypatch, written):
         """Write an image, and change its bytes before they are looked at."""
 
-        def damaged(change, *, compressor="uncompressed"):
+        def damaged(change, *, compressor="uncompressed", image=None):
             @contextmanager
             def damaging(path, mode):
                 with writing(path, mode) as file:
@@ -172,7 +183,7 @@ class TestWhole:
                 path.write_bytes(change(bytearray(path.read_bytes())))
 
             monkeypatch.setattr(tiff, "writing", damaging)
-            return written(full_image(), compressor=compressor)
+            return written(image or full_image(), compressor=compressor)
 
         return damaged
 
@@ -203,17 +214,14 @@ class TestWhole:
         ],
     )
     def test_tag_of_the_first_page(self, damaged, code, value, problem):
-        def change(content):
-            (first,) = struct.unpack_from("<L", content, 4)
-            (count,) = struct.unpack_from("<H", content, first)
-            for at in range(first + 2, first + 2 + 12 * count, 12):
-                if struct.unpack_from("<H", content, at)[0] == code:
-                    form = "<H" if struct.unpack_from("<H", content, at + 2)[0] == SHORT else "<L"
-                    struct.pack_into(form, content, at + 8, value % len(content))
-            return content
-
         with pytest.raises(OSError, match=problem):
-            damaged(change)
+            damaged(lambda content: with_tag(content, code, value))
+
+    def test_single_bits_have_whole_bytes_a_row(self, damaged):
+        image = image_of(np.ones((2, 5, 17, 1), bool))
+        assert damaged(lambda content: content, image=image).exists()
+        with pytest.raises(OSError, match="page 0 has 14 bytes of 15"):
+            damaged(lambda content: with_tag(content, 279, 14), image=image)
 
 
 class TestFailedWrite:
