@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.results.layout import receipt_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.manifest import (
     COLUMN_TYPES,
     COLUMNS,
@@ -257,7 +257,7 @@ def test_paths_of_the_manifest_follow_the_layout(results, write_dicom):
 
 def test_manifest_of_a_run_and_of_its_tree_of_images_agree(mixed):
     images = mixed.output / "images"
-    receipt = read_receipts(receipt_path(mixed.output, "write", "1.2.3"))[0]
+    receipt = read_receipts(ResultsFolder(mixed.output).receipt("write", "1.2.3"))[0]
     row = row_of_receipt(receipt, images)
     other = row_of_tiff(find_tiffs(images)[0], images)
     # Scale is a float32 in the tags, spacing a rational; series and modality are not there.
