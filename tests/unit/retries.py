@@ -3,7 +3,7 @@
 from dicom_preprocessing.errors import LimitMemoryError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import IndexFolder, read_inventory
-from dicom_preprocessing.results.layout import receipt_path, summary_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import new_receipt, write_receipts
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.workflow.retries import plan_retries
@@ -22,12 +22,12 @@ def fail_transiently(output, study="1.2.3"):
 
 
 def finish(output, receipt):
-    path = receipt_path(output, "write", receipt.study_instance_uid)
+    path = ResultsFolder(output).receipt("write", receipt.study_instance_uid)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_receipts(path, [receipt])
     summary = Summary()
     summary.add(receipt)
-    summary.write(summary_path(output))
+    summary.write(ResultsFolder(output).summary)
 
 
 def state_of(source, output):

@@ -16,6 +16,7 @@ from dicom_preprocessing.config.recipe import make_chain
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import IndexFolder, Request, inventory_text
 from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import read_receipts
 from tests.workflow.conftest import CHECKOUT, new_project
 from tests.workflow.tiny import make_source
@@ -202,17 +203,19 @@ def study(tmp_path):
     """Arguments of a script that writes a study of three files, and what it leaves."""
     files = find_files([str(make_source(tmp_path / "source", studies=1, instances=3))])
     index = build_index(files)
-    (tmp_path / "index" / "studies").mkdir(parents=True)
-    inventory = tmp_path / "index" / "studies" / "1.2.1.jsonl"
+    inventory = tmp_path / "1.2.1.jsonl"
     inventory.write_text(inventory_text(index.studies["1.2.1"]))
 
     def arguments(name, **limits):
-        request = Request.made_here(tmp_path, [], "first", Limits(**limits))
-        IndexFolder(tmp_path).request.write_text(request.to_json())
+        results = ResultsFolder(tmp_path / name)
+        request = Request.made_here(results.output, [], "first", Limits(**limits))
+        IndexFolder(results.output).path.mkdir(parents=True)
+        IndexFolder(results.output).request.write_text(request.to_json())
         chain = make_chain(parse_config({})[0], "write").to_json()
-        places = ["--images", f"{tmp_path}/{name}/1.2.1", "--receipt", f"{tmp_path}/{name}.jsonl"]
+        places = ["--images", str(results.study("write", "1.2.1"))]
+        places += ["--receipt", str(results.receipt("write", "1.2.1"))]
         log = str(tmp_path / f"{name}.log")
-        places += ["--output", str(tmp_path), "--study", "1.2.1"]
+        places += ["--output", str(results.output), "--study", "1.2.1"]
         settings = ["--input", str(inventory), *places, "--chain", chain]
         return [log, str(CHECKOUT / "src"), *settings]
 
@@ -221,11 +224,12 @@ def study(tmp_path):
 
 def left_by(folder, name):
     """Receipts without times, files below the folder of images, and the tries of a job."""
-    receipts = [replace(r, seconds={}) for r in read_receipts(folder / f"{name}.jsonl")]
+    results = ResultsFolder(folder / name)
+    told = read_receipts(results.receipt("write", "1.2.1"))
+    receipts = [replace(receipt, seconds={}) for receipt in told]
+    root = results.images("write")
     images = {
-        str(path.relative_to(folder / name)): path.read_bytes()
-        for path in (folder / name).rglob("*")
-        if path.is_file()
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
     }
     tries = [line.split()[1] for line in (folder / f"{name}.log").read_text().splitlines()]
     return receipts, images, tries
@@ -248,7 +252,7 @@ def test_job_under_watch_is_not_tried_again_without_its_client(place, tmp_path, 
         place, STUDY.format(fault="while True: pass"), *study("warm", seconds=60)
     )
     client = subprocess.Popen(words, env=environment)
-    wait_for(lambda: list(tmp_path.glob("warm/1.2.1/*.1.tiff")))
+    wait_for(lambda: list(tmp_path.glob("warm/images/1.2.1/*.1.tiff")))
     client.kill()
     client.wait()
     pid = int((tmp_path / "warm.log").read_text().split()[0])

@@ -51,6 +51,7 @@ from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
 from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.compatibility import (
     accept_repeated_digits,
@@ -68,16 +69,6 @@ from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
 from dicom_preprocessing.workflow.shards import belongs_to, found_parts, parts_of
 
-RESULT_FILES = (
-    "manifest.csv",
-    "manifest.parquet",
-    "failures.csv",
-    "retry.txt",
-    "orphans.txt",
-    "receipts/summary.json",
-    "report.html",
-    "verdict.txt",
-)
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # A cluster's executor starts Snakemake twice in each job, and each reads the index table.
 SNAKEMAKE_MB = 400
@@ -199,6 +190,8 @@ else:
     OUTPUT = CONFIG.output
     PART = None
 INDEX = IndexFolder(OUTPUT)
+RESULTS = ResultsFolder(Path(OUTPUT))
+STAGE_OF_RECEIPTS = {str(RESULTS.receipts(stage)): stage for stage in STAGES}
 if workflow.is_main_process:
     collect_garbage_seldom()
     look_at_few_jobs_a_round()
@@ -270,12 +263,11 @@ def folder_of_results(wildcards):
 
 
 def images_of(stage, study):
-    folder = "images" if stage == "write" else f"stages/{stage}"
-    return f"{OUTPUT}/{folder}/{study}"
+    return str(RESULTS.study(stage, study))
 
 
 def receipt_of(stage, study):
-    return f"{OUTPUT}/receipts/{stage}/{study}.jsonl"
+    return str(RESULTS.receipt(stage, study))
 
 
 def all_targets(wildcards):
@@ -298,7 +290,7 @@ def all_targets(wildcards):
 def results():
     """What a run is for."""
     if PART is None:
-        return [f"{OUTPUT}/{name}" for name in RESULT_FILES]
+        return [str(path) for path in RESULTS.of_run]
     return [str(path) for path in (PART.manifest, PART.failures, PART.summary)]
 
 
@@ -358,7 +350,7 @@ def nearest_kept(stage):
         if wildcards.study not in studies():
             stop(
                 f"study {wildcards.study} is not in the source, or has no image (see "
-                f"{INDEX.table} and {OUTPUT}/failures.csv)"
+                f"{INDEX.table} and {RESULTS.failures})"
             )
         if kept == "none":
             return [INDEX.inventory(wildcards.study)]
@@ -373,8 +365,8 @@ def is_outdated(job):
     Jobs of other modules, which have other studies, are none of this workflow's.
     """
     receipt, name = str(job.output.get("receipt")), job.wildcards.get("study")
-    stage = os.path.basename(os.path.dirname(receipt))
-    if receipt != receipt_of(stage, name) or not os.path.exists(receipt):
+    stage = STAGE_OF_RECEIPTS.get(os.path.dirname(receipt))
+    if stage is None or not os.path.exists(receipt):
         return None
     study = studies().get(name)
     if study is None:

@@ -4,12 +4,12 @@ rule gather:
         INDEX.left_out,
         parts,
     output:
-        manifest=report(f"{OUTPUT}/manifest.csv", caption="../report/manifest.rst"),
-        parquet=f"{OUTPUT}/manifest.parquet",
-        failures=report(f"{OUTPUT}/failures.csv", caption="../report/failures.rst"),
-        retry=f"{OUTPUT}/retry.txt",
-        orphans=f"{OUTPUT}/orphans.txt",
-        summary=f"{OUTPUT}/receipts/summary.json",
+        manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
+        parquet=RESULTS.manifest_parquet,
+        failures=report(RESULTS.failures, caption="../report/failures.rst"),
+        retry=RESULTS.retry_list,
+        orphans=RESULTS.orphans,
+        summary=RESULTS.summary,
     log:
         "logs/gather.log",
     localrule: True

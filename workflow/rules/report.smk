@@ -1,10 +1,10 @@
 rule report:
     input:
-        manifest=f"{OUTPUT}/manifest.csv",
-        failures=f"{OUTPUT}/failures.csv",
-        summary=f"{OUTPUT}/receipts/summary.json",
+        manifest=RESULTS.manifest,
+        failures=RESULTS.failures,
+        summary=RESULTS.summary,
     output:
-        report(f"{OUTPUT}/report.html", caption="../report/report.rst"),
+        report(RESULTS.report, caption="../report/report.rst"),
     log:
         "logs/report.log",
     localrule: True
@@ -20,11 +20,11 @@ rule report:
 
 rule verdict:
     input:
-        failures=f"{OUTPUT}/failures.csv",
+        failures=RESULTS.failures,
         table=INDEX.table,
         left_out=INDEX.left_out,
     output:
-        f"{OUTPUT}/verdict.txt",
+        RESULTS.verdict,
     log:
         "logs/verdict.log",
     localrule: True

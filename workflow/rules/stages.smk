@@ -2,8 +2,8 @@ rule decode:
     input:
         nearest_kept("decode"),
     output:
-        images=directory(f"{OUTPUT}/stages/decode/{{study}}"),
-        receipt=f"{OUTPUT}/receipts/decode/{{study}}.jsonl",
+        images=directory(images_of("decode", "{study}")),
+        receipt=receipt_of("decode", "{study}"),
     log:
         "logs/decode/{study}.log",
     conda:
@@ -26,8 +26,8 @@ rule crop:
     input:
         nearest_kept("crop"),
     output:
-        images=directory(f"{OUTPUT}/stages/crop/{{study}}"),
-        receipt=f"{OUTPUT}/receipts/crop/{{study}}.jsonl",
+        images=directory(images_of("crop", "{study}")),
+        receipt=receipt_of("crop", "{study}"),
     log:
         "logs/crop/{study}.log",
     conda:
@@ -50,8 +50,8 @@ rule resize:
     input:
         nearest_kept("resize"),
     output:
-        images=directory(f"{OUTPUT}/stages/resize/{{study}}"),
-        receipt=f"{OUTPUT}/receipts/resize/{{study}}.jsonl",
+        images=directory(images_of("resize", "{study}")),
+        receipt=receipt_of("resize", "{study}"),
     log:
         "logs/resize/{study}.log",
     conda:
@@ -74,8 +74,8 @@ rule pad:
     input:
         nearest_kept("pad"),
     output:
-        images=directory(f"{OUTPUT}/stages/pad/{{study}}"),
-        receipt=f"{OUTPUT}/receipts/pad/{{study}}.jsonl",
+        images=directory(images_of("pad", "{study}")),
+        receipt=receipt_of("pad", "{study}"),
     log:
         "logs/pad/{study}.log",
     conda:
@@ -98,8 +98,8 @@ rule write:
     input:
         nearest_kept("write"),
     output:
-        images=directory(f"{OUTPUT}/images/{{study}}"),
-        receipt=f"{OUTPUT}/receipts/write/{{study}}.jsonl",
+        images=directory(images_of("write", "{study}")),
+        receipt=receipt_of("write", "{study}"),
     log:
         "logs/write/{study}.log",
     conda:

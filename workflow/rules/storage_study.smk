@@ -1,12 +1,12 @@
 rule storage_study:
     input:
-        f"{OUTPUT}/manifest.csv",
+        RESULTS.manifest,
     output:
-        page=f"{OUTPUT}/storage_study/report.html",
-        sizes=f"{OUTPUT}/storage_study/sizes.csv",
-        reading=f"{OUTPUT}/storage_study/reading.csv",
-        runs=f"{OUTPUT}/storage_study/runs.csv",
-        summary=f"{OUTPUT}/storage_study/summary.txt",
+        page=RESULTS.storage_study / "report.html",
+        sizes=RESULTS.storage_study / "sizes.csv",
+        reading=RESULTS.storage_study / "reading.csv",
+        runs=RESULTS.storage_study / "runs.csv",
+        summary=RESULTS.storage_study / "summary.txt",
     log:
         "logs/storage_study.log",
     conda:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.results.layout import verdict_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
@@ -100,9 +100,14 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     if arguments.chain.stage != stage:
         parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
 
+    results = ResultsFolder(arguments.output)
+    if arguments.images != results.study(stage, arguments.study):
+        parser.error(f"--images is not {results.study(stage, arguments.study)}")
+
     output, images, receipt, *inputs = work_where_called(
         arguments.output, arguments.images, arguments.receipt, *arguments.input
     )
+    results = ResultsFolder(output)
     quieten_pydicom()
 
     def run() -> None:
@@ -110,10 +115,11 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         withdraw_parts(output, [arguments.study])
         shutil.rmtree(images, ignore_errors=True)  # what a job left that died
         images.mkdir(parents=True, exist_ok=True)
-        target = Target(images.parent, arguments.chain)
+        target = Target(results.images(stage), arguments.chain)
         if arguments.kept != "none":
-            folder, kept_receipt = inputs
-            kept = KeptStage(arguments.kept, folder.parent, arguments.study, kept_receipt)
+            _, kept_receipt = inputs
+            root = results.images(arguments.kept)
+            kept = KeptStage(arguments.kept, root, arguments.study, kept_receipt)
             receipts = run_from_stage(kept, target, receipt, arguments.threads)
         else:
             (inventory,) = inputs
@@ -248,14 +254,14 @@ def verdict_main(argv: Sequence[str] | None = None) -> int:
         problem = judge_run(arguments.output, **arguments.request)
         if problem is not None:
             raise DicomPreprocessingError(problem)
-        print(verdict_path(arguments.output).read_text(encoding="utf-8"), end="")
+        print(ResultsFolder(arguments.output).verdict.read_text(encoding="utf-8"), end="")
 
     return _exit_code(run)
 
 
 def withdraw_verdict(output: Path) -> None:
     """Results that are about to change have no verdict, whatever becomes of this run."""
-    verdict_path(output).unlink(missing_ok=True)
+    ResultsFolder(output).verdict.unlink(missing_ok=True)
 
 
 def _parser(prog: str, description: str) -> argparse.ArgumentParser:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import printable
-from dicom_preprocessing.tiff.writer import COMPRESSIONS
 from dicom_preprocessing.tools.combine import (
     SLICES,
     Slice,
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of the DICOM files; can be given several times",
     )
     parser.add_argument("--order", metavar="COLUMN", help="column of the table to order by")
-    parser.add_argument("-z", "--compressor", choices=COMPRESSIONS, help="default: as before")
+    parser.add_argument("-z", "--compressor", choices=COMPRESSORS, help="default: as before")
     parser.add_argument(
         "--force", action="store_true", help="although slices share a place or differ in geometry"
     )

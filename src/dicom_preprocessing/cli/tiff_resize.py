@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.imaging.pad import FIXED_SIDES
@@ -17,7 +18,6 @@ from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.results.manifest import MANIFEST, ManifestRow, row_of_tiff, write_manifest
 from dicom_preprocessing.text import printable
-from dicom_preprocessing.tiff.writer import COMPRESSIONS
 from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
 from dicom_preprocessing.tools.tree import Tree, in_processes, open_tree, require_apart
 from dicom_preprocessing.version import __version__
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=("zero", *FIXED_SIDES, "none"),
         help="default: as each image was padded before, or not at all",
     )
-    parser.add_argument("-z", "--compressor", choices=COMPRESSIONS, help="default: as before")
+    parser.add_argument("-z", "--compressor", choices=COMPRESSORS, help="default: as before")
     parser.add_argument(
         "-j", "--jobs", type=int, default=usable_cores(), metavar="N", help="processes (all cores)"
     )

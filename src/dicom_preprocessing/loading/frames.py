@@ -10,7 +10,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import LoadError, MissingTiffError, OutputError
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.tiff.directories import PALETTE, WHITE_IS_ZERO
+from dicom_preprocessing.tiff.numbers import Photometric
 from dicom_preprocessing.tiff.reader import TiffPages
 
 if TYPE_CHECKING:
@@ -210,14 +210,15 @@ def _common_kind(pages: TiffPages, numbers: Sequence[int]) -> Kind:
     (kind,) = kinds
     if kind.samples not in GREY_OR_RGB:
         raise OutputError(f"{pages.path}: {kind.samples} samples; expected 1 (grey) or 3 (RGB)")
-    if any(pages[number].photometric == PALETTE for number in chosen):
+    if any(pages[number].photometric == Photometric.PALETTE for number in chosen):
         raise OutputError(f"{pages.path}: a palette; expected grey or RGB")
     return kind
 
 
 def _single(pages: TiffPages, number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """One frame, not copied where it need not be."""
-    mapped = None if pages[number].photometric == WHITE_IS_ZERO else pages.mapped(number)
+    is_inverted = pages[number].photometric == Photometric.WHITE_IS_ZERO
+    mapped = None if is_inverted else pages.mapped(number)
     frame = _frame(pages, number) if mapped is None else mapped
     return convert(frame, dtype)[np.newaxis]
 
@@ -243,7 +244,7 @@ def _several(
 def _frame(pages: TiffPages, number: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """A page whose low values are dark."""
     frame = pages.read(number, out)
-    if pages[number].photometric == WHITE_IS_ZERO:
+    if pages[number].photometric == Photometric.WHITE_IS_ZERO:
         if frame.dtype.kind != "u":
             raise OutputError(f"{pages.path}: white is zero in {frame.dtype}")
         np.invert(frame, out=frame)

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.config import KEEPABLE, STAGES
+from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     SortedOnDisk,
@@ -27,7 +27,7 @@ from dicom_preprocessing.results.failures import (
     write_failures,
     write_retry_list,
 )
-from dicom_preprocessing.results.layout import receipt_path, summary_path
+from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
 from dicom_preprocessing.results.manifest import (
     Cells,
     by_instance,
@@ -90,7 +90,7 @@ def gather_receipts(
         An image or a receipt that should be there is not, or was made with other settings or from
         other files than are in the index; says how to rebuild it.
     """
-    images = output / "images"
+    images = ResultsFolder(output).images("write")
     studies = list(studies)
     gathered = Gathered(summary=Summary(chain, digest_of_studies(studies)))
     missing = _Trouble()
@@ -150,7 +150,7 @@ class _Trouble:
 
 
 def _receipts_of(output: Path, study: str) -> list[Receipt]:
-    path = receipt_path(output, "write", study)
+    path = ResultsFolder(output).receipt("write", study)
     try:
         return read_receipts(path)
     except FileNotFoundError:
@@ -230,15 +230,14 @@ def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = 
     ``old_parts`` are those of shards that the run does not have.
     """
     present = IndexFolder(output).read_studies()
-    stages = {"write": output / "images"}
-    stages |= {stage: output / "stages" / stage for stage in KEEPABLE}
+    results = ResultsFolder(output)
     wanted = {"write", *keep}
     orphans: list[Path] = []
-    for stage, folder in stages.items():
-        receipts = _by_study(receipt_path(output, stage, "x").parent, ".jsonl")
+    for stage in STAGES:
+        receipts = _by_study(results.receipts(stage), RECEIPT_SUFFIX)
         folders = {
             study: path
-            for study, path in _by_study(folder, "").items()
+            for study, path in _by_study(results.images(stage), "").items()
             if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists())
         }
         for made in (receipts, folders):
@@ -313,19 +312,19 @@ def write_results(
     warn : callable
         Told what was not pruned.
     """
-    folder = IndexFolder(output)
+    folder, results = IndexFolder(output), ResultsFolder(output)
     gathered.failures.extend(map(failure_of_left_out, folder.read_left_out()))
-    for place in (output, folder.path, folder.studies, *(output / "receipts").glob("*")):
+    for place in (output, folder.path, folder.studies, *map(results.receipts, STAGES)):
         remove_partials(place)
-    write_cells(gathered.rows, output / "manifest.csv")
-    convert_to_parquet(output / "manifest.csv", output / "manifest.parquet")
-    write_failures(gathered.failures, output / "failures.csv")
-    write_retry_list(gathered.failures, output / "retry.txt")
-    gathered.summary.write(summary_path(output))
+    write_cells(gathered.rows, results.manifest)
+    convert_to_parquet(results.manifest, results.manifest_parquet)
+    write_failures(gathered.failures, results.failures)
+    write_retry_list(gathered.failures, results.retry_list)
+    gathered.summary.write(results.summary)
     orphans = find_orphans(output, keep, old_parts)
     if prune and orphans:
         running = {part.folder for part in old_parts if is_running(part.folder)}
         prune_orphans(output, orphans, warn, running)
         orphans = [path for path in orphans if path.exists()]
-    with replacing(output / "orphans.txt") as file:
+    with replacing(results.orphans) as file:
         file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

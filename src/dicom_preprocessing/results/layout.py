@@ -1,17 +1,34 @@
-"""Paths of images and receipts, and back to the UIDs that they are made of.
+"""Every path of results, once; of images also back to the UIDs that they are made of.
 
+```
+images/{study}/...              what the stage write made
+stages/{stage}/{study}/...      what a kept stage made
+receipts/{stage}/{study}.jsonl  a line a file of the study
+receipts/summary.json           what the receipts of write tell together
+manifest.csv, .parquet          a row an image
+failures.csv, retry.txt         what has no image
+orphans.txt                     what is no longer part of the run
+report.html, verdict.txt        about the run
+storage_study/                  about the images, on demand
+```
+
+What is in index/ is told by `index/table.py`, what is in shards/ by `results/parts.py`.
 Standard library only: the Snakefile imports it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePath
 
+IMAGES = "images"
+MANIFEST = "manifest.csv"
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
+RECEIPT_SUFFIX = ".jsonl"
 
 
 def image_path(layout: str, study: str, series: str, sop: str) -> str:
@@ -31,16 +48,83 @@ def parse_image_path(path: PurePath) -> tuple[str, str | None, str]:
     return study, series, path.name.removesuffix(path.suffix)
 
 
-def receipt_path(output: Path, stage: str, study: str) -> Path:
-    """``{output}/receipts/{stage}/{study}.jsonl``."""
-    return output / "receipts" / stage / f"{study}.jsonl"
+@dataclass(frozen=True, slots=True)
+class ResultsFolder:
+    """Paths in a folder of results."""
 
+    output: Path
 
-def summary_path(output: Path) -> Path:
-    """What the receipts of the write stage tell together."""
-    return output / "receipts" / "summary.json"
+    def images(self, stage: str) -> Path:
+        """The folder in which a stage has a folder a study, and from which images are named."""
+        return self.output / IMAGES if stage == "write" else self.output / "stages" / stage
 
+    def study(self, stage: str, study: str) -> Path:
+        """What a stage made of a study."""
+        return self.images(stage) / study
 
-def verdict_path(output: Path) -> Path:
-    """The last word on a run, which is there only if that was good enough."""
-    return output / "verdict.txt"
+    def receipts(self, stage: str) -> Path:
+        """The folder of receipts of a stage."""
+        return self.output / "receipts" / stage
+
+    def receipt(self, stage: str, study: str) -> Path:
+        """The receipt of a study."""
+        return self.receipts(stage) / f"{study}{RECEIPT_SUFFIX}"
+
+    @property
+    def summary(self) -> Path:
+        """What the receipts of the write stage tell together."""
+        return self.output / "receipts" / "summary.json"
+
+    @property
+    def manifest(self) -> Path:
+        """A row an image."""
+        return self.output / MANIFEST
+
+    @property
+    def manifest_parquet(self) -> Path:
+        """The same, typed."""
+        return self.output / "manifest.parquet"
+
+    @property
+    def failures(self) -> Path:
+        """A row a file without an image."""
+        return self.output / "failures.csv"
+
+    @property
+    def retry_list(self) -> Path:
+        """Paths of files that failed."""
+        return self.output / "retry.txt"
+
+    @property
+    def orphans(self) -> Path:
+        """What is there and no longer part of the run."""
+        return self.output / "orphans.txt"
+
+    @property
+    def report(self) -> Path:
+        """One page about the run."""
+        return self.output / "report.html"
+
+    @property
+    def verdict(self) -> Path:
+        """The last word on a run, which is there only if that was good enough."""
+        return self.output / "verdict.txt"
+
+    @property
+    def storage_study(self) -> Path:
+        """What compressors and file systems would make of the images, on demand."""
+        return self.output / "storage_study"
+
+    @property
+    def of_run(self) -> tuple[Path, ...]:
+        """What a whole run is for."""
+        return (
+            self.manifest,
+            self.manifest_parquet,
+            self.failures,
+            self.retry_list,
+            self.orphans,
+            self.summary,
+            self.report,
+            self.verdict,
+        )

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
@@ -37,6 +37,8 @@ BLOCK = 16 * 2**20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
     """A row of the manifest, in the order of its columns; None where nothing is known.
+
+    A field is a column: header, types and parquet schema are made from these lines.
 
     ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
     decoded pixels; ``active`` has right and bottom exclusive.
@@ -74,35 +76,7 @@ class ManifestRow:
 
 
 COLUMN_TYPES: dict[str, type] = {
-    "study_instance_uid": str,
-    "sop_instance_uid": str,
-    "path": str,
-    "inode": int,
-    "width": int,
-    "height": int,
-    "channels": int,
-    "num_frames": int,
-    "series_instance_uid": str,
-    "modality": str,
-    "dtype": str,
-    "spacing_x": float,
-    "spacing_y": float,
-    "spacing_z": float,
-    "crop_left": int,
-    "crop_top": int,
-    "crop_width": int,
-    "crop_height": int,
-    "scale_x": float,
-    "scale_y": float,
-    "active_left": int,
-    "active_top": int,
-    "active_right": int,
-    "active_bottom": int,
-    "flip_h": bool,
-    "flip_v": bool,
-    "source_columns": int,
-    "source_rows": int,
-    "source_frames": int,
+    name: (get_args(hint) or (hint,))[0] for name, hint in get_type_hints(ManifestRow).items()
 }
 """Columns in their order, by what they hold where something is known."""
 

@@ -20,7 +20,7 @@ from dicom_preprocessing.files import replacing
 from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
-from dicom_preprocessing.results.layout import summary_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.verdict import count
 from dicom_preprocessing.text import printable
@@ -48,11 +48,9 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     settings : mapping
         Keys of the configuration that differ from their defaults.
     """
-    written, failures, summary = (
-        _Written(output / "manifest.csv"),
-        _Failures(output / "failures.csv"),
-        Summary.read(summary_path(output)),
-    )
+    results = ResultsFolder(output)
+    written, failures = _Written(results.manifest), _Failures(results.failures)
+    summary = Summary.read(results.summary)
     sections = [
         _counts(written.images, failures),
         failures.table("Failed", "failed"),
@@ -61,9 +59,9 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
         written.table(),
         _times(summary.seconds),
         _settings(settings),
-        _contact_sheet(written, output / "images"),
+        _contact_sheet(written, results.images("write")),
     ]
-    with replacing(output / "report.html") as file:
+    with replacing(results.report) as file:
         file.write(whole_page("DICOM preprocessing", "".join(sections)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.files import replacing
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
-from dicom_preprocessing.results.layout import verdict_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.text import plural, printable
 
 if TYPE_CHECKING:
@@ -78,16 +78,16 @@ def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = N
 
 def judge_run(output: Path, *, strict: bool) -> str | None:
     """Write verdict.txt into the results if they are good enough; else return why not."""
-    folder = IndexFolder(output)
+    folder, results = IndexFolder(output), ResultsFolder(output)
     left_out = sum(1 for _ in folder.read_left_out())
     found = left_out + sum(study.files for study in folder.read_studies().values())
-    rows = read_failures(output / "failures.csv")
+    rows = read_failures(results.failures)
     counts = count(found, ((row["state"], row["error"]) for row in rows))
     odd = (i for i in folder.read_left_out() if i.named and i.error == "not_dicom")
     named = next((item.source_path for item in odd), None)
     problem = complaint(counts, strict=strict, named_not_written=named)
     if problem is not None:
-        return f"{problem} ({counts}); see {output / 'failures.csv'}"
-    with replacing(verdict_path(output)) as file:
+        return f"{problem} ({counts}); see {results.failures}"
+    with replacing(results.verdict) as file:
         file.write(f"{counts}\n")
     return None

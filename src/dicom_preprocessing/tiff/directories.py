@@ -17,6 +17,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import read_at
+from dicom_preprocessing.tiff.numbers import Compression, Photometric, Predictor, Tag, TagType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,32 +33,36 @@ HEAD_BYTES: Final = 4096
 DIRECTORY_BYTES: Final = 512
 """Read at once of other directories; more if that does not hold all entries."""
 
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
-STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR = 273, 277, 278, 279, 284
-PREDICTOR, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS = 317, 322, 323, 324, 325
-SAMPLE_FORMAT = 339
 NEEDED: Final = frozenset(
     (
-        *(WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, SAMPLES),
-        *(ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, TILE_WIDTH, TILE_LENGTH),
-        *(TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT),
+        *(Tag.WIDTH, Tag.LENGTH, Tag.BITS, Tag.COMPRESSION, Tag.PHOTOMETRIC, Tag.FILL_ORDER),
+        *(Tag.STRIP_OFFSETS, Tag.SAMPLES, Tag.ROWS_PER_STRIP, Tag.STRIP_COUNTS, Tag.PLANAR),
+        *(Tag.PREDICTOR, Tag.TILE_WIDTH, Tag.TILE_LENGTH, Tag.TILE_OFFSETS, Tag.TILE_COUNTS),
+        Tag.SAMPLE_FORMAT,
     )
 )
-WHOLE_NUMBERS: Final = {1: "B", 3: "H", 4: "L", 16: "Q"}
-"""Struct codes of the field types BYTE, SHORT, LONG and LONG8."""
-SHORT, LONG = 3, 4
+WHOLE_NUMBERS: Final = {
+    TagType.BYTE: "B",
+    TagType.SHORT: "H",
+    TagType.LONG: "L",
+    TagType.LONG8: "Q",
+}
+"""Struct codes of the types of whole numbers."""
 
-NONE, LZW, DEFLATE, PACKBITS, OLD_DEFLATE, ZSTD = 1, 5, 8, 32773, 32946, 50000
 KNOWN: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
 """Kinds and bytes of samples that are decoded here."""
-WRAPPED: Final = (LZW, PACKBITS, ZSTD)
+WRAPPED: Final = (Compression.LZW, Compression.PACKBITS, Compression.ZSTD)
 """Compressions whose pages libtiff decodes, the fastest here: from a TIFF of one page in memory."""
-DEFLATED: Final = (DEFLATE, OLD_DEFLATE)
-HORIZONTAL, FLOATING_POINT = 2, 3
-WHITE_IS_ZERO, PALETTE, YCBCR = 0, 3, 6
+DEFLATED: Final = (Compression.DEFLATE, Compression.OLD_DEFLATE)
 TO_32_BITS: Final = 2**32 - 2**16
 
-GROWTH: Final = {NONE: 1, PACKBITS: 64, DEFLATE: 1032, OLD_DEFLATE: 1032, LZW: 4096}
+GROWTH: Final[dict[int, int]] = {
+    Compression.NONE: 1,
+    Compression.PACKBITS: 64,
+    Compression.DEFLATE: 1032,
+    Compression.OLD_DEFLATE: 1032,
+    Compression.LZW: 4096,
+}
 MOST_GROWTH: Final = 2**16
 """Times as many bytes as compressed ones that a page may have: others are not worth the memory."""
 
@@ -106,7 +111,7 @@ class Page:
     @property
     def is_one_block(self) -> bool:
         """Whether pixels lie in the file as they are, strip behind strip."""
-        if self.compression != NONE or self.tile is not None or not self.is_usual:
+        if self.compression != Compression.NONE or self.tile is not None or not self.is_usual:
             return False
         ends = map(sum, zip(self.offsets, self.counts, strict=True))
         follows = all(end == start for end, start in zip(ends, self.offsets[1:], strict=False))
@@ -247,24 +252,24 @@ class TiffDirectories:
         def one(code: int, default: int) -> int:
             return (found.get(code) or (default,))[0]
 
-        rows, columns, samples = one(LENGTH, 0), one(WIDTH, 0), one(SAMPLES, 1)
+        rows, columns, samples = one(Tag.LENGTH, 0), one(Tag.WIDTH, 0), one(Tag.SAMPLES, 1)
         if not (rows and columns and samples):
             raise OutputError(f"{self.path}: cannot be read as TIFF: no rows, columns or samples")
-        is_tiled = TILE_OFFSETS in found
-        dtype = self._dtype(found.get(BITS, (1,)), found.get(SAMPLE_FORMAT, (1,)))
+        is_tiled = Tag.TILE_OFFSETS in found
+        dtype = self._dtype(found.get(Tag.BITS, (1,)), found.get(Tag.SAMPLE_FORMAT, (1,)))
         page = Page(
             rows=rows,
             columns=columns,
             samples=samples,
             dtype=dtype,
-            compression=one(COMPRESSION, NONE),
-            predictor=one(PREDICTOR, 1),
-            photometric=one(PHOTOMETRIC, 1),
-            tile=(one(TILE_WIDTH, 0), one(TILE_LENGTH, 0)) if is_tiled else None,
-            rows_per_strip=min(one(ROWS_PER_STRIP, rows), rows) or rows,
-            offsets=found.get(TILE_OFFSETS if is_tiled else STRIP_OFFSETS, ()),
-            counts=found.get(TILE_COUNTS if is_tiled else STRIP_COUNTS, ()),
-            is_usual=one(FILL_ORDER, 1) == 1 and (samples == 1 or one(PLANAR, 1) == 1),
+            compression=one(Tag.COMPRESSION, Compression.NONE),
+            predictor=one(Tag.PREDICTOR, Predictor.NONE),
+            photometric=one(Tag.PHOTOMETRIC, Photometric.BLACK_IS_ZERO),
+            tile=(one(Tag.TILE_WIDTH, 0), one(Tag.TILE_LENGTH, 0)) if is_tiled else None,
+            rows_per_strip=min(one(Tag.ROWS_PER_STRIP, rows), rows) or rows,
+            offsets=found.get(Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS, ()),
+            counts=found.get(Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS, ()),
+            is_usual=one(Tag.FILL_ORDER, 1) == 1 and (samples == 1 or one(Tag.PLANAR, 1) == 1),
         )
         return self._checked(page)
 
@@ -315,9 +320,9 @@ def _is_usual(page: Page) -> bool:
             return False
         parts = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
     if len(page.offsets) != parts or sum(page.counts) > TO_32_BITS:
-        return page.is_one_block and page.predictor == 1
-    if page.compression == NONE:
-        return page.predictor == 1 and page.is_one_block
+        return page.is_one_block and page.predictor == Predictor.NONE
+    if page.compression == Compression.NONE:
+        return page.predictor == Predictor.NONE and page.is_one_block
     if page.compression in DEFLATED:
         return page.tile is None
     return page.compression in WRAPPED

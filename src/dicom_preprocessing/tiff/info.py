@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tiff.tags import CENTIMETRE, MM_IN_CM, REFERENCE_SOFTWARE, Tag
+from dicom_preprocessing.tiff.numbers import Tag
+from dicom_preprocessing.tiff.tags import REFERENCE_SOFTWARE, resolution_of, spacing_of
 
 if TYPE_CHECKING:
     import os
@@ -73,7 +74,7 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
         channels=samples,
         num_frames=count,
         dtype=str(dtype),
-        spacing=_spacing(tags),
+        spacing=spacing_of(resolution_of(tags)),
         **geometry,
     )
 
@@ -107,15 +108,6 @@ def _described(description: str) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError):
         return {}
-
-
-def _spacing(tags: Mapping[int, Any]) -> tuple[float, float] | None:
-    if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE:
-        return None
-    x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
-    if x is None or y is None or 0 in (*x, *y):
-        return None
-    return MM_IN_CM * x[1] / x[0], MM_IN_CM * y[1] / y[0]
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # ASCII or BYTE

@@ -20,11 +20,10 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
-    FLOATING_POINT,
-    HORIZONTAL,
     Kind,
     TiffDirectories,
 )
+from dicom_preprocessing.tiff.numbers import Predictor
 from dicom_preprocessing.tiff.single_page import head_of_one
 
 if TYPE_CHECKING:
@@ -128,9 +127,9 @@ class TiffPages(TiffDirectories):
             target = out[start : start + page.rows_per_strip]
             content = imagecodecs.zlib_decode(self._bytes(offset, count), out=target.nbytes)
             strip = np.frombuffer(content, page.dtype).reshape(target.shape)
-            if page.predictor == FLOATING_POINT:
+            if page.predictor == Predictor.FLOATING_POINT:
                 strip = imagecodecs.floatpred_decode(strip, axis=-2)
-            elif page.predictor == HORIZONTAL:
+            elif page.predictor == Predictor.HORIZONTAL:
                 strip = np.cumsum(strip, axis=-2, dtype=out.dtype)
             target[:] = strip
 

@@ -6,30 +6,13 @@ import functools
 import struct
 
 from dicom_preprocessing.tiff.directories import (
-    BITS,
     CLASSIC,
     CLASSIC_HEADER,
-    COMPRESSION,
     INLINE,
-    LENGTH,
-    LONG,
-    PHOTOMETRIC,
-    PLANAR,
-    PREDICTOR,
-    ROWS_PER_STRIP,
-    SAMPLE_FORMAT,
-    SAMPLES,
-    SHORT,
-    STRIP_COUNTS,
-    STRIP_OFFSETS,
-    TILE_COUNTS,
-    TILE_LENGTH,
-    TILE_OFFSETS,
-    TILE_WIDTH,
     WHOLE_NUMBERS,
-    WIDTH,
     Kind,
 )
+from dicom_preprocessing.tiff.numbers import Photometric, Tag, TagType
 
 
 @functools.lru_cache(maxsize=16)
@@ -45,36 +28,37 @@ def head_of_one(
     """What stands before the pixels of a TIFF of one page; where its offsets and counts stand."""
     n, bits = kind.samples, 8 * kind.dtype.itemsize
     blank = (0,) * parts
+    photometric = Photometric.BLACK_IS_ZERO if n == 1 else Photometric.RGB
     tags: list[tuple[int, int, tuple[int, ...]]] = [
-        (WIDTH, LONG, (kind.columns,)),
-        (LENGTH, LONG, (kind.rows,)),
-        (BITS, SHORT, (bits,) * n),
-        (COMPRESSION, SHORT, coding[:1]),
-        (PHOTOMETRIC, SHORT, (1 if n == 1 else 2,)),
-        (SAMPLES, SHORT, (n,)),
-        (PLANAR, SHORT, (1,)),
-        (PREDICTOR, SHORT, coding[1:]),
-        (SAMPLE_FORMAT, SHORT, ({"u": 1, "i": 2, "f": 3}[kind.dtype.kind],) * n),
+        (Tag.WIDTH, TagType.LONG, (kind.columns,)),
+        (Tag.LENGTH, TagType.LONG, (kind.rows,)),
+        (Tag.BITS, TagType.SHORT, (bits,) * n),
+        (Tag.COMPRESSION, TagType.SHORT, coding[:1]),
+        (Tag.PHOTOMETRIC, TagType.SHORT, (photometric,)),
+        (Tag.SAMPLES, TagType.SHORT, (n,)),
+        (Tag.PLANAR, TagType.SHORT, (1,)),
+        (Tag.PREDICTOR, TagType.SHORT, coding[1:]),
+        (Tag.SAMPLE_FORMAT, TagType.SHORT, ({"u": 1, "i": 2, "f": 3}[kind.dtype.kind],) * n),
     ]
     if tile is None:
         tags += [
-            (STRIP_OFFSETS, LONG, blank),
-            (ROWS_PER_STRIP, LONG, (rows_per_strip,)),
-            (STRIP_COUNTS, LONG, blank),
+            (Tag.STRIP_OFFSETS, TagType.LONG, blank),
+            (Tag.ROWS_PER_STRIP, TagType.LONG, (rows_per_strip,)),
+            (Tag.STRIP_COUNTS, TagType.LONG, blank),
         ]
     else:
         tags += [
-            (TILE_WIDTH, LONG, tile[:1]),
-            (TILE_LENGTH, LONG, tile[1:]),
-            (TILE_OFFSETS, LONG, blank),
-            (TILE_COUNTS, LONG, blank),
+            (Tag.TILE_WIDTH, TagType.LONG, tile[:1]),
+            (Tag.TILE_LENGTH, TagType.LONG, tile[1:]),
+            (Tag.TILE_OFFSETS, TagType.LONG, blank),
+            (Tag.TILE_COUNTS, TagType.LONG, blank),
         ]
     content, places = _directory_of(order, sorted(tags))
     by_tile = tile is not None
     return (
         content,
-        places[TILE_OFFSETS if by_tile else STRIP_OFFSETS],
-        places[TILE_COUNTS if by_tile else STRIP_COUNTS],
+        places[Tag.TILE_OFFSETS if by_tile else Tag.STRIP_OFFSETS],
+        places[Tag.TILE_COUNTS if by_tile else Tag.STRIP_COUNTS],
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from enum import IntEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.imaging.image import output_spacing
+from dicom_preprocessing.tiff.numbers import Tag, TagType
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_preprocessing.config.recipe import Chain
     from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.image import Image
@@ -28,30 +30,6 @@ MM_IN_CM = 10
 Rational = tuple[int, int]
 Resolution = tuple[Rational | None, Rational | None]
 """X and y, pixels per cm; None where unknown."""
-
-
-class Tag(IntEnum):
-    """Codes of the tags that carry geometry."""
-
-    X_RESOLUTION = 282
-    Y_RESOLUTION = 283
-    PAGE_NUMBER = 297
-    RESOLUTION_UNIT = 296
-    SOFTWARE = 305
-    IMAGE_DESCRIPTION = 270
-    DEFAULT_SCALE = 50718
-    DEFAULT_CROP_ORIGIN = 50719
-    DEFAULT_CROP_SIZE = 50720
-    ACTIVE_AREA = 50829
-    FLIP = 65000
-
-
-class TagType(IntEnum):
-    """TIFF field types used here."""
-
-    SHORT = 3
-    LONG = 4
-    FLOAT = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +102,22 @@ def output_resolution(image: Image) -> Resolution:
     if spacing is None:
         return None, None
     return _rational(MM_IN_CM / spacing[0]), _rational(MM_IN_CM / spacing[1])
+
+
+def resolution_of(tags: Mapping[int, Any]) -> Resolution:
+    """Resolution by tags, pixels per cm; unknown for both axes where it is for one."""
+    x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
+    if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
+        return None, None
+    return (x[0], x[1]), (y[0], y[1])
+
+
+def spacing_of(resolution: Resolution) -> tuple[float, float] | None:
+    """Spacing x, y in mm, None where it is unknown."""
+    x, y = resolution
+    if x is None or y is None:
+        return None
+    return MM_IN_CM * x[1] / x[0], MM_IN_CM * y[1] / y[0]
 
 
 def _rational(value: float) -> tuple[int, int] | None:

@@ -15,15 +15,14 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import appearing, writing
-from dicom_preprocessing.tiff.directories import NONE
+from dicom_preprocessing.tiff.compressors import COMPRESSORS
+from dicom_preprocessing.tiff.numbers import Compression, Predictor, Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages
 from dicom_preprocessing.tiff.tags import (
     CENTIMETRE,
     NO_UNIT,
     SOFTWARE,
     PageTags,
-    Tag,
-    TagType,
     describe,
     geometry_tags,
     output_resolution,
@@ -40,23 +39,11 @@ if TYPE_CHECKING:
     from dicom_preprocessing.imaging.image import Image
 
 
-COMPRESSIONS = {
-    "packbits": "packbits",
-    "lzw": "lzw",
-    "uncompressed": None,
-    "deflate": "zlib",
-    "zstd": "zstd",
-}
-PREDICTED = ("deflate", "zstd")
-HORIZONTAL, FLOATING_POINT = 2, 3
 BIGTIFF_FROM = 2**32 - 2**28
 """Bytes from which BigTIFF is used: offsets of classic TIFF have 32 bits.
 
 What is left is for the tags of many pages, and for noise that PackBits makes a 128th larger.
 """
-LZW_GROWTH = 1.5
-"""How much larger LZW may make noise: up to 12 bits for 8."""
-
 
 PAGE_TOTAL_LIMIT = 2**16 - 1
 
@@ -147,7 +134,7 @@ def _lacking(pages: TiffPages, frames: Frames) -> str | None:
             return f"page {number} has no strip of its own"
         row_bits = page.columns * page.samples
         nbytes = page.rows * -(-row_bits // 8) if is_bits else page.nbytes  # whole bytes a row
-        if page.compression == NONE and page.counts[0] != nbytes:
+        if page.compression == Compression.NONE and page.counts[0] != nbytes:
             return f"page {number} has {page.counts[0]} bytes of {nbytes}"
         end = page.offsets[0] + page.counts[0]
     return None
@@ -158,11 +145,13 @@ def _write_pages(
 ) -> None:
     total = len(frames) if len(frames) <= PAGE_TOTAL_LIMIT else 0
     is_colour = frames.shape[3] > 1
-    predictor = None
-    if compressor in PREDICTED:
-        predictor = FLOATING_POINT if frames.dtype.kind == "f" else HORIZONTAL
-    largest = frames.nbytes * (LZW_GROWTH if compressor == "lzw" else 1)
-    is_plain = COMPRESSIONS[compressor] is None and frames.dtype.kind != "b"  # bits are packed
+    packed, predictor = COMPRESSORS[compressor], None
+    if packed.is_predicted:
+        is_float = frames.dtype.kind == "f"
+        predictor = Predictor.FLOATING_POINT if is_float else Predictor.HORIZONTAL
+    largest = frames.nbytes * packed.growth
+    is_packed = packed.code != Compression.NONE
+    is_plain = not is_packed and frames.dtype.kind != "b"  # bits are packed
     with tifffile.TiffWriter(file, bigtiff=largest > BIGTIFF_FROM, byteorder="<") as tiff:
         for number, frame in enumerate(frames):
             page = min(number, PAGE_TOTAL_LIMIT)
@@ -178,7 +167,7 @@ def _write_pages(
                 photometric="rgb" if is_colour else "minisblack",
                 planarconfig="contig" if is_colour else None,
                 rowsperstrip=frame.shape[0],
-                compression=COMPRESSIONS[compressor],
+                compression=packed.code if is_packed else None,
                 predictor=predictor,
                 description=own.description,
                 software=SOFTWARE,

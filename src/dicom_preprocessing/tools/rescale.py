@@ -18,7 +18,7 @@ from dicom_preprocessing.imaging.image import Facts, Image
 from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
 from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
-from dicom_preprocessing.tiff.tags import MM_IN_CM, PageTags, output_resolution
+from dicom_preprocessing.tiff.tags import PageTags, output_resolution, spacing_of
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels
 
@@ -126,11 +126,8 @@ def _unpadded(stored: Stored) -> Frames:
 
 
 def _facts(stored: Stored) -> Facts:
-    x, y = stored.resolution
-    native = None
-    if x and y:
-        scale = stored.geometry.scale
-        native = MM_IN_CM * x[1] / x[0] * scale[0], MM_IN_CM * y[1] / y[0] * scale[1]
+    spacing, scale = spacing_of(stored.resolution), stored.geometry.scale
+    native = (spacing[0] * scale[0], spacing[1] * scale[1]) if spacing else None
     source = stored.geometry.source
     is_displayed = stored.frames.dtype.kind == "u" and not stored.background
     return Facts(

@@ -12,10 +12,10 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_info
+from dicom_preprocessing.tiff.compressors import COMPRESSORS, compressor_of
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import read_frames
-from dicom_preprocessing.tiff.tags import CENTIMETRE, PageTags, Resolution, Tag
-from dicom_preprocessing.tiff.writer import COMPRESSIONS
+from dicom_preprocessing.tiff.tags import PageTags, Resolution, resolution_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
 TOOLS = "tools"
 """Key of ImageDescription: what tools did, one after the other."""
-
-COMPRESSORS = {
-    tifffile.COMPRESSION.NONE: "uncompressed",
-    tifffile.COMPRESSION.PACKBITS: "packbits",
-    tifffile.COMPRESSION.LZW: "lzw",
-    tifffile.COMPRESSION.ADOBE_DEFLATE: "deflate",
-    tifffile.COMPRESSION.DEFLATE: "deflate",
-    tifffile.COMPRESSION.ZSTD: "zstd",
-}
-assert set(COMPRESSORS.values()) == set(COMPRESSIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -89,7 +79,7 @@ class Stored:
         """
         found = wanted or self.compressor
         if found is None:
-            names = ", ".join(COMPRESSIONS)
+            names = ", ".join(COMPRESSORS)
             raise OutputError(f"{self.path}: name a compressor, its own is not written: {names}")
         return found
 
@@ -119,9 +109,9 @@ def read_stored(path: Path) -> Stored:
         frames=frames,
         info=info,
         geometry=_geometry(path, info),
-        resolution=_resolution(tags),
+        resolution=resolution_of(tags),
         description=_description(page.description),
-        compressor=COMPRESSORS.get(tifffile.COMPRESSION(page.compression)),
+        compressor=compressor_of(page.compression),
     )
 
 
@@ -138,13 +128,6 @@ def _geometry(path: Path, info: TiffInfo) -> Geometry:
     return geometry_of_info(info, path)
 
 
-def _resolution(tags: Mapping[int, Any]) -> Resolution:
-    x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
-    if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
-        return None, None
-    return (x[0], x[1]), (y[0], y[1])
-
-
 def _description(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
@@ -154,7 +137,7 @@ def _description(text: str) -> dict[str, Any]:
 
 
 def as_text(description: Mapping[str, Any]) -> str:
-    """ImageDescription as ``tiff.describe`` writes it."""
+    """ImageDescription as ``tiff.tags.describe`` writes it."""
     return json.dumps(description, sort_keys=True, ensure_ascii=True)
 
 

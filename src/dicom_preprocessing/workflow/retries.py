@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.files import read_json_lines
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import (
@@ -15,7 +16,7 @@ from dicom_preprocessing.index.table import (
     inventory_digest,
     is_path_part,
 )
-from dicom_preprocessing.results.layout import receipt_path, summary_path
+from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def _transient(folder: IndexFolder) -> list[str]:
     By the summary of the receipts, since to open each of them takes seconds at every start.
     """
     try:
-        summary = json.loads(summary_path(folder.output).read_text(encoding="utf-8"))
+        summary = json.loads(ResultsFolder(folder.output).summary.read_text(encoding="utf-8"))
         return [study for study in summary["transient"] if is_path_part(study)]
     except (OSError, ValueError, LookupError, TypeError):
         return []  # there is none, or it is of another version
@@ -73,7 +74,7 @@ def _transient(folder: IndexFolder) -> list[str]:
 
 def _is_pending(folder: IndexFolder, study: str) -> bool:
     """The summary may be older than the receipt, and the receipt than the inventory."""
-    lines = _lines_of(receipt_path(folder.output, "write", study))
+    lines = _lines_of(ResultsFolder(folder.output).receipt("write", study))
     try:
         with folder.inventory(study).open(encoding="ascii") as inventory:
             attempt = json.loads(inventory.readline())["attempt"]
@@ -89,7 +90,8 @@ def _limited_studies(folder: IndexFolder) -> set[str]:
     By the receipts of all stages, since there may be no summary of the last jobs: a run was killed,
     or shards were not gathered.
     """
-    receipts = (folder.output / "receipts").glob("*/*.jsonl")
+    places = map(ResultsFolder(folder.output).receipts, STAGES)
+    receipts = (receipt for place in places for receipt in place.glob(f"*{RECEIPT_SUFFIX}"))
     return {receipt.stem for receipt in receipts if _is_limited(folder, receipt)}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index.table import IndexFolder, read_inventory
-from dicom_preprocessing.results.layout import receipt_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import new_receipt, write_receipts
 from tests.unit.indexes import unreadable
 from tests.unit.retries import fail_transiently, run, state_of, update
@@ -51,7 +51,7 @@ def test_state_is_quiet_when_the_failures_are_older_than_the_receipt(indexed, ou
     before = state_of(indexed, output)
     fail_transiently(output)
     (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
-    write_receipts(receipt_path(output, "write", "1.2.3"), [new_receipt(entry)])
+    write_receipts(ResultsFolder(output).receipt("write", "1.2.3"), [new_receipt(entry)])
     assert state_of(indexed, output) == before
 
 

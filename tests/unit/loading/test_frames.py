@@ -13,12 +13,10 @@ from dicom_preprocessing import (
     load_tiff_u8,
     load_tiff_u16,
 )
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.tiff.reader import TiffPages
 from tests.unit.tiffs import foreign, sample
-
-COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
-
 
 LOADERS = (load_tiff_u8, load_tiff_u16, load_tiff_f32)
 

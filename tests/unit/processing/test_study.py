@@ -248,6 +248,14 @@ def test_job_says_what_became_of_a_bad_file(tmp_path, source, write_dicom, capsy
     )
 
 
+def test_job_refuses_images_beside_the_layout(tmp_path, source, write_dicom, capsys):
+    arguments, images, _ = stage_arguments(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    arguments[arguments.index(str(images))] = str(tmp_path / "elsewhere")
+    with pytest.raises(SystemExit):
+        stage_main("write", arguments)
+    assert f"--images is not {images}" in capsys.readouterr().err
+
+
 def test_nothing_but_images_and_receipt_is_left(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm")
     cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)

@@ -1,13 +1,13 @@
 """Paths of images and their UIDs."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.index.table import UID_PATTERN, is_path_part
-from dicom_preprocessing.results.layout import image_path, parse_image_path
+from dicom_preprocessing.results.layout import ResultsFolder, image_path, parse_image_path
 
 UIDS = st.from_regex(UID_PATTERN, fullmatch=True)
 
@@ -42,3 +42,27 @@ def test_uid_is_one_visible_part_of_a_path(uid):
 )
 def test_uids_of_a_foreign_path(path, uids):
     assert parse_image_path(PurePath(path)) == uids
+
+
+@pytest.mark.parametrize(
+    ("stage", "folder"), [("write", "results/images"), ("crop", "results/stages/crop")]
+)
+def test_images_and_receipt_of_a_study(stage, folder):
+    results = ResultsFolder(Path("results"))
+    assert str(results.images(stage)) == folder
+    assert str(results.study(stage, "1.2")) == f"{folder}/1.2"
+    assert str(results.receipts(stage)) == f"results/receipts/{stage}"
+    assert str(results.receipt(stage, "1.2")) == f"results/receipts/{stage}/1.2.jsonl"
+
+
+def test_results_of_a_whole_run():
+    assert [str(path) for path in ResultsFolder(Path()).of_run] == [
+        "manifest.csv",
+        "manifest.parquet",
+        "failures.csv",
+        "retry.txt",
+        "orphans.txt",
+        "receipts/summary.json",
+        "report.html",
+        "verdict.txt",
+    ]

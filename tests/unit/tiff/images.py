@@ -9,7 +9,6 @@ from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Paddin
 from tests.unit.datasets import grey, image_of
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, FLOAT = 1, 2, 3, 4, 5, 11
-COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
 
 # Source 20 x 10, flipped, crop 6 x 4 at (3, 2), doubled, padded to 17 x 11.
 FULL = Geometry(

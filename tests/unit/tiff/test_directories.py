@@ -9,10 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_preprocessing import get_frame_count, load_tiff_f32, load_tiff_u8, load_tiff_u16
+from dicom_preprocessing.config import COMPRESSORS
 from tests.unit.tiffs import sample
-
-COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
-
 
 # Where the offset of the first directory stands, and one entry of it.
 FIRST_AT, ENTRY = 4, 12

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.config.recipe import STAGE_VERSIONS
 from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
 from dicom_preprocessing.tiff import writer as tiff
@@ -13,7 +14,6 @@ from dicom_preprocessing.version import __version__
 from tests.unit.datasets import SERIES_UID, SOP_UID, STUDY_UID, colour, grey, image_of
 from tests.unit.tiff.images import (
     ASCII,
-    COMPRESSORS,
     FLOAT,
     LONG,
     RATIONAL,

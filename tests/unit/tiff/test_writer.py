@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import writing
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -17,7 +18,6 @@ from dicom_preprocessing.tiff.writer import write_tiff
 from tests.limits import largest_file
 from tests.unit.datasets import image_of, pages_of
 from tests.unit.tiff.images import (
-    COMPRESSORS,
     SHORT,
     STEPS,
     chain_of,

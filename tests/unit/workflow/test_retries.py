@@ -11,7 +11,7 @@ from dicom_preprocessing.errors import LimitMemoryError
 from dicom_preprocessing.index import build
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
-from dicom_preprocessing.results.layout import receipt_path, summary_path
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
 from tests.unit.retries import fail_transiently, finish, update
@@ -178,7 +178,7 @@ def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
 )
 def test_summary_that_tells_nothing_of_this_index_asks_for_no_retry(indexed, output, text):
     fail_transiently(output)
-    summary_path(output).write_text(text)
+    ResultsFolder(output).summary.write_text(text)
     assert plan_retries(IndexFolder(output)) == RetryPlan()
 
 
@@ -190,19 +190,19 @@ def test_failures_that_a_user_edited_decide_nothing(indexed, output):
 
 def test_receipt_that_was_cut_asks_for_no_retry(indexed, output):
     fail_transiently(output)
-    path = receipt_path(output, "write", "1.2.3")
+    path = ResultsFolder(output).receipt("write", "1.2.3")
     path.write_text(path.read_text()[:-9])
     assert plan_retries(IndexFolder(output)) == RetryPlan()
 
 
 def test_limit_in_the_name_of_a_file_is_none(limited, output):
-    path = receipt_path(output, "write", "1.2.4")
+    path = ResultsFolder(output).receipt("write", "1.2.4")
     path.write_text(path.read_text().replace("{", '{"source_path": "limit_time.dcm", ', 1))
     assert plan_retries(limited, Limits(pixels=99)).renewed == {"1.2.3"}
 
 
 def test_error_is_found_however_the_json_is_spaced(limited, output):
-    path = receipt_path(output, "write", "1.2.3")
+    path = ResultsFolder(output).receipt("write", "1.2.3")
     path.write_text(path.read_text().replace('": "', '":"'))
     assert plan_retries(limited, Limits(pixels=99)).renewed == {"1.2.3"}
 

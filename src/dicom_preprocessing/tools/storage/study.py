@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import replacing
 from dicom_preprocessing.tiff.reader import read_frames
-from dicom_preprocessing.tiff.writer import COMPRESSIONS, write_pages
+from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES, stored_size
 from dicom_preprocessing.tools.storage.cache import drop_cached, read_whole
 from dicom_preprocessing.tools.stored import read_stored
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.tree import Tree
 
 SEED = 7
-COMPRESSORS = tuple(COMPRESSIONS)
 MS = 1000
 COLD = 0.99
 """Part of the pages that is out of the cache in a read that is called cold."""

@@ -1,0 +1,80 @@
+"""Numbers of TIFF, each once: tags, types of their values, compressions, predictors, photometrics.
+
+Plain classes: a member of an enum takes longer to look up than a tag to read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Tag:
+    """Codes of tags, those of TIFF 6, its supplements and DNG, and this project's flip."""
+
+    WIDTH: Final = 256
+    LENGTH: Final = 257
+    BITS: Final = 258
+    COMPRESSION: Final = 259
+    PHOTOMETRIC: Final = 262
+    FILL_ORDER: Final = 266
+    IMAGE_DESCRIPTION: Final = 270
+    STRIP_OFFSETS: Final = 273
+    SAMPLES: Final = 277
+    ROWS_PER_STRIP: Final = 278
+    STRIP_COUNTS: Final = 279
+    X_RESOLUTION: Final = 282
+    Y_RESOLUTION: Final = 283
+    PLANAR: Final = 284
+    RESOLUTION_UNIT: Final = 296
+    PAGE_NUMBER: Final = 297
+    SOFTWARE: Final = 305
+    PREDICTOR: Final = 317
+    TILE_WIDTH: Final = 322
+    TILE_LENGTH: Final = 323
+    TILE_OFFSETS: Final = 324
+    TILE_COUNTS: Final = 325
+    SAMPLE_FORMAT: Final = 339
+    DEFAULT_SCALE: Final = 50718
+    DEFAULT_CROP_ORIGIN: Final = 50719
+    DEFAULT_CROP_SIZE: Final = 50720
+    ACTIVE_AREA: Final = 50829
+    FLIP: Final = 65000
+
+
+class TagType:
+    """Types of the values of a tag."""
+
+    BYTE: Final = 1
+    SHORT: Final = 3
+    LONG: Final = 4
+    FLOAT: Final = 11
+    LONG8: Final = 16
+
+
+class Compression:
+    """How the bytes of strips and tiles are packed."""
+
+    NONE: Final = 1
+    LZW: Final = 5
+    DEFLATE: Final = 8
+    PACKBITS: Final = 32773
+    OLD_DEFLATE: Final = 32946
+    ZSTD: Final = 50000
+
+
+class Predictor:
+    """What is done to samples before they are packed."""
+
+    NONE: Final = 1
+    HORIZONTAL: Final = 2
+    FLOATING_POINT: Final = 3
+
+
+class Photometric:
+    """What samples mean."""
+
+    WHITE_IS_ZERO: Final = 0
+    BLACK_IS_ZERO: Final = 1
+    RGB: Final = 2
+    PALETTE: Final = 3
+    YCBCR: Final = 6
