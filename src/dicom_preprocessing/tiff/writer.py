@@ -137,11 +137,12 @@ def _lacking(pages: TiffPages, frames: Frames) -> str | None:
     if len(pages) != len(frames):
         return f"{len(pages)} pages of {len(frames)}"
     is_bits = frames.dtype.kind == "b"
-    expected = None if is_bits else frames.dtype.newbyteorder("<")
+    expected = frames.dtype.newbyteorder("<")
     end = 0
     for number, page in enumerate(pages):
         is_like = (page.rows, page.columns, page.samples) == frames.shape[1:]
-        if not is_like or page.dtype != expected:
+        is_kind = (page.dtype is None) == is_bits and (is_bits or page.dtype == expected)
+        if not (is_like and is_kind):
             return f"page {number} is of another kind"
         if len(page.counts) != 1 or page.offsets[0] < end:
             return f"page {number} has no strip of its own"
