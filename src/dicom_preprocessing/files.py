@@ -61,7 +61,7 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
 def _some(done: int | None) -> int:
     """How many bytes were written, which must not be none: it would be tried for ever."""
     if not done:
-        raise OSError(errno.EIO, "nothing was written")
+        raise OSError(errno.EIO, "the disk takes no more bytes and does not say why")
     return done
 
 
@@ -228,7 +228,8 @@ class _Remembering(io.RawIOBase):
                 os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
             if size != self._end:
-                raise OSError(errno.EIO, f"{self._end} bytes were written, {size} are there")
+                found = f"{self._end} bytes were written, {size} are there"
+                raise OSError(errno.EIO, f"the file is not whole after it was written ({found})")
 
     def close(self) -> None:
         try:

@@ -129,7 +129,9 @@ def _require_whole(path: Path, frames: Frames) -> None:
     except OutputError as error:
         problem = str(error).removeprefix(f"{path}: ")
     if problem:
-        raise OSError(errno.EIO, f"the TIFF is not as it was written: {problem}", str(path))
+        raise OSError(
+            errno.EIO, f"the image is not whole after it was written ({problem})", str(path)
+        )
 
 
 def _lacking(pages: TiffPages, frames: Frames) -> str | None:

@@ -190,7 +190,7 @@ class TestWhole:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     @pytest.mark.parametrize("part", [0, 0.2, 0.5, 0.9, 0.999])
     def test_cut_file(self, damaged, tmp_path, part, compressor):
-        with pytest.raises(OSError, match=r"not as it was written.*image\.tiff'") as found:
+        with pytest.raises(OSError, match=r"not whole after it was written.*image\.tiff'") as found:
             damaged(lambda content: content[: int(part * len(content))], compressor=compressor)
         assert found.value.errno == errno.EIO
         assert list(tmp_path.iterdir()) == []
