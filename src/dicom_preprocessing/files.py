@@ -61,7 +61,7 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
 def _some(done: int | None) -> int:
     """How many bytes were written, which must not be none: it would be tried for ever."""
     if not done:
-        raise OSError(errno.EIO, "nothing was written")
+        raise OSError(errno.EIO, "the disk takes no more bytes and does not say why")
     return done
 
 
@@ -72,7 +72,8 @@ class SortedOnDisk(Generic[T]):
     """Any number of items, given back in order; all but ``held`` of them wait in temporary files.
 
     Items must be picklable. TMPDIR tells where the files are; they have no name, so that nothing
-    is left of a killed job. Items of equal ``key`` stay in the order in which they came.
+    is left of a killed job. Items of equal ``key`` stay in the order in which they came. Whatever
+    is wrong with the files is an OSError that names their folder.
     """
 
     def __init__(self, key: Callable[[T], Any], held: int = HELD) -> None:
@@ -115,10 +116,10 @@ class SortedOnDisk(Generic[T]):
                 pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
                 parts += 1
             run.flush()  # else whoever reads first would be told
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 run.close()
-            raise
+            raise _temporary_error(error) from error
         self._runs.append((run, parts))
         self._held = []
 
@@ -126,8 +127,24 @@ class SortedOnDisk(Generic[T]):
     def _read(run_and_parts: tuple[IO[bytes], int]) -> Iterator[T]:
         run, parts = run_and_parts
         run.seek(0)
-        for _ in range(parts):  # a cut file looks as if it ended, and is an error
-            yield from pickle.load(run)  # noqa: S301  # this process wrote it
+        for _ in range(parts):
+            try:
+                some = pickle.load(run)  # noqa: S301  # this process wrote it
+            except OSError as error:
+                raise _temporary_error(error) from error
+            except MemoryError:
+                raise
+            except Exception as error:  # pickle raises nearly anything on bad bytes
+                raise _temporary_error() from error
+            yield from some
+
+
+def _temporary_error(error: OSError | None = None) -> OSError:
+    """The error of a file in the temporary folder, else that one came back cut or changed."""
+    code, told = errno.EIO, "a file in this temporary folder came back cut or damaged"
+    if error is not None:
+        code, told = error.errno or code, error.strerror or str(error)
+    return OSError(code, f"{told} (TMPDIR names another folder)", tempfile.gettempdir())
 
 
 def path_key(path: str) -> bytes:
@@ -211,7 +228,8 @@ class _Remembering(io.RawIOBase):
                 os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
             if size != self._end:
-                raise OSError(errno.EIO, f"{self._end} bytes were written, {size} are there")
+                found = f"{self._end} bytes were written, {size} are there"
+                raise OSError(errno.EIO, f"the file is not whole after it was written ({found})")
 
     def close(self) -> None:
         try:
@@ -273,8 +291,15 @@ def replacing(target: Path, mode: str = "w", *, is_name_durable: bool = True) ->
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file already holds it, so that its mtime tells the truth."""
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8", newline="") as new:
-        new.writelines(lines)
-        new.flush()
+        try:
+            new.writelines(lines)
+            new.flush()
+        except OSError as error:
+            if error.filename is not None:  # of where the lines come from
+                raise
+            with suppress(OSError):
+                new.close()  # else it would raise the same again
+            raise _temporary_error(error) from error
         with suppress(OSError):
             if filecmp.cmp(new.name, target, shallow=False):
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 
@@ -25,6 +26,21 @@ def printable(text: str) -> str:
         c.encode("unicode_escape").decode() if unicodedata.category(c) in BREAKING else c
         for c in escaped
     )
+
+
+TO_DO = dict.fromkeys(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO), "free space or use another disk, then run again"
+) | {errno.EFBIG: "raise the limit of a file's size or use another disk, then run again"}
+"""What helps against an error of the file system."""
+
+
+def explained(error: Exception) -> str:
+    """An error for people; of the file system: where, what happened, and what to do about it."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
+    to_do = f". What to do: {TO_DO[error.errno]}" if error.errno in TO_DO else ""
+    return f"{where}{error.strerror}{to_do}"
 
 
 def csv_cell(value: object) -> object:

@@ -10,6 +10,7 @@ DP_FAULT_SIZES tells how many sizes; `make faults` tries 300.
 
 import logging
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -184,6 +185,7 @@ def sweep(study):
         if status == 0:
             assert found == undisturbed, size
         else:
+            assert re.search(r"^error: /.+: .+\. What to do: .+, then run again$", said), said
             failed[study.what_failed(stage, said)] += 1
         assert study.run(stage) == (0, ""), size
         assert study.files() == undisturbed, size

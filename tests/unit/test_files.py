@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import pickle
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dicom_preprocessing.files import (
     fsync_folder,
     make_durable,
     remove_partials,
+    replace_if_changed,
     replacing,
     write_at,
     writing,
@@ -200,7 +202,7 @@ class TestFailedWrite:
 
     def test_at_a_place_is_not_tried_for_ever(self, monkeypatch):
         monkeypatch.setattr(os, "pwrite", lambda *_: 0)
-        with pytest.raises(OSError, match="nothing was written"):
+        with pytest.raises(OSError, match="takes no more bytes"):
             write_at(0, 0, memoryview(b"content"))
 
 
@@ -273,8 +275,17 @@ def test_no_more_items_are_held_than_said():
 
 def test_items_that_do_not_fit_on_disk_are_an_error(tmp_path):
     ordered = SortedOnDisk(key=int, held=100)
-    with largest_file(50), pytest.raises(OSError, match="too large"):
+    with largest_file(50), pytest.raises(OSError, match=r"too large .*TMPDIR") as raised:
         ordered.extend(range(100))
+    assert raised.value.filename == tempfile.gettempdir()
+
+
+def test_text_that_does_not_fit_on_disk_is_an_error_of_the_temporary_folder(tmp_path):
+    expected = pytest.raises(OSError, match=r"too large .*TMPDIR")
+    with largest_file(50), expected as raised:
+        replace_if_changed(tmp_path / "a", ["line\n"] * 100)
+    assert raised.value.filename == tempfile.gettempdir()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_items_of_a_file_that_was_cut_are_an_error():
@@ -284,6 +295,7 @@ def test_items_of_a_file_that_was_cut_are_an_error():
     first = len(pickle.dumps(list(range(500)), pickle.HIGHEST_PROTOCOL))
     for size in (0, first, first + 1, first + 20):
         os.truncate(run.fileno(), size)
-        with pytest.raises((EOFError, pickle.UnpicklingError)):
+        with pytest.raises(OSError, match=r"cut or damaged .TMPDIR") as raised:
             list(ordered)
+        assert raised.value.filename == tempfile.gettempdir()
         run.seek(0)

@@ -1,10 +1,11 @@
 """Text for people and tables."""
 
+import errno
 import os
 
 import pytest
 
-from dicom_preprocessing.text import csv_cell, plural, printable
+from dicom_preprocessing.text import TO_DO, csv_cell, explained, plural, printable
 
 
 def test_plural():
@@ -31,3 +32,24 @@ def test_printable(text, shown):
 )
 def test_csv_cell(value, cell):
     assert csv_cell(value) == cell
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/a/\x1b.tiff"),
+            rf"/a/\x1b.tiff: No space left on device. What to do: {TO_DO[errno.ENOSPC]}",
+        ),
+        (
+            OSError(errno.EFBIG, "File too large", "/a"),
+            f"/a: File too large. What to do: {TO_DO[errno.EFBIG]}",
+        ),
+        (OSError(errno.EACCES, "Permission denied", b"/a"), "/a: Permission denied"),
+        (OSError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
+        (OSError("no number"), "no number"),
+        (ValueError("7: wrong"), "7: wrong"),
+    ],
+)
+def test_error_is_explained(error, expected):
+    assert explained(error) == expected

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.text import explained
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
@@ -275,6 +276,6 @@ def _exit_code(run: Callable[[], Any]) -> int:
     try:
         run()
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     return 0

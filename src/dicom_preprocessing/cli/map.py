@@ -21,7 +21,7 @@ from dicom_preprocessing.mapping.boxes import (
 )
 from dicom_preprocessing.mapping.preview import write_preview
 from dicom_preprocessing.results.tables import load_columns
-from dicom_preprocessing.text import plural
+from dicom_preprocessing.text import explained, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.preview is not None:
             _preview(done, arguments.images or _images_of(manifest), arguments.preview)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     return _conclude(done)
 

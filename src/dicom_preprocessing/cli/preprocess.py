@@ -33,7 +33,7 @@ from dicom_preprocessing.results.failures import (
 )
 from dicom_preprocessing.results.manifest import TIFF_SUFFIXES
 from dicom_preprocessing.results.verdict import complaint, count
-from dicom_preprocessing.text import plural, printable
+from dicom_preprocessing.text import explained, plural, printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _preprocess_file(source, output, config, arguments.jobs)
         return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

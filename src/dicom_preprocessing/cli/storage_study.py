@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.text import explained
 from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES
 from dicom_preprocessing.tools.storage.page import (
     about,
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_tables(study, output)
         write_page(study, output / "report.html")
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     print(about(study))
     for table in tables(study):

@@ -15,7 +15,7 @@ from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.combine import (
     SLICES,
     Slice,
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sorting = sort_by_headers(tree, arguments.dicom)
         return _combine(sorting, arguments)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
 
 

@@ -17,7 +17,7 @@ from dicom_preprocessing.imaging.pad import FIXED_SIDES
 from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.results.manifest import MANIFEST, ManifestRow, row_of_tiff, write_manifest
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
 from dicom_preprocessing.tools.tree import Tree, in_processes, open_tree, require_apart
 from dicom_preprocessing.version import __version__
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_apart(tree, arguments.output)
         return _resize(tree, arguments.output, rescaling, arguments.jobs)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.files import replacing
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
 from dicom_preprocessing.tools.tree import find_images, in_processes
 from dicom_preprocessing.version import __version__
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with replacing(arguments.json) as file:
                 file.write(json.dumps(record, indent=1) + "\n")
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     for message in statistics.bad:
         print(f"error: {printable(message)}", file=sys.stderr)

@@ -116,7 +116,9 @@ def _require_whole(path: Path, frames: Frames) -> None:
     except OutputError as error:
         problem = str(error).removeprefix(f"{path}: ")
     if problem:
-        raise OSError(errno.EIO, f"the TIFF is not as it was written: {problem}", str(path))
+        raise OSError(
+            errno.EIO, f"the image is not whole after it was written ({problem})", str(path)
+        )
 
 
 def _lacking(pages: TiffPages, frames: Frames) -> str | None:
@@ -124,11 +126,12 @@ def _lacking(pages: TiffPages, frames: Frames) -> str | None:
     if len(pages) != len(frames):
         return f"{len(pages)} pages of {len(frames)}"
     is_bits = frames.dtype.kind == "b"
-    expected = None if is_bits else frames.dtype.newbyteorder("<")
+    expected = frames.dtype.newbyteorder("<")
     end = 0
     for number, page in enumerate(pages):
         is_like = (page.rows, page.columns, page.samples) == frames.shape[1:]
-        if not is_like or page.dtype != expected:
+        is_kind = (page.dtype is None) == is_bits and (is_bits or page.dtype == expected)
+        if not (is_like and is_kind):
             return f"page {number} is of another kind"
         if len(page.counts) != 1 or page.offsets[0] < end:
             return f"page {number} has no strip of its own"

@@ -14,6 +14,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import writing
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.tiff import writer as tiff
+from dicom_preprocessing.tiff.reader import TiffPages
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.limits import largest_file
 from tests.unit.datasets import image_of, pages_of
@@ -190,7 +191,7 @@ class TestWhole:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     @pytest.mark.parametrize("part", [0, 0.2, 0.5, 0.9, 0.999])
     def test_cut_file(self, damaged, tmp_path, part, compressor):
-        with pytest.raises(OSError, match=r"not as it was written.*image\.tiff'") as found:
+        with pytest.raises(OSError, match=r"not whole after it was written.*image\.tiff'") as found:
             damaged(lambda content: content[: int(part * len(content))], compressor=compressor)
         assert found.value.errno == errno.EIO
         assert list(tmp_path.iterdir()) == []
@@ -222,6 +223,13 @@ class TestWhole:
         assert damaged(lambda content: content, image=image).exists()
         with pytest.raises(OSError, match="page 0 has 14 bytes of 15"):
             damaged(lambda content: with_tag(content, 279, 14), image=image)
+
+    def test_single_bits_are_another_kind_than_float64(self, written):
+        bits, floats = (image_of(np.ones((1, 5, 17, 1), kind)) for kind in (bool, np.float64))
+        for image, other in ((bits, floats), (floats, bits)):
+            pages = TiffPages(written(image, compressor="lzw"))
+            assert tiff._lacking(pages, image.frames) is None
+            assert tiff._lacking(pages, other.frames) == "page 0 is of another kind"
 
 
 class TestFailedWrite:
