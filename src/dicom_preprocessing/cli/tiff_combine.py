@@ -12,7 +12,8 @@ from tqdm import tqdm
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
+from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.manifest import write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import printable
 from dicom_preprocessing.tools.combine import (
