@@ -51,7 +51,11 @@ class Watch:
 
 
 watch: Watch | None = None
-"""In a job that may put itself under watch."""
+"""In a job that may put itself under watch.
+
+The fork server sets it in a forked process, before it runs a script there as Python would. Between
+the two is only a command line, so there is no call to hand this over in.
+"""
 
 
 def resident(pid: int | None) -> int:

@@ -141,7 +141,7 @@ def test_tiff_deleted_inside_a_folder_is_reported_by_the_manifest(finished):
     assert finished.run().is_noop  # Snakemake does not look inside
     run = finished.run("--forcerun", "manifest", check=False)
     assert run.returncode == 1
-    assert "1 images are missing" in run.output
+    assert "1 image written earlier can no longer be found" in run.output
     assert "rm -r results/images/1.2.2" in run.output
     shutil.rmtree(finished.results / "images/1.2.2")
     finished.run()
@@ -187,6 +187,25 @@ def test_keep_switched_on_and_off(finished):
     assert finished.images() == before
     assert "stages/decode/1.2.1" in (finished.results / "orphans.txt").read_text().splitlines()
     assert finished.run().is_noop
+
+
+def test_another_stage_kept_does_not_renew_the_one_before(project):
+    project.config["keep"] = ["decode"]
+    project.run()
+    before = project.times("stages")
+    project.config["keep"] = ["decode", "resize"]
+    assert project.run().jobs == {"resize": 3, "write": 3} | GATHER
+    after = project.times("stages")
+    assert {path: after[path] for path in before} == before
+
+
+def test_keep_edited_changes_no_param_of_a_study(project):
+    project.config["keep"] = ["decode"]
+    project.run()
+    project.config["keep"] = []
+    # Without `input` only files that change would run a study again.
+    run = project.run("--rerun-triggers", "mtime", "params", "code", "software-env")
+    assert run.studies == set()
 
 
 def test_decode_key_edited_with_two_stages_kept(project):

@@ -65,16 +65,17 @@ from dicom_preprocessing.workflow.compatibility import (
     with_signature,
 )
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
+from dicom_preprocessing.workflow.resources import (
+    cores_here,
+    cores_on_cluster,
+    memory_mb,
+    minutes,
+)
 from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
 from dicom_preprocessing.workflow.shards import belongs_to, found_parts, parts_of
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
-# A cluster's executor starts Snakemake twice in each job, and each reads the index table.
-SNAKEMAKE_MB = 400
-# A job of a cluster gets another core for so much work, some five minutes.
-MEGAPIXELS_A_CORE = 600
-MOST_CORES = 4
 
 
 def stop(message):
@@ -417,22 +418,20 @@ def threads_of_study(wildcards):
     On a cluster by the headers, and also in the job there, which runs on its own machine.
     """
     if workflow.is_main_process and workflow.local_exec:
-        return max(1, cores_of_run() // max(1, len(studies())))
-    known = studies().get(wildcards.study)
-    more = known.megapixels // MEGAPIXELS_A_CORE if known else 0
-    return min(MOST_CORES, 1 + more)
+        return cores_here(len(studies()), cores_of_run())
+    return cores_on_cluster(studies().get(wildcards.study))
 
 
 @with_signature
 def study_mem_mb(wildcards, attempt, threads):
-    """Memory from the headers of the study, more at each retry and for each thread."""
-    known = studies().get(wildcards.study)
-    needed = threads * (known.mem_mb if known else 1000)
-    return attempt * (needed + (0 if workflow.local_exec else SNAKEMAKE_MB))
+    return memory_mb(
+        studies().get(wildcards.study),
+        threads=threads,
+        attempt=attempt,
+        on_cluster=not workflow.local_exec,
+    )
 
 
 @with_signature
 def study_runtime(wildcards, attempt):
-    """Minutes from the headers of the study, more at each retry: half a second a megapixel."""
-    known = studies().get(wildcards.study)
-    return attempt * (10 + (known.megapixels if known else 0) // 120)
+    return minutes(studies().get(wildcards.study), attempt=attempt)

@@ -1,4 +1,4 @@
-"""DICOM files or buffers to arrays: the work behind the functions of ``direct``."""
+"""DICOM files or buffers to arrays: the work behind the functions of ``api.preprocess``."""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 from dicom_preprocessing.text import explained
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FORMATS = (".csv", ".parquet")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     arguments = parser.parse_args(argv)
-    output = arguments.output or arguments.source / "manifest.csv"
-    if output.suffix.lower() not in FORMATS:
+    output = arguments.output or arguments.source / MANIFEST
+    if output.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"OUTPUT {output} must end in .csv or .parquet")
     try:
         return _write(arguments.source, output)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from dicom_preprocessing.cli.manifest import FORMATS
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.mapping.boxes import (
     TROUBLES,
@@ -20,7 +19,8 @@ from dicom_preprocessing.mapping.boxes import (
     write_table,
 )
 from dicom_preprocessing.mapping.preview import write_preview
-from dicom_preprocessing.results.tables import load_columns
+from dicom_preprocessing.results.manifest import root_of_manifest
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES, load_columns
 from dicom_preprocessing.text import explained, plural
 from dicom_preprocessing.version import __version__
 
@@ -37,19 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     boxes, output = arguments.boxes, arguments.output
-    if boxes.suffix.lower() not in FORMATS:
+    if boxes.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"BOXES {boxes} must end in .csv or .parquet")
-    if output is not None and output.suffix.lower() not in FORMATS:
+    if output is not None and output.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"OUTPUT {output} must end in .csv or .parquet")
     manifest = arguments.manifest
-    if not manifest.is_dir() and manifest.suffix.lower() not in FORMATS:
+    if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
     try:
         table = load_columns(boxes)
         done = map_table(table, Images(read_images(manifest)), arguments.to)
         _write(done, output)
         if arguments.preview is not None:
-            _preview(done, arguments.images or _images_of(manifest), arguments.preview)
+            _preview(done, arguments.images or _root_of(manifest, done), arguments.preview)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
         return 1
@@ -104,12 +104,11 @@ def _write(done: MappedTable, output: Path | None) -> None:
         write_table(done.table, output)
 
 
-def _images_of(manifest: Path) -> Path:
-    """Where the paths of a manifest start: of the workflow, or of dicom-manifest."""
+def _root_of(manifest: Path, done: MappedTable) -> Path:
+    """Where the paths of a manifest start, or those of a folder."""
     if manifest.is_dir():
         return manifest
-    beside = manifest.parent / "images"
-    return beside if beside.is_dir() else manifest.parent
+    return root_of_manifest(manifest, next(iter(done.drawn), ""))
 
 
 def _preview(done: MappedTable, images: Path, folder: Path) -> None:

@@ -13,7 +13,8 @@ from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.files import make_durable
-from dicom_preprocessing.results.manifest import MANIFEST, write_manifest
+from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.manifest import write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.combine import (

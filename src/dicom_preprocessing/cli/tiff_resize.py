@@ -16,7 +16,8 @@ from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.imaging.pad import FIXED_SIDES
 from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.results.manifest import MANIFEST, ManifestRow, row_of_tiff, write_manifest
+from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write_manifest
 from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
 from dicom_preprocessing.tools.tree import Tree, in_processes, open_tree, require_apart

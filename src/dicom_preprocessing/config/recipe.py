@@ -1,7 +1,8 @@
 """The chain: versions and settings of the stages up to one, as a job gets them.
 
-It is the only channel of settings into a job, and what Snakemake watches: a pixel key, a stage
-version or the set of decoders that changes makes the stage and everything behind it run again.
+It is the only channel into a job of settings that decide results, and what Snakemake watches: a
+pixel key, a stage version or the set of decoders that changes makes the stage and everything behind
+it run again.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ import numpy as np
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
 from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
 from dicom_preprocessing.mapping.geometry import ACTIVE, CROP, geometry_of_row
+from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import (
     COLUMN_TYPES,
-    MANIFEST,
     find_tiffs,
     manifest_rows,
     root_of_manifest,

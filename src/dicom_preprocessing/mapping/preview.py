@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 
 from dicom_preprocessing.files import replacing
+from dicom_preprocessing.imaging.picture import stretched
 from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ def to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
     -------
     (rows, columns, 3) uint8
     """
-    values = frame.astype(np.float32)
-    low, high = float(values.min()), float(values.max())
-    values = (values - low) * (255 / (high - low) if high > low else 0)
-    return np.array(np.broadcast_to(values, (*frame.shape[:2], 3)), dtype=np.uint8)
+    return np.array(np.broadcast_to(stretched(frame), (*frame.shape[:2], 3)))
 
 
 def draw_box(

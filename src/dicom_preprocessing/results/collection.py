@@ -39,7 +39,7 @@ from dicom_preprocessing.results.manifest import (
 )
 from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -99,8 +99,10 @@ def gather_receipts(
     for study in studies:
         receipts = _receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
+            path = _receipt_path(output, study.study_instance_uid)
             raise OutputError(
-                f"study {study.study_instance_uid}: {len(receipts)} receipts, {study.files} files"
+                f"{path} lists {plural(len(receipts), 'file')}, the index {study.files}. "
+                "To process the study again, remove this receipt and run the workflow"
             )
         for receipt in receipts:
             gathered.summary.add(receipt)
@@ -119,8 +121,9 @@ def gather_receipts(
         raise OutputError(_stale_message(stale, min([*keep, "write"], key=STAGES.index)))
     if changed.number:
         raise OutputError(
-            f"{changed.number} files were processed before the index was made anew:\n{changed}\n"
-            "Run again; if it is told once more, with\n    --forcerun write"
+            f"The images of {plural(changed.number, 'file')} are older than the index:\n{changed}\n"
+            "Run the workflow again to process them. If this message comes back, process all "
+            "studies again with\n    snakemake --forcerun write"
         )
     if missing.number:
         raise OutputError(_rebuild_message(images, missing))
@@ -150,28 +153,34 @@ class _Trouble:
 
 
 def _receipts_of(output: Path, study: str) -> list[Receipt]:
-    path = ResultsFolder(output).receipt("write", study)
+    path = _receipt_path(output, study)
     try:
         return read_receipts(path)
     except FileNotFoundError:
-        raise OutputError(f"{path} is missing; run the workflow again to make it") from None
+        raise OutputError(
+            f"The receipt {path} is missing. Run the workflow again to process its study"
+        ) from None
+
+
+def _receipt_path(output: Path, study: str) -> Path:
+    return ResultsFolder(output).receipt("write", study)
 
 
 def _rebuild_message(images: Path, missing: _Trouble) -> str:
     folders = shlex.join(str(images / study) for study in missing.studies)
     command = f"rm -r {folders}" if len(missing.studies) <= SHOWN else "snakemake --forcerun write"
     return (
-        f"{missing.number} images are missing that were written before:\n{missing}\n"
-        f"Snakemake does not see what happens inside a study's folder. To rebuild them, run\n"
-        f"    {command}\nand then the workflow again."
+        f"{plural(missing.number, 'image')} written earlier can no longer be found:\n{missing}\n"
+        "Snakemake does not notice changes inside a study's folder. To write them again, run\n"
+        f"    {command}\nand then the workflow."
     )
 
 
 def _stale_message(stale: _Trouble, first: str) -> str:
     return (
-        f"{stale.number} files were processed with other settings or versions:\n{stale}\n"
-        "Snakemake did not see it, because its records of these studies are in another working "
-        f"directory, or are lost. To process everything anew, add\n    --forcerun {first}"
+        f"Other settings or versions were used for {plural(stale.number, 'file')}:\n{stale}\n"
+        "Snakemake did not notice, because its records of these studies are lost or in another "
+        f"working directory. To process all studies again, run\n    snakemake --forcerun {first}"
     )
 
 
@@ -207,7 +216,7 @@ def gather_parts(parts: Iterable[tuple[Part, Sequence[Study]]], chain: str) -> G
             if summary.chain != chain:
                 raise OutputError(f"{name} was run with other settings; run it again")
             if summary.studies != digest_of_studies(mine):
-                raise OutputError(f"{name} was run before the index was made anew; run it again")
+                raise OutputError(f"{name} is older than the index; run it again")
             before = gathered.files
             gathered.summary += summary
             gathered.rows.extend(read_cells(part.manifest))
@@ -217,8 +226,8 @@ def gather_parts(parts: Iterable[tuple[Part, Sequence[Study]]], chain: str) -> G
         found, expected = gathered.files - before, sum(study.files for study in mine)
         if found != expected:
             raise OutputError(
-                f"{name}: {part.folder} tells of {found} files instead of {expected}; remove it, "
-                "and run the shard again"
+                f"{name}: {part.folder} lists {plural(found, 'file')} instead of {expected}. "
+                "Remove that folder and run the shard again"
             )
     return gathered
 
@@ -272,11 +281,11 @@ def prune_orphans(
     hidden = next((i for i in IndexFolder(output).read_left_out() if i.hides_files), None)
     if hidden is not None:
         unread = printable(hidden.source_path)
-        warn(f"nothing is pruned, because a part of the source could not be read: {unread}")
+        warn(f"nothing was pruned, because a part of the source could not be read: {unread}")
         return
     for orphan in orphans:
         if orphan in running:
-            warn(f"{orphan} is not pruned, because this shard is running")
+            warn(f"{orphan} was not pruned, because this shard is still running")
         elif orphan.is_dir() and not orphan.is_symlink():
             shutil.rmtree(orphan)
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
 from dicom_preprocessing.imaging.image import output_spacing
-from dicom_preprocessing.results.layout import parse_image_path
+from dicom_preprocessing.results.layout import IMAGES, MANIFEST, parse_image_path
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-MANIFEST = "manifest.csv"
 
 Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)
@@ -94,7 +93,7 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
         write_cells(ordered, path)
         return
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "manifest.csv"
+        table = Path(folder) / MANIFEST
         write_cells(ordered, table)
         convert_to_parquet(table, path)
 
@@ -248,7 +247,7 @@ def find_tiffs(root: Path) -> list[Path]:
 def root_of_manifest(manifest: Path, first: str) -> Path:
     """The folder from which a manifest names its images, of which ``first`` is one."""
     root = manifest.parent
-    images = root / "images"
+    images = root / IMAGES
     return images if images.is_dir() and not (first and (root / first).exists()) else root
 
 

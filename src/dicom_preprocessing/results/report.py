@@ -13,24 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
-import tifffile
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import replacing
 from dicom_preprocessing.html import whole_page
+from dicom_preprocessing.imaging.picture import stretched
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.verdict import count
 from dicom_preprocessing.text import printable
+from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from dicom_preprocessing.results.summary import Durations
 
@@ -231,10 +230,8 @@ def _contact_sheet(written: _Written, images: Path) -> str:
 
 def _thumbnail(path: Path) -> bytes:
     """PNG of the middle page, at most THUMBNAIL_SIDE a side, minimum to maximum."""
-    with tifffile.TiffFile(path) as tiff:
-        page: NDArray[Any] = tiff.pages[len(tiff.pages) // 2].asarray()
+    frames = read_frames(path)
+    page = np.asarray(frames[len(frames) // 2])
     stride = max(1, -(-max(page.shape[:2]) // THUMBNAIL_SIDE))
-    small = page[::stride, ::stride].astype(np.float32)
-    low, high = float(small.min()), float(small.max())
-    grey = (small - low) * (255 / (high - low) if high > low else 0)
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(grey.astype(np.uint8))))
+    small = stretched(page[::stride, ::stride])
+    return bytes(imagecodecs.png_encode(small if small.shape[2] > 1 else small[..., 0]))

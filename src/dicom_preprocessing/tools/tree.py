@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing.errors import OutputError, SourceError
+from dicom_preprocessing.results.layout import IMAGES, MANIFEST
 from dicom_preprocessing.results.manifest import (
-    MANIFEST,
     TIFF_SUFFIXES,
     find_tiffs,
     manifest_rows,
@@ -50,11 +50,11 @@ def open_tree(source: Path) -> Tree:
         Nothing is there, or no TIFF.
     """
     if source.is_dir():
-        images = source / "images"
-        root = images if images.is_dir() and (source / MANIFEST).is_file() else source
-        beside = root.parent if root.name == "images" else root
-        manifest = next((f / MANIFEST for f in (root, beside) if (f / MANIFEST).is_file()), None)
+        manifest = _manifest_of(source)
         rows = _rows(manifest) if manifest else {}
+        root = source
+        if manifest == source / MANIFEST:
+            root = root_of_manifest(manifest, next(iter(rows), ""))
         tree = Tree(root, find_tiffs(root), rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
         rows = _rows(source)
@@ -65,6 +65,12 @@ def open_tree(source: Path) -> Tree:
     if not tree.paths:
         raise SourceError(f"no TIFF below {source}")
     return tree
+
+
+def _manifest_of(folder: Path) -> Path | None:
+    """The manifest in a folder, or beside the folder of images of a workflow."""
+    places = (folder, folder.parent) if folder.name == IMAGES else (folder,)
+    return next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
 
 
 def _rows(manifest: Path) -> dict[str, dict[str, str]]:

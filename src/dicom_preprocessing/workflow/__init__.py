@@ -1,4 +1,5 @@
-"""What a run of Snakemake needs besides its jobs: shards, its lock, the fork server, patches.
+"""What a run of Snakemake needs besides its jobs: shards, resources, lock, fork server, patches.
 
-The Snakefile imports it: standard library only at import.
+The Snakefile imports these: what they import is the standard library, and Snakemake in
+``compatibility``. ``warm_up`` needs the libraries of jobs, and only the fork server imports it.
 """

@@ -31,7 +31,7 @@ def test_manifest_and_failures_hold_every_file_once(mixed):
 def test_missing_image_is_named(mixed):
     path = mixed.output / "images/1.2.3/1.2.3.1.1.tiff"
     path.unlink()
-    with pytest.raises(OutputError, match=r"^1 images are missing that were written") as caught:
+    with pytest.raises(OutputError, match=r"^1 image written earlier can no longer") as caught:
         mixed.receipts()
     assert f"    {path}\n" in str(caught.value)
 
@@ -41,7 +41,7 @@ def test_missing_image_is_answered_with_how_to_rebuild_it(mixed):
     with pytest.raises(OutputError) as caught:
         mixed.receipts()
     assert str(caught.value).endswith(
-        f"To rebuild them, run\n    rm -r {mixed.output}/images/1.2.3\nand then the workflow again."
+        f"To write them again, run\n    rm -r {mixed.output}/images/1.2.3\nand then the workflow."
     )
 
 
@@ -63,7 +63,7 @@ def test_many_missing_images_are_counted_and_a_few_shown(results, write_dicom):
     results.run()
     for path in find_tiffs(results.output / "images"):
         path.unlink()
-    with pytest.raises(OutputError, match=r"^7 images are missing") as caught:
+    with pytest.raises(OutputError, match=r"^7 images written earlier") as caught:
         results.receipts()
     message = str(caught.value)
     assert message.count(".tiff") == 5
@@ -81,7 +81,7 @@ def test_nothing_is_written_while_an_image_is_missing(mixed):
 def test_receipt_of_another_number_of_files_is_refused(mixed):
     receipts = mixed.output / "receipts/write/1.2.3.jsonl"
     receipts.write_text(receipts.read_text().splitlines()[0] + "\n")
-    with pytest.raises(OutputError, match=r"^study 1\.2\.3: 1 receipts, 2 files"):
+    with pytest.raises(OutputError, match=r"1\.2\.3\.jsonl lists 1 file, the index 2\."):
         mixed.receipts()
 
 
@@ -90,10 +90,10 @@ def test_receipts_of_other_settings_are_refused(mixed):
     with pytest.raises(OutputError) as caught:
         mixed.receipts()
     assert str(caught.value) == (
-        "3 files were processed with other settings or versions:\n"
+        "Other settings or versions were used for 3 files:\n"
         f"    {mixed.source}/a.dcm\n    {mixed.source}/b.dcm\n    {mixed.source}/c.dcm\n"
-        "Snakemake did not see it, because its records of these studies are in another working "
-        "directory, or are lost. To process everything anew, add\n    --forcerun write"
+        "Snakemake did not notice, because its records of these studies are lost or in another "
+        "working directory. To process all studies again, run\n    snakemake --forcerun write"
     )
 
 
@@ -101,13 +101,13 @@ def test_receipts_of_another_index_are_refused(mixed):
     source = mixed.source / "a.dcm"
     os.utime(source, ns=(1, 1))
     update_index(mixed.output, [str(mixed.source)])
-    with pytest.raises(OutputError, match="files were processed before the index was made anew"):
+    with pytest.raises(OutputError, match=r"^The images of 2 files are older than the index"):
         mixed.receipts()
 
 
 def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):
     studies = IndexFolder(mixed.output).read_studies().values()
-    with pytest.raises(OutputError, match=r"    --forcerun crop$"):
+    with pytest.raises(OutputError, match=r"    snakemake --forcerun crop$"):
         gather_receipts(mixed.output, studies, "another", ["pad", "crop"])
 
 
@@ -210,7 +210,7 @@ def test_user_is_told_that_nothing_is_pruned(mixed):
     missing = mixed.source / "none"
     make_orphans(mixed).run(mixed.source, missing).gather(prune=True)
     assert mixed.warnings == [
-        f"nothing is pruned, because a part of the source could not be read: {missing}"
+        f"nothing was pruned, because a part of the source could not be read: {missing}"
     ]
 
 

@@ -133,7 +133,7 @@ def test_part_that_was_written_after_the_index_changed_is_refused(results, write
     write_dicom(results.source / "5.dcm", [[1, 2]], StudyInstanceUID="1.2.5")
     results.run()
     late.summary.write_bytes(before)
-    message = rf"^shard {late.shard} of 2 was run before the index was made anew; run it again$"
+    message = rf"^shard {late.shard} of 2 is older than the index; run it again$"
     with pytest.raises(OutputError, match=message):
         gather(results, 2)
 
@@ -144,7 +144,7 @@ def test_part_without_some_of_its_files_is_refused(results):
         make_part(results, part)
     lines = parts[1].manifest.read_text().splitlines(keepends=True)
     parts[1].manifest.write_text("".join(lines[:-1]))
-    with pytest.raises(OutputError, match=r"^shard 1 of 2: .*1-of-2 tells of \d files instead of"):
+    with pytest.raises(OutputError, match=r"^shard 1 of 2: .*1-of-2 lists \d files? instead of"):
         gather(results, 2)
 
 
@@ -179,7 +179,7 @@ def test_part_whose_shard_is_running_is_not_pruned(results):
     with lock.open("w") as running:
         fcntl.flock(running, fcntl.LOCK_SH)
         results.gather(prune=True, shards=1)
-    assert results.warnings == [f"{folder} is not pruned, because this shard is running"]
+    assert results.warnings == [f"{folder} was not pruned, because this shard is still running"]
     assert results.orphans() == ["shards/0-of-2"]
     assert not (results.output / "shards" / "1-of-2").exists()
     results.gather(prune=True, shards=1)
