@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shlex
 import sys
 import tempfile
 import zipfile
@@ -192,6 +193,8 @@ else:
     PART = None
 INDEX = IndexFolder(OUTPUT)
 RESULTS = ResultsFolder(Path(OUTPUT))
+# In shell text, where it costs nothing: a param by a function costs time at each job.
+FOLDER_OF_RESULTS = shlex.quote(OUTPUT).replace("{", "{{").replace("}", "}}")
 STAGE_OF_RECEIPTS = {str(RESULTS.receipts(stage)): stage for stage in STAGES}
 if workflow.is_main_process:
     collect_garbage_seldom()

@@ -13,12 +13,13 @@ rule decode:
         mem_mb=study_mem_mb,
         runtime=study_runtime,
     params:
-        output=folder_of_results,
         kept=kept_before("decode"),
         chain=chain_of("decode"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py decode.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output {params.output:q} --study {wildcards.study:q} "
+        "--receipt {output.receipt:q} --output "
+        + FOLDER_OF_RESULTS
+        + " --study {wildcards.study:q} "
         "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -37,12 +38,13 @@ rule crop:
         mem_mb=study_mem_mb,
         runtime=study_runtime,
     params:
-        output=folder_of_results,
         kept=kept_before("crop"),
         chain=chain_of("crop"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py crop.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output {params.output:q} --study {wildcards.study:q} "
+        "--receipt {output.receipt:q} --output "
+        + FOLDER_OF_RESULTS
+        + " --study {wildcards.study:q} "
         "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -61,12 +63,13 @@ rule resize:
         mem_mb=study_mem_mb,
         runtime=study_runtime,
     params:
-        output=folder_of_results,
         kept=kept_before("resize"),
         chain=chain_of("resize"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py resize.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output {params.output:q} --study {wildcards.study:q} "
+        "--receipt {output.receipt:q} --output "
+        + FOLDER_OF_RESULTS
+        + " --study {wildcards.study:q} "
         "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -85,12 +88,13 @@ rule pad:
         mem_mb=study_mem_mb,
         runtime=study_runtime,
     params:
-        output=folder_of_results,
         kept=kept_before("pad"),
         chain=chain_of("pad"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py pad.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output {params.output:q} --study {wildcards.study:q} "
+        "--receipt {output.receipt:q} --output "
+        + FOLDER_OF_RESULTS
+        + " --study {wildcards.study:q} "
         "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -109,10 +113,11 @@ rule write:
         mem_mb=study_mem_mb,
         runtime=study_runtime,
     params:
-        output=folder_of_results,
         kept=kept_before("write"),
         chain=chain_of("write"),
     shell:
         '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py write.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output {params.output:q} --study {wildcards.study:q} "
+        "--receipt {output.receipt:q} --output "
+        + FOLDER_OF_RESULTS
+        + " --study {wildcards.study:q} "
         "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"

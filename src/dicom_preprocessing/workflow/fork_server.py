@@ -49,6 +49,7 @@ PRELOADED = (
     "ctypes",
     "dicom_preprocessing.cli.job",
     "dicom_preprocessing.processing.study",
+    "dicom_preprocessing.workflow.shards",
     "multiprocessing.popen_fork",
     "scipy.ndimage",
 )
