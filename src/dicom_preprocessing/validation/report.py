@@ -350,7 +350,7 @@ def _message(finding: Finding) -> ValidationMessage:
 def _place(finding: Finding) -> Place:
     """What a finding is about, as far as it is about an attribute."""
     place: Place = {}
-    tag = tag_for_keyword(finding.keyword)
+    tag = tag_for_keyword(finding.keyword) if finding.keyword else None  # pydicom knows one for ""
     if tag is not None:
         place["tag"] = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
         place["tag_name"] = finding.keyword

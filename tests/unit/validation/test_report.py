@@ -3,11 +3,12 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from dicom_preprocessing import validate_dicom
 from tests.conftest import BETTER_THAN_EXPECTED
-from tests.unit.datasets import item, save
+from tests.unit.datasets import data_set_of, item, save
 from tests.unit.validation.reports import (
     EXPLICIT,
     SMOOTH,
@@ -270,3 +271,10 @@ def test_files_of_the_corpus_without_usable_uids_are_not_ready_for_folders(outco
 def test_files_that_are_no_dicom_or_damaged_cannot_be_read(outcomes):
     states = ("skipped: not_dicom", "failed: damaged")
     assert [name for name, s, o in outcomes if s in states and isinstance(o, dict)] == []
+
+
+def test_what_is_about_no_attribute_has_no_tag(tmp_path):
+    report = validate_dicom(save(tmp_path / "image", data_set_of(np.zeros((1, 2, 2), np.uint8))))
+    unnamed = [check for check in report["checks"] if not check.get("tag_name")]
+    assert unnamed
+    assert not any("tag" in check or "tag_name" in check for check in unnamed)
