@@ -11,10 +11,11 @@ import tifffile
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
-from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write_manifest
+from dicom_preprocessing.results.manifest import row_of_tiff, write_manifest
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
 from tests.unit.imaging.test_coordinates import CHAIN, FULL, UPRIGHT
+from tests.unit.mapping import tables
 from tests.unit.tiffs import reference_file
 
 
@@ -72,31 +73,7 @@ class TestFromTiff:
             geometry_of_tiff(path, source=(5, 5))
 
 
-ROW = ManifestRow(
-    study_instance_uid="1.2",
-    sop_instance_uid="1.2.1",
-    path="1.2/1.2.1.tiff",
-    inode=7,
-    width=16,
-    height=14,
-    channels=1,
-    num_frames=1,
-    crop_left=2,
-    crop_top=1,
-    crop_width=6,
-    crop_height=4,
-    scale_x=2.0,
-    scale_y=2.0,
-    active_left=1,
-    active_top=2,
-    active_right=13,
-    active_bottom=10,
-    flip_h=True,
-    flip_v=True,
-    source_columns=10,
-    source_rows=8,
-    source_frames=1,
-)
+ROW = replace(tables.ROW, scale_x=2.0, scale_y=2.0, flip_h=True, flip_v=True, source_frames=1)
 
 
 class TestFromRow:
