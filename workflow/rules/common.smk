@@ -260,12 +260,6 @@ def studies():
     return {uid: s for uid, s in table.items() if PART is None or belongs_to(uid, PART)}
 
 
-@with_signature
-def folder_of_results(wildcards):
-    """A function, since Snakemake's linter takes a plain text for a path of its own."""
-    return OUTPUT
-
-
 def images_of(stage, study):
     return str(RESULTS.study(stage, study))
 

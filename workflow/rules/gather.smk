@@ -16,8 +16,8 @@ rule gather:
     conda:
         ENVIRONMENT
     params:
-        output=folder_of_results,
         request=request_of_manifest(shards=CONFIG.gather),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py gather.py --output {params.output:q} '
-        "--request {params.request:q} > {log:q} 2>&1"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py gather.py --output '
+        + FOLDER_OF_RESULTS
+        + " --request {params.request:q} > {log:q} 2>&1"

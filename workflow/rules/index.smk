@@ -16,7 +16,7 @@ checkpoint index:
             modalities=CONFIG.modalities,
         ),
         state=state_of_source,
-        output=folder_of_results,
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py index.py --request {params.request:q} --output {params.output:q} '
-        "--workers {threads} > {log:q} 2>&1"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py index.py --request {params.request:q} --output '
+        + FOLDER_OF_RESULTS
+        + " --workers {threads} > {log:q} 2>&1"

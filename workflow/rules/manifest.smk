@@ -16,9 +16,9 @@ rule manifest:
     conda:
         ENVIRONMENT
     params:
-        output=folder_of_results,
         request=request_of_manifest(),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py manifest.py --output {params.output:q} '
-        "--request {params.request:q} > {log:q} 2>&1"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py manifest.py --output '
+        + FOLDER_OF_RESULTS
+        + " --request {params.request:q} > {log:q} 2>&1"

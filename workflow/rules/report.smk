@@ -11,11 +11,11 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        output=folder_of_results,
         request=request(settings=changed_keys()),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py report.py --output {params.output:q} '
-        "--request {params.request:q} > {log:q} 2>&1"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py report.py --output '
+        + FOLDER_OF_RESULTS
+        + " --request {params.request:q} > {log:q} 2>&1"
 
 
 rule verdict:
@@ -31,8 +31,8 @@ rule verdict:
     conda:
         ENVIRONMENT
     params:
-        output=folder_of_results,
         request=request(strict=CONFIG.strict),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py verdict.py --output {params.output:q} --request {params.request:q} '
-        "2> {log:q}"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py verdict.py --output '
+        + FOLDER_OF_RESULTS
+        + " --request {params.request:q} 2> {log:q}"

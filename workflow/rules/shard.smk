@@ -14,12 +14,12 @@ rule part:
     conda:
         ENVIRONMENT
     params:
-        output=folder_of_results,
         request=request(
             chain=digest_of_chain("write"),
             keep=CONFIG.keep,
             shard=CONFIG.shard,
         ),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py part.py --output {params.output:q} '
-        "--request {params.request:q} > {log:q} 2>&1"
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py part.py --output '
+        + FOLDER_OF_RESULTS
+        + " --request {params.request:q} > {log:q} 2>&1"
