@@ -3,7 +3,7 @@
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
 # make bench  measure speed and memory
-# make storage-study   compare compressors on the examples, or on IMAGES (a folder or manifest)
+# make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
 # Everything is set up in .venv by itself; all that is needed is python3 (3.11 to 3.13) and make.
 
@@ -16,10 +16,10 @@ CORES ?= all
 PYTEST_OPTIONS ?=
 BENCH ?=
 IMAGES ?=
-STUDY ?= results/storage_study
-STUDY_OPTIONS ?=
+TIFF_BENCHMARK ?= results/tiff_benchmark
+TIFF_BENCHMARK_OPTIONS ?=
 
-.PHONY: run test test-slurm faults bench storage-study check schema lock clean help
+.PHONY: run test test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -77,15 +77,15 @@ bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 ifeq ($(IMAGES),)
-storage-study: $(VENV)/.workflow
+tiff-benchmark: $(VENV)/.workflow
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/example.yaml --quiet rules \
-		-- results/storage_study/report.html
-	@cat results/storage_study/summary.txt
+		-- results/tiff_benchmark/report.html
+	@cat results/tiff_benchmark/summary.txt
 	@echo
-	@echo "Page:     results/storage_study/report.html"
+	@echo "Page:     results/tiff_benchmark/report.html"
 else
-storage-study: $(VENV)/.workflow
-	@$(BIN)/python scripts/storage_study.py $(STUDY_OPTIONS) "$(IMAGES)" "$(STUDY)"
+tiff-benchmark: $(VENV)/.workflow
+	@$(BIN)/python scripts/tiff_benchmark.py $(TIFF_BENCHMARK_OPTIONS) "$(IMAGES)" "$(TIFF_BENCHMARK)"
 endif
 
 schema: $(VENV)/.dev

@@ -20,7 +20,7 @@ if CONFIG.shard:
 
 elif CONFIG.gather:
 
-    include: "workflow/rules/gather.smk"
+    include: "workflow/rules/collect.smk"
     include: "workflow/rules/report.smk"
 
 else:
@@ -29,7 +29,7 @@ else:
     include: "workflow/rules/stages.smk"
     include: "workflow/rules/manifest.smk"
     include: "workflow/rules/report.smk"
-    include: "workflow/rules/storage_study.smk"
+    include: "workflow/rules/tiff_benchmark.smk"
 
 
 rule all:
@@ -37,5 +37,5 @@ rule all:
     input:
         # Plain, so that they are rebuilt when deleted: the others wait for the checkpoint.
         INDEX.table,
-        INDEX.left_out,
+        INDEX.excluded_files,
         all_targets,

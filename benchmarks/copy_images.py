@@ -35,7 +35,7 @@ def copy_images(inventory: Path, images: Path, receipt: Path, example: Path) -> 
 def main() -> None:
     """Do this for the arguments of a stage's job."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("input", "images", "receipt", "output", "study", "kept", "chain", "threads"):
+    for name in ("input", "images", "receipt", "output", "study", "kept", "recipe", "threads"):
         parser.add_argument(f"--{name}")
     given = parser.parse_args()
     example = Path(os.environ["DP_DIRECTORY"], "example.tiff")

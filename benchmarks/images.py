@@ -22,7 +22,7 @@ from pydicom.uid import RLELossless
 
 import make_synthetic
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.fragments import frames_of
 from dicom_preprocessing.decode.pixel_format import pixel_format
@@ -33,7 +33,7 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processes import keep_freed_memory
-from dicom_preprocessing.processing.instance import Target, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -150,7 +150,7 @@ def measure(
     index = build_index(find_files([str(folder / "source")]))
     groups = [group for entries in index.studies.values() for group in instances(entries)]
     config, _ = parse_config(SETTINGS | {"fast_decode": row.endswith(":fast")})
-    target = Target(folder / "images", make_chain(config, "write"))
+    target = OutputSpec(folder / "images", make_recipe(config, "write"))
     keep_freed_memory()  # as a worker does
 
     def everything() -> None:

@@ -173,9 +173,9 @@ class Bench:
             copy_images.copy_images(
                 inventory, results / "images" / inventory.stem, receipt, example
             )
-        chain = json.loads(example.with_suffix(".jsonl").read_text())["chain"]
+        recipe = json.loads(example.with_suffix(".jsonl").read_text())["recipe"]
         requests = {
-            "manifest": {"chain": chain, "keep": [], "prune": False},
+            "manifest": {"recipe": recipe, "keep": [], "prune": False},
             "report": {"settings": {}},
             "verdict": {"strict": False},
         }

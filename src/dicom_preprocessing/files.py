@@ -153,7 +153,7 @@ def path_key(path: str) -> bytes:
 
 
 @contextmanager
-def appearing(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path) -> Iterator[Path]:
     """Give a sibling name to write to, and rename it to ``target`` on success.
 
     Nothing is left under either name if the block raises. The name is unique, because a job that
@@ -172,7 +172,7 @@ def appearing(target: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path, name: str | None = None) -> None:
-    """Remove what killed jobs left under the names of ``appearing``: of one target, or of all."""
+    """Remove what killed jobs left under the names of ``atomic_path``: of one target, or of all."""
     start = "." if name is None else f".{name}."
     if folder.is_dir():
         for path in folder.iterdir():
@@ -276,13 +276,15 @@ def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterato
 
 
 @contextmanager
-def replacing(target: Path, mode: str = "w", *, is_name_durable: bool = True) -> Iterator[IO[Any]]:
+def atomic_write(
+    target: Path, mode: str = "w", *, is_name_durable: bool = True
+) -> Iterator[IO[Any]]:
     """Open ``target`` for writing so that it appears whole, and durable, at the end.
 
     Without ``is_name_durable`` a loss of power may take it back to what was there before, never to
     something else: for files of which there are many, and that are made again where they are not.
     """
-    with appearing(target) as partial, writing(partial, mode, is_durable=True) as file:
+    with atomic_path(target) as partial, writing(partial, mode, is_durable=True) as file:
         yield file
     if is_name_durable:
         fsync_folder(target.parent)
@@ -304,7 +306,7 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
             if filecmp.cmp(new.name, target, shallow=False):
                 return False
         new.seek(0)
-        with replacing(target) as file:
+        with atomic_write(target) as file:
             shutil.copyfileobj(new, file)
     return True
 

@@ -22,11 +22,11 @@ import pytest
 
 from dicom_preprocessing.cli.job import stage_main
 from dicom_preprocessing.config import KEEPABLE, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.workflow.warm_up import rehearse
+from dicom_preprocessing.workflow.warm_up import warm_up
 from tests.limits import largest_file
 from tests.workflow.tiny import instance, save
 
@@ -96,7 +96,7 @@ class Study:
             *("--input", *(needed or [str(self.inventory)])),
             *("--images", str(self.folder(stage)), "--receipt", str(self.receipt(stage))),
             *("--output", str(self.output), "--study", STUDY, "--kept", *(before or ("none",))),
-            *("--chain", make_chain(config, stage).to_json(), "--threads", "4"),
+            *("--recipe", make_recipe(config, stage).to_json(), "--threads", "4"),
         ]
 
     def run(self, stage, size=-1):
@@ -157,7 +157,7 @@ def study_of(tmp_path):
         inventory = tmp_path / "inventory.jsonl"
         inventory.write_text(inventory_text(entries))
         (tmp_path / "rehearsal").mkdir()
-        rehearse(tmp_path / "rehearsal")  # imports what is needed, once and not in each job
+        warm_up(tmp_path / "rehearsal")  # imports what is needed, once and not in each job
         settings = SETTINGS[kind] | values
         study = Study(inventory, tmp_path / "results", stages, settings)
         for stage in stages[:-1]:

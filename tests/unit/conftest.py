@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
 
@@ -33,8 +33,8 @@ def saved(tmp_path):
 
     def saved(frames, compressor="packbits"):
         path = tmp_path / "image.tiff"
-        chain = make_chain(parse_config({})[0], "write")
-        write_tiff(path, image_of(frames), compressor=compressor, chain=chain)
+        recipe = make_recipe(parse_config({})[0], "write")
+        write_tiff(path, image_of(frames), compressor=compressor, recipe=recipe)
         return path
 
     return saved

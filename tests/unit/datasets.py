@@ -21,7 +21,7 @@ from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.imaging.geometry import Geometry, Size
-from dicom_preprocessing.imaging.image import Facts, Image
+from dicom_preprocessing.imaging.image import Image, SourceInfo
 from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 BREAST_TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 
 
-def facts_of(frames: NDArray[Any], **changes: Any) -> Facts:
-    """Facts of an image that was stored as it is."""
+def facts_of(frames: NDArray[Any], **changes: Any) -> SourceInfo:
+    """SourceInfo of an image that was stored as it is."""
     values: dict[str, Any] = {
         "study_instance_uid": STUDY_UID,
         "series_instance_uid": SERIES_UID,
@@ -47,23 +47,23 @@ def facts_of(frames: NDArray[Any], **changes: Any) -> Facts:
         "source_rows": frames.shape[1],
         "source_columns": frames.shape[2],
     }
-    return Facts(**values | changes)
+    return SourceInfo(**values | changes)
 
 
-def image_of(frames: NDArray[Any], geometry: Geometry | None = None, **facts: Any) -> Image:
+def image_of(frames: NDArray[Any], geometry: Geometry | None = None, **source_info: Any) -> Image:
     """An image from (n_frames, rows, columns, samples)."""
     whole = Geometry(Size(frames.shape[2], frames.shape[1]))
-    return Image(frames, geometry or whole, facts_of(frames, **facts))
+    return Image(frames, geometry or whole, facts_of(frames, **source_info))
 
 
-def grey(*frames: ArrayLike, dtype: DTypeLike = np.uint8, **facts: Any) -> Image:
+def grey(*frames: ArrayLike, dtype: DTypeLike = np.uint8, **source_info: Any) -> Image:
     """A grey image from nested lists of rows and columns, one for each frame."""
-    return image_of(np.array(frames, dtype)[..., np.newaxis], **facts)
+    return image_of(np.array(frames, dtype)[..., np.newaxis], **source_info)
 
 
-def colour(*frames: ArrayLike, dtype: DTypeLike = np.uint8, **facts: Any) -> Image:
+def colour(*frames: ArrayLike, dtype: DTypeLike = np.uint8, **source_info: Any) -> Image:
     """An RGB image from nested lists of rows, columns and samples, one for each frame."""
-    return image_of(np.array(frames, dtype), **facts)
+    return image_of(np.array(frames, dtype), **source_info)
 
 
 def planes(image: Image) -> list[Any]:

@@ -10,10 +10,10 @@ import warnings
 from pathlib import Path
 
 from dicom_preprocessing.config import Limits, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import Target, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TABLE = CHECKOUT / "tests" / "data" / "outputs.json"
@@ -37,7 +37,7 @@ def outputs(source, values, folder):
     """Digest or error of each file below ``source`` that takes part, by its path there."""
     index = build_index(find_files([str(source)]))
     config, _ = parse_config(values)
-    target = Target(folder, make_chain(config, "write"))
+    target = OutputSpec(folder, make_recipe(config, "write"))
     found = {}
     for entries in index.studies.values():
         for group in instances(entries):

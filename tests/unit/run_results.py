@@ -5,12 +5,12 @@ import os
 from functools import partial
 
 from dicom_preprocessing.config import Limits, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import run_from_inventory
-from dicom_preprocessing.results.collection import gather_receipts, write_results
+from dicom_preprocessing.results.collection import collect_receipts, write_results
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.workflow.retries import plan_retries
 from dicom_preprocessing.workflow.run_lock import is_run_alive
@@ -41,9 +41,9 @@ class Results:
         config, _ = parse_config(values)
         named = [str(path) for path in sources or [self.source]]
         index = update_with_retries(self.output, named, duplicates=config.duplicates)
-        chain = make_chain(config, "write")
-        self.chain = chain.digest
-        target = Target(self.output / "images", chain)
+        recipe = make_recipe(config, "write")
+        self.recipe = recipe.digest
+        target = OutputSpec(self.output / "images", recipe)
         receipts = self.output / "receipts" / "write"
         receipts.mkdir(parents=True, exist_ok=True)
         for study in index.studies:
@@ -55,7 +55,7 @@ class Results:
     def receipts(self):
         """What the receipts of all studies tell."""
         studies = IndexFolder(self.output).read_studies().values()
-        return gather_receipts(self.output, studies, self.chain)
+        return collect_receipts(self.output, studies, self.recipe)
 
     def gather(self, shards=None, **options):
         write_results(

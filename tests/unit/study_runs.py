@@ -3,11 +3,11 @@
 import os
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
 
 
@@ -21,7 +21,7 @@ def entries_of(*paths):
 def target_of(folder, stage="write", **values):
     config, _ = parse_config(values)
     root = folder / ("images" if stage == "write" else f"stages/{stage}")
-    return Target(root, make_chain(config, stage))
+    return OutputSpec(root, make_recipe(config, stage))
 
 
 class Runs:

@@ -9,11 +9,11 @@ import pydicom
 import pytest
 
 from dicom_preprocessing.config import Config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import Target
+from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import run_from_inventory
 from tests.conftest import BETTER_THAN_EXPECTED
 from tests.unit.datasets import pixels_in
@@ -32,10 +32,10 @@ class Run:
         self.source, self.images = source, output / "images"
         self.files = find_files([str(source)])
         self.index = build_index(self.files)
-        target = Target(self.images, make_chain(Config(), "write"))
+        target = OutputSpec(self.images, make_recipe(Config(), "write"))
         self.outcomes = [
             (self.name(item.source_path), f"{item.state}: {item.error}")
-            for item in self.index.left_out
+            for item in self.index.excluded_files
         ]
         for study, entries in self.index.studies.items():
             inventory = output / f"{study}.jsonl"

@@ -14,12 +14,12 @@ import pytest
 from dicom_preprocessing import files
 from dicom_preprocessing.files import (
     SortedOnDisk,
-    appearing,
+    atomic_path,
+    atomic_write,
     fsync_folder,
     make_durable,
     remove_partials,
     replace_if_changed,
-    replacing,
     write_at,
     writing,
 )
@@ -27,7 +27,7 @@ from tests.limits import largest_file
 
 
 def test_file_appears_at_the_end(tmp_path):
-    with replacing(tmp_path / "a.txt") as file:
+    with atomic_write(tmp_path / "a.txt") as file:
         file.write("whole")
         assert not (tmp_path / "a.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -36,14 +36,14 @@ def test_file_appears_at_the_end(tmp_path):
 
 def test_failure_leaves_the_old_file_and_no_other(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError, match="halfway"), replacing(tmp_path / "a.txt") as file:
+    with pytest.raises(RuntimeError, match="halfway"), atomic_write(tmp_path / "a.txt") as file:
         file.write("half")
         raise RuntimeError("halfway")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_two_writers_of_one_target_do_not_share_a_name(tmp_path):
-    with appearing(tmp_path / "a") as first, appearing(tmp_path / "a") as second:
+    with atomic_path(tmp_path / "a") as first, atomic_path(tmp_path / "a") as second:
         assert first != second
         first.write_text("1")
         second.write_text("2")
@@ -65,12 +65,12 @@ class TestDurable:
 
     def test_new_file_is_synced_and_then_its_folder_that_has_it(self, tmp_path, synced):
         (tmp_path / "folder").mkdir()
-        with replacing(tmp_path / "folder" / "a") as file:
+        with atomic_write(tmp_path / "folder" / "a") as file:
             file.write("text")
         assert synced == [("",), ("folder", "a")]  # a hidden name, before it is renamed
 
     def test_one_of_many_does_not_sync_its_folder(self, tmp_path, synced):
-        with replacing(tmp_path / "a", is_name_durable=False) as file:
+        with atomic_write(tmp_path / "a", is_name_durable=False) as file:
             file.write("text")
         assert len(synced) == 1
 
@@ -140,7 +140,7 @@ class TestFailedWrite:
     def test_raises_and_leaves_nothing(self, disk, tmp_path, operation, mode):
         disk.fails = [operation]
         expected = pytest.raises(OSError, match=r"No space left on device: '.*/a\.txt'")
-        with expected, replacing(tmp_path / "a.txt", mode) as file:
+        with expected, atomic_write(tmp_path / "a.txt", mode) as file:
             file.write("text" if mode == "w" else b"bytes")
         assert list(tmp_path.iterdir()) == []
 
@@ -149,13 +149,16 @@ class TestFailedWrite:
             raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="quota"), replacing(tmp_path / "a") as file:
+        with pytest.raises(OSError, match="quota"), atomic_write(tmp_path / "a") as file:
             file.write("text")
         assert list(tmp_path.iterdir()) == []
 
     def test_that_the_writer_missed_raises_at_the_end_although_room_came_back(self, disk, tmp_path):
         disk.fails = ["write"]
-        with pytest.raises(OSError, match="No space left"), replacing(tmp_path / "a", "wb") as file:
+        with (
+            pytest.raises(OSError, match="No space left"),
+            atomic_write(tmp_path / "a", "wb") as file,
+        ):
             with suppress(OSError):
                 file.write(bytes(10 * files.BUFFERED))
             with suppress(OSError):
@@ -166,7 +169,7 @@ class TestFailedWrite:
     def test_short_writes_are_carried_on(self, disk, tmp_path):
         content = np.random.default_rng(1).bytes(files.BUFFERED + 5)
         disk.fails = ["short"]
-        with replacing(tmp_path / "a", "wb") as file:
+        with atomic_write(tmp_path / "a", "wb") as file:
             for start in range(0, len(content), 7000):
                 file.write(content[start : start + 7000])
             file.flush()
@@ -176,7 +179,7 @@ class TestFailedWrite:
     @pytest.mark.parametrize("size", [0, 1, 99, 100, 70_000, 99_999])
     def test_at_any_place_leaves_nothing(self, tmp_path, size):
         expected = pytest.raises(OSError, match="too large")
-        with largest_file(size), expected, replacing(tmp_path / "a", "wb") as file:
+        with largest_file(size), expected, atomic_write(tmp_path / "a", "wb") as file:
             for _ in range(1000):
                 file.write(bytes(100))
         assert list(tmp_path.iterdir()) == []
@@ -190,12 +193,12 @@ class TestFailedWrite:
 
     def test_arrays_cannot_be_written_past_it(self, tmp_path):
         # ndarray.tofile copies the descriptor, and loses the error of its last 4 KB
-        with pytest.raises(io.UnsupportedOperation), replacing(tmp_path / "a", "wb") as file:
+        with pytest.raises(io.UnsupportedOperation), atomic_write(tmp_path / "a", "wb") as file:
             np.zeros(3).tofile(file)
 
     def test_error_of_the_block_comes_first(self, disk, tmp_path):
         disk.fails = ["write"]
-        with pytest.raises(RuntimeError, match="halfway"), replacing(tmp_path / "a") as file:
+        with pytest.raises(RuntimeError, match="halfway"), atomic_write(tmp_path / "a") as file:
             file.write("half")
             raise RuntimeError("halfway")
         assert list(tmp_path.iterdir()) == []
@@ -210,7 +213,7 @@ def test_no_descriptor_stays_open(tmp_path, disk):
     before = len(os.listdir("/proc/self/fd"))
     for fails in ([], ["write"], ["close"]):
         disk.fails = fails
-        with suppress(OSError), replacing(tmp_path / "a") as file:
+        with suppress(OSError), atomic_write(tmp_path / "a") as file:
             file.write("text")
     assert len(os.listdir("/proc/self/fd")) == before
 

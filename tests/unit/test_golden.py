@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.pad import pad
@@ -81,7 +81,7 @@ def problems_of(file):
     found = {}
     for case in CASES[file]:
         config, _ = parse_config(case["options"])
-        settings = make_chain(config, "pad").settings
+        settings = make_recipe(config, "pad").settings
         key = json.dumps(settings["decode"])
         if key not in decoded:
             decoded[key] = decode(CORPUS / file, **settings["decode"])

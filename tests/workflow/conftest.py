@@ -112,7 +112,8 @@ def tiffs(folder: Path) -> dict[str, bytes]:
 def fault(name, script, log=""):
     """Environment of jobs in which something fails."""
     return {
-        "DP_WARM": "off",  # what is forked does not start an interpreter, where the fault comes in
+        # The fault comes in where an interpreter starts, which a forked job does not.
+        "DP_FORK_SERVER": "off",
         "PYTHONPATH": str(Path(__file__).parent / "faults"),
         "DP_TEST_FAULT": name,
         "DP_TEST_FAULT_IN": script,

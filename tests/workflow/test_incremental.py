@@ -117,15 +117,17 @@ def test_deleted_index_table_comes_back_without_rerunning_studies(finished):
 
 def test_each_deleted_result_comes_back(finished):
     names = ("manifest.parquet", "retry.txt", "orphans.txt", "verdict.txt")
-    for name in (*names, "index/left_out.jsonl"):
+    for name in (*names, "index/excluded_files.jsonl"):
         (finished.results / name).unlink()
     finished.run()
-    assert all((finished.results / name).exists() for name in (*names, "index/left_out.jsonl"))
+    assert all(
+        (finished.results / name).exists() for name in (*names, "index/excluded_files.jsonl")
+    )
     assert finished.run().is_noop
 
 
 def test_deleted_study_folder_comes_back_with_the_index_gone(finished):
-    (finished.results / "index" / "left_out.jsonl").unlink()
+    (finished.results / "index" / "excluded_files.jsonl").unlink()
     shutil.rmtree(finished.results / "images" / "1.2.1")
     finished.run()
     assert len(finished.images()) == 6

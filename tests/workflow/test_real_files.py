@@ -14,10 +14,10 @@ from tests.workflow.conftest import new_project, rows
 
 def outcomes(project):
     """State (and error) of every file found, by source path; each exactly once."""
-    left_out = (project.results / "index" / "left_out.jsonl").read_text().splitlines()
+    excluded_files = (project.results / "index" / "excluded_files.jsonl").read_text().splitlines()
     receipts = sorted((project.results / "receipts" / "write").glob("*.jsonl"))
     lines = [line for path in receipts for line in path.read_text().splitlines()]
-    found = [json.loads(line) for line in (*left_out, *lines)]
+    found = [json.loads(line) for line in (*excluded_files, *lines)]
     assert max(Counter(item["source_path"] for item in found).values()) == 1
     return {
         item["source_path"]: f"{item['state']}: {item['error']}".removesuffix(": ")

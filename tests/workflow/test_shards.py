@@ -61,7 +61,7 @@ def test_each_shard_processes_its_own_studies(sharded):
     assert [run.studies for run in of_shards] == [MINE[0], MINE[1]]
     assert all(MINE.values())
     assert dict(of_index.jobs) == {"index": 1}
-    assert dict(of_gather.jobs) == {"gather": 1, "report": 1, "verdict": 1, "all": 1}
+    assert dict(of_gather.jobs) == {"collect": 1, "report": 1, "verdict": 1, "all": 1}
 
 
 def test_results_are_those_of_one_run(sharded, tmp_path):
@@ -122,7 +122,7 @@ def test_a_shard_with_a_study_that_cannot_be_written_is_run_again(finished):
     assert refused.returncode == 1
     assert f"Run them again (shard: [{mine}, {SHARDS}]), then gather." in refused.output
     assert shard(finished, mine).studies == {study}
-    assert gather(finished).jobs["gather"] == 1
+    assert gather(finished).jobs["collect"] == 1
 
 
 def test_a_shard_that_fails_after_the_settings_changed_is_not_gathered(finished):

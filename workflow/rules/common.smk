@@ -47,7 +47,7 @@ CHECKOUT = find_checkout()
 sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
@@ -63,7 +63,7 @@ from dicom_preprocessing.workflow.compatibility import (
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
     take_receipts_for_records,
-    with_signature,
+    cache_signature,
 )
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
 from dicom_preprocessing.workflow.resources import (
@@ -343,7 +343,7 @@ def nearest_kept(stage):
     """Input function: folder and receipt of the nearest kept stage before, else the inventory."""
     kept = kept_before(stage)
 
-    @with_signature
+    @cache_signature
     def inputs(wildcards):
         if wildcards.study not in studies():
             stop(
@@ -369,23 +369,23 @@ def is_outdated(job):
     study = studies().get(name)
     if study is None:
         return None
-    return not is_made_of(Path(receipt), digest_of_chain(stage), study.inventory)
+    return not is_made_of(Path(receipt), digest_of_recipe(stage), study.inventory)
 
 
 @functools.cache
-def digest_of_chain(stage):
-    return make_chain(CONFIG, stage).digest
+def digest_of_recipe(stage):
+    return make_recipe(CONFIG, stage).digest
 
 
-def chain_of(stage):
+def recipe_of(stage):
     """Versions and settings of the stages up to this one, as one line of JSON."""
-    return make_chain(CONFIG, stage).to_json()
+    return make_recipe(CONFIG, stage).to_json()
 
 
 def request_of_manifest(**values):
     """What the rules ask for that gather results."""
     return request(
-        chain=digest_of_chain("write"),
+        recipe=digest_of_recipe("write"),
         keep=CONFIG.keep,
         # The bundled examples are not what the results of earlier runs came from.
         prune=CONFIG.prune and CONFIG.source is not None,
@@ -408,7 +408,7 @@ def changed_keys():
     }
 
 
-@with_signature
+@cache_signature
 def threads_of_study(wildcards):
     """More than one where there are fewer studies than cores of this machine.
 
@@ -419,7 +419,7 @@ def threads_of_study(wildcards):
     return cores_on_cluster(studies().get(wildcards.study))
 
 
-@with_signature
+@cache_signature
 def study_mem_mb(wildcards, attempt, threads):
     return memory_mb(
         studies().get(wildcards.study),
@@ -429,6 +429,6 @@ def study_mem_mb(wildcards, attempt, threads):
     )
 
 
-@with_signature
+@cache_signature
 def study_runtime(wildcards, attempt):
     return minutes(studies().get(wildcards.study), attempt=attempt)

@@ -1,7 +1,7 @@
 checkpoint index:
     output:
         table=INDEX.table,
-        left_out=INDEX.left_out,
+        excluded_files=INDEX.excluded_files,
     log:
         "logs/index.log",
     localrule: True
@@ -17,6 +17,6 @@ checkpoint index:
         ),
         state=state_of_source,
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py index.py --request {params.request:q} --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py index.py --request {params.request:q} --output '
         + FOLDER_OF_RESULTS
         + " --workers {threads} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 rule manifest:
     input:
         INDEX.table,
-        INDEX.left_out,
+        INDEX.excluded_files,
         written_studies,
     output:
         manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
@@ -19,6 +19,6 @@ rule manifest:
         request=request_of_manifest(),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py manifest.py --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py manifest.py --output '
         + FOLDER_OF_RESULTS
         + " --request {params.request:q} > {log:q} 2>&1"

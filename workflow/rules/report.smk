@@ -13,7 +13,7 @@ rule report:
     params:
         request=request(settings=changed_keys()),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py report.py --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py report.py --output '
         + FOLDER_OF_RESULTS
         + " --request {params.request:q} > {log:q} 2>&1"
 
@@ -22,7 +22,7 @@ rule verdict:
     input:
         failures=RESULTS.failures,
         table=INDEX.table,
-        left_out=INDEX.left_out,
+        excluded_files=INDEX.excluded_files,
     output:
         RESULTS.verdict,
     log:
@@ -33,6 +33,6 @@ rule verdict:
     params:
         request=request(strict=CONFIG.strict),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py verdict.py --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py verdict.py --output '
         + FOLDER_OF_RESULTS
         + " --request {params.request:q} 2> {log:q}"

@@ -15,11 +15,11 @@ rule part:
         ENVIRONMENT
     params:
         request=request(
-            chain=digest_of_chain("write"),
+            recipe=digest_of_recipe("write"),
             keep=CONFIG.keep,
             shard=CONFIG.shard,
         ),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py part.py --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py part.py --output '
         + FOLDER_OF_RESULTS
         + " --request {params.request:q} > {log:q} 2>&1"

@@ -14,13 +14,13 @@ rule decode:
         runtime=study_runtime,
     params:
         kept=kept_before("decode"),
-        chain=chain_of("decode"),
+        recipe=recipe_of("decode"),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py decode.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py decode.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --output "
         + FOLDER_OF_RESULTS
         + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
+        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule crop:
@@ -39,13 +39,13 @@ rule crop:
         runtime=study_runtime,
     params:
         kept=kept_before("crop"),
-        chain=chain_of("crop"),
+        recipe=recipe_of("crop"),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py crop.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py crop.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --output "
         + FOLDER_OF_RESULTS
         + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
+        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule resize:
@@ -64,13 +64,13 @@ rule resize:
         runtime=study_runtime,
     params:
         kept=kept_before("resize"),
-        chain=chain_of("resize"),
+        recipe=recipe_of("resize"),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py resize.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py resize.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --output "
         + FOLDER_OF_RESULTS
         + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
+        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule pad:
@@ -89,13 +89,13 @@ rule pad:
         runtime=study_runtime,
     params:
         kept=kept_before("pad"),
-        chain=chain_of("pad"),
+        recipe=recipe_of("pad"),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py pad.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py pad.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --output "
         + FOLDER_OF_RESULTS
         + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
+        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule write:
@@ -114,10 +114,10 @@ rule write:
         runtime=study_runtime,
     params:
         kept=kept_before("write"),
-        chain=chain_of("write"),
+        recipe=recipe_of("write"),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py write.py --input {input:q} --images {output.images:q} '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py write.py --input {input:q} --images {output.images:q} '
         "--receipt {output.receipt:q} --output "
         + FOLDER_OF_RESULTS
         + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --chain {params.chain:q} --threads {threads} > {log:q} 2>&1"
+        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"

@@ -121,7 +121,7 @@ def _array(
     with _preparing(f"{name}: ", parallel):
         timer = StageTimer({})
         with timer.at("decode"):
-            image = decode_opened(*opened, **used.chain.settings["decode"])
+            image = decode_opened(*opened, **used.recipe.settings["decode"])
         image = _finished(image, used, timer)
         frames = np.ascontiguousarray(image.frames)
         return convert(frames, dtype), metadata_of(image, used.config)
@@ -140,7 +140,7 @@ def _slices(
     with _preparing("", parallel):
         timer = StageTimer({})
         with timer.at("decode"):
-            image = decode_stack(files, used.chain.settings["decode"])
+            image = decode_stack(files, used.recipe.settings["decode"])
         image = _finished(image, used, timer)
         slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
         return slices, metadata_of(image, used.config)
@@ -148,8 +148,8 @@ def _slices(
 
 def _finished(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
     """The image behind the last step, with display values."""
-    watched = timer.watched(image, "decode")
-    return advance(watched, preprocessor.chain, "decode", timer).displayed()
+    watched = timer.time_frames(image, "decode")
+    return advance(watched, preprocessor.recipe, "decode", timer).displayed()
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
         padding=geometry.padding,
         resolution=_resolution(image),
         num_frames=len(image.frames),
-        warnings=image.facts.warnings,
+        warnings=image.source_info.warnings,
     )
 
 
@@ -84,7 +84,7 @@ def _resize(image: Image, config: Config) -> Resize | None:
     if config.size is not None:
         factor = float(fit_factor(image.geometry.crop_box.size, Size(*config.size)))
         return Resize(factor, factor, name)
-    native = image.facts.pixel_spacing
+    native = image.source_info.pixel_spacing
     if config.spacing is not None and native is not None:
         x, y = config.spacing[:2]
         return Resize(native[0] / x, native[1] / y, name)
@@ -92,7 +92,10 @@ def _resize(image: Image, config: Config) -> Resize | None:
 
 
 def _resolution(image: Image) -> Resolution | None:
-    spacing, between = output_spacing(image.facts, image.geometry), image.facts.frame_spacing
+    spacing, between = (
+        output_spacing(image.source_info, image.geometry),
+        image.source_info.frame_spacing,
+    )
     if spacing is None:
         return None
     return Resolution(1 / spacing[0], 1 / spacing[1], 1 / between if between else None)

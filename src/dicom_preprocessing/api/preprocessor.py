@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_preprocessing.config import PADDINGS, VOLUMES, Config
-from dicom_preprocessing.config.recipe import Chain, make_chain
+from dicom_preprocessing.config.recipe import Recipe, make_recipe
 from dicom_preprocessing.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -230,9 +230,9 @@ class Preprocessor:
         )
 
     @cached_property
-    def chain(self) -> Chain:
+    def recipe(self) -> Recipe:
         """The settings of the steps, up to padding."""
-        return make_chain(self.config, "pad")
+        return make_recipe(self.config, "pad")
 
 
 def _wrong(field: str, reason: str) -> ConfigError:

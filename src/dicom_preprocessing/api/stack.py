@@ -65,13 +65,15 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
     frames = _joined(images)
     volume = Volume(frames, _frame_spacing(list(files.values()), images))
     handled = handle_volume(volume, handler=settings["volume"], **shared)
-    facts = replace(
-        first.facts,
+    source_info = replace(
+        first.source_info,
         source_frames=len(frames),
         frame_spacing=handled.frame_spacing,
-        warnings=tuple(f"{n}: {w}" for n, image in images.items() for w in image.facts.warnings),
+        warnings=tuple(
+            f"{n}: {w}" for n, image in images.items() for w in image.source_info.warnings
+        ),
     )
-    return replace(first, frames=handled.frames, facts=facts)
+    return replace(first, frames=handled.frames, source_info=source_info)
 
 
 @contextmanager
@@ -126,12 +128,12 @@ def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> f
     positions: list[tuple[float, ...] | None] = []
     orientations: list[tuple[float, ...] | None] = []
     for (description, _), image in zip(files, images.values(), strict=True):
-        n = image.facts.source_frames
+        n = image.source_info.source_frames
         positions += description.positions(n)
         orientations += description.orientations(n)
     known = [p for p in positions if p is not None]
     along = None
     if orientations[0] is not None and len(known) == len(positions):
         along = along_normal(known, orientations[0])
-    stated = (image.facts.frame_spacing for image in images.values())
+    stated = (image.source_info.frame_spacing for image in images.values())
     return slice_step(along, next((s for s in stated if s is not None), None))

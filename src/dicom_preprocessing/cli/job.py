@@ -71,10 +71,10 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
     from dicom_preprocessing.config import KEEPABLE
-    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.dicom.reading import quieten_pydicom
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.processing.instance import Target
+    from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
     from dicom_preprocessing.workflow.shards import withdraw_parts
 
@@ -95,11 +95,11 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         default="none",
         help="the kept stage that is the input",
     )
-    parser.add_argument("--chain", type=Chain.from_json, required=True, help="settings as JSON")
+    parser.add_argument("--recipe", type=Recipe.from_json, required=True, help="settings as JSON")
     parser.add_argument("--threads", type=int, default=1, help="cores for this study")
     arguments = parser.parse_args(argv)
-    if arguments.chain.stage != stage:
-        parser.error(f"--chain ends at {arguments.chain.stage}, not at {stage}")
+    if arguments.recipe.stage != stage:
+        parser.error(f"--recipe ends at {arguments.recipe.stage}, not at {stage}")
 
     results = ResultsFolder(arguments.output)
     if arguments.images != results.study(stage, arguments.study):
@@ -116,7 +116,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         withdraw_parts(output, [arguments.study])
         shutil.rmtree(images, ignore_errors=True)  # what a job left that died
         images.mkdir(parents=True, exist_ok=True)
-        target = Target(results.images(stage), arguments.chain)
+        target = OutputSpec(results.images(stage), arguments.recipe)
         if arguments.kept != "none":
             _, kept_receipt = inputs
             root = results.images(arguments.kept)
@@ -127,7 +127,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
             limits = IndexFolder(output).read_limits()
             receipts = run_from_inventory(inventory, target, receipt, limits, arguments.threads)
         for told in receipts:
-            for warning in (told.facts or {}).get("warnings", ()):
+            for warning in (told.source_info or {}).get("warnings", ()):
                 print(f"{told.sop_instance_uid}: warning: {warning}")
             if not told.is_written:
                 outcome = f"{told.state}: {told.error}: {told.message}"
@@ -152,13 +152,13 @@ def work_where_called(*paths: Path) -> list[Path]:
 def manifest_main(argv: Sequence[str] | None = None) -> int:
     """Rule manifest: everything that there is."""
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.results.collection import gather_receipts, write_results
+    from dicom_preprocessing.results.collection import collect_receipts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
     from dicom_preprocessing.workflow.shards import parts_of_other_runs
 
     parser = _parser("manifest", "Gather all receipts.")
     parser.add_argument(
-        "--request", type=json.loads, required=True, help="JSON: chain, keep, prune"
+        "--request", type=json.loads, required=True, help="JSON: recipe, keep, prune"
     )
     arguments = parser.parse_args(argv)
     output, request = arguments.output, arguments.request
@@ -166,10 +166,10 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         withdraw_verdict(output)
         studies = IndexFolder(output).read_studies().values()
-        gathered = gather_receipts(output, studies, request["chain"], request["keep"])
+        collected = collect_receipts(output, studies, request["recipe"], request["keep"])
         write_results(
             output,
-            gathered,
+            collected,
             keep=request["keep"],
             prune=request["prune"],
             old_parts=parts_of_other_runs(output),
@@ -182,13 +182,13 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
 def part_main(argv: Sequence[str] | None = None) -> int:
     """Rule part: what there is of the studies of one shard."""
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.results.collection import gather_receipts, write_part
+    from dicom_preprocessing.results.collection import collect_receipts, write_part
     from dicom_preprocessing.results.parts import Part
     from dicom_preprocessing.workflow.shards import deal_out
 
     parser = _parser("part", "Gather the receipts of a shard.")
     parser.add_argument(
-        "--request", type=json.loads, required=True, help="JSON: chain, keep, shard"
+        "--request", type=json.loads, required=True, help="JSON: recipe, keep, shard"
     )
     arguments = parser.parse_args(argv)
     output, request = arguments.output, arguments.request
@@ -196,22 +196,22 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         part = Part(output, *request["shard"])
         studies = deal_out(IndexFolder(output).read_studies().values(), part.shards)[part.shard]
-        gathered = gather_receipts(output, studies, request["chain"], request["keep"])
-        write_part(gathered, part)
+        collected = collect_receipts(output, studies, request["recipe"], request["keep"])
+        write_part(collected, part)
 
     return _exit_code(run)
 
 
-def gather_main(argv: Sequence[str] | None = None) -> int:
-    """Rule gather: the parts of all shards."""
+def collect_main(argv: Sequence[str] | None = None) -> int:
+    """Rule collect: the parts of all shards."""
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.results.collection import gather_parts, write_results
+    from dicom_preprocessing.results.collection import collect_parts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
     from dicom_preprocessing.workflow.shards import deal_out, parts_of, parts_of_other_runs
 
-    parser = _parser("gather", "Gather the parts of all shards.")
+    parser = _parser("collect", "Collect the parts of all shards.")
     parser.add_argument(
-        "--request", type=json.loads, required=True, help="JSON: chain, keep, prune, shards"
+        "--request", type=json.loads, required=True, help="JSON: recipe, keep, prune, shards"
     )
     arguments = parser.parse_args(argv)
     output, request = arguments.output, arguments.request
@@ -223,7 +223,7 @@ def gather_main(argv: Sequence[str] | None = None) -> int:
         parts = zip(parts_of(output, shards), studies, strict=True)
         write_results(
             output,
-            gather_parts(parts, request["chain"]),
+            collect_parts(parts, request["recipe"]),
             keep=request["keep"],
             prune=request["prune"],
             old_parts=parts_of_other_runs(output, shards),

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import Config, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.dicom.reading import quieten_pydicom
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
 from dicom_preprocessing.files import make_durable
@@ -21,13 +21,13 @@ from dicom_preprocessing.index.build import Index, build_index
 from dicom_preprocessing.index.grouping import entry_of
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
-from dicom_preprocessing.index.walk import Found, find_files, is_path_list
+from dicom_preprocessing.index.walk import SourceFile, find_files, is_path_list
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.processing.instance import Target, instances
+from dicom_preprocessing.processing.instance import OutputSpec, instances
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.failures import (
     by_path,
-    failure_of_left_out,
+    failure_of_excluded_file,
     failure_of_receipt,
     write_failures,
 )
@@ -130,7 +130,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
-    target = Target(output.parent, make_chain(config, "write"), output.name)
+    target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     _print_warnings([receipt])
     if not receipt.is_written:
@@ -149,7 +149,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     groups = [group for entries in index.studies.values() for group in instances(entries)]
-    target = Target(output, make_chain(config, "write"))
+    target = OutputSpec(output, make_recipe(config, "write"))
     with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
         receipts: list[Receipt] = []
         for outcome in process_all(groups, target, limits=config.limits, cores=jobs):
@@ -162,12 +162,14 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
 
 def _print_warnings(receipts: Sequence[Receipt]) -> None:
     """Each warning once, with the number of images that gave it."""
-    warnings = Counter(w for receipt in receipts for w in (receipt.facts or {}).get("warnings", ()))
+    warnings = Counter(
+        w for receipt in receipts for w in (receipt.source_info or {}).get("warnings", ())
+    )
     for warning, n in warnings.most_common():
         print(f"warning: {warning} ({plural(n, 'image')})", file=sys.stderr)
 
 
-def _index(files: Sequence[Found], config: Config, jobs: int, *, quiet: bool) -> Index:
+def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: bool) -> Index:
     with _progress(len(files), "headers", quiet=quiet) as bar:
         return build_index(files, duplicates=config.duplicates, workers=jobs, advance=bar.update)
 
@@ -179,7 +181,7 @@ def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
 
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
     """Write failures.csv if there is something to write, and say how it went."""
-    failures = [failure_of_left_out(item) for item in index.left_out]
+    failures = [failure_of_excluded_file(item) for item in index.excluded_files]
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
     table = output / "failures.csv"
     if failures:
@@ -188,7 +190,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         table.unlink(missing_ok=True)
     counts = count(index.found, ((f.state, f.error) for f in failures))
     print(counts)
-    named = next((i for i in index.left_out if i.named and i.error == "not_dicom"), None)
+    named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
     problem = complaint(
         counts, strict=config.strict, named_not_written=named.source_path if named else None
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.text import explained, printable
 from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         statistics = _gather(arguments.sources, choice, arguments.jobs)
         record = statistics.as_dict(arguments.bins)
         if arguments.json is not None and str(arguments.json) != "-":
-            with replacing(arguments.json) as file:
+            with atomic_write(arguments.json) as file:
                 file.write(json.dumps(record, indent=1) + "\n")
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)

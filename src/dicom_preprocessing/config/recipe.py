@@ -1,4 +1,4 @@
-"""The chain: versions and settings of the stages up to one, as a job gets them.
+"""The recipe: versions and settings of the stages up to one, as a job gets them.
 
 It is the only channel into a job of settings that decide results, and what Snakemake watches: a
 pixel key, a stage version or the set of decoders that changes makes the stage and everything behind
@@ -37,7 +37,7 @@ DECODER_PACKAGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Recipe:
     """Settings of the stages from decode up to ``stage``.
 
     ``settings`` maps each stage to its keyword arguments.
@@ -49,12 +49,12 @@ class Chain:
     decoders: tuple[str, ...]
 
     def to_json(self) -> str:
-        """One line of JSON with sorted keys; ``from_json`` gives the same chain back."""
+        """One line of JSON with sorted keys; ``from_json`` gives the same recipe back."""
         stages = {name: [self.versions[name], dict(self.settings[name])] for name in self.settings}
         return json.dumps({"decoders": self.decoders, "stages": stages}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Chain:
+    def from_json(cls, text: str) -> Recipe:
         """Read what ``to_json`` wrote."""
         data = json.loads(text)
         stages = data["stages"]
@@ -66,8 +66,8 @@ class Chain:
             decoders=tuple(data["decoders"]),
         )
 
-    def up_to(self, stage: Stage) -> Chain:
-        """The chain of this stage or of one before it."""
+    def up_to(self, stage: Stage) -> Recipe:
+        """The recipe of this stage or of one before it."""
         names = STAGES[: STAGES.index(stage) + 1]
         settings: dict[str, dict[str, Any]] = {name: dict(self.settings[name]) for name in names}
         if "resize" not in names:
@@ -93,8 +93,8 @@ class Chain:
         return short_digest(text)
 
 
-def make_chain(config: Config, stage: Stage) -> Chain:
-    """Build the chain of ``stage`` from a validated configuration."""
+def make_recipe(config: Config, stage: Stage) -> Recipe:
+    """Build the recipe of ``stage`` from a validated configuration."""
     values = as_mapping(config)
     settings: dict[str, dict[str, Any]] = {
         name: {key: values[key] for key, about in keys().items() if name in about.alters}
@@ -110,7 +110,7 @@ def make_chain(config: Config, stage: Stage) -> Chain:
         }
     if config.spacing is not None:
         settings["resize"]["spacing"] = list(config.spacing[:2])
-    whole = Chain(
+    whole = Recipe(
         stage=STAGES[-1],
         settings=settings,
         versions={name: STAGE_VERSIONS[name] for name in STAGES},

@@ -16,7 +16,7 @@ from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, loo
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, StoredTable
 from dicom_preprocessing.errors import MissingAttributeError
-from dicom_preprocessing.imaging.frames import each, numbered, remembered
+from dicom_preprocessing.imaging.frames import each, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import TABLE_BITS, Lookup
 
 if TYPE_CHECKING:
@@ -143,8 +143,10 @@ def modality_values(
     known = _padding_background(description, layout, modality[0], dtype)
     background = 0.0 if known is None else known
     if known is None or dtype.kind == "f":
-        stored = remembered(stored)
-        values = numbered(stored, lambda i, f: _transformed(transforms[i], f, dtype), dtype=dtype)
+        stored = spool_frames(stored)
+        values = map_indexed(
+            stored, lambda i, f: _transformed(transforms[i], f, dtype), dtype=dtype
+        )
         darkest, has_others = _survey(values, inverted=layout.is_inverted)
         background = darkest if known is None else known
         if has_others:
@@ -160,7 +162,7 @@ def modality_values(
             values[frame == padding[0]] = background
         return values
 
-    return numbered(stored, filled, dtype=dtype), background, warnings
+    return map_indexed(stored, filled, dtype=dtype), background, warnings
 
 
 def _transformed(transform: Transform, frame: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -16,9 +16,9 @@ from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import display_lookup, is_relative
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
-from dicom_preprocessing.imaging.frames import mapped, picked
+from dicom_preprocessing.imaging.frames import map_frames, select_frames
 from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
-from dicom_preprocessing.imaging.image import Facts, Image, Lookup, Reduction
+from dicom_preprocessing.imaging.image import Image, Lookup, Reduction, SourceInfo
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 from dicom_preprocessing.imaging.sampling import Sampling, halved, level_for
 from dicom_preprocessing.imaging.volume import Volume, handle_volume
@@ -143,7 +143,7 @@ def _at_level(source: _Source, settings: DecodeSettings, wanted: int | None) -> 
     values.warnings.extend([excess] if excess is not None else [])
     volume = _volume(source, settings, values)
     frames, geometry, sampling = _upright(source, volume.frames, level)
-    facts = Facts(
+    source_info = SourceInfo(
         study_instance_uid=description.header.study_instance_uid,
         series_instance_uid=description.header.series_instance_uid,
         sop_instance_uid=description.header.sop_instance_uid,
@@ -162,7 +162,7 @@ def _at_level(source: _Source, settings: DecodeSettings, wanted: int | None) -> 
     if level:
         again = partial(_at_level, source, settings)
         reduction = Reduction(level, sampling, level_of, again)
-    return Image(frames, geometry, facts, values.lookup, reduction)
+    return Image(frames, geometry, source_info, values.lookup, reduction)
 
 
 def _values(source: _Source, settings: DecodeSettings, level: int) -> _Values:
@@ -178,7 +178,7 @@ def _values(source: _Source, settings: DecodeSettings, level: int) -> _Values:
         description, frames, layout, intensity=settings.intensity, window=settings.window
     )
     if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
-        frames, lookup = mapped(frames, lookup, dtype=lookup.table.dtype), None
+        frames, lookup = map_frames(frames, lookup, dtype=lookup.table.dtype), None
     return _Values(frames, lookup, None, warnings)
 
 
@@ -192,7 +192,7 @@ def _volume(source: _Source, settings: DecodeSettings, values: _Values) -> Volum
             raise VolumeError(message)
         values.warnings.append("several volumes in one object: frames stay in stored order")
     if order.order != tuple(range(len(frames))):
-        frames = picked(frames, order.order)
+        frames = select_frames(frames, order.order)
     return handle_volume(
         Volume(frames, order.spacing),
         handler=settings.volume,
@@ -209,7 +209,7 @@ def _upright(source: _Source, frames: Frames, level: int) -> tuple[Frames, Geome
     size, sampling = source.size, Sampling(1 << level)
     if not is_upside_down(source.description):
         return frames, Geometry(size), sampling
-    turned = mapped(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
+    turned = map_frames(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
     flip = Flip(size.width, size.height, horizontal=True, vertical=True)
     return turned, Geometry(size, flip=flip), sampling.mirrored(size, halved(size, level))
 

@@ -28,7 +28,7 @@ from dicom_preprocessing.decode.modality import (
 )
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, Window
-from dicom_preprocessing.imaging.frames import each, numbered, remembered
+from dicom_preprocessing.imaging.frames import each, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import Lookup
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def display_lookup(
     def display(number: int, frame: NDArray[Any]) -> NDArray[Any]:
         return through_table(shown[transforms[number]], frame)
 
-    return numbered(plan.stored, display, dtype=dtype), None, warnings
+    return map_indexed(plan.stored, display, dtype=dtype), None, warnings
 
 
 def is_relative(
@@ -234,7 +234,7 @@ class _Plan:
         """
         n = len(self.stored)
         pair = modality[0]
-        self.stored = remembered(self.stored)
+        self.stored = spool_frames(self.stored)
         if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.layout.is_float:
             ends = self.ends([Rescale()] * n)
             if ends is None or ends[0] == ends[1] or pair.slope == 0:

@@ -10,8 +10,8 @@ KNOWN_GROUPS: Final = frozenset(
     (*range(0x0002, 0x0062, 2), 0x0062, 0x0064, 0x0066, 0x0068, 0x0070, 0x0072, 0x0088, 0x0100)
 )
 META_GROUP: Final = 0x0002
-SNIFFED_BYTES: Final = 4096
-SNIFFED_ELEMENTS: Final = 8
+DETECTION_BYTES: Final = 4096
+DETECTION_ELEMENTS: Final = 8
 FEWEST_ELEMENTS: Final = 3
 """Enough where the eighth element is out of sight, behind a sequence or a long value."""
 
@@ -31,7 +31,7 @@ def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
     Parameters
     ----------
     head : bytes
-        The first ``SNIFFED_BYTES`` of the file.
+        The first ``DETECTION_BYTES`` of the file.
     size : int or None
         Bytes of the whole file; None if ``head`` is all.
     """
@@ -41,7 +41,7 @@ def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
 
 def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
     offset, last_tag, count = 0, 0, 0
-    while count < SNIFFED_ELEMENTS and offset + HEADER_LENGTH <= len(head):
+    while count < DETECTION_ELEMENTS and offset + HEADER_LENGTH <= len(head):
         group, element = struct.unpack_from("<HH", head, offset)
         tag = group << 16 | element
         if group not in KNOWN_GROUPS or tag <= last_tag:
@@ -54,7 +54,7 @@ def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
         if length < 0:
             return count >= FEWEST_ELEMENTS
         offset += length
-    if count == SNIFFED_ELEMENTS:
+    if count == DETECTION_ELEMENTS:
         return True
     if offset == size:
         return count > 0

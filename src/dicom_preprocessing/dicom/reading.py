@@ -23,8 +23,8 @@ from pydicom.uid import (
 
 from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
 from dicom_preprocessing.dicom.detection import (
+    DETECTION_BYTES,
     HEADER_LENGTH,
-    SNIFFED_BYTES,
     UNDEFINED_LENGTH,
     looks_like_data_set,
 )
@@ -240,7 +240,7 @@ def _require_dicom(file: _WatchedFile) -> bool:
     """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
     try:
         size = file.size
-        head = file.read(min(size, SNIFFED_BYTES))
+        head = file.read(min(size, DETECTION_BYTES))
         file.seek(0)
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error

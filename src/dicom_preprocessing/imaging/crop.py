@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.imaging.frames import each, mapped, remembered
+from dicom_preprocessing.imaging.frames import each, map_frames, spool_frames
 from dicom_preprocessing.imaging.geometry import CropBox, round_half_away
 from dicom_preprocessing.imaging.image import Image, Lookup, luma, top_value
 from dicom_preprocessing.imaging.planning import grow_box, inner_box
@@ -65,7 +65,7 @@ def crop(
     """
     if not crop:
         return image
-    image = replace(image, frames=remembered(image.frames))
+    image = replace(image, frames=spool_frames(image.frames))
     found = plan_crop(
         image,
         crop_max=crop_max,
@@ -89,7 +89,7 @@ def _cropped(image: Image, box: CropBox, warning: str | None) -> Image:
     if image.reduction is not None:
         level = image.reduction.level_for(box.size)
         if level != image.reduction.level:
-            image = image.reduction.again(level).with_facts_of(image)
+            image = image.reduction.again(level).with_source_info_of(image)
     reduction = image.reduction
     if reduction is None:
         return image.evolve(_cut(image.frames, box), geometry, warning)
@@ -109,7 +109,7 @@ def plan_crop(
     samples = inner if sampling is None else sampling.samples_of(inner)
     found = find_foreground(
         _cut(image.frames, samples),
-        background=image.facts.background,
+        background=image.source_info.background,
         lookup=image.lookup,
         crop_max=crop_max,
         crop_components=crop_components,
@@ -195,7 +195,7 @@ def _foreground_of(
 def _cut(frames: Frames, box: CropBox) -> Frames:
     shape = (box.height, box.width, frames.shape[3])
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
-    return mapped(frames, lambda frame: frame[rows, columns], shape=shape, is_cheap=True)
+    return map_frames(frames, lambda frame: frame[rows, columns], shape=shape, is_cheap=True)
 
 
 def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
@@ -265,9 +265,11 @@ def _component(
     rows = max(1, round_half_away(height * factor))
     y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
     x = ((2 * np.arange(columns) + 1) * width) // (2 * columns)
-    small = mapped(frames, lambda f: f[y[:, np.newaxis], x], shape=(rows, columns, frames.shape[3]))
+    small = map_frames(
+        frames, lambda f: f[y[:, np.newaxis], x], shape=(rows, columns, frames.shape[3])
+    )
     if lookup is not None:
-        small = mapped(small, lookup, dtype=lookup.table.dtype)
+        small = map_frames(small, lookup, dtype=lookup.table.dtype)
     if background is not None:
         foreground = np.zeros((rows, columns), bool)
         for thumbnail in small:

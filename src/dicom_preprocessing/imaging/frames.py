@@ -117,7 +117,7 @@ def each(frames: Frames, function: Callable[[int, NDArray[Any]], T]) -> Iterator
                 future.cancel()
 
 
-def mapped(
+def map_frames(
     frames: Frames,
     function: Callable[[NDArray[Any]], NDArray[Any]],
     *,
@@ -137,12 +137,12 @@ def mapped(
     is_cheap : bool
         Whether calling it again costs no more than keeping its result.
     """
-    return numbered(
+    return map_indexed(
         frames, lambda _, frame: function(frame), shape=shape, dtype=dtype, is_cheap=is_cheap
     )
 
 
-def numbered(
+def map_indexed(
     frames: Frames,
     function: Callable[[int, NDArray[Any]], NDArray[Any]],
     *,
@@ -150,12 +150,12 @@ def numbered(
     dtype: Any = None,  # noqa: ANN401
     is_cheap: bool = False,
 ) -> Frames:
-    """``mapped``, by a function that is given the frame's number too."""
+    """``map_frames``, by a function that is given the frame's number too."""
     like = (len(frames), *(shape or frames.shape[1:])), dtype or frames.dtype
     return _made(frames, *like, lambda i: function(i, frames[i]), is_cheap=is_cheap)
 
 
-def picked(frames: Frames, numbers: Sequence[int]) -> Frames:
+def select_frames(frames: Frames, numbers: Sequence[int]) -> Frames:
     """The frames of these numbers, in their order."""
     if not isinstance(frames, LazyFrames):
         chosen: NDArray[Any] = frames[np.array(numbers)]
@@ -164,7 +164,7 @@ def picked(frames: Frames, numbers: Sequence[int]) -> Frames:
     return _made(frames, shape, frames.dtype, lambda i: frames[numbers[i]], is_cheap=True)
 
 
-def made_of(frames: Frames, count: int, make: Callable[[int], NDArray[Any]]) -> Frames:
+def combine_frames(frames: Frames, count: int, make: Callable[[int], NDArray[Any]]) -> Frames:
     """``count`` frames like ``frames``, each made of some of them."""
     return _made(frames, (count, *frames.shape[1:]), frames.dtype, make, is_cheap=False)
 
@@ -183,7 +183,7 @@ def _made(
     return LazyFrames(shape, np.dtype(dtype), make, is_cheap and frames.is_cheap)
 
 
-def remembered(frames: Frames) -> Frames:
+def spool_frames(frames: Frames) -> Frames:
     """Frames that are made once although they are asked for again.
 
     More than a few are kept in a temporary file ($TMPDIR); without room there, they are made again.

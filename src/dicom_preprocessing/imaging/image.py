@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.files import as_record
-from dicom_preprocessing.imaging.frames import mapped
+from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class SourceInfo:
     """What later stages, tags and the manifest need to know of the source.
 
     Parameters
@@ -71,7 +71,7 @@ class Facts:
         return as_record(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Facts:
+    def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
         """Build from what ``as_dict`` gave."""
         spacing = data["pixel_spacing"]
         return cls(
@@ -158,7 +158,7 @@ class Image:
         Samples is 1 (grey) or 3 (RGB). Stored values as long as there is a ``lookup``.
     geometry : Geometry
         The way from the stored image to these frames.
-    facts : Facts
+    source_info : SourceInfo
     lookup : Lookup or None
         Display values, put off until few pixels are left to look up.
     reduction : Reduction or None
@@ -167,7 +167,7 @@ class Image:
 
     frames: Frames
     geometry: Geometry
-    facts: Facts = field(repr=False)
+    source_info: SourceInfo = field(repr=False)
     lookup: Lookup | None = field(repr=False, default=None)
     reduction: Reduction | None = field(repr=False, default=None)
 
@@ -187,25 +187,25 @@ class Image:
         """The image with its display values."""
         if self.lookup is None:
             return self
-        frames = mapped(self.frames, self.lookup, dtype=self.lookup.table.dtype)
+        frames = map_frames(self.frames, self.lookup, dtype=self.lookup.table.dtype)
         return replace(self, frames=frames, lookup=None)
 
-    def with_facts_of(self, other: Image) -> Image:
+    def with_source_info_of(self, other: Image) -> Image:
         """The image with the facts of another one, of the same source at another resolution."""
-        facts = replace(other.facts, resolution_level=self.facts.resolution_level)
-        return replace(self, facts=facts)
+        source_info = replace(other.source_info, resolution_level=self.source_info.resolution_level)
+        return replace(self, source_info=source_info)
 
     def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
         """The image after a step, with the warning that the step may have given."""
-        facts = self.facts
+        source_info = self.source_info
         if warning is not None:
-            facts = replace(facts, warnings=(*facts.warnings, warning))
-        return replace(self, frames=frames, geometry=geometry, facts=facts)
+            source_info = replace(source_info, warnings=(*source_info.warnings, warning))
+        return replace(self, frames=frames, geometry=geometry, source_info=source_info)
 
 
-def output_spacing(facts: Facts, geometry: Geometry) -> tuple[float, float] | None:
+def output_spacing(source_info: SourceInfo, geometry: Geometry) -> tuple[float, float] | None:
     """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
-    native = facts.pixel_spacing
+    native = source_info.pixel_spacing
     if native is None:
         return None
     scale = geometry.scale

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.imaging.frames import each, mapped, remembered
+from dicom_preprocessing.imaging.frames import each, map_frames, spool_frames
 from dicom_preprocessing.imaging.geometry import Padding, Size
 from dicom_preprocessing.imaging.image import Image, luma
 from dicom_preprocessing.imaging.planning import Side, plan_padding
@@ -42,11 +42,11 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
     target = Size(size[0], size[1])
     if padding not in FIXED_SIDES and image.size != target:
         # Frames decide, and are asked for a second time to be padded.
-        image = replace(image, frames=remembered(image.frames))
+        image = replace(image, frames=spool_frames(image.frames))
     plan = plan_image_padding(image, target, padding)
     widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
-    size_wh, samples, fill = image.size, image.frames.shape[3], image.facts.fill
-    frames = mapped(
+    size_wh, samples, fill = image.size, image.frames.shape[3], image.source_info.fill
+    frames = map_frames(
         image.frames,
         lambda frame: np.pad(frame, widths, constant_values=fill),
         shape=(
@@ -63,7 +63,7 @@ def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
     if padding in FIXED_SIDES or image.size == target:
         side = FIXED_SIDES.get(padding, "before")
         return plan_padding(image.size, target, x=side, y=side)
-    background = image.facts.background
+    background = image.source_info.background
 
     def count(_: int, frame: NDArray[Any]) -> list[int]:
         borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]

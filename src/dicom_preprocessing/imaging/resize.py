@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from dicom_preprocessing.errors import NoSpacingError
-from dicom_preprocessing.imaging.frames import mapped
+from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Size
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 
@@ -53,23 +53,23 @@ def resize(
     if size is not None:
         target = fit_size(image.size, Size(size[0], size[1]))
     elif spacing is not None:
-        if image.facts.pixel_spacing is None:
+        if image.source_info.pixel_spacing is None:
             raise NoSpacingError("no Pixel Spacing or Imager Pixel Spacing: cannot resample to mm")
-        native = image.facts.pixel_spacing
+        native = image.source_info.pixel_spacing
         target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))
     else:
         return image
     if target.width * target.height > LARGEST_FRAME:
         raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
     frames = resize_frames(
-        image.frames, size=target, filter=filter, lookup=image.lookup, places=places_of(image)
+        image.frames, size=target, filter=filter, lookup=image.lookup, places=sample_grids(image)
     )
     resized = image.evolve(frames, image.geometry.with_resized(target))
     return replace(resized, lookup=None, reduction=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SampleGrid:
     """Where the samples of a line lie: sample i at pixel ``start + i * step`` of ``length``."""
 
     count: int
@@ -78,15 +78,15 @@ class Places:
     start: int = 0
 
 
-def places_of(image: Image) -> tuple[Places, Places]:
+def sample_grids(image: Image) -> tuple[SampleGrid, SampleGrid]:
     """Where the samples of an image lie along y and x."""
     _, rows, columns, _ = image.frames.shape
     if image.reduction is None:
-        return Places(rows, rows), Places(columns, columns)
+        return SampleGrid(rows, rows), SampleGrid(columns, columns)
     at, size = image.reduction.sampling, image.size
     return (
-        Places(rows, size.height, at.step, at.top),
-        Places(columns, size.width, at.step, at.left),
+        SampleGrid(rows, size.height, at.step, at.top),
+        SampleGrid(columns, size.width, at.step, at.left),
     )
 
 
@@ -96,7 +96,7 @@ def resize_frames(
     size: Size,
     filter: str,  # noqa: A002
     lookup: Lookup | None = None,
-    places: tuple[Places, Places] | None = None,
+    places: tuple[SampleGrid, SampleGrid] | None = None,
 ) -> Frames:
     """Scale every frame to exactly ``size``.
 
@@ -109,7 +109,7 @@ def resize_frames(
         As for ``resize``.
     lookup : Lookup or None
         Display values, if ``frames`` are stored ones.
-    places : (Places, Places), optional
+    places : (SampleGrid, SampleGrid), optional
         Where rows and columns lie, if they are not all pixels of the image.
 
     Returns
@@ -117,7 +117,7 @@ def resize_frames(
     (n_frames, size.height, size.width, samples), dtype of ``frames`` or of the lookup
     """
     _, height, width, _ = frames.shape
-    y, x = places or (Places(height, height), Places(width, width))
+    y, x = places or (SampleGrid(height, height), SampleGrid(width, width))
     dtype = frames.dtype if lookup is None else lookup.table.dtype
 
     def resized(frame: NDArray[Any]) -> NDArray[Any]:
@@ -132,7 +132,7 @@ def resize_frames(
         return out
 
     shape = (size.height, size.width, frames.shape[3])
-    return mapped(frames, resized, shape=shape, dtype=dtype)
+    return map_frames(frames, resized, shape=shape, dtype=dtype)
 
 
 def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:
@@ -152,7 +152,7 @@ def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
 
 def _convolve(
     plane: NDArray[Any],
-    places: tuple[Places, Places],
+    places: tuple[SampleGrid, SampleGrid],
     kernel: str,
     lookup: Lookup | None,
     out: NDArray[Any],
@@ -230,7 +230,7 @@ BAND_BYTES = 1 << 20
 
 
 @lru_cache(maxsize=64)
-def kernel_bands(rows: Places, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+def kernel_bands(rows: SampleGrid, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
     """The weights of ``kernel_weights`` for rows of ``columns`` samples, cut into bands."""
     weights = kernel_weights(rows, n_out, kernel)
     rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
@@ -249,7 +249,7 @@ def kernel_bands(rows: Places, columns: int, n_out: int, kernel: str) -> tuple[B
 
 
 @lru_cache(maxsize=64)
-def kernel_weights(places: Places, n_out: int, kernel: str) -> sparse.csr_array:
+def kernel_weights(places: SampleGrid, n_out: int, kernel: str) -> sparse.csr_array:
     """Weights of the samples at ``places`` for each of ``n_out``, each row summing to 1.
 
     The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the

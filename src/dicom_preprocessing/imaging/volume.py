@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
-from dicom_preprocessing.imaging.frames import made_of, picked, remembered
+from dicom_preprocessing.imaging.frames import combine_frames, select_frames, spool_frames
 from dicom_preprocessing.imaging.geometry import round_half_away
 from dicom_preprocessing.imaging.pyramid import modulated_detail
 
@@ -80,7 +80,7 @@ def handle_volume(
     if n == 1:
         return volume
     if handler == "central-slice":
-        return Volume(picked(volume.frames, [n // 2]), None)
+        return Volume(select_frames(volume.frames, [n // 2]), None)
     if handler == "max-intensity":
         return Volume(max_intensity(volume.frames, skip_frames or 0), None)
     if handler == "laplacian-mip":
@@ -106,7 +106,7 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
     """
     kept = _kept(len(frames), skip_frames)
     projection = np.array(frames[kept[0]])
-    for frame in picked(frames, kept[1:]) if len(kept) > 1 else ():
+    for frame in select_frames(frames, kept[1:]) if len(kept) > 1 else ():
         np.maximum(projection, frame, out=projection)
         del frame  # before the next one is made
     return projection[np.newaxis]
@@ -157,7 +157,7 @@ def laplacian_mip(
     middle = kept[len(kept) // 2]
     total = np.zeros(frames.shape[1:])
     highest = np.zeros(frames.shape[1:], frames.dtype)
-    for number, frame in zip(kept, picked(frames, kept), strict=True):
+    for number, frame in zip(kept, select_frames(frames, kept), strict=True):
         np.maximum(highest, frame, out=highest)
         if projection == "parallel-beam":
             total += frame
@@ -202,7 +202,7 @@ def interpolate(frames: Frames, count: int) -> Frames:
     -------
     (count, rows, columns, samples), dtype of ``frames``
     """
-    frames = remembered(frames)
+    frames = spool_frames(frames)
     n, steps = len(frames), max(count - 1, 1)
 
     def blend(number: int) -> NDArray[Any]:
@@ -219,4 +219,4 @@ def interpolate(frames: Frames, count: int) -> Frames:
             blended = np.sign(blended) * (np.abs(blended) // steps)
         return np.asarray(blended, first.dtype)
 
-    return made_of(frames, count, blend)
+    return combine_frames(frames, count, blend)

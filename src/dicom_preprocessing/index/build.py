@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.files import (
     as_record,
+    atomic_write,
     fsync_folder,
     json_lines,
     replace_if_changed,
-    replacing,
     short_digest,
 )
 from dicom_preprocessing.index.grouping import Grouping
 from dicom_preprocessing.index.scan import scan_files, write_cache
 from dicom_preprocessing.index.state import NO_RETRIES, RetryPlan
 from dicom_preprocessing.index.table import (
-    Entry,
+    ExcludedFile,
     IndexFolder,
-    LeftOut,
+    InventoryEntry,
     Request,
     Retries,
     Study,
     inventory_text,
     study_table,
 )
-from dicom_preprocessing.index.walk import Found, find_files
+from dicom_preprocessing.index.walk import SourceFile, find_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -50,18 +50,18 @@ class Index:
     ``studies`` maps Study Instance UIDs to entries in path order.
     """
 
-    studies: dict[str, list[Entry]]
-    left_out: list[LeftOut]
+    studies: dict[str, list[InventoryEntry]]
+    excluded_files: list[ExcludedFile]
     warnings: list[str]
 
     @property
     def found(self) -> int:
         """Number of files found."""
-        return len(self.left_out) + sum(map(len, self.studies.values()))
+        return len(self.excluded_files) + sum(map(len, self.studies.values()))
 
 
 def build_index(
-    files: Sequence[Found],
+    files: Sequence[SourceFile],
     *,
     duplicates: str = "first",
     workers: int = 1,
@@ -71,7 +71,7 @@ def build_index(
 
     Parameters
     ----------
-    files : sequence of Found
+    files : sequence of SourceFile
         In path order.
     duplicates : str
         ``first`` lets decoding choose among files of one SOP Instance UID, ``fail`` none of them.
@@ -81,7 +81,7 @@ def build_index(
     sorter = Grouping(files, duplicates)
     for scan in scan_files(files, workers=workers, advance=advance):
         sorter.add(scan)
-    return Index(dict(sorter.studies()), list(sorter.left_out()), list(sorter.warnings()))
+    return Index(dict(sorter.studies()), list(sorter.excluded_files()), list(sorter.warnings()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,8 @@ def update_index(
         folder.inventory(study).unlink()
     write_cache(folder.headers, files, sorter.scans())
     before = folder.read_retries()
-    tried = {item.source_path for item in sorter.left_out() if item.transient}
-    with replacing(folder.retries) as file:
+    tried = {item.source_path for item in sorter.excluded_files() if item.transient}
+    with atomic_write(folder.retries) as file:
         counted = Retries(
             issued=before.issued + retries.counted,
             unreadable={path: before.unreadable.get(path, 0) + 1 for path in sorted(tried)},
@@ -157,7 +157,7 @@ def update_index(
         file.write(counted.to_json())
     warnings = list(sorter.warnings())
     replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
-    replace_if_changed(folder.left_out, json_lines(map(as_record, sorter.left_out())))
+    replace_if_changed(folder.excluded_files, json_lines(map(as_record, sorter.excluded_files())))
     replace_if_changed(folder.table, study_table(studies))
     return Indexed(len(files), names, warnings)
 
@@ -165,7 +165,7 @@ def update_index(
 def _renew_inventory(
     folder: IndexFolder,
     study: str,
-    entries: list[Entry],
+    entries: list[InventoryEntry],
     retries: RetryPlan,
     withdraw: Callable[[Collection[str]], object],
 ) -> str:
@@ -185,12 +185,12 @@ def _renew_inventory(
     text = _text_at(entries, attempt, renewal)
     if text != before:
         withdraw([study])
-        with replacing(path, is_name_durable=False) as file:
+        with atomic_write(path, is_name_durable=False) as file:
             file.write(text)
     return text
 
 
-def _text_at(entries: list[Entry], attempt: int, renewal: int) -> str:
+def _text_at(entries: list[InventoryEntry], attempt: int, renewal: int) -> str:
     if (attempt, renewal) == (1, 0):
         return inventory_text(entries)
     return inventory_text([replace(e, attempt=attempt, renewal=renewal) for e in entries])
@@ -206,7 +206,7 @@ def _previous_inventory(path: Path) -> tuple[str, int, int]:
         return "", 1, 0
 
 
-def _study(study: str, entries: list[Entry], inventory: str) -> Study:
+def _study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
     held = max(
         entry.rows
         * entry.columns

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SKIPPED_ERRORS
 from dicom_preprocessing.files import SortedOnDisk
-from dicom_preprocessing.index.scan import Scan, with_digest
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, Entry, LeftOut, is_path_part
+from dicom_preprocessing.index.scan import HeaderScan, with_digest
+from dicom_preprocessing.index.table import (
+    SERIES_WITHOUT_UID,
+    ExcludedFile,
+    InventoryEntry,
+    is_path_part,
+)
 from dicom_preprocessing.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dicom_preprocessing.dicom.header import Header
-    from dicom_preprocessing.index.walk import Found
+    from dicom_preprocessing.index.walk import SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +31,8 @@ class _Image:
     """A found file that has an image's header; ``number`` is its place in path order."""
 
     number: int
-    found: Found
-    scan: Scan
+    found: SourceFile
+    scan: HeaderScan
     header: Header
 
     @property
@@ -39,54 +44,56 @@ class _Image:
 class Grouping:
     """Takes scans in path order and gives back studies, holding one of them at a time."""
 
-    def __init__(self, files: Sequence[Found], duplicates: str) -> None:
+    def __init__(self, files: Sequence[SourceFile], duplicates: str) -> None:
         self._files = files
         self._duplicates = duplicates
         self._number = 0
-        self._scans: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
-        self._images: SortedOnDisk[tuple[str, int, Scan]] = SortedOnDisk(itemgetter(0, 1))
-        self._left_out: SortedOnDisk[tuple[int, LeftOut]] = SortedOnDisk(itemgetter(0))
+        self._scans: SortedOnDisk[tuple[int, HeaderScan]] = SortedOnDisk(itemgetter(0))
+        self._images: SortedOnDisk[tuple[str, int, HeaderScan]] = SortedOnDisk(itemgetter(0, 1))
+        self._excluded: SortedOnDisk[tuple[int, ExcludedFile]] = SortedOnDisk(itemgetter(0))
         self._instances: SortedOnDisk[tuple[str, str]] = SortedOnDisk(itemgetter(0, 1))
-        self._digested: SortedOnDisk[tuple[int, Scan]] = SortedOnDisk(itemgetter(0))
+        self._digested: SortedOnDisk[tuple[int, HeaderScan]] = SortedOnDisk(itemgetter(0))
 
-    def add(self, scan: Scan) -> None:
+    def add(self, scan: HeaderScan) -> None:
         """Take the scan of the next file."""
         number = self._number
         self._number += 1
         self._scans.append((number, scan))
         refused = _refusal(self._files[number], scan)
         if refused is not None:
-            self._left_out.append((number, refused))
+            self._excluded.append((number, refused))
         elif scan.header is not None:
             self._images.append((scan.header.study_instance_uid, number, scan))
 
-    def studies(self) -> Iterator[tuple[str, list[Entry]]]:
+    def studies(self) -> Iterator[tuple[str, list[InventoryEntry]]]:
         """Each study with its files in path order; the rest is known when all were taken."""
         for study, members in groupby(self._images, key=itemgetter(0)):
             entries = self._entries_of(study, [(number, scan) for _, number, scan in members])
             if entries:
                 yield study, entries
 
-    def _entries_of(self, study: str, scans: list[tuple[int, Scan]]) -> list[Entry]:
-        instances: dict[str, list[tuple[int, Scan]]] = defaultdict(list)
+    def _entries_of(self, study: str, scans: list[tuple[int, HeaderScan]]) -> list[InventoryEntry]:
+        instances: dict[str, list[tuple[int, HeaderScan]]] = defaultdict(list)
         for number, scan in scans:
             if scan.header is not None:
                 instances[scan.header.sop_instance_uid].append((number, scan))
-        entries: list[tuple[int, Entry]] = []
+        entries: list[tuple[int, InventoryEntry]] = []
         for sop, members in instances.items():
             self._instances.append((sop, study))
             images: list[_Image] = []
             for number, scan in self._with_digests(members):
                 if scan.header is None:  # became unreadable since it was scanned
-                    self._left_out.append((number, _left_out(self._files[number], scan)))
+                    self._excluded.append((number, _excluded_file(self._files[number], scan)))
                 else:
                     images.append(_Image(number, self._files[number], scan, scan.header))
             kept, rejected = _resolve(images, self._duplicates)
-            self._left_out.extend(rejected)
+            self._excluded.extend(rejected)
             entries += [(i.number, entry_of(i.found, i.header, i.series)) for i in kept]
         return [entry for _, entry in sorted(entries, key=itemgetter(0))]
 
-    def _with_digests(self, members: list[tuple[int, Scan]]) -> Iterator[tuple[int, Scan]]:
+    def _with_digests(
+        self, members: list[tuple[int, HeaderScan]]
+    ) -> Iterator[tuple[int, HeaderScan]]:
         """Files of one instance, with digests of those that share their size."""
         sizes = Counter(self._files[number].size for number, _ in members)
         for number, scan in members:
@@ -98,9 +105,9 @@ class Grouping:
                 self._digested.append((number, digested))
             yield number, digested
 
-    def left_out(self) -> Iterator[LeftOut]:
+    def excluded_files(self) -> Iterator[ExcludedFile]:
         """Files that are in no study, in path order."""
-        return (item for _, item in self._left_out)
+        return (item for _, item in self._excluded)
 
     def warnings(self) -> Iterator[str]:
         """What is odd and is indexed all the same."""
@@ -112,7 +119,7 @@ class Grouping:
                     f"{', '.join(studies)}"
                 )
 
-    def scans(self) -> Iterator[Scan]:
+    def scans(self) -> Iterator[HeaderScan]:
         """For the cache: every scan in path order, with the digests."""
         digested = iter(self._digested)
         following = next(digested, None)
@@ -124,25 +131,27 @@ class Grouping:
                 yield scan
 
 
-def _refusal(found: Found, scan: Scan) -> LeftOut | None:
+def _refusal(found: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
     """The state of a file that cannot become an image, None for one that may."""
     if scan.header is None:
-        return _left_out(found, scan)
+        return _excluded_file(found, scan)
     if not scan.header.has_pixel_data:
         message = "a data set without pixel data"
-        return _left_out(found, scan, error="no_pixel_data", message=message)
+        return _excluded_file(found, scan, error="no_pixel_data", message=message)
     for name in ("study_instance_uid", "sop_instance_uid"):
         uid = getattr(scan.header, name)
         if not is_path_part(uid):
             what = f"{printable(uid)!r} cannot be part of a path" if uid else "is missing"
-            return _left_out(found, scan, error="bad_uid", message=f"{name} {what}")
+            return _excluded_file(found, scan, error="bad_uid", message=f"{name} {what}")
     return None
 
 
-def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -> LeftOut:
+def _excluded_file(
+    found: SourceFile, scan: HeaderScan, *, error: str = "", message: str = ""
+) -> ExcludedFile:
     error = error or scan.error
     header = scan.header
-    return LeftOut(
+    return ExcludedFile(
         source_path=found.path,
         state="skipped" if error in SKIPPED_ERRORS else "failed",
         error=error,
@@ -158,30 +167,30 @@ def _left_out(found: Found, scan: Scan, *, error: str = "", message: str = "") -
 
 def _resolve(
     images: list[_Image], duplicates: str
-) -> tuple[list[_Image], list[tuple[int, LeftOut]]]:
+) -> tuple[list[_Image], list[tuple[int, ExcludedFile]]]:
     """Sort files of one instance into those that go on and those that are left out."""
     kept: dict[str, _Image] = {}
-    rejected: list[tuple[int, LeftOut]] = []
+    rejected: list[tuple[int, ExcludedFile]] = []
     for image in images:
         first = kept.setdefault(image.scan.sha256 or image.found.path, image)
         if first is not image:
             message = f"same bytes as {printable(first.found.path)}"
-            refused = _left_out(image.found, image.scan, error="duplicate", message=message)
+            refused = _excluded_file(image.found, image.scan, error="duplicate", message=message)
             rejected.append((image.number, refused))
     different = list(kept.values())
     if len(different) > 1 and duplicates == "fail":
         message = f"{len(different)} different files have this SOP Instance UID"
         rejected += [
-            (i.number, _left_out(i.found, i.scan, error="sop_conflict", message=message))
+            (i.number, _excluded_file(i.found, i.scan, error="sop_conflict", message=message))
             for i in different
         ]
         return [], rejected
     return different, rejected
 
 
-def entry_of(found: Found, header: Header, series_instance_uid: str) -> Entry:
+def entry_of(found: SourceFile, header: Header, series_instance_uid: str) -> InventoryEntry:
     """The inventory line of an image at its first attempt."""
-    return Entry(
+    return InventoryEntry(
         path=found.path,
         size=found.size,
         mtime_ns=found.mtime_ns,

@@ -15,14 +15,14 @@ import pydicom
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
-from dicom_preprocessing.files import as_record, json_lines, path_key, read_json_lines, replacing
+from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
 from dicom_preprocessing.processes import die_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.index.walk import Found
+    from dicom_preprocessing.index.walk import SourceFile
 
 SCAN_VERSION = f"2 pydicom {pydicom.__version__}"
 """Changed when the same file may get another outcome; the cache is then not used."""
@@ -38,7 +38,7 @@ HEADER_NAMES = tuple(field.name for field in fields(Header))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class HeaderScan:
     """Outcome of a header scan: a header, or the error that the file is recorded with.
 
     ``sha256`` is of the whole file, and filled only where two files have one SOP Instance UID.
@@ -56,14 +56,14 @@ class Scan:
         return _unpickled, (header, self.error, self.message, self.transient, self.sha256)
 
     @classmethod
-    def from_error(cls, error: FileError) -> Scan:
+    def from_error(cls, error: FileError) -> HeaderScan:
         """The outcome of a file that is no image."""
         return cls(error=error.error, message=str(error), transient=error.transient)
 
 
-def _unpickled(header: tuple[Any, ...] | None, *outcome: Any) -> Scan:  # noqa: ANN401
+def _unpickled(header: tuple[Any, ...] | None, *outcome: Any) -> HeaderScan:  # noqa: ANN401
     error, message, transient, sha256 = outcome
-    return Scan(
+    return HeaderScan(
         header=Header(**dict(zip(HEADER_NAMES, header, strict=True))) if header else None,
         error=error,
         message=message,
@@ -73,17 +73,17 @@ def _unpickled(header: tuple[Any, ...] | None, *outcome: Any) -> Scan:  # noqa: 
 
 
 def scan_files(
-    files: Sequence[Found],
+    files: Sequence[SourceFile],
     *,
     cache: Path | None = None,
     workers: int = 1,
     advance: Callable[[int], object] | None = None,
-) -> Iterator[Scan]:
+) -> Iterator[HeaderScan]:
     """Scan each file, or take what the cache knows of the same path, size and time.
 
     Parameters
     ----------
-    files : sequence of Found
+    files : sequence of SourceFile
         In path order.
     cache : path or None
         headers.jsonl of the last scan; it is not changed here.
@@ -94,7 +94,7 @@ def scan_files(
 
     Yields
     ------
-    Scan
+    HeaderScan
         In the order of ``files``; no more than a block of them is held.
     """
     known = _Known(read_cache(cache) if cache is not None else iter(()))
@@ -117,11 +117,11 @@ def scan_files(
 class _Known:
     """Outcomes of the last scan, read along with the files, since both are in path order."""
 
-    def __init__(self, records: Iterator[tuple[tuple[str, int, int], Scan]]) -> None:
+    def __init__(self, records: Iterator[tuple[tuple[str, int, int], HeaderScan]]) -> None:
         self._records = records
         self._next = next(records, None)
 
-    def scan_of(self, found: Found) -> Scan | None:
+    def scan_of(self, found: SourceFile) -> HeaderScan | None:
         """What is known of a file; each file must come behind those that came before."""
         place = path_key(found.path)
         while self._next is not None and path_key(self._next[0][0]) < place:
@@ -131,18 +131,18 @@ class _Known:
         return self._next[1]
 
 
-def scan_file(found: Found) -> Scan:
+def scan_file(found: SourceFile) -> HeaderScan:
     """Scan one file."""
     try:
-        return Scan(header=_header_of(found))
+        return HeaderScan(header=_header_of(found))
     except FileError as error:
-        return Scan.from_error(error)
+        return HeaderScan.from_error(error)
     except Exception as error:  # noqa: BLE001  # no header, however odd, may stop the index
         traceback.print_exc()
-        return Scan.from_error(DamagedError(f"{type(error).__name__}: {error}"))
+        return HeaderScan.from_error(DamagedError(f"{type(error).__name__}: {error}"))
 
 
-def _header_of(found: Found) -> Header:
+def _header_of(found: SourceFile) -> Header:
     if found.problem:
         raise UnreadableError(found.problem, transient=not found.is_missing)
     if not found.is_regular:
@@ -150,7 +150,7 @@ def _header_of(found: Found) -> Header:
     return read_header(found.path)
 
 
-def with_digest(found: Found, scan: Scan) -> Scan:
+def with_digest(found: SourceFile, scan: HeaderScan) -> HeaderScan:
     """The scan with the SHA-256 of the file's bytes."""
     if scan.sha256:
         return scan
@@ -158,11 +158,11 @@ def with_digest(found: Found, scan: Scan) -> Scan:
         with open(found.path, "rb") as file:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
-        return Scan.from_error(UnreadableError.from_os_error(error))
+        return HeaderScan.from_error(UnreadableError.from_os_error(error))
 
 
 @contextmanager
-def _scanner(workers: int) -> Iterator[Callable[[Sequence[Found]], Iterator[Scan]]]:
+def _scanner(workers: int) -> Iterator[Callable[[Sequence[SourceFile]], Iterator[HeaderScan]]]:
     """Give a function that scans files, by so many processes."""
     if workers == 1:
         yield lambda files: map(scan_file, files)
@@ -171,7 +171,7 @@ def _scanner(workers: int) -> Iterator[Callable[[Sequence[Found]], Iterator[Scan
         yield lambda files: pool.map(scan_file, files, chunksize=CHUNK)
 
 
-def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], Scan]]:
+def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:
     """Path, size and mtime, and outcome, of the last scan; nothing if another version wrote it."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         records = read_json_lines(path)
@@ -179,26 +179,26 @@ def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], Scan]]:
             yield from map(_from_record, records)
 
 
-def write_cache(path: Path, files: Iterable[Found], scans: Iterable[Scan]) -> None:
+def write_cache(path: Path, files: Iterable[SourceFile], scans: Iterable[HeaderScan]) -> None:
     """Keep every outcome but the transient ones, which are to be tried again; in path order."""
     records = (
         {"path": f.path, "size": f.size, "mtime_ns": f.mtime_ns, **_to_record(scan)}
         for f, scan in zip(files, scans, strict=True)
         if not scan.transient and not f.is_missing
     )
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.writelines(json_lines([{"version": SCAN_VERSION}]))
         file.writelines(json_lines(records))
 
 
-def _to_record(scan: Scan) -> dict[str, Any]:
+def _to_record(scan: HeaderScan) -> dict[str, Any]:
     record = as_record(scan)
     if scan.header is not None:
         record["header"] = as_record(scan.header)
     return {key: value for key, value in record.items() if value}
 
 
-def _from_record(record: dict[str, Any]) -> tuple[tuple[str, int, int], Scan]:
+def _from_record(record: dict[str, Any]) -> tuple[tuple[str, int, int], HeaderScan]:
     key = (record.pop("path"), record.pop("size"), record.pop("mtime_ns"))
     header = record.pop("header", None)
-    return key, Scan(header=None if header is None else Header(**header), **record)
+    return key, HeaderScan(header=None if header is None else Header(**header), **record)

@@ -2,7 +2,7 @@
 
 ```
 index/index.tsv              a row a study: what Snakemake needs
-index/left_out.jsonl         a line a file that no study's job will see, with its state
+index/excluded_files.jsonl         a line a file that no study's job will see, with its state
 index/studies/{study}.jsonl  the inventory of a study: a line a file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
@@ -51,7 +51,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class InventoryEntry:
     """A line of an inventory: a file that should become an image.
 
     ``renewal`` counts how often the study was to be processed anew though its files are as before.
@@ -80,7 +80,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class ExcludedFile:
     """A file whose state the index decided.
 
     ``hides_files`` marks a named path or folder that could not be read: what is in it is unknown.
@@ -105,7 +105,7 @@ class IndexFolder:
         self.output = Path(output)
         self.path = self.output / "index"
         self.table = self.path / "index.tsv"
-        self.left_out = self.path / "left_out.jsonl"
+        self.excluded_files = self.path / "excluded_files.jsonl"
         self.headers = self.path / "headers.jsonl"
         self.retries = self.path / "retries.json"
         self.request = self.path / "request.json"
@@ -147,9 +147,9 @@ class IndexFolder:
         request = self.read_request()
         return request.limits if request is not None else None
 
-    def read_left_out(self) -> Iterator[LeftOut]:
+    def read_excluded_files(self) -> Iterator[ExcludedFile]:
         """Files whose state the index decided, in path order."""
-        return (LeftOut(**record) for record in read_json_lines(self.left_out))
+        return (ExcludedFile(**record) for record in read_json_lines(self.excluded_files))
 
     def read_warnings(self) -> list[str]:
         """What was odd and was indexed all the same; nothing before the first index."""
@@ -221,7 +221,7 @@ def study_table(studies: Iterable[Study]) -> Iterator[str]:
         yield "\t".join(map(str, as_record(study).values())) + "\n"
 
 
-def inventory_text(entries: list[Entry]) -> str:
+def inventory_text(entries: list[InventoryEntry]) -> str:
     """The text of an inventory."""
     return "".join(json_lines(map(as_record, entries)))
 
@@ -236,9 +236,9 @@ def digest_of_studies(studies: Iterable[Study]) -> str:
     return short_digest("".join(f"{s.study_instance_uid} {s.inventory}\n" for s in studies))
 
 
-def read_inventory(path: Path) -> list[Entry]:
+def read_inventory(path: Path) -> list[InventoryEntry]:
     """Read an inventory."""
-    return [Entry(**record) for record in read_json_lines(path)]
+    return [InventoryEntry(**record) for record in read_json_lines(path)]
 
 
 def is_path_part(uid: str) -> bool:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Inode = tuple[int, int]
 
 DICOM_PREFIX_AT = 128
-SNIFFED_BYTES = 65536
+PATH_LIST_HEAD_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SourceFile:
     """A path of the source.
 
     Parameters
@@ -51,7 +51,7 @@ class Found:
     is_regular: bool = True
 
 
-def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Found]:
+def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[SourceFile]:
     """List every file below the sources in path order, each once.
 
     Parameters
@@ -77,9 +77,9 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Fou
     return files
 
 
-def _each_once(entries: Iterable[Found]) -> list[Found]:
+def _each_once(entries: Iterable[SourceFile]) -> list[SourceFile]:
     """Entries without those that were found before under another name."""
-    found: dict[str, Found] = {}
+    found: dict[str, SourceFile] = {}
     for item in entries:
         absolute = os.path.abspath(item.path)
         first = found.setdefault(absolute, item)
@@ -88,7 +88,7 @@ def _each_once(entries: Iterable[Found]) -> list[Found]:
     return list(found.values())
 
 
-def _nothing_to_read(sources: Sequence[str], files: Sequence[Found]) -> str | None:
+def _nothing_to_read(sources: Sequence[str], files: Sequence[SourceFile]) -> str | None:
     """Why the source as a whole is of no use, None if it may be of use."""
     if not files:
         only_lists = all(map(is_path_list, sources))
@@ -105,7 +105,7 @@ def _nothing_to_read(sources: Sequence[str], files: Sequence[Found]) -> str | No
     return None
 
 
-def walk_hash(files: Iterable[Found]) -> str:
+def walk_hash(files: Iterable[SourceFile]) -> str:
     """A digest of paths, sizes and times: equal only if nothing was added, changed or removed."""
     digest = hashlib.sha256()
     for item in files:
@@ -120,7 +120,7 @@ def is_path_list(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            head = file.read(SNIFFED_BYTES)
+            head = file.read(PATH_LIST_HEAD_BYTES)
     except OSError:
         return False
     is_dicom = head[DICOM_PREFIX_AT : DICOM_PREFIX_AT + 4] == b"DICM"
@@ -143,7 +143,7 @@ def read_path_list(path: str) -> list[str]:
     ]
 
 
-def _named(source: str, own: set[Inode]) -> Iterator[Found]:
+def _named(source: str, own: set[Inode]) -> Iterator[SourceFile]:
     """What a named path leads to: its files, itself, or the entries of the list that it is."""
     if is_path_list(source):
         for entry in read_path_list(source):
@@ -152,13 +152,13 @@ def _named(source: str, own: set[Inode]) -> Iterator[Found]:
         yield from _entry(source, own)
 
 
-def _entry(path: str, own: set[Inode]) -> Iterator[Found]:
+def _entry(path: str, own: set[Inode]) -> Iterator[SourceFile]:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        yield Found(path=path, named=True, problem="no such file or folder", is_missing=True)
+        yield SourceFile(path=path, named=True, problem="no such file or folder", is_missing=True)
     except (OSError, ValueError) as error:
-        yield Found(path=path, named=True, problem=_reason(error))
+        yield SourceFile(path=path, named=True, problem=_reason(error))
     else:
         if stat.S_ISDIR(status.st_mode):
             inode = (status.st_dev, status.st_ino)
@@ -179,7 +179,7 @@ def _parents(folder: str) -> frozenset[Inode]:
 
 def _walk(
     folder: str, inode: Inode, parents: frozenset[Inode], own: set[Inode], *, named: bool = False
-) -> Iterator[Found]:
+) -> Iterator[SourceFile]:
     """Files of a folder and those below it; links that lead to a parent are not followed."""
     if inode in own or inode in parents:
         return
@@ -188,14 +188,14 @@ def _walk(
         with os.scandir(folder) as listing:
             items = list(listing)
     except OSError as error:
-        yield Found(path=folder, named=named, problem=_reason(error), is_folder=True)
+        yield SourceFile(path=folder, named=named, problem=_reason(error), is_folder=True)
         return
     for item in items:
         try:
             status = item.stat()
         except OSError as error:
             # It may be a link to a folder, so what is in it is unknown.
-            yield Found(path=item.path, problem=_reason(error), is_folder=True)
+            yield SourceFile(path=item.path, problem=_reason(error), is_folder=True)
             continue
         if stat.S_ISDIR(status.st_mode):
             # DirEntry.stat follows links, so a link to a folder is a folder here.
@@ -204,8 +204,8 @@ def _walk(
             yield _file(item.path, status)
 
 
-def _file(path: str, status: os.stat_result, *, named: bool = False) -> Found:
-    return Found(
+def _file(path: str, status: os.stat_result, *, named: bool = False) -> SourceFile:
+    return SourceFile(
         path=path,
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,

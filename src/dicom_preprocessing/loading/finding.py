@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from dicom_preprocessing.dicom.detection import SNIFFED_BYTES, looks_like_data_set
+from dicom_preprocessing.dicom.detection import DETECTION_BYTES, looks_like_data_set
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import path_key, read_at
 from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
@@ -110,7 +110,7 @@ def is_dicom_file(path: PathLike) -> bool:
     except OSError:
         return False
     try:
-        head, size = read_at(descriptor, 0, SNIFFED_BYTES), os.fstat(descriptor).st_size
+        head, size = read_at(descriptor, 0, DETECTION_BYTES), os.fstat(descriptor).st_size
     except OSError:
         return False
     finally:

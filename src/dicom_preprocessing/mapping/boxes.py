@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, replacing
+from dicom_preprocessing.files import as_record, atomic_write
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
 from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
@@ -65,10 +65,10 @@ class MappedTable:
 def write_table(table: pa.Table, path: Path) -> None:
     """Write csv or parquet by the suffix of ``path``, whole or not at all."""
     if path.suffix.lower() == PARQUET:
-        with replacing(path, "wb") as file:
+        with atomic_write(path, "wb") as file:
             pq.write_table(table, file)
     else:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             write_csv(table, file)
 
 

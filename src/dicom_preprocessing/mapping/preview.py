@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.imaging.picture import stretched
 from dicom_preprocessing.tiff.reader import read_frames
 
@@ -50,7 +50,7 @@ def write_preview(
     picture = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
     for box, whole in zip(boxes * factor, is_whole, strict=True):
         draw_box(picture, box, WHOLE if whole else CUT)
-    with replacing(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         file.write(imagecodecs.png_encode(picture))
 
 

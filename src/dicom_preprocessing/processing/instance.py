@@ -33,33 +33,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_preprocessing.config import Limits, Stage
-    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.image import Image
-    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.index.table import InventoryEntry
 
 
 STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
-"""Stages between decode and write; their keyword arguments are the chain's settings."""
+"""Stages between decode and write; their keyword arguments are the recipe's settings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputSpec:
     """Where the images of a stage go, and how they are made.
 
-    ``root`` is the folder of all studies, ``chain`` ends at the stage. ``name`` is given where
+    ``root`` is the folder of all studies, ``recipe`` ends at the stage. ``name`` is given where
     there is one image only, and is then its path below ``root``.
     """
 
     root: Path
-    chain: Chain
+    recipe: Recipe
     name: str | None = None
 
     def relative_path(self, receipt: Receipt) -> str:
         """Path of an image below ``root``."""
         if self.name is not None:
             return self.name
-        chain = self.chain
-        layout = chain.settings["write"]["layout"] if chain.stage == "write" else "study/sop"
+        recipe = self.recipe
+        layout = recipe.settings["write"]["layout"] if recipe.stage == "write" else "study/sop"
         uids = (receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid)
         return image_path(layout, *uids)
 
@@ -68,21 +68,21 @@ class Target:
         relative = self.relative_path(receipt)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = self.chain.stage != "write"
-        compressor = "uncompressed" if kept else self.chain.settings["write"]["compressor"]
-        write_tiff(path, image, compressor=compressor, chain=self.chain)
+        kept = self.recipe.stage != "write"
+        compressor = "uncompressed" if kept else self.recipe.settings["write"]["compressor"]
+        write_tiff(path, image, compressor=compressor, recipe=self.recipe)
         return relative
 
 
-def instances(entries: Sequence[Entry]) -> list[list[Entry]]:
+def instances(entries: Sequence[InventoryEntry]) -> list[list[InventoryEntry]]:
     """Group entries by SOP Instance UID, each group in path order."""
     ordered = sorted(entries, key=lambda e: (e.sop_instance_uid, path_key(e.path)))
     return [list(group) for _, group in groupby(ordered, key=lambda e: e.sop_instance_uid)]
 
 
 def process_instance(
-    candidates: Sequence[Entry],
-    target: Target,
+    candidates: Sequence[InventoryEntry],
+    spec: OutputSpec,
     *,
     limits: Limits | None = None,
     known: Mapping[str, FileError] | None = None,
@@ -92,9 +92,9 @@ def process_instance(
 
     Parameters
     ----------
-    candidates : sequence of Entry
+    candidates : sequence of InventoryEntry
         In path order.
-    target : Target
+    spec : OutputSpec
     limits : Limits or None
         Of which ``pixels`` is looked at here.
     known : mapping, optional
@@ -115,7 +115,7 @@ def process_instance(
             except FileError as error:
                 receipt = receipt.failed(error, "decode")
             else:
-                receipt = _process(entry, receipt, target)
+                receipt = _process(entry, receipt, spec)
             if receipt.is_written or receipt.stage != "decode":
                 chosen = receipt
         receipts.append(receipt)
@@ -124,14 +124,14 @@ def process_instance(
     return [r if r is chosen else _conflict(r) for r in receipts]
 
 
-def _process(entry: Entry, receipt: Receipt, target: Target) -> Receipt:
+def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
     """Decode a file and write its image."""
     timer = StageTimer(receipt.seconds)
     try:
-        image = _decode(entry, target.chain.settings["decode"], timer)
+        image = _decode(entry, spec.recipe.settings["decode"], timer)
     except FileError as error:
         return receipt.failed(error, "decode")
-    outcome = advance_and_write(image, receipt, "decode", target, timer)
+    outcome = advance_and_write(image, receipt, "decode", spec, timer)
     if not outcome.is_written and outcome.stage != "decode":
         try:  # what does not decode fails at that, whatever else is wrong
             for _ in image.frames:
@@ -154,13 +154,13 @@ def _conflict(receipt: Receipt) -> Receipt:
     return receipt.failed(error, "decode")
 
 
-def _require_few_pixels(entry: Entry, limits: Limits | None) -> None:
+def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
         raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
 
 
-def _decode(entry: Entry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
+def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
     """Decode a file that is still the one that the index saw."""
     with timer.at("decode"):
         try:
@@ -172,9 +172,9 @@ def _decode(entry: Entry, settings: Mapping[str, Any], timer: StageTimer) -> Ima
         return _decoded(decode_stored(entry.path, **settings), entry, timer)
 
 
-def _decoded(image: Image, entry: Entry, timer: StageTimer) -> Image:
+def _decoded(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """The image of an index entry, whose frames are the work of decode."""
-    image = timer.watched(image, "decode")
+    image = timer.time_frames(image, "decode")
     reduction = image.reduction
     if reduction is not None:
 
@@ -183,42 +183,42 @@ def _decoded(image: Image, entry: Entry, timer: StageTimer) -> Image:
                 return _decoded(reduction.again(level), entry, timer)
 
         image = replace(image, reduction=replace(reduction, again=again))
-    facts = replace(
-        image.facts,
+    source_info = replace(
+        image.source_info,
         study_instance_uid=entry.study_instance_uid,
         series_instance_uid=entry.series_instance_uid,
         sop_instance_uid=entry.sop_instance_uid,
     )
-    return replace(image, facts=facts)
+    return replace(image, source_info=source_info)
 
 
-def advance(image: Image, chain: Chain, after: str, timer: StageTimer) -> Image:
-    """Run the stages of a chain behind ``after``, but for writing.
+def advance(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:
+    """Run the stages of a recipe behind ``after``, but for writing.
 
     Raises
     ------
     FileError
         Something is wrong with the image, at the stage that the error names.
     """
-    for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(chain.stage) + 1]:
+    for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(recipe.stage) + 1]:
         if stage in STEPS:
             with timer.at(stage):
-                image = STEPS[stage](image, **chain.settings[stage])
-            image = timer.watched(image, stage)
+                image = STEPS[stage](image, **recipe.settings[stage])
+            image = timer.time_frames(image, stage)
     return image
 
 
 def advance_and_write(
-    image: Image, receipt: Receipt, after: str, target: Target, timer: StageTimer | None = None
+    image: Image, receipt: Receipt, after: str, spec: OutputSpec, timer: StageTimer | None = None
 ) -> Receipt:
     """Run the stages behind ``after`` and write the result."""
-    last = target.chain.stage
+    last = spec.recipe.stage
     timer = timer or StageTimer(receipt.seconds)
     try:
-        image = advance(image, target.chain, after, timer)
+        image = advance(image, spec.recipe, after, timer)
         with timer.at("write"):
             image = image.displayed()
-            output = target.write(image, receipt)
+            output = spec.write(image, receipt)
     except FileError as error:
         return receipt.failed(error, last if error.stage == "write" else error.stage)
     return receipt.wrote(image, last, output)

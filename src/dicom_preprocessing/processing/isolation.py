@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
-    from dicom_preprocessing.index.table import Entry
-    from dicom_preprocessing.processing.instance import Target
+    from dicom_preprocessing.index.table import InventoryEntry
+    from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.results.receipts import Receipt
 
 T = TypeVar("T")
@@ -55,21 +55,21 @@ CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 class _Instance:
     """The files of one SOP instance, and what is known of those that killed a worker."""
 
-    candidates: Sequence[Entry]
+    candidates: Sequence[InventoryEntry]
     known: dict[str, FileError] = field(default_factory=dict)
 
 
 class _Worker:
     """A process that works on one instance at a time."""
 
-    def __init__(self, target: Target, limits: Limits, *, threads: int) -> None:
+    def __init__(self, spec: OutputSpec, limits: Limits, *, threads: int) -> None:
         self.connection, theirs = CONTEXT.Pipe()
         self.process: BaseProcess = CONTEXT.Process(
-            target=_serve, args=(theirs, target, limits, threads, os.getpid()), daemon=True
+            target=_serve, args=(theirs, spec, limits, threads, os.getpid()), daemon=True
         )
         self.process.start()
         theirs.close()
-        self.target = target
+        self.spec = spec
         self.instance: _Instance | None = None
         self.at = ""
         self.since = 0.0
@@ -108,21 +108,21 @@ class _Worker:
     def _remove_partials(self) -> None:
         """Remove the image of which the process was killed."""
         candidates = self.instance.candidates if self.instance is not None else ()
-        for image in {self.target.relative_path(new_receipt(entry)) for entry in candidates}:
-            path = self.target.root / image
+        for image in {self.spec.relative_path(new_receipt(entry)) for entry in candidates}:
+            path = self.spec.root / image
             remove_partials(path.parent, path.name)
 
 
 def process_all(
-    groups: Sequence[Sequence[Entry]], target: Target, *, limits: Limits, cores: int = 1
+    groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, *, limits: Limits, cores: int = 1
 ) -> Iterator[list[Receipt]]:
     """Process the files of each SOP instance in worker processes, or here under watch.
 
     Parameters
     ----------
-    groups : sequence of sequences of Entry
+    groups : sequence of sequences of InventoryEntry
         Candidates of one instance each.
-    target : Target
+    spec : OutputSpec
     limits : Limits
         Seconds and memory that a file may cost; pixels are looked at by ``process_instance``.
     cores : int
@@ -139,11 +139,11 @@ def process_all(
         An image could not be written.
     """
     if processes.watch is not None and cores == 1:
-        yield from _process_here(groups, target, limits, processes.watch)
+        yield from _process_here(groups, spec, limits, processes.watch)
         return
     waiting = deque(map(_Instance, groups))
     workers = max(1, min(cores, len(waiting)))
-    start = partial(_Worker, target, limits, threads=cores // workers)
+    start = partial(_Worker, spec, limits, threads=cores // workers)
     idle = [start() for _ in range(workers)]
     busy: list[_Worker] = []
     try:
@@ -245,7 +245,7 @@ def _beyond(limits: Limits, process: BaseProcess, since: float, base: int) -> Fi
 
 
 def _process_here(
-    groups: Sequence[Sequence[Entry]], target: Target, limits: Limits, watch: Watch
+    groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, limits: Limits, watch: Watch
 ) -> Iterator[list[Receipt]]:
     """Process all in this process, each file within the limits."""
 
@@ -255,7 +255,7 @@ def _process_here(
     try:
         for candidates in groups:
             bound()
-            yield process_instance(candidates, target, limits=limits, on_start=bound)
+            yield process_instance(candidates, spec, limits=limits, on_start=bound)
     finally:
         watch.release()
 
@@ -285,7 +285,7 @@ def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
 
 
 def _serve(
-    supervisor: connection.Connection, target: Target, limits: Limits, threads: int, parent: int
+    supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int, parent: int
 ) -> None:
     """Work until the supervisor hangs up."""
     die_with(parent)
@@ -302,7 +302,7 @@ def _serve(
 
             try:
                 receipts = process_instance(
-                    candidates, target, limits=limits, known=known, on_start=tell
+                    candidates, spec, limits=limits, known=known, on_start=tell
                 )
             except OSError as error:  # an image that cannot be written ends the job
                 supervisor.send(error)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_preprocessing.config import Stage
-    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.frames import Frames
-    from dicom_preprocessing.processing.instance import Target
+    from dicom_preprocessing.processing.instance import OutputSpec
 
 
 def run_from_inventory(
     inventory: Path,
-    target: Target,
+    spec: OutputSpec,
     receipt: Path,
     limits: Limits | None = None,
     cores: int = 1,
@@ -45,10 +45,10 @@ def run_from_inventory(
     """
     digest = inventory_digest(inventory)
     groups = instances(read_inventory(inventory))
-    outcomes = process_all(groups, target, limits=limits or Limits(), cores=cores)
+    outcomes = process_all(groups, spec, limits=limits or Limits(), cores=cores)
     receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
-    receipts = _finish(receipts, target, receipt)
+    receipts = _finish(receipts, spec, receipt)
     # Images that are newer than the inventory would else be taken for those of the new one.
     if inventory_digest(inventory) != digest:
         raise OutputError(f"{inventory} was replaced while its study was processed; run again")
@@ -70,7 +70,9 @@ class KeptStage:
         return self.root / self.study
 
 
-def run_from_stage(kept: KeptStage, target: Target, receipt: Path, cores: int = 1) -> list[Receipt]:
+def run_from_stage(
+    kept: KeptStage, spec: OutputSpec, receipt: Path, cores: int = 1
+) -> list[Receipt]:
     """Make the images of a stage from those of an earlier one.
 
     Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
@@ -84,7 +86,7 @@ def run_from_stage(kept: KeptStage, target: Target, receipt: Path, cores: int = 
         As for ``run_from_inventory``.
     """
     receipts = []
-    for before in _kept_receipts(kept, target.chain):
+    for before in _kept_receipts(kept, spec.recipe):
         if not before.is_written:
             receipts.append(before)
             continue
@@ -92,21 +94,21 @@ def run_from_stage(kept: KeptStage, target: Target, receipt: Path, cores: int = 
             frames = _kept_frames(kept.root / before.output, before)
             image = Image(frames, before.image_geometry(), before.image_facts())
             with frame_threads(cores):
-                receipts.append(advance_and_write(image, before, before.stage, target))
+                receipts.append(advance_and_write(image, before, before.stage, spec))
         except OutputError as error:  # also from a page that is read later
             command = shlex.join(["rm", "-r", str(kept.folder)])
             raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
-    return _finish(receipts, target, receipt)
+    return _finish(receipts, spec, receipt)
 
 
-def _kept_receipts(kept: KeptStage, chain: Chain) -> list[Receipt]:
-    """Receipts of a kept stage, which has to be one of this chain.
+def _kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
+    """Receipts of a kept stage, which has to be one of this recipe.
 
     Snakemake sees to it, unless its records of the stage are in another working directory.
     """
     receipts = read_receipts(kept.receipt)
-    expected = chain.up_to(kept.stage).digest
-    if any(receipt.chain != expected for receipt in receipts):
+    expected = recipe.up_to(kept.stage).digest
+    if any(receipt.recipe != expected for receipt in receipts):
         raise OutputError(
             f"{kept.folder} was made with other settings or versions. To make this stage anew, for "
             f"all studies, add --forcerun {kept.stage}"
@@ -122,9 +124,9 @@ def _kept_frames(path: Path, receipt: Receipt) -> Frames:
     return frames
 
 
-def _finish(receipts: list[Receipt], target: Target, receipt: Path) -> list[Receipt]:
+def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Receipt]:
     """Make the images durable, then say that they are there."""
-    receipts = [replace(r, chain=target.chain.digest) for r in receipts]
-    make_durable(target.root / r.output for r in receipts if r.is_written)
+    receipts = [replace(r, recipe=spec.recipe.digest) for r in receipts]
+    make_durable(spec.root / r.output for r in receipts if r.is_written)
     write_receipts(receipt, receipts)
     return receipts

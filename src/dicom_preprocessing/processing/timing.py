@@ -61,7 +61,7 @@ class StageTimer:
                 self.seconds[stage] = round(own, 6)
             self.within.seconds = outer + spent
 
-    def watched(self, image: Image, stage: str) -> Image:
+    def time_frames(self, image: Image, stage: str) -> Image:
         """The image with frames that are the work of a stage."""
         frames = image.frames
         if not isinstance(frames, LazyFrames):

@@ -12,17 +12,17 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     SortedOnDisk,
     as_record,
+    atomic_write,
     json_lines,
     path_key,
     read_json_lines,
     remove_partials,
-    replacing,
 )
 from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
 from dicom_preprocessing.results.failures import (
     Failure,
     by_path,
-    failure_of_left_out,
+    failure_of_excluded_file,
     failure_of_receipt,
     write_failures,
     write_retry_list,
@@ -57,7 +57,7 @@ SHOWN = 5
 
 
 @dataclass(slots=True)
-class Gathered:
+class CollectedResults:
     """Rows of the manifest, failures and a summary, of a run or of a part of it."""
 
     rows: SortedOnDisk[Cells] = field(default_factory=lambda: SortedOnDisk(by_instance))
@@ -70,17 +70,17 @@ class Gathered:
         return len(self.rows) + len(self.failures)
 
 
-def gather_receipts(
-    output: Path, studies: Iterable[Study], chain: str, keep: Sequence[str] = ()
-) -> Gathered:
+def collect_receipts(
+    output: Path, studies: Iterable[Study], recipe: str, keep: Sequence[str] = ()
+) -> CollectedResults:
     """Read the receipts of studies, and check that each image is there.
 
     Parameters
     ----------
     output : Path
     studies : iterable of Study
-    chain : str
-        ``Chain.digest`` of the jobs that should have written them.
+    recipe : str
+        ``Recipe.digest`` of the jobs that should have written them.
     keep : sequence of str
         Kept stages, the first of which would have to be made anew, too.
 
@@ -92,7 +92,7 @@ def gather_receipts(
     """
     images = ResultsFolder(output).images("write")
     studies = list(studies)
-    gathered = Gathered(summary=Summary(chain, digest_of_studies(studies)))
+    collected = CollectedResults(summary=Summary(recipe, digest_of_studies(studies)))
     missing = _Trouble()
     stale = _Trouble()
     changed = _Trouble()
@@ -105,16 +105,16 @@ def gather_receipts(
                 "To process the study again, remove this receipt and run the workflow"
             )
         for receipt in receipts:
-            gathered.summary.add(receipt)
-            if receipt.chain != chain:
+            collected.summary.add(receipt)
+            if receipt.recipe != recipe:
                 stale.add(study.study_instance_uid, receipt.source_path)
             elif receipt.inventory != study.inventory:
                 changed.add(study.study_instance_uid, receipt.source_path)
             elif not receipt.is_written:
-                gathered.failures.append(failure_of_receipt(receipt))
+                collected.failures.append(failure_of_receipt(receipt))
             else:
                 try:
-                    gathered.rows.append(cells_of(row_of_receipt(receipt, images)))
+                    collected.rows.append(cells_of(row_of_receipt(receipt, images)))
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
@@ -127,7 +127,7 @@ def gather_receipts(
         )
     if missing.number:
         raise OutputError(_rebuild_message(images, missing))
-    return gathered
+    return collected
 
 
 @dataclass(slots=True)
@@ -184,23 +184,23 @@ def _stale_message(stale: _Trouble, first: str) -> str:
     )
 
 
-def write_part(gathered: Gathered, part: Part) -> None:
+def write_part(collected: CollectedResults, part: Part) -> None:
     """Write the results of a shard."""
-    write_cells(gathered.rows, part.manifest)
-    with replacing(part.failures) as file:
-        file.writelines(json_lines(map(as_record, gathered.failures)))
-    gathered.summary.write(part.summary)
+    write_cells(collected.rows, part.manifest)
+    with atomic_write(part.failures) as file:
+        file.writelines(json_lines(map(as_record, collected.failures)))
+    collected.summary.write(part.summary)
 
 
-def gather_parts(parts: Iterable[tuple[Part, Sequence[Study]]], chain: str) -> Gathered:
+def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) -> CollectedResults:
     """Read what ``write_part`` wrote of all shards.
 
     Parameters
     ----------
     parts : iterable of Part and studies
         All shards with the studies of the index that belong to each.
-    chain : str
-        ``Chain.digest`` of the jobs that should have written them.
+    recipe : str
+        ``Recipe.digest`` of the jobs that should have written them.
 
     Raises
     ------
@@ -208,28 +208,28 @@ def gather_parts(parts: Iterable[tuple[Part, Sequence[Study]]], chain: str) -> G
         A part is missing, or was made with other settings or from other files than are in the
         index.
     """
-    gathered = Gathered(summary=Summary(chain))
+    collected = CollectedResults(summary=Summary(recipe))
     for part, mine in parts:
         name = f"shard {part.shard} of {part.shards}"
         try:
             summary = Summary.read(part.summary)
-            if summary.chain != chain:
+            if summary.recipe != recipe:
                 raise OutputError(f"{name} was run with other settings; run it again")
             if summary.studies != digest_of_studies(mine):
                 raise OutputError(f"{name} is older than the index; run it again")
-            before = gathered.files
-            gathered.summary += summary
-            gathered.rows.extend(read_cells(part.manifest))
-            gathered.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
+            before = collected.files
+            collected.summary += summary
+            collected.rows.extend(read_cells(part.manifest))
+            collected.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
         except FileNotFoundError:
             raise OutputError(f"{name} has not finished; run it again") from None
-        found, expected = gathered.files - before, sum(study.files for study in mine)
+        found, expected = collected.files - before, sum(study.files for study in mine)
         if found != expected:
             raise OutputError(
                 f"{name}: {part.folder} lists {plural(found, 'file')} instead of {expected}. "
                 "Remove that folder and run the shard again"
             )
-    return gathered
+    return collected
 
 
 def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = ()) -> list[Path]:
@@ -278,7 +278,7 @@ def prune_orphans(
 
     ``running`` are folders of shards that are at work, which stay.
     """
-    hidden = next((i for i in IndexFolder(output).read_left_out() if i.hides_files), None)
+    hidden = next((i for i in IndexFolder(output).read_excluded_files() if i.hides_files), None)
     if hidden is not None:
         unread = printable(hidden.source_path)
         warn(f"nothing was pruned, because a part of the source could not be read: {unread}")
@@ -294,7 +294,7 @@ def prune_orphans(
 
 def write_results(
     output: Path,
-    gathered: Gathered,
+    collected: CollectedResults,
     *,
     keep: Sequence[str] = (),
     prune: bool = False,
@@ -309,7 +309,7 @@ def write_results(
     Parameters
     ----------
     output : Path
-    gathered : Gathered
+    collected : CollectedResults
     keep : sequence of str
         Kept stages, whose folders are no orphans.
     prune : bool
@@ -322,18 +322,18 @@ def write_results(
         Told what was not pruned.
     """
     folder, results = IndexFolder(output), ResultsFolder(output)
-    gathered.failures.extend(map(failure_of_left_out, folder.read_left_out()))
+    collected.failures.extend(map(failure_of_excluded_file, folder.read_excluded_files()))
     for place in (output, folder.path, folder.studies, *map(results.receipts, STAGES)):
         remove_partials(place)
-    write_cells(gathered.rows, results.manifest)
+    write_cells(collected.rows, results.manifest)
     convert_to_parquet(results.manifest, results.manifest_parquet)
-    write_failures(gathered.failures, results.failures)
-    write_retry_list(gathered.failures, results.retry_list)
-    gathered.summary.write(results.summary)
+    write_failures(collected.failures, results.failures)
+    write_retry_list(collected.failures, results.retry_list)
+    collected.summary.write(results.summary)
     orphans = find_orphans(output, keep, old_parts)
     if prune and orphans:
         running = {part.folder for part in old_parts if is_running(part.folder)}
         prune_orphans(output, orphans, warn, running)
         orphans = [path for path in orphans if path.exists()]
-    with replacing(results.orphans) as file:
+    with atomic_write(results.orphans) as file:
         file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import as_record, path_key, replacing
+from dicom_preprocessing.files import as_record, atomic_write, path_key
 from dicom_preprocessing.text import csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from dicom_preprocessing.index.table import LeftOut
+    from dicom_preprocessing.index.table import ExcludedFile
     from dicom_preprocessing.results.receipts import Receipt
 
 
@@ -43,7 +43,7 @@ def by_path(failure: Failure) -> bytes:
 
 def write_failures(ordered: Iterable[Failure], path: Path) -> None:
     """Write failures.csv from failures in the order of ``by_path``."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FAILURE_COLUMNS)
         for failure in ordered:
@@ -58,7 +58,7 @@ def read_failures(path: Path) -> Iterator[dict[str, str]]:
 
 def write_retry_list(ordered: Iterable[Failure], path: Path) -> None:
     """Write absolute paths of failed files as raw bytes: a valid source."""
-    with replacing(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         for failure in ordered:
             if failure.state != "failed":
                 continue
@@ -69,7 +69,7 @@ def write_retry_list(ordered: Iterable[Failure], path: Path) -> None:
             file.write(absolute + b"\n")
 
 
-def failure_of_left_out(item: LeftOut) -> Failure:
+def failure_of_excluded_file(item: ExcludedFile) -> Failure:
     """The row of a file that the index left out."""
     return Failure(
         source_path=item.source_path,

@@ -9,7 +9,7 @@ manifest.csv, .parquet          a row an image
 failures.csv, retry.txt         what has no image
 orphans.txt                     what is no longer part of the run
 report.html, verdict.txt        about the run
-storage_study/                  about the images, on demand
+tiff_benchmark/                  about the images, on demand
 ```
 
 What is in index/ is told by `index/table.py`, what is in shards/ by `results/parts.py`.
@@ -111,9 +111,9 @@ class ResultsFolder:
         return self.output / "verdict.txt"
 
     @property
-    def storage_study(self) -> Path:
+    def tiff_benchmark(self) -> Path:
         """What compressors and file systems would make of the images, on demand."""
-        return self.output / "storage_study"
+        return self.output / "tiff_benchmark"
 
     @property
     def of_run(self) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.files import SortedOnDisk, as_record, path_key, replacing
+from dicom_preprocessing.files import SortedOnDisk, as_record, atomic_write, path_key
 from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import IMAGES, MANIFEST, parse_image_path
 from dicom_preprocessing.results.tables import load_text_rows
@@ -105,7 +105,7 @@ def cells_of(row: ManifestRow) -> Cells:
 
 def write_cells(ordered: Iterable[Cells], path: Path) -> None:
     """Write manifest.csv from rows that are in order."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(ordered)
@@ -132,7 +132,7 @@ def convert_to_parquet(table: Path, path: Path) -> None:
         column_types=schema, null_values=[""], strings_can_be_null=True
     )
     blocks = arrow_csv.open_csv(table, reading, convert_options=converting)
-    with replacing(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+    with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
         for block in blocks:
             writer.write_batch(block)
 
@@ -145,8 +145,8 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
     FileNotFoundError
         The image is not there.
     """
-    facts, geometry = receipt.image_facts(), receipt.image_geometry()
-    spacing = output_spacing(facts, geometry)
+    source_info, geometry = receipt.image_facts(), receipt.image_geometry()
+    spacing = output_spacing(source_info, geometry)
     box, scale, active = geometry.crop_box, geometry.scale, geometry.active_area
     flip, output = geometry.flip, geometry.output
     return ManifestRow(
@@ -159,11 +159,11 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         channels=receipt.channels,
         num_frames=receipt.frames,
         series_instance_uid=receipt.series_instance_uid,
-        modality=facts.modality,
+        modality=source_info.modality,
         dtype=receipt.dtype,
         spacing_x=spacing[0] if spacing else None,
         spacing_y=spacing[1] if spacing else None,
-        spacing_z=facts.frame_spacing,
+        spacing_z=source_info.frame_spacing,
         crop_left=box.left,
         crop_top=box.top,
         crop_width=box.width,
@@ -176,9 +176,9 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         active_bottom=active[3],
         flip_h=flip is not None and flip.horizontal,
         flip_v=flip is not None and flip.vertical,
-        source_columns=facts.source_columns,
-        source_rows=facts.source_rows,
-        source_frames=facts.source_frames,
+        source_columns=source_info.source_columns,
+        source_rows=source_info.source_rows,
+        source_frames=source_info.source_frames,
     )
 
 

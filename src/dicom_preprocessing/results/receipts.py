@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, json_lines, read_json_lines, replacing
+from dicom_preprocessing.files import as_record, atomic_write, json_lines, read_json_lines
 from dicom_preprocessing.imaging.geometry import Geometry
-from dicom_preprocessing.imaging.image import Facts, Image
+from dicom_preprocessing.imaging.image import Image, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from dicom_preprocessing.errors import FileError
-    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.index.table import InventoryEntry
 
 WRITTEN = "written"
 
@@ -40,13 +40,13 @@ class Receipt:
     output : str
         Path of the TIFF relative to the folder of all studies of the stage.
     facts, geometry : dict
-        ``Facts.as_dict`` and ``Geometry.as_dict`` of a written image.
+        ``SourceInfo.as_dict`` and ``Geometry.as_dict`` of a written image.
     frames, channels, dtype
         Of a written image.
     seconds : dict
         Time by stage.
-    chain : str
-        ``Chain.digest`` of the job that wrote the receipt.
+    recipe : str
+        ``Recipe.digest`` of the job that wrote the receipt.
     inventory : str
         ``inventory_digest`` of what the image was made from.
     """
@@ -62,13 +62,13 @@ class Receipt:
     transient: bool = False
     stage: str = ""
     output: str = ""
-    facts: dict[str, Any] | None = None
+    source_info: dict[str, Any] | None = None
     geometry: dict[str, Any] | None = None
     frames: int = 0
     channels: int = 0
     dtype: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    chain: str = ""
+    recipe: str = ""
     inventory: str = ""
 
     @property
@@ -86,7 +86,7 @@ class Receipt:
             transient=error.transient,
             stage=stage,
             output="",
-            facts=None,
+            source_info=None,
             geometry=None,
             frames=0,
             channels=0,
@@ -101,23 +101,23 @@ class Receipt:
             state=WRITTEN,
             stage=stage,
             output=output,
-            facts=image.facts.as_dict(),
+            source_info=image.source_info.as_dict(),
             geometry=image.geometry.as_dict(),
             frames=frames,
             channels=channels,
             dtype=str(image.frames.dtype),
         )
 
-    def image_facts(self) -> Facts:
-        """Facts of a written image, numbers exactly as they were."""
-        return Facts.from_dict(self.facts or {})
+    def image_facts(self) -> SourceInfo:
+        """SourceInfo of a written image, numbers exactly as they were."""
+        return SourceInfo.from_dict(self.source_info or {})
 
     def image_geometry(self) -> Geometry:
         """Geometry of a written image."""
         return Geometry.from_dict(self.geometry or {})
 
 
-def new_receipt(entry: Entry) -> Receipt:
+def new_receipt(entry: InventoryEntry) -> Receipt:
     """The receipt of a file at which no work was done yet."""
     return Receipt(
         source_path=entry.path,
@@ -135,7 +135,7 @@ def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
     of other shards. A receipt whose name is lost with the power makes its study once more.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, is_name_durable=False) as file:
+    with atomic_write(path, is_name_durable=False) as file:
         file.writelines(json_lines(map(as_record, receipts)))
 
 

@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 
 from dicom_preprocessing.config import as_yaml
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.imaging.picture import stretched
 from dicom_preprocessing.index.table import IndexFolder
@@ -60,7 +60,7 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
         _settings(settings),
         _contact_sheet(written, results.images("write")),
     ]
-    with replacing(results.report) as file:
+    with atomic_write(results.report) as file:
         file.write(whole_page("DICOM preprocessing", "".join(sections)))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,11 +68,11 @@ class Durations:
 class Summary:
     """Times by stage, how often each warning was given, and studies with a transient failure.
 
-    ``chain`` is that of all receipts, ``studies`` the ``digest_of_studies``. The next index looks
+    ``recipe`` is that of all receipts, ``studies`` the ``digest_of_studies``. The next index looks
     for retries in ``transient``: here they are few names, and nobody edits them as failures.csv.
     """
 
-    chain: str = ""
+    recipe: str = ""
     studies: str = ""
     seconds: dict[str, Durations] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
@@ -82,7 +82,7 @@ class Summary:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
-        self.warnings.update((receipt.facts or {}).get("warnings", ()))
+        self.warnings.update((receipt.source_info or {}).get("warnings", ()))
         if receipt.transient:
             self.transient.add(receipt.study_instance_uid)
 
@@ -101,13 +101,13 @@ class Summary:
             for stage, d in self.seconds.items()
         }
         record = {
-            "chain": self.chain,
+            "recipe": self.recipe,
             "studies": self.studies,
             "seconds": seconds,
             "warnings": self.warnings,
             "transient": sorted(self.transient),
         }
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             json.dump(record, file)
 
     @classmethod
@@ -120,11 +120,11 @@ class Summary:
             Another version wrote it.
         """
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.keys() != {"chain", "studies", "seconds", "warnings", "transient"}:
+        if record.keys() != {"recipe", "studies", "seconds", "warnings", "transient"}:
             raise OutputError(f"{path} is of another version: remove it and run again")
         seconds = {
             stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
             for stage, d in record["seconds"].items()
         }
         warnings, transient = Counter(record["warnings"]), set(record["transient"])
-        return cls(record["chain"], record["studies"], seconds, warnings, transient)
+        return cls(record["recipe"], record["studies"], seconds, warnings, transient)

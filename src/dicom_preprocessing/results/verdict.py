@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.results.layout import ResultsFolder
@@ -79,15 +79,15 @@ def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = N
 def judge_run(output: Path, *, strict: bool) -> str | None:
     """Write verdict.txt into the results if they are good enough; else return why not."""
     folder, results = IndexFolder(output), ResultsFolder(output)
-    left_out = sum(1 for _ in folder.read_left_out())
+    left_out = sum(1 for _ in folder.read_excluded_files())
     found = left_out + sum(study.files for study in folder.read_studies().values())
     rows = read_failures(results.failures)
     counts = count(found, ((row["state"], row["error"]) for row in rows))
-    odd = (i for i in folder.read_left_out() if i.named and i.error == "not_dicom")
+    odd = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
     named = next((item.source_path for item in odd), None)
     problem = complaint(counts, strict=strict, named_not_written=named)
     if problem is not None:
         return f"{problem} ({counts}); see {results.failures}"
-    with replacing(results.verdict) as file:
+    with atomic_write(results.verdict) as file:
         file.write(f"{counts}\n")
     return None

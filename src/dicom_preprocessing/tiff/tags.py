@@ -15,7 +15,7 @@ from dicom_preprocessing.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.image import Image
 
@@ -66,31 +66,35 @@ def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
     return tags
 
 
-def describe(image: Image, chain: Chain) -> str:
+def describe(image: Image, recipe: Recipe) -> str:
     """ImageDescription: ASCII JSON of the source's shape and of the steps that ran."""
-    facts, geometry = image.facts, image.geometry
+    source_info, geometry = image.source_info, image.geometry
     ran = {
         "decode": True,
         "crop": geometry.crop is not None,
         "resize": geometry.resized is not None,
         "pad": geometry.padding is not None,
     }
-    steps = {name: chain.settings[name] for name, did in ran.items() if did}
+    steps = {name: recipe.settings[name] for name, did in ran.items() if did}
     return json.dumps(
         {
             "source": {
-                "rows": facts.source_rows,
-                "columns": facts.source_columns,
-                "frames": facts.source_frames,
-                "photometric_interpretation": facts.photometric_interpretation,
+                "rows": source_info.source_rows,
+                "columns": source_info.source_columns,
+                "frames": source_info.source_frames,
+                "photometric_interpretation": source_info.photometric_interpretation,
             },
-            "background": facts.fill,
-            "frame_spacing": facts.frame_spacing,
+            "background": source_info.fill,
+            "frame_spacing": source_info.frame_spacing,
             "steps": steps,
-            "versions": dict(chain.versions),
-            "fingerprint": chain.fingerprint,
+            "versions": dict(recipe.versions),
+            "fingerprint": recipe.fingerprint,
         }
-        | ({"resolution_level": facts.resolution_level} if facts.resolution_level else {}),
+        | (
+            {"resolution_level": source_info.resolution_level}
+            if source_info.resolution_level
+            else {}
+        ),
         sort_keys=True,
         ensure_ascii=True,
     )
@@ -98,7 +102,7 @@ def describe(image: Image, chain: Chain) -> str:
 
 def output_resolution(image: Image) -> Resolution:
     """XResolution and YResolution, pixels per cm as the nearest rational of 32-bit parts."""
-    spacing = output_spacing(image.facts, image.geometry)
+    spacing = output_spacing(image.source_info, image.geometry)
     if spacing is None:
         return None, None
     return _rational(MM_IN_CM / spacing[0]), _rational(MM_IN_CM / spacing[1])

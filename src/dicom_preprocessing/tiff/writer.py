@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import appearing, writing
+from dicom_preprocessing.files import atomic_path, writing
 from dicom_preprocessing.tiff.compressors import COMPRESSORS
 from dicom_preprocessing.tiff.numbers import Compression, Predictor, Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dicom_preprocessing.config.recipe import Chain
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import Image
 
@@ -49,7 +49,7 @@ PAGE_TOTAL_LIMIT = 2**16 - 1
 
 
 def write_tiff(
-    path: os.PathLike[str] | str, image: Image, *, compressor: str, chain: Chain
+    path: os.PathLike[str] | str, image: Image, *, compressor: str, recipe: Recipe
 ) -> None:
     """Write an image whole or not at all: to a sibling name first, then renamed.
 
@@ -60,7 +60,7 @@ def write_tiff(
     image : Image
     compressor : str
         packbits, lzw, uncompressed, deflate or zstd.
-    chain : Chain
+    recipe : Recipe
         What made the image, for ImageDescription.
 
     Raises
@@ -72,7 +72,7 @@ def write_tiff(
     tags = PageTags(
         geometry=image.geometry,
         resolution=output_resolution(image),
-        description=describe(image, chain),
+        description=describe(image, recipe),
     )
     write_pages(path, image.frames, [tags], compressor=compressor)
 
@@ -103,7 +103,7 @@ def write_pages(
         The disk is full, or the folder is not writable, or the file is not whole for another
         reason; nothing is left under either name.
     """
-    with appearing(Path(path)) as partial:
+    with atomic_path(Path(path)) as partial:
         with writing(partial, "wb") as file:
             _write_pages(file, frames, tags, compressor)
         _require_whole(partial, frames)

@@ -19,7 +19,7 @@ import numpy as np
 from dicom_preprocessing.decode.frame_order import along_normal, median_step
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
-from dicom_preprocessing.files import path_key, replacing
+from dicom_preprocessing.files import atomic_write, path_key
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.index.table import Entry
+    from dicom_preprocessing.index.table import InventoryEntry
     from dicom_preprocessing.tiff.tags import PageTags
     from dicom_preprocessing.tools.tree import Tree
 
@@ -150,7 +150,7 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
         for entry in reversed(of_study)  # of candidates for one image the first counts
     }
     sorting = Sorting()
-    found: dict[tuple[str, str], list[tuple[Slice, Entry]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[tuple[Slice, InventoryEntry]]] = defaultdict(list)
     for path in tree.paths:
         study, _, sop = parse_image_path(path.relative_to(tree.root))
         entry = entries.get((study, sop))
@@ -180,7 +180,7 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
     return sorting
 
 
-def _positions(entries: Sequence[Entry]) -> list[float] | None:
+def _positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
     """Mm along the normal, None unless every header has position and orientation."""
     positions, orientations = [], []
     for entry in entries:
@@ -392,7 +392,7 @@ def _pages(stored: Sequence[Stored]) -> LazyFrames:
 
 def write_slices(volumes: Iterable[Volume], path: Path) -> None:
     """Write which slice became which page."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SLICE_COLUMNS)
         for volume in volumes:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.imaging.frames import mapped
+from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Padding, Size, round_half_away
-from dicom_preprocessing.imaging.image import Facts, Image
+from dicom_preprocessing.imaging.image import Image, SourceInfo
 from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
 from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
@@ -95,15 +95,15 @@ def rescaled(stored: Stored, rescaling: Rescaling) -> Image:
         outer = _times(Size(info.width, info.height), rescaling.scale or 1)
         content = _times(active, rescaling.scale or 1)
     frames = resize_frames(_unpadded(stored), size=content, filter=rescaling.filter)
-    facts = _facts(stored)
-    image = Image(frames, replace(geometry, resized=content, padding=None), facts)
+    source_info = _facts(stored)
+    image = Image(frames, replace(geometry, resized=content, padding=None), source_info)
     padding = _padding(image, stored, outer, rescaling.padding)
     if padding is None:
         return image
     widths = ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
-    padded = mapped(
+    padded = map_frames(
         frames,
-        lambda frame: np.pad(frame, widths, constant_values=facts.fill),
+        lambda frame: np.pad(frame, widths, constant_values=source_info.fill),
         shape=(
             content.height + padding.top + padding.bottom,
             content.width + padding.left + padding.right,
@@ -122,15 +122,15 @@ def _times(size: Size, scale: float) -> Size:
 def _unpadded(stored: Stored) -> Frames:
     left, top, right, bottom = stored.geometry.active_area
     shape = (bottom - top, right - left, stored.frames.shape[3])
-    return mapped(stored.frames, lambda frame: frame[top:bottom, left:right], shape=shape)
+    return map_frames(stored.frames, lambda frame: frame[top:bottom, left:right], shape=shape)
 
 
-def _facts(stored: Stored) -> Facts:
+def _facts(stored: Stored) -> SourceInfo:
     spacing, scale = spacing_of(stored.resolution), stored.geometry.scale
     native = (spacing[0] * scale[0], spacing[1] * scale[1]) if spacing else None
     source = stored.geometry.source
     is_displayed = stored.frames.dtype.kind == "u" and not stored.background
-    return Facts(
+    return SourceInfo(
         study_instance_uid="",
         series_instance_uid="",
         sop_instance_uid="",

@@ -123,7 +123,7 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
-def with_signature(function: F) -> F:
+def cache_signature(function: F) -> F:
     """Decorator of functions in rules: Snakemake asks for their signature at each job."""
     function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return function

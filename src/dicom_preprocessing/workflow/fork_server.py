@@ -1,10 +1,10 @@
 """A server that forks jobs from a process in which the libraries are loaded already.
 
-The first job of a run leaves it behind (scripts/warm.py), in a private folder that the main process
-of Snakemake names in $DP_WARM together with its process id. It lives as long as that process:
+The first job of a run starts it (scripts/run_job.py), in a private folder that the main process of
+Snakemake names in $DP_FORK_SERVER together with its process id. It lives as long as that process:
 however Snakemake ends, the server kills what it has forked, removes the folder and exits. A job
 whose client goes away is killed too, and jobs die with the server. Wherever something is in doubt,
-the client runs its script cold, in a new process.
+the client runs its script in a new process.
 
 A job may set itself bounds. If it dies within them, or goes beyond, the server forks it once more,
 without watching it.
@@ -37,7 +37,7 @@ from typing import NamedTuple, NoReturn
 from dicom_preprocessing import processes
 from dicom_preprocessing.processes import TICK, Watch, die_with, keep_freed_memory
 
-COLD = 255
+NOT_SERVED = 255
 FILES = 4096
 """Descriptors that the server may hold: a job takes five."""
 SECONDS_FOR_A_REQUEST = 10
@@ -60,11 +60,11 @@ LONGEST_PLACE = 88
 
 
 def keep_libraries_loaded() -> None:
-    """Name a folder for a server of this process's jobs in $DP_WARM; nothing is started.
+    """Name a folder for a server of this process's jobs in $DP_FORK_SERVER; nothing is started.
 
     Not where it is set already (``off`` switches it off), nor where no server could run.
     """
-    if "DP_WARM" in os.environ or sys.platform != "linux":
+    if "DP_FORK_SERVER" in os.environ or sys.platform != "linux":
         return
     try:
         os.close(os.pidfd_open(os.getpid()))  # Linux 5.3
@@ -74,7 +74,7 @@ def keep_libraries_loaded() -> None:
     except OSError:
         return
     atexit.register(_remove_unserved, folder)
-    os.environ["DP_WARM"] = f"{folder}:{os.getpid()}"
+    os.environ["DP_FORK_SERVER"] = f"{folder}:{os.getpid()}"
 
 
 def end_with_workflow() -> None:
@@ -82,7 +82,7 @@ def end_with_workflow() -> None:
 
     The shell between them does not pass on that Snakemake was killed.
     """
-    process = os.environ.get("DP_WARM", "").rpartition(":")[2]
+    process = os.environ.get("DP_FORK_SERVER", "").rpartition(":")[2]
     if not process.isdecimal():
         return
     try:
@@ -140,10 +140,10 @@ def serve(folder: Path, snakemake: int) -> None:
     for name in PRELOADED:
         __import__(name)
     keep_freed_memory()
-    from dicom_preprocessing.workflow.warm_up import rehearse  # noqa: PLC0415
+    from dicom_preprocessing.workflow.warm_up import warm_up  # noqa: PLC0415
 
     with suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as place:  # a disk may be full
-        rehearse(Path(place))
+        warm_up(Path(place))
     gc.collect()
     gc.freeze()
     with suppress(OSError, ValueError):
@@ -203,7 +203,7 @@ class _Server:
             return
         argv, environment = rest[: int(count)], rest[int(count) :]
         if not is_own(client) or executable != sys.executable:
-            self.answer(client, COLD, standard)
+            self.answer(client, NOT_SERVED, standard)
         else:
             self.start(client, _Request(argv, cwd, environment, standard), Watch())
 
@@ -213,7 +213,7 @@ class _Server:
         try:
             pid = os.fork()
         except OSError:  # too many processes, or no memory
-            self.answer(client, COLD, request.standard)
+            self.answer(client, NOT_SERVED, request.standard)
             return
         if pid == 0:
             run_job(request, watched, server)
@@ -292,7 +292,7 @@ def run_job(request: _Request, watched: Watch | None, server: int) -> NoReturn:
         os.chdir(request.cwd)
         os.environ.clear()
         os.environ.update(entry.partition("=")[::2] for entry in request.environment)
-        os.environ.pop("DP_WARM", None)  # the server ends this job
+        os.environ.pop("DP_FORK_SERVER", None)  # the server ends this job
         sys.argv = request.argv
         runpy.run_path(request.argv[0], run_name="__main__")
         code = 0

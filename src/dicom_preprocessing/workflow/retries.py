@@ -50,14 +50,14 @@ def plan_retries(folder: IndexFolder, limits: Limits | None = None) -> RetryPlan
     )
 
 
-def is_made_of(receipt: Path, chain: str, inventory: str) -> bool:
+def is_made_of(receipt: Path, recipe: str, inventory: str) -> bool:
     """Whether a receipt tells these digests, of settings and of files."""
     try:
         with receipt.open(encoding="ascii") as lines:
             told = json.loads(lines.readline())
     except (OSError, ValueError):
         return False
-    return (told.get("chain"), told.get("inventory")) == (chain, inventory)
+    return (told.get("recipe"), told.get("inventory")) == (recipe, inventory)
 
 
 def _transient(folder: IndexFolder) -> list[str]:

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
-from dicom_preprocessing.index.table import Entry
-from dicom_preprocessing.processing.instance import Target, process_instance
+from dicom_preprocessing.config.recipe import make_recipe
+from dicom_preprocessing.index.table import InventoryEntry
+from dicom_preprocessing.processing.instance import OutputSpec, process_instance
 from dicom_preprocessing.results.receipts import write_receipts
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ UID = "1.2.3"
 SIDE = 16
 
 
-def rehearse(folder: Path) -> None:
+def warm_up(folder: Path) -> None:
     """Write an image and a receipt to a folder that is there."""
     path = folder / "image.dcm"
     pydicom.dcmwrite(path, _data_set(), enforce_file_format=True)
     status = path.stat()
-    entry = Entry(
+    entry = InventoryEntry(
         path=str(path),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
@@ -49,8 +49,8 @@ def rehearse(folder: Path) -> None:
         instance_number=1,
     )
     config, _ = parse_config({"crop": True, "size": [SIDE // 2, SIDE]})
-    target = Target(folder, make_chain(config, "write"))
-    write_receipts(folder / "receipt.jsonl", process_instance([entry], target))
+    spec = OutputSpec(folder, make_recipe(config, "write"))
+    write_receipts(folder / "receipt.jsonl", process_instance([entry], spec))
 
 
 def _data_set() -> Dataset:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import dicom_preprocessing as dp
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.processing.instance import Target, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, process_instance
 from tests.unit.api.files import CORPUS, DTYPES, EMRI, PLAIN, SETTINGS, SMALL, function
 from tests.unit.datasets import pages_of
 from tests.unit.study_runs import entries_of
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def written_by_the_chain(path, folder, preprocessor):
     """Pixels of the TIFF that the workflow writes for a file."""
     (entry,) = entries_of(path)
-    target = Target(folder, make_chain(preprocessor.config, "write"), "image.tiff")
+    target = OutputSpec(folder, make_recipe(preprocessor.config, "write"), "image.tiff")
     (receipt,) = process_instance([entry], target)
     assert receipt.is_written, receipt.message
     return pages_of(folder / "image.tiff")

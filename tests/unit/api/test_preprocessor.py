@@ -80,7 +80,7 @@ def test_target_frames_alone_changes_nothing():
 
 
 def test_chain_ends_with_padding():
-    assert Preprocessor(size=(8, 8)).chain.settings["pad"] == {"size": [8, 8], "padding": "zero"}
+    assert Preprocessor(size=(8, 8)).recipe.settings["pad"] == {"size": [8, 8], "padding": "zero"}
 
 
 def test_settings_may_be_given_by_place():

@@ -1,4 +1,4 @@
-"""The chain: what of the configuration a job sees, and what makes it run again."""
+"""The recipe: what of the configuration a job sees, and what makes it run again."""
 
 import json
 import re
@@ -7,12 +7,17 @@ import pytest
 
 from dicom_preprocessing.config import STAGES, parse_config
 from dicom_preprocessing.config import recipe as chain_module
-from dicom_preprocessing.config.recipe import STAGE_VERSIONS, Chain, installed_decoders, make_chain
+from dicom_preprocessing.config.recipe import (
+    STAGE_VERSIONS,
+    Recipe,
+    installed_decoders,
+    make_recipe,
+)
 
 
-def chain_of(stage="write", **values):
+def recipe_of(stage="write", **values):
     config, _ = parse_config(values)
-    return make_chain(config, stage)
+    return make_recipe(config, stage)
 
 
 # The column "alters stage" of the manual. series belongs to decode as soon as stack is available;
@@ -37,14 +42,14 @@ KEYS = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_gets_the_keys_that_alter_it_and_no_others(stage):
-    assert set(chain_of().settings[stage]) == KEYS[stage]
+    assert set(recipe_of().settings[stage]) == KEYS[stage]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_chain_holds_the_stages_up_to_its_own_and_no_others(stage):
     names = list(STAGES[: STAGES.index(stage) + 1])
-    chain = chain_of(stage)
-    assert (chain.stage, list(chain.settings), list(chain.versions)) == (stage, names, names)
+    recipe = recipe_of(stage)
+    assert (recipe.stage, list(recipe.settings), list(recipe.versions)) == (stage, names, names)
 
 
 @pytest.mark.parametrize("values", [{}, {"fast_decode": True, "size": [4, 4]}])
@@ -52,14 +57,14 @@ def test_chain_holds_the_stages_up_to_its_own_and_no_others(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_chain_of_an_earlier_stage_is_in_that_of_a_later_one(values, stage, last):
     if STAGES.index(stage) <= STAGES.index(last):
-        assert chain_of(last, **values).up_to(stage) == chain_of(stage, **values)
+        assert recipe_of(last, **values).up_to(stage) == recipe_of(stage, **values)
 
 
 def test_chain_holds_the_values_of_the_configuration():
-    chain = chain_of(
+    recipe = recipe_of(
         crop=True, size=[64, 32], padding="center", window=[40, 400], layout="study/series/sop"
     )
-    assert chain.settings == {
+    assert recipe.settings == {
         "decode": {
             "intensity": "voi",
             "window": [40.0, 400.0],
@@ -78,11 +83,11 @@ def test_chain_holds_the_values_of_the_configuration():
 
 
 def test_x_and_y_of_the_spacing_belong_to_resize():
-    assert chain_of(spacing=[0.5, 1, 2]).settings["resize"]["spacing"] == [0.5, 1.0]
+    assert recipe_of(spacing=[0.5, 1, 2]).settings["resize"]["spacing"] == [0.5, 1.0]
 
 
 def test_z_of_the_spacing_belongs_to_decode():
-    assert chain_of(spacing=[0.5, 1, 2]).settings["decode"]["spacing_z"] == 2.0
+    assert recipe_of(spacing=[0.5, 1, 2]).settings["decode"]["spacing_z"] == 2.0
 
 
 CHANGES = {
@@ -110,7 +115,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_key_changes_its_stage_and_those_behind_it_only(name):
     values, first = CHANGES[name]
-    changed = [s for s in STAGES if chain_of(s, **values).to_json() != chain_of(s).to_json()]
+    changed = [s for s in STAGES if recipe_of(s, **values).to_json() != recipe_of(s).to_json()]
     assert changed == list(STAGES[STAGES.index(first) :])
 
 
@@ -127,45 +132,47 @@ def test_key_changes_its_stage_and_those_behind_it_only(name):
     ids=lambda values: next(iter(values)),
 )
 def test_key_that_alters_no_stage_is_not_in_the_chain(values):
-    assert chain_of(**values).to_json() == chain_of().to_json()
+    assert recipe_of(**values).to_json() == recipe_of().to_json()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_json_gives_the_chain_back(stage):
-    chain = chain_of(stage, crop=True, spacing=[0.5, 1, 2], skip_frames=[1, 2], window=[-600, 1500])
-    assert Chain.from_json(chain.to_json()) == chain
+    recipe = recipe_of(
+        stage, crop=True, spacing=[0.5, 1, 2], skip_frames=[1, 2], window=[-600, 1500]
+    )
+    assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 def test_json_is_one_line():
-    assert "\n" not in chain_of().to_json()
+    assert "\n" not in recipe_of().to_json()
 
 
 def test_json_has_sorted_keys():
-    text = chain_of(size=[64, 64]).to_json()
+    text = recipe_of(size=[64, 64]).to_json()
     assert json.dumps(json.loads(text), sort_keys=True) == text
 
 
 def test_json_of_the_same_configuration_is_the_same_text():
-    one = chain_of(size=[64, 32], crop=True).to_json()
-    assert chain_of(crop=True, size=["64", "32"]).to_json() == one
+    one = recipe_of(size=[64, 32], crop=True).to_json()
+    assert recipe_of(crop=True, size=["64", "32"]).to_json() == one
 
 
 def test_json_changes_with_a_stage_version(monkeypatch):
-    before = chain_of().to_json()
+    before = recipe_of().to_json()
     monkeypatch.setitem(STAGE_VERSIONS, "crop", STAGE_VERSIONS["crop"] + 1)
-    assert chain_of().to_json() != before
+    assert recipe_of().to_json() != before
 
 
 def test_version_of_a_later_stage_leaves_the_chain_alone(monkeypatch):
-    before = chain_of("resize").to_json()
+    before = recipe_of("resize").to_json()
     monkeypatch.setitem(STAGE_VERSIONS, "pad", STAGE_VERSIONS["pad"] + 1)
-    assert chain_of("resize").to_json() == before
+    assert recipe_of("resize").to_json() == before
 
 
 def test_json_changes_with_the_decoders(monkeypatch):
-    before = chain_of("decode").to_json()
+    before = recipe_of("decode").to_json()
     monkeypatch.setattr(chain_module, "installed_decoders", lambda: ("another",))
-    assert chain_of("decode").to_json() != before
+    assert recipe_of("decode").to_json() != before
 
 
 def test_installed_decoders_are_found_by_package_name():
@@ -173,12 +180,12 @@ def test_installed_decoders_are_found_by_package_name():
 
 
 def test_fingerprint_is_16_hex_digits():
-    assert re.fullmatch("[0-9a-f]{16}", chain_of().fingerprint)
+    assert re.fullmatch("[0-9a-f]{16}", recipe_of().fingerprint)
 
 
 def test_fingerprint_survives_json():
-    chain = chain_of(size=[64, 64], spacing=None)
-    assert Chain.from_json(chain.to_json()).fingerprint == chain.fingerprint
+    recipe = recipe_of(size=[64, 64], spacing=None)
+    assert Recipe.from_json(recipe.to_json()).fingerprint == recipe.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -194,23 +201,23 @@ def test_fingerprint_survives_json():
     ids=lambda values: next(iter(values)),
 )
 def test_fingerprint_ignores_what_leaves_pixels_alone(values):
-    assert chain_of(**values).fingerprint == chain_of().fingerprint
+    assert recipe_of(**values).fingerprint == recipe_of().fingerprint
 
 
 def test_fingerprint_ignores_the_decoders(monkeypatch):
-    before = chain_of().fingerprint
+    before = recipe_of().fingerprint
     monkeypatch.setattr(chain_module, "installed_decoders", lambda: ("another",))
-    assert chain_of().fingerprint == before
+    assert recipe_of().fingerprint == before
 
 
 @pytest.mark.parametrize("name", [name for name in CHANGES if name not in KEYS["write"]])
 def test_fingerprint_changes_with_each_pixel_key(name):
     values, _ = CHANGES[name]
-    assert chain_of(**values).fingerprint != chain_of().fingerprint
+    assert recipe_of(**values).fingerprint != recipe_of().fingerprint
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_fingerprint_changes_with_each_stage_version(stage, monkeypatch):
-    before = chain_of().fingerprint
+    before = recipe_of().fingerprint
     monkeypatch.setitem(STAGE_VERSIONS, stage, STAGE_VERSIONS[stage] + 1)
-    assert chain_of().fingerprint != before
+    assert recipe_of().fingerprint != before

@@ -9,13 +9,13 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode import pixels as pixels_module
 from dicom_preprocessing.decode.stage import decode, decode_stored
 from dicom_preprocessing.errors import ConfigError, DecodeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import Target, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
 from tests.unit.datasets import (
     BREAST_TOMOSYNTHESIS,
     compressed,
@@ -60,7 +60,7 @@ def run(tmp_path):
         config, _ = parse_config({"size": [60, 60], **values})
         index = build_index(find_files([str(path)]))
         (entries,) = index.studies.values()
-        target = Target(tmp_path / "images", make_chain(config, "write"))
+        target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
         (receipt,) = process_instance(instances(entries)[0], target)
         assert receipt.is_written, receipt.message
         return receipt, target.root / receipt.output
@@ -77,7 +77,7 @@ class TestImages:
     def test_a_dot_is_where_it_belongs(self, write, run, syntax, values, at):
         path = write(blob(*at), syntax=syntax, PixelSpacing=[1, 1])
         receipt, image = run(path, fast_decode=True, **values)
-        assert receipt.facts["resolution_level"] > 0
+        assert receipt.source_info["resolution_level"] > 0
         expected = receipt.image_geometry().to_output(at)
         assert np.abs(centroid(pages_of(image)[0, ..., 0]) - expected).max() < 0.1
 
@@ -111,7 +111,7 @@ class TestImages:
     def test_a_small_crop_is_decoded_at_the_resolution_that_it_needs(self, write, run):
         path = write(blob(101.3, 87.6, sigma=4.0))
         receipt, image = run(path, crop=True, fast_decode=True)
-        assert receipt.facts["resolution_level"] == 0
+        assert receipt.source_info["resolution_level"] == 0
         box = receipt.image_geometry().crop_box
         assert max(box.width, box.height) < 120
         expected = receipt.image_geometry().to_output((101.3, 87.6))
@@ -121,7 +121,7 @@ class TestImages:
         pixels = np.zeros((256, 256), np.uint16)
         pixels[64:192, 64:192] = 4095
         found = decode_stored(write(pixels), fast_decode={"size": [60, 60]})
-        level, stored = found.facts.resolution_level, np.asarray(found.frames)
+        level, stored = found.source_info.resolution_level, np.asarray(found.frames)
         assert level == 2
         assert stored.max() == 4095
         assert stored[0, 20:44, 20:44].min() > 4000
@@ -137,9 +137,9 @@ class TestImages:
         path = write(blob(101.3, 87.6) + np.uint16(500))
         exact = run(path, crop=True, **values)[0]
         fast = run(path, crop=True, fast_decode=True, **values)[0]
-        assert fast.facts["resolution_level"] == 0
+        assert fast.source_info["resolution_level"] == 0
         assert fast.geometry["crop"] == exact.geometry["crop"]
-        assert run(path, fast_decode=True, **values)[0].facts["resolution_level"] == 2
+        assert run(path, fast_decode=True, **values)[0].source_info["resolution_level"] == 2
 
     def test_samples_with_another_sign_than_the_header_says_stay_exact(self):
         path = get_testdata_file("J2K_pixelrep_mismatch.dcm")
@@ -172,7 +172,7 @@ class TestImages:
         config, _ = parse_config({"size": [60, 60], "crop": True, "fast_decode": True})
         index = build_index(find_files([str(source)]))
         (entries,) = index.studies.values()
-        target = Target(tmp_path / "images", make_chain(config, "write"))
+        target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
         first, second = process_instance(instances(entries)[0], target)
         assert (first.error, second.state) == ("sop_conflict", "written")
         assert "refused" in first.message
@@ -201,12 +201,12 @@ class TestRecord:
         assert "resolution_level" not in self.description(run(write(blob(90, 90)))[1])
 
     def test_is_in_the_fingerprint(self):
-        chains = [
-            make_chain(parse_config({"size": [60, 60], "fast_decode": fast})[0], "write")
+        recipes = [
+            make_recipe(parse_config({"size": [60, 60], "fast_decode": fast})[0], "write")
             for fast in (False, True)
         ]
-        assert chains[0].fingerprint != chains[1].fingerprint
-        assert "fast_decode" not in chains[0].settings["decode"]
+        assert recipes[0].fingerprint != recipes[1].fingerprint
+        assert "fast_decode" not in recipes[0].settings["decode"]
 
 
 class TestConfig:

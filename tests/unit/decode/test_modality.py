@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.imaging.crop import crop
@@ -176,9 +176,9 @@ class TestBackground:
 AIR = -1024
 
 
-def hounsfield(*rows, **facts):
+def hounsfield(*rows, **source_info):
     """A grey image of Hounsfield units whose background is air."""
-    return grey(rows, dtype=np.int16, background=AIR, **facts)
+    return grey(rows, dtype=np.int16, background=AIR, **source_info)
 
 
 class TestStages:
@@ -245,20 +245,23 @@ class TestFromFileToTiff:
         config, _ = parse_config({"intensity": "stored", "compressor": compressor})
         image = decode(ct, intensity="stored")
         path = tmp_path / "ct.tiff"
-        write_tiff(path, image, compressor=compressor, chain=make_chain(config, "write"))
+        write_tiff(path, image, compressor=compressor, recipe=make_recipe(config, "write"))
         frames = pages_of(path)
         assert (frames.dtype, frames[0, 1, :, 0].tolist()) == (np.int16, [-1024, 0, 3071])
         assert read_info(path).dtype == "int16"
 
     def test_polarity_and_background_are_recorded(self, ct):
-        facts = decode(ct, intensity="stored").facts
-        assert (facts.photometric_interpretation, facts.background) == ("MONOCHROME1", 3071)
+        source_info = decode(ct, intensity="stored").source_info
+        assert (source_info.photometric_interpretation, source_info.background) == (
+            "MONOCHROME1",
+            3071,
+        )
 
     def test_colour_is_as_without(self, tmp_path):
         pixels = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.uint8)
         path = save(tmp_path / "rgb.dcm", data_set_of(pixels))
         image = decode(path, intensity="stored")
-        assert image.facts.background is None
+        assert image.source_info.background is None
         assert np.array_equal(image.frames, pixels)
 
 

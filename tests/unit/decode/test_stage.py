@@ -51,7 +51,7 @@ class TestIntensity:
 
     def test_warnings_are_facts(self, decoded):
         data_set = data_set_of(ramp(0, 1), WindowCenter=1, WindowWidth=0)
-        assert decoded(data_set).facts.warnings == ("an unusable window was passed over",)
+        assert decoded(data_set).source_info.warnings == ("an unusable window was passed over",)
 
 
 def palette_file(*indices, tables, bits=8, first=0, dtype=np.uint8, order="<"):
@@ -140,7 +140,7 @@ class TestFrameOrder:
     def test_order_is_recorded_nowhere_but_in_the_frames(self, decoded):
         groups = [content(InStackPositionNumber=n) for n in (2, 1)]
         image = decoded(functional_groups(volume_file(20, 10), frames=groups))
-        assert (image.facts.source_frames, image.facts.warnings) == (2, ())
+        assert (image.source_info.source_frames, image.source_info.warnings) == (2, ())
 
 
 class TestFrameSpacing:
@@ -148,7 +148,7 @@ class TestFrameSpacing:
         groups = [placed(0, 0, z) for z in (0, 2, 5, 7)]
         data_set = volume_file(1, 2, 3, 4, SpacingBetweenSlices=9)
         functional_groups(data_set, shared=oriented(*AXIAL), frames=groups)
-        assert decoded(data_set).facts.frame_spacing == pytest.approx(2.0)
+        assert decoded(data_set).source_info.frame_spacing == pytest.approx(2.0)
 
     def test_z_spacing_resamples(self, decoded):
         # round(3 * 2 / 1) = 6 frames at 0, 0.4, 0.8, ... of the ordered frames
@@ -166,7 +166,7 @@ class TestVolumeHandlers:
         data_set = functional_groups(volume_file(30, 10, 20), frames=groups)
         image = decoded(data_set, volume="central-slice")
         assert shown(image) == [20]
-        assert image.facts.source_frames == 3
+        assert image.source_info.source_frames == 3
 
     def test_max_intensity_skips_ordered_frames(self, decoded):
         groups = [content(InStackPositionNumber=n) for n in (3, 1, 2)]
@@ -202,7 +202,7 @@ class TestSeveralVolumes:
     def test_keep_writes_them_as_stored_with_a_warning(self, decoded, data_set):
         image = decoded(data_set)
         assert shown(image) == [30, 10, 20]
-        assert image.facts.warnings == (SEVERAL_VOLUMES,)
+        assert image.source_info.warnings == (SEVERAL_VOLUMES,)
 
     @pytest.mark.parametrize("groups", several_volumes())
     def test_central_slice_is_an_error(self, decoded, data_set):
@@ -265,12 +265,16 @@ class TestTomosynthesis:
 
 class TestFacts:
     def test_source_and_uids(self, decoded):
-        facts = decoded(data_set_of(np.ones((2, 3, 4), np.uint8), Modality="MG")).facts
-        assert (facts.source_frames, facts.source_rows, facts.source_columns) == (2, 3, 4)
-        assert facts.study_instance_uid == STUDY_UID
-        assert facts.series_instance_uid == SERIES_UID
-        assert facts.sop_instance_uid == SOP_UID
-        assert facts.modality == "MG"
+        source_info = decoded(data_set_of(np.ones((2, 3, 4), np.uint8), Modality="MG")).source_info
+        assert (source_info.source_frames, source_info.source_rows, source_info.source_columns) == (
+            2,
+            3,
+            4,
+        )
+        assert source_info.study_instance_uid == STUDY_UID
+        assert source_info.series_instance_uid == SERIES_UID
+        assert source_info.sop_instance_uid == SOP_UID
+        assert source_info.modality == "MG"
 
     def test_geometry_is_the_whole_image(self, decoded):
         image = decoded(data_set_of(np.ones((2, 3, 4), np.uint8)))
@@ -278,15 +282,18 @@ class TestFacts:
 
     def test_pixel_spacing_has_the_row_spacing_first(self, decoded):
         # Rows are 0.5 mm apart: that is y.
-        assert decoded(grey_file(1, PixelSpacing=[0.5, 0.25])).facts.pixel_spacing == (0.25, 0.5)
+        assert decoded(grey_file(1, PixelSpacing=[0.5, 0.25])).source_info.pixel_spacing == (
+            0.25,
+            0.5,
+        )
 
     def test_pixel_measures(self, decoded):
         shared = item(PixelMeasuresSequence=[item(PixelSpacing=[2, 1])])
         data_set = functional_groups(grey_file(1), shared=shared)
-        assert decoded(data_set).facts.pixel_spacing == (1, 2)
+        assert decoded(data_set).source_info.pixel_spacing == (1, 2)
 
     def test_missing_modality_is_empty(self, decoded):
-        assert decoded(grey_file(1, Modality=None)).facts.modality == ""
+        assert decoded(grey_file(1, Modality=None)).source_info.modality == ""
 
 
 class TestMissingAttributes:
@@ -327,7 +334,7 @@ class TestHeadersThatWouldMislead:
     @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
     def test_room_for_more_frames_than_stated_is_told(self, decoded):
         data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
-        (warning,) = decoded(data_set).facts.warnings
+        (warning,) = decoded(data_set).source_info.warnings
         assert warning == "pixel data for 3 frames, of which the header says 2"
 
     @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
@@ -343,11 +350,11 @@ class TestHeadersThatWouldMislead:
             item(),
         ]
         data_set = functional_groups(data_set_of(np.ones((2, 1, 2), np.uint16)), frames=groups)
-        assert any("without a rescale" in w for w in decoded(data_set).facts.warnings)
+        assert any("without a rescale" in w for w in decoded(data_set).source_info.warnings)
 
     def test_table_with_fewer_entries_than_stated_is_told(self, decoded):
         data_set = data_set_of(ramp(1, 2), VOILUTSequence=[lut([1, 2, 3], count=4096)])
-        assert any("fewer entries" in w for w in decoded(data_set).facts.warnings)
+        assert any("fewer entries" in w for w in decoded(data_set).source_info.warnings)
 
     def test_padding_that_is_no_number_hides_nothing(self, decoded):
         pixels = ramp(1, 2, 3, dtype=np.float32)

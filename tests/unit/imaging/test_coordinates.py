@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from dicom_preprocessing import Geometry, geometry_of_tiff
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Padding, Size
@@ -36,7 +36,7 @@ FULL = Geometry(
     padding=Padding(1, 2, 3, 4),
 )
 UPRIGHT = replace(FULL, flip=None)
-CHAIN = make_chain(parse_config({})[0], "write")
+RECIPE = make_recipe(parse_config({})[0], "write")
 
 
 class TestBoxes:
@@ -426,7 +426,7 @@ def test_dot_of_a_dicom_file_is_found_by_the_tags_of_its_tiff(tmp_path, seed, tu
     image = decode(tomosynthesis(tmp_path / "a.dcm", place, turned=turned))
     image = resize(crop(image, **crop_settings), **resize_settings)
     image = pad(image, size=resize_settings.get("size"), padding=padding)
-    write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+    write_tiff(tmp_path / "a.tiff", image, compressor="packbits", recipe=RECIPE)
     geometry = geometry_of_tiff(tmp_path / "a.tiff")
     flip = Flip(120, 90, horizontal=True, vertical=True)
     assert geometry.flip == (flip if turned else None)

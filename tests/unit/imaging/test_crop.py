@@ -68,7 +68,7 @@ class TestForeground:
         assert crop(image, crop=False) is image
 
     def test_crop_gives_no_warning(self):
-        assert crop(drawn(".1.")).facts.warnings == ()
+        assert crop(drawn(".1.")).source_info.warnings == ()
 
     @given(st.data())
     def test_box_is_inside_the_image_and_not_empty(self, data):
@@ -120,11 +120,11 @@ class TestFrames:
         assert planes(image) == [[[0, 0, 0], [0, 0, 0]]]
 
     def test_all_blank_warns(self):
-        assert crop(drawn("...", "...")).facts.warnings == (WARNING,)
+        assert crop(drawn("...", "...")).source_info.warnings == (WARNING,)
 
     def test_warning_is_added_to_earlier_ones(self):
         image = grey([[0]], warnings=("earlier",))
-        assert crop(image).facts.warnings == ("earlier", WARNING)
+        assert crop(image).source_info.warnings == ("earlier", WARNING)
 
 
 class TestCropMax:
@@ -151,7 +151,7 @@ class TestCropMax:
     def test_nothing_but_zero_and_highest_value_keeps_the_whole_image(self):
         image = crop(drawn("M.M", "M.."), crop_max=True)
         assert image.geometry.crop == CropBox(0, 0, 3, 2)
-        assert image.facts.warnings == (WARNING,)
+        assert image.source_info.warnings == (WARNING,)
 
 
 class TestColour:
@@ -292,11 +292,13 @@ class TestComponents:
 
     def test_component_with_less_than_half_of_the_foreground_gives_a_warning(self):
         image = crop(grey([[9, 9, 0, 9, 0, 9, 0, 9]]), crop_components=True)
-        assert image.facts.warnings == ("crop_components kept less than half of the foreground",)
+        assert image.source_info.warnings == (
+            "crop_components kept less than half of the foreground",
+        )
 
     def test_component_with_half_of_the_foreground_gives_no_warning(self):
         image = crop(grey([[9, 9, 0, 9, 0, 9]]), crop_components=True)
-        assert image.facts.warnings == ()
+        assert image.source_info.warnings == ()
 
 
 class TestThumbnail:
@@ -386,7 +388,7 @@ class TestBorder:
     def test_foreground_in_the_ignored_edge_only_keeps_the_whole_image(self):
         image = crop(drawn(*["2........."] + [".........."] * 9), border_frac=0.1)
         assert image.geometry.crop == CropBox(0, 0, 10, 10)
-        assert image.facts.warnings == (WARNING,)
+        assert image.source_info.warnings == (WARNING,)
 
     def test_image_too_small_for_the_border_stays_whole(self):
         image = crop(drawn("5"), border_frac=0.4)

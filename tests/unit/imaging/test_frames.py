@@ -13,13 +13,13 @@ from dicom_preprocessing.imaging import frames as module
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.frames import (
     LazyFrames,
+    combine_frames,
     each,
     frame_threads,
-    made_of,
-    mapped,
-    numbered,
-    picked,
-    remembered,
+    map_frames,
+    map_indexed,
+    select_frames,
+    spool_frames,
 )
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
@@ -47,7 +47,7 @@ def values(frames):
 class TestLazily:
     def test_nothing_is_made_until_it_is_asked_for(self):
         maker = Maker(4)
-        doubled = mapped(maker.frames, lambda frame: 2 * frame)
+        doubled = map_frames(maker.frames, lambda frame: 2 * frame)
         assert maker.made == []
         assert doubled[3].ravel().tolist() == [6] * 6
         assert maker.made == [3]
@@ -60,24 +60,26 @@ class TestLazily:
             Maker(4).frames[4]
 
     def test_steps_follow_each_other(self):
-        chosen = picked(mapped(Maker(5).frames, lambda frame: frame + 10), [4, 0])
-        assert values(numbered(chosen, lambda i, frame: frame * (i + 1))) == [14, 20]
+        chosen = select_frames(map_frames(Maker(5).frames, lambda frame: frame + 10), [4, 0])
+        assert values(map_indexed(chosen, lambda i, frame: frame * (i + 1))) == [14, 20]
 
     def test_made_of_several(self):
         frames = Maker(3).frames
-        sums = made_of(frames, 2, lambda i: frames[i] + frames[i + 1])
+        sums = combine_frames(frames, 2, lambda i: frames[i] + frames[i + 1])
         assert values(sums) == [1, 3]
 
     def test_shape_dtype_and_bytes(self):
-        small = mapped(Maker(4).frames, lambda f: f[:1].astype(float), shape=(1, 3, 1), dtype=float)
+        small = map_frames(
+            Maker(4).frames, lambda f: f[:1].astype(float), shape=(1, 3, 1), dtype=float
+        )
         assert (small.shape, small.dtype, small.nbytes, len(small)) == ((4, 1, 3, 1), float, 96, 4)
         assert np.asarray(small).shape == (4, 1, 3, 1)
 
     def test_frames_in_memory_stay_in_memory(self):
         frames = np.arange(6, dtype=np.uint8).reshape(3, 1, 2, 1)
-        assert mapped(frames, lambda frame: frame + 1).tolist() == (frames + 1).tolist()
-        assert picked(frames, [2]).tolist() == frames[2:].tolist()
-        assert remembered(frames) is frames
+        assert map_frames(frames, lambda frame: frame + 1).tolist() == (frames + 1).tolist()
+        assert select_frames(frames, [2]).tolist() == frames[2:].tolist()
+        assert spool_frames(frames) is frames
 
 
 def _is_spool(cell):
@@ -88,19 +90,19 @@ class TestRemembered:
     @pytest.mark.parametrize("count", [1, 2, 3, 20])
     def test_frames_are_made_once(self, count):
         maker = Maker(count)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert values(kept) == values(kept) == list(range(count))
         assert maker.made == list(range(count))
 
     def test_more_than_a_few_are_not_kept_in_memory(self):
         maker = Maker(3)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert kept[1] is not kept[1]
         assert maker.made == [1]
 
     def test_those_that_cost_no_more_to_make_again_are(self):
         maker = Maker(3, is_cheap=True)
-        assert remembered(maker.frames) is maker.frames
+        assert spool_frames(maker.frames) is maker.frames
 
     def test_without_a_temporary_folder_they_are_made_again(self, monkeypatch):
         def refuse(**_):
@@ -108,13 +110,13 @@ class TestRemembered:
 
         monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
         maker = Maker(3)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert values(kept) == values(kept) == [0, 1, 2]
         assert maker.made == [0, 1, 2] * 2
 
     def test_when_the_disk_is_full_they_are_made_again(self, monkeypatch):
         maker = Maker(3)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert kept[0][0, 0, 0] == 0
 
         def refuse(*_):
@@ -126,7 +128,7 @@ class TestRemembered:
 
     def test_write_that_ends_after_another_thread_gave_up_is_not_used(self, monkeypatch):
         maker = Maker(4)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         is_halfway, is_given_up = threading.Event(), threading.Event()
         write_at, frame_bytes = module.write_at, 12
 
@@ -159,7 +161,7 @@ class TestRemembered:
     )
     def test_what_comes_back_otherwise_is_made_again(self, monkeypatch, damage):
         maker = Maker(4)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert values(kept) == [0, 1, 2, 3]
         read_at = module.read_at
         monkeypatch.setattr(module, "read_at", lambda *where: damage(read_at(*where)))
@@ -173,7 +175,7 @@ class TestRemembered:
             raise OSError(errno.EIO, "bad sector")
 
         maker = Maker(3)
-        kept = remembered(maker.frames)
+        kept = spool_frames(maker.frames)
         assert values(kept) == [0, 1, 2]
         monkeypatch.setattr(module, "read_at", refuse)
         assert values(kept) == [0, 1, 2]
@@ -183,14 +185,14 @@ class TestRemembered:
         lazy = LazyFrames(frames.shape, frames.dtype, lambda number: frames[number].copy())
         for room in range(0, frames.nbytes, 5003):
             with frame_threads(6), largest_file(room):
-                kept = remembered(lazy)
+                kept = spool_frames(lazy)
                 for _ in range(2):
                     for number, frame in enumerate(kept):
                         assert np.array_equal(frame, frames[number]), room
 
     def test_given_up_file_takes_no_room(self):
         frames = np.ones((12, 64, 64, 1))
-        kept = remembered(LazyFrames(frames.shape, frames.dtype, lambda number: frames[number]))
+        kept = spool_frames(LazyFrames(frames.shape, frames.dtype, lambda number: frames[number]))
         (spool,) = [cell.cell_contents for cell in kept.make.__closure__ if _is_spool(cell)]
         with frame_threads(4), largest_file(100_000):
             list(kept)
@@ -200,14 +202,14 @@ class TestRemembered:
     def test_values_come_back_as_they_were(self, dtype):
         frames = np.random.default_rng(1).normal(0, 50, (4, 5, 3, 3)).astype(dtype)
         lazy = LazyFrames(frames.shape, frames.dtype, lambda i: frames[i, ::-1, ::-1])
-        kept = remembered(lazy)
+        kept = spool_frames(lazy)
         for _ in range(2):
             assert np.array_equal(np.asarray(kept), frames[:, ::-1, ::-1])
 
     def test_file_is_closed_with_the_last_reference(self):
         gc.collect()
         before = len(os.listdir("/proc/self/fd"))
-        kept = remembered(Maker(3).frames)
+        kept = spool_frames(Maker(3).frames)
         values(kept)
         assert len(os.listdir("/proc/self/fd")) == before + 1
         del kept

@@ -41,18 +41,18 @@ class TestLuma:
 
 
 def test_pixels_of_a_smaller_image_measure_more():
-    facts = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=(0.5, 0.25)).facts
+    source_info = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=(0.5, 0.25)).source_info
     geometry = Geometry(Size(8, 8), resized=Size(4, 2))
-    assert output_spacing(facts, geometry) == (1, 1)
+    assert output_spacing(source_info, geometry) == (1, 1)
 
 
 def test_unknown_spacing_stays_unknown():
-    facts = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=None).facts
-    assert output_spacing(facts, Geometry(Size(8, 8), resized=Size(4, 2))) is None
+    source_info = image_of(np.zeros((1, 8, 8, 1), np.uint8), pixel_spacing=None).source_info
+    assert output_spacing(source_info, Geometry(Size(8, 8), resized=Size(4, 2))) is None
 
 
 def test_warnings_of_steps_add_up():
     image = image_of(np.zeros((1, 2, 2, 1), np.uint8))
     image = image.evolve(image.frames, image.geometry, "one")
     image = image.evolve(image.frames, image.geometry)
-    assert image.evolve(image.frames, image.geometry, "two").facts.warnings == ("one", "two")
+    assert image.evolve(image.frames, image.geometry, "two").source_info.warnings == ("one", "two")

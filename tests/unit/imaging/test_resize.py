@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.geometry import Size
-from dicom_preprocessing.imaging.resize import Places, kernel_weights, resize, resize_frames
+from dicom_preprocessing.imaging.resize import SampleGrid, kernel_weights, resize, resize_frames
 from tests.unit.datasets import colour, grey, image_of, planes
 
 SEPARABLE = ("triangle", "catmull-rom", "gaussian", "lanczos3")
@@ -173,7 +173,7 @@ class TestAgainstLoops:
 
     @given(st.sampled_from(SEPARABLE), st.integers(1, 300), st.integers(1, 300))
     def test_weights_of_an_output_pixel_sum_to_one(self, name, n_in, n_out):
-        assert kernel_weights(Places(n_in, n_in), n_out, name).sum(axis=1) == pytest.approx(1)
+        assert kernel_weights(SampleGrid(n_in, n_in), n_out, name).sum(axis=1) == pytest.approx(1)
 
 
 class TestRounding:

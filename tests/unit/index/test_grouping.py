@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def outcomes(index, source):
     """State and error of each file by its path below ``source``; "image" for those that go on."""
     found = {entry.path: "image" for entries in index.studies.values() for entry in entries}
-    found |= {item.source_path: f"{item.state}: {item.error}" for item in index.left_out}
+    found |= {item.source_path: f"{item.state}: {item.error}" for item in index.excluded_files}
     return {os.path.relpath(path, source): state for path, state in found.items()}
 
 
@@ -29,7 +29,7 @@ def outcome(path, **options):
 
 
 def message(path):
-    (item,) = index_of(path.parent).left_out
+    (item,) = index_of(path.parent).excluded_files
     return item.message
 
 
@@ -65,13 +65,13 @@ def test_named_path_that_is_missing_is_unreadable(source, write_dicom):
 
 
 def test_missing_path_is_not_transient_because_trying_again_does_not_make_it(source, write_dicom):
-    (item,) = index_of(write_dicom(source / "a.dcm"), source / "none.dcm").left_out
+    (item,) = index_of(write_dicom(source / "a.dcm"), source / "none.dcm").excluded_files
     assert not item.transient
 
 
 def test_file_that_may_not_be_opened_is_unreadable_and_transient(source, write_dicom, monkeypatch):
     unreadable(monkeypatch, write_dicom(source / "a.dcm"))
-    (item,) = index_of(source).left_out
+    (item,) = index_of(source).excluded_files
     assert (item.error, item.message, item.transient) == ("unreadable", "Permission denied", True)
 
 
@@ -217,7 +217,7 @@ def test_same_bytes_are_skipped_but_for_the_first_in_path_order(source, write_di
 def test_message_of_a_duplicate_names_the_file_that_goes_on(source, write_dicom):
     first = write_dicom(source / "a.dcm")
     write_dicom(source / "b.dcm")
-    (item,) = index_of(source).left_out
+    (item,) = index_of(source).excluded_files
     assert item.message == f"same bytes as {first}"
 
 
@@ -245,7 +245,7 @@ def test_different_bytes_fail_all_if_the_user_wants(source, write_dicom):
 def test_message_of_a_conflict_tells_how_many_files_there_are(source, write_dicom):
     write_dicom(source / "a.dcm")
     write_dicom(source / "b.dcm", [[1, 2]])
-    messages = {item.message for item in index_of(source, duplicates="fail").left_out}
+    messages = {item.message for item in index_of(source, duplicates="fail").excluded_files}
     assert messages == {"2 different files have this SOP Instance UID"}
 
 
@@ -290,12 +290,12 @@ def test_every_file_is_counted_once(source, write_dicom):
 def test_found_is_the_sum_of_all_states(source, write_dicom):
     make_mixture(source, write_dicom)
     index = index_of(source)
-    assert (index.found, len(index.left_out), len(index.studies)) == (8, 5, 2)
+    assert (index.found, len(index.excluded_files), len(index.studies)) == (8, 5, 2)
 
 
 def test_left_out_files_are_in_path_order(source, write_dicom):
     make_mixture(source, write_dicom)
-    names = [os.path.relpath(item.source_path, source) for item in index_of(source).left_out]
+    names = [os.path.relpath(item.source_path, source) for item in index_of(source).excluded_files]
     assert names == ["a/2.dcm", "b/2.dcm", "broken", "c/2.dcm", "notes.txt"]
 
 
@@ -312,16 +312,16 @@ def test_advance_is_told_of_every_file(source, write_dicom):
     assert sum(steps) == 8
 
 
-def left_out(source, name):
+def excluded_files(source, name):
     index = index_of(source, source / name)
-    return next(item for item in index.left_out if item.source_path.endswith(name))
+    return next(item for item in index.excluded_files if item.source_path.endswith(name))
 
 
 # What hides files, so that nothing may be pruned
 
 
 def test_missing_named_path_hides_files(indexed):
-    assert left_out(indexed, "none.dcm").hides_files
+    assert excluded_files(indexed, "none.dcm").hides_files
 
 
 def test_folder_that_cannot_be_listed_hides_files(indexed, monkeypatch):
@@ -334,17 +334,17 @@ def test_folder_that_cannot_be_listed_hides_files(indexed, monkeypatch):
         return listing(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert left_out(indexed, "secret").hides_files
+    assert excluded_files(indexed, "secret").hides_files
 
 
 def test_named_file_that_cannot_be_read_hides_files(source, write_dicom, monkeypatch):
     write_dicom(source / "a.dcm")
     path = write_dicom(source / "other" / "b.dcm")
     unreadable(monkeypatch, path)
-    (item,) = index_of(source / "a.dcm", path).left_out
+    (item,) = index_of(source / "a.dcm", path).excluded_files
     assert (item.error, item.hides_files) == ("unreadable", True)
 
 
 def test_named_file_that_is_not_dicom_hides_nothing(indexed):
-    (item,) = index_of(indexed / "a.dcm", indexed / "c.png").left_out
+    (item,) = index_of(indexed / "a.dcm", indexed / "c.png").excluded_files
     assert not item.hides_files

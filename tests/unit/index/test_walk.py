@@ -8,7 +8,7 @@ import pytest
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index import walk
 from dicom_preprocessing.index.walk import (
-    Found,
+    SourceFile,
     find_files,
     is_path_list,
     own_folders,
@@ -509,8 +509,8 @@ def test_walk_hash_changes_when_a_folder_cannot_be_listed_any_more(source, befor
 
 
 def test_walk_hash_changes_with_what_keeps_a_path_from_being_read():
-    missing = Found(path="a", problem="no such file or folder", is_missing=True)
-    assert walk_hash([missing]) != walk_hash([Found(path="a", problem="Permission denied")])
+    missing = SourceFile(path="a", problem="no such file or folder", is_missing=True)
+    assert walk_hash([missing]) != walk_hash([SourceFile(path="a", problem="Permission denied")])
 
 
 # The key source

@@ -17,7 +17,7 @@ import tifffile
 import dicom_preprocessing
 from dicom_preprocessing import Sample, TiffDataset, convert
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import LoadError, SourceError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Size
 from dicom_preprocessing.loading import dataset
@@ -39,14 +39,14 @@ def image(number, frames=FRAMES):
 def results(tmp_path):
     """Images as the workflow writes them, with both manifests."""
     root = tmp_path / "images"
-    chain = make_chain(parse_config({})[0], "write")
+    recipe = make_recipe(parse_config({})[0], "write")
     rows = []
     for number in range(N):
         path = root / f"1.{number:02}" / f"1.{number:02}.1.tiff"
         path.parent.mkdir(parents=True)
-        facts = {"source_rows": 10, "source_columns": 20}
-        made = image_of(image(number), GEOMETRY, **facts)
-        write_tiff(path, made, compressor="lzw" if number % 2 else "uncompressed", chain=chain)
+        source_info = {"source_rows": 10, "source_columns": 20}
+        made = image_of(image(number), GEOMETRY, **source_info)
+        write_tiff(path, made, compressor="lzw" if number % 2 else "uncompressed", recipe=recipe)
         rows.append(row_of_tiff(path, root))
     for name in ("manifest.csv", "manifest.parquet"):
         write_manifest(rows, tmp_path / name)

@@ -6,7 +6,7 @@ from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Siz
 from dicom_preprocessing.results.manifest import ManifestRow
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
-from tests.unit.imaging.test_coordinates import CHAIN
+from tests.unit.imaging.test_coordinates import RECIPE
 
 ROW = ManifestRow(
     study_instance_uid="1.2",
@@ -55,4 +55,4 @@ def written(images):
     frames[0, 0, 0] = 9
     image = image_of(frames, geometry, source_rows=8, source_columns=10)
     (images / "1.2").mkdir(parents=True)
-    write_tiff(images / ROW.path, image, compressor="packbits", chain=CHAIN)
+    write_tiff(images / ROW.path, image, compressor="packbits", recipe=RECIPE)

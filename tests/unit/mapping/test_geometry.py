@@ -14,7 +14,7 @@ from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_ti
 from dicom_preprocessing.results.manifest import row_of_tiff, write_manifest
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
-from tests.unit.imaging.test_coordinates import CHAIN, FULL, UPRIGHT
+from tests.unit.imaging.test_coordinates import FULL, RECIPE, UPRIGHT
 from tests.unit.mapping import tables
 from tests.unit.tiffs import reference_file
 
@@ -24,7 +24,7 @@ class TestFromTiff:
     def test_gives_what_was_written(self, tmp_path, geometry):
         frames = np.zeros((1, 14, 16, 1), np.uint8)
         image = image_of(frames, geometry, source_rows=8, source_columns=10)
-        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", recipe=RECIPE)
         assert geometry_of_tiff(tmp_path / "a.tiff") == geometry
 
     def test_scale_is_exact_where_the_tag_is_not(self, tmp_path):
@@ -32,7 +32,7 @@ class TestFromTiff:
         image = image_of(
             np.zeros((1, 4, 10, 1), np.uint8), geometry, source_rows=3, source_columns=7
         )
-        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", recipe=RECIPE)
         assert geometry_of_tiff(tmp_path / "a.tiff").scale == (10 / 7, 4 / 3)
 
     def test_reference_file_ends_with_its_crop_box(self, tmp_path):
@@ -107,7 +107,7 @@ class TestFromRow:
 
     def test_row_made_from_tags(self, tmp_path):
         image = image_of(np.zeros((1, 14, 16, 1), np.uint8), FULL, source_rows=8, source_columns=10)
-        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+        write_tiff(tmp_path / "a.tiff", image, compressor="packbits", recipe=RECIPE)
         assert geometry_of_row(row_of_tiff(tmp_path / "a.tiff", tmp_path)) == FULL
 
     def test_steps_that_changed_nothing_are_none(self):

@@ -11,7 +11,7 @@ from pydicom.uid import RLELossless
 from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import UnreadableError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
-from dicom_preprocessing.imaging.image import Facts
+from dicom_preprocessing.imaging.image import SourceInfo
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing.instance import instances, process_instance
 from dicom_preprocessing.results.receipts import Receipt
@@ -67,7 +67,7 @@ def test_receipt_tells_the_geometry_of_all_steps(tmp_path, source, write_dicom):
 def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm", COLOUR, Modality="US", PixelSpacing=[0.5, 0.25])
     receipt = run(tmp_path, path)["a.dcm"]
-    assert replace(receipt, seconds={}, chain="", inventory="") == Receipt(
+    assert replace(receipt, seconds={}, recipe="", inventory="") == Receipt(
         source_path=str(path),
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",
@@ -76,13 +76,13 @@ def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, wri
         state="written",
         stage="write",
         output="1.2.3/1.2.3.1.1.tiff",
-        facts=receipt.facts,
+        source_info=receipt.source_info,
         geometry=Geometry(Size(4, 3)).as_dict(),
         frames=1,
         channels=3,
         dtype="uint8",
     )
-    assert receipt.image_facts() == Facts(
+    assert receipt.image_facts() == SourceInfo(
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",
         sop_instance_uid="1.2.3.1.1",
@@ -168,7 +168,7 @@ def test_bad_file_leaves_no_image(tmp_path, source, write_dicom):
 def test_receipt_of_a_bad_file_says_what_was_found(tmp_path, source, write_dicom):
     path = cut(write_dicom(source / "a.dcm"), 3)
     receipt = run(tmp_path, path)["a.dcm"]
-    assert replace(receipt, seconds={}, chain="", inventory="") == Receipt(
+    assert replace(receipt, seconds={}, recipe="", inventory="") == Receipt(
         source_path=str(path),
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.config import Limits, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing import isolation as isolation_module
-from dicom_preprocessing.processing.instance import Target, instances
+from dicom_preprocessing.processing.instance import OutputSpec, instances
 from dicom_preprocessing.processing.isolation import isolated, process_all
 from tests.conftest import needs_fork
 from tests.unit.datasets import data_set_of, save
@@ -65,7 +65,7 @@ def outcomes(tmp_path, monkeypatch):
         index = build_index(find_files([str(source)]))
         groups = [group for entries in index.studies.values() for group in instances(entries)]
         config, _ = parse_config({})
-        target = Target(tmp_path / "images", make_chain(config, "write"))
+        target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
         done = process_all(groups, target, limits=Limits(**limits), cores=workers)
         receipts = [receipt for outcome in done for receipt in outcome]
         return {os.path.basename(r.source_path): r for r in receipts}
@@ -156,7 +156,7 @@ def test_error_that_ends_workers_is_not_hidden_by_leavings(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(isolation_module, "remove_partials", gone)
-    monkeypatch.setattr(Target, "write", full)
+    monkeypatch.setattr(OutputSpec, "write", full)
     for number in range(3):
         uid = f"1.2.3.1.{number}"
         write_dicom(tmp_path / "source" / f"{number}.dcm", SOPInstanceUID=uid)
@@ -172,7 +172,7 @@ def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
         import sys, time
         sys.path.insert(0, {os.getcwd()!r})
         from dicom_preprocessing.processing import instance
-        from dicom_preprocessing.config.recipe import make_chain
+        from dicom_preprocessing.config.recipe import make_recipe
         from dicom_preprocessing.config import Limits, parse_config
         from dicom_preprocessing.index.build import build_index
         from dicom_preprocessing.index.walk import find_files
@@ -188,8 +188,8 @@ def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
         instance.decode_stored = hang
         index = build_index(find_files([{str(source)!r}]))
         groups = [g for e in index.studies.values() for g in instance.instances(e)]
-        chain = make_chain(parse_config({{}})[0], "write")
-        target = instance.Target(Path({str(tmp_path)!r}), chain)
+        recipe = make_recipe(parse_config({{}})[0], "write")
+        target = instance.OutputSpec(Path({str(tmp_path)!r}), recipe)
         list(process_all(groups, target, limits=Limits()))
         """
     )
@@ -221,7 +221,7 @@ def test_cores_without_an_instance_make_frames(tmp_path, save_frames):
     config, _ = parse_config({"crop": True, "size": [8, 8]})
     found = {}
     for cores in (1, 3):
-        target = Target(tmp_path / f"{cores}", make_chain(config, "write"))
+        target = OutputSpec(tmp_path / f"{cores}", make_recipe(config, "write"))
         ((receipt,),) = process_all([entries], target, limits=Limits(), cores=cores)
         assert receipt.frames == 9
         found[cores] = (target.root / receipt.output).read_bytes()

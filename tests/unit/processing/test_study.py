@@ -10,7 +10,7 @@ import tifffile
 from dicom_preprocessing import files
 from dicom_preprocessing.cli.job import stage_main
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.index.table import inventory_digest, read_inventory
 from dicom_preprocessing.processing import study as study_module
@@ -132,8 +132,8 @@ def test_receipts_tell_the_chain_of_their_own_stage(tmp_path, source, write_dico
     runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
     config, _ = parse_config({})
-    digests = [make_chain(config, stage).digest for stage in ("decode", "write")]
-    assert [decoded.chain, final.chain] == digests
+    digests = [make_recipe(config, stage).digest for stage in ("decode", "write")]
+    assert [decoded.recipe, final.recipe] == digests
 
 
 def test_receipts_of_every_stage_tell_the_inventory(tmp_path, source, write_dicom):
@@ -149,7 +149,7 @@ def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_
     decoded = runs.from_inventory("decode")
     final = runs.from_stage("decode")
     assert decoded[1].error == "short_pixel_data"
-    assert final[1] == replace(decoded[1], chain=final[0].chain)
+    assert final[1] == replace(decoded[1], recipe=final[0].recipe)
 
 
 @pytest.mark.parametrize(("kept", "changed"), [("decode", "intensity"), ("crop", "crop")])
@@ -219,7 +219,7 @@ def stage_arguments(tmp_path, entries, stage="write"):
     images = target.root / runs.study
     arguments = ["--input", str(runs.inventory), "--images", str(images)]
     arguments += ["--receipt", str(receipt), "--output", str(tmp_path), "--study", runs.study]
-    arguments += ["--chain", target.chain.to_json()]
+    arguments += ["--recipe", target.recipe.to_json()]
     return arguments, images, receipt
 
 

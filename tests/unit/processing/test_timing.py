@@ -58,7 +58,7 @@ def test_frames_are_the_work_of_the_stage_that_makes_them(clock):
 
     timer = StageTimer({})
     frames = LazyFrames((2, 3, 4, 1), np.dtype(np.uint8), frame)
-    image = timer.watched(image_of(frames), "crop")
+    image = timer.time_frames(image_of(frames), "crop")
     with timer.at("write"):
         clock[0] += 1
         assert len(list(image.frames)) == 2
@@ -67,7 +67,7 @@ def test_frames_are_the_work_of_the_stage_that_makes_them(clock):
 
 def test_frames_in_memory_are_no_work():
     image = image_of(np.zeros((1, 3, 4, 1), np.uint8))
-    assert StageTimer({}).watched(image, "crop") is image
+    assert StageTimer({}).time_frames(image, "crop") is image
 
 
 def test_error_is_that_of_the_innermost_stage():

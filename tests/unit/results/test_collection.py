@@ -8,7 +8,7 @@ import pytest
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.results.collection import find_orphans, gather_receipts
+from dicom_preprocessing.results.collection import collect_receipts, find_orphans
 from dicom_preprocessing.results.manifest import find_tiffs
 from tests.unit.run_results import Results, column, csv_rows
 
@@ -86,7 +86,7 @@ def test_receipt_of_another_number_of_files_is_refused(mixed):
 
 
 def test_receipts_of_other_settings_are_refused(mixed):
-    mixed.chain = "another"
+    mixed.recipe = "another"
     with pytest.raises(OutputError) as caught:
         mixed.receipts()
     assert str(caught.value) == (
@@ -108,7 +108,7 @@ def test_receipts_of_another_index_are_refused(mixed):
 def test_receipts_of_other_settings_tell_the_first_kept_stage(mixed):
     studies = IndexFolder(mixed.output).read_studies().values()
     with pytest.raises(OutputError, match=r"    snakemake --forcerun crop$"):
-        gather_receipts(mixed.output, studies, "another", ["pad", "crop"])
+        collect_receipts(mixed.output, studies, "another", ["pad", "crop"])
 
 
 def make_orphans(results):

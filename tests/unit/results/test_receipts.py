@@ -31,7 +31,7 @@ def test_receipts_round_trip(tmp_path, source, write_dicom):
     again, failed_again = read_receipts(tmp_path / "write.jsonl")
     assert failed_again == failed
     # JSON has no tuples: facts are compared as what they are read for.
-    assert replace(again, facts=None) == replace(written, facts=None)
+    assert replace(again, source_info=None) == replace(written, source_info=None)
     assert again.image_facts() == written.image_facts()
 
 
@@ -70,7 +70,12 @@ def test_receipt_of_a_failure_tells_nothing_of_an_image(tmp_path, source, write_
     (receipt,) = run(tmp_path, write_dicom(source / "a.dcm")).values()
     failed = receipt.failed(LimitMemoryError("not enough memory"), "write")
     assert (failed.is_written, failed.error, failed.transient) == (False, "limit_memory", True)
-    assert (failed.output, failed.facts, failed.geometry, failed.frames) == ("", None, None, 0)
+    assert (failed.output, failed.source_info, failed.geometry, failed.frames) == (
+        "",
+        None,
+        None,
+        0,
+    )
 
 
 def test_folder_of_receipts_is_made_where_it_is_gone(tmp_path):

@@ -48,8 +48,8 @@ def test_parts_add_up():
     assert (whole.bins, whole.longest) == (durations(TIMES).bins, TIMES[-1])
 
 
-def summary_of(*receipts, chain="c"):
-    made = Summary(chain, "studies")
+def summary_of(*receipts, recipe="c"):
+    made = Summary(recipe, "studies")
     for receipt in receipts:
         made.add(receipt)
     return made
@@ -57,8 +57,8 @@ def summary_of(*receipts, chain="c"):
 
 def test_summary_counts_warnings_and_times_by_stage():
     made = summary_of(
-        replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["odd", "even"]}),
-        replace(RECEIPT, seconds={"decode": 0.5, "write": 1.0}, facts={"warnings": ["odd"]}),
+        replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["odd", "even"]}),
+        replace(RECEIPT, seconds={"decode": 0.5, "write": 1.0}, source_info={"warnings": ["odd"]}),
         replace(RECEIPT, state="failed"),
     )
     assert made.warnings == {"odd": 2, "even": 1}
@@ -75,21 +75,23 @@ def test_summary_names_studies_with_a_transient_failure():
 
 def test_summary_is_read_as_it_was_written(tmp_path):
     made = summary_of(
-        replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["ö"]}, transient=True)
+        replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["ö"]}, transient=True)
     )
     made.write(tmp_path / "summary.json")
     assert Summary.read(tmp_path / "summary.json") == made
 
 
 def test_summary_of_another_version_is_refused(tmp_path):
-    (tmp_path / "summary.json").write_text('{"chain": "c", "seconds": {}, "warnings": {}}')
+    (tmp_path / "summary.json").write_text('{"recipe": "c", "seconds": {}, "warnings": {}}')
     with pytest.raises(OutputError, match=r"summary\.json is of another version: remove it"):
         Summary.read(tmp_path / "summary.json")
 
 
 def test_summaries_add_up():
-    first = replace(RECEIPT, seconds={"decode": 0.5}, facts={"warnings": ["odd"]})
-    second = replace(RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, facts={"warnings": ["odd"]})
+    first = replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["odd"]})
+    second = replace(
+        RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, source_info={"warnings": ["odd"]}
+    )
     second = replace(second, transient=True)
     whole = summary_of(first)
     whole += summary_of(second)

@@ -4,7 +4,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 from tests.unit.datasets import grey, image_of
 
@@ -20,18 +20,18 @@ FULL = Geometry(
 )
 
 
-def chain_of(**config):
-    return make_chain(parse_config(config)[0], "write")
+def recipe_of(**config):
+    return make_recipe(parse_config(config)[0], "write")
 
 
-STEPS = chain_of(crop=True, crop_max=True, size=[17, 11], filter="lanczos3", padding="center")
+STEPS = recipe_of(crop=True, crop_max=True, size=[17, 11], filter="lanczos3", padding="center")
 
 
-def full_image(pages=3, **facts):
+def full_image(pages=3, **source_info):
     """An image of 17 x 11 to which everything was done."""
     frames = np.arange(pages * 11 * 17, dtype=np.uint16).reshape(pages, 11, 17, 1)
     stated = {"source_rows": 10, "source_columns": 20, "pixel_spacing": (0.14, 0.2)}
-    return image_of(frames, FULL, **(stated | facts))
+    return image_of(frames, FULL, **(stated | source_info))
 
 
 def plain_image():

@@ -37,7 +37,7 @@ class TestGeometryTags:
         ],
     )
     def test_stands_on_every_page(self, written, code, expected):
-        pages = tags_of(written(full_image(), chain=STEPS))
+        pages = tags_of(written(full_image(), recipe=STEPS))
         assert [page[code] for page in pages] == [expected] * 3
 
     @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ class TestDescription:
         assert description_of(written(full_image()))["frame_spacing"] is None
 
     def test_steps_that_ran(self, written):
-        steps = description_of(written(full_image(), chain=STEPS))["steps"]
+        steps = description_of(written(full_image(), recipe=STEPS))["steps"]
         assert sorted(steps) == ["crop", "decode", "pad", "resize"]
         assert steps["crop"] == {
             "border_frac": None,
@@ -170,7 +170,7 @@ class TestDescription:
         assert steps["pad"] == {"padding": "center", "size": [17, 11]}
 
     def test_filter_is_told(self, written):
-        steps = description_of(written(full_image(), chain=STEPS))["steps"]
+        steps = description_of(written(full_image(), recipe=STEPS))["steps"]
         assert steps["resize"]["filter"] == "lanczos3"
 
     def test_steps_that_did_not_run_are_left_out(self, written):
@@ -180,12 +180,12 @@ class TestDescription:
         assert description_of(written(plain_image()))["versions"] == dict(STAGE_VERSIONS)
 
     def test_fingerprint_is_that_of_the_chain(self, written):
-        found = description_of(written(full_image(), chain=STEPS))["fingerprint"]
+        found = description_of(written(full_image(), recipe=STEPS))["fingerprint"]
         assert found == STEPS.fingerprint
         assert len(found) == 16
 
     def test_nothing_else_is_told(self, written):
-        assert sorted(description_of(written(full_image(), chain=STEPS))) == [
+        assert sorted(description_of(written(full_image(), recipe=STEPS))) == [
             "background",
             "fingerprint",
             "frame_spacing",
@@ -202,11 +202,11 @@ class TestDescription:
 class TestPrivacy:
     @pytest.mark.parametrize("uid", [STUDY_UID, SERIES_UID, SOP_UID])
     def test_no_uid_is_inside(self, written, uid):
-        path = written(full_image(), chain=STEPS, compressor="uncompressed")
+        path = written(full_image(), recipe=STEPS, compressor="uncompressed")
         assert uid.encode() not in path.read_bytes()
 
     def test_no_path_is_inside(self, written, tmp_path):
-        content = written(full_image(), chain=STEPS).read_bytes()
+        content = written(full_image(), recipe=STEPS).read_bytes()
         assert str(tmp_path).encode() not in content
         assert b"image.tiff" not in content
 

@@ -21,9 +21,9 @@ from tests.unit.datasets import image_of, pages_of
 from tests.unit.tiff.images import (
     SHORT,
     STEPS,
-    chain_of,
     full_image,
     plain_image,
+    recipe_of,
     sample,
 )
 
@@ -42,8 +42,8 @@ def with_tag(content, code, value):
 class TestBytes:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_are_the_same_twice(self, written, compressor):
-        first = written(full_image(), compressor=compressor, chain=STEPS, name="first.tiff")
-        second = written(full_image(), compressor=compressor, chain=STEPS, name="second.tif")
+        first = written(full_image(), compressor=compressor, recipe=STEPS, name="first.tiff")
+        second = written(full_image(), compressor=compressor, recipe=STEPS, name="second.tif")
         assert first.read_bytes() == second.read_bytes()
 
     def test_are_little_endian_classic_tiff(self, written):
@@ -73,7 +73,7 @@ class TestBytes:
         monkeypatch.setattr(tifffile, "TiffWriter", no_writer)
         frames = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (pages, 256, 256, 1))
         with pytest.raises(OSError, match="not really written"):
-            write_tiff(tmp_path / "a", image_of(frames), compressor="packbits", chain=chain_of())
+            write_tiff(tmp_path / "a", image_of(frames), compressor="packbits", recipe=recipe_of())
         assert asked == [is_big]
 
 
@@ -282,7 +282,7 @@ class TestFailedWrite:
     def test_missing_folder_is_an_error(self, tmp_path):
         with pytest.raises(OSError, match="No such file"):
             write_tiff(
-                tmp_path / "no" / "a.tiff", plain_image(), compressor="lzw", chain=chain_of()
+                tmp_path / "no" / "a.tiff", plain_image(), compressor="lzw", recipe=recipe_of()
             )
 
     def test_success_leaves_the_file_only(self, written, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.datasets import image_of
@@ -22,10 +22,10 @@ def save(path, geometry=FULL, pages=2, *, value=200, dtype=np.uint8, compressor=
     frames = np.zeros((pages, geometry.output.height, geometry.output.width, 1), dtype)
     left, top, right, bottom = geometry.active_area
     frames[:, top:bottom, left:right] = value
-    facts = {"source_rows": 40, "source_columns": 40, "pixel_spacing": (0.1, 0.2)}
+    source_info = {"source_rows": 40, "source_columns": 40, "pixel_spacing": (0.1, 0.2)}
     background = {"background": -1000.0} if dtype == np.int16 else {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    chain = make_chain(parse_config({"size": [17, 16], **config})[0], "write")
-    image = image_of(frames, geometry, frame_spacing=3.0, **facts, **background)
-    write_tiff(path, image, compressor=compressor, chain=chain)
+    recipe = make_recipe(parse_config({"size": [17, 16], **config})[0], "write")
+    image = image_of(frames, geometry, frame_spacing=3.0, **source_info, **background)
+    write_tiff(path, image, compressor=compressor, recipe=recipe)
     return path

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Padding, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_tiff
@@ -21,13 +21,13 @@ TURNED = Geometry(
     resized=Size(12, 8),
     padding=Padding(1, 2, 3, 4),
 )
-CHAIN = make_chain(parse_config({})[0], "write")
+RECIPE = make_recipe(parse_config({})[0], "write")
 
 
 @pytest.fixture
 def written(tmp_path):
     image = image_of(np.ones((1, 14, 16, 1), np.uint16), TURNED, source_rows=8, source_columns=10)
-    write_tiff(tmp_path / "a.tiff", image, compressor="packbits", chain=CHAIN)
+    write_tiff(tmp_path / "a.tiff", image, compressor="packbits", recipe=RECIPE)
     return tmp_path / "a.tiff"
 
 

@@ -16,12 +16,12 @@ from dicom_preprocessing.workflow.compatibility import (
     LateJobs,
     ask_for_pipes_once,
     ask_queue_without_accounting,
+    cache_signature,
     collect_garbage_seldom,
     end_gracefully_in_a_thread,
     look_at_few_jobs_a_round,
     start_jobs_at_any_rate,
     take_receipts_for_records,
-    with_signature,
 )
 
 ORIGINAL = Job.is_pipe_or_service_input
@@ -168,7 +168,7 @@ def test_signature_is_that_of_the_function():
     def memory(wildcards, attempt):
         return attempt
 
-    parameters = list(inspect.signature(with_signature(memory)).parameters)
+    parameters = list(inspect.signature(cache_signature(memory)).parameters)
     assert parameters == ["wildcards", "attempt"]
     assert memory.__signature__ is inspect.signature(memory)
 

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dicom_preprocessing.workflow.fork_server import COLD, _Request, _Server, keep_libraries_loaded
+from dicom_preprocessing.workflow.fork_server import (
+    NOT_SERVED,
+    _Request,
+    _Server,
+    keep_libraries_loaded,
+)
 
 
 def is_alive(pid):
@@ -26,15 +31,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold e
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The folder for temporary files, and no server."""
-    monkeypatch.setenv("DP_WARM", "")  # so that it is put back at the end
-    monkeypatch.delenv("DP_WARM")
+    monkeypatch.setenv("DP_FORK_SERVER", "")  # so that it is put back at the end
+    monkeypatch.delenv("DP_FORK_SERVER")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 def test_private_folder_and_process_are_named(folder):
     keep_libraries_loaded()
-    place, _, process = os.environ["DP_WARM"].rpartition(":")
+    place, _, process = os.environ["DP_FORK_SERVER"].rpartition(":")
     assert Path(place).parent == folder
     assert Path(place).stat().st_mode & 0o777 == 0o700
     assert int(process) == os.getpid()
@@ -42,9 +47,9 @@ def test_private_folder_and_process_are_named(folder):
 
 @pytest.mark.usefixtures("folder")
 def test_what_is_set_stays(monkeypatch):
-    monkeypatch.setenv("DP_WARM", "off")
+    monkeypatch.setenv("DP_FORK_SERVER", "off")
     keep_libraries_loaded()
-    assert os.environ["DP_WARM"] == "off"
+    assert os.environ["DP_FORK_SERVER"] == "off"
 
 
 def test_folder_is_elsewhere_where_its_path_would_be_too_long_for_a_socket(folder, monkeypatch):
@@ -52,7 +57,7 @@ def test_folder_is_elsewhere_where_its_path_would_be_too_long_for_a_socket(folde
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     keep_libraries_loaded()
-    place = Path(os.environ["DP_WARM"].rpartition(":")[0])
+    place = Path(os.environ["DP_FORK_SERVER"].rpartition(":")[0])
     assert place.parent == Path("/tmp")
     place.rmdir()
 
@@ -60,7 +65,7 @@ def test_folder_is_elsewhere_where_its_path_would_be_too_long_for_a_socket(folde
 def test_without_a_folder_for_temporary_files_jobs_are_cold(folder, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "missing"))
     keep_libraries_loaded()
-    assert "DP_WARM" not in os.environ
+    assert "DP_FORK_SERVER" not in os.environ
 
 
 @pytest.mark.usefixtures("folder")
@@ -70,7 +75,7 @@ def test_on_an_old_kernel_jobs_are_cold(monkeypatch):
 
     monkeypatch.setattr(os, "pidfd_open", missing)
     keep_libraries_loaded()
-    assert "DP_WARM" not in os.environ
+    assert "DP_FORK_SERVER" not in os.environ
 
 
 @pytest.mark.parametrize("left", ["", "lock", "socket"])
@@ -79,7 +84,7 @@ def test_folder_is_removed_at_the_end_of_snakemake_if_no_server_lives_there(fold
 import os, socket, sys
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
 keep_libraries_loaded()
-left = os.path.join(os.environ["DP_WARM"].rpartition(":")[0], sys.argv[1])
+left = os.path.join(os.environ["DP_FORK_SERVER"].rpartition(":")[0], sys.argv[1])
 if sys.argv[1] == "lock":
     open(left, "w").close()
 elif sys.argv[1]:
@@ -99,7 +104,7 @@ def test_job_that_cannot_be_forked_is_cold(monkeypatch):
     with ours, socket.socket() as listener:
         server = _Server(listener)
         server.start(client, _Request([], "", [], [os.open(os.devnull, os.O_RDWR)]), None)
-        assert ours.recv(1) == bytes([COLD])
+        assert ours.recv(1) == bytes([NOT_SERVED])
     assert not server.jobs
 
 
@@ -110,7 +115,7 @@ end_with_workflow()
 COLD_JOB = """
 import os, sys, time
 from dicom_preprocessing.index import scan
-from dicom_preprocessing.index.walk import Found
+from dicom_preprocessing.index.walk import SourceFile
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 def slow(item):
@@ -119,7 +124,7 @@ def slow(item):
 
 end_with_workflow()
 scan.scan_file = slow
-list(scan.scan_files([Found(path=str(n)) for n in range(3 * scan.CHUNK)], workers=2))
+list(scan.scan_files([SourceFile(path=str(n)) for n in range(3 * scan.CHUNK)], workers=2))
 """
 
 
@@ -127,7 +132,7 @@ def test_cold_index_ends_with_snakemake_and_takes_its_workers_along():
     snakemake = subprocess.Popen(["sleep", "60"])
     job = subprocess.Popen(
         [sys.executable, "-c", COLD_JOB],
-        env=os.environ | {"DP_WARM": f"/nowhere:{snakemake.pid}"},
+        env=os.environ | {"DP_FORK_SERVER": f"/nowhere:{snakemake.pid}"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -147,7 +152,7 @@ def test_cold_job_does_not_begin_after_the_end_of_snakemake():
     snakemake.wait()
     job = subprocess.run(
         [sys.executable, "-c", END_WITH_WORKFLOW],
-        env=os.environ | {"DP_WARM": f"/nowhere:{snakemake.pid}"},
+        env=os.environ | {"DP_FORK_SERVER": f"/nowhere:{snakemake.pid}"},
         check=False,
     )
     assert job.returncode == 1
@@ -157,7 +162,7 @@ def test_cold_job_does_not_begin_after_the_end_of_snakemake():
 def test_job_without_a_workflow_to_end_with_goes_on(value):
     job = subprocess.run(
         [sys.executable, "-c", END_WITH_WORKFLOW],
-        env=os.environ | {"DP_WARM": value},
+        env=os.environ | {"DP_FORK_SERVER": value},
         check=False,
     )
     assert job.returncode == 0

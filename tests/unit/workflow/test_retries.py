@@ -171,7 +171,7 @@ def test_other_limits_do_so_also_when_the_index_was_ended_meanwhile(
         "",
         "cut {",
         "[]",
-        '{"chain": "c", "seconds": {}}',
+        '{"recipe": "c", "seconds": {}}',
         '{"transient": ["../../../etc", "1.2.9"]}',
         '{"transient": null}',
     ],
@@ -210,8 +210,8 @@ def test_error_is_found_however_the_json_is_spaced(limited, output):
 def test_receipt_is_made_of_its_digests(tmp_path):
     path = tmp_path / "receipt.jsonl"
     assert not is_made_of(path, "c", "i")
-    path.write_text('{"chain": "c", "inventory": "i"}\n')
+    path.write_text('{"recipe": "c", "inventory": "i"}\n')
     assert is_made_of(path, "c", "i")
     assert not is_made_of(path, "c", "other")
-    path.write_text('{"chain": ')
+    path.write_text('{"recipe": ')
     assert not is_made_of(path, "c", "i")

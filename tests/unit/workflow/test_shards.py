@@ -8,8 +8,8 @@ import pytest
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.collection import (
-    gather_parts,
-    gather_receipts,
+    collect_parts,
+    collect_receipts,
     write_part,
     write_results,
 )
@@ -81,17 +81,17 @@ def results(tmp_path, write_dicom):
 def make_part(results, part):
     part.folder.mkdir(parents=True, exist_ok=True)
     mine = deal_out(studies_of(results), part.shards)[part.shard]
-    write_part(gather_receipts(results.output, mine, results.chain), part)
+    write_part(collect_receipts(results.output, mine, results.recipe), part)
 
 
 def studies_of(results):
     return IndexFolder(results.output).read_studies().values()
 
 
-def gather(results, shards, chain=None):
+def gather(results, shards, recipe=None):
     studies = deal_out(studies_of(results), shards)
     parts = zip(parts_of(results.output, shards), studies, strict=True)
-    return gather_parts(parts, chain or results.chain)
+    return collect_parts(parts, recipe or results.recipe)
 
 
 def write(results, shards):

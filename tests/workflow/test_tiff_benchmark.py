@@ -1,12 +1,12 @@
-"""The storage study as a target of the workflow."""
+"""The comparison of compressors as a target of the workflow."""
 
 from tests.workflow.conftest import rows
 
 
 def test_study_of_what_the_workflow_wrote(finished):
-    run = finished.run("results/storage_study/report.html")
-    assert set(run.jobs) == {"storage_study"}
-    folder = finished.results / "storage_study"
+    run = finished.run("results/tiff_benchmark/report.html")
+    assert set(run.jobs) == {"tiff_benchmark"}
+    folder = finished.results / "tiff_benchmark"
     assert len(rows(folder / "sizes.csv")) == 5
     assert "6 images of 6 frames" in (folder / "summary.txt").read_text()
     assert "Storage study" in (folder / "report.html").read_text()
@@ -15,5 +15,5 @@ def test_study_of_what_the_workflow_wrote(finished):
 
 def test_study_is_no_part_of_a_run(first_run):
     project, run = first_run
-    assert "storage_study" not in run.jobs
-    assert not (project.results / "storage_study").exists()
+    assert "tiff_benchmark" not in run.jobs
+    assert not (project.results / "tiff_benchmark").exists()

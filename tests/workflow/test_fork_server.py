@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicom_preprocessing.config import Limits, parse_config
-from dicom_preprocessing.config.recipe import make_chain
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import IndexFolder, Request, inventory_text
 from dicom_preprocessing.index.walk import find_files
@@ -23,7 +23,7 @@ from tests.workflow.tiny import make_source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold elsewhere")
 
-CLIENT = CHECKOUT / "scripts" / "warm.py"
+CLIENT = CHECKOUT / "scripts" / "run_job.py"
 
 
 def wait_for(condition, seconds=60):
@@ -59,7 +59,7 @@ def command(warm, code, *arguments):
     script = Path(tempfile.mkdtemp()) / "script.py"
     script.write_text(code)
     words = [sys.executable, "-I", "-S", str(CLIENT), str(script), *arguments]
-    return words, os.environ | {"DP_WARM": warm}
+    return words, os.environ | {"DP_FORK_SERVER": warm}
 
 
 def run(warm, code, *arguments, **options):
@@ -211,12 +211,12 @@ def study(tmp_path):
         request = Request.made_here(results.output, [], "first", Limits(**limits))
         IndexFolder(results.output).path.mkdir(parents=True)
         IndexFolder(results.output).request.write_text(request.to_json())
-        chain = make_chain(parse_config({})[0], "write").to_json()
+        recipe = make_recipe(parse_config({})[0], "write").to_json()
         places = ["--images", str(results.study("write", "1.2.1"))]
         places += ["--receipt", str(results.receipt("write", "1.2.1"))]
         log = str(tmp_path / f"{name}.log")
         places += ["--output", str(results.output), "--study", "1.2.1"]
-        settings = ["--input", str(inventory), *places, "--chain", chain]
+        settings = ["--input", str(inventory), *places, "--recipe", recipe]
         return [log, str(CHECKOUT / "src"), *settings]
 
     return arguments
@@ -266,7 +266,7 @@ def servers():
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"warm_server.py" in path.read_bytes():
+            if b"fork_server.py" in path.read_bytes():
                 found.add(path.parent.name)
         except OSError:
             continue

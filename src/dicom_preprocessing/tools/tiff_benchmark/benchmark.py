@@ -16,12 +16,12 @@ import numpy as np
 
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES, stored_size
-from dicom_preprocessing.tools.storage.cache import drop_cached, read_whole
 from dicom_preprocessing.tools.stored import read_stored
+from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES, stored_size
+from dicom_preprocessing.tools.tiff_benchmark.cache import drop_cached, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ class Runs:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class Benchmark:
     """Everything that the page shows.
 
     ``images`` were measured; ``unreadable`` ones were left out, the same with each compressor.
@@ -97,7 +97,7 @@ class Study:
         return all(part is not None and part > COLD for part in parts)
 
 
-def run_study(
+def run_benchmark(
     tree: Tree,
     *,
     limit: int | None = None,
@@ -105,7 +105,7 @@ def run_study(
     record_bytes: int = RECORD_BYTES,
     place: Path | None = None,
     say: Callable[[str], object] = lambda _: None,
-) -> Study:
+) -> Benchmark:
     """Write images with each compressor to a temporary folder, and measure.
 
     Parameters
@@ -131,7 +131,7 @@ def run_study(
     paths = _spread(tree.paths, limit)
     sizes, reading, runs = [], [], []
     counted = (0, 0, 0, 0)
-    with tempfile.TemporaryDirectory(prefix="storage-study-", dir=place) as name:
+    with tempfile.TemporaryDirectory(prefix="tiff-benchmark-", dir=place) as name:
         for compressor in COMPRESSORS:
             say(compressor)
             folder = Path(name) / compressor
@@ -140,7 +140,7 @@ def run_study(
             reading.append(_reading(compressor, written, repeat))
             runs.append(_runs(compressor, written, repeat))
             shutil.rmtree(folder)
-    return Study(*counted, record_bytes, sizes, reading, runs)
+    return Benchmark(*counted, record_bytes, sizes, reading, runs)
 
 
 def _spread(paths: Sequence[Path], limit: int | None) -> list[Path]:
@@ -250,16 +250,16 @@ def _least(dropped: Sequence[float | None]) -> float | None:
     return min(known) if len(known) == len(dropped) else None
 
 
-def write_tables(study: Study, folder: Path) -> None:
+def write_tables(benchmark: Benchmark, folder: Path) -> None:
     """sizes.csv, reading.csv and runs.csv."""
     tables: dict[str, Sequence[Any]] = {
-        "sizes": study.sizes,
-        "reading": study.reading,
-        "runs": study.runs,
+        "sizes": benchmark.sizes,
+        "reading": benchmark.reading,
+        "runs": benchmark.runs,
     }
     for name, rows in tables.items():
         records = [asdict(row) for row in rows]
-        with replacing(folder / f"{name}.csv") as file:
+        with atomic_write(folder / f"{name}.csv") as file:
             writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(records)

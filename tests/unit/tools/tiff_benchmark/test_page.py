@@ -1,18 +1,18 @@
-"""The storage study as tables and as a page, and what it recommends."""
+"""The comparison of compressors as tables and as a page, and what it recommends."""
 
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from dicom_preprocessing.tools.storage import page
-from dicom_preprocessing.tools.storage.study import Reading, Runs, Sizes, Study
-from tests.unit.tools.storage.noise import K
+from dicom_preprocessing.tools.tiff_benchmark import page
+from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark, Reading, Runs, Sizes
+from tests.unit.tools.tiff_benchmark.noise import K
 
 
 def sizes(compressor, total, lz4, zstd, decode):
     return Sizes(compressor, total, lz4, zstd, decode, 2 * decode, 1.0)
 
 
-STUDY = Study(
+BENCHMARK = Benchmark(
     images=2,
     unreadable=0,
     frames=3,
@@ -31,24 +31,24 @@ STUDY = Study(
 
 class TestRecommendation:
     def test_fastest_of_the_smallest_by_file_system(self):
-        plain, lz4, zstd, *_ = page.recommendation(STUDY)
+        plain, lz4, zstd, *_ = page.recommendation(BENCHMARK)
         assert plain.startswith("On a file system that does not compress: zstd. It takes 5.9 MB")
         assert lz4.startswith("On ZFS with LZ4: uncompressed.")
         assert zstd.startswith("On ZFS with ZSTD: uncompressed. It takes 3.0 MB")
 
     def test_order_and_second_run(self):
-        *_, order, again = page.recommendation(STUDY)
+        *_, order, again = page.recommendation(BENCHMARK)
         assert "60.0 times as fast as random order" in order
         assert "hardly faster than the first (a factor of 1.10)" in again
 
     def test_warm_reads_are_not_called_cold(self):
-        assert "it was checked" in page.cold_note(STUDY)
-        warm = replace(STUDY, runs=[Runs("lzw", 1.0, 1.0, None)])
+        assert "it was checked" in page.cold_note(BENCHMARK)
+        warm = replace(BENCHMARK, runs=[Runs("lzw", 1.0, 1.0, None)])
         assert "say little about the disk" in page.cold_note(warm)
 
 
 def test_tables_have_the_figures():
-    first, second, third = page.tables(STUDY)
+    first, second, third = page.tables(BENCHMARK)
     assert first.rows[1] == ("lzw", "6.0", "6.0", "6.0", "40.00", "80.0", "1.0")
     assert second.rows == (("lzw", "600", "10", "60.00", "100 %"),)
     assert third.rows == (("lzw", "100", "110", "1.10", "100 %"),)
@@ -79,7 +79,7 @@ class Tags(HTMLParser):
 
 
 def test_page_is_whole_and_needs_no_other_file(tmp_path):
-    page.write_page(STUDY, tmp_path / "report.html")
+    page.write_page(BENCHMARK, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     tags = Tags(text)
     assert (tags.open, tags.links) == ([], [])

@@ -36,7 +36,7 @@ BLOCK_COMPRESSORS: dict[str, Callable[[bytes], int]] = {"lz4": _lz4, "zstd": _zs
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSize:
     """Bytes of a file, and what it takes after each block compression."""
 
     apparent: int
@@ -44,7 +44,7 @@ class Stored:
     zstd: int
 
 
-def stored_size(path: Path, record_bytes: int = RECORD_BYTES) -> Stored:
+def stored_size(path: Path, record_bytes: int = RECORD_BYTES) -> StoredSize:
     """Read a file record by record and compress each.
 
     Parameters
@@ -61,7 +61,7 @@ def stored_size(path: Path, record_bytes: int = RECORD_BYTES) -> Stored:
                 block = block.ljust(record_bytes, b"\0")  # the last one
             for name, compressed_size in BLOCK_COMPRESSORS.items():
                 taken[name] += block_size(block, compressed_size)
-    return Stored(apparent, **taken)
+    return StoredSize(apparent, **taken)
 
 
 def block_size(block: bytes, compressed_size: Callable[[bytes], int]) -> int:

@@ -1,4 +1,4 @@
-"""tiff-storage-study: what a tree of TIFFs costs with each compressor, in space and time."""
+"""tiff-benchmark: what a tree of TIFFs costs with each compressor, in space and time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.text import explained
-from dicom_preprocessing.tools.storage.blocks import RECORD_BYTES
-from dicom_preprocessing.tools.storage.page import (
+from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
+from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES
+from dicom_preprocessing.tools.tiff_benchmark.page import (
     about,
     cold_note,
     recommendation,
     tables,
     write_page,
 )
-from dicom_preprocessing.tools.storage.study import run_study, write_tables
 from dicom_preprocessing.tools.tree import open_tree
 from dicom_preprocessing.version import __version__
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = arguments.output
     try:
         output.mkdir(parents=True, exist_ok=True)
-        study = run_study(
+        benchmark = run_benchmark(
             open_tree(arguments.source),
             limit=arguments.limit,
             repeat=arguments.repeat,
@@ -39,21 +39,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             place=output,
             say=lambda compressor: print(f"{compressor} ...", file=sys.stderr, flush=True),
         )
-        write_tables(study, output)
-        write_page(study, output / "report.html")
+        write_tables(benchmark, output)
+        write_page(benchmark, output / "report.html")
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
         return 1
-    print(about(study))
-    for table in tables(study):
+    print(about(benchmark))
+    for table in tables(benchmark):
         print("", f"{table.title}:", "", *table.markdown(), sep="\n")
-    print("", cold_note(study), *recommendation(study), sep="\n")
+    print("", cold_note(benchmark), *recommendation(benchmark), sep="\n")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tiff-storage-study",
+        prog="tiff-benchmark",
         description="Write images with each compressor, and measure sizes, decode times and read "
         "rates. The copies are made on the file system of OUTPUT and removed again.",
         epilog="OUTPUT gets report.html, sizes.csv, reading.csv and runs.csv.",

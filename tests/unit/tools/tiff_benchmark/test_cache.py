@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from dicom_preprocessing.tools.storage.cache import cached_pages, drop_cached, read_whole
-from tests.unit.tools.storage.noise import NOISE
+from dicom_preprocessing.tools.tiff_benchmark.cache import cached_pages, drop_cached, read_whole
+from tests.unit.tools.tiff_benchmark.noise import NOISE
 
 
 def test_file_is_read_whole(tmp_path):

@@ -1,7 +1,7 @@
-rule gather:
+rule collect:
     input:
         INDEX.table,
-        INDEX.left_out,
+        INDEX.excluded_files,
         parts,
     output:
         manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
@@ -11,13 +11,13 @@ rule gather:
         orphans=RESULTS.orphans,
         summary=RESULTS.summary,
     log:
-        "logs/gather.log",
+        "logs/collect.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
         request=request_of_manifest(shards=CONFIG.gather),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/warm.py gather.py --output '
+        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py collect.py --output '
         + FOLDER_OF_RESULTS
         + " --request {params.request:q} > {log:q} 2>&1"

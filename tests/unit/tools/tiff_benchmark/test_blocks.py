@@ -2,8 +2,8 @@
 
 import pytest
 
-from dicom_preprocessing.tools.storage.blocks import block_size, stored_size
-from tests.unit.tools.storage.noise import NOISE, K
+from dicom_preprocessing.tools.tiff_benchmark.blocks import block_size, stored_size
+from tests.unit.tools.tiff_benchmark.noise import NOISE, K
 
 
 class TestBlocks:

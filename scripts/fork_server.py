@@ -1,4 +1,4 @@
-"""The process that keeps libraries loaded for jobs; started by warm.py."""
+"""The process that keeps libraries loaded for jobs; started by run_job.py."""
 
 import sys
 from pathlib import Path

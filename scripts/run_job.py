@@ -1,6 +1,6 @@
 """Run a script of this folder in a process that has its libraries loaded, else in a new one.
 
-    python -I -S warm.py decode.py --input ...
+    python -I -S run_job.py decode.py --input ...
 
 Imports next to nothing, since this is what a job pays. The server is
 dicom_preprocessing.workflow.fork_server.
@@ -14,28 +14,28 @@ try:
 except ImportError:
     import socket
 
-COLD, BROKEN = 255, 1
+NOT_SERVED, BROKEN = 255, 1
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def main() -> int:
     """Run the script that is named first."""
     command = [os.path.join(FOLDER, sys.argv[1]), *sys.argv[2:]]
-    place, _, parent = os.environ.get("DP_WARM", "").rpartition(":")
-    status = run_warm(place, parent, command) if place else COLD
-    if status == COLD:
+    place, _, parent = os.environ.get("DP_FORK_SERVER", "").rpartition(":")
+    status = run_forked(place, parent, command) if place else NOT_SERVED
+    if status == NOT_SERVED:
         os.execv(sys.executable, [sys.executable, *command])  # noqa: S606  # no shell is meant
     return status
 
 
-def run_warm(place: str, parent: str, command: list[str]) -> int:
-    """Exit status of the command, COLD where it was not run."""
+def run_forked(place: str, parent: str, command: list[str]) -> int:
+    """Exit status of the command, NOT_SERVED where it was not run."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         link.connect(f"{place}/socket")
     except OSError:
         start_server(place, parent)
-        return COLD
+        return NOT_SERVED
     environment = [f"{name}={value}" for name, value in os.environ.items()]
     fields = [sys.executable, os.getcwd(), str(len(command)), *command, *environment]
     request = "\0".join(fields).encode(errors="surrogateescape")
@@ -69,7 +69,7 @@ def start_server(place: str, parent: str) -> None:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     os.closerange(3, 256)
-    server = os.path.join(FOLDER, "warm_server.py")
+    server = os.path.join(FOLDER, "fork_server.py")
     os.execv(sys.executable, [sys.executable, server, place, parent])  # noqa: S606
 
 

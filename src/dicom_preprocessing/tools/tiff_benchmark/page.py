@@ -1,4 +1,4 @@
-"""The storage study as tables of text and as one self-contained page."""
+"""The comparison of compressors as tables of text and as one self-contained page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import replacing
+from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.version import __version__
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.tools.storage.study import Sizes, Study
+    from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark, Sizes
 
 MB = 1e6
 CLOSE = 1.1
@@ -85,9 +85,9 @@ class Table:
         return f"<h2>{escape(self.title)}</h2>\n<table>{line(self.columns, 'th')}{body}</table>\n"
 
 
-def tables(study: Study) -> tuple[Table, Table, Table]:
+def tables(benchmark: Benchmark) -> tuple[Table, Table, Table]:
     """Sizes and times, reading, first against second run."""
-    zfs = f"{study.record_bytes // 1024}K records"
+    zfs = f"{benchmark.record_bytes // 1024}K records"
     sizes = Table(
         "Size and time by compressor",
         (
@@ -109,7 +109,7 @@ def tables(study: Study) -> tuple[Table, Table, Table]:
                 f"{row.decode_peak_ms:.1f}",
                 f"{row.write_median_ms:.1f}",
             )
-            for row in study.sizes
+            for row in benchmark.sizes
         ),
     )
     reading = Table(
@@ -123,7 +123,7 @@ def tables(study: Study) -> tuple[Table, Table, Table]:
                 f"{row.sequential / row.random:.2f}",
                 _part(row.dropped),
             )
-            for row in study.reading
+            for row in benchmark.reading
         ),
     )
     runs = Table(
@@ -137,7 +137,7 @@ def tables(study: Study) -> tuple[Table, Table, Table]:
                 f"{row.second / row.first:.2f}",
                 _part(row.dropped),
             )
-            for row in study.runs
+            for row in benchmark.runs
         ),
     )
     return sizes, reading, runs
@@ -147,21 +147,22 @@ def _part(dropped: float | None) -> str:
     return "unknown" if dropped is None else f"{100 * dropped:.0f} %"
 
 
-def about(study: Study) -> str:
+def about(benchmark: Benchmark) -> str:
     """What was measured, in a few sentences."""
-    unreadable = f" {study.unreadable:,} could not be read and are left out." * bool(
-        study.unreadable
+    unreadable = f" {benchmark.unreadable:,} could not be read and are left out." * bool(
+        benchmark.unreadable
     )
     return (
-        f"{study.images:,} images of {study.frames:,} frames, {study.pixel_bytes / MB:.1f} MB of "
-        "pixels. Read rates are of whole files; decode times are of whole images, each the best of "
+        f"{benchmark.images:,} images of {benchmark.frames:,} frames, "
+        f"{benchmark.pixel_bytes / MB:.1f} MB of pixels. Read rates are of whole files; "
+        "decode times are of whole images, each the best of "
         f"the passes from the cache, and the peak is the slowest image.{unreadable}"
     )
 
 
-def cold_note(study: Study) -> str:
+def cold_note(benchmark: Benchmark) -> str:
     """Whether the first reads were cold, and what that does not say."""
-    if study.is_cold:
+    if benchmark.is_cold:
         return (
             "Files were dropped from this system's cache before the first reads, and it was "
             "checked that they were. Names and inodes stayed cached, and so may what a disk, a "
@@ -173,13 +174,13 @@ def cold_note(study: Study) -> str:
     )
 
 
-def recommendation(study: Study) -> list[str]:
+def recommendation(benchmark: Benchmark) -> list[str]:
     """Sentences that follow from the figures: of the smallest, the fastest to decode."""
-    plain = next(row for row in study.sizes if row.compressor == "uncompressed")
+    plain = next(row for row in benchmark.sizes if row.compressor == "uncompressed")
     sentences = [
-        _choice(study.sizes, attribute, where, plain) for attribute, where in STORAGES.items()
+        _choice(benchmark.sizes, attribute, where, plain) for attribute, where in STORAGES.items()
     ]
-    order = statistics.median(row.sequential / row.random for row in study.reading)
+    order = statistics.median(row.sequential / row.random for row in benchmark.reading)
     if order >= MATTERS:
         sentences.append(
             f"Read in order of inodes (column inode of the manifest) where you can: it was "
@@ -192,7 +193,7 @@ def recommendation(study: Study) -> list[str]:
             "storage that does not seek, or where a cache below this system holds the files. On "
             "hard disks it can decide everything: see the published rates."
         )
-    again = statistics.median(row.second / row.first for row in study.runs)
+    again = statistics.median(row.second / row.first for row in benchmark.runs)
     if again >= MATTERS:
         sentences.append(
             f"The second run was {again:.1f} times as fast as the first: a smaller compressor pays "
@@ -228,14 +229,14 @@ def _choice(sizes: Sequence[Sizes], attribute: str, where: str, plain: Sizes) ->
     )
 
 
-def write_page(study: Study, path: Path) -> None:
+def write_page(benchmark: Benchmark, path: Path) -> None:
     """Write the page, whole or not at all."""
-    sizes, reading, runs = tables(study)
-    names = [row.compressor for row in study.sizes]
-    mb = [[row.total_bytes, row.lz4_bytes, row.zstd_bytes] for row in study.sizes]
-    advice = "".join(f"<li>{escape(sentence)}</li>\n" for sentence in recommendation(study))
+    sizes, reading, runs = tables(benchmark)
+    names = [row.compressor for row in benchmark.sizes]
+    mb = [[row.total_bytes, row.lz4_bytes, row.zstd_bytes] for row in benchmark.sizes]
+    advice = "".join(f"<li>{escape(sentence)}</li>\n" for sentence in recommendation(benchmark))
     choice = (
-        f"<p>{escape(about(study))}</p>\n<h2>What to choose</h2>\n<ul>{advice}</ul>\n"
+        f"<p>{escape(about(benchmark))}</p>\n<h2>What to choose</h2>\n<ul>{advice}</ul>\n"
         f'<p class="note">The rule: of the compressors within {round(100 * (CLOSE - 1))} % of the '
         "smallest, the one that decodes fastest.</p>\n"
     )
@@ -247,38 +248,38 @@ def write_page(study: Study, path: Path) -> None:
             "decode, ms an image",
             names,
             ("median", "peak"),
-            [[row.decode_median_ms, row.decode_peak_ms] for row in study.sizes],
+            [[row.decode_median_ms, row.decode_peak_ms] for row in benchmark.sizes],
         ),
-        f'<p class="note">{escape(_model(study))}</p>',
+        f'<p class="note">{escape(_model(benchmark))}</p>',
         reading.html(),
         bars(
             "files/s, without decoding",
-            [row.compressor for row in study.reading],
+            [row.compressor for row in benchmark.reading],
             ("in order of inodes", "random"),
-            [[row.sequential, row.random] for row in study.reading],
+            [[row.sequential, row.random] for row in benchmark.reading],
         ),
-        f'<p class="note">{escape(cold_note(study))}</p>',
+        f'<p class="note">{escape(cold_note(benchmark))}</p>',
         runs.html(),
         bars(
             "files/s, with decoding",
-            [row.compressor for row in study.runs],
+            [row.compressor for row in benchmark.runs],
             ("first run", "second run"),
-            [[row.first, row.second] for row in study.runs],
+            [[row.first, row.second] for row in benchmark.runs],
         ),
         *(table.html() for table in published_tables()),
         f'<p class="note">{escape(PUBLISHED)}</p>',
         f'<p class="note">dicom-preprocessing {__version__}</p>',
     ]
-    with replacing(path) as file:
-        file.write(whole_page("Storage study", "".join(sections), style=EXTRA_STYLE))
+    with atomic_write(path) as file:
+        file.write(whole_page("TIFF benchmark", "".join(sections), style=EXTRA_STYLE))
 
 
-def _model(study: Study) -> str:
+def _model(benchmark: Benchmark) -> str:
     return (
-        f"LZ4 and ZSTD are a model of ZFS: files in records of {study.record_bytes // 1024} KiB, "
-        "each compressed by itself (ZSTD at level 3) and kept as it is unless that saves an "
-        "eighth; blocks of zeros take nothing; sizes rounded up to sectors of 4 KiB; no parity, no "
-        "metadata."
+        "LZ4 and ZSTD are a model of ZFS: files in records of "
+        f"{benchmark.record_bytes // 1024} KiB, each compressed by itself (ZSTD at level 3) and "
+        "kept as it is unless that saves an eighth; blocks of zeros take nothing; sizes rounded up "
+        "to sectors of 4 KiB; no parity, no metadata."
     )
 
 

@@ -1,4 +1,4 @@
-"""tiff-storage-study: images of a tree measured, and what cannot be."""
+"""tiff-benchmark: images of a tree measured, and what cannot be."""
 
 import csv
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from dicom_preprocessing.cli.storage_study import main
+from dicom_preprocessing.cli.tiff_benchmark import main
 
 
 class TestCommand:
@@ -20,7 +20,7 @@ class TestCommand:
         return tmp_path
 
     def test_every_compressor_and_nothing_left_behind(self, tree, tmp_path_factory, capsys):
-        output = tmp_path_factory.mktemp("study")
+        output = tmp_path_factory.mktemp("benchmark")
         assert main([str(tree), str(output), "--repeat", "1"]) == 0
         assert sorted(path.name for path in output.iterdir()) == [
             "reading.csv",
@@ -35,13 +35,13 @@ class TestCommand:
         assert "3 images of 6 frames" in capsys.readouterr().out
 
     def test_limit(self, tree, tmp_path_factory, capsys):
-        output = tmp_path_factory.mktemp("study")
+        output = tmp_path_factory.mktemp("benchmark")
         assert main([str(tree), str(output), "--repeat", "1", "--limit", "2"]) == 0
         assert "2 images of 4 frames" in capsys.readouterr().out
 
     def test_images_that_cannot_be_read_are_told(self, tree, tmp_path_factory, capsys):
         (tree / "1.tiff").write_bytes(b"II*\0")
-        output = tmp_path_factory.mktemp("study")
+        output = tmp_path_factory.mktemp("benchmark")
         assert main([str(tree), str(output), "--repeat", "1"]) == 0
         printed = capsys.readouterr().out
         assert "2 images of 4 frames" in printed

@@ -1,1 +1,0 @@
-"""The storage study: sizes, decode times and read rates of the same images by compressor."""

@@ -1,0 +1,1 @@
+"""The same images with each compressor: sizes, decode times and read rates."""
