@@ -26,7 +26,7 @@ import images
 import loader
 import scale
 import studies
-from dicom_preprocessing.dicom.reading import quieten_pydicom
+from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
 SHARDS = 16
 
@@ -42,16 +42,16 @@ def main() -> int:
     parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
     parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
     arguments = parser.parse_args()
-    quieten_pydicom()
+    silence_pydicom_warnings()
     warnings.simplefilter("ignore")
     if arguments.scale or arguments.sharded or arguments.files:
         measure_scale(
             numbers(arguments.scale), sharded=arguments.sharded, files=numbers(arguments.files)
         )
         return 0
-    rows: list[images.Measured] = []
+    rows: list[images.ImageCost] = []
     memory: list[images.Memory] = []
-    loaded: list[loader.Loaded] = []
+    loaded: list[loader.ReaderRate] = []
     orders: list[loader.Cold] = []
     headers = 0.0
     costs: list[studies.Cost] = []
@@ -105,7 +105,7 @@ def measure_scale(counts: list[int], *, sharded: int | None, files: list[int]) -
 
 def measure_images(
     folder: Path, only: list[str] | None, *, quick: bool
-) -> tuple[list[images.Measured], list[images.Memory]]:
+) -> tuple[list[images.ImageCost], list[images.Memory]]:
     """The rows of the tables of images."""
     scale, repeat = (0.3, 3) if quick else (1.0, 5)
     images.files_of("mammo:explicit", folder / "tiny", scale=0.02, studies=1)
@@ -130,7 +130,9 @@ def measure_images(
     return rows, memory
 
 
-def measure_loader(folder: Path, *, quick: bool) -> tuple[list[loader.Loaded], list[loader.Cold]]:
+def measure_loader(
+    folder: Path, *, quick: bool
+) -> tuple[list[loader.ReaderRate], list[loader.Cold]]:
     """The rows of the tables of loading."""
     rows = list(loader.measure(folder, quick=quick))
     print("", *loader.table(rows), sep="\n", flush=True)

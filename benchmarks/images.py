@@ -24,8 +24,8 @@ import make_synthetic
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.codecs.registry import decode_stream
-from dicom_preprocessing.decode.fragments import frames_of
-from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.fragments import find_frame_fragments
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
 from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.reading import open_image
@@ -33,7 +33,7 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processes import keep_freed_memory
-from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance, process_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +78,7 @@ REPORT_PEAK = (
 
 
 @dataclass(frozen=True)
-class Measured:
+class ImageCost:
     """A row of the table: CPU time in ms an image; MB of the largest file, and of the worker.
 
     ``peak_mb`` is above what a worker takes for a tiny image.
@@ -124,7 +124,7 @@ def codec_only(path: Path) -> Callable[[], object]:
         return lambda: np.frombuffer(data, np.uint8).copy()
     options = decoder_options(description, layout, pixel_data)
     is_rle = syntax == RLELossless
-    frames = frames_of(pixel_data, description, layout.number_of_frames, is_rle=is_rle)
+    frames = find_frame_fragments(pixel_data, description, layout.number_of_frames, is_rle=is_rle)
     streams = list(map(pixel_data.stream, frames))
 
     def work() -> None:
@@ -139,16 +139,16 @@ def opened(path: Path) -> tuple[Description, PixelFormat, PixelData]:
     description, pixel_data = open_image(path)
     if pixel_data is None:
         raise SystemExit(f"{path} has no pixel data")
-    return description, pixel_format(description, pixel_data.keyword), pixel_data
+    return description, read_pixel_format(description, pixel_data.keyword), pixel_data
 
 
 def measure(
     row: str, folder: Path, *, scale: float, studies: int, repeat: int, base_mb: float
-) -> Measured:
+) -> ImageCost:
     """Measure a row; the median of ``repeat`` passes over its files."""
     files = files_of(row, folder / "source", scale=scale, studies=studies)
     index = build_index(find_files([str(folder / "source")]))
-    groups = [group for entries in index.studies.values() for group in instances(entries)]
+    groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
     config, _ = parse_config(SETTINGS | {"fast_decode": row.endswith(":fast")})
     target = OutputSpec(folder / "images", make_recipe(config, "write"))
     keep_freed_memory()  # as a worker does
@@ -174,7 +174,7 @@ def measure(
     images = len(groups)
     total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
     peak = peak_memory(folder / "source", folder / "memory", *LIKE_SETTINGS)
-    return Measured(
+    return ImageCost(
         row=row,
         images=images,
         total_ms=total_ms,
@@ -257,7 +257,7 @@ def headers_a_second(folder: Path) -> float:
     return len(files) / statistics.median(cpu_of(scan) for _ in range(5))
 
 
-def table(rows: Sequence[Measured]) -> Iterator[str]:
+def table(rows: Sequence[ImageCost]) -> Iterator[str]:
     """The rows as text."""
     head = ("row", "images", "ms", "codec ms", "rest ms", "ratio", "decoded MB", "peak MB")
     yield "{:<20}{:>8}{:>10}{:>10}{:>10}{:>8}{:>12}{:>10}".format(*head)

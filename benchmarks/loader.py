@@ -45,7 +45,7 @@ MB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ReaderRate:
     """A row of the table: frames a second, by reader."""
 
     row: str
@@ -57,7 +57,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Cold:
+class ReadOrderRate:
     """Images a second in an order, and what came from the disk for it."""
 
     order: str
@@ -93,7 +93,7 @@ def volumes(folder: Path, singles: Mapping[str, Sequence[Path]]) -> dict[str, li
     return found
 
 
-def measure(folder: Path, *, quick: bool) -> Iterator[Loaded]:
+def measure(folder: Path, *, quick: bool) -> Iterator[ReaderRate]:
     """The rows of the table of readers."""
     singles = sources(folder, scale=0.15 if quick else 0.3)
     repeat = 9 if quick else 25
@@ -124,7 +124,7 @@ def _page_readers() -> dict[str, Reader]:
     return readers | ({"pillow": by_pillow} if Image is not None else {})
 
 
-def _row(name: str, paths: Sequence[Path], readers: dict[str, Reader], repeat: int) -> Loaded:
+def _row(name: str, paths: Sequence[Path], readers: dict[str, Reader], repeat: int) -> ReaderRate:
     seen = [np.asarray(read(paths[0])).ravel() for read in readers.values()]
     if not all(np.array_equal(values, seen[0]) for values in seen):
         raise SystemExit(f"{name}: the readers disagree")
@@ -136,7 +136,7 @@ def _row(name: str, paths: Sequence[Path], readers: dict[str, Reader], repeat: i
                 _look_at(read(path))
             seconds[reader].append(time.perf_counter() - start)
     rate = {reader: len(paths) / statistics.median(found) for reader, found in seconds.items()}
-    return Loaded(
+    return ReaderRate(
         name, rate["own"], rate["tifffile"], rate.get("pillow"), rate.get("tifffile, all")
     )
 
@@ -146,7 +146,7 @@ def _look_at(image: np.ndarray[Any, Any]) -> None:
     int(image.reshape(-1)[:: mmap.PAGESIZE // image.itemsize].max())
 
 
-def table(rows: Sequence[Loaded]) -> Iterator[str]:
+def table(rows: Sequence[ReaderRate]) -> Iterator[str]:
     """The rows as text; "x" is how many times as fast as that reader."""
     head = ("loader, frames/s", "own", "tifffile", "x", "Pillow", "x", "tifffile, all", "x")
     yield "{:<24}{:>8}{:>10}{:>6}{:>10}{:>6}{:>15}{:>6}".format(*head)
@@ -161,7 +161,7 @@ def table(rows: Sequence[Loaded]) -> Iterator[str]:
         yield "Pillow is not installed"
 
 
-def measure_orders(folder: Path, single: Path, *, quick: bool) -> list[Cold]:
+def measure_orders(folder: Path, single: Path, *, quick: bool) -> list[ReadOrderRate]:
     """Images a second by inode and in random order, after they were dropped from the cache."""
     count = 200 if quick else 1000
     for number in random.Random(1).sample(range(count), count):  # noqa: S311
@@ -181,12 +181,12 @@ def measure_orders(folder: Path, single: Path, *, quick: bool) -> list[Cold]:
             rates[name].append((count / (time.perf_counter() - start), _disk_mb() - before))
     size = sum(dataset.path(number).stat().st_size for number in ordered) / MB
     return [
-        Cold(name, count, *map(statistics.median, zip(*found, strict=True)), size)
+        ReadOrderRate(name, count, *map(statistics.median, zip(*found, strict=True)), size)
         for name, found in rates.items()
     ]
 
 
-def orders_table(rows: Sequence[Cold]) -> Iterator[str]:
+def orders_table(rows: Sequence[ReadOrderRate]) -> Iterator[str]:
     """The rows as text, and whether the cache let go of the files."""
     head = ("order", "images", "images/s", "from disk MB", "of MB")
     yield "{:<24}{:>8}{:>12}{:>14}{:>9}".format(*head)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def largest_file(size):
+def limit_file_size(size):
     """Let no file become larger: what is written beyond fails (EFBIG), as with a quota.
 
     Gives a function that makes room again.
@@ -20,7 +20,7 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
 
 
-def tell_late(monkeypatch, ending):
+def fail_on_fsync(monkeypatch, ending):
     """Let the disk be full for files whose name ends so, as those hear that ask (fsync)."""
 
     def fsync(descriptor):

@@ -33,7 +33,7 @@ LINES_AT_ONCE = 500
 BUFFERED = 1 << 16
 """Bytes that are gathered before they are written."""
 
-HELD = 50_000
+ITEMS_IN_MEMORY = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
 
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
@@ -55,10 +55,10 @@ def write_at(descriptor: int, offset: int, content: memoryview) -> None:
     """Write all of ``content`` at a place of a file."""
     done = 0
     while done < len(content):
-        done += _some(os.pwrite(descriptor, content[done:], offset + done))
+        done += _require_progress(os.pwrite(descriptor, content[done:], offset + done))
 
 
-def _some(done: int | None) -> int:
+def _require_progress(done: int | None) -> int:
     """How many bytes were written, which must not be none: it would be tried for ever."""
     if not done:
         raise OSError(errno.EIO, "the disk takes no more bytes and does not say why")
@@ -76,7 +76,7 @@ class SortedOnDisk(Generic[T]):
     is wrong with the files is an OSError that names their folder.
     """
 
-    def __init__(self, key: Callable[[T], Any], held: int = HELD) -> None:
+    def __init__(self, key: Callable[[T], Any], held: int = ITEMS_IN_MEMORY) -> None:
         self._key = key
         self._most = held
         self._number = 0
@@ -180,7 +180,7 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
                 path.unlink(missing_ok=True)
 
 
-class _Remembering(io.RawIOBase):
+class _FirstErrorFile(io.RawIOBase):
     """A new file whose first error is raised by all that follows, should somebody have missed it.
 
     There is no ``fileno``: what C code writes to a copy of a descriptor may fail without a word, as
@@ -193,7 +193,7 @@ class _Remembering(io.RawIOBase):
         self._error: OSError | None = None
 
     @contextmanager
-    def _remembered(self) -> Iterator[None]:
+    def _keep_first_error(self) -> Iterator[None]:
         if self._error is not None:
             raise self._error
         try:
@@ -204,8 +204,8 @@ class _Remembering(io.RawIOBase):
             raise
 
     def write(self, content: ReadableBuffer) -> int:
-        with self._remembered():
-            done = _some(self._file.write(content))
+        with self._keep_first_error():
+            done = _require_progress(self._file.write(content))
             self._end = max(self._end, self._file.tell())
         return done
 
@@ -223,7 +223,7 @@ class _Remembering(io.RawIOBase):
 
     def finish(self, *, is_durable: bool) -> None:
         """Raise an error that came up, or if the file has another size than what was written."""
-        with self._remembered():
+        with self._keep_first_error():
             if is_durable:
                 os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
@@ -242,7 +242,7 @@ class _Remembering(io.RawIOBase):
 
 
 @contextmanager
-def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
+def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
     """Open a new file for writing; all files of results and their pixels are written so.
 
     Parameters
@@ -260,7 +260,7 @@ def writing(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterato
         A byte was not written: at the end at the latest, although the block may have caught the
         error of a write, or never saw it.
     """
-    raw = _Remembering(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
+    raw = _FirstErrorFile(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
     file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
     if "b" not in mode:
         file = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -284,7 +284,7 @@ def atomic_write(
     Without ``is_name_durable`` a loss of power may take it back to what was there before, never to
     something else: for files of which there are many, and that are made again where they are not.
     """
-    with atomic_path(target) as partial, writing(partial, mode, is_durable=True) as file:
+    with atomic_path(target) as partial, open_new_file(partial, mode, is_durable=True) as file:
         yield file
     if is_name_durable:
         fsync_folder(target.parent)

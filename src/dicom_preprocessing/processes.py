@@ -15,14 +15,14 @@ from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST_KEPT = 1 << 30
+MAX_KEPT_BYTES = 1 << 30
 """Bytes; what is larger is returned to the system when it is freed."""
 
-TICK = 0.1
+POLL_SECONDS = 0.1
 """Seconds between two looks at what is watched."""
 
 
-class Watch:
+class SharedLimits:
     """Bounds of a job, in memory that it shares with the server."""
 
     BOUNDS = struct.Struct("2d")
@@ -32,7 +32,7 @@ class Watch:
 
     def bound(self, seconds: float, memory: float) -> None:
         """Allow this process so many seconds and bytes from now on."""
-        held = resident(os.getpid())
+        held = resident_bytes(os.getpid())
         self.BOUNDS.pack_into(self.shared, 0, time.monotonic() + seconds, held + memory)
 
     def release(self) -> None:
@@ -40,17 +40,17 @@ class Watch:
         self.BOUNDS.pack_into(self.shared, 0, 0, 0)
 
     @property
-    def is_on(self) -> bool:
+    def is_set(self) -> bool:
         """Whether there are bounds."""
         return any(self.BOUNDS.unpack_from(self.shared))
 
-    def is_beyond(self, pid: int) -> bool:
+    def is_exceeded(self, pid: int) -> bool:
         """Whether a process is beyond its bounds."""
         deadline, memory = self.BOUNDS.unpack_from(self.shared)
-        return self.is_on and (time.monotonic() > deadline or resident(pid) > memory)
+        return self.is_set and (time.monotonic() > deadline or resident_bytes(pid) > memory)
 
 
-watch: Watch | None = None
+shared_limits: SharedLimits | None = None
 """In a job that may put itself under watch.
 
 The fork server sets it in a forked process, before it runs a script there as Python would. Between
@@ -58,7 +58,7 @@ the two is only a command line, so there is no call to hand this over in.
 """
 
 
-def resident(pid: int | None) -> int:
+def resident_bytes(pid: int | None) -> int:
     """Bytes of memory that a process holds, 0 where the system does not tell."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
@@ -79,10 +79,10 @@ def keep_freed_memory() -> None:
         with suppress(AttributeError, OSError):  # another C library
             mallopt = ctypes.CDLL(None).mallopt
             for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-                mallopt(option, LARGEST_KEPT)
+                mallopt(option, MAX_KEPT_BYTES)
 
 
-def die_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have this process killed when its parent dies, where the system can."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415

@@ -15,7 +15,7 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
     if text.isascii() and text.isprintable():  # nearly every text
         return text
@@ -28,18 +28,20 @@ def printable(text: str) -> str:
     )
 
 
-TO_DO = dict.fromkeys(
+ADVICE_BY_ERRNO = dict.fromkeys(
     (errno.ENOSPC, errno.EDQUOT, errno.EIO), "free space or use another disk, then run again"
 ) | {errno.EFBIG: "raise the limit of a file's size or use another disk, then run again"}
 """What helps against an error of the file system."""
 
 
-def explained(error: Exception) -> str:
+def explain_error(error: Exception) -> str:
     """An error for people; of the file system: where, what happened, and what to do about it."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
-    where = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
-    to_do = f". What to do: {TO_DO[error.errno]}" if error.errno in TO_DO else ""
+    where = "" if error.filename is None else f"{make_printable(os.fsdecode(error.filename))}: "
+    to_do = (
+        f". What to do: {ADVICE_BY_ERRNO[error.errno]}" if error.errno in ADVICE_BY_ERRNO else ""
+    )
     return f"{where}{error.strerror}{to_do}"
 
 
@@ -47,4 +49,4 @@ def csv_cell(value: object) -> object:
     """A value as it stands in this project's csv files: booleans in lower case, text printable."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return printable(value) if isinstance(value, str) else value
+    return make_printable(value) if isinstance(value, str) else value

@@ -27,7 +27,7 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import inventory_text
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.workflow.warm_up import warm_up
-from tests.limits import largest_file
+from tests.limits import limit_file_size
 from tests.workflow.tiny import instance, save
 
 LOG = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def make_source(folder, kind):
 
 
 @dataclass
-class Study:
+class StudyJobs:
     """The jobs of a study, as the workflow calls them."""
 
     inventory: Path
@@ -115,7 +115,7 @@ class Study:
         try:
             sys.stdout = sys.stderr = open(told, "w", encoding="utf-8")  # noqa: SIM115
             os.fsync = lambda _: None  # takes nearly all of the time, and nobody cuts the power
-            with largest_file(size):
+            with limit_file_size(size):
                 status = stage_main(stage, self.arguments(stage))
             sys.stderr.flush()
         finally:
@@ -159,7 +159,7 @@ def study_of(tmp_path):
         (tmp_path / "rehearsal").mkdir()
         warm_up(tmp_path / "rehearsal")  # imports what is needed, once and not in each job
         settings = SETTINGS[kind] | values
-        study = Study(inventory, tmp_path / "results", stages, settings)
+        study = StudyJobs(inventory, tmp_path / "results", stages, settings)
         for stage in stages[:-1]:
             assert study.run(stage) == (0, "")
         return study

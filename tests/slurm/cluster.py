@@ -48,7 +48,7 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def why_not() -> str:
+def find_missing_requirement() -> str:
     """Why there can be no cluster here, empty if there can."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:

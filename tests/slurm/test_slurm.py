@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dicom_preprocessing.workflow.shards import Part, shard_of
-from tests.slurm.cluster import Cluster, wait_for, why_not
+from tests.slurm.cluster import Cluster, find_missing_requirement, wait_for
 from tests.workflow.conftest import CHECKOUT, Project, Run, fault, new_project, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 
@@ -29,7 +29,7 @@ SOON = {
 def cluster(tmp_path_factory):
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("snakemake-executor-plugin-slurm is not installed")
-    reason = why_not()
+    reason = find_missing_requirement()
     if reason:
         pytest.skip(reason)
     made = Cluster(tmp_path_factory.mktemp("slurm"))

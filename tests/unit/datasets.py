@@ -13,9 +13,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
+from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
-from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.decode.values import make_display_values
 from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
 from dicom_preprocessing.dicom.reading import open_image
@@ -131,7 +131,7 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
 
 def format_of(data_set: Dataset) -> PixelFormat:
     """The Image Pixel Module of a data set in memory."""
-    return pixel_format(describe(data_set), _pixel_data(data_set).keyword)
+    return read_pixel_format(describe(data_set), _pixel_data(data_set).keyword)
 
 
 def stored_pixels(data_set: Dataset) -> NDArray[Any]:
@@ -145,8 +145,8 @@ def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
     description, pixel_data = open_image(path)
     if pixel_data is None:
         raise FileError("there are no pixels", error="no_pixel_data")
-    layout = pixel_format(description, pixel_data.keyword)
-    return layout, np.asarray(stored_frames(description, layout, pixel_data))
+    pixel_format = read_pixel_format(description, pixel_data.keyword)
+    return pixel_format, np.asarray(stored_frames(description, pixel_format, pixel_data))
 
 
 def _pixel_data(data_set: Dataset) -> PixelData:
@@ -156,10 +156,12 @@ def _pixel_data(data_set: Dataset) -> PixelData:
 
 
 def display_values(
-    data_set: Dataset, stored: NDArray[Any], layout: PixelFormat, **settings: Any
+    data_set: Dataset, stored: NDArray[Any], pixel_format: PixelFormat, **settings: Any
 ) -> tuple[NDArray[Any], list[str]]:
     """Display values of stored ones, looked up where there is a lookup, and the warnings."""
-    values, lookup, warnings = display_lookup(describe(data_set), stored, layout, **settings)
+    values, lookup, warnings = make_display_values(
+        describe(data_set), stored, pixel_format, **settings
+    )
     return values if lookup is None else lookup(values), warnings
 
 

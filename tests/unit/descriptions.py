@@ -12,7 +12,7 @@ from dicom_preprocessing.dicom.description import (
     Description,
     FunctionalGroups,
     ImagePixel,
-    StoredTable,
+    LutAttributes,
 )
 from dicom_preprocessing.dicom.header import Header
 
@@ -49,9 +49,9 @@ def groups(**values: Any) -> FunctionalGroups:
     return FunctionalGroups(**_made(values))
 
 
-def table(*entries: int, first: int = 0, bits: int = 8) -> StoredTable:
+def table(*entries: int, first: int = 0, bits: int = 8) -> LutAttributes:
     """A look-up table of VR US."""
-    return StoredTable(
+    return LutAttributes(
         attribute("LUTDescriptor", len(entries), first, bits), attribute("LUTData", *entries)
     )
 

@@ -13,7 +13,7 @@ from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance, process_instance
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TABLE = CHECKOUT / "tests" / "data" / "outputs.json"
@@ -40,7 +40,7 @@ def outputs(source, values, folder):
     target = OutputSpec(folder, make_recipe(config, "write"))
     found = {}
     for entries in index.studies.values():
-        for group in instances(entries):
+        for group in group_by_instance(entries):
             for receipt in process_instance(group, target, limits=Limits()):
                 name = str(Path(receipt.source_path).relative_to(CHECKOUT))
                 found[name] = receipt.error or digest(target.root / receipt.output)

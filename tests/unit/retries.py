@@ -17,7 +17,7 @@ def update(source, output, **options):
 def fail_transiently(output, study="1.2.3"):
     """Leave what a job and the manifest leave when a file of the study failed transiently."""
     (entry,) = read_inventory(IndexFolder(output).inventory(study))
-    receipt = new_receipt(entry).failed(LimitMemoryError("not enough memory"), "decode")
+    receipt = new_receipt(entry).as_failed(LimitMemoryError("not enough memory"), "decode")
     finish(output, receipt)
 
 

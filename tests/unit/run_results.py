@@ -14,7 +14,7 @@ from dicom_preprocessing.results.collection import collect_receipts, write_resul
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.workflow.retries import plan_retries
 from dicom_preprocessing.workflow.run_lock import is_run_alive
-from dicom_preprocessing.workflow.shards import parts_of_other_runs, withdraw_parts
+from dicom_preprocessing.workflow.shards import invalidate_parts, parts_of_other_runs
 
 
 def update_with_retries(output, sources, *, limits=None, **options):
@@ -24,7 +24,7 @@ def update_with_retries(output, sources, *, limits=None, **options):
         sources,
         limits=limits,
         retries=plan_retries(IndexFolder(output), limits or Limits()),
-        withdraw=partial(withdraw_parts, output),
+        withdraw=partial(invalidate_parts, output),
         **options,
     )
 

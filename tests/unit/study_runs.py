@@ -24,7 +24,7 @@ def target_of(folder, stage="write", **values):
     return OutputSpec(root, make_recipe(config, stage))
 
 
-class Runs:
+class StudyRuns:
     """Runs of one study in a folder of their own."""
 
     def __init__(self, folder, entries, **values):
@@ -54,7 +54,7 @@ class Runs:
 
 def run(folder, *paths, **values):
     """Receipts by file name after a whole job."""
-    receipts = Runs(folder, entries_of(*paths), **values).from_inventory()
+    receipts = StudyRuns(folder, entries_of(*paths), **values).from_inventory()
     return {os.path.basename(receipt.source_path): receipt for receipt in receipts}
 
 
@@ -62,7 +62,7 @@ def outcomes(receipts):
     return {name: r.error or r.state for name, r in receipts.items()}
 
 
-def cut(path, size):
+def truncate(path, size):
     """Shorten a file."""
     path.write_bytes(path.read_bytes()[:-size])
     return path

@@ -22,7 +22,7 @@ from tests.unit.datasets import pixels_in
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-class Run:
+class CorpusRun:
     """All files below a folder with the default configuration.
 
     ``outcomes`` lists path and state ("written", "skipped: ERROR" or "failed: ERROR").
@@ -52,13 +52,13 @@ class Run:
 
 @pytest.fixture(scope="module", params=["compact_corpus", "shared_corpus"])
 def corpus_run(request, tmp_path_factory):
-    return Run(request.getfixturevalue(request.param), tmp_path_factory.mktemp("corpus"))
+    return CorpusRun(request.getfixturevalue(request.param), tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module", params=["test_files", "charset_files"])
 def pydicom_run(request, tmp_path_factory):
     folder = Path(pydicom.__file__).parent / "data" / request.param
-    return Run(folder, tmp_path_factory.mktemp("pydicom"))
+    return CorpusRun(folder, tmp_path_factory.mktemp("pydicom"))
 
 
 def table(folder):
@@ -142,7 +142,7 @@ def test_failed_files_without_a_certain_error_fail(corpus_run):
 
 
 def test_of_two_files_of_one_instance_exactly_one_is_written(shared_corpus, tmp_path):
-    run = Run(shared_corpus / "pylibjpeg-data", tmp_path)
+    run = CorpusRun(shared_corpus / "pylibjpeg-data", tmp_path)
     pair = [run.states["RG2_JPLY.dcm"], run.states["RG2_JPLY_fixed.dcm"]]
     assert sorted(pair) == ["failed: sop_conflict", "written"]
 

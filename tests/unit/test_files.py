@@ -18,12 +18,12 @@ from dicom_preprocessing.files import (
     atomic_write,
     fsync_folder,
     make_durable,
+    open_new_file,
     remove_partials,
     replace_if_changed,
     write_at,
-    writing,
 )
-from tests.limits import largest_file
+from tests.limits import limit_file_size
 
 
 def test_file_appears_at_the_end(tmp_path):
@@ -179,14 +179,14 @@ class TestFailedWrite:
     @pytest.mark.parametrize("size", [0, 1, 99, 100, 70_000, 99_999])
     def test_at_any_place_leaves_nothing(self, tmp_path, size):
         expected = pytest.raises(OSError, match="too large")
-        with largest_file(size), expected, atomic_write(tmp_path / "a", "wb") as file:
+        with limit_file_size(size), expected, atomic_write(tmp_path / "a", "wb") as file:
             for _ in range(1000):
                 file.write(bytes(100))
         assert list(tmp_path.iterdir()) == []
 
     def test_file_that_was_cut_by_another_is_found(self, tmp_path):
         expected = pytest.raises(OSError, match="200 bytes were written, 5 are there")
-        with expected, writing(tmp_path / "a", "wb") as file:
+        with expected, open_new_file(tmp_path / "a", "wb") as file:
             file.write(bytes(200))
             file.flush()
             os.truncate(tmp_path / "a", 5)
@@ -278,14 +278,14 @@ def test_no_more_items_are_held_than_said():
 
 def test_items_that_do_not_fit_on_disk_are_an_error(tmp_path):
     ordered = SortedOnDisk(key=int, held=100)
-    with largest_file(50), pytest.raises(OSError, match=r"too large .*TMPDIR") as raised:
+    with limit_file_size(50), pytest.raises(OSError, match=r"too large .*TMPDIR") as raised:
         ordered.extend(range(100))
     assert raised.value.filename == tempfile.gettempdir()
 
 
 def test_text_that_does_not_fit_on_disk_is_an_error_of_the_temporary_folder(tmp_path):
     expected = pytest.raises(OSError, match=r"too large .*TMPDIR")
-    with largest_file(50), expected as raised:
+    with limit_file_size(50), expected as raised:
         replace_if_changed(tmp_path / "a", ["line\n"] * 100)
     assert raised.value.filename == tempfile.gettempdir()
     assert list(tmp_path.iterdir()) == []

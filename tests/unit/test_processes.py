@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dicom_preprocessing import processes
-from dicom_preprocessing.processes import Watch, resident, usable_cores
+from dicom_preprocessing.processes import SharedLimits, resident_bytes, usable_cores
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="told by /proc")
 
@@ -26,37 +26,37 @@ def test_cores_where_the_system_does_not_tell_which_may_be_used(monkeypatch):
 
 @on_linux
 def test_memory_of_a_process():
-    assert resident(os.getpid()) > 1 << 20
-    assert resident(None) == 0
+    assert resident_bytes(os.getpid()) > 1 << 20
+    assert resident_bytes(None) == 0
 
 
 @on_linux
 def test_process_is_beyond_its_bounds_by_time_or_memory():
-    watch = Watch()
-    assert not watch.is_on
+    watch = SharedLimits()
+    assert not watch.is_set
     watch.bound(60, 1 << 40)
-    assert (watch.is_on, watch.is_beyond(os.getpid())) == (True, False)
+    assert (watch.is_set, watch.is_exceeded(os.getpid())) == (True, False)
     watch.bound(-1, 1 << 40)
-    assert watch.is_beyond(os.getpid())
+    assert watch.is_exceeded(os.getpid())
     watch.bound(60, -(1 << 30))
-    assert watch.is_beyond(os.getpid())
+    assert watch.is_exceeded(os.getpid())
     watch.release()
-    assert not watch.is_beyond(os.getpid())
+    assert not watch.is_exceeded(os.getpid())
 
 
 def test_no_process_is_under_watch_by_itself():
-    assert processes.watch is None
+    assert processes.shared_limits is None
 
 
 @on_linux
 def test_process_dies_with_its_parent():
-    child = "import os, time; from dicom_preprocessing.processes import die_with\n"
-    child += "die_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+    child = "import os, time; from dicom_preprocessing.processes import die_with_parent\n"
+    child += "die_with_parent(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
         pid = int(process.stdout.readline())
         process.kill()
     deadline = time.monotonic() + 20
-    while resident(pid):
+    while resident_bytes(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -5,7 +5,13 @@ import os
 
 import pytest
 
-from dicom_preprocessing.text import TO_DO, csv_cell, explained, plural, printable
+from dicom_preprocessing.text import (
+    ADVICE_BY_ERRNO,
+    csv_cell,
+    explain_error,
+    make_printable,
+    plural,
+)
 
 
 def test_plural():
@@ -24,7 +30,7 @@ def test_plural():
     ],
 )
 def test_printable(text, shown):
-    assert printable(text) == shown
+    assert make_printable(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,11 +45,11 @@ def test_csv_cell(value, cell):
     [
         (
             OSError(errno.ENOSPC, "No space left on device", "/a/\x1b.tiff"),
-            rf"/a/\x1b.tiff: No space left on device. What to do: {TO_DO[errno.ENOSPC]}",
+            rf"/a/\x1b.tiff: No space left on device. What to do: {ADVICE_BY_ERRNO[errno.ENOSPC]}",
         ),
         (
             OSError(errno.EFBIG, "File too large", "/a"),
-            f"/a: File too large. What to do: {TO_DO[errno.EFBIG]}",
+            f"/a: File too large. What to do: {ADVICE_BY_ERRNO[errno.EFBIG]}",
         ),
         (OSError(errno.EACCES, "Permission denied", b"/a"), "/a: Permission denied"),
         (OSError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
@@ -52,4 +58,4 @@ def test_csv_cell(value, cell):
     ],
 )
 def test_error_is_explained(error, expected):
-    assert explained(error) == expected
+    assert explain_error(error) == expected

@@ -6,7 +6,7 @@ import tifffile
 from tests.unit.tiff.images import BYTE, FLOAT, LONG
 
 
-def sample(dtype="uint16", *, n=3, samples=1):
+def sample_frames(dtype="uint16", *, n=3, samples=1):
     """Frames with runs and noise, all values below 2000."""
     frames = np.random.default_rng(5).integers(0, 2000, (n, 37, 41, samples))
     frames[:, 5:20] = np.arange(n).reshape(n, 1, 1, 1) + 7

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dicom_preprocessing.cli import manifest, preprocess
-from tests.limits import tell_late
+from tests.limits import fail_on_fsync
 from tests.workflow.conftest import rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 
@@ -59,7 +59,7 @@ def test_file_to_file_needs_no_uid(tmp_path):
 
 @pytest.mark.parametrize("to_file", [False, True], ids=["folder", "file"])
 def test_disk_that_is_full_only_later_is_told(source, tmp_path, capsys, monkeypatch, to_file):
-    tell_late(monkeypatch, ".2.tiff")
+    fail_on_fsync(monkeypatch, ".2.tiff")
     written = tmp_path / "out" / "1.2.3" / "1.2.3.1.2.tiff"
     ends = (source / "1.2.3" / "2.dcm", written) if to_file else (source, tmp_path / "out")
     assert call(preprocess.main, *ends, "-q") == 1

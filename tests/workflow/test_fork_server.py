@@ -14,14 +14,14 @@ import pytest
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import IndexFolder, Request, inventory_text
+from dicom_preprocessing.index.table import IndexFolder, IndexRequest, inventory_text
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import read_receipts
 from tests.workflow.conftest import CHECKOUT, new_project
 from tests.workflow.tiny import make_source
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold elsewhere")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are new processes elsewhere")
 
 CLIENT = CHECKOUT / "scripts" / "run_job.py"
 
@@ -45,25 +45,25 @@ def place():
     """A folder and a process that stands for Snakemake's; the server is up."""
     parent = subprocess.Popen(["sleep", "600"])
     folder = Path(tempfile.mkdtemp(prefix="dp-"))
-    warm = f"{folder}:{parent.pid}"
-    run(warm, "pass")
+    place = f"{folder}:{parent.pid}"
+    run(place, "pass")
     wait_for((folder / "socket").exists)
-    yield warm
+    yield place
     parent.kill()
     parent.wait()
     wait_for(lambda: not folder.exists())
 
 
-def command(warm, code, *arguments):
+def command(place, code, *arguments):
     """Command and environment of a client that runs ``code``."""
     script = Path(tempfile.mkdtemp()) / "script.py"
     script.write_text(code)
     words = [sys.executable, "-I", "-S", str(CLIENT), str(script), *arguments]
-    return words, os.environ | {"DP_FORK_SERVER": warm}
+    return words, os.environ | {"DP_FORK_SERVER": place}
 
 
-def run(warm, code, *arguments, **options):
-    words, environment = command(warm, code, *arguments)
+def run(place, code, *arguments, **options):
+    words, environment = command(place, code, *arguments)
     environment |= options.pop("env", {})
     return subprocess.run(
         words, env=environment, capture_output=True, text=True, check=False, **options
@@ -77,9 +77,9 @@ def test_job_has_its_libraries_loaded(place):
     assert run(place, LOADED).stdout == "True\n"
 
 
-@pytest.mark.parametrize("warm", ["", "off", "/nowhere:1"])
-def test_job_is_cold_without_a_server(warm):
-    assert run(warm, LOADED).stdout == "False\n"
+@pytest.mark.parametrize("place", ["", "off", "/nowhere:1"])
+def test_job_runs_in_a_new_process_without_a_server(place):
+    assert run(place, LOADED).stdout == "False\n"
 
 
 def test_job_is_cold_with_another_interpreter(place, tmp_path):
@@ -185,7 +185,7 @@ def fault(path, **settings):
     return decode(path, **settings)
 
 with open(sys.argv[1], "a") as log:
-    log.write(f"{{os.getpid()}} {{processes.watch is not None}}\\n")
+    log.write(f"{{os.getpid()}} {{processes.shared_limits is not None}}\\n")
 decode, instance.decode_stored = instance.decode_stored, fault
 sys.exit(stage_main("write", sys.argv[3:]))
 """
@@ -208,7 +208,7 @@ def study(tmp_path):
 
     def arguments(name, **limits):
         results = ResultsFolder(tmp_path / name)
-        request = Request.made_here(results.output, [], "first", Limits(**limits))
+        request = IndexRequest.made_here(results.output, [], "first", Limits(**limits))
         IndexFolder(results.output).path.mkdir(parents=True)
         IndexFolder(results.output).request.write_text(request.to_json())
         recipe = make_recipe(parse_config({})[0], "write").to_json()
@@ -238,31 +238,31 @@ def left_by(folder, name):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_costs_one_file_also_in_a_job_without_a_worker(place, tmp_path, study, fault):
     limits = {"seconds": 1 if "time" in FAULTS[fault] else 60, "memory_mb": 200}
-    for name, warm in (("warm", place), ("cold", "off")):
-        done = run(warm, STUDY.format(fault=fault), *study(name, **limits))
+    for name, server in (("forked", place), ("new", "off")):
+        done = run(server, STUDY.format(fault=fault), *study(name, **limits))
         assert done.returncode == 0, done.stderr
-    receipts, images, tries = left_by(tmp_path, "warm")
+    receipts, images, tries = left_by(tmp_path, "forked")
     assert [r.error for r in receipts] == ["", FAULTS[fault], ""]
-    assert (receipts, images) == left_by(tmp_path, "cold")[:2]
+    assert (receipts, images) == left_by(tmp_path, "new")[:2]
     assert tries == (["True", "False"] if FAULTS[fault] else ["True"])
 
 
 def test_job_under_watch_is_not_tried_again_without_its_client(place, tmp_path, study):
     words, environment = command(
-        place, STUDY.format(fault="while True: pass"), *study("warm", seconds=60)
+        place, STUDY.format(fault="while True: pass"), *study("forked", seconds=60)
     )
     client = subprocess.Popen(words, env=environment)
-    wait_for(lambda: list(tmp_path.glob("warm/images/1.2.1/*.1.tiff")))
+    wait_for(lambda: list(tmp_path.glob("forked/images/1.2.1/*.1.tiff")))
     client.kill()
     client.wait()
-    pid = int((tmp_path / "warm.log").read_text().split()[0])
+    pid = int((tmp_path / "forked.log").read_text().split()[0])
     wait_for(lambda: not is_alive(pid))
     run(place, "pass")  # the server has been round
-    assert (tmp_path / "warm.log").read_text() == f"{pid} True\n"
+    assert (tmp_path / "forked.log").read_text() == f"{pid} True\n"
 
 
 def servers():
-    """Processes of warm servers."""
+    """Processes of fork servers."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -50,7 +50,7 @@ from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys, parse
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, Request
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder, IndexRequest
 from dicom_preprocessing.index.walk import own_folders, source_list
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
@@ -67,14 +67,14 @@ from dicom_preprocessing.workflow.compatibility import (
 )
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
 from dicom_preprocessing.workflow.resources import (
-    cores_here,
+    local_cores,
     cores_on_cluster,
-    memory_mb,
-    minutes,
+    job_mem_mb,
+    runtime_minutes,
 )
-from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
+from dicom_preprocessing.workflow.retries import receipt_matches, plan_retries
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
-from dicom_preprocessing.workflow.shards import belongs_to, found_parts, parts_of
+from dicom_preprocessing.workflow.shards import belongs_to, find_parts, parts_of
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 
@@ -155,7 +155,7 @@ def require_index(folder):
         stop(f"{folder.table} is not there. Make it once for all shards: {index}")
     if found is None:
         stop(f"{folder.table} is of another version: remove it, then {index}")
-    wanted = Request.made_here(
+    wanted = IndexRequest.made_here(
         CONFIG.output, sources(), CONFIG.duplicates, CONFIG.limits
     )
     for key in ("source", "duplicates", "limits"):
@@ -297,7 +297,7 @@ def parts(wildcards):
     made = parts_of(OUTPUT, CONFIG.gather)
     missing = [str(part.shard) for part in made if not part.summary.exists()]
     if missing:
-        finished = {p.shards for p in found_parts(Path(OUTPUT)) if p.summary.exists()}
+        finished = {p.shards for p in find_parts(Path(OUTPUT)) if p.summary.exists()}
         others = ", ".join(map(str, sorted(finished - {CONFIG.gather})))
         stop(
             f"{len(missing)} of {CONFIG.gather} shards have not finished: {', '.join(missing)}. "
@@ -369,7 +369,7 @@ def is_outdated(job):
     study = studies().get(name)
     if study is None:
         return None
-    return not is_made_of(Path(receipt), digest_of_recipe(stage), study.inventory)
+    return not receipt_matches(Path(receipt), digest_of_recipe(stage), study.inventory)
 
 
 @functools.cache
@@ -415,13 +415,13 @@ def threads_of_study(wildcards):
     On a cluster by the headers, and also in the job there, which runs on its own machine.
     """
     if workflow.is_main_process and workflow.local_exec:
-        return cores_here(len(studies()), cores_of_run())
+        return local_cores(len(studies()), cores_of_run())
     return cores_on_cluster(studies().get(wildcards.study))
 
 
 @cache_signature
 def study_mem_mb(wildcards, attempt, threads):
-    return memory_mb(
+    return job_mem_mb(
         studies().get(wildcards.study),
         threads=threads,
         attempt=attempt,
@@ -431,4 +431,4 @@ def study_mem_mb(wildcards, attempt, threads):
 
 @cache_signature
 def study_runtime(wildcards, attempt):
-    return minutes(studies().get(wildcards.study), attempt=attempt)
+    return runtime_minutes(studies().get(wildcards.study), attempt=attempt)

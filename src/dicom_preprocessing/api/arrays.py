@@ -19,7 +19,7 @@ from dicom_preprocessing.errors import FileError, PreprocessingError, Unreadable
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.processing.instance import advance
+from dicom_preprocessing.processing.instance import run_stages
 from dicom_preprocessing.processing.timing import StageTimer
 
 if TYPE_CHECKING:
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=np.generic)
 
 
-def path_result(
+def preprocess_path(
     path: AnyPath, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """One file as one array."""
     return _array({os.fspath(path): _open_path(path)}, preprocessor, parallel, dtype)
 
 
-def buffer_result(
+def preprocess_buffer(
     buffer: ReadableBuffer, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """One buffer as one array."""
-    with _opened_buffers([buffer]) as files:
+    with _open_buffers([buffer]) as files:
         return _array(files, preprocessor, parallel, dtype)
 
 
-def paths_result(
+def preprocess_paths(
     paths: Sequence[AnyPath], preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
 ) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
     """Files as the slices of one volume."""
@@ -66,7 +66,7 @@ def paths_result(
     return _slices(files, preprocessor, parallel, dtype)
 
 
-def buffers_result(
+def preprocess_buffers(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None,
     parallel: bool,
@@ -75,7 +75,7 @@ def buffers_result(
     """Buffers as the slices of one volume."""
     if isinstance(buffers, bytes | bytearray | memoryview):
         raise TypeError("a sequence of buffers is needed, not one buffer")
-    with _opened_buffers(buffers) as files:
+    with _open_buffers(buffers) as files:
         return _slices(files, preprocessor, parallel, dtype)
 
 
@@ -91,7 +91,7 @@ def _open_path(path: AnyPath) -> ImageFile:
 
 
 @contextmanager
-def _opened_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
+def _open_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
     """What stands in buffers, by their numbers; they are let go at the end."""
     with ExitStack() as views:
         files = {}
@@ -118,11 +118,11 @@ def _array(
     """All frames of the one file as (frames, height, width, channels)."""
     used = preprocessor or Preprocessor()
     ((name, opened),) = files.items()
-    with _preparing(f"{name}: ", parallel):
+    with _translate_api_errors(f"{name}: ", parallel):
         timer = StageTimer({})
-        with timer.at("decode"):
+        with timer.measure("decode"):
             image = decode_opened(*opened, **used.recipe.settings["decode"])
-        image = _finished(image, used, timer)
+        image = _finish(image, used, timer)
         frames = np.ascontiguousarray(image.frames)
         return convert(frames, dtype), metadata_of(image, used.config)
 
@@ -137,23 +137,23 @@ def _slices(
     if not files:
         raise PreprocessingError("Cannot process empty list of DICOMs")
     used = preprocessor or Preprocessor()
-    with _preparing("", parallel):
+    with _translate_api_errors("", parallel):
         timer = StageTimer({})
-        with timer.at("decode"):
+        with timer.measure("decode"):
             image = decode_stack(files, used.recipe.settings["decode"])
-        image = _finished(image, used, timer)
+        image = _finish(image, used, timer)
         slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
         return slices, metadata_of(image, used.config)
 
 
-def _finished(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
+def _finish(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
     """The image behind the last step, with display values."""
     watched = timer.time_frames(image, "decode")
-    return advance(watched, preprocessor.recipe, "decode", timer).displayed()
+    return run_stages(watched, preprocessor.recipe, "decode", timer).to_display_values()
 
 
 @contextmanager
-def _preparing(name: str, parallel: bool) -> Iterator[None]:
+def _translate_api_errors(name: str, parallel: bool) -> Iterator[None]:
     """Work with as many threads as there are cores, or one; errors of files become the API's."""
     try:
         with frame_threads(usable_cores() if parallel else 1):

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from dicom_preprocessing.api.arrays import buffer_result, buffers_result, path_result, paths_result
+from dicom_preprocessing.api.arrays import (
+    preprocess_buffer,
+    preprocess_buffers,
+    preprocess_path,
+    preprocess_paths,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +55,7 @@ buffers : sequence of bytes-like
 ARRAY: Final = "(frames, height, width, channels), {dtype}{range}"
 SLICES: Final = "list of (1, height, width, channels), {dtype}{range}"
 RANGES: Final = {"uint8": "", "uint16": "", "float32": ", 0 to 1"}
-SLICES_TOLD: Final = """\
+SLICES_NOTE: Final = """\
     One for each frame of the output. The volume has one crop box; a volume handler and the z of the
     spacing work along it.
 """
@@ -87,7 +92,7 @@ def _documented(function: Function) -> Function:
     shape = (SLICES if is_list else ARRAY).format(dtype=dtype, range=RANGES[dtype])
     returns = f"{shape}\n    Channels is 1 (grey) or 3 (red, green, blue).\n"
     if is_list:
-        returns = f"{shape}\n{SLICES_TOLD}"
+        returns = f"{shape}\n{SLICES_NOTE}"
     if name.endswith("metadata"):
         returns += "PreprocessingMetadata\n    What was done.\n"
     sections = {
@@ -107,7 +112,7 @@ def preprocess_u8(
     parallel: bool = False,
 ) -> NDArray[np.uint8]:
     """Preprocess a DICOM file to uint8."""
-    return path_result(path, preprocessor, parallel, np.uint8)[0]
+    return preprocess_path(path, preprocessor, parallel, np.uint8)[0]
 
 
 @_documented
@@ -117,7 +122,7 @@ def preprocess_u8_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
     """Preprocess a DICOM file to uint8, and tell what was done."""
-    return path_result(path, preprocessor, parallel, np.uint8)
+    return preprocess_path(path, preprocessor, parallel, np.uint8)
 
 
 @_documented
@@ -127,7 +132,7 @@ def preprocess_u8_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.uint8]]:
     """Preprocess DICOM files, one volume, to uint8."""
-    return paths_result(paths, preprocessor, parallel, np.uint8)[0]
+    return preprocess_paths(paths, preprocessor, parallel, np.uint8)[0]
 
 
 @_documented
@@ -137,7 +142,7 @@ def preprocess_u8_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
     """Preprocess DICOM files, one volume, to uint8, and tell what was done."""
-    return paths_result(paths, preprocessor, parallel, np.uint8)
+    return preprocess_paths(paths, preprocessor, parallel, np.uint8)
 
 
 @_documented
@@ -147,7 +152,7 @@ def preprocess_stream_u8(
     parallel: bool = False,
 ) -> NDArray[np.uint8]:
     """Preprocess a DICOM file in memory to uint8."""
-    return buffer_result(buffer, preprocessor, parallel, np.uint8)[0]
+    return preprocess_buffer(buffer, preprocessor, parallel, np.uint8)[0]
 
 
 @_documented
@@ -157,7 +162,7 @@ def preprocess_stream_u8_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
     """Preprocess a DICOM file in memory to uint8, and tell what was done."""
-    return buffer_result(buffer, preprocessor, parallel, np.uint8)
+    return preprocess_buffer(buffer, preprocessor, parallel, np.uint8)
 
 
 @_documented
@@ -167,7 +172,7 @@ def preprocess_stream_u8_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.uint8]]:
     """Preprocess DICOM files in memory, one volume, to uint8."""
-    return buffers_result(buffers, preprocessor, parallel, np.uint8)[0]
+    return preprocess_buffers(buffers, preprocessor, parallel, np.uint8)[0]
 
 
 @_documented
@@ -177,7 +182,7 @@ def preprocess_stream_u8_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
     """Preprocess DICOM files in memory, one volume, to uint8, and tell what was done."""
-    return buffers_result(buffers, preprocessor, parallel, np.uint8)
+    return preprocess_buffers(buffers, preprocessor, parallel, np.uint8)
 
 
 @_documented
@@ -187,7 +192,7 @@ def preprocess_u16(
     parallel: bool = False,
 ) -> NDArray[np.uint16]:
     """Preprocess a DICOM file to uint16."""
-    return path_result(path, preprocessor, parallel, np.uint16)[0]
+    return preprocess_path(path, preprocessor, parallel, np.uint16)[0]
 
 
 @_documented
@@ -197,7 +202,7 @@ def preprocess_u16_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
     """Preprocess a DICOM file to uint16, and tell what was done."""
-    return path_result(path, preprocessor, parallel, np.uint16)
+    return preprocess_path(path, preprocessor, parallel, np.uint16)
 
 
 @_documented
@@ -207,7 +212,7 @@ def preprocess_u16_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.uint16]]:
     """Preprocess DICOM files, one volume, to uint16."""
-    return paths_result(paths, preprocessor, parallel, np.uint16)[0]
+    return preprocess_paths(paths, preprocessor, parallel, np.uint16)[0]
 
 
 @_documented
@@ -217,7 +222,7 @@ def preprocess_u16_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
     """Preprocess DICOM files, one volume, to uint16, and tell what was done."""
-    return paths_result(paths, preprocessor, parallel, np.uint16)
+    return preprocess_paths(paths, preprocessor, parallel, np.uint16)
 
 
 @_documented
@@ -227,7 +232,7 @@ def preprocess_stream_u16(
     parallel: bool = False,
 ) -> NDArray[np.uint16]:
     """Preprocess a DICOM file in memory to uint16."""
-    return buffer_result(buffer, preprocessor, parallel, np.uint16)[0]
+    return preprocess_buffer(buffer, preprocessor, parallel, np.uint16)[0]
 
 
 @_documented
@@ -237,7 +242,7 @@ def preprocess_stream_u16_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
     """Preprocess a DICOM file in memory to uint16, and tell what was done."""
-    return buffer_result(buffer, preprocessor, parallel, np.uint16)
+    return preprocess_buffer(buffer, preprocessor, parallel, np.uint16)
 
 
 @_documented
@@ -247,7 +252,7 @@ def preprocess_stream_u16_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.uint16]]:
     """Preprocess DICOM files in memory, one volume, to uint16."""
-    return buffers_result(buffers, preprocessor, parallel, np.uint16)[0]
+    return preprocess_buffers(buffers, preprocessor, parallel, np.uint16)[0]
 
 
 @_documented
@@ -257,7 +262,7 @@ def preprocess_stream_u16_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
     """Preprocess DICOM files in memory, one volume, to uint16, and tell what was done."""
-    return buffers_result(buffers, preprocessor, parallel, np.uint16)
+    return preprocess_buffers(buffers, preprocessor, parallel, np.uint16)
 
 
 @_documented
@@ -267,7 +272,7 @@ def preprocess_f32(
     parallel: bool = False,
 ) -> NDArray[np.float32]:
     """Preprocess a DICOM file to float32."""
-    return path_result(path, preprocessor, parallel, np.float32)[0]
+    return preprocess_path(path, preprocessor, parallel, np.float32)[0]
 
 
 @_documented
@@ -277,7 +282,7 @@ def preprocess_f32_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
     """Preprocess a DICOM file to float32, and tell what was done."""
-    return path_result(path, preprocessor, parallel, np.float32)
+    return preprocess_path(path, preprocessor, parallel, np.float32)
 
 
 @_documented
@@ -287,7 +292,7 @@ def preprocess_f32_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.float32]]:
     """Preprocess DICOM files, one volume, to float32."""
-    return paths_result(paths, preprocessor, parallel, np.float32)[0]
+    return preprocess_paths(paths, preprocessor, parallel, np.float32)[0]
 
 
 @_documented
@@ -297,7 +302,7 @@ def preprocess_f32_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
     """Preprocess DICOM files, one volume, to float32, and tell what was done."""
-    return paths_result(paths, preprocessor, parallel, np.float32)
+    return preprocess_paths(paths, preprocessor, parallel, np.float32)
 
 
 @_documented
@@ -307,7 +312,7 @@ def preprocess_stream_f32(
     parallel: bool = False,
 ) -> NDArray[np.float32]:
     """Preprocess a DICOM file in memory to float32."""
-    return buffer_result(buffer, preprocessor, parallel, np.float32)[0]
+    return preprocess_buffer(buffer, preprocessor, parallel, np.float32)[0]
 
 
 @_documented
@@ -317,7 +322,7 @@ def preprocess_stream_f32_with_metadata(
     parallel: bool = False,
 ) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
     """Preprocess a DICOM file in memory to float32, and tell what was done."""
-    return buffer_result(buffer, preprocessor, parallel, np.float32)
+    return preprocess_buffer(buffer, preprocessor, parallel, np.float32)
 
 
 @_documented
@@ -327,7 +332,7 @@ def preprocess_stream_f32_slices(
     parallel: bool = False,
 ) -> list[NDArray[np.float32]]:
     """Preprocess DICOM files in memory, one volume, to float32."""
-    return buffers_result(buffers, preprocessor, parallel, np.float32)[0]
+    return preprocess_buffers(buffers, preprocessor, parallel, np.float32)[0]
 
 
 @_documented
@@ -337,4 +342,4 @@ def preprocess_stream_f32_slices_with_metadata(
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
     """Preprocess DICOM files in memory, one volume, to float32, and tell what was done."""
-    return buffers_result(buffers, preprocessor, parallel, np.float32)
+    return preprocess_buffers(buffers, preprocessor, parallel, np.float32)

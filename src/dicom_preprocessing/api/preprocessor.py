@@ -31,8 +31,8 @@ FILTER_NAMES: Final = {
 DIRECTIONS: Final = tuple(padding for padding in PADDINGS if padding != "none")
 INTENSITY_OF: Final = {"default": "voi", "normalize": "minmax"}
 PROJECTIONS: Final = ("parallel-beam", "central-slice")
-LARGEST_COUNT: Final = 2**32 - 1
-LARGEST_BORDER: Final = 0.5
+MAX_COUNT: Final = 2**32 - 1
+MAX_BORDER_FRAC: Final = 0.5
 FLAGS: Final = ("crop", "crop_max", "use_components", "use_padding")
 WINDOW_PARTS: Final = ("center", "width")
 
@@ -57,8 +57,8 @@ class VolumeHandler:
     def __post_init__(self) -> None:
         if self.kind not in VOLUMES:
             raise ConfigError(f"Invalid volume handler: {self.kind}")
-        for name, least in (("skip_start", 0), ("skip_end", 0), ("target_frames", 1)):
-            object.__setattr__(self, name, _count(name, getattr(self, name), least))
+        for name, minimum in (("skip_start", 0), ("skip_end", 0), ("target_frames", 1)):
+            object.__setattr__(self, name, _count(name, getattr(self, name), minimum))
         weight = _number(self.mip_weight)
         if not (math.isfinite(weight) and weight >= 0):
             raise ConfigError(f"mip_weight must be finite and not negative, not {self.mip_weight}")
@@ -187,13 +187,13 @@ class Preprocessor:
         for name in FLAGS:
             object.__setattr__(self, name, _flag(name, getattr(self, name)))
         if self.size is not None and self.spacing is not None:
-            raise _wrong("size/spacing", "only one of them can be used")
+            raise _make_field_error("size/spacing", "only one of them can be used")
         target_frames = _target_frames(self.target_frames)
         normal: dict[str, Any] = {
             "size": None if self.size is None else _size(self.size),
             "spacing": None if self.spacing is None else _spacing(self.spacing),
-            "filter": _named(self.filter, FILTER_NAMES, "filter type"),
-            "padding_direction": _named(
+            "filter": _match_name(self.filter, FILTER_NAMES, "filter type"),
+            "padding_direction": _match_name(
                 self.padding_direction, {name: name for name in DIRECTIONS}, "padding direction"
             ),
             "volume_handler": _handler(self.volume_handler, target_frames),
@@ -235,7 +235,7 @@ class Preprocessor:
         return make_recipe(self.config, "pad")
 
 
-def _wrong(field: str, reason: str) -> ConfigError:
+def _make_field_error(field: str, reason: str) -> ConfigError:
     return ConfigError(f"invalid preprocessor configuration '{field}': {reason}")
 
 
@@ -252,13 +252,13 @@ def _number(value: Any) -> float:  # noqa: ANN401
     return float(value)
 
 
-def _count(name: str, value: Any, least: int) -> int:  # noqa: ANN401
+def _count(name: str, value: Any, minimum: int) -> int:  # noqa: ANN401
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
-    if isinstance(value, bool) or not least <= number <= LARGEST_COUNT:
-        raise ConfigError(f"{name} must be an integer from {least} to {LARGEST_COUNT}")
+    if isinstance(value, bool) or not minimum <= number <= MAX_COUNT:
+        raise ConfigError(f"{name} must be an integer from {minimum} to {MAX_COUNT}")
     return number
 
 
@@ -266,17 +266,17 @@ def _target_frames(value: Any) -> int:  # noqa: ANN401
     try:
         return _count("target_frames", value, 1)
     except ConfigError as error:
-        raise _wrong("target_frames", f"{error}, not {value}") from None
+        raise _make_field_error("target_frames", f"{error}, not {value}") from None
 
 
 def _size(size: Sequence[int]) -> tuple[int, int]:
     sides = [operator.index(side) for side in size]
     if len(sides) != len(("width", "height")):
-        raise _wrong("size", f"width and height are needed, not {tuple(sides)}")
-    if not all(0 <= side <= LARGEST_COUNT for side in sides):
-        raise OverflowError(f"size must be within 0 and {LARGEST_COUNT}, not {tuple(sides)}")
+        raise _make_field_error("size", f"width and height are needed, not {tuple(sides)}")
+    if not all(0 <= side <= MAX_COUNT for side in sides):
+        raise OverflowError(f"size must be within 0 and {MAX_COUNT}, not {tuple(sides)}")
     if 0 in sides:
-        raise _wrong("size", f"width and height must be at least 1, not {tuple(sides)}")
+        raise _make_field_error("size", f"width and height must be at least 1, not {tuple(sides)}")
     return sides[0], sides[1]
 
 
@@ -284,24 +284,30 @@ def _spacing(spacing: Sequence[float | None]) -> tuple[float, ...]:
     """X and y, and z where it is not None."""
     values = list(spacing)
     if len(values) not in (len("xy"), len("xyz")):
-        raise _wrong("spacing_mm_x", f"x, y and optionally z are needed, not {tuple(values)}")
+        raise _make_field_error(
+            "spacing_mm_x", f"x, y and optionally z are needed, not {tuple(values)}"
+        )
     if len(values) == len("xyz") and values[-1] is None:
         values = values[:-1]
     for axis, value in zip("xyz", values, strict=False):
         number = math.nan if value is None else _number(value)
         if not (math.isfinite(number) and number > 0):
-            raise _wrong(f"spacing_mm_{axis}", f"must be finite and positive, not {value}")
+            raise _make_field_error(
+                f"spacing_mm_{axis}", f"must be finite and positive, not {value}"
+            )
     return tuple(_number(value) for value in values)
 
 
 def _border(value: float) -> float:
     number = _number(value)
-    if not 0 <= number <= LARGEST_BORDER:
-        raise _wrong("border_frac", f"must be finite and from 0 to {LARGEST_BORDER}, not {value}")
+    if not 0 <= number <= MAX_BORDER_FRAC:
+        raise _make_field_error(
+            "border_frac", f"must be finite and from 0 to {MAX_BORDER_FRAC}, not {value}"
+        )
     return number
 
 
-def _named(value: str, known: dict[str, str], what: str) -> str:
+def _match_name(value: str, known: dict[str, str], what: str) -> str:
     found = known.get(str(value).lower())
     if found is None:
         raise ConfigError(f"Invalid {what}: {value}")
@@ -315,7 +321,7 @@ def _handler(value: str | VolumeHandler | None, target_frames: int) -> VolumeHan
         return value
     if not isinstance(value, str):
         raise ConfigError("volume_handler must be a string or VolumeHandler")
-    kind = _named(
+    kind = _match_name(
         value, {name: name for name in VOLUMES} | {"central": "central-slice"}, "volume handler"
     )
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_order import along_normal, slice_step
+from dicom_preprocessing.decode.frame_order import distances_along_normal, slice_step
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.conversion import convert
@@ -56,13 +56,13 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
     own = {key: settings[key] for key in PER_FILE}
     images = {}
     for name, opened in files.items():
-        with naming(name):
-            images[name] = decode_opened(*opened, **own).displayed()
+        with name_in_errors(name):
+            images[name] = decode_opened(*opened, **own).to_display_values()
     _require_alike(images)
     first = next(iter(images.values()))
     shared = {key: settings[key] for key in settings if key not in (*PER_FILE, "volume")}
     shared.pop("fast_decode", None)
-    frames = _joined(images)
+    frames = _join_frames(images)
     volume = Volume(frames, _frame_spacing(list(files.values()), images))
     handled = handle_volume(volume, handler=settings["volume"], **shared)
     source_info = replace(
@@ -77,7 +77,7 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
+def name_in_errors(name: str) -> Iterator[None]:
     """Name the file in the errors of a block."""
     try:
         yield
@@ -109,7 +109,7 @@ def _colour_text(image: Image) -> str:
     return "RGB" if image.is_colour else "grey"
 
 
-def _joined(images: Mapping[str, Image]) -> LazyFrames:
+def _join_frames(images: Mapping[str, Image]) -> LazyFrames:
     """All frames, one file after the other; 8 bits become 16 where others have these."""
     names, parts = list(images), [image.frames for image in images.values()]
     dtype = np.result_type(*(part.dtype for part in parts))
@@ -117,7 +117,7 @@ def _joined(images: Mapping[str, Image]) -> LazyFrames:
 
     def frame(number: int) -> NDArray[Any]:
         k = bisect_right(ends, number)
-        with naming(names[k]):
+        with name_in_errors(names[k]):
             return convert(parts[k][number - ends[k]], dtype)  # counted from the part's end
 
     return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, frame)
@@ -134,6 +134,6 @@ def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> f
     known = [p for p in positions if p is not None]
     along = None
     if orientations[0] is not None and len(known) == len(positions):
-        along = along_normal(known, orientations[0])
+        along = distances_along_normal(known, orientations[0])
     stated = (image.source_info.frame_spacing for image in images.values())
     return slice_step(along, next((s for s in stated if s is not None), None))

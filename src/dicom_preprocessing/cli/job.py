@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.results.layout import ResultsFolder
-from dicom_preprocessing.text import explained
+from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     """Rule index. ``bundled`` is where the examples of this checkout are."""
     from dicom_preprocessing.config import Limits
-    from dicom_preprocessing.dicom.reading import quieten_pydicom
+    from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.index.walk import own_folders, source_list
     from dicom_preprocessing.workflow.retries import plan_retries
-    from dicom_preprocessing.workflow.shards import withdraw_parts
+    from dicom_preprocessing.workflow.shards import invalidate_parts
 
     parser = _parser("index", "Index the source.")
     parser.add_argument(
@@ -46,10 +46,10 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     output = arguments.output
 
-    quieten_pydicom()
+    silence_pydicom_warnings()
 
     def run() -> None:
-        withdraw_verdict(output)
+        remove_verdict(output)
         limits = Limits(**arguments.request["limits"])
         index = update_index(
             output,
@@ -59,7 +59,7 @@ def index_main(bundled: Path, argv: Sequence[str] | None = None) -> int:
             limits=limits,
             workers=arguments.workers,
             retries=plan_retries(IndexFolder(output), limits),
-            withdraw=partial(withdraw_parts, output),
+            withdraw=partial(invalidate_parts, output),
         )
         for warning in index.warnings:
             print(f"warning: {warning}", file=sys.stderr)
@@ -72,11 +72,11 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """Rules decode, crop, resize, pad and write."""
     from dicom_preprocessing.config import KEEPABLE
     from dicom_preprocessing.config.recipe import Recipe
-    from dicom_preprocessing.dicom.reading import quieten_pydicom
+    from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
-    from dicom_preprocessing.workflow.shards import withdraw_parts
+    from dicom_preprocessing.workflow.shards import invalidate_parts
 
     parser = _parser(stage, f"Make the {stage} stage of a study.")
     parser.add_argument(
@@ -109,11 +109,11 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
         arguments.output, arguments.images, arguments.receipt, *arguments.input
     )
     results = ResultsFolder(output)
-    quieten_pydicom()
+    silence_pydicom_warnings()
 
     def run() -> None:
-        withdraw_verdict(output)
-        withdraw_parts(output, [arguments.study])
+        remove_verdict(output)
+        invalidate_parts(output, [arguments.study])
         shutil.rmtree(images, ignore_errors=True)  # what a job left that died
         images.mkdir(parents=True, exist_ok=True)
         target = OutputSpec(results.images(stage), arguments.recipe)
@@ -126,12 +126,12 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
             (inventory,) = inputs
             limits = IndexFolder(output).read_limits()
             receipts = run_from_inventory(inventory, target, receipt, limits, arguments.threads)
-        for told in receipts:
-            for warning in (told.source_info or {}).get("warnings", ()):
-                print(f"{told.sop_instance_uid}: warning: {warning}")
-            if not told.is_written:
-                outcome = f"{told.state}: {told.error}: {told.message}"
-                print(f"{told.sop_instance_uid}: {outcome}")
+        for made in receipts:
+            for warning in (made.source_info or {}).get("warnings", ()):
+                print(f"{made.sop_instance_uid}: warning: {warning}")
+            if not made.is_written:
+                outcome = f"{made.state}: {made.error}: {made.message}"
+                print(f"{made.sop_instance_uid}: {outcome}")
 
     return _exit_code(run)
 
@@ -164,7 +164,7 @@ def manifest_main(argv: Sequence[str] | None = None) -> int:
     output, request = arguments.output, arguments.request
 
     def run() -> None:
-        withdraw_verdict(output)
+        remove_verdict(output)
         studies = IndexFolder(output).read_studies().values()
         collected = collect_receipts(output, studies, request["recipe"], request["keep"])
         write_results(
@@ -184,7 +184,7 @@ def part_main(argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_receipts, write_part
     from dicom_preprocessing.results.parts import Part
-    from dicom_preprocessing.workflow.shards import deal_out
+    from dicom_preprocessing.workflow.shards import assign_to_shards
 
     parser = _parser("part", "Gather the receipts of a shard.")
     parser.add_argument(
@@ -195,7 +195,9 @@ def part_main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         part = Part(output, *request["shard"])
-        studies = deal_out(IndexFolder(output).read_studies().values(), part.shards)[part.shard]
+        studies = assign_to_shards(IndexFolder(output).read_studies().values(), part.shards)[
+            part.shard
+        ]
         collected = collect_receipts(output, studies, request["recipe"], request["keep"])
         write_part(collected, part)
 
@@ -207,7 +209,7 @@ def collect_main(argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_parts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
-    from dicom_preprocessing.workflow.shards import deal_out, parts_of, parts_of_other_runs
+    from dicom_preprocessing.workflow.shards import assign_to_shards, parts_of, parts_of_other_runs
 
     parser = _parser("collect", "Collect the parts of all shards.")
     parser.add_argument(
@@ -217,9 +219,9 @@ def collect_main(argv: Sequence[str] | None = None) -> int:
     output, request = arguments.output, arguments.request
 
     def run() -> None:
-        withdraw_verdict(output)
+        remove_verdict(output)
         shards = request["shards"]
-        studies = deal_out(IndexFolder(output).read_studies().values(), shards)
+        studies = assign_to_shards(IndexFolder(output).read_studies().values(), shards)
         parts = zip(parts_of(output, shards), studies, strict=True)
         write_results(
             output,
@@ -260,7 +262,7 @@ def verdict_main(argv: Sequence[str] | None = None) -> int:
     return _exit_code(run)
 
 
-def withdraw_verdict(output: Path) -> None:
+def remove_verdict(output: Path) -> None:
     """Results that are about to change have no verdict, whatever becomes of this run."""
     ResultsFolder(output).verdict.unlink(missing_ok=True)
 
@@ -276,6 +278,6 @@ def _exit_code(run: Callable[[], Any]) -> int:
     try:
         run()
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
     return 0

@@ -13,7 +13,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
 from dicom_preprocessing.results.tables import TABLE_SUFFIXES
-from dicom_preprocessing.text import explained
+from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _write(arguments.source, output)
     except OSError as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
 
 

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.mapping.boxes import (
-    TROUBLES,
-    Images,
+    PROBLEM_STATES,
+    ManifestIndex,
     map_table,
     read_images,
     write_csv,
@@ -21,7 +21,7 @@ from dicom_preprocessing.mapping.boxes import (
 from dicom_preprocessing.mapping.preview import write_preview
 from dicom_preprocessing.results.manifest import root_of_manifest
 from dicom_preprocessing.results.tables import TABLE_SUFFIXES, load_columns
-from dicom_preprocessing.text import explained, plural
+from dicom_preprocessing.text import explain_error, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.mapping.boxes import MappedTable
 
-MANIFEST = Path("results/manifest.csv")
+DEFAULT_MANIFEST = Path("results/manifest.csv")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,12 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
     try:
         table = load_columns(boxes)
-        done = map_table(table, Images(read_images(manifest)), arguments.to)
+        done = map_table(table, ManifestIndex(read_images(manifest)), arguments.to)
         _write(done, output)
         if arguments.preview is not None:
             _preview(done, arguments.images or _root_of(manifest, done), arguments.preview)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
     return _conclude(done)
 
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--manifest",
         metavar="MANIFEST",
         type=Path,
-        default=MANIFEST,
+        default=DEFAULT_MANIFEST,
         help="manifest (.csv or .parquet), or a folder of TIFFs (default: %(default)s)",
     )
     parser.add_argument(
@@ -124,7 +124,7 @@ def _conclude(done: MappedTable) -> int:
     """Say how it went, beside the table."""
     counts = ", ".join(f"{n} {state}" for state, n in done.states.most_common())
     print(f"{plural(len(done.table), 'row')}: {counts or 'nothing to map'}", file=sys.stderr)
-    lost = sum(done.states[state] for state in TROUBLES)
+    lost = sum(done.states[state] for state in PROBLEM_STATES)
     if lost:
         problem = f"{plural(lost, 'row')} could not be mapped: see the column mapped_state"
         print(f"error: {problem}", file=sys.stderr)

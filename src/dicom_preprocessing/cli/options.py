@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.config import Key, keys, parse_value
+from dicom_preprocessing.config import ConfigKey, keys, parse_value
 from dicom_preprocessing.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
             )
 
 
-def _add_limits(parser: argparse.ArgumentParser, key: Key) -> None:
+def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
     for option in key.options:
         limit = option.removeprefix("--limit-").replace("-", "_")
         parser.add_argument(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
-from dicom_preprocessing.dicom.reading import quieten_pydicom
+from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
 from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.index.build import Index, build_index
@@ -23,7 +23,7 @@ from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
 from dicom_preprocessing.index.walk import SourceFile, find_files, is_path_list
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.processing.instance import OutputSpec, instances
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.failures import (
     by_path,
@@ -32,8 +32,8 @@ from dicom_preprocessing.results.failures import (
     write_failures,
 )
 from dicom_preprocessing.results.manifest import TIFF_SUFFIXES
-from dicom_preprocessing.results.verdict import complaint, count
-from dicom_preprocessing.text import explained, plural, printable
+from dicom_preprocessing.results.verdict import count, find_failure_reason
+from dicom_preprocessing.text import explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
     parser = _parser()
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
-    quieten_pydicom()
+    silence_pydicom_warnings()
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _preprocess_file(source, output, config, arguments.jobs)
         return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -126,7 +126,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     scan = scan_file(found)
     if scan.header is None or not scan.header.has_pixel_data:
         problem = f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is no image"
-        print(f"error: {printable(source)}: {problem}", file=sys.stderr)
+        print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
     entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
@@ -135,7 +135,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     _print_warnings([receipt])
     if not receipt.is_written:
         message = f"{receipt.error}: {receipt.message}"
-        print(f"error: {printable(source)}: {message}", file=sys.stderr)
+        print(f"error: {make_printable(source)}: {message}", file=sys.stderr)
         return FAILED
     make_durable([output])
     print(count(1, ()))
@@ -148,7 +148,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     index = _index(files, config, jobs, quiet=quiet)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    groups = [group for entries in index.studies.values() for group in instances(entries)]
+    groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
     target = OutputSpec(output, make_recipe(config, "write"))
     with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
         receipts: list[Receipt] = []
@@ -191,7 +191,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
     counts = count(index.found, ((f.state, f.error) for f in failures))
     print(counts)
     named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
-    problem = complaint(
+    problem = find_failure_reason(
         counts, strict=config.strict, named_not_written=named.source_path if named else None
     )
     if problem is not None:

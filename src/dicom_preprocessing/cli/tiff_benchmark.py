@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.text import explained
+from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
 from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES
 from dicom_preprocessing.tools.tiff_benchmark.page import (
-    about,
-    cold_note,
+    describe_cache,
+    describe_images,
     recommendation,
     tables,
     write_page,
@@ -37,17 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             repeat=arguments.repeat,
             record_bytes=arguments.record_size * 1024,
             place=output,
-            say=lambda compressor: print(f"{compressor} ...", file=sys.stderr, flush=True),
+            on_compressor=lambda compressor: print(
+                f"{compressor} ...", file=sys.stderr, flush=True
+            ),
         )
         write_tables(benchmark, output)
         write_page(benchmark, output / "report.html")
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
-    print(about(benchmark))
+    print(describe_images(benchmark))
     for table in tables(benchmark):
         print("", f"{table.title}:", "", *table.markdown(), sep="\n")
-    print("", cold_note(benchmark), *recommendation(benchmark), sep="\n")
+    print("", describe_cache(benchmark), *recommendation(benchmark), sep="\n")
     return 0
 
 

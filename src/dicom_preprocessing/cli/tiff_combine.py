@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dicom_preprocessing.config import COMPRESSORS
-from dicom_preprocessing.dicom.reading import quieten_pydicom
+from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.files import make_durable
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import write_manifest
 from dicom_preprocessing.results.tables import load_text_rows
-from dicom_preprocessing.text import explained, printable
+from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.tools.combine import (
     SLICES,
+    CombinedVolume,
     Slice,
-    Sorting,
-    Volume,
+    SliceGroups,
     combine,
     sort_by_headers,
     sort_by_table,
     write_slices,
 )
-from dicom_preprocessing.tools.tree import open_tree, require_apart
+from dicom_preprocessing.tools.tree import open_tree, require_outside
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
     arguments = _parser().parse_args(argv)
-    quieten_pydicom()
+    silence_pydicom_warnings()
     try:
         tree = open_tree(arguments.source)
-        require_apart(tree, arguments.output)
+        require_outside(tree, arguments.output)
         if arguments.table is not None:
             sorting = sort_by_table(tree, load_text_rows(arguments.table), arguments.order)
         else:
             sorting = sort_by_headers(tree, arguments.dicom)
         return _combine(sorting, arguments)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
 
 
@@ -86,29 +86,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _combine(sorting: Sorting, arguments: argparse.Namespace) -> int:
-    volumes: list[Volume] = []
+def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
+    volumes: list[CombinedVolume] = []
     for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):
         problem = None if arguments.force else sorting.problems.get(where)
         try:
             volumes.append(_written(slices, problem, arguments))
         except OutputError as error:
-            print(f"error: {printable(str(error))}", file=sys.stderr)
+            print(f"error: {make_printable(str(error))}", file=sys.stderr)
     make_durable(arguments.output / volume.row.path for volume in volumes)
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)
     write_slices(volumes, arguments.output / SLICES)
     print(f"{len(volumes)} of {len(sorting.series)} series in {arguments.output}")
-    if sorting.left_out:
+    if sorting.unlisted:
         origin = "table" if arguments.table else "DICOM files"
-        print(f"{sorting.left_out} images are not in the {origin} and were left out")
+        print(f"{sorting.unlisted} images are not in the {origin} and were left out")
     if sorting.missing:
         print(f"{sorting.missing} rows of the table have no image", file=sys.stderr)
     is_complete = len(volumes) == len(sorting.series) and not sorting.missing
-    return 0 if volumes and is_complete and (arguments.table or not sorting.left_out) else 1
+    return 0 if volumes and is_complete and (arguments.table or not sorting.unlisted) else 1
 
 
-def _written(slices: Sequence[Slice], problem: str | None, arguments: argparse.Namespace) -> Volume:
+def _written(
+    slices: Sequence[Slice], problem: str | None, arguments: argparse.Namespace
+) -> CombinedVolume:
     if problem is not None:
         raise OutputError(f"series {slices[0].series}: {problem}")
     return combine(slices, arguments.output, compressor=arguments.compressor, force=arguments.force)

@@ -18,9 +18,9 @@ from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write_manifest
-from dicom_preprocessing.text import explained, printable
-from dicom_preprocessing.tools.rescale import Rescaling, completed, rescale_file
-from dicom_preprocessing.tools.tree import Tree, in_processes, open_tree, require_apart
+from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.tools.resize import ResizeOptions, complete_row, resize_file
+from dicom_preprocessing.tools.tree import Tree, map_in_processes, open_tree, require_outside
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ FILTERS = (*KERNELS, "nearest", "max-pool")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
     arguments = _parser().parse_args(argv)
-    rescaling = Rescaling(
+    options = ResizeOptions(
         size=arguments.size,
         scale=arguments.scale,
         filter=arguments.filter,
@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         tree = open_tree(arguments.source)
-        require_apart(tree, arguments.output)
-        return _resize(tree, arguments.output, rescaling, arguments.jobs)
+        require_outside(tree, arguments.output)
+        return _resize(tree, arguments.output, options, arguments.jobs)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
 
 
@@ -90,18 +90,18 @@ def _factor(text: str) -> float:
     return factor
 
 
-def _resize(tree: Tree, output: Path, rescaling: Rescaling, jobs: int) -> int:
-    work = partial(_resize_one, root=tree.root, output=output, rescaling=rescaling)
+def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
+    work = partial(_resize_one, root=tree.root, output=output, options=options)
     rows, failed = [], 0
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
     with tqdm(total=len(tree.paths), unit="file", disable=None, leave=False) as bar:
-        outcomes = in_processes(work, tree.paths, max(1, jobs))
+        outcomes = map_in_processes(work, tree.paths, max(1, jobs))
         for path, outcome in zip(tree.paths, outcomes, strict=True):
             if isinstance(outcome, OutputError):
                 failed += 1
-                print(f"error: {printable(str(outcome))}", file=sys.stderr)
+                print(f"error: {make_printable(str(outcome))}", file=sys.stderr)
             else:
-                rows.append(completed(outcome, tree.row(path)))
+                rows.append(complete_row(outcome, tree.row(path)))
             bar.update()
     make_durable(output / row.path for row in rows)
     output.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _resize(tree: Tree, output: Path, rescaling: Rescaling, jobs: int) -> int:
     return 1 if failed else 0
 
 
-def _resize_one(path: Path, *, root: Path, output: Path, rescaling: Rescaling) -> ManifestRow:
+def _resize_one(path: Path, *, root: Path, output: Path, options: ResizeOptions) -> ManifestRow:
     target = output / path.relative_to(root)
-    rescale_file(path, target, rescaling)
+    resize_file(path, target, options)
     return row_of_tiff(target, output)

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.text import explained, printable
-from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
-from dicom_preprocessing.tools.tree import find_images, in_processes
+from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.tools.statistics import PixelSelection, Statistics, tally_file
+from dicom_preprocessing.tools.tree import find_images, map_in_processes
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (a file is bad) or 2 (wrong usage)."""
     arguments = _parser().parse_args(argv)
-    choice = Choice(active_only=arguments.active_only, skip_background=arguments.skip_background)
+    choice = PixelSelection(
+        active_only=arguments.active_only, skip_background=arguments.skip_background
+    )
     try:
         statistics = _gather(arguments.sources, choice, arguments.jobs)
         record = statistics.as_dict(arguments.bins)
@@ -37,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             with atomic_write(arguments.json) as file:
                 file.write(json.dumps(record, indent=1) + "\n")
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explained(error)}", file=sys.stderr)
+        print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
     for message in statistics.bad:
-        print(f"error: {printable(message)}", file=sys.stderr)
+        print(f"error: {make_printable(message)}", file=sys.stderr)
     lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
     print(*lines, sep="\n")
     return 1 if statistics.bad else 0
@@ -84,12 +86,12 @@ def _positive(text: str) -> int:
     return number
 
 
-def _gather(sources: Sequence[Path], choice: Choice, jobs: int) -> Statistics:
+def _gather(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
     paths = find_images(sources)
     statistics = Statistics()
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
     with tqdm(total=len(paths), unit="file", disable=None, leave=False) as bar:
-        for outcome in in_processes(partial(tally_file, choice=choice), paths, jobs):
+        for outcome in map_in_processes(partial(tally_file, choice=choice), paths, jobs):
             statistics.add(outcome)
             bar.update()
     return statistics

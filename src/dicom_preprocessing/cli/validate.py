@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.dicom.reading import quieten_pydicom
+from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import FileError
-from dicom_preprocessing.processing.isolation import isolated
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.processing.isolation import call_isolated
+from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.validation.report import (
     DECODE_MODES,
     ValidationMessage,
@@ -42,13 +42,13 @@ class Unreadable:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)
-    quieten_pydicom()
+    silence_pydicom_warnings()
     outcomes = []
     for path in arguments.files:
         outcome = outcome_of(path, arguments.decode)
         outcomes.append(outcome)
         if isinstance(outcome, Unreadable):
-            print(f"error: {printable(outcome.message)}", file=sys.stderr)
+            print(f"error: {make_printable(outcome.message)}", file=sys.stderr)
         elif arguments.format == "text":
             print(*_text(outcome, is_verbose=arguments.verbose), sep="\n", flush=True)
     statuses = [_status(outcome) for outcome in outcomes]
@@ -65,9 +65,9 @@ def outcome_of(path: Path, decode: str) -> ValidationReport | Unreadable:
     """The report of a file, made in a process of its own, which a codec may take along."""
     try:
         try:
-            return isolated(validate_dicom, path, decode, limits=Limits())
+            return call_isolated(validate_dicom, path, decode, limits=Limits())
         except FileError as error:
-            return isolated(report_of_crash, path, error, limits=Limits())
+            return call_isolated(report_of_crash, path, error, limits=Limits())
     except (RuntimeError, OSError) as error:
         return Unreadable(path, str(error))
     except FileError as error:  # the header alone does it
@@ -87,7 +87,7 @@ def _record(outcome: ValidationReport | Unreadable) -> object:
 
 def _text(report: ValidationReport, *, is_verbose: bool) -> Iterator[str]:
     """A line of the file, one of what it is, one for each message."""
-    yield f"{printable(report['file']['path'])}: {report['status']}"
+    yield f"{make_printable(report['file']['path'])}: {report['status']}"
     yield f"  {_facts(report)}"
     kinds = {"error": report["errors"], "warning": report["warnings"]}
     if is_verbose:
@@ -100,7 +100,7 @@ def _text(report: ValidationReport, *, is_verbose: bool) -> Iterator[str]:
 def _sentence(message: ValidationMessage) -> str:
     about = f"{message['tag_name']} {message['tag']} " if "tag" in message else ""
     value = f", found {message['value']}" if message.get("value") else ""
-    return printable(f"{about}{message['message']}{value} [{message['code']}]")
+    return make_printable(f"{about}{message['message']}{value} [{message['code']}]")
 
 
 def _facts(report: ValidationReport) -> str:
@@ -118,7 +118,7 @@ def _facts(report: ValidationReport) -> str:
         facts.append(f"{pixels['bits_stored']} of {pixels['bits_allocated']} bits")
     facts.append(file.get("transfer_syntax_name") or file["transfer_syntax_uid"])
     facts.append(report["decode_smoke_test"]["message"])
-    return printable("; ".join(fact for fact in facts if fact))
+    return make_printable("; ".join(fact for fact in facts if fact))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ KEEPABLE: tuple[Stage, ...] = STAGES[:-1]
 FILTERS = ("triangle", "nearest", "catmull-rom", "gaussian", "lanczos3", "max-pool")
 PADDINGS = ("zero", "top-left", "bottom-right", "center", "none")
 COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
-LARGEST_NUMBER = 2**63
+MAX_NUMBER = 2**63
 """Beyond it, and for not-a-number, a value is refused."""
 INTENSITIES = ("voi", "minmax", "stored")
 VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
@@ -33,7 +33,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConfigKey:
     """What the model knows of one key besides its type.
 
     Parameters
@@ -76,10 +76,10 @@ class Key:
 
 
 def _key(default: Any, **about: Any) -> Any:  # noqa: ANN401  # dataclass fields are Any by nature
-    return dataclasses.field(default=default, metadata={"key": Key(**about)})
+    return dataclasses.field(default=default, metadata={"key": ConfigKey(**about)})
 
 
-def _flag(default: bool, doc: str, **about: Any) -> Any:  # noqa: ANN401
+def _flag_key(default: bool, doc: str, **about: Any) -> Any:  # noqa: ANN401
     return _key(
         default,
         schema={"type": "boolean"},
@@ -90,7 +90,7 @@ def _flag(default: bool, doc: str, **about: Any) -> Any:  # noqa: ANN401
     )
 
 
-def _choice(values: tuple[str, ...], doc: str, **about: Any) -> Any:  # noqa: ANN401
+def _choice_key(values: tuple[str, ...], doc: str, **about: Any) -> Any:  # noqa: ANN401
     return _key(
         values[0],
         schema={"enum": list(values)},
@@ -114,7 +114,7 @@ _TEXT = {"type": "string", "minLength": 1}
 class Config:
     """A validated configuration; ``parse_config`` makes it.
 
-    Sequences are tuples. Every key is explained by the ``Key`` in its field's metadata.
+    Sequences are tuples. Every key is explained by the ``ConfigKey`` in its field's metadata.
     """
 
     source: str | tuple[str, ...] | None = _key(
@@ -136,19 +136,19 @@ class Config:
         example='"results"',
         text=True,
     )
-    crop: bool = _flag(
+    crop: bool = _flag_key(
         False,
         "Crop to the foreground: the rows and columns that are not all zero.",
         options=("-c", "--crop"),
         alters=("crop",),
     )
-    crop_max: bool = _flag(
+    crop_max: bool = _flag_key(
         False,
         "With crop: count the highest value of the data type as background too.",
         options=("-m", "--crop-max"),
         alters=("crop",),
     )
-    crop_components: bool = _flag(
+    crop_components: bool = _flag_key(
         False,
         "With crop: keep the largest connected component only, which drops labels beside a breast; "
         "not for images whose text or frame is larger than what they show.",
@@ -186,26 +186,26 @@ class Config:
         alters=("resize",),
         nullable=True,
     )
-    filter: str = _choice(
+    filter: str = _choice_key(
         FILTERS,
         "Resampling kernel.",
         options=("-f", "--filter"),
         alters=("resize",),
     )
-    padding: str = _choice(
+    padding: str = _choice_key(
         PADDINGS,
         "With size: where the padding goes. zero: per axis on the side with more zero pixels; "
         "top-left, bottom-right: all on those sides; center: both; none: no padding.",
         options=("-p", "--padding"),
         alters=("pad",),
     )
-    compressor: str = _choice(
+    compressor: str = _choice_key(
         COMPRESSORS,
         "Compression of the TIFF strips.",
         options=("-z", "--compressor"),
         alters=("write",),
     )
-    intensity: str = _choice(
+    intensity: str = _choice_key(
         INTENSITIES,
         "Grey values. voi: the window or look-up table of the object (or of the key window) to "
         "full range; minmax: lowest to highest value; stored: modality values, such as Hounsfield "
@@ -228,7 +228,7 @@ class Config:
         alters=("decode",),
         nullable=True,
     )
-    volume: str = _choice(
+    volume: str = _choice_key(
         VOLUMES,
         "Multi-frame objects. keep: every frame; central-slice: the middle one; max-intensity: "
         "one projection; interpolate: resampled to target_frames; laplacian-mip: a projection with "
@@ -256,7 +256,7 @@ class Config:
         alters=("decode",),
         nullable=True,
     )
-    fast_decode: bool = _flag(
+    fast_decode: bool = _flag_key(
         False,
         "With size or spacing: decode JPEG 2000 and HTJ2K at the lowest resolution that is no "
         "smaller than the wanted one. Several times as fast, and pixels differ a little.",
@@ -272,14 +272,14 @@ class Config:
         options=("--mip-weight",),
         alters=("decode",),
     )
-    projection: str = _choice(
+    projection: str = _choice_key(
         ("parallel-beam", "central-slice"),
         "With volume laplacian-mip: the projection it starts from. parallel-beam: the mean over "
         "the frames; central-slice: the middle frame.",
         options=("--projection",),
         alters=("decode",),
     )
-    series: str = _choice(
+    series: str = _choice_key(
         ("separate", "stack"),
         "separate: a TIFF a file; stack: a TIFF a series of single-frame files.",
         options=("--series",),
@@ -295,13 +295,13 @@ class Config:
         nullable=True,
         later=(...,),
     )
-    duplicates: str = _choice(
+    duplicates: str = _choice_key(
         ("first", "fail"),
         "Files with one SOP Instance UID and different bytes. first: the first in path order that "
         "can be decoded is written; fail: none of them.",
         options=("--duplicates",),
     )
-    layout: str = _choice(
+    layout: str = _choice_key(
         ("study/sop", "study/series/sop"),
         "Folders below images/.",
         options=("--layout",),
@@ -314,12 +314,12 @@ class Config:
         allowed="a list of " + ", ".join(KEEPABLE) + ", or []",
         example="[resize]",
     )
-    strict: bool = _flag(
+    strict: bool = _flag_key(
         False,
         "End with an error if any file failed, or a path named in source is missing or not DICOM.",
         options=("--strict",),
     )
-    prune: bool = _flag(
+    prune: bool = _flag_key(
         False,
         "Remove folders and receipts of studies that are no longer in the source.",
     )
@@ -360,7 +360,7 @@ class Config:
 
 
 @cache
-def keys() -> dict[str, Key]:
+def keys() -> dict[str, ConfigKey]:
     """Every key of the configuration by name, in the order of the manual."""
     return {field.name: field.metadata["key"] for field in dataclasses.fields(Config)}
 
@@ -375,6 +375,6 @@ def as_mapping(config: Config) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
-def keys_default(name: str) -> Any:  # noqa: ANN401
+def default_of(name: str) -> Any:  # noqa: ANN401
     """The default of the key ``name``, as the model holds it."""
     return getattr(Config(), name)

@@ -10,7 +10,14 @@ from typing import Any
 
 import yaml
 
-from dicom_preprocessing.config.model import LARGEST_NUMBER, Config, Key, Limits, keys, keys_default
+from dicom_preprocessing.config.model import (
+    MAX_NUMBER,
+    Config,
+    ConfigKey,
+    Limits,
+    default_of,
+    keys,
+)
 from dicom_preprocessing.config.schema import as_yaml
 from dicom_preprocessing.errors import ConfigError
 
@@ -48,10 +55,10 @@ def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
                 problems.append(str(error))
     if not problems:
         config = Config(**parsed)
-        problems = list(_contradictions(config))
+        problems = list(_find_contradictions(config))
     if problems:
         raise ConfigError("\n\n".join(problems))
-    return config, list(_without_effect(config))
+    return config, list(_find_keys_without_effect(config))
 
 
 def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value in, the field's type out
@@ -74,15 +81,15 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         found = {**asdict(Limits()), **found}
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
 
-    finite = all(abs(x) < LARGEST_NUMBER for x in _flat(found) if isinstance(x, int | float))
+    finite = all(abs(x) < MAX_NUMBER for x in _flatten(found) if isinstance(x, int | float))
     if not finite or not Draft202012Validator(key.value_schema()).is_valid(found):
         problem = f"found {as_yaml(value)}, allowed: {key.allowed}."
         raise ConfigError(
             f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
             problem,
         )
-    found = os.path.normpath(found) if name == "output" else _normalised(found, key)
-    default = keys_default(name)
+    found = os.path.normpath(found) if name == "output" else _normalise(found, key)
+    default = default_of(name)
     if found != default and any(later is ... or later == found for later in key.later):
         problem = f"found {as_yaml(value)}, which is not available yet."
         raise ConfigError(
@@ -93,7 +100,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
     return found
 
 
-def _from_text(key: Key, value: Any) -> Any:  # noqa: ANN401
+def _from_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
     """Read strings as YAML for keys that are not text; ``64,64`` is a list."""
     if isinstance(value, str):
         takes_list = "array" in _types(key.schema)
@@ -115,12 +122,12 @@ def _read_yaml(text: str) -> Any:  # noqa: ANN401
         return text
 
 
-def _normalised(value: Any, key: Key) -> Any:  # noqa: ANN401
+def _normalise(value: Any, key: ConfigKey) -> Any:  # noqa: ANN401
     """Lists become tuples; numbers become what the field holds."""
     if isinstance(value, Mapping):
         return Limits(**value)
     if isinstance(value, list):
-        return tuple(_normalised(v, key) for v in value)
+        return tuple(_normalise(v, key) for v in value)
     if isinstance(value, float) and "integer" in _types(key.schema):
         return int(value)
     if isinstance(value, int) and "number" in _types(key.schema):
@@ -138,12 +145,12 @@ def _types(schema: Any) -> set[str]:  # noqa: ANN401
     return set()
 
 
-def _flat(value: Any) -> Iterator[Any]:  # noqa: ANN401
+def _flatten(value: Any) -> Iterator[Any]:  # noqa: ANN401
     if isinstance(value, (list, tuple)):
         for v in value:
-            yield from _flat(v)
+            yield from _flatten(v)
     elif isinstance(value, Mapping):
-        yield from _flat(list(value.values()))
+        yield from _flatten(list(value.values()))
     else:
         yield value
 
@@ -159,7 +166,7 @@ def _unknown(name: object) -> str:
     return f"config key '{name}' is unknown, allowed: {', '.join(keys())}."
 
 
-def _contradictions(config: Config) -> Iterator[str]:
+def _find_contradictions(config: Config) -> Iterator[str]:
     if config.size is not None and config.spacing is not None:
         yield (
             f"config keys 'size' and 'spacing': found both ({as_yaml(config.size)} and "
@@ -203,7 +210,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         )
 
 
-def _without_effect(config: Config) -> Iterator[str]:
+def _find_keys_without_effect(config: Config) -> Iterator[str]:
     """Keys that differ from their default and change nothing in this combination."""
     resampled = config.size is not None or config.spacing is not None
     projected = config.volume in ("max-intensity", "laplacian-mip")
@@ -219,7 +226,7 @@ def _without_effect(config: Config) -> Iterator[str]:
     ]
     for names, holds, needed in conditions:
         for name in names:
-            if not holds and getattr(config, name) != keys_default(name):
+            if not holds and getattr(config, name) != default_of(name):
                 yield f"config key '{name}' has no effect without {needed}"
     if config.fast_decode and config.crop and config.crop_max:
         yield (

@@ -13,9 +13,9 @@ from dicom_preprocessing.decode.lookup_tables import (
     lookup_table,
 )
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import StoredTable
+from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.errors import UnsupportedPixelsError
-from dicom_preprocessing.imaging.image import Lookup
+from dicom_preprocessing.imaging.image import DisplayLut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,12 +119,12 @@ class Palette:
                 entries >>= 8
             elif self.dtype == np.uint16 and table.bits <= BYTE_BITS:
                 entries *= 257
-            rgb[..., i] = Lookup(entries.astype(self.dtype), low)(pixels)[..., 0]
+            rgb[..., i] = DisplayLut(entries.astype(self.dtype), low)(pixels)[..., 0]
         return rgb
 
 
 def read_palette(description: Description, bits_stored: int, *, signed: bool) -> Palette:
-    """Palette Color Lookup Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
+    """Palette Color DisplayLut Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
     ----------
@@ -144,15 +144,15 @@ def read_palette(description: Description, bits_stored: int, *, signed: bool) ->
     for colour, stored in zip(("red", "green", "blue"), description.palette, strict=True):
         if not (stored.data.values or (stored.segmented.values and stored.descriptor.values)):
             raise UnsupportedPixelsError(f"the palette for {colour} is missing")
-        told = {
-            "palette data": StoredTable(stored.descriptor, data=stored.data)
+        by_source = {
+            "palette data": LutAttributes(stored.descriptor, data=stored.data)
             if stored.data.values
             else None,
-            "segmented palette data": StoredTable(stored.descriptor, segmented=stored.segmented)
+            "segmented palette data": LutAttributes(stored.descriptor, segmented=stored.segmented)
             if stored.segmented.values
             else None,
         }
-        chosen = decide("palette_data", told).value or stored
+        chosen = decide("palette_data", by_source).value or stored
         little_endian = description.is_little_endian
         tables.append(lookup_table(chosen, signed=signed, little_endian=little_endian))
     return Palette(tuple(tables), np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.streams.info import END
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.pixel_data import Span
+from dicom_preprocessing.dicom.pixel_data import ByteRange
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
-Frame = tuple[Span, ...]
+FrameFragments = tuple[ByteRange, ...]
 """The parts of a frame's stream."""
 
 END_WITHIN: Final = 10
 """Bytes at the end of a fragment that may hold an end marker: it is padded."""
 
 
-def frames_of(
+def find_frame_fragments(
     pixel_data: PixelData, description: Description, number_of_frames: int, *, is_rle: bool
-) -> list[Frame]:
+) -> list[FrameFragments]:
     """Find the stream of each frame.
 
     An offset table that does not point at fragments is left out, and so are all tables where there
@@ -60,18 +60,18 @@ def frames_of(
     if is_rle and len(fragments) > n:
         return _first([(f,) for f in fragments if f.length], n)
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
-    told: dict[str, list[Frame] | None] = {
+    by_source: dict[str, list[FrameFragments] | None] = {
         "one fragment a frame": [(f,) for f in fragments] if len(fragments) == n else None,
-        "ExtendedOffsetTable": _by_offsets(fragments, _extended_offsets(description), n),
-        "basic offset table": _by_offsets(fragments, basic, n),
+        "ExtendedOffsetTable": _group_by_offsets(fragments, _extended_offsets(description), n),
+        "basic offset table": _group_by_offsets(fragments, basic, n),
     }
-    grouped = decide("fragments_of_frames", told).value
+    grouped = decide("fragments_of_frames", by_source).value
     if grouped is not None:
         return grouped
-    return [tuple(fragments)] if n == 1 else _first(_by_markers(fragments, pixel_data), n)
+    return [tuple(fragments)] if n == 1 else _first(_group_by_markers(fragments, pixel_data), n)
 
 
-def _first(frames: list[Frame], number_of_frames: int) -> list[Frame]:
+def _first(frames: list[FrameFragments], number_of_frames: int) -> list[FrameFragments]:
     if len(frames) < number_of_frames:
         raise ShortPixelDataError(f"the stream ends before the last of {number_of_frames} frames")
     return frames[:number_of_frames]
@@ -85,9 +85,9 @@ def _extended_offsets(description: Description) -> list[int]:
     return [int(offset) for offset in np.frombuffer(table, "<u8")]
 
 
-def _by_offsets(
-    fragments: Sequence[Span], offsets: list[int], number_of_frames: int
-) -> list[Frame] | None:
+def _group_by_offsets(
+    fragments: Sequence[ByteRange], offsets: list[int], number_of_frames: int
+) -> list[FrameFragments] | None:
     """Frames by an offset table; None unless it points at fragments, from the first on."""
     numbers = {f.offset - fragments[0].offset: i for i, f in enumerate(fragments)}
     ascending = all(a < b for a, b in pairwise(offsets))
@@ -99,9 +99,11 @@ def _by_offsets(
     return [tuple(fragments[a:b]) for a, b in pairwise([*starts, len(fragments)])]
 
 
-def _by_markers(fragments: Sequence[Span], pixel_data: PixelData) -> list[Frame]:
-    frames: list[Frame] = []
-    frame: list[Span] = []
+def _group_by_markers(
+    fragments: Sequence[ByteRange], pixel_data: PixelData
+) -> list[FrameFragments]:
+    frames: list[FrameFragments] = []
+    frame: list[ByteRange] = []
     for fragment in fragments:
         frame.append(fragment)
         tail = min(END_WITHIN, fragment.length)

@@ -55,12 +55,12 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
         return FrameOrder(stored, spacing, is_one_volume=False)
     indices = [groups.dimension_index_values.numbers() for groups in description.frames]
     in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
-    told = {
+    by_source = {
         "DimensionIndexValues": _order_by(_complete(indices, n_frames)),
         "InStackPositionNumber": _order_by(_complete(in_stack, n_frames)),
         "position": _order_by(along),
     }
-    order = decide("frame_order", told).value or stored
+    order = decide("frame_order", by_source).value or stored
     return FrameOrder(order, spacing, is_one_volume=True)
 
 
@@ -87,10 +87,10 @@ def _distances(description: Description, n_frames: int) -> list[float] | None:
         return None
     if len(set(positions)) == 1:
         return None  # one position at the top level says nothing about the frames
-    return along_normal([p for p in positions if p is not None], first)
+    return distances_along_normal([p for p in positions if p is not None], first)
 
 
-def along_normal(
+def distances_along_normal(
     positions: Sequence[Sequence[float]], orientation: Sequence[float]
 ) -> list[float] | None:
     """Distance of each position along the slice normal, mm; noise does not tell two apart.
@@ -107,10 +107,10 @@ def along_normal(
     with np.errstate(all="ignore"):
         normal = np.cross(orientation[:3], orientation[3:])
         distances = [float(np.dot(normal, p)) for p in positions]
-    return _merged(distances) if all(map(math.isfinite, distances)) else None
+    return _merge_close(distances) if all(map(math.isfinite, distances)) else None
 
 
-def _merged(along: list[float]) -> list[float]:
+def _merge_close(along: list[float]) -> list[float]:
     """Neighbours within the tolerance made equal, so that noise does not decide the order."""
     distances = np.array(along)
     order = np.argsort(distances, kind="stable")
@@ -137,6 +137,6 @@ def _is_one_volume(description: Description, along: list[float] | None) -> bool:
     for macro, attribute_of in VOLUME_ATTRIBUTES:
         there = [groups for groups in description.frames if macro in groups.macros]
         # As text, which is the same whatever the value representation is.
-        if len({attribute_of(groups).joined() for groups in there}) > 1:
+        if len({attribute_of(groups).joined_text() for groups in there}) > 1:
             return False
     return along is None or len(set(along)) == len(along)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.dicom.attribute import Value
-    from dicom_preprocessing.dicom.description import StoredTable
+    from dicom_preprocessing.dicom.description import LutAttributes
 
 BYTE_BITS: Final = 8
 WORD_BITS: Final = 16
-MOST_ENTRIES: Final = 1 << WORD_BITS
+MAX_ENTRIES: Final = 1 << WORD_BITS
 DISCRETE, LINEAR, INDIRECT = 0, 1, 2
 
 
@@ -46,12 +46,12 @@ class LookupTable:
         return found
 
 
-def lookup_table(stored: StoredTable, *, signed: bool, little_endian: bool = True) -> LookupTable:
+def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = True) -> LookupTable:
     """Make a table of what stands in the file: a descriptor and its data.
 
     Parameters
     ----------
-    stored : StoredTable
+    stored : LutAttributes
         The descriptor has three integers: number of entries (0 is 65536), first value mapped, bits
         of an entry. The data is bytes (VR OW) or integers (VR US), or a segmented palette.
     signed : bool
@@ -68,7 +68,7 @@ def lookup_table(stored: StoredTable, *, signed: bool, little_endian: bool = Tru
         raise UnsupportedPixelsError("a look-up table without descriptor or without data")
     try:
         count, first, bits = _descriptor(stored.descriptor.values)
-        count = count % MOST_ENTRIES or MOST_ENTRIES
+        count = count % MAX_ENTRIES or MAX_ENTRIES
         if stored.data.values:
             words = _words(stored.data.values, little_endian=little_endian)
         else:
@@ -77,8 +77,8 @@ def lookup_table(stored: StoredTable, *, signed: bool, little_endian: bool = Tru
         needed = int(entries.max()).bit_length()
     except (ArithmeticError, TypeError, ValueError) as error:
         raise UnsupportedPixelsError(f"a look-up table cannot be used: {error}") from error
-    half = MOST_ENTRIES // 2
-    first = (first + half) % MOST_ENTRIES - half if signed else first % MOST_ENTRIES
+    half = MAX_ENTRIES // 2
+    first = (first + half) % MAX_ENTRIES - half if signed else first % MAX_ENTRIES
     return LookupTable(
         entries,
         first,
@@ -113,7 +113,7 @@ def _words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]
     if isinstance(values[0], bytes):
         padded = values[0] + b"\0" * (len(values[0]) % 2)
         return np.frombuffer(padded, "<u2" if little_endian else ">u2").astype(np.int64)
-    return np.asarray(values, dtype=np.int64) & (MOST_ENTRIES - 1)
+    return np.asarray(values, dtype=np.int64) & (MAX_ENTRIES - 1)
 
 
 def expand_segments(
@@ -161,6 +161,6 @@ def _expand(
             _expand(values, bits, start_at, length, entries, depth=1)
         else:
             raise ValueError(f"segment type {kind}")
-        if len(entries) > MOST_ENTRIES:
+        if len(entries) > MAX_ENTRIES:
             raise ValueError("too many entries")
         segments = None if segments is None else segments - 1

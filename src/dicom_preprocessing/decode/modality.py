@@ -14,10 +14,10 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import Rescale, StoredTable
+from dicom_preprocessing.dicom.description import LutAttributes, Rescale
 from dicom_preprocessing.errors import MissingAttributeError
-from dicom_preprocessing.imaging.frames import each, map_indexed, spool_frames
-from dicom_preprocessing.imaging.image import TABLE_BITS, Lookup
+from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
+from dicom_preprocessing.imaging.image import TABLE_BITS, DisplayLut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ Modality = LookupTable | Rescale
 """Modality LUT, or slope and intercept."""
 
 
-def modality_of_frames(description: Description, layout: PixelFormat) -> list[Modality]:
+def modality_of_frames(description: Description, pixel_format: PixelFormat) -> list[Modality]:
     """Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither.
 
     Raises
@@ -47,24 +47,24 @@ def modality_of_frames(description: Description, layout: PixelFormat) -> list[Mo
     MissingAttributeError
         A slope or intercept is there and no number: values without it would mean something else.
     """
-    n = layout.number_of_frames
+    n = pixel_format.number_of_frames
     rescales = description.rescales(n)
-    told: dict[str, Sequence[StoredTable | Rescale | None] | None] = {
+    by_source: dict[str, Sequence[LutAttributes | Rescale | None] | None] = {
         "ModalityLUTSequence": [description.modality_lut] * n if description.modality_lut else None,
         "rescale": rescales if any(pair is not None for pair in rescales) else None,
     }
-    chosen = decide("modality", told).value or [None] * n
-    usable = {id(one): _usable(one, description, layout) for one in chosen}
+    chosen = decide("modality", by_source).value or [None] * n
+    usable = {id(one): _make_usable(one, description, pixel_format) for one in chosen}
     return [usable[id(one)] for one in chosen]
 
 
-def _usable(
-    stored: StoredTable | Rescale | None, description: Description, layout: PixelFormat
+def _make_usable(
+    stored: LutAttributes | Rescale | None, description: Description, pixel_format: PixelFormat
 ) -> Modality:
     """A modality transform as it can be used, one that changes nothing where there is none."""
-    if isinstance(stored, StoredTable):
+    if isinstance(stored, LutAttributes):
         little_endian = description.is_little_endian
-        return lookup_table(stored, signed=layout.is_signed, little_endian=little_endian)
+        return lookup_table(stored, signed=pixel_format.is_signed, little_endian=little_endian)
     rescale = stored or Rescale()
     if not rescale.is_finite:
         raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
@@ -79,17 +79,19 @@ def modality_transform(modality: Modality) -> Transform:
     return lambda values: slope * values + intercept
 
 
-def modality_range(modality: Modality, layout: PixelFormat) -> tuple[float, float]:
+def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float, float]:
     """The lowest and highest value that the modality transform can give, by header alone."""
     if isinstance(modality, LookupTable):
         return 0.0, float((1 << modality.bits) - 1)
-    half = 2 ** (layout.bits_stored - 1)
-    ends = (-half, half - 1) if layout.is_signed else (0, 2 * half - 1)
+    half = 2 ** (pixel_format.bits_stored - 1)
+    ends = (-half, half - 1) if pixel_format.is_signed else (0, 2 * half - 1)
     mapped = [modality.slope * x + modality.intercept for x in ends]
     return min(mapped), max(mapped)
 
 
-def pixel_padding(description: Description, layout: PixelFormat) -> tuple[float, float] | None:
+def pixel_padding(
+    description: Description, pixel_format: PixelFormat
+) -> tuple[float, float] | None:
     """Pixel Padding Value and Range Limit as stored values, None where there is none.
 
     PS3.3 C.7.5.1.1.2. A value without limit is its own limit; NaN pads by itself.
@@ -97,26 +99,28 @@ def pixel_padding(description: Description, layout: PixelFormat) -> tuple[float,
     padding = {
         "FloatPixelData": description.float_pixel_padding,
         "DoubleFloatPixelData": description.double_float_pixel_padding,
-    }.get(layout.keyword, description.pixel_padding)
+    }.get(pixel_format.keyword, description.pixel_padding)
     found = (padding.value.numbers(), padding.range_limit.numbers())
     value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in found)
     if not value:
         return None
-    return _as_stored(value[0], layout), _as_stored((limit or value)[0], layout)
+    return _to_stored_value(value[0], pixel_format), _to_stored_value(
+        (limit or value)[0], pixel_format
+    )
 
 
-def _as_stored(value: float, layout: PixelFormat) -> float:
+def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
     """A pixel padding value with the sign of the stored values, whatever its VR said."""
-    if layout.is_float:
+    if pixel_format.is_float:
         return value
-    span = 1 << layout.bits_allocated
-    if layout.is_signed and value >= span / 2:
+    span = 1 << pixel_format.bits_allocated
+    if pixel_format.is_signed and value >= span / 2:
         return value - span
-    return value + span if not layout.is_signed and value < 0 else value
+    return value + span if not pixel_format.is_signed and value < 0 else value
 
 
 def modality_values(
-    description: Description, stored: Frames, layout: PixelFormat
+    description: Description, stored: Frames, pixel_format: PixelFormat
 ) -> tuple[Frames, float, list[str]]:
     """Values after the modality transform, not scaled, windowed or inverted.
 
@@ -124,7 +128,7 @@ def modality_values(
     ----------
     description : Description
     stored : (n_frames, rows, columns, 1)
-    layout : PixelFormat
+    pixel_format : PixelFormat
 
     Returns
     -------
@@ -136,26 +140,26 @@ def modality_values(
     list of str
         Warnings.
     """
-    modality = modality_of_frames(description, layout)
+    modality = modality_of_frames(description, pixel_format)
     transforms = [modality_transform(m) for m in modality]
-    dtype = modality_dtype(modality, layout)
+    dtype = modality_dtype(modality, pixel_format)
     warnings = modality_warnings(description, modality)
-    known = _padding_background(description, layout, modality[0], dtype)
+    known = _padding_background(description, pixel_format, modality[0], dtype)
     background = 0.0 if known is None else known
     if known is None or dtype.kind == "f":
         stored = spool_frames(stored)
         values = map_indexed(
-            stored, lambda i, f: _transformed(transforms[i], f, dtype), dtype=dtype
+            stored, lambda i, f: _apply_to_frame(transforms[i], f, dtype), dtype=dtype
         )
-        darkest, has_others = _survey(values, inverted=layout.is_inverted)
+        darkest, has_others = _find_background(values, inverted=pixel_format.is_inverted)
         background = darkest if known is None else known
         if has_others:
             warnings.append("values that are no finite numbers became background")
     # With another transform a frame's padding is another value; it is background all the same.
-    padding = None if known is None else pixel_padding(description, layout)
+    padding = None if known is None else pixel_padding(description, pixel_format)
 
     def filled(number: int, frame: NDArray[Any]) -> NDArray[Any]:
-        values = _transformed(transforms[number], frame, dtype)
+        values = _apply_to_frame(transforms[number], frame, dtype)
         if dtype.kind == "f":
             values[~np.isfinite(values)] = background
         if padding is not None and modality[number] != modality[0]:
@@ -165,11 +169,13 @@ def modality_values(
     return map_indexed(stored, filled, dtype=dtype), background, warnings
 
 
-def _transformed(transform: Transform, frame: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return through_table(transform, frame).astype(dtype)
+def _apply_to_frame(
+    transform: Transform, frame: NDArray[Any], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    return apply_transform(transform, frame).astype(dtype)
 
 
-def _survey(values: Frames, *, inverted: bool) -> tuple[float, bool]:
+def _find_background(values: Frames, *, inverted: bool) -> tuple[float, bool]:
     """The darkest finite value of all frames, 0 without one, and whether others are not finite."""
 
     def ends(_: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
@@ -177,7 +183,7 @@ def _survey(values: Frames, *, inverted: bool) -> tuple[float, bool]:
         found = [float(finite.max() if inverted else finite.min())] if finite.size else []
         return found, finite.size < frame.size
 
-    surveyed = list(each(values, ends))
+    surveyed = list(map_in_order(values, ends))
     darkest = [value for found, _ in surveyed for value in found]
     chosen = max if inverted else min
     return chosen(darkest, default=0.0), any(has_others for _, has_others in surveyed)
@@ -195,10 +201,10 @@ def modality_warnings(description: Description, modality: Sequence[Modality]) ->
 
 
 def _padding_background(
-    description: Description, layout: PixelFormat, modality: Modality, dtype: np.dtype[Any]
+    description: Description, pixel_format: PixelFormat, modality: Modality, dtype: np.dtype[Any]
 ) -> float | None:
     """The padding value after the modality transform, None without one that ``dtype`` holds."""
-    padding = pixel_padding(description, layout)
+    padding = pixel_padding(description, pixel_format)
     if padding is None:
         return None
     (value,) = modality_transform(modality)(np.array([padding[0]]))
@@ -206,12 +212,12 @@ def _padding_background(
     return float(value.astype(dtype)) if limits.min <= value <= limits.max else None
 
 
-def modality_dtype(modality: Sequence[Modality], layout: PixelFormat) -> np.dtype[Any]:
+def modality_dtype(modality: Sequence[Modality], pixel_format: PixelFormat) -> np.dtype[Any]:
     """The dtype of values after the modality transform, by header alone."""
     different = {m if isinstance(m, Rescale) else id(m): m for m in modality}.values()
-    if layout.is_float or not all(map(_is_whole, different)):
+    if pixel_format.is_float or not all(map(_is_whole, different)):
         return np.dtype(np.float32)
-    ranges = [modality_range(m, layout) for m in different]
+    ranges = [modality_range(m, pixel_format) for m in different]
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
     fitting = (dtype for dtype in (np.uint16, np.int16) if _fits(low, high, np.iinfo(dtype)))
     return np.dtype(next(fitting, np.float32))
@@ -227,26 +233,26 @@ def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:
     return low >= limits.min and high <= limits.max
 
 
-def fits_table(dtype: np.dtype[Any]) -> bool:
+def can_tabulate(dtype: np.dtype[Any]) -> bool:
     """Whether there are few enough possible values for a table of them."""
     return dtype.kind != "f" and dtype.itemsize <= TABLE_BITS // BYTE_BITS
 
 
 @lru_cache(maxsize=8)
-def table_of(
+def tabulate(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], bits_stored: int, *, signed: bool
-) -> Lookup:
+) -> DisplayLut:
     """``transform`` of every value that Bits Stored can hold; kept for the next image."""
     low = -(1 << bits_stored - 1) if signed else 0
     values = np.arange(low, low + (1 << bits_stored), dtype=np.float64)
-    return Lookup(transform(values), low)
+    return DisplayLut(transform(values), low)
 
 
-def through_table(
+def apply_transform(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], frame: NDArray[Any]
 ) -> NDArray[Any]:
     """Apply ``transform`` to (rows, columns, 1), through a table where that is possible."""
-    if not fits_table(frame.dtype):
+    if not can_tabulate(frame.dtype):
         return transform(frame.astype(np.float64))
     low, high = int(frame.min()), int(frame.max())
-    return Lookup(transform(np.arange(low, high + 1, dtype=np.float64)), low)(frame)
+    return DisplayLut(transform(np.arange(low, high + 1, dtype=np.float64)), low)(frame)

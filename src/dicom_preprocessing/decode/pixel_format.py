@@ -75,7 +75,7 @@ class PixelFormat:
         return (bits * samples + 7) // 8
 
 
-def pixel_format(description: Description, keyword: str) -> PixelFormat:
+def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     """Check the Image Pixel Module.
 
     Parameters
@@ -110,7 +110,7 @@ def pixel_format(description: Description, keyword: str) -> PixelFormat:
     if not is_float and (representation.has_several or representation.integer(-1) not in (0, 1)):
         raise MissingAttributeError("(0028,0103) Pixel Representation is missing or not 0 or 1")
     high_bit = pixel.high_bit.integer(stored - 1)
-    told = {
+    by_source = {
         "HighBit": high_bit if stored - 1 <= high_bit < allocated else None,
         "BitsStored": stored - 1,
     }
@@ -126,7 +126,7 @@ def pixel_format(description: Description, keyword: str) -> PixelFormat:
         photometric_interpretation=photometric,
         bits_allocated=allocated,
         bits_stored=stored,
-        high_bit=decide("high_bit", told).value or 0,
+        high_bit=decide("high_bit", by_source).value or 0,
         # A single bit has no sign.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )

@@ -20,9 +20,9 @@ from dicom_preprocessing.decode.colour import (
     read_palette,
     to_rgb,
 )
-from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
-from dicom_preprocessing.decode.reduced_resolution import at_level, reducible_levels
+from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
 from dicom_preprocessing.decode.transfer_syntaxes import (
@@ -40,7 +40,7 @@ from dicom_preprocessing.errors import (
 )
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import Size
-from dicom_preprocessing.imaging.sampling import halved
+from dicom_preprocessing.imaging.sampling import halve
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -51,17 +51,17 @@ if TYPE_CHECKING:
 
 
 def stored_frames(
-    description: Description, layout: PixelFormat, pixel_data: PixelData, level: int = 0
+    description: Description, pixel_format: PixelFormat, pixel_data: PixelData, level: int = 0
 ) -> LazyFrames:
     """Frames that are decoded when they are asked for.
 
     Parameters
     ----------
     description : Description
-    layout : PixelFormat
+    pixel_format : PixelFormat
     pixel_data : PixelData
     level : int
-        Halvings of width and height, at most ``reducible_to``.
+        Halvings of width and height, at most ``count_reducible_levels``.
 
     Returns
     -------
@@ -77,62 +77,75 @@ def stored_frames(
     syntax = description.transfer_syntax_uid
     if not pixel_data.value.length:
         raise ShortPixelDataError("the pixel data element is empty")
-    size = halved(Size(layout.columns, layout.rows), level)
-    options = decoder_options(description, layout, pixel_data)
+    size = halve(Size(pixel_format.columns, pixel_format.rows), level)
+    options = decoder_options(description, pixel_format, pixel_data)
     options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
     if syntax in NATIVE:
-        decode = _native(layout, pixel_data, syntax, options)
+        decode = _native(pixel_format, pixel_data, syntax, options)
     else:
-        decode = _encapsulated(description, layout, pixel_data, syntax, options)
+        decode = _encapsulated(description, pixel_format, pixel_data, syntax, options)
     palette = None
-    if layout.photometric_interpretation == PALETTE:
-        palette = read_palette(description, layout.bits_stored, signed=layout.is_signed)
+    if pixel_format.photometric_interpretation == PALETTE:
+        palette = read_palette(description, pixel_format.bits_stored, signed=pixel_format.is_signed)
 
     def frame(number: int) -> NDArray[Any]:
         samples, photometric = decode(number)
         samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-        if syntax in (*NATIVE, *BIT_FOR_BIT) and layout.bits_stored < layout.bits_allocated:
-            samples = _take_stored_bits(samples, layout)
-        return samples if layout.is_monochrome else _rgb(samples, layout, photometric, palette)
+        if (
+            syntax in (*NATIVE, *BIT_FOR_BIT)
+            and pixel_format.bits_stored < pixel_format.bits_allocated
+        ):
+            samples = _take_stored_bits(samples, pixel_format)
+        return (
+            samples
+            if pixel_format.is_monochrome
+            else _rgb(samples, pixel_format, photometric, palette)
+        )
 
-    samples = layout.samples_per_pixel if palette is None else len("RGB")
-    shape = (layout.number_of_frames, size.height, size.width, samples)
-    is_cheap = syntax in NATIVE and layout.is_monochrome
-    return LazyFrames(shape, layout.dtype, frame, is_cheap)
+    samples = pixel_format.samples_per_pixel if palette is None else len("RGB")
+    shape = (pixel_format.number_of_frames, size.height, size.width, samples)
+    is_cheap = syntax in NATIVE and pixel_format.is_monochrome
+    return LazyFrames(shape, pixel_format.dtype, frame, is_cheap)
 
 
-def reducible_to(description: Description, layout: PixelFormat, pixel_data: PixelData) -> int:
+def count_reducible_levels(
+    description: Description, pixel_format: PixelFormat, pixel_data: PixelData
+) -> int:
     """How often width and height of all frames can be halved by decoding a part of the stream.
 
     Only of JPEG 2000 and HTJ2K, and not where values are no brightness: palettes, single bits.
     """
     syntax = description.transfer_syntax_uid
-    is_bright = layout.photometric_interpretation != PALETTE and layout.bits_stored > 1
+    is_bright = pixel_format.photometric_interpretation != PALETTE and pixel_format.bits_stored > 1
     if syntax not in JPEG_2000 or not is_bright:
         return 0
-    frames = frames_of(pixel_data, description, layout.number_of_frames, is_rle=False)
+    frames = find_frame_fragments(
+        pixel_data, description, pixel_format.number_of_frames, is_rle=False
+    )
     levels = 0
     with suppress(StreamError):  # decoding tells what is wrong
-        levels = min(_levels_of(pixel_data.stream(frame), layout) for frame in frames)
+        levels = min(_levels_of(pixel_data.stream(frame), pixel_format) for frame in frames)
     return levels
 
 
-def _levels_of(stream: bytes, layout: PixelFormat) -> int:
+def _levels_of(stream: bytes, pixel_format: PixelFormat) -> int:
     """Of one frame; 0 where the header gives samples another sign: no mean survives that."""
     codestream = codestream_of(stream)
-    if read_jpeg_2000(codestream).is_signed != layout.is_signed:
+    if read_jpeg_2000(codestream).is_signed != pixel_format.is_signed:
         return 0
     return reducible_levels(codestream)
 
 
 def _rgb(
-    samples: NDArray[Any], layout: PixelFormat, photometric: str, palette: Palette | None
+    samples: NDArray[Any], pixel_format: PixelFormat, photometric: str, palette: Palette | None
 ) -> NDArray[Any]:
     if palette is not None:
         return palette(samples)
-    if layout.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
-        photometric = layout.photometric_interpretation
-    return to_rgb(samples.astype(layout.dtype, copy=False), photometric, layout.bits_stored)
+    if pixel_format.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
+        photometric = pixel_format.photometric_interpretation
+    return to_rgb(
+        samples.astype(pixel_format.dtype, copy=False), photometric, pixel_format.bits_stored
+    )
 
 
 Decode = Callable[[int], tuple[NDArray[Any], str]]
@@ -140,12 +153,12 @@ Decode = Callable[[int], tuple[NDArray[Any], str]]
 
 
 def _native(
-    layout: PixelFormat, pixel_data: PixelData, syntax: UID, options: dict[str, Any]
+    pixel_format: PixelFormat, pixel_data: PixelData, syntax: UID, options: dict[str, Any]
 ) -> Decode:
     """Frames of uncompressed pixel data, by pydicom's reader."""
     if pixel_data.items is not None:
         raise DecodeError(f"fragments of compressed pixel data, but the syntax is {syntax.name}")
-    _require_bytes(pixel_data.value.length, layout)
+    _require_bytes(pixel_data.value.length, pixel_format)
     decoder = get_decoder(syntax)
 
     def decode(number: int) -> tuple[NDArray[Any], str]:
@@ -155,7 +168,9 @@ def _native(
             )
         except Exception as error:
             raise _decode_error(error) from error
-        samples = values.reshape(layout.rows, layout.columns, layout.samples_per_pixel)
+        samples = values.reshape(
+            pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
+        )
         return samples, str(properties["photometric_interpretation"])
 
     return decode
@@ -163,7 +178,7 @@ def _native(
 
 def _encapsulated(
     description: Description,
-    layout: PixelFormat,
+    pixel_format: PixelFormat,
     pixel_data: PixelData,
     syntax: UID,
     options: dict[str, Any],
@@ -171,41 +186,41 @@ def _encapsulated(
     """Frames of fragments, by the codec of the transfer syntax."""
     if syntax not in ENCAPSULATED:
         raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    frames = frames_of(
-        pixel_data, description, layout.number_of_frames, is_rle=syntax == RLELossless
+    frames = find_frame_fragments(
+        pixel_data, description, pixel_format.number_of_frames, is_rle=syntax == RLELossless
     )
 
     def decode(number: int) -> tuple[NDArray[Any], str]:
         stream = pixel_data.stream(frames[number])
         if options[RESOLUTION_LEVEL]:
-            stream = at_level(codestream_of(stream), options[RESOLUTION_LEVEL])
+            stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
         return decode_stream(stream, syntax, options)
 
     return decode
 
 
 def decoder_options(
-    description: Description, layout: PixelFormat, pixel_data: PixelData
+    description: Description, pixel_format: PixelFormat, pixel_data: PixelData
 ) -> dict[str, Any]:
     """The header as pydicom's decoders take it, checked before."""
-    photometric = layout.photometric_interpretation
-    told = {
+    photometric = pixel_format.photometric_interpretation
+    by_source = {
         "subsampled chroma": 0 if photometric in SUBSAMPLED else None,
         "PlanarConfiguration": description.pixel.planar_configuration.integer(),
     }
     return {
-        "rows": layout.rows,
-        "columns": layout.columns,
-        "samples_per_pixel": layout.samples_per_pixel,
-        "number_of_frames": layout.number_of_frames,
-        "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
-        "pixel_representation": int(layout.is_signed),
-        "planar_configuration": decide("planes", told).value,
+        "rows": pixel_format.rows,
+        "columns": pixel_format.columns,
+        "samples_per_pixel": pixel_format.samples_per_pixel,
+        "number_of_frames": pixel_format.number_of_frames,
+        "bits_allocated": pixel_format.bits_allocated,
+        "bits_stored": pixel_format.bits_stored,
+        "pixel_representation": int(pixel_format.is_signed),
+        "planar_configuration": decide("planes", by_source).value,
         # Both are two chroma samples for two pixels.
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,
-        "pixel_keyword": layout.keyword,
+        "pixel_keyword": pixel_format.keyword,
         "pixel_vr": pixel_data.vr,
         "allow_excess_frames": False,
         "view_only": True,
@@ -215,45 +230,48 @@ def decoder_options(
     }
 
 
-def _require_bytes(length: int, layout: PixelFormat) -> None:
-    if length < layout.native_bytes:
-        message = f"{length} of {layout.native_bytes} bytes of pixel data are there"
+def _require_bytes(length: int, pixel_format: PixelFormat) -> None:
+    if length < pixel_format.native_bytes:
+        message = f"{length} of {pixel_format.native_bytes} bytes of pixel data are there"
         raise ShortPixelDataError(message)
-    if layout.photometric_interpretation in SUBSAMPLED:
-        if layout.columns % 2:
+    if pixel_format.photometric_interpretation in SUBSAMPLED:
+        if pixel_format.columns % 2:
             raise UnsupportedPixelsError("subsampled chroma needs an even number of columns")
-        if length >= layout.native_bytes // 2 * 3:
+        if length >= pixel_format.native_bytes // 2 * 3:
             raise UnsupportedPixelsError(
-                f"{layout.photometric_interpretation} with the bytes of three whole samples a pixel"
+                f"{pixel_format.photometric_interpretation} with the bytes of three whole samples "
+                "a pixel"
             )
 
 
-def excess_frames(
-    description: Description, layout: PixelFormat, pixel_data: PixelData
+def warn_of_excess_frames(
+    description: Description, pixel_format: PixelFormat, pixel_data: PixelData
 ) -> str | None:
     """A warning where native pixel data has room for more frames than the header says."""
     if description.transfer_syntax_uid not in NATIVE:
         return None
-    padding = layout.native_bytes % 2
+    padding = pixel_format.native_bytes % 2
     there = pixel_data.value.length - padding
-    frames = there * layout.number_of_frames // layout.native_bytes
-    if frames <= layout.number_of_frames:
+    frames = there * pixel_format.number_of_frames // pixel_format.native_bytes
+    if frames <= pixel_format.number_of_frames:
         return None
-    return f"pixel data for {frames} frames, of which the header says {layout.number_of_frames}"
+    return (
+        f"pixel data for {frames} frames, of which the header says {pixel_format.number_of_frames}"
+    )
 
 
 def _decode_error(error: Exception) -> DecodeError:
     return DecodeError(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
 
 
-def _take_stored_bits(pixels: NDArray[Any], layout: PixelFormat) -> NDArray[Any]:
+def _take_stored_bits(pixels: NDArray[Any], pixel_format: PixelFormat) -> NDArray[Any]:
     """Bits up to High Bit, moved down to bit 0, sign extended; the others masked (PS3.5 8.1.1)."""
-    if layout.high_bit == layout.bits_stored - 1:
-        lowest = -(1 << layout.bits_stored - 1) if layout.is_signed else 0
-        highest = lowest + (1 << layout.bits_stored) - 1
-        if pixels.max() <= highest and (not layout.is_signed or pixels.min() >= lowest):
+    if pixel_format.high_bit == pixel_format.bits_stored - 1:
+        lowest = -(1 << pixel_format.bits_stored - 1) if pixel_format.is_signed else 0
+        highest = lowest + (1 << pixel_format.bits_stored) - 1
+        if pixels.max() <= highest and (not pixel_format.is_signed or pixels.min() >= lowest):
             return pixels  # the usual case: nothing is in the other bits
-    up = layout.bits_allocated - 1 - layout.high_bit
-    down = layout.bits_allocated - layout.bits_stored
+    up = pixel_format.bits_allocated - 1 - pixel_format.high_bit
+    down = pixel_format.bits_allocated - pixel_format.bits_stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)
     return shifted

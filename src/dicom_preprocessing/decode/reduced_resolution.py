@@ -28,7 +28,7 @@ BY_PLACE: Final = (3, 4)
 
 
 def reducible_levels(codestream: bytes) -> int:
-    """How many of the finest resolution levels ``at_level`` can leave out.
+    """How many of the finest resolution levels ``reduce_codestream`` can leave out.
 
     None of them (0) unless there is one tile at the origin with one coding style, whose packets
     come in the order of resolution, or in any if there is one precinct a level.
@@ -54,7 +54,7 @@ def reducible_levels(codestream: bytes) -> int:
     return codestream[at + 9] if is_by_resolution or is_single else 0
 
 
-def at_level(codestream: bytes, level: int) -> bytes:
+def reduce_codestream(codestream: bytes, level: int) -> bytes:
     """The codestream with another header, that of the image at a lower resolution.
 
     Image and tile are ``level`` times half as large, rounded up, and have as many fewer

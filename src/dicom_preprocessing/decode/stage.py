@@ -10,17 +10,21 @@ import numpy as np
 
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
-from dicom_preprocessing.decode.pixels import excess_frames, reducible_to, stored_frames
+from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
+from dicom_preprocessing.decode.pixels import (
+    count_reducible_levels,
+    stored_frames,
+    warn_of_excess_frames,
+)
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
-from dicom_preprocessing.decode.values import display_lookup, is_relative
+from dicom_preprocessing.decode.values import is_relative, make_display_values
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.imaging.frames import map_frames, select_frames
 from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
-from dicom_preprocessing.imaging.image import Image, Lookup, Reduction, SourceInfo
+from dicom_preprocessing.imaging.image import DisplayLut, Image, ReducedResolution, SourceInfo
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
-from dicom_preprocessing.imaging.sampling import Sampling, halved, level_for
+from dicom_preprocessing.imaging.sampling import Sampling, choose_level, halve
 from dicom_preprocessing.imaging.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
@@ -57,7 +61,7 @@ class DecodeSettings:
 
 def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
     """Decode a file to its display values, all in memory; settings as ``DecodeSettings``."""
-    image = decode_stored(path, **settings).displayed()
+    image = decode_stored(path, **settings).to_display_values()
     return replace(image, frames=np.asarray(image.frames))
 
 
@@ -89,103 +93,110 @@ def decode_opened(
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
     chosen = DecodeSettings(**settings)
-    layout = pixel_format(description, pixel_data.keyword)
-    levels = _levels(description, layout, pixel_data, chosen)
-    return _at_level(_Source(description, pixel_data, layout, levels), chosen, None)
+    pixel_format = read_pixel_format(description, pixel_data.keyword)
+    levels = _levels(description, pixel_format, pixel_data, chosen)
+    return _decode_at_level(
+        _DecodeInput(description, pixel_data, pixel_format, levels), chosen, None
+    )
 
 
-class _Source(NamedTuple):
+class _DecodeInput(NamedTuple):
     """What is decoded; ``levels`` says how often width and height may be halved."""
 
     description: Description
     pixel_data: PixelData
-    layout: PixelFormat
+    pixel_format: PixelFormat
     levels: int
 
     @property
     def size(self) -> Size:
-        return Size(self.layout.columns, self.layout.rows)
+        return Size(self.pixel_format.columns, self.pixel_format.rows)
 
 
 class _Values(NamedTuple):
     """Frames of values, or stored ones with the lookup of their display values."""
 
     frames: Frames
-    lookup: Lookup | None
+    lookup: DisplayLut | None
     background: float | None
     warnings: list[str]
 
 
 def _levels(
-    description: Description, layout: PixelFormat, pixel_data: PixelData, settings: DecodeSettings
+    description: Description,
+    pixel_format: PixelFormat,
+    pixel_data: PixelData,
+    settings: DecodeSettings,
 ) -> int:
     """How often width and height may be halved, 0 unless the image will be made smaller."""
-    size, fast = Size(layout.columns, layout.rows), settings.fast_decode
-    if fast is None or not level_for(size, _target(size, description.pixel_spacing(), fast)):
+    size, fast = Size(pixel_format.columns, pixel_format.rows), settings.fast_decode
+    if fast is None or not choose_level(size, _target(size, description.pixel_spacing(), fast)):
         return 0
-    if fast.get("crop") and is_relative(description, layout, settings.intensity, settings.window):
+    if fast.get("crop") and is_relative(
+        description, pixel_format, settings.intensity, settings.window
+    ):
         return 0  # the lowest value of a reduced image is an overshoot somewhere
-    return reducible_to(description, layout, pixel_data)
+    return count_reducible_levels(description, pixel_format, pixel_data)
 
 
-def _at_level(source: _Source, settings: DecodeSettings, wanted: int | None) -> Image:
+def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int | None) -> Image:
     """Decode at a resolution level, None for the one that the whole image needs."""
-    description, layout = source.description, source.layout
+    description, pixel_format = source.description, source.pixel_format
     native = description.pixel_spacing()
 
     def level_of(content: Size) -> int:
         target = _target(content, native, settings.fast_decode or {})
-        return min(source.levels, level_for(content, target))
+        return min(source.levels, choose_level(content, target))
 
     level = level_of(source.size) if wanted is None else wanted
     values = _values(source, settings, level)
-    excess = excess_frames(description, layout, source.pixel_data)
+    excess = warn_of_excess_frames(description, pixel_format, source.pixel_data)
     values.warnings.extend([excess] if excess is not None else [])
     volume = _volume(source, settings, values)
-    frames, geometry, sampling = _upright(source, volume.frames, level)
+    frames, geometry, sampling = _turn_upright(source, volume.frames, level)
     source_info = SourceInfo(
         study_instance_uid=description.header.study_instance_uid,
         series_instance_uid=description.header.series_instance_uid,
         sop_instance_uid=description.header.sop_instance_uid,
         modality=description.header.modality,
-        source_rows=layout.rows,
-        source_columns=layout.columns,
-        source_frames=layout.number_of_frames,
+        source_rows=pixel_format.rows,
+        source_columns=pixel_format.columns,
+        source_frames=pixel_format.number_of_frames,
         pixel_spacing=native,
         frame_spacing=volume.frame_spacing,
-        photometric_interpretation=layout.photometric_interpretation,
+        photometric_interpretation=pixel_format.photometric_interpretation,
         background=values.background,
         warnings=tuple(values.warnings),
         resolution_level=level,
     )
     reduction = None
     if level:
-        again = partial(_at_level, source, settings)
-        reduction = Reduction(level, sampling, level_of, again)
+        again = partial(_decode_at_level, source, settings)
+        reduction = ReducedResolution(level, sampling, level_of, again)
     return Image(frames, geometry, source_info, values.lookup, reduction)
 
 
-def _values(source: _Source, settings: DecodeSettings, level: int) -> _Values:
+def _values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
     """Frames in stored order: modality values, or display values, which may be put off."""
-    description, layout = source.description, source.layout
-    frames: Frames = stored_frames(description, layout, source.pixel_data, level)
-    if not layout.is_monochrome:
+    description, pixel_format = source.description, source.pixel_format
+    frames: Frames = stored_frames(description, pixel_format, source.pixel_data, level)
+    if not pixel_format.is_monochrome:
         return _Values(frames, None, None, [])
     if settings.intensity == "stored":
-        frames, background, warnings = modality_values(description, frames, layout)
+        frames, background, warnings = modality_values(description, frames, pixel_format)
         return _Values(frames, None, background, warnings)
-    frames, lookup, warnings = display_lookup(
-        description, frames, layout, intensity=settings.intensity, window=settings.window
+    frames, lookup, warnings = make_display_values(
+        description, frames, pixel_format, intensity=settings.intensity, window=settings.window
     )
     if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
         frames, lookup = map_frames(frames, lookup, dtype=lookup.table.dtype), None
     return _Values(frames, lookup, None, warnings)
 
 
-def _volume(source: _Source, settings: DecodeSettings, values: _Values) -> Volume:
+def _volume(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
     """Frames in their order along the z axis, and what the volume handler makes of them."""
     frames = values.frames
-    order = frame_order(source.description, source.layout.number_of_frames)
+    order = frame_order(source.description, source.pixel_format.number_of_frames)
     if not order.is_one_volume:
         if settings.volume != "keep" or settings.spacing_z is not None:
             message = f"several volumes in one object have no one z axis for {settings.volume}"
@@ -204,14 +215,16 @@ def _volume(source: _Source, settings: DecodeSettings, values: _Values) -> Volum
     )
 
 
-def _upright(source: _Source, frames: Frames, level: int) -> tuple[Frames, Geometry, Sampling]:
+def _turn_upright(
+    source: _DecodeInput, frames: Frames, level: int
+) -> tuple[Frames, Geometry, Sampling]:
     """Frames of a tomosynthesis object that lies upside down turned, and where samples lie then."""
     size, sampling = source.size, Sampling(1 << level)
     if not is_upside_down(source.description):
         return frames, Geometry(size), sampling
     turned = map_frames(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
     flip = Flip(size.width, size.height, horizontal=True, vertical=True)
-    return turned, Geometry(size, flip=flip), sampling.mirrored(size, halved(size, level))
+    return turned, Geometry(size, flip=flip), sampling.mirror(size, halve(size, level))
 
 
 def _target(content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]) -> Size:

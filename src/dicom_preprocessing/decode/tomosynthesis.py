@@ -42,8 +42,8 @@ def is_upside_down(description: Description) -> bool:
 def view_of(description: Description) -> str:
     """CC, MLO or what else View Position says; empty where nothing tells the view."""
     codes = (VIEW_CODES.get(code.text()) for code in description.view_codes)
-    told = {
+    by_source = {
         "ViewCodeSequence": next((view for view in codes if view is not None), None),
         "ViewPosition": description.view_position.text().upper() or None,
     }
-    return decide("view", told).value or ""
+    return decide("view", by_source).value or ""

@@ -17,19 +17,19 @@ from dicom_preprocessing.decode.modality import (
     SHORT_TABLE,
     Modality,
     Transform,
-    fits_table,
+    apply_transform,
+    can_tabulate,
     modality_of_frames,
     modality_range,
     modality_transform,
     modality_warnings,
     pixel_padding,
-    table_of,
-    through_table,
+    tabulate,
 )
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, Window
-from dicom_preprocessing.imaging.frames import each, map_indexed, spool_frames
-from dicom_preprocessing.imaging.image import Lookup
+from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
+from dicom_preprocessing.imaging.image import DisplayLut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description, StoredTable
+    from dicom_preprocessing.dicom.description import Description, LutAttributes
     from dicom_preprocessing.imaging.frames import Frames
 
 
@@ -61,27 +61,27 @@ def sigmoid(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np
         return top / (1 + np.exp(-4 * (values - window.center) / window.width))
 
 
-CACHED = 32
+CACHED_TRANSFORMS = 32
 """Transforms that are kept for the next image, which often has the same."""
 
 FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
 
-def display_lookup(
+def make_display_values(
     description: Description,
     stored: Frames,
-    layout: PixelFormat,
+    pixel_format: PixelFormat,
     *,
     intensity: str = "voi",
     window: Sequence[float] | None = None,
-) -> tuple[Frames, Lookup | None, list[str]]:
+) -> tuple[Frames, DisplayLut | None, list[str]]:
     """Find the way from stored grey values to display values, and go it if it is no one table.
 
     Parameters
     ----------
     description : Description
     stored : (n_frames, rows, columns, 1)
-    layout : PixelFormat
+    pixel_format : PixelFormat
     intensity : str
         voi or minmax.
     window : (center, width) or None
@@ -97,43 +97,50 @@ def display_lookup(
     list of str
         Warnings.
     """
-    top, dtype = (255, np.uint8) if layout.bits_stored <= BYTE_BITS else (65535, np.uint16)
-    inverted = layout.is_inverted
-    if layout.bits_stored == 1:
+    top, dtype = (255, np.uint8) if pixel_format.bits_stored <= BYTE_BITS else (65535, np.uint16)
+    inverted = pixel_format.is_inverted
+    if pixel_format.bits_stored == 1:
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
-        return stored, Lookup(ends, 0), []
-    plan = _Plan(description, stored, layout, top)
+        return stored, DisplayLut(ends, 0), []
+    plan = _TransformChooser(description, stored, pixel_format, top)
     transforms, warnings = plan.transforms(intensity, window)
-    shown = {t: _quantised(t, top, dtype, inverted=inverted) for t in set(transforms)}
-    if len(shown) == 1 and fits_table(stored.dtype):
+    shown = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
+    if len(shown) == 1 and can_tabulate(stored.dtype):
         show = shown[transforms[0]]
-        return plan.stored, table_of(show, layout.bits_stored, signed=layout.is_signed), warnings
+        return (
+            plan.stored,
+            tabulate(show, pixel_format.bits_stored, signed=pixel_format.is_signed),
+            warnings,
+        )
 
     def display(number: int, frame: NDArray[Any]) -> NDArray[Any]:
-        return through_table(shown[transforms[number]], frame)
+        return apply_transform(shown[transforms[number]], frame)
 
     return map_indexed(plan.stored, display, dtype=dtype), None, warnings
 
 
 def is_relative(
-    description: Description, layout: PixelFormat, intensity: str, window: Sequence[float] | None
+    description: Description,
+    pixel_format: PixelFormat,
+    intensity: str,
+    window: Sequence[float] | None,
 ) -> bool:
     """Whether background is what is lowest in the pixels, and not a value that the header tells.
 
     At a reduced resolution the lowest value is an overshoot somewhere.
     """
-    if not layout.is_monochrome or window is not None:
+    if not pixel_format.is_monochrome or window is not None:
         return False
     if intensity == "stored":
-        return pixel_padding(description, layout) is None
-    shape = (layout.number_of_frames, 0, 0, 1)
-    plan = _Plan(description, np.empty(shape, layout.dtype), layout, 0)
-    modality = modality_of_frames(description, layout)
-    return intensity == "minmax" or None in plan.own(modality, [])
+        return pixel_padding(description, pixel_format) is None
+    shape = (pixel_format.number_of_frames, 0, 0, 1)
+    plan = _TransformChooser(description, np.empty(shape, pixel_format.dtype), pixel_format, 0)
+    modality = modality_of_frames(description, pixel_format)
+    return intensity == "minmax" or None in plan.choose_from_object(modality, [])
 
 
-@lru_cache(maxsize=CACHED)
-def _quantised(
+@lru_cache(maxsize=CACHED_TRANSFORMS)
+def _make_quantiser(
     transform: Transform,
     top: int,
     dtype: type[np.unsignedinteger[Any]],
@@ -152,24 +159,28 @@ def _quantised(
 
 
 @dataclass(slots=True, eq=False)
-class _Plan:
+class _TransformChooser:
     """Chooses the modality and the VOI transform of each frame."""
 
     description: Description
     stored: Frames
-    layout: PixelFormat
+    pixel_format: PixelFormat
     top: int
 
     def transforms(
         self, intensity: str, window: Sequence[float] | None
     ) -> tuple[list[Transform], list[str]]:
         """A function from stored to display values for each frame, and warnings."""
-        modality = modality_of_frames(self.description, self.layout)
+        modality = modality_of_frames(self.description, self.pixel_format)
         warnings = modality_warnings(self.description, modality)
         if intensity == "minmax":
             return self.min_max(modality), warnings
-        voi = self.configured(window) if window is not None else self.own(modality, warnings)
-        chosen = _composed(modality, voi)
+        voi = (
+            self.choose_configured(window)
+            if window is not None
+            else self.choose_from_object(modality, warnings)
+        )
+        chosen = _compose_all(modality, voi)
         if None not in chosen:
             return [c for c in chosen if c is not None], warnings
         if any(c is not None for c in chosen):
@@ -177,13 +188,18 @@ class _Plan:
         fallback = self.min_max(modality)
         return [c or f for c, f in zip(chosen, fallback, strict=True)], warnings
 
-    def configured(self, window: Sequence[float]) -> list[Transform | None]:
+    def choose_configured(self, window: Sequence[float]) -> list[Transform | None]:
         """The config's window, with the object's VOI LUT Function."""
         functions = self.description.voi_lut_functions(len(self.stored))
         center, width = window
-        return [_windowed(Window(center, width, f or "LINEAR"), self.top) for f in functions]
+        return [
+            _make_window_transform(Window(center, width, f or "LINEAR"), self.top)
+            for f in functions
+        ]
 
-    def own(self, modality: list[Modality], warnings: list[str]) -> list[Transform | None]:
+    def choose_from_object(
+        self, modality: list[Modality], warnings: list[str]
+    ) -> list[Transform | None]:
         """VOI LUT Sequence, else the first usable window of each frame."""
         n = len(self.stored)
         luts, found = self.description.voi_luts(n), self.description.windows(n)
@@ -194,13 +210,13 @@ class _Plan:
         )
         if any(passed_over):
             warnings.append("an unusable window was passed over")
-        windows = (_windowed(w, self.top) if w is not None else None for w in chosen)
+        windows = (_make_window_transform(w, self.top) if w is not None else None for w in chosen)
         told = zip(tables, windows, strict=True)
         return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in told]
 
     def tables(
         self,
-        luts: Sequence[StoredTable | None],
+        luts: Sequence[LutAttributes | None],
         modality: Sequence[Modality],
         warnings: list[str],
     ) -> list[Transform | None]:
@@ -211,13 +227,15 @@ class _Plan:
             if lut is None:
                 found.append(None)
                 continue
-            key = id(lut), modality_range(m, self.layout)[0] < 0
+            key = id(lut), modality_range(m, self.pixel_format)[0] < 0
             if key not in made:
-                made[key] = self.looked_up(lut, warnings, signed=key[1])
+                made[key] = self.make_voi_lut_transform(lut, warnings, signed=key[1])
             found.append(made[key])
         return found
 
-    def looked_up(self, stored: StoredTable, warnings: list[str], *, signed: bool) -> Transform:
+    def make_voi_lut_transform(
+        self, stored: LutAttributes, warnings: list[str], *, signed: bool
+    ) -> Transform:
         """A VOI LUT, brought to full range."""
         little_endian = self.description.is_little_endian
         table = lookup_table(stored, signed=signed, little_endian=little_endian)
@@ -235,32 +253,34 @@ class _Plan:
         n = len(self.stored)
         pair = modality[0]
         self.stored = spool_frames(self.stored)
-        if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.layout.is_float:
-            ends = self.ends([Rescale()] * n)
+        if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.pixel_format.is_float:
+            ends = self.find_value_range([Rescale()] * n)
             if ends is None or ends[0] == ends[1] or pair.slope == 0:
                 return [_zeros] * n
             low, high = ends
             sign = math.copysign(1, pair.slope)
             window, top = Window(sign * (low + high) / 2, high - low + 1), self.top
             return [lambda values: linear(sign * values, window, top)] * n
-        low, high = self.ends(modality) or (0.0, 0.0)
+        low, high = self.find_value_range(modality) or (0.0, 0.0)
         if low == high:
             return [_zeros] * n
-        straight = _straight(low, high, self.top)
-        return [c for c in _composed(modality, [straight] * n) if c is not None]
+        straight = _make_linear_transform(low, high, self.top)
+        return [c for c in _compose_all(modality, [straight] * n) if c is not None]
 
-    def ends(self, modality: Sequence[Modality]) -> tuple[float, float] | None:
+    def find_value_range(self, modality: Sequence[Modality]) -> tuple[float, float] | None:
         """Lowest and highest modality value of all frames, None if nothing counts.
 
         Padding (PS3.3 C.7.5.1.1.2) and what is no finite number do not count.
         """
-        padding = pixel_padding(self.description, self.layout)
-        by_frame = each(self.stored, lambda i, frame: _ends(modality[i], frame, padding))
+        padding = pixel_padding(self.description, self.pixel_format)
+        by_frame = map_in_order(
+            self.stored, lambda i, frame: _find_frame_range(modality[i], frame, padding)
+        )
         found = [ends for ends in by_frame if ends is not None]
         return (min(e[0] for e in found), max(e[1] for e in found)) if found else None
 
 
-def _ends(
+def _find_frame_range(
     modality: Modality, stored: NDArray[Any], padding: tuple[float, float] | None
 ) -> tuple[float, float] | None:
     """Lowest and highest modality value of a frame."""
@@ -277,8 +297,8 @@ def _ends(
     return float(values.min()), float(values.max())
 
 
-@lru_cache(maxsize=CACHED)
-def _windowed(window: Window, top: int) -> Transform:
+@lru_cache(maxsize=CACHED_TRANSFORMS)
+def _make_window_transform(window: Window, top: int) -> Transform:
     """The function of a window; an unknown VOI LUT Function counts as LINEAR."""
     function = FUNCTIONS.get(window.function, linear)
     return lambda values: function(values, window, top)
@@ -288,11 +308,11 @@ def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.zeros(values.shape)
 
 
-def _straight(low: float, high: float, top: int) -> Transform:
+def _make_linear_transform(low: float, high: float, top: int) -> Transform:
     return lambda values: (values - low) / (high - low) * top
 
 
-def _composed(
+def _compose_all(
     modality: Sequence[Modality], voi: Sequence[Transform | None]
 ) -> list[Transform | None]:
     """Both transforms of each frame in one; the same object for frames with the same two."""
@@ -300,7 +320,7 @@ def _composed(
     return [_compose(m, v) if v is not None else None for m, v in pairs]
 
 
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=CACHED_TRANSFORMS)
 def _compose(modality: Modality, voi: Transform) -> Transform:
     first = modality_transform(modality)
     return lambda values: voi(first(values))

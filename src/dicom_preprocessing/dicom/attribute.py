@@ -16,7 +16,7 @@ Value = int | float | str | bytes
 NUMBER_ERRORS: Final = (ArithmeticError, TypeError, ValueError)
 """What Python raises where text or bytes are no number."""
 
-LONGEST_SHOWN: Final = 64
+MAX_TEXT_LENGTH: Final = 64
 """Characters of a value that are shown."""
 
 
@@ -65,7 +65,7 @@ class Attribute:
         """Every value as text, without blanks and NUL around it."""
         return tuple(map(clean_text, self.values))
 
-    def joined(self) -> str:
+    def joined_text(self) -> str:
         """Every value as text, joined as in a file, without blanks and NUL around all of it."""
         return clean_text("\\".join(map(_text, self.values)))
 
@@ -96,13 +96,13 @@ class Attribute:
         value = self.values[0] if self.values else b""
         return value if isinstance(value, bytes) else b""
 
-    def shown(self) -> str | None:
+    def shorten_for_message(self) -> str | None:
         """Its values as a short text for messages, None where there are none."""
         values = self.values if self.raw is None else (self.raw,)
         if not values:
             return None
         text = "\\".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
-        return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+        return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 3]}..."
 
 
 ABSENT: Final = Attribute("", is_present=False)

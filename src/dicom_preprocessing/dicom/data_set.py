@@ -18,31 +18,31 @@ from dicom_preprocessing.dicom.attribute import ABSENT, Attribute, clean_text
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import (
     NO_GROUPS,
-    NO_TABLE,
+    NO_LUT,
     Description,
     FunctionalGroups,
     ImagePixel,
+    LutAttributes,
     PixelPadding,
-    StoredTable,
 )
 from dicom_preprocessing.dicom.elements import attributes_of, items_of
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.keywords import (
     CODE_TAGS,
-    COLOURS,
     GROUP_TAGS,
-    GROUPS,
     HEADER_KEYWORDS,
     HEADER_TAGS,
     IMAGE_PIXEL,
     LUT_TAGS,
+    MACRO_KEYWORDS,
     MACRO_TAGS,
     META_TAGS,
     MODALITY_LUTS,
-    PADDING,
+    PADDING_PREFIXES,
+    PALETTE_COLOURS,
+    PALETTE_KEYWORDS,
     PER_FRAME,
     SHARED,
-    TABLES,
     TOP_GROUPS,
     TOP_TAGS,
     UIDS,
@@ -110,7 +110,7 @@ def _header(
     for field, keyword in HEADER_KEYWORDS.items():
         attribute = found.get(keyword, ABSENT)
         if field in UIDS:
-            fields[field] = attribute.joined()
+            fields[field] = attribute.joined_text()
         elif field == "modality":
             fields[field] = attribute.text()
         else:
@@ -125,15 +125,15 @@ def _header(
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """The transfer syntax that the file states, else the one in which it could be read."""
-    stated = _stated(data_set, "TransferSyntaxUID")
-    told = {
+    stated = _read_file_meta_uid(data_set, "TransferSyntaxUID")
+    by_source = {
         "TransferSyntaxUID": UID(stated) if stated else None,
         "encoding": _encoding_of(data_set),
     }
-    return decide("transfer_syntax_uid", told).value or UID("")
+    return decide("transfer_syntax_uid", by_source).value or UID("")
 
 
-def _stated(data_set: Dataset, keyword: str) -> str:
+def _read_file_meta_uid(data_set: Dataset, keyword: str) -> str:
     """A UID of the file meta information, empty without."""
     meta = getattr(data_set, "file_meta", None)
     found = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
@@ -149,9 +149,9 @@ def _encoding_of(data_set: Dataset) -> UID:
 
 def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
     """SOP Class UID, ``attribute``, else that of the file meta information; empty without."""
-    stated = _stated(data_set, "MediaStorageSOPClassUID")
-    told = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
-    return decide("sop_class_uid", told).value or ""
+    stated = _read_file_meta_uid(data_set, "MediaStorageSOPClassUID")
+    by_source = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
+    return decide("sop_class_uid", by_source).value or ""
 
 
 def groups_of(group: Dataset) -> FunctionalGroups:
@@ -168,7 +168,7 @@ def groups_of(group: Dataset) -> FunctionalGroups:
         found |= attributes_of(first, GROUP_TAGS[macro])
         if macro == VOI:
             luts = _voi_luts(first)
-    return FunctionalGroups(macros=frozenset(macros), **luts, **_fields(found, GROUPS))
+    return FunctionalGroups(macros=frozenset(macros), **luts, **_fields(found, MACRO_KEYWORDS))
 
 
 def _voi_luts(item: Dataset) -> dict[str, Any]:
@@ -184,19 +184,22 @@ def _fields(found: Mapping[str, Attribute], keywords: Mapping[str, str]) -> dict
     return {field: found[keyword] for field, keyword in keywords.items() if keyword in found}
 
 
-def _lut_of(item: Dataset) -> StoredTable:
+def _lut_of(item: Dataset) -> LutAttributes:
     found = attributes_of(item, LUT_TAGS)
-    return StoredTable(found.get("LUTDescriptor", ABSENT), found.get("LUTData", ABSENT))
+    return LutAttributes(found.get("LUTDescriptor", ABSENT), found.get("LUTData", ABSENT))
 
 
-def _palette(found: Mapping[str, Attribute]) -> tuple[StoredTable, StoredTable, StoredTable]:
+def _palette(found: Mapping[str, Attribute]) -> tuple[LutAttributes, LutAttributes, LutAttributes]:
     if "RedPaletteColorLookupTableDescriptor" not in found:  # nearly every image
-        return NO_TABLE, NO_TABLE, NO_TABLE
+        return NO_LUT, NO_LUT, NO_LUT
     red, green, blue = (
-        StoredTable(
-            **{part: found.get(name.format(colour), ABSENT) for part, name in TABLES.items()}
+        LutAttributes(
+            **{
+                part: found.get(name.format(colour), ABSENT)
+                for part, name in PALETTE_KEYWORDS.items()
+            }
         )
-        for colour in COLOURS
+        for colour in PALETTE_COLOURS
     )
     return red, green, blue
 
@@ -204,7 +207,7 @@ def _palette(found: Mapping[str, Attribute]) -> tuple[StoredTable, StoredTable, 
 def _paddings(found: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
     integer, single, double = (
         PixelPadding(found.get(f"{p}Value", ABSENT), found.get(f"{p}RangeLimit", ABSENT))
-        for p in PADDING
+        for p in PADDING_PREFIXES
     )
     return {
         "pixel_padding": integer,

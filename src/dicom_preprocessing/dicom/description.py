@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from dicom_preprocessing.dicom.attribute import ABSENT
-from dicom_preprocessing.dicom.contradictions import Place, decide
+from dicom_preprocessing.dicom.contradictions import GroupLevel, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class Rescale:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredTable:
+class LutAttributes:
     """A look-up table as it stands in the file: of a LUT sequence's item, or of a palette.
 
     Parameters
@@ -71,7 +71,7 @@ class StoredTable:
     segmented: Attribute = ABSENT
 
 
-NO_TABLE: Final = StoredTable()
+NO_LUT: Final = LutAttributes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class FunctionalGroups:
     window_center: Attribute = ABSENT
     window_width: Attribute = ABSENT
     voi_lut_function: Attribute = ABSENT
-    voi_lut: StoredTable | None = None
+    voi_lut: LutAttributes | None = None
     voi_lut_items: int | None = None
     pixel_spacing: Attribute = ABSENT
     imager_pixel_spacing: Attribute = ABSENT
@@ -188,15 +188,15 @@ class PerFrame(Generic[T]):
     ----------
     values : tuple
         None for a frame of which nothing tells it.
-    places : tuple of Place or None
+    places : tuple of GroupLevel or None
         None where ``values`` has None.
-    overruled : frozenset of Place
+    overruled : frozenset of GroupLevel
         Where some frame has another value that does not count.
     """
 
     values: tuple[T | None, ...]
-    places: tuple[Place | None, ...]
-    overruled: frozenset[Place] = frozenset()
+    places: tuple[GroupLevel | None, ...]
+    overruled: frozenset[GroupLevel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +215,9 @@ class Description:
     top, shared : FunctionalGroups
     frames : tuple of FunctionalGroups
         Items of Per-frame Functional Groups Sequence, in stored order; empty without it.
-    modality_lut : StoredTable or None
+    modality_lut : LutAttributes or None
         First item of Modality LUT Sequence.
-    palette : tuple of StoredTable
+    palette : tuple of LutAttributes
         Red, green and blue.
     pixel_padding, float_pixel_padding, double_float_pixel_padding : PixelPadding
         Of each kind of pixel data.
@@ -236,8 +236,8 @@ class Description:
     top: FunctionalGroups = NO_GROUPS
     shared: FunctionalGroups = NO_GROUPS
     frames: tuple[FunctionalGroups, ...] = ()
-    modality_lut: StoredTable | None = None
-    palette: tuple[StoredTable, StoredTable, StoredTable] = (NO_TABLE, NO_TABLE, NO_TABLE)
+    modality_lut: LutAttributes | None = None
+    palette: tuple[LutAttributes, LutAttributes, LutAttributes] = (NO_LUT, NO_LUT, NO_LUT)
     pixel_padding: PixelPadding = PixelPadding()
     float_pixel_padding: PixelPadding = PixelPadding()
     double_float_pixel_padding: PixelPadding = PixelPadding()
@@ -255,18 +255,19 @@ class Description:
         """What ``read`` finds for each of ``count`` frames, by a row of the table of who wins."""
         top = read(self.top)
         if self.shared is NO_GROUPS and not self.frames:
-            place = Place.TOP if top is not None else None
+            place = GroupLevel.TOP if top is not None else None
             return PerFrame((top,) * count, (place,) * count)
         shared = read(self.shared)
         own = [read(groups) for groups in self.frames[:count]]
         own += [None] * (count - len(own))
         decisions = [
-            decide(row, {Place.TOP: top, Place.SHARED: shared, Place.FRAME: value}) for value in own
+            decide(row, {GroupLevel.TOP: top, GroupLevel.SHARED: shared, GroupLevel.FRAME: value})
+            for value in own
         ]
         return PerFrame(
             tuple(d.value for d in decisions),
-            tuple(Place(d.source) if d.source else None for d in decisions),
-            frozenset(Place(source) for d in decisions for source in d.overruled),
+            tuple(GroupLevel(d.source) if d.source else None for d in decisions),
+            frozenset(GroupLevel(source) for d in decisions for source in d.overruled),
         )
 
     def rescales(self, count: int) -> tuple[Rescale | None, ...]:
@@ -281,7 +282,7 @@ class Description:
         """VOI LUT Function of each frame."""
         return self.per_frame("voi_lut_function", FunctionalGroups.function, count).values
 
-    def voi_luts(self, count: int) -> tuple[StoredTable | None, ...]:
+    def voi_luts(self, count: int) -> tuple[LutAttributes | None, ...]:
         """The first VOI LUT of each frame."""
         return self.per_frame("voi_lut", lambda groups: groups.voi_lut, count).values
 
@@ -305,13 +306,13 @@ class Description:
     def breast_laterality(self) -> str:
         """L, R or what else is found, in capitals; empty where nothing tells it."""
         first = next(iter(self.frames), NO_GROUPS)
-        told = {
+        by_source = {
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
             "FrameLaterality of the shared group": self.shared.frame_laterality.text(),
             "FrameLaterality of the first frame": first.frame_laterality.text(),
         }
-        sides = {source: side.upper() or None for source, side in told.items()}
+        sides = {source: side.upper() or None for source, side in by_source.items()}
         return decide("laterality", sides).value or ""
 
     def patient_directions(self) -> tuple[str, str] | None:
@@ -325,20 +326,20 @@ class Description:
         number = 1 if attribute.is_empty else attribute.integer(-1)
         return number if number > 0 else None
 
-    def counting(
+    def find_effective_groups(
         self, row: str, read: Callable[[FunctionalGroups], object | None]
     ) -> tuple[FunctionalGroups, ...]:
         """The places at which what ``read`` finds counts for some frame, each once."""
         count = max(1, len(self.frames))
-        places = {Place.TOP: self.top, Place.SHARED: self.shared}
+        places = {GroupLevel.TOP: self.top, GroupLevel.SHARED: self.shared}
         found = (
-            self.frames[number] if place is Place.FRAME else places[place]
+            self.frames[number] if place is GroupLevel.FRAME else places[place]
             for number, place in enumerate(self.per_frame(row, read, count).places)
             if place is not None
         )
         return tuple({id(groups): groups for groups in found}.values())
 
-    def standing(self, read: Callable[[FunctionalGroups], Attribute]) -> tuple[Attribute, ...]:
+    def find_present(self, read: Callable[[FunctionalGroups], Attribute]) -> tuple[Attribute, ...]:
         """An attribute of macros where it is found: at the top level, else in all groups."""
         top = read(self.top)
         places = [top] if top.is_present else map(read, (self.shared, *self.frames))

@@ -12,7 +12,7 @@ KNOWN_GROUPS: Final = frozenset(
 META_GROUP: Final = 0x0002
 DETECTION_BYTES: Final = 4096
 DETECTION_ELEMENTS: Final = 8
-FEWEST_ELEMENTS: Final = 3
+MIN_ELEMENTS: Final = 3
 """Enough where the eighth element is out of sight, behind a sequence or a long value."""
 
 HEADER_LENGTH: Final = 8
@@ -52,13 +52,13 @@ def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
             return False
         count, last_tag = count + 1, tag
         if length < 0:
-            return count >= FEWEST_ELEMENTS
+            return count >= MIN_ELEMENTS
         offset += length
     if count == DETECTION_ELEMENTS:
         return True
     if offset == size:
         return count > 0
-    return len(head) <= offset + HEADER_LENGTH <= size and count >= FEWEST_ELEMENTS
+    return len(head) <= offset + HEADER_LENGTH <= size and count >= MIN_ELEMENTS
 
 
 def _element_length(head: bytes, offset: int, *, explicit: bool) -> int | None:

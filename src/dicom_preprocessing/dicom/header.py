@@ -36,12 +36,14 @@ SOP_CLASS: Final = 0x00080016
 ITEM_END: Final = 0xFFFEE00D
 
 FIELDS: Final = {keyword: field for field, keyword in HEADER_KEYWORDS.items()}
-NAMES: Final = {tag: FIELDS.get(keyword, "sop_class_uid") for tag, keyword in HEADER_TAGS.items()}
+FIELD_OF_TAG: Final = {
+    tag: FIELDS.get(keyword, "sop_class_uid") for tag, keyword in HEADER_TAGS.items()
+}
 """Fields of the header by tag, the same as of files that pydicom reads."""
 
-WANTED: Final = {
+VR_OF_TAG: Final = {
     tag: dictionary_VR(tag).encode()
-    for tag in (META_LENGTH, TRANSFER_SYNTAX, CHARACTER_SET, *NAMES)
+    for tag in (META_LENGTH, TRANSFER_SYNTAX, CHARACTER_SET, *FIELD_OF_TAG)
 }
 """Tags of which the value is looked at, with their VR."""
 
@@ -52,11 +54,11 @@ PLAIN_SYNTAXES: Final = {
 }
 """Whether the VR is explicit."""
 
-DEEPEST: Final = 8
+MAX_DEPTH: Final = 8
 """Sequences within sequences."""
 
-MOST_DIGITS: Final = 9
-PADDING: Final = " \0"
+MAX_DIGITS: Final = 9
+TEXT_PADDING: Final = " \0"
 
 _explicit = struct.Struct("<HH2sH").unpack_from
 _implicit = struct.Struct("<HHL").unpack_from
@@ -90,7 +92,7 @@ class _OddError(ValueError):
     """Something is not as in most files."""
 
 
-def plain_header(head: bytes) -> Header | None:
+def read_plain_header(head: bytes) -> Header | None:
     """The header of a plain file with pixel data, None if pydicom should have a look.
 
     Parameters
@@ -120,7 +122,10 @@ def _plain_header(head: bytes) -> Header:
     )
     if at == len(head) or _text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
         raise _OddError
-    found = {NAMES[tag]: READERS[WANTED[tag]](values[tag]) for tag in NAMES.keys() & values.keys()}
+    found = {
+        FIELD_OF_TAG[tag]: READERS[VR_OF_TAG[tag]](values[tag])
+        for tag in FIELD_OF_TAG.keys() & values.keys()
+    }
     return Header(transfer_syntax_uid=syntax, **found)
 
 
@@ -159,11 +164,11 @@ def _elements(
             raise _OddError
         above = tag
         if length == UNDEFINED_LENGTH:
-            if (vr.decode() or dictionary_VR(tag)) != "SQ" or depth == DEEPEST:
+            if (vr.decode() or dictionary_VR(tag)) != "SQ" or depth == MAX_DEPTH:
                 raise _OddError
-            at = _behind_sequence(head, at, explicit=explicit, depth=depth + 1)
+            at = _skip_sequence(head, at, explicit=explicit, depth=depth + 1)
             continue
-        if tag in WANTED:
+        if tag in VR_OF_TAG:
             values[tag] = head[at : at + length]
             _check(tag, vr, values[tag])
         at += length
@@ -172,7 +177,7 @@ def _elements(
     return values, at
 
 
-def _behind_sequence(head: bytes, at: int, *, explicit: bool, depth: int) -> int:
+def _skip_sequence(head: bytes, at: int, *, explicit: bool, depth: int) -> int:
     """Where a sequence of undefined length ends that starts at ``at``."""
     while True:
         group, element, length = _implicit(head, at)
@@ -193,17 +198,17 @@ def _behind_sequence(head: bytes, at: int, *, explicit: bool, depth: int) -> int
 
 def _check(tag: int, vr: bytes, value: bytes) -> None:
     """A wanted element must have its own VR, and a character set must be known to pydicom."""
-    if vr and vr != WANTED[tag]:
+    if vr and vr != VR_OF_TAG[tag]:
         raise _OddError
     if tag == CHARACTER_SET:
-        names = value.decode("latin-1").rstrip(PADDING).split("\\")
+        names = value.decode("latin-1").rstrip(TEXT_PADDING).split("\\")
         if any(name not in python_encoding for name in names):
             raise _OddError
 
 
 def _text(value: bytes) -> str:
     """A single printable text."""
-    text = value.decode("latin-1").rstrip(PADDING)
+    text = value.decode("latin-1").rstrip(TEXT_PADDING)
     if not (text.isascii() and text.isprintable()) or text.startswith(" ") or "\\" in text:
         raise _OddError
     return text
@@ -217,7 +222,7 @@ def _short(value: bytes) -> int:
 
 def _decimal(value: bytes) -> int:
     digits = value.rstrip(b" \0")
-    if digits and not (digits.isdigit() and len(digits) <= MOST_DIGITS):
+    if digits and not (digits.isdigit() and len(digits) <= MAX_DIGITS):
         raise _OddError
     return int(digits or b"0")
 

@@ -69,7 +69,9 @@ TOP_GROUPS: Final = {
     if macro not in GROUPS_ONLY
     for field, keyword in fields.items()
 }
-GROUPS: Final = {field: keyword for fields in MACROS.values() for field, keyword in fields.items()}
+MACRO_KEYWORDS: Final = {
+    field: keyword for fields in MACROS.values() for field, keyword in fields.items()
+}
 
 HEADER_KEYWORDS: Final = {
     "study_instance_uid": "StudyInstanceUID",
@@ -88,14 +90,14 @@ HEADER_KEYWORDS: Final = {
 
 UIDS: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
 
-PADDING: Final = ("PixelPadding", "FloatPixelPadding", "DoubleFloatPixelPadding")
-COLOURS: Final = ("Red", "Green", "Blue")
-TABLES: Final = {
+PADDING_PREFIXES: Final = ("PixelPadding", "FloatPixelPadding", "DoubleFloatPixelPadding")
+PALETTE_COLOURS: Final = ("Red", "Green", "Blue")
+PALETTE_KEYWORDS: Final = {
     "descriptor": "{}PaletteColorLookupTableDescriptor",
     "data": "{}PaletteColorLookupTableData",
     "segmented": "Segmented{}PaletteColorLookupTableData",
 }
-OTHERS: Final = (
+OTHER_KEYWORDS: Final = (
     "ImageLaterality",
     "Laterality",
     "ViewPosition",
@@ -119,9 +121,9 @@ TOP_TAGS: Final = HEADER_TAGS | _by_tag(
     [
         *IMAGE_PIXEL.values(),
         *TOP_GROUPS.values(),
-        *(f"{prefix}{end}" for prefix in PADDING for end in ("Value", "RangeLimit")),
-        *(name.format(colour) for colour in COLOURS for name in TABLES.values()),
-        *OTHERS,
+        *(f"{prefix}{end}" for prefix in PADDING_PREFIXES for end in ("Value", "RangeLimit")),
+        *(name.format(colour) for colour in PALETTE_COLOURS for name in PALETTE_KEYWORDS.values()),
+        *OTHER_KEYWORDS,
     ]
 )
 """Attributes of the top level that a description needs, but for sequences."""

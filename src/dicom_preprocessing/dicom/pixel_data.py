@@ -29,10 +29,10 @@ ITEM: Final = 0xFFFEE000
 SEQUENCE_DELIMITATION: Final = 0xFFFEE0DD
 ITEM_HEADER: Final = 8
 TAG_LENGTH: Final = 4
-LONGEST_HEADER: Final = 12
+MAX_HEADER_LENGTH: Final = 12
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Bytes that can be read from any place."""
 
     size: int
@@ -84,7 +84,7 @@ class MemorySource:
         return bytes(self.content[offset : offset + length])
 
 
-class Span(NamedTuple):
+class ByteRange(NamedTuple):
     """A part of a source."""
 
     offset: int
@@ -106,23 +106,23 @@ class PixelData:
         PixelData, FloatPixelData or DoubleFloatPixelData.
     vr : str or None
         As the file has it; None in implicit VR.
-    source : Source
-    value : Span
+    source : ByteSource
+    value : ByteRange
         What is there of the value.
     end : int
         Where the next element starts.
-    items : tuple of Span or None
+    items : tuple of ByteRange or None
         Values of the items of a value of undefined length.
     """
 
     keyword: str
     vr: str | None
-    source: Source
-    value: Span
+    source: ByteSource
+    value: ByteRange
     end: int
-    items: tuple[Span, ...] | None = None
+    items: tuple[ByteRange, ...] | None = None
 
-    def stream(self, parts: Iterable[Span]) -> bytes:
+    def stream(self, parts: Iterable[ByteRange]) -> bytes:
         """Parts of the source, joined."""
         return b"".join(self.source.read(*part) for part in parts)
 
@@ -130,7 +130,7 @@ class PixelData:
         """The value as pydicom reads it."""
         return ValueFile(self.source, self.value)
 
-    def fragments(self) -> tuple[Span, ...]:
+    def fragments(self) -> tuple[ByteRange, ...]:
         """Values of the items of encapsulated pixel data, the first a basic offset table.
 
         Raises
@@ -147,7 +147,7 @@ class PixelData:
 class ValueFile:
     """A value as a file to read from, as far as pydicom's decoders ask."""
 
-    def __init__(self, source: Source, value: Span) -> None:
+    def __init__(self, source: ByteSource, value: ByteRange) -> None:
         self.source, self.value = source, value
         self.position = 0
 
@@ -176,17 +176,19 @@ def pixel_data_in(data_set: Dataset) -> PixelData | None:
         if element is not None:
             value = element.value if isinstance(element.value, bytes) else b""
             return PixelData(
-                keyword, element.VR, MemorySource(value), Span(0, len(value)), len(value)
+                keyword, element.VR, MemorySource(value), ByteRange(0, len(value)), len(value)
             )
     return None
 
 
-def locate(source: Source, offset: int, *, implicit: bool, little_endian: bool) -> PixelData:
+def locate_pixel_data(
+    source: ByteSource, offset: int, *, implicit: bool, little_endian: bool
+) -> PixelData:
     """Read the header of a pixel data element, and those of the items of its value.
 
     Parameters
     ----------
-    source : Source
+    source : ByteSource
     offset : int
         Where the element starts.
     implicit, little_endian : bool
@@ -197,7 +199,7 @@ def locate(source: Source, offset: int, *, implicit: bool, little_endian: bool) 
     DecodeError
         The file ends in it, or items of undefined length are none.
     """
-    head = source.read(offset, LONGEST_HEADER)
+    head = source.read(offset, MAX_HEADER_LENGTH)
     order = "<" if little_endian else ">"
     vr, at, form = None, 4, "L"
     if not implicit and head[4:6].isalpha():
@@ -208,18 +210,18 @@ def locate(source: Source, offset: int, *, implicit: bool, little_endian: bool) 
         raise DecodeError("the file ends inside the pixel data")
     group, element = struct.unpack_from(f"{order}HH", head)
     (length,) = struct.unpack_from(f"{order}{form}", head, at)
-    items, value = None, Span(offset + start, min(length, source.size - offset - start))
+    items, value = None, ByteRange(offset + start, min(length, source.size - offset - start))
     end = value.offset + length
     if length == UNDEFINED_LENGTH:
-        rest = Span(value.offset, source.size - value.offset)
+        rest = ByteRange(value.offset, source.size - value.offset)
         items, end = walk_items(source, rest, little_endian=little_endian)
-        value = Span(rest.offset, end - rest.offset)
+        value = ByteRange(rest.offset, end - rest.offset)
     return PixelData(KEYWORDS[group << 16 | element], vr, source, value, end, items)
 
 
 def walk_items(
-    source: Source, within: Span, *, little_endian: bool = True
-) -> tuple[tuple[Span, ...], int]:
+    source: ByteSource, within: ByteRange, *, little_endian: bool = True
+) -> tuple[tuple[ByteRange, ...], int]:
     """Values of items up to a delimiter or the end, and where the next element starts.
 
     The last item may be cut.
@@ -230,7 +232,7 @@ def walk_items(
         Something else follows an item.
     """
     order = struct.Struct("<HHL" if little_endian else ">HHL")
-    items: list[Span] = []
+    items: list[ByteRange] = []
     offset = within.offset
     while offset + ITEM_HEADER <= within.end:
         group, element, length = order.unpack(source.read(offset, ITEM_HEADER))
@@ -240,7 +242,7 @@ def walk_items(
             break
         if tag != ITEM or length == UNDEFINED_LENGTH:
             raise DecodeError(f"no fragment at byte {offset - ITEM_HEADER} of the pixel data")
-        items.append(Span(offset, max(0, min(length, within.end - offset))))
+        items.append(ByteRange(offset, max(0, min(length, within.end - offset))))
         offset += length
     else:
         if within.end - offset >= TAG_LENGTH:

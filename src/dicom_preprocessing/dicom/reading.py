@@ -28,14 +28,14 @@ from dicom_preprocessing.dicom.detection import (
     UNDEFINED_LENGTH,
     looks_like_data_set,
 )
-from dicom_preprocessing.dicom.header import PREAMBLE, plain_header
+from dicom_preprocessing.dicom.header import PREAMBLE, read_plain_header
 from dicom_preprocessing.dicom.pixel_data import (
     KEYWORDS,
+    ByteSource,
     FileSource,
     MemorySource,
     PixelData,
-    Source,
-    locate,
+    locate_pixel_data,
     pixel_data_in,
 )
 from dicom_preprocessing.errors import (
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     PathLike = str | bytes | os.PathLike[str]
 
-HEAD_BYTES: Final = 65536
+DICOM_HEAD_BYTES: Final = 65536
 """What is read of a file at first: most headers are shorter."""
 
 
@@ -79,7 +79,7 @@ def read_header(path: PathLike) -> Header:
         With error ``dicomdir`` for a media directory.
     """
     with _open(path) as file:
-        plain = plain_header(_head(file))
+        plain = read_plain_header(_head(file))
         if plain is not None:
             return plain
         has_prefix = _require_dicom(file)
@@ -89,7 +89,7 @@ def read_header(path: PathLike) -> Header:
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
     if cut is not None:
-        raise _broken(DamagedError.cut(cut), has_prefix=has_prefix)
+        raise _damaged_or_not_dicom(DamagedError.cut(cut), has_prefix=has_prefix)
     if not has_prefix:
         _require_image_attributes(data_set)
     return header
@@ -129,7 +129,7 @@ def describe_without_pixels(path: PathLike) -> Description:
     return describe(data_set, has_pixel_data=at_pixels)
 
 
-def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, UID, PixelData | None]:
+def _open_data_set(file: _TruncationDetector) -> tuple[FileDataset, UID, PixelData | None]:
     """Parse everything but the pixel data, which is only located; with the transfer syntax."""
     has_prefix = _require_dicom(file)
     data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
@@ -141,10 +141,12 @@ def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, UID, PixelData | No
         data_set = _parse(file, None, has_prefix=has_prefix)
         return data_set, syntax, pixel_data_in(data_set)
     implicit, little_endian = map(bool, data_set.original_encoding)
-    pixel_data = locate(file.source(), file.tell(), implicit=implicit, little_endian=little_endian)
+    pixel_data = locate_pixel_data(
+        file.source(), file.tell(), implicit=implicit, little_endian=little_endian
+    )
     if pixel_data.end < pixel_data.source.size:
         file.seek(pixel_data.end)
-        with _parsing(has_prefix=has_prefix):
+        with _translate_parse_errors(has_prefix=has_prefix):
             rest = read_dataset(file, implicit, little_endian)
         cut = _cut_element(rest) if len(rest) else None
         if cut is not None:
@@ -152,7 +154,7 @@ def _open_data_set(file: _WatchedFile) -> tuple[FileDataset, UID, PixelData | No
     return data_set, syntax, pixel_data
 
 
-def quieten_pydicom() -> None:
+def silence_pydicom_warnings() -> None:
     """What is wrong with a file is told by its state, not by a library's warnings."""
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -188,7 +190,7 @@ class _RawMemory(io.RawIOBase):
         return len(part)
 
 
-class _WatchedFile(io.BufferedReader):
+class _TruncationDetector(io.BufferedReader):
     """A file that remembers whether it ended before a read got all it asked for."""
 
     missing = 0
@@ -199,7 +201,7 @@ class _WatchedFile(io.BufferedReader):
         raw = self.raw
         return len(raw.content) if isinstance(raw, _RawMemory) else os.fstat(self.fileno()).st_size
 
-    def source(self) -> Source:
+    def source(self) -> ByteSource:
         """The same bytes, to be read from any place."""
         raw = self.raw
         if isinstance(raw, _RawMemory):
@@ -219,16 +221,16 @@ class _WatchedFile(io.BufferedReader):
         return super().seek(offset, whence)
 
 
-def _open(path: PathLike | memoryview) -> _WatchedFile:
+def _open(path: PathLike | memoryview) -> _TruncationDetector:
     if isinstance(path, memoryview):
-        return _WatchedFile(_RawMemory(path), HEAD_BYTES)
+        return _TruncationDetector(_RawMemory(path), DICOM_HEAD_BYTES)
     try:
-        return _WatchedFile(open(path, "rb", buffering=0), HEAD_BYTES)
+        return _TruncationDetector(open(path, "rb", buffering=0), DICOM_HEAD_BYTES)
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error
 
 
-def _head(file: _WatchedFile) -> bytes:
+def _head(file: _TruncationDetector) -> bytes:
     """The first bytes of a file that was just opened; it stays at its start."""
     try:
         return file.peek()
@@ -236,7 +238,7 @@ def _head(file: _WatchedFile) -> bytes:
         raise UnreadableError.from_os_error(error) from error
 
 
-def _require_dicom(file: _WatchedFile) -> bool:
+def _require_dicom(file: _TruncationDetector) -> bool:
     """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
     try:
         size = file.size
@@ -251,7 +253,7 @@ def _require_dicom(file: _WatchedFile) -> bool:
     raise NotDicomError("neither the DICM prefix nor a data set at the start")
 
 
-def _parse_header(file: _WatchedFile, *, has_prefix: bool) -> tuple[FileDataset, bool]:
+def _parse_header(file: _TruncationDetector, *, has_prefix: bool) -> tuple[FileDataset, bool]:
     """The data set up to the pixel data, and whether there is any."""
     at_pixels = False
 
@@ -264,15 +266,15 @@ def _parse_header(file: _WatchedFile, *, has_prefix: bool) -> tuple[FileDataset,
 
 
 def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset:  # noqa: ANN401
-    with _parsing(has_prefix=has_prefix):
+    with _translate_parse_errors(has_prefix=has_prefix):
         data_set = read_partial(file, stop_when=stop_when, force=True)
     if not len(data_set):
-        raise _broken(DamagedError.empty(), has_prefix=has_prefix)
+        raise _damaged_or_not_dicom(DamagedError.empty(), has_prefix=has_prefix)
     return data_set
 
 
 @contextmanager
-def _parsing(*, has_prefix: bool) -> Iterator[None]:
+def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
     """Turn what pydicom raises into this package's errors."""
     try:
         yield
@@ -280,18 +282,22 @@ def _parsing(*, has_prefix: bool) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # a length that leads nowhere
-            raise _broken(DamagedError.from_parser(error), has_prefix=has_prefix) from error
+            raise _damaged_or_not_dicom(
+                DamagedError.from_parser(error), has_prefix=has_prefix
+            ) from error
         raise UnreadableError.from_os_error(error) from error
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
-        raise _broken(DamagedError.from_parser(error), has_prefix=has_prefix) from error
+        raise _damaged_or_not_dicom(
+            DamagedError.from_parser(error), has_prefix=has_prefix
+        ) from error
 
 
-def _broken(damaged: DamagedError, *, has_prefix: bool) -> FileError:
+def _damaged_or_not_dicom(damaged: DamagedError, *, has_prefix: bool) -> FileError:
     """Damaged if the file says that it is DICOM, else it is none."""
     return damaged if has_prefix else NotDicomError(str(damaged))
 
 
-def _where_cut(data_set: FileDataset, file: _WatchedFile) -> str | None:
+def _where_cut(data_set: FileDataset, file: _TruncationDetector) -> str | None:
     """Where a data set without pixel data ends inside an element, None if it does not."""
     cut = _cut_element(data_set)
     if cut is None and file.missing:

@@ -169,8 +169,8 @@ def map_polygon(polygon: ArrayLike, way: Callable[[Points], Points], kept: Area)
         return MappedPolygon(way(given), way(given), 1.0, INSIDE)
     area, part = _area(given), given
     for axis in (0, 1):
-        part = _cut(part, axis, low[axis], sign=1)
-        part = _cut(part, axis, -high[axis], sign=-1)
+        part = _clip_polygon(part, axis, low[axis], sign=1)
+        part = _clip_polygon(part, axis, -high[axis], sign=-1)
     inside = _area(part) / area if area else float(corners_inside.mean())
     if not inside:
         return MappedPolygon(np.empty((0, 2)), way(given), 0.0, OUTSIDE)
@@ -185,7 +185,7 @@ def _area(polygon: NDArray[np.float64]) -> float:
     return abs(float((x * v - u * y).sum())) / 2
 
 
-def _cut(
+def _clip_polygon(
     polygon: NDArray[np.float64], axis: int, limit: float, *, sign: int
 ) -> NDArray[np.float64]:
     """The part with ``sign`` times the coordinate from ``limit`` on (Sutherland, Hodgman 1974)."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.imaging.frames import each, map_frames, spool_frames
+from dicom_preprocessing.imaging.frames import map_frames, map_in_order, spool_frames
 from dicom_preprocessing.imaging.geometry import CropBox, round_half_away
-from dicom_preprocessing.imaging.image import Image, Lookup, luma, top_value
+from dicom_preprocessing.imaging.image import DisplayLut, Image, luma, top_value
 from dicom_preprocessing.imaging.planning import grow_box, inner_box
 from dicom_preprocessing.imaging.volume import max_intensity
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.imaging.frames import Frames
 
-THUMBNAIL_SIDE = 512
+COMPONENT_SIDE = 512
 
 SMALL_SHARE = 0.5
 """A component with less of the foreground is likely not what the image is about."""
@@ -80,10 +80,10 @@ def crop(
         box = found.box
         if found.share < SMALL_SHARE:
             warning = "crop_components kept less than half of the foreground"
-    return _cropped(image, box, warning)
+    return _crop_to(image, box, warning)
 
 
-def _cropped(image: Image, box: CropBox, warning: str | None) -> Image:
+def _crop_to(image: Image, box: CropBox, warning: str | None) -> Image:
     """The pixels of a box; at the resolution that it needs, where frames have a reduced one."""
     geometry = image.geometry.with_crop(box)
     if image.reduction is not None:
@@ -92,10 +92,10 @@ def _cropped(image: Image, box: CropBox, warning: str | None) -> Image:
             image = image.reduction.again(level).with_source_info_of(image)
     reduction = image.reduction
     if reduction is None:
-        return image.evolve(_cut(image.frames, box), geometry, warning)
+        return image.evolve(_cut_frames(image.frames, box), geometry, warning)
     samples = reduction.sampling.samples_of(box)
-    cut = image.evolve(_cut(image.frames, samples), geometry, warning)
-    return replace(cut, reduction=replace(reduction, sampling=reduction.sampling.cut(box)))
+    cut = image.evolve(_cut_frames(image.frames, samples), geometry, warning)
+    return replace(cut, reduction=replace(reduction, sampling=reduction.sampling.crop(box)))
 
 
 def plan_crop(
@@ -108,7 +108,7 @@ def plan_crop(
     sampling = image.reduction.sampling if image.reduction is not None else None
     samples = inner if sampling is None else sampling.samples_of(inner)
     found = find_foreground(
-        _cut(image.frames, samples),
+        _cut_frames(image.frames, samples),
         background=image.source_info.background,
         lookup=image.lookup,
         crop_max=crop_max,
@@ -126,7 +126,7 @@ def find_foreground(
     frames: Frames,
     *,
     background: float | None = None,
-    lookup: Lookup | None = None,
+    lookup: DisplayLut | None = None,
     crop_max: bool = False,
     crop_components: bool = False,
 ) -> Foreground | None:
@@ -137,7 +137,7 @@ def find_foreground(
     frames : (n_frames, rows, columns, samples)
     background : float or None
         The value that is background; None for display values, where it is 0.
-    lookup : Lookup or None
+    lookup : DisplayLut or None
         Display values, if ``frames`` are stored ones.
     crop_max, crop_components
         As for ``crop``.
@@ -149,14 +149,14 @@ def find_foreground(
         return None
     if not crop_components:
         return Foreground(box)
-    component = _component(_cut(frames, box), background, ignored, lookup)
+    component = _component(_cut_frames(frames, box), background, ignored, lookup)
     if component is None:
         return Foreground(box)
     return Foreground(_shift(component.box, box.left, box.top), component.share)
 
 
 def _foreground_of(
-    background: float, ignored: int | None, lookup: Lookup | None
+    background: float, ignored: int | None, lookup: DisplayLut | None
 ) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
     """A function from a frame (rows, columns, samples) to its foreground (rows, columns).
 
@@ -179,7 +179,7 @@ def _foreground_of(
         return lambda frame: np.zeros(frame.shape[:2], bool)
     first, last = int(inside[0]), int(inside[-1])
     if last - first + 1 > inside.size:
-        holes = Lookup(flags, lookup.low)
+        holes = DisplayLut(flags, lookup.low)
         return lambda frame: holes(frame[..., 0])
     low, high = lookup.low + first, lookup.low + last
 
@@ -192,7 +192,7 @@ def _foreground_of(
     return by_stored
 
 
-def _cut(frames: Frames, box: CropBox) -> Frames:
+def _cut_frames(frames: Frames, box: CropBox) -> Frames:
     shape = (box.height, box.width, frames.shape[3])
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     return map_frames(frames, lambda frame: frame[rows, columns], shape=shape, is_cheap=True)
@@ -206,7 +206,7 @@ def _bounding_box(
     frames: Frames, foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """First to last foreground row and column over all frames."""
-    boxes = each(frames, lambda _, frame: _box_in(frame, foreground))
+    boxes = map_in_order(frames, lambda _, frame: _box_in(frame, foreground))
     found = [box for box in boxes if box is not None]
     if not found:
         return None
@@ -224,17 +224,19 @@ def _box_in(
 ) -> CropBox | None:
     """The bounding box of a frame's foreground, None where there is none."""
 
-    def some(lines: NDArray[Any], axis: int) -> NDArray[np.bool_]:
+    def has_foreground(lines: NDArray[Any], axis: int) -> NDArray[np.bool_]:
         return np.asarray(foreground(lines).any(axis=axis))
 
     rows, columns = frame.shape[:2]
-    top = _first_line(rows, lambda a, b: some(frame[a:b], 1))
+    top = _first_line(rows, lambda a, b: has_foreground(frame[a:b], 1))
     if top is None:
         return None
-    below = _first_line(rows, lambda a, b: some(frame[rows - b : rows - a], 1)[::-1]) or 0
+    below = _first_line(rows, lambda a, b: has_foreground(frame[rows - b : rows - a], 1)[::-1]) or 0
     kept = frame[top : rows - below]
-    left = _first_line(columns, lambda a, b: some(kept[:, a:b], 0)) or 0
-    right = _first_line(columns, lambda a, b: some(kept[:, columns - b : columns - a], 0)[::-1])
+    left = _first_line(columns, lambda a, b: has_foreground(kept[:, a:b], 0)) or 0
+    right = _first_line(
+        columns, lambda a, b: has_foreground(kept[:, columns - b : columns - a], 0)[::-1]
+    )
     return CropBox(left, top, columns - (right or 0) - left, len(kept))
 
 
@@ -247,20 +249,20 @@ def _first_line(count: int, look: Callable[[int, int], NDArray[np.bool_]]) -> in
     return None
 
 
-def _ends(flags: NDArray[Any]) -> tuple[int, int]:
+def _first_and_last(flags: NDArray[Any]) -> tuple[int, int]:
     set_at = np.flatnonzero(flags)
     return int(set_at[0]), int(set_at[-1]) + 1
 
 
 def _component(
-    frames: Frames, background: float | None, ignored: int | None, lookup: Lookup | None
+    frames: Frames, background: float | None, ignored: int | None, lookup: DisplayLut | None
 ) -> Foreground | None:
     """The largest 4-connected component of the brightest values, in pixels of ``frames``.
 
     The component is found on a thumbnail. Display values count if they are above 1 in 8 bits.
     """
     height, width = frames.shape[1:3]
-    factor = min(THUMBNAIL_SIDE / width, THUMBNAIL_SIDE / height, 1.0)
+    factor = min(COMPONENT_SIDE / width, COMPONENT_SIDE / height, 1.0)
     columns = max(1, round_half_away(width * factor))
     rows = max(1, round_half_away(height * factor))
     y = ((2 * np.arange(rows) + 1) * height) // (2 * rows)
@@ -283,7 +285,7 @@ def _component(
     if component is None:
         return None
     rows_with, columns_with = np.any(component, axis=1), np.any(component, axis=0)
-    (top, bottom), (left, right) = _ends(rows_with), _ends(columns_with)
+    (top, bottom), (left, right) = _first_and_last(rows_with), _first_and_last(columns_with)
     left, right = left * width // columns, math.ceil(right * width / columns)
     top, bottom = top * height // rows, math.ceil(bottom * height / rows)
     share = np.count_nonzero(component) / np.count_nonzero(foreground)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FEW = 2
+MAX_FRAMES_IN_MEMORY = 2
 """Frames that are kept in memory; more are kept in a temporary file."""
 
 THREADS: ContextVar[int] = ContextVar("threads", default=1)
@@ -69,7 +69,7 @@ class LazyFrames:
         return self.make(range(len(self))[number])
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return each(self, lambda _, frame: frame)
+        return map_in_order(self, lambda _, frame: frame)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401
         """All frames, in memory."""
@@ -89,7 +89,7 @@ Frames = NDArray[Any] | LazyFrames
 """(n_frames, rows, columns, samples), in memory or not."""
 
 
-def each(frames: Frames, function: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
+def map_in_order(frames: Frames, function: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
     """Yield ``function`` of the number and the frame, for each in order.
 
     Several are at work at once where there are threads.
@@ -152,7 +152,7 @@ def map_indexed(
 ) -> Frames:
     """``map_frames``, by a function that is given the frame's number too."""
     like = (len(frames), *(shape or frames.shape[1:])), dtype or frames.dtype
-    return _made(frames, *like, lambda i: function(i, frames[i]), is_cheap=is_cheap)
+    return _map_or_defer(frames, *like, lambda i: function(i, frames[i]), is_cheap=is_cheap)
 
 
 def select_frames(frames: Frames, numbers: Sequence[int]) -> Frames:
@@ -161,15 +161,15 @@ def select_frames(frames: Frames, numbers: Sequence[int]) -> Frames:
         chosen: NDArray[Any] = frames[np.array(numbers)]
         return chosen
     shape = (len(numbers), *frames.shape[1:])
-    return _made(frames, shape, frames.dtype, lambda i: frames[numbers[i]], is_cheap=True)
+    return _map_or_defer(frames, shape, frames.dtype, lambda i: frames[numbers[i]], is_cheap=True)
 
 
 def combine_frames(frames: Frames, count: int, make: Callable[[int], NDArray[Any]]) -> Frames:
     """``count`` frames like ``frames``, each made of some of them."""
-    return _made(frames, (count, *frames.shape[1:]), frames.dtype, make, is_cheap=False)
+    return _map_or_defer(frames, (count, *frames.shape[1:]), frames.dtype, make, is_cheap=False)
 
 
-def _made(
+def _map_or_defer(
     frames: Frames,
     shape: tuple[int, ...],
     dtype: Any,  # noqa: ANN401
@@ -188,7 +188,7 @@ def spool_frames(frames: Frames) -> Frames:
 
     More than a few are kept in a temporary file ($TMPDIR); without room there, they are made again.
     """
-    is_few = len(frames) <= FEW
+    is_few = len(frames) <= MAX_FRAMES_IN_MEMORY
     if not isinstance(frames, LazyFrames) or (frames.is_cheap and not is_few):
         return frames
     store = _Memory() if is_few else _Spool(frames)
@@ -263,9 +263,9 @@ class _Spool:
             if self.has_room:
                 self.checksums[number] = checksum
             else:
-                self.give_up()
+                self.stop_writing()
 
-    def give_up(self) -> None:
+    def stop_writing(self) -> None:
         """Leave the disk to others; each thread that was still writing does it once more."""
         self.checksums.clear()
         with suppress(OSError):

@@ -84,12 +84,12 @@ class SourceInfo:
 
 
 TABLE_BITS = 16
-BLOCK = 1 << 16
+PIXELS_PER_LOOKUP = 1 << 16
 """Pixels that are looked up at once: their indices stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lookup:
+class DisplayLut:
     """Display values by stored value: ``table`` starts at the stored value ``low``."""
 
     table: NDArray[Any]
@@ -108,7 +108,7 @@ class Lookup:
         Same shape, contiguous
         """
         out = np.empty(stored.shape, self.table.dtype)
-        step = max(1, BLOCK * len(stored) // max(1, stored.size))
+        step = max(1, PIXELS_PER_LOOKUP * len(stored) // max(1, stored.size))
         for top in range(0, len(stored), step):
             self.look_up(stored[top : top + step], out[top : top + step])
         return out
@@ -121,13 +121,13 @@ class Lookup:
         np.take(self.table, index, out=out, mode="clip")
 
     @cached_property
-    def floats(self) -> Lookup:
+    def floats(self) -> DisplayLut:
         """The same with a table of float64."""
-        return Lookup(self.table.astype(np.float64), self.low)
+        return DisplayLut(self.table.astype(np.float64), self.low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reduction:
+class ReducedResolution:
     """How frames were decoded at a part of their resolution (fast_decode).
 
     Parameters
@@ -159,17 +159,17 @@ class Image:
     geometry : Geometry
         The way from the stored image to these frames.
     source_info : SourceInfo
-    lookup : Lookup or None
+    lookup : DisplayLut or None
         Display values, put off until few pixels are left to look up.
-    reduction : Reduction or None
+    reduction : ReducedResolution or None
         Frames have fewer samples than the image has pixels, until it is resized.
     """
 
     frames: Frames
     geometry: Geometry
     source_info: SourceInfo = field(repr=False)
-    lookup: Lookup | None = field(repr=False, default=None)
-    reduction: Reduction | None = field(repr=False, default=None)
+    lookup: DisplayLut | None = field(repr=False, default=None)
+    reduction: ReducedResolution | None = field(repr=False, default=None)
 
     @property
     def size(self) -> Size:
@@ -183,7 +183,7 @@ class Image:
         """Whether the samples are red, green and blue."""
         return bool(self.frames.shape[3] > 1)
 
-    def displayed(self) -> Image:
+    def to_display_values(self) -> Image:
         """The image with its display values."""
         if self.lookup is None:
             return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.imaging.frames import each, map_frames, spool_frames
+from dicom_preprocessing.imaging.frames import map_frames, map_in_order, spool_frames
 from dicom_preprocessing.imaging.geometry import Padding, Size
 from dicom_preprocessing.imaging.image import Image, luma
 from dicom_preprocessing.imaging.planning import Side, plan_padding
@@ -69,11 +69,13 @@ def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
         borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]
         return [_count_empty(line, background) for line in borders]
 
-    left, right, top, bottom = np.sum(list(each(image.frames, count)), axis=0)
-    return plan_padding(image.size, target, x=_emptier(left, right), y=_emptier(top, bottom))
+    left, right, top, bottom = np.sum(list(map_in_order(image.frames, count)), axis=0)
+    return plan_padding(
+        image.size, target, x=_find_emptier_side(left, right), y=_find_emptier_side(top, bottom)
+    )
 
 
-def _emptier(before: int, after: int) -> Side:
+def _find_emptier_side(before: int, after: int) -> Side:
     """The side whose border line has more zero pixels over all frames; a tie is "before"."""
     return "before" if before >= after else "after"
 

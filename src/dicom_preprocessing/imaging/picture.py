@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def stretched(frame: NDArray[Any]) -> NDArray[np.uint8]:
+def stretch_contrast(frame: NDArray[Any]) -> NDArray[np.uint8]:
     """Minimum to maximum of a frame as 0 to 255, all 0 where they are the same.
 
     Parameters

@@ -42,8 +42,8 @@ def modulated_detail(
         reversed(list(pairwise(images))), reversed(lights[1:]), strict=True
     ):
         shape = fine.shape[:2]
-        band = fine - expanded(coarse, shape)
-        detail = expanded(detail, shape) + np.sqrt(expanded(light, shape)) * band
+        band = fine - expand(coarse, shape)
+        detail = expand(detail, shape) + np.sqrt(expand(light, shape)) * band
     return detail
 
 
@@ -51,18 +51,18 @@ def gaussian_levels(image: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """The image, and smoothed ones of half the size each (rounded up) as long as a side has two."""
     levels = [image]
     while len(levels) <= BANDS and min(levels[-1].shape[:2]) > 1:
-        levels.append(_smoothed(levels[-1])[::2, ::2])
+        levels.append(_smooth(levels[-1])[::2, ::2])
     return levels
 
 
-def expanded(image: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+def expand(image: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Interpolate between samples that stand at every other pixel of ``shape`` (rows, columns)."""
     spread = np.zeros((*shape, image.shape[2]))
     spread[::2, ::2] = image
-    return 4 * _smoothed(spread)
+    return 4 * _smooth(spread)
 
 
-def _smoothed(image: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
     """Binomial kernel along rows and columns; the image is mirrored at the centres of its edges."""
     from scipy import ndimage  # noqa: PLC0415  # 0.2 s that only laplacian-mip must pay
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.imaging.frames import Frames
-    from dicom_preprocessing.imaging.image import Image, Lookup
+    from dicom_preprocessing.imaging.image import DisplayLut, Image
 
-LARGEST_FRAME = 2**31
+MAX_FRAME_PIXELS = 2**31
 """Pixels; a spacing that leads to more is a mistake in the header."""
 
 
@@ -59,7 +59,7 @@ def resize(
         target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))
     else:
         return image
-    if target.width * target.height > LARGEST_FRAME:
+    if target.width * target.height > MAX_FRAME_PIXELS:
         raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
     frames = resize_frames(
         image.frames, size=target, filter=filter, lookup=image.lookup, places=sample_grids(image)
@@ -95,7 +95,7 @@ def resize_frames(
     *,
     size: Size,
     filter: str,  # noqa: A002
-    lookup: Lookup | None = None,
+    lookup: DisplayLut | None = None,
     places: tuple[SampleGrid, SampleGrid] | None = None,
 ) -> Frames:
     """Scale every frame to exactly ``size``.
@@ -107,7 +107,7 @@ def resize_frames(
         Output width and height, pixels.
     filter : str
         As for ``resize``.
-    lookup : Lookup or None
+    lookup : DisplayLut or None
         Display values, if ``frames`` are stored ones.
     places : (SampleGrid, SampleGrid), optional
         Where rows and columns lie, if they are not all pixels of the image.
@@ -120,7 +120,7 @@ def resize_frames(
     y, x = places or (SampleGrid(height, height), SampleGrid(width, width))
     dtype = frames.dtype if lookup is None else lookup.table.dtype
 
-    def resized(frame: NDArray[Any]) -> NDArray[Any]:
+    def resize_frame(frame: NDArray[Any]) -> NDArray[Any]:
         if filter == "nearest":
             sampled = _nearest(frame, size)
             return sampled if lookup is None else lookup(sampled)
@@ -132,7 +132,7 @@ def resize_frames(
         return out
 
     shape = (size.height, size.width, frames.shape[3])
-    return map_frames(frames, resized, shape=shape, dtype=dtype)
+    return map_frames(frames, resize_frame, shape=shape, dtype=dtype)
 
 
 def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:
@@ -154,7 +154,7 @@ def _convolve(
     plane: NDArray[Any],
     places: tuple[SampleGrid, SampleGrid],
     kernel: str,
-    lookup: Lookup | None,
+    lookup: DisplayLut | None,
     out: NDArray[Any],
 ) -> None:
     """Vertical, then horizontal pass in float64; clamped and rounded half away from zero.

@@ -38,34 +38,34 @@ class Sampling:
         bottom = min(within.bottom, self.top + samples.bottom * self.step + 1)
         return CropBox(left, top, right - left, bottom - top)
 
-    def cut(self, box: CropBox) -> Sampling:
+    def crop(self, box: CropBox) -> Sampling:
         """Where the samples of ``samples_of(box)`` lie in the box."""
         first = self.samples_of(box)
         left = self.left + first.left * self.step - box.left
         top = self.top + first.top * self.step - box.top
         return Sampling(self.step, left, top)
 
-    def mirrored(self, size: Size, shape: Size) -> Sampling:
+    def mirror(self, size: Size, shape: Size) -> Sampling:
         """Where ``shape`` samples lie after an image of ``size`` was turned by 180 degrees."""
         left = size.width - 1 - self.left - (shape.width - 1) * self.step
         top = size.height - 1 - self.top - (shape.height - 1) * self.step
         return Sampling(self.step, left, top)
 
 
-def level_for(content: Size, target: Size) -> int:
+def choose_level(content: Size, target: Size) -> int:
     """The most halvings (ceil) after which ``content`` is still no smaller than ``target``.
 
     Each side has at least one whole step of the samples then.
     """
     level = 0
     while min(content.width, content.height) >= 2 << level and _covers(
-        halved(content, level + 1), target
+        halve(content, level + 1), target
     ):
         level += 1
     return level
 
 
-def halved(size: Size, level: int) -> Size:
+def halve(size: Size, level: int) -> Size:
     """Width and height after ``level`` halvings, rounded up (T.800, B-15)."""
     step = 1 << level
     return Size(-(-size.width // step), -(-size.height // step))

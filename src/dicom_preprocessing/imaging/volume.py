@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.imaging.frames import Frames
 
-MOST_FRAMES = 1_000_000
+MAX_FRAMES = 1_000_000
 """A spacing that leads to more is a mistake in the header."""
 
 LAPLACIAN_SKIP = 5
@@ -88,8 +88,8 @@ def handle_volume(
         fused = laplacian_mip(volume.frames, skipped, mip_weight=mip_weight, projection=projection)
         return Volume(fused, None)
     if handler == "interpolate":
-        return _interpolated(volume, target_frames)
-    return volume if spacing_z is None else _resampled(volume, spacing_z)
+        return _interpolate_volume(volume, target_frames)
+    return volume if spacing_z is None else _resample(volume, spacing_z)
 
 
 def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
@@ -104,7 +104,7 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
     -------
     (1, rows, columns, samples)
     """
-    kept = _kept(len(frames), skip_frames)
+    kept = _select_frame_numbers(len(frames), skip_frames)
     projection = np.array(frames[kept[0]])
     for frame in select_frames(frames, kept[1:]) if len(kept) > 1 else ():
         np.maximum(projection, frame, out=projection)
@@ -112,7 +112,7 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
     return projection[np.newaxis]
 
 
-def _kept(count: int, skip_frames: int | Sequence[int]) -> range:
+def _select_frame_numbers(count: int, skip_frames: int | Sequence[int]) -> range:
     """Numbers of the frames between those that are skipped at both ends, at least one."""
     start, end = (skip_frames, skip_frames) if isinstance(skip_frames, int) else skip_frames
     kept = range(start, max(start, count - end))
@@ -153,7 +153,7 @@ def laplacian_mip(
     Wei et al. 2019, doi 10.1088/1361-6560/aafcda; Burt and Adelson 1983, doi
     10.1109/TCOM.1983.1095851.
     """
-    kept = _kept(len(frames), skip_frames)
+    kept = _select_frame_numbers(len(frames), skip_frames)
     middle = kept[len(kept) // 2]
     total = np.zeros(frames.shape[1:])
     highest = np.zeros(frames.shape[1:], frames.dtype)
@@ -172,16 +172,16 @@ def laplacian_mip(
     return rounded[np.newaxis]
 
 
-def _resampled(volume: Volume, spacing_z: float) -> Volume:
+def _resample(volume: Volume, spacing_z: float) -> Volume:
     if volume.frame_spacing is None:
         raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
     count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
-    if count > MOST_FRAMES:
+    if count > MAX_FRAMES:
         raise VolumeError(f"{count} frames by the spacing between frames: unusable")
-    return _interpolated(volume, count)
+    return _interpolate_volume(volume, count)
 
 
-def _interpolated(volume: Volume, count: int) -> Volume:
+def _interpolate_volume(volume: Volume, count: int) -> Volume:
     n = len(volume.frames)
     spacing = volume.frame_spacing
     if spacing is not None:

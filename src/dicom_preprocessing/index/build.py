@@ -15,15 +15,15 @@ from dicom_preprocessing.files import (
     replace_if_changed,
     short_digest,
 )
-from dicom_preprocessing.index.grouping import Grouping
+from dicom_preprocessing.index.grouping import StudyGrouper
 from dicom_preprocessing.index.scan import scan_files, write_cache
 from dicom_preprocessing.index.state import NO_RETRIES, RetryPlan
 from dicom_preprocessing.index.table import (
     ExcludedFile,
     IndexFolder,
+    IndexRequest,
     InventoryEntry,
-    Request,
-    Retries,
+    RetryCounts,
     Study,
     inventory_text,
     study_table,
@@ -39,7 +39,7 @@ MILLION = 1_000_000
 BASE_MB = 300
 """Memory of a job before it reads a pixel: the interpreter and its libraries."""
 
-FRAMES_HELD = 6
+FRAMES_IN_MEMORY = 6
 """Frames that a job may hold at once, two bytes a sample, beside an output of the decoded size."""
 
 
@@ -78,14 +78,14 @@ def build_index(
     workers, advance
         As for ``scan_files``.
     """
-    sorter = Grouping(files, duplicates)
+    sorter = StudyGrouper(files, duplicates)
     for scan in scan_files(files, workers=workers, advance=advance):
         sorter.add(scan)
     return Index(dict(sorter.studies()), list(sorter.excluded_files()), list(sorter.warnings()))
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class IndexUpdate:
     """What ``update_index`` found."""
 
     found: int
@@ -103,7 +103,7 @@ def update_index(
     workers: int = 1,
     retries: RetryPlan = NO_RETRIES,
     withdraw: Callable[[Collection[str]], object] = lambda _studies: None,
-) -> Indexed:
+) -> IndexUpdate:
     """Index the sources and write ``{output}/index``, renewing only what changed.
 
     Parameters
@@ -129,10 +129,10 @@ def update_index(
     folder = IndexFolder(output)
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
-    sorter = Grouping(files, duplicates)
+    sorter = StudyGrouper(files, duplicates)
     for scan in scan_files(files, cache=folder.headers, workers=workers):
         sorter.add(scan)
-    request = Request.made_here(output, sources, duplicates, limits or Limits())
+    request = IndexRequest.made_here(output, sources, duplicates, limits or Limits())
     studies: list[Study] = []
     for study, entries in sorter.studies():
         inventory = _renew_inventory(folder, study, entries, retries, withdraw)
@@ -150,7 +150,7 @@ def update_index(
     before = folder.read_retries()
     tried = {item.source_path for item in sorter.excluded_files() if item.transient}
     with atomic_write(folder.retries) as file:
-        counted = Retries(
+        counted = RetryCounts(
             issued=before.issued + retries.counted,
             unreadable={path: before.unreadable.get(path, 0) + 1 for path in sorted(tried)},
         )
@@ -159,7 +159,7 @@ def update_index(
     replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
     replace_if_changed(folder.excluded_files, json_lines(map(as_record, sorter.excluded_files())))
     replace_if_changed(folder.table, study_table(studies))
-    return Indexed(len(files), names, warnings)
+    return IndexUpdate(len(files), names, warnings)
 
 
 def _renew_inventory(
@@ -212,7 +212,7 @@ def _study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
         * entry.columns
         * max(1, entry.samples_per_pixel)
         * 2
-        * (max(1, entry.number_of_frames) + FRAMES_HELD)
+        * (max(1, entry.number_of_frames) + FRAMES_IN_MEMORY)
         for entry in entries
     )
     pixels = sum(e.rows * e.columns * max(1, e.number_of_frames) for e in entries)

@@ -17,7 +17,7 @@ from dicom_preprocessing.index.table import (
     InventoryEntry,
     is_path_part,
 )
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Image:
+class _Candidate:
     """A found file that has an image's header; ``number`` is its place in path order."""
 
     number: int
@@ -41,7 +41,7 @@ class _Image:
         return uid if is_path_part(uid) else SERIES_WITHOUT_UID
 
 
-class Grouping:
+class StudyGrouper:
     """Takes scans in path order and gives back studies, holding one of them at a time."""
 
     def __init__(self, files: Sequence[SourceFile], duplicates: str) -> None:
@@ -59,7 +59,7 @@ class Grouping:
         number = self._number
         self._number += 1
         self._scans.append((number, scan))
-        refused = _refusal(self._files[number], scan)
+        refused = _exclude_by_header(self._files[number], scan)
         if refused is not None:
             self._excluded.append((number, refused))
         elif scan.header is not None:
@@ -80,13 +80,13 @@ class Grouping:
         entries: list[tuple[int, InventoryEntry]] = []
         for sop, members in instances.items():
             self._instances.append((sop, study))
-            images: list[_Image] = []
+            images: list[_Candidate] = []
             for number, scan in self._with_digests(members):
                 if scan.header is None:  # became unreadable since it was scanned
                     self._excluded.append((number, _excluded_file(self._files[number], scan)))
                 else:
-                    images.append(_Image(number, self._files[number], scan, scan.header))
-            kept, rejected = _resolve(images, self._duplicates)
+                    images.append(_Candidate(number, self._files[number], scan, scan.header))
+            kept, rejected = _resolve_duplicates(images, self._duplicates)
             self._excluded.extend(rejected)
             entries += [(i.number, entry_of(i.found, i.header, i.series)) for i in kept]
         return [entry for _, entry in sorted(entries, key=itemgetter(0))]
@@ -131,7 +131,7 @@ class Grouping:
                 yield scan
 
 
-def _refusal(found: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
+def _exclude_by_header(found: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
     """The state of a file that cannot become an image, None for one that may."""
     if scan.header is None:
         return _excluded_file(found, scan)
@@ -141,7 +141,7 @@ def _refusal(found: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
     for name in ("study_instance_uid", "sop_instance_uid"):
         uid = getattr(scan.header, name)
         if not is_path_part(uid):
-            what = f"{printable(uid)!r} cannot be part of a path" if uid else "is missing"
+            what = f"{make_printable(uid)!r} cannot be part of a path" if uid else "is missing"
             return _excluded_file(found, scan, error="bad_uid", message=f"{name} {what}")
     return None
 
@@ -159,22 +159,22 @@ def _excluded_file(
         transient=scan.transient,
         named=found.named,
         hides_files=error == "unreadable" and (found.named or found.is_folder),
-        study_instance_uid=printable(header.study_instance_uid) if header else "",
-        series_instance_uid=printable(header.series_instance_uid) if header else "",
-        sop_instance_uid=printable(header.sop_instance_uid) if header else "",
+        study_instance_uid=make_printable(header.study_instance_uid) if header else "",
+        series_instance_uid=make_printable(header.series_instance_uid) if header else "",
+        sop_instance_uid=make_printable(header.sop_instance_uid) if header else "",
     )
 
 
-def _resolve(
-    images: list[_Image], duplicates: str
-) -> tuple[list[_Image], list[tuple[int, ExcludedFile]]]:
+def _resolve_duplicates(
+    images: list[_Candidate], duplicates: str
+) -> tuple[list[_Candidate], list[tuple[int, ExcludedFile]]]:
     """Sort files of one instance into those that go on and those that are left out."""
-    kept: dict[str, _Image] = {}
+    kept: dict[str, _Candidate] = {}
     rejected: list[tuple[int, ExcludedFile]] = []
     for image in images:
         first = kept.setdefault(image.scan.sha256 or image.found.path, image)
         if first is not image:
-            message = f"same bytes as {printable(first.found.path)}"
+            message = f"same bytes as {make_printable(first.found.path)}"
             refused = _excluded_file(image.found, image.scan, error="duplicate", message=message)
             rejected.append((image.number, refused))
     different = list(kept.values())

@@ -16,7 +16,7 @@ from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
-from dicom_preprocessing.processes import die_with
+from dicom_preprocessing.processes import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 SCAN_VERSION = f"2 pydicom {pydicom.__version__}"
 """Changed when the same file may get another outcome; the cache is then not used."""
 
-CHUNK = 64
+FILES_PER_TASK = 64
 """Files a worker scans at a time; fewer than this are scanned without workers."""
 
-BLOCK = 50 * CHUNK
+FILES_PER_ROUND = 50 * FILES_PER_TASK
 """Files that are scanned before the outcome of the first of them is used."""
 
 
@@ -53,7 +53,7 @@ class HeaderScan:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as values: what dataclasses do of themselves takes five times as long."""
         header = tuple(as_record(self.header).values()) if self.header is not None else None
-        return _unpickled, (header, self.error, self.message, self.transient, self.sha256)
+        return _unpickle, (header, self.error, self.message, self.transient, self.sha256)
 
     @classmethod
     def from_error(cls, error: FileError) -> HeaderScan:
@@ -61,7 +61,7 @@ class HeaderScan:
         return cls(error=error.error, message=str(error), transient=error.transient)
 
 
-def _unpickled(header: tuple[Any, ...] | None, *outcome: Any) -> HeaderScan:  # noqa: ANN401
+def _unpickle(header: tuple[Any, ...] | None, *outcome: Any) -> HeaderScan:  # noqa: ANN401
     error, message, transient, sha256 = outcome
     return HeaderScan(
         header=Header(**dict(zip(HEADER_NAMES, header, strict=True))) if header else None,
@@ -97,11 +97,11 @@ def scan_files(
     HeaderScan
         In the order of ``files``; no more than a block of them is held.
     """
-    known = _Known(read_cache(cache) if cache is not None else iter(()))
+    known = _CachedScans(read_cache(cache) if cache is not None else iter(()))
     done = advance or (lambda _count: None)
-    with _scanner(workers if len(files) >= CHUNK else 1) as scan_all:
-        for start in range(0, len(files), BLOCK):
-            block = files[start : start + BLOCK]
+    with _scanner(workers if len(files) >= FILES_PER_TASK else 1) as scan_all:
+        for start in range(0, len(files), FILES_PER_ROUND):
+            block = files[start : start + FILES_PER_ROUND]
             outcomes = [known.scan_of(found) for found in block]
             todo = [f for f, scan in zip(block, outcomes, strict=True) if scan is None]
             done(len(block) - len(todo))
@@ -114,7 +114,7 @@ def scan_files(
                     yield scan
 
 
-class _Known:
+class _CachedScans:
     """Outcomes of the last scan, read along with the files, since both are in path order."""
 
     def __init__(self, records: Iterator[tuple[tuple[str, int, int], HeaderScan]]) -> None:
@@ -167,8 +167,8 @@ def _scanner(workers: int) -> Iterator[Callable[[Sequence[SourceFile]], Iterator
     if workers == 1:
         yield lambda files: map(scan_file, files)
         return
-    with ProcessPoolExecutor(workers, initializer=die_with, initargs=(os.getpid(),)) as pool:
-        yield lambda files: pool.map(scan_file, files, chunksize=CHUNK)
+    with ProcessPoolExecutor(workers, initializer=die_with_parent, initargs=(os.getpid(),)) as pool:
+        yield lambda files: pool.map(scan_file, files, chunksize=FILES_PER_TASK)
 
 
 def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:

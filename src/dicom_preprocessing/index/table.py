@@ -158,25 +158,25 @@ class IndexFolder:
         except FileNotFoundError:
             return []
 
-    def read_request(self) -> Request | None:
+    def read_request(self) -> IndexRequest | None:
         """What the index was asked for, None before the first one."""
         try:
             record = json.loads(self.request.read_text(encoding="ascii"))
             limits = Limits(**record.pop("limits"))
-            return Request(**record, limits=limits)
+            return IndexRequest(**record, limits=limits)
         except (OSError, ValueError, TypeError, LookupError):
             return None
 
-    def read_retries(self) -> Retries:
+    def read_retries(self) -> RetryCounts:
         """How often transient failures were tried."""
         try:
-            return Retries(**json.loads(self.retries.read_text(encoding="ascii")))
+            return RetryCounts(**json.loads(self.retries.read_text(encoding="ascii")))
         except (OSError, ValueError, TypeError):
-            return Retries(issued=0, unreadable={})
+            return RetryCounts(issued=0, unreadable={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class IndexRequest:
     """What an index was asked for, by the keys of the configuration.
 
     ``start`` is the folder in which relative paths of the source start, as seen from the output;
@@ -191,7 +191,7 @@ class Request:
     @classmethod
     def made_here(
         cls, output: str | Path, source: Sequence[str], duplicates: str, limits: Limits
-    ) -> Request:
+    ) -> IndexRequest:
         """The request of a run in the current working directory."""
         relative = not all(map(os.path.isabs, source))
         start = os.path.relpath(os.getcwd(), os.path.realpath(output)) if relative else ""
@@ -203,7 +203,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
+class RetryCounts:
     """``issued`` counts retries so far; ``unreadable`` maps paths to how often they were tried."""
 
     issued: int

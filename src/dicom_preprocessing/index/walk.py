@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import path_key
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,13 +67,13 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Sou
         No entry exists or can be read, or there is no file.
     """
     own = {inode for inode in map(_inode, excluded) if inode is not None}
-    entries = [item for source in sources for item in _named(source, own)]
+    entries = [item for source in sources for item in _expand_source(source, own)]
     entries.sort(key=lambda item: path_key(item.path))
     several = len(sources) > 1 or any(map(is_path_list, sources))
     files = _each_once(entries) if several else entries
-    problem = _nothing_to_read(sources, files)
+    problem = _explain_empty_source(sources, files)
     if problem is not None:
-        raise SourceError(f"source {', '.join(map(printable, sources))}: {problem}")
+        raise SourceError(f"source {', '.join(map(make_printable, sources))}: {problem}")
     return files
 
 
@@ -88,7 +88,7 @@ def _each_once(entries: Iterable[SourceFile]) -> list[SourceFile]:
     return list(found.values())
 
 
-def _nothing_to_read(sources: Sequence[str], files: Sequence[SourceFile]) -> str | None:
+def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -> str | None:
     """Why the source as a whole is of no use, None if it may be of use."""
     if not files:
         only_lists = all(map(is_path_list, sources))
@@ -96,7 +96,7 @@ def _nothing_to_read(sources: Sequence[str], files: Sequence[SourceFile]) -> str
         return "a list without paths" if only_lists else folder
     first = files[0]
     if all(item.is_missing for item in files):
-        listed = f"no path of this list exists (the first: {printable(first.path)})"
+        listed = f"no path of this list exists (the first: {make_printable(first.path)})"
         return listed if any(map(is_path_list, sources)) else first.problem
     if all(item.problem for item in files):
         return f"cannot be read: {first.problem}"
@@ -143,7 +143,7 @@ def read_path_list(path: str) -> list[str]:
     ]
 
 
-def _named(source: str, own: set[Inode]) -> Iterator[SourceFile]:
+def _expand_source(source: str, own: set[Inode]) -> Iterator[SourceFile]:
     """What a named path leads to: its files, itself, or the entries of the list that it is."""
     if is_path_list(source):
         for entry in read_path_list(source):

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
-from dicom_preprocessing.loading.frames import count_frames, frame_numbers, load_frames, open_pages
+from dicom_preprocessing.loading.frames import (
+    check_frame_numbers,
+    count_frames,
+    load_frames,
+    open_pages,
+)
 from dicom_preprocessing.mapping.geometry import ACTIVE, CROP, geometry_of_row
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import (
@@ -44,7 +49,7 @@ else:
 
 Row = dict[str, Any]
 FrameChoice = Literal["all", "central", "random"]
-CHOICES = ("all", "central", "random")
+FRAME_CHOICES = ("all", "central", "random")
 DTYPES = ("uint8", "uint16", "float32")
 PARSERS: dict[type, Callable[[str], Any]] = {
     int: int,
@@ -110,7 +115,7 @@ class TiffDataset(_MapStyle):
         seed: int = 0,
     ) -> None:
         self.source = Path(source)
-        self.frames: str | list[int] = _choice(frames)
+        self.frames: str | list[int] = _check_frame_choice(frames)
         self.dtype = _dtype(dtype)
         self.transform = transform
         self.seed = seed
@@ -287,9 +292,9 @@ class TiffStream(_IterableStyle):
         for place in self.reading_order(epoch, part, parts):
             waiting.append(self.dataset.load(place, epoch))
             if len(waiting) >= self.shuffle:
-                yield _taken(waiting, rng)
+                yield _pop_random(waiting, rng)
         while waiting:
-            yield _taken(waiting, rng)
+            yield _pop_random(waiting, rng)
 
     def reading_order(self, epoch: int, part: int = 0, parts: int = 1) -> list[int]:
         """Numbers of the images of a part as they are read in an epoch."""
@@ -309,7 +314,7 @@ def _rng(*seeds: int) -> np.random.Generator:
     return np.random.default_rng(seeds)
 
 
-def _taken(waiting: list[Any], rng: np.random.Generator) -> Any:  # noqa: ANN401
+def _pop_random(waiting: list[Any], rng: np.random.Generator) -> Any:  # noqa: ANN401
     """A random item, which leaves the list."""
     number = int(rng.integers(len(waiting)))
     waiting[number], waiting[-1] = waiting[-1], waiting[number]
@@ -323,12 +328,14 @@ def _worker() -> tuple[int, int]:
     return (0, 1) if info is None else (info.id, info.num_workers)
 
 
-def _choice(frames: FrameChoice | Sequence[int]) -> str | list[int]:
+def _check_frame_choice(frames: FrameChoice | Sequence[int]) -> str | list[int]:
     if isinstance(frames, str):
-        if frames not in CHOICES:
-            raise ValueError(f"frames must be one of {', '.join(CHOICES)} or a list: {frames!r}")
+        if frames not in FRAME_CHOICES:
+            raise ValueError(
+                f"frames must be one of {', '.join(FRAME_CHOICES)} or a list: {frames!r}"
+            )
         return frames
-    return frame_numbers(frames) or []
+    return check_frame_numbers(frames) or []
 
 
 def _dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
@@ -355,7 +362,7 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
         source = manifest
     if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():
         raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
-    rows = [_typed(row, n, source) for n, row in enumerate(manifest_rows(source), 1)]
+    rows = [_convert_types(row, n, source) for n, row in enumerate(manifest_rows(source), 1)]
     first = rows[0]["path"] if rows else ""
     return root or root_of_manifest(source, first), rows
 
@@ -372,7 +379,7 @@ def _rows_of_tree(root: Path) -> list[Row]:
     return found
 
 
-def _typed(row: dict[str, str], number: int, manifest: Path) -> Row:
+def _convert_types(row: dict[str, str], number: int, manifest: Path) -> Row:
     """Values of the project's columns in their types, None where they are empty."""
     if not row["path"]:
         raise SourceError(f"row {number} of {manifest} has no path")

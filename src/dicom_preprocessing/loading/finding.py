@@ -83,7 +83,7 @@ def find_dicom_files(path: PathLike, spinner: bool = False) -> list[Path]:
         os.scandir(path).close()  # raises where the folder cannot be read
         return []
     regular = (Path(item.path) for item in found if item.is_regular and not item.problem)
-    return [file for file in _shown(regular, spinner) if is_dicom_file(file)]
+    return [file for file in _show_progress(regular, spinner) if is_dicom_file(file)]
 
 
 def find_tiff_files(path: PathLike, spinner: bool = False) -> list[Path]:
@@ -93,7 +93,7 @@ def find_tiff_files(path: PathLike, spinner: bool = False) -> list[Path]:
     ------
     NotADirectoryError
     """
-    return list(_shown(find_tiffs(Path(path)), spinner))
+    return list(_show_progress(find_tiffs(Path(path)), spinner))
 
 
 def is_dicom_file(path: PathLike) -> bool:
@@ -152,7 +152,7 @@ def read_tiff_paths(path: PathLike, bar: bool = False) -> list[Path]:
 def _read_list(path: PathLike, bar: bool) -> list[Path]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"File not found: {os.fspath(path)}")
-    paths = [Path(name) for name in _shown(read_path_list(os.fspath(path)), bar)]
+    paths = [Path(name) for name in _show_progress(read_path_list(os.fspath(path)), bar)]
     for listed in paths:
         if not listed.exists():
             raise FileNotFoundError(f"File not found: {listed} (listed in {os.fspath(path)})")
@@ -166,7 +166,7 @@ def inode_sort(paths: Iterable[PathLike], bar: bool = False) -> list[Path]:
     ------
     FileNotFoundError
     """
-    inodes = [(os.stat(path).st_ino, Path(path)) for path in _shown(list(paths), bar)]
+    inodes = [(os.stat(path).st_ino, Path(path)) for path in _show_progress(list(paths), bar)]
     return [path for _, path in sorted(inodes, key=lambda item: item[0])]
 
 
@@ -184,7 +184,7 @@ def get_manifest(root: PathLike, bar: bool = False) -> list[ManifestEntry]:
     NotADirectoryError
     """
     top = Path(root)
-    entries = (_entry(path, top) for path in _shown(find_tiffs(top), bar))
+    entries = (_entry(path, top) for path in _show_progress(find_tiffs(top), bar))
     return sorted(entries, key=lambda entry: path_key(str(entry.path)))
 
 
@@ -212,7 +212,7 @@ def _dimensions(path: Path) -> Dimensions | None:
         return None
 
 
-def _shown(items: Iterable[T], is_shown: Any) -> Iterator[T]:  # noqa: ANN401  # truth of any kind
+def _show_progress(items: Iterable[T], is_shown: Any) -> Iterator[T]:  # noqa: ANN401  # truth of any kind
     """Items as they come, with progress on standard error if it is asked for."""
     if not is_shown:
         yield from items

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from dicom_preprocessing.tiff.directories import Kind
+    from dicom_preprocessing.tiff.directories import PageFormat
 
     Path = os.PathLike[str] | str
 
@@ -110,7 +110,7 @@ def load_tiff_f32_batched(
         raise OverflowError(f"batch_size cannot be negative: {size}")
     if size == 0:
         raise ValueError("batch_size must be at least 1")
-    return _batches(list(paths), size, frame_numbers(frames))
+    return _batches(list(paths), size, check_frame_numbers(frames))
 
 
 def _batches(
@@ -120,7 +120,7 @@ def _batches(
         yield [load_tiff_f32(path, frames) for path in paths[start : start + size]]
 
 
-def frame_numbers(frames: Sequence[int] | None) -> list[int] | None:
+def check_frame_numbers(frames: Sequence[int] | None) -> list[int] | None:
     """Frames as they may be asked for.
 
     Raises
@@ -174,15 +174,15 @@ def load_frames(
     pages: TiffPages, frames: Sequence[int] | None, dtype: DTypeLike | None
 ) -> NDArray[Any]:
     """Load frames of an open TIFF as ``load_tiff_u8`` does; in their own dtype if it is None."""
-    numbers = frame_numbers(frames)
+    numbers = check_frame_numbers(frames)
     try:
         if numbers is None:
             numbers = list(range(len(pages)))
-        kind = _common_kind(pages, numbers)
+        kind = _find_common_format(pages, numbers)
         wanted = kind.dtype if dtype is None else np.dtype(dtype)
         if len(numbers) == 1:
-            return _single(pages, numbers[0], wanted)
-        return _several(pages, numbers, kind, wanted)
+            return _load_one(pages, numbers[0], wanted)
+        return _load_several(pages, numbers, kind, wanted)
     except IndexError:
         assert numbers is not None
         count = count_frames(pages)
@@ -197,13 +197,13 @@ def _decode_error(error: Exception) -> LoadError:
     return LoadError(f"Failed to decode TIFF: {error}")
 
 
-def _common_kind(pages: TiffPages, numbers: Sequence[int]) -> Kind:
+def _find_common_format(pages: TiffPages, numbers: Sequence[int]) -> PageFormat:
     """Shape and dtype of the frames, which are all there and of a kind that can be shown."""
     pages[max(numbers)]  # an IndexError before anything is decoded
     chosen = sorted(set(numbers))
     if any(pages[number].dtype is None for number in chosen):
         raise OutputError(f"{pages.path}: samples are not whole bytes of one kind")
-    kinds = {pages.kind(number) for number in chosen}
+    kinds = {pages.page_format(number) for number in chosen}
     if len(kinds) != 1:
         shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
         raise OutputError(f"{pages.path}: the frames differ: {shown}")
@@ -215,16 +215,16 @@ def _common_kind(pages: TiffPages, numbers: Sequence[int]) -> Kind:
     return kind
 
 
-def _single(pages: TiffPages, number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _load_one(pages: TiffPages, number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """One frame, not copied where it need not be."""
     is_inverted = pages[number].photometric == Photometric.WHITE_IS_ZERO
-    mapped = None if is_inverted else pages.mapped(number)
+    mapped = None if is_inverted else pages.memory_map(number)
     frame = _frame(pages, number) if mapped is None else mapped
     return convert(frame, dtype)[np.newaxis]
 
 
-def _several(
-    pages: TiffPages, numbers: Sequence[int], kind: Kind, dtype: np.dtype[Any]
+def _load_several(
+    pages: TiffPages, numbers: Sequence[int], kind: PageFormat, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Frames decoded in the order of the file, to their places in one array."""
     out = np.empty((len(numbers), *kind.shape), dtype)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-NAMES = ("path", "study_instance_uid", "sop_instance_uid")
+IDENTIFIER_COLUMNS = ("path", "study_instance_uid", "sop_instance_uid")
 """Columns that name an image."""
-NEEDED = (*NAMES, "width", "height")
+IMAGE_COLUMNS = (*IDENTIFIER_COLUMNS, "width", "height")
 EDGES = ("left", "top", "right", "bottom")
 CORNER_AND_SIZE = ("x", "y", "width", "height")
 ADDED = "mapped_"
@@ -38,7 +38,7 @@ DECIMALS = 6
 """Of the pixels in a table; what is behind them is noise of the arithmetic."""
 NO_BOX, BAD_BOX = "no_box", "bad_box"
 UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY = "unknown_image", "several_images", "no_geometry"
-TROUBLES = (UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY, BAD_BOX)
+PROBLEM_STATES = (UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY, BAD_BOX)
 """States of rows that could not be mapped and should have been."""
 
 
@@ -94,18 +94,18 @@ def read_images(manifest: Path) -> list[Row]:
     if manifest.is_dir():
         return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
     table = load_columns(manifest)
-    lacking = set(NEEDED) - set(table.column_names)
+    lacking = set(IMAGE_COLUMNS) - set(table.column_names)
     if lacking:
         raise OutputError(f"{manifest} is no manifest: it has no column {min(lacking)}")
     rows: list[Row] = table.to_pylist()
     for number, row in enumerate(rows, 1):
-        for name in NAMES:
+        for name in IDENTIFIER_COLUMNS:
             if not isinstance(row[name], str):
                 raise OutputError(f"{manifest} is no manifest: row {number} has no text as {name}")
     return rows
 
 
-class Images:
+class ManifestIndex:
     """Rows of the manifest by what tables of boxes know of them."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -130,14 +130,16 @@ class Images:
         return rows[0] if rows else UNKNOWN_IMAGE
 
 
-def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) -> MappedTable:
+def map_table(
+    table: pa.Table, images: ManifestIndex, to: Literal["output", "source"]
+) -> MappedTable:
     """Map the boxes of a table.
 
     Parameters
     ----------
     table : pyarrow.Table
         Columns left, top, right, bottom or x, y, width, height, and path or sop_instance_uid.
-    images : Images
+    images : ManifestIndex
     to : str
         output: boxes are in pixels of the DICOM images; source: in those of the TIFFs.
 
@@ -174,7 +176,7 @@ def map_table(table: pa.Table, images: Images, to: Literal["output", "source"]) 
 
 
 def _by_image(
-    table: pa.Table, images: Images, states: NDArray[np.object_]
+    table: pa.Table, images: ManifestIndex, states: NDArray[np.object_]
 ) -> tuple[dict[str, Row], dict[str, list[int]]]:
     """Rows of the manifest, and numbers of sound boxes, by path; the others get their state."""
     rows: dict[str, Row] = {}
@@ -233,7 +235,7 @@ def _text(cell: object) -> str:
 def _names(table: pa.Table) -> Iterable[tuple[str, str, str]]:
     """Path, Study and SOP Instance UID of each row, empty where they are not told."""
     columns = []
-    for name in NAMES:
+    for name in IDENTIFIER_COLUMNS:
         known = name in table.column_names
         cells = table[name].to_pylist() if known else [None] * len(table)
         columns.append([_text(cell) for cell in cells])

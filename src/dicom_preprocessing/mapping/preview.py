@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from dicom_preprocessing.files import atomic_write
-from dicom_preprocessing.imaging.picture import stretched
+from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WHOLE, CUT = (0, 230, 60), (255, 140, 0)
 """Green for boxes that are wholly in the image, orange for those that are cut."""
-SMALLEST = 512
+MIN_PICTURE_SIDE = 512
 """Smaller pictures are enlarged by a whole number, as long as both sides stay within this."""
 LINES_A_SIDE = 400
 
@@ -45,8 +45,8 @@ def write_preview(
     OSError
     """
     frames = read_frames(image)
-    picture = to_rgb(np.asarray(frames[len(frames) // 2]))
-    factor = max(1, SMALLEST // max(picture.shape[:2]))
+    picture = stretch_to_rgb(np.asarray(frames[len(frames) // 2]))
+    factor = max(1, MIN_PICTURE_SIDE // max(picture.shape[:2]))
     picture = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
     for box, whole in zip(boxes * factor, is_whole, strict=True):
         draw_box(picture, box, WHOLE if whole else CUT)
@@ -54,7 +54,7 @@ def write_preview(
         file.write(imagecodecs.png_encode(picture))
 
 
-def to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
+def stretch_to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
     """Minimum to maximum of a frame as 0 to 255.
 
     Parameters
@@ -66,7 +66,7 @@ def to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
     -------
     (rows, columns, 3) uint8
     """
-    return np.array(np.broadcast_to(stretched(frame), (*frame.shape[:2], 3)))
+    return np.array(np.broadcast_to(stretch_contrast(frame), (*frame.shape[:2], 3)))
 
 
 def draw_box(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.table import InventoryEntry
 
 
-STEPS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
+STAGE_FUNCTIONS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
 """Stages between decode and write; their keyword arguments are the recipe's settings."""
 
 
@@ -74,7 +74,7 @@ class OutputSpec:
         return relative
 
 
-def instances(entries: Sequence[InventoryEntry]) -> list[list[InventoryEntry]]:
+def group_by_instance(entries: Sequence[InventoryEntry]) -> list[list[InventoryEntry]]:
     """Group entries by SOP Instance UID, each group in path order."""
     ordered = sorted(entries, key=lambda e: (e.sop_instance_uid, path_key(e.path)))
     return [list(group) for _, group in groupby(ordered, key=lambda e: e.sop_instance_uid)]
@@ -113,7 +113,7 @@ def process_instance(
                 on_start(entry.path)
                 _require_few_pixels(entry, limits)
             except FileError as error:
-                receipt = receipt.failed(error, "decode")
+                receipt = receipt.as_failed(error, "decode")
             else:
                 receipt = _process(entry, receipt, spec)
             if receipt.is_written or receipt.stage != "decode":
@@ -130,14 +130,14 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     try:
         image = _decode(entry, spec.recipe.settings["decode"], timer)
     except FileError as error:
-        return receipt.failed(error, "decode")
-    outcome = advance_and_write(image, receipt, "decode", spec, timer)
+        return receipt.as_failed(error, "decode")
+    outcome = run_stages_and_write(image, receipt, "decode", spec, timer)
     if not outcome.is_written and outcome.stage != "decode":
         try:  # what does not decode fails at that, whatever else is wrong
             for _ in image.frames:
                 pass
         except FileError as error:
-            return receipt.failed(error, "decode")
+            return receipt.as_failed(error, "decode")
     return outcome
 
 
@@ -151,7 +151,7 @@ def _conflict(receipt: Receipt) -> Receipt:
         reason = f"this one does not decode: {receipt.message}"
         message = f"another file has this SOP Instance UID; {reason}"
     error = FileError(message, error="sop_conflict", transient=receipt.transient)
-    return receipt.failed(error, "decode")
+    return receipt.as_failed(error, "decode")
 
 
 def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
@@ -162,25 +162,25 @@ def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
     """Decode a file that is still the one that the index saw."""
-    with timer.at("decode"):
+    with timer.measure("decode"):
         try:
             status = os.stat(entry.path)
         except OSError as error:
             raise UnreadableError.from_os_error(error) from error
         if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise SourceChangedError("the file changed after it was indexed; run again")
-        return _decoded(decode_stored(entry.path, **settings), entry, timer)
+        return _complete_image(decode_stored(entry.path, **settings), entry, timer)
 
 
-def _decoded(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
+def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """The image of an index entry, whose frames are the work of decode."""
     image = timer.time_frames(image, "decode")
     reduction = image.reduction
     if reduction is not None:
 
         def again(level: int) -> Image:
-            with timer.at("decode"):
-                return _decoded(reduction.again(level), entry, timer)
+            with timer.measure("decode"):
+                return _complete_image(reduction.again(level), entry, timer)
 
         image = replace(image, reduction=replace(reduction, again=again))
     source_info = replace(
@@ -192,7 +192,7 @@ def _decoded(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     return replace(image, source_info=source_info)
 
 
-def advance(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:
+def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:
     """Run the stages of a recipe behind ``after``, but for writing.
 
     Raises
@@ -201,24 +201,24 @@ def advance(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Imag
         Something is wrong with the image, at the stage that the error names.
     """
     for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(recipe.stage) + 1]:
-        if stage in STEPS:
-            with timer.at(stage):
-                image = STEPS[stage](image, **recipe.settings[stage])
+        if stage in STAGE_FUNCTIONS:
+            with timer.measure(stage):
+                image = STAGE_FUNCTIONS[stage](image, **recipe.settings[stage])
             image = timer.time_frames(image, stage)
     return image
 
 
-def advance_and_write(
+def run_stages_and_write(
     image: Image, receipt: Receipt, after: str, spec: OutputSpec, timer: StageTimer | None = None
 ) -> Receipt:
     """Run the stages behind ``after`` and write the result."""
     last = spec.recipe.stage
     timer = timer or StageTimer(receipt.seconds)
     try:
-        image = advance(image, spec.recipe, after, timer)
-        with timer.at("write"):
-            image = image.displayed()
+        image = run_stages(image, spec.recipe, after, timer)
+        with timer.measure("write"):
+            image = image.to_display_values()
             output = spec.write(image, receipt)
     except FileError as error:
-        return receipt.failed(error, last if error.stage == "write" else error.stage)
-    return receipt.wrote(image, last, output)
+        return receipt.as_failed(error, last if error.stage == "write" else error.stage)
+    return receipt.as_written(image, last, output)

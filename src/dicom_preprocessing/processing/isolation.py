@@ -28,7 +28,13 @@ from dicom_preprocessing import processes
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.files import remove_partials
 from dicom_preprocessing.imaging.frames import frame_threads
-from dicom_preprocessing.processes import TICK, Watch, die_with, keep_freed_memory, resident
+from dicom_preprocessing.processes import (
+    POLL_SECONDS,
+    SharedLimits,
+    die_with_parent,
+    keep_freed_memory,
+    resident_bytes,
+)
 from dicom_preprocessing.processing.instance import process_instance
 from dicom_preprocessing.results.receipts import new_receipt
 
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MB = 1 << 20
+MIB = 1 << 20
 
 # Forking keeps what is imported; macOS does not allow it with its libraries.
 IS_MACOS = sys.platform == "darwin"
@@ -65,7 +71,7 @@ class _Worker:
     def __init__(self, spec: OutputSpec, limits: Limits, *, threads: int) -> None:
         self.connection, theirs = CONTEXT.Pipe()
         self.process: BaseProcess = CONTEXT.Process(
-            target=_serve, args=(theirs, spec, limits, threads, os.getpid()), daemon=True
+            target=_run_worker, args=(theirs, spec, limits, threads, os.getpid()), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -75,24 +81,24 @@ class _Worker:
         self.since = 0.0
         self.base = 0
 
-    def give(self, instance: _Instance) -> None:
+    def assign(self, instance: _Instance) -> None:
         """Start work on an instance."""
         self.instance = instance
-        self.reach(instance.candidates[0].path)
+        self.set_current_file(instance.candidates[0].path)
         with suppress(OSError):  # a worker that is dead already is seen at its connection
             self.connection.send((instance.candidates, instance.known))
 
-    def reach(self, path: str) -> None:
+    def set_current_file(self, path: str) -> None:
         """The worker is at a file now."""
         self.at = path
         self.since = time.monotonic()
-        self.base = resident(self.process.pid)
+        self.base = resident_bytes(self.process.pid)
 
-    def beyond(self, limits: Limits) -> FileError | None:
+    def check_limits(self, limits: Limits) -> FileError | None:
         """The error of a file that goes beyond a limit."""
-        return _beyond(limits, self.process, self.since, self.base)
+        return _check_limits(limits, self.process, self.since, self.base)
 
-    def end(self) -> int:
+    def kill(self) -> int:
         """Kill the process and give its exit code.
 
         No error of the disk is raised, which would hide the one for which workers are ended. What
@@ -138,8 +144,8 @@ def process_all(
     OSError
         An image could not be written.
     """
-    if processes.watch is not None and cores == 1:
-        yield from _process_here(groups, spec, limits, processes.watch)
+    if processes.shared_limits is not None and cores == 1:
+        yield from _process_in_this_process(groups, spec, limits, processes.shared_limits)
         return
     waiting = deque(map(_Instance, groups))
     workers = max(1, min(cores, len(waiting)))
@@ -150,15 +156,15 @@ def process_all(
         while waiting or busy:
             while waiting and idle:
                 worker = idle.pop()
-                worker.give(waiting.popleft())
+                worker.assign(waiting.popleft())
                 busy.append(worker)
-            ready = connection.wait([w.connection for w in busy], timeout=TICK)
+            ready = connection.wait([w.connection for w in busy], timeout=POLL_SECONDS)
             for worker in list(busy):
                 error: FileError | None = None
                 if worker.connection in ready:
                     message = _receive(worker)
                     if isinstance(message, str):
-                        worker.reach(message)
+                        worker.set_current_file(message)
                         continue
                     if isinstance(message, list):
                         worker.instance = None
@@ -168,21 +174,21 @@ def process_all(
                         continue
                     if isinstance(message, BaseException):
                         raise message
-                    error = _crash(worker.end())
+                    error = _crash(worker.kill())
                 else:
-                    error = worker.beyond(limits)
+                    error = worker.check_limits(limits)
                     if error is None:
                         continue
-                    worker.end()
+                    worker.kill()
                 busy.remove(worker)
-                waiting.appendleft(_without_culprit(worker, error))
+                waiting.appendleft(_record_culprit(worker, error))
                 idle.append(start())
     finally:
         for worker in (*busy, *idle):
-            worker.end()
+            worker.kill()
 
 
-def isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
+def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
     """Call a function in a process of its own, which is killed when it goes beyond a limit.
 
     Raises
@@ -194,14 +200,14 @@ def isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T: 
     """
     ours, theirs = CONTEXT.Pipe(duplex=False)
     process: BaseProcess = CONTEXT.Process(
-        target=_answer, args=(theirs, function, arguments, os.getpid()), daemon=True
+        target=_call_and_send, args=(theirs, function, arguments, os.getpid()), daemon=True
     )
     process.start()
     theirs.close()
-    since, base = time.monotonic(), resident(process.pid or 0)
+    since, base = time.monotonic(), resident_bytes(process.pid or 0)
     try:
-        while not ours.poll(TICK):
-            error = _beyond(limits, process, since, base)
+        while not ours.poll(POLL_SECONDS):
+            error = _check_limits(limits, process, since, base)
             if error is not None:
                 raise error
         try:
@@ -219,14 +225,14 @@ def isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T: 
     return value
 
 
-def _answer(
+def _call_and_send(
     asker: connection.Connection,
     function: Callable[..., object],
     arguments: Sequence[Any],
     parent: int,
 ) -> None:
     """In the process: what the function returns, and what it raises."""
-    die_with(parent)
+    die_with_parent(parent)
     answer: tuple[object, Exception | None]
     try:
         answer = function(*arguments), None
@@ -235,29 +241,34 @@ def _answer(
     asker.send(answer)
 
 
-def _beyond(limits: Limits, process: BaseProcess, since: float, base: int) -> FileError | None:
+def _check_limits(
+    limits: Limits, process: BaseProcess, since: float, base: int
+) -> FileError | None:
     """The error of a file that goes beyond a limit: seconds from a time, memory above a base."""
     if time.monotonic() - since > limits.seconds:
         return LimitTimeError(f"not done after {limits.seconds} seconds")
-    if resident(process.pid or 0) - base > limits.memory_mb * MB:
+    if resident_bytes(process.pid or 0) - base > limits.memory_mb * MIB:
         return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
     return None
 
 
-def _process_here(
-    groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, limits: Limits, watch: Watch
+def _process_in_this_process(
+    groups: Sequence[Sequence[InventoryEntry]],
+    spec: OutputSpec,
+    limits: Limits,
+    shared_limits: SharedLimits,
 ) -> Iterator[list[Receipt]]:
     """Process all in this process, each file within the limits."""
 
     def bound(_path: str = "") -> None:
-        watch.bound(limits.seconds, limits.memory_mb * MB)
+        shared_limits.bound(limits.seconds, limits.memory_mb * MIB)
 
     try:
         for candidates in groups:
             bound()
             yield process_instance(candidates, spec, limits=limits, on_start=bound)
     finally:
-        watch.release()
+        shared_limits.release()
 
 
 def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an error, None
@@ -272,7 +283,7 @@ def _crash(code: int) -> FileError:
     return CodecCrashError(f"the process that decoded it ended with {name}")
 
 
-def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
+def _record_culprit(worker: _Worker, error: FileError) -> _Instance:
     """The instance again, with the file that killed its worker recorded."""
     instance = worker.instance
     if instance is None:
@@ -284,11 +295,11 @@ def _without_culprit(worker: _Worker, error: FileError) -> _Instance:
     return instance
 
 
-def _serve(
+def _run_worker(
     supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int, parent: int
 ) -> None:
     """Work until the supervisor hangs up."""
-    die_with(parent)
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):

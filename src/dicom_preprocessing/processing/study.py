@@ -12,7 +12,7 @@ from dicom_preprocessing.files import make_durable, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
 from dicom_preprocessing.index.table import inventory_digest, read_inventory
-from dicom_preprocessing.processing.instance import advance_and_write, instances
+from dicom_preprocessing.processing.instance import group_by_instance, run_stages_and_write
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
 from dicom_preprocessing.tiff.reader import read_frames
@@ -44,7 +44,7 @@ def run_from_inventory(
         the receipts instead.
     """
     digest = inventory_digest(inventory)
-    groups = instances(read_inventory(inventory))
+    groups = group_by_instance(read_inventory(inventory))
     outcomes = process_all(groups, spec, limits=limits or Limits(), cores=cores)
     receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
@@ -94,7 +94,7 @@ def run_from_stage(
             frames = _kept_frames(kept.root / before.output, before)
             image = Image(frames, before.image_geometry(), before.image_facts())
             with frame_threads(cores):
-                receipts.append(advance_and_write(image, before, before.stage, spec))
+                receipts.append(run_stages_and_write(image, before, before.stage, spec))
         except OutputError as error:  # also from a page that is read later
             command = shlex.join(["rm", "-r", str(kept.folder)])
             raise OutputError(f"{error}. To make it anew: {command}, and run again") from error

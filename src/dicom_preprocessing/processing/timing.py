@@ -38,7 +38,7 @@ class StageTimer:
         self.lock = threading.Lock()
 
     @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
+    def measure(self, stage: str) -> Iterator[None]:
         """Do some of the work of a stage."""
         start, outer = time.perf_counter(), getattr(self.within, "seconds", 0.0)
         self.within.seconds = 0.0
@@ -68,7 +68,7 @@ class StageTimer:
             return image
 
         def frame(number: int) -> NDArray[Any]:
-            with self.at(stage):
+            with self.measure(stage):
                 return frames[number]
 
         return replace(image, frames=replace(frames, make=frame))

@@ -39,7 +39,7 @@ from dicom_preprocessing.results.manifest import (
 )
 from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.text import plural, printable
+from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 TIMESTAMP = ".snakemake_timestamp"
 """What Snakemake puts into a folder that a job made."""
 
-SHOWN = 5
+EXAMPLES_SHOWN = 5
 """Examples in a message about many files."""
 
 
@@ -93,9 +93,9 @@ def collect_receipts(
     images = ResultsFolder(output).images("write")
     studies = list(studies)
     collected = CollectedResults(summary=Summary(recipe, digest_of_studies(studies)))
-    missing = _Trouble()
-    stale = _Trouble()
-    changed = _Trouble()
+    missing = _AffectedFiles()
+    stale = _AffectedFiles()
+    changed = _AffectedFiles()
     for study in studies:
         receipts = _receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
@@ -131,7 +131,7 @@ def collect_receipts(
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _AffectedFiles:
     """How many files have it, and the first few of them."""
 
     number: int = 0
@@ -140,13 +140,13 @@ class _Trouble:
 
     def add(self, study: str, path: str) -> None:
         self.number += 1
-        if len(self.paths) < SHOWN:
+        if len(self.paths) < EXAMPLES_SHOWN:
             self.paths.append(path)
-        if study not in self.studies and len(self.studies) <= SHOWN:
+        if study not in self.studies and len(self.studies) <= EXAMPLES_SHOWN:
             self.studies.append(study)
 
     def __str__(self) -> str:
-        lines = [f"    {printable(path)}" for path in self.paths]
+        lines = [f"    {make_printable(path)}" for path in self.paths]
         if self.number > len(lines):
             lines.append(f"    and {self.number - len(lines)} more")
         return "\n".join(lines)
@@ -166,9 +166,13 @@ def _receipt_path(output: Path, study: str) -> Path:
     return ResultsFolder(output).receipt("write", study)
 
 
-def _rebuild_message(images: Path, missing: _Trouble) -> str:
+def _rebuild_message(images: Path, missing: _AffectedFiles) -> str:
     folders = shlex.join(str(images / study) for study in missing.studies)
-    command = f"rm -r {folders}" if len(missing.studies) <= SHOWN else "snakemake --forcerun write"
+    command = (
+        f"rm -r {folders}"
+        if len(missing.studies) <= EXAMPLES_SHOWN
+        else "snakemake --forcerun write"
+    )
     return (
         f"{plural(missing.number, 'image')} written earlier can no longer be found:\n{missing}\n"
         "Snakemake does not notice changes inside a study's folder. To write them again, run\n"
@@ -176,7 +180,7 @@ def _rebuild_message(images: Path, missing: _Trouble) -> str:
     )
 
 
-def _stale_message(stale: _Trouble, first: str) -> str:
+def _stale_message(stale: _AffectedFiles, first: str) -> str:
     return (
         f"Other settings or versions were used for {plural(stale.number, 'file')}:\n{stale}\n"
         "Snakemake did not notice, because its records of these studies are lost or in another "
@@ -280,7 +284,7 @@ def prune_orphans(
     """
     hidden = next((i for i in IndexFolder(output).read_excluded_files() if i.hides_files), None)
     if hidden is not None:
-        unread = printable(hidden.source_path)
+        unread = make_printable(hidden.source_path)
         warn(f"nothing was pruned, because a part of the source could not be read: {unread}")
         return
     for orphan in orphans:
@@ -336,4 +340,4 @@ def write_results(
         prune_orphans(output, orphans, warn, running)
         orphans = [path for path in orphans if path.exists()]
     with atomic_write(results.orphans) as file:
-        file.writelines(f"{printable(str(path.relative_to(output)))}\n" for path in orphans)
+        file.writelines(f"{make_printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -29,7 +29,7 @@ Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)
 """Sort key of a row's cells: study and SOP Instance UID."""
 
-BLOCK = 16 * 2**20
+CSV_BLOCK_BYTES = 16 * 2**20
 """Bytes of csv that become a row group."""
 
 
@@ -127,7 +127,7 @@ def convert_to_parquet(table: Path, path: Path) -> None:
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMN_TYPES.items()])
-    reading = arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK)
+    reading = arrow_csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)
     converting = arrow_csv.ConvertOptions(
         column_types=schema, null_values=[""], strings_can_be_null=True
     )

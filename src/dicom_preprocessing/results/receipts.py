@@ -76,7 +76,7 @@ class Receipt:
         """Whether there is an image."""
         return self.state == WRITTEN
 
-    def failed(self, error: FileError, stage: str) -> Receipt:
+    def as_failed(self, error: FileError, stage: str) -> Receipt:
         """The receipt of the same file after it failed at ``stage``."""
         return replace(
             self,
@@ -93,7 +93,7 @@ class Receipt:
             dtype="",
         )
 
-    def wrote(self, image: Image, stage: str, output: str) -> Receipt:
+    def as_written(self, image: Image, stage: str, output: str) -> Receipt:
         """The receipt of the same file after ``stage`` wrote its image to ``output``."""
         frames, _, _, channels = image.frames.shape
         return replace(

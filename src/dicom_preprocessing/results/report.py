@@ -17,13 +17,13 @@ import numpy as np
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import whole_page
-from dicom_preprocessing.imaging.picture import stretched
+from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.verdict import count
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.version import __version__
 
@@ -48,7 +48,7 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
         Keys of the configuration that differ from their defaults.
     """
     results = ResultsFolder(output)
-    written, failures = _Written(results.manifest), _Failures(results.failures)
+    written, failures = _WrittenImages(results.manifest), _Failures(results.failures)
     summary = Summary.read(results.summary)
     sections = [
         _counts(written.images, failures),
@@ -109,7 +109,7 @@ def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
 
 
 @dataclass(slots=True)
-class _Kind:
+class _ImageGroup:
     """Images of one modality, number of samples and dtype."""
 
     studies: int = 0
@@ -119,17 +119,19 @@ class _Kind:
     last_study: str = ""
 
 
-class _Written:
+class _WrittenImages:
     """What a manifest.csv holds, without its rows; they are sorted by study."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.images = self.studies = 0
-        self.kinds: dict[tuple[str, str, str], _Kind] = {}
+        self.kinds: dict[tuple[str, str, str], _ImageGroup] = {}
         last = None
         for row in self.rows():
             study = row["study_instance_uid"]
-            kind = self.kinds.setdefault((row["modality"], row["channels"], row["dtype"]), _Kind())
+            kind = self.kinds.setdefault(
+                (row["modality"], row["channels"], row["dtype"]), _ImageGroup()
+            )
             self.images += 1
             self.studies += study != last
             kind.studies += study != kind.last_study
@@ -158,7 +160,7 @@ class _Written:
         columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
         return _table("Written", columns, rows) if rows else ""
 
-    def spread(self) -> list[dict[str, str]]:
+    def sample_rows(self) -> list[dict[str, str]]:
         """At most THUMBNAILS rows: one of each study before a second one of any."""
         step = max(1, self.studies // THUMBNAILS)
         by_study = groupby(self.rows(), key=itemgetter("study_instance_uid"))
@@ -210,11 +212,11 @@ def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) ->
     return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>\n"
 
 
-def _contact_sheet(written: _Written, images: Path) -> str:
+def _contact_sheet(written: _WrittenImages, images: Path) -> str:
     """Middle pages of some images."""
     if not written.images:
         return ""
-    shown = written.spread()
+    shown = written.sample_rows()
     figures = []
     for row in shown:
         png = base64.b64encode(_thumbnail(images / row["path"])).decode("ascii")
@@ -222,7 +224,7 @@ def _contact_sheet(written: _Written, images: Path) -> str:
         caption = f"{row['modality']} {row['width']} x {row['height']}{frames}"
         figures.append(
             f'<figure><img src="data:image/png;base64,{png}" alt="{escape(caption)}">'
-            f"<figcaption>{escape(caption)}<br>{escape(printable(row['path']))}</figcaption></figure>"
+            f"<figcaption>{escape(caption)}<br>{escape(make_printable(row['path']))}</figcaption></figure>"
         )
     title = f"A look at {len(shown):,} of {written.images:,} images"
     return f'<h2>{title}</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
@@ -233,5 +235,5 @@ def _thumbnail(path: Path) -> bytes:
     frames = read_frames(path)
     page = np.asarray(frames[len(frames) // 2])
     stride = max(1, -(-max(page.shape[:2]) // THUMBNAIL_SIDE))
-    small = stretched(page[::stride, ::stride])
+    small = stretch_contrast(page[::stride, ::stride])
     return bytes(imagecodecs.png_encode(small if small.shape[2] > 1 else small[..., 0]))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.results.receipts import Receipt
 
-STEPS = 100
+BINS_PER_E_FOLD = 100
 """Bins of a factor of e: a median is right to one percent."""
 
-SHORTEST = 1e-6
+MIN_SECONDS = 1e-6
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Durations:
         """Count one more."""
         self.total += seconds
         self.longest = max(self.longest, seconds)
-        self.bins[round(STEPS * math.log(max(seconds, SHORTEST)))] += 1
+        self.bins[round(BINS_PER_E_FOLD * math.log(max(seconds, MIN_SECONDS)))] += 1
 
     def __iadd__(self, other: Durations) -> Self:
         self.total += other.total
@@ -60,7 +60,7 @@ class Durations:
         for step, number in sorted(self.bins.items()):
             left -= number
             if left <= 0:
-                return min(math.exp(step / STEPS), self.longest)
+                return min(math.exp(step / BINS_PER_E_FOLD), self.longest)
         return 0.0
 
 

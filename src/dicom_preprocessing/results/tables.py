@@ -28,7 +28,7 @@ def load_columns(path: Path) -> pa.Table:
     """
     import pyarrow as pa  # noqa: PLC0415  # slow to import
 
-    with _told(path):
+    with _translate_errors(path):
         if path.suffix.lower() == PARQUET:
             return _load_parquet(path)
         header, rows = _load_csv(path)
@@ -45,7 +45,7 @@ def load_text_rows(path: Path) -> list[dict[str, str]]:
     SourceError
         As for ``load_columns``.
     """
-    with _told(path):
+    with _translate_errors(path):
         if path.suffix.lower() == PARQUET:
             rows = _load_parquet(path).to_pylist()
             return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
@@ -54,7 +54,7 @@ def load_text_rows(path: Path) -> list[dict[str, str]]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     """Make one kind of error of whatever is wrong with a file."""
     try:
         yield

@@ -10,7 +10,7 @@ from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.results.layout import ResultsFolder
-from dicom_preprocessing.text import plural, printable
+from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,7 +56,9 @@ def count(found: int, outcomes: Iterable[tuple[str, str]]) -> Counts:
     return Counts(found - skipped.total() - failed.total(), dict(skipped), dict(failed))
 
 
-def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = None) -> str | None:
+def find_failure_reason(
+    counts: Counts, *, strict: bool, named_not_written: str | None = None
+) -> str | None:
     """Why a run is not good enough, None if it is.
 
     Parameters
@@ -72,20 +74,20 @@ def complaint(counts: Counts, *, strict: bool, named_not_written: str | None = N
     if strict and counts.failed:
         return f"strict: {plural(_total(counts.failed), 'file')} failed"
     if strict and named_not_written is not None:
-        return f"strict: {printable(named_not_written)} was named and is not DICOM"
+        return f"strict: {make_printable(named_not_written)} was named and is not DICOM"
     return None
 
 
 def judge_run(output: Path, *, strict: bool) -> str | None:
     """Write verdict.txt into the results if they are good enough; else return why not."""
     folder, results = IndexFolder(output), ResultsFolder(output)
-    left_out = sum(1 for _ in folder.read_excluded_files())
-    found = left_out + sum(study.files for study in folder.read_studies().values())
+    excluded = sum(1 for _ in folder.read_excluded_files())
+    found = excluded + sum(study.files for study in folder.read_studies().values())
     rows = read_failures(results.failures)
     counts = count(found, ((row["state"], row["error"]) for row in rows))
     odd = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
     named = next((item.source_path for item in odd), None)
-    problem = complaint(counts, strict=strict, named_not_written=named)
+    problem = find_failure_reason(counts, strict=strict, named_not_written=named)
     if problem is not None:
         return f"{problem} ({counts}); see {results.failures}"
     with atomic_write(results.verdict) as file:

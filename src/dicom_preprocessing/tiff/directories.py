@@ -28,12 +28,12 @@ CLASSIC_HEADER, BIG_HEADER = 8, 16
 INLINE = 4
 """Bytes of a value that stands in its entry, in classic TIFF."""
 
-HEAD_BYTES: Final = 4096
+TIFF_HEAD_BYTES: Final = 4096
 """Read at once at the start: header, first directory and its values, of most files."""
 DIRECTORY_BYTES: Final = 512
 """Read at once of other directories; more if that does not hold all entries."""
 
-NEEDED: Final = frozenset(
+DECODING_TAGS: Final = frozenset(
     (
         *(Tag.WIDTH, Tag.LENGTH, Tag.BITS, Tag.COMPRESSION, Tag.PHOTOMETRIC, Tag.FILL_ORDER),
         *(Tag.STRIP_OFFSETS, Tag.SAMPLES, Tag.ROWS_PER_STRIP, Tag.STRIP_COUNTS, Tag.PLANAR),
@@ -49,25 +49,25 @@ WHOLE_NUMBERS: Final = {
 }
 """Struct codes of the types of whole numbers."""
 
-KNOWN: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
+SAMPLE_DTYPES: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
 """Kinds and bytes of samples that are decoded here."""
-WRAPPED: Final = (Compression.LZW, Compression.PACKBITS, Compression.ZSTD)
+LIBTIFF_COMPRESSIONS: Final = (Compression.LZW, Compression.PACKBITS, Compression.ZSTD)
 """Compressions whose pages libtiff decodes, the fastest here: from a TIFF of one page in memory."""
 DEFLATED: Final = (Compression.DEFLATE, Compression.OLD_DEFLATE)
 TO_32_BITS: Final = 2**32 - 2**16
 
-GROWTH: Final[dict[int, int]] = {
+MAX_EXPANSION: Final[dict[int, int]] = {
     Compression.NONE: 1,
     Compression.PACKBITS: 64,
     Compression.DEFLATE: 1032,
     Compression.OLD_DEFLATE: 1032,
     Compression.LZW: 4096,
 }
-MOST_GROWTH: Final = 2**16
+DEFAULT_MAX_EXPANSION: Final = 2**16
 """Times as many bytes as compressed ones that a page may have: others are not worth the memory."""
 
 
-class Kind(NamedTuple):
+class PageFormat(NamedTuple):
     """What the pages of a volume have in common."""
 
     rows: int
@@ -86,7 +86,7 @@ class Page:
     """A page as its directory tells.
 
     ``dtype`` is None where the samples are no whole bytes of one kind; ``tile`` is its width and
-    length; ``is_usual`` says whether it is decoded here and not by tifffile.
+    length; ``is_supported`` says whether it is decoded here and not by tifffile.
     """
 
     rows: int
@@ -100,7 +100,7 @@ class Page:
     rows_per_strip: int
     offsets: tuple[int, ...]
     counts: tuple[int, ...]
-    is_usual: bool
+    is_supported: bool
 
     @property
     def nbytes(self) -> int:
@@ -109,9 +109,9 @@ class Page:
         return self.rows * self.columns * self.samples * size
 
     @property
-    def is_one_block(self) -> bool:
+    def is_contiguous(self) -> bool:
         """Whether pixels lie in the file as they are, strip behind strip."""
-        if self.compression != Compression.NONE or self.tile is not None or not self.is_usual:
+        if self.compression != Compression.NONE or self.tile is not None or not self.is_supported:
             return False
         ends = map(sum, zip(self.offsets, self.counts, strict=True))
         follows = all(end == start for end, start in zip(ends, self.offsets[1:], strict=False))
@@ -141,7 +141,7 @@ class TiffDirectories:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.descriptor)
         self.size = os.fstat(self.descriptor).st_size
-        self.head = read_at(self.descriptor, 0, min(self.size, HEAD_BYTES))
+        self.head = read_at(self.descriptor, 0, min(self.size, TIFF_HEAD_BYTES))
         self.order, self.is_big, first = self._header()
         self._lock = threading.Lock()
         self._places = [first]
@@ -194,7 +194,7 @@ class TiffDirectories:
         (following,) = struct.unpack_from(self.order + next_form, content, end)
         return content[start:end], following
 
-    def _place(self, number: int) -> int:
+    def _locate_directory(self, number: int) -> int:
         """Where the directory of a page is.
 
         Raises
@@ -217,7 +217,7 @@ class TiffDirectories:
 
     def __len__(self) -> int:
         try:
-            self._place(self.size)  # more than there can be
+            self._locate_directory(self.size)  # more than there can be
         except IndexError:
             return len(self._places)
         raise AssertionError("a file has no more pages than bytes")
@@ -234,19 +234,19 @@ class TiffDirectories:
         """
         page = self._pages.get(number)
         if page is None:
-            page = self._pages[number] = self._parsed(self._place(number))
+            page = self._pages[number] = self._parse_page(self._locate_directory(number))
         return page
 
     def __iter__(self) -> Iterator[Page]:
         return (self[number] for number in range(len(self)))
 
-    def _parsed(self, offset: int) -> Page:
+    def _parse_page(self, offset: int) -> Page:
         entries, _ = self._directory(offset)
         form = "HHQ8s" if self.is_big else "HHL4s"
         found = {
             code: self._values(kind, count, value)
             for code, kind, count, value in struct.iter_unpack(self.order + form, entries)
-            if code in NEEDED
+            if code in DECODING_TAGS
         }
 
         def one(code: int, default: int) -> int:
@@ -269,9 +269,9 @@ class TiffDirectories:
             rows_per_strip=min(one(Tag.ROWS_PER_STRIP, rows), rows) or rows,
             offsets=found.get(Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS, ()),
             counts=found.get(Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS, ()),
-            is_usual=one(Tag.FILL_ORDER, 1) == 1 and (samples == 1 or one(Tag.PLANAR, 1) == 1),
+            is_supported=one(Tag.FILL_ORDER, 1) == 1 and (samples == 1 or one(Tag.PLANAR, 1) == 1),
         )
-        return self._checked(page)
+        return self._check_page(page)
 
     def _values(self, kind: int, count: int, value: bytes) -> tuple[int, ...]:
         """Whole numbers of an entry, none if it has others."""
@@ -289,16 +289,16 @@ class TiffDirectories:
             return None
         size = bits[0] // 8
         name = f"{ {1: 'u', 2: 'i', 3: 'f'}.get(formats[0]) }{size}"
-        is_known = 8 * size == bits[0] and name in KNOWN
+        is_known = 8 * size == bits[0] and name in SAMPLE_DTYPES
         return np.dtype(self.order + name) if is_known else None
 
-    def _checked(self, page: Page) -> Page:
+    def _check_page(self, page: Page) -> Page:
         """The page, if its parts lie in the file and it is not absurdly large for them."""
         if not page.offsets or len(page.offsets) != len(page.counts):
             raise OutputError(f"{self.path}: cannot be read as TIFF: no place of the pixels")
         if max(map(sum, zip(page.offsets, page.counts, strict=True))) > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        growth = GROWTH.get(page.compression, MOST_GROWTH)
+        growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
         if page.dtype is None:
             growth *= 8  # samples may be bits
         if page.nbytes > growth * sum(page.counts):
@@ -306,13 +306,13 @@ class TiffDirectories:
                 f"{self.path}: cannot be read as TIFF: a page of {page.columns} x {page.rows} in "
                 f"{sum(page.counts)} bytes"
             )
-        is_usual = page.is_usual and page.dtype is not None and _is_usual(page)
-        if is_usual == page.is_usual:
+        is_supported = page.is_supported and page.dtype is not None and _is_supported(page)
+        if is_supported == page.is_supported:
             return page
-        return _unusual(page)
+        return _mark_unsupported(page)
 
 
-def _is_usual(page: Page) -> bool:
+def _is_supported(page: Page) -> bool:
     """Whether a page of whole samples, one beside the other, is of a kind that is decoded here."""
     parts = -(-page.rows // page.rows_per_strip)
     if page.tile is not None:
@@ -320,14 +320,14 @@ def _is_usual(page: Page) -> bool:
             return False
         parts = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
     if len(page.offsets) != parts or sum(page.counts) > TO_32_BITS:
-        return page.is_one_block and page.predictor == Predictor.NONE
+        return page.is_contiguous and page.predictor == Predictor.NONE
     if page.compression == Compression.NONE:
-        return page.predictor == Predictor.NONE and page.is_one_block
+        return page.predictor == Predictor.NONE and page.is_contiguous
     if page.compression in DEFLATED:
         return page.tile is None
-    return page.compression in WRAPPED
+    return page.compression in LIBTIFF_COMPRESSIONS
 
 
-def _unusual(page: Page) -> Page:
+def _mark_unsupported(page: Page) -> Page:
     names = Page.__slots__
-    return Page(**{name: getattr(page, name) for name in names} | {"is_usual": False})
+    return Page(**{name: getattr(page, name) for name in names} | {"is_supported": False})

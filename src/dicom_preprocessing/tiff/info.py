@@ -64,7 +64,7 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
     if ours or reference:
         geometry = _geometry(tags, width, height, reference=reference)
     if ours:
-        geometry |= _described(_text(tags.get(Tag.IMAGE_DESCRIPTION)))
+        geometry |= _parse_description(_text(tags.get(Tag.IMAGE_DESCRIPTION)))
         geometry["flip"] = (
             tuple(map(bool, tags[Tag.FLIP][2:])) if Tag.FLIP in tags else (False, False)
         )
@@ -98,7 +98,7 @@ def _geometry(
     return found
 
 
-def _described(description: str) -> dict[str, Any]:
+def _parse_description(description: str) -> dict[str, Any]:
     try:
         data = json.loads(description)
         source = data["source"]

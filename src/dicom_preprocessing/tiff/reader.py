@@ -20,11 +20,11 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
-    Kind,
+    PageFormat,
     TiffDirectories,
 )
 from dicom_preprocessing.tiff.numbers import Predictor
-from dicom_preprocessing.tiff.single_page import head_of_one
+from dicom_preprocessing.tiff.single_page import make_single_page_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.tiff.directories import Page
 
-MOST_MAPPED: Final = 256
+MAX_MEMORY_MAPS: Final = 256
 """Pages that are mapped at a time, because each holds a file open; more are read."""
 
 
@@ -44,16 +44,16 @@ class TiffPages(TiffDirectories):
         super().__init__(path)
         self._looked_at: dict[int, NDArray[Any]] = {}
 
-    def kind(self, number: int) -> Kind:
+    def page_format(self, number: int) -> PageFormat:
         """Shape and dtype of a page as ``read`` gives it."""
         page = self[number]
-        if page.is_usual and page.dtype is not None:
+        if page.is_supported and page.dtype is not None:
             dtype = page.dtype.newbyteorder("=")
-            return Kind(page.rows, page.columns, page.samples, dtype)
+            return PageFormat(page.rows, page.columns, page.samples, dtype)
         pixels = self._by_tifffile(number)
         self._looked_at = {number: pixels}
         rows, columns, samples = pixels.shape
-        return Kind(rows, columns, samples, pixels.dtype)
+        return PageFormat(rows, columns, samples, pixels.dtype)
 
     def read(self, number: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Decode a page.
@@ -84,7 +84,7 @@ class TiffPages(TiffDirectories):
             raise OutputError(f"{self.path}: page {number} cannot be read: {error}") from error
 
     def _decoded(self, number: int, page: Page, out: NDArray[Any] | None) -> NDArray[Any]:
-        if not page.is_usual or page.dtype is None:
+        if not page.is_supported or page.dtype is None:
             pixels = self._by_tifffile(number)
             if out is None:
                 return pixels
@@ -93,7 +93,7 @@ class TiffPages(TiffDirectories):
         if out is None:
             shape = (page.rows, page.columns, page.samples)
             out = np.empty(shape, page.dtype.newbyteorder("="))
-        if page.is_one_block:
+        if page.is_contiguous:
             self._copy(page, out)
         elif page.compression in DEFLATED:
             self._inflate(page, out)
@@ -101,7 +101,7 @@ class TiffPages(TiffDirectories):
             import imagecodecs  # noqa: PLC0415  # slow to import
 
             like = out if page.samples > 1 else out[..., 0]
-            content = cast("bytearray", self._wrapped(page))  # any buffer will do
+            content = cast("bytearray", self._make_single_page_tiff(page))  # any buffer will do
             imagecodecs.tiff_decode(content, out=like)
         return out
 
@@ -133,18 +133,18 @@ class TiffPages(TiffDirectories):
                 strip = np.cumsum(strip, axis=-2, dtype=out.dtype)
             target[:] = strip
 
-    def _wrapped(self, page: Page) -> memoryview:
+    def _make_single_page_tiff(self, page: Page) -> memoryview:
         """A page alone as a TIFF in memory, which has what the decoder needs and no more."""
         assert page.dtype is not None
-        head, offsets_at, counts_at = head_of_one(
+        head, offsets_at, counts_at = make_single_page_head(
             self.order,
-            Kind(page.rows, page.columns, page.samples, page.dtype),
+            PageFormat(page.rows, page.columns, page.samples, page.dtype),
             coding=(page.compression, page.predictor),
             tile=page.tile,
             rows_per_strip=page.rows_per_strip,
             parts=len(page.offsets),
         )
-        places = tuple(_running(len(head), page.counts))
+        places = tuple(_running_offsets(len(head), page.counts))
         content = _scratch(len(head) + sum(page.counts))
         content[: len(head)] = head
         form = f"{self.order}{len(places)}L"
@@ -160,7 +160,7 @@ class TiffPages(TiffDirectories):
         elif os.preadv(self.descriptor, [target], offset) < len(target):
             target[:] = self._bytes(offset, len(target))
 
-    def mapped(self, number: int) -> NDArray[Any] | None:
+    def memory_map(self, number: int) -> NDArray[Any] | None:
         """A page without a copy: its bytes come from the file when they are looked at.
 
         Returns
@@ -170,10 +170,10 @@ class TiffPages(TiffDirectories):
             foreign byte order, or not aligned, or where too many are mapped already.
         """
         page = self[number]
-        if not page.is_one_block or page.dtype is None or not page.dtype.isnative:
+        if not page.is_contiguous or page.dtype is None or not page.dtype.isnative:
             return None
         start = page.offsets[0]
-        if start % page.dtype.itemsize or len(_MAPS) >= MOST_MAPPED or not page.nbytes:
+        if start % page.dtype.itemsize or len(_MAPS) >= MAX_MEMORY_MAPS or not page.nbytes:
             return None
         base = start - start % mmap.ALLOCATIONGRANULARITY
         length = start + page.nbytes - base
@@ -222,7 +222,7 @@ def _scratch(length: int) -> memoryview:
     return memoryview(found)[:length]
 
 
-def _running(start: int, counts: tuple[int, ...]) -> Iterator[int]:
+def _running_offsets(start: int, counts: tuple[int, ...]) -> Iterator[int]:
     for count in counts:
         yield start
         start += count
@@ -242,7 +242,7 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
     """
     try:
         pages = TiffPages(path)
-        kinds = {pages.kind(number) for number in range(len(pages))}
+        kinds = {pages.page_format(number) for number in range(len(pages))}
     except OSError as error:
         raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
     if len(kinds) != 1:
@@ -250,5 +250,5 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")
     (kind,) = kinds
     return LazyFrames(
-        (len(pages), *kind.shape), kind.dtype, pages.read, is_cheap=pages[0].is_one_block
+        (len(pages), *kind.shape), kind.dtype, pages.read, is_cheap=pages[0].is_contiguous
     )

@@ -10,15 +10,15 @@ from dicom_preprocessing.tiff.directories import (
     CLASSIC_HEADER,
     INLINE,
     WHOLE_NUMBERS,
-    Kind,
+    PageFormat,
 )
 from dicom_preprocessing.tiff.numbers import Photometric, Tag, TagType
 
 
 @functools.lru_cache(maxsize=16)
-def head_of_one(
+def make_single_page_head(
     order: str,
-    kind: Kind,
+    kind: PageFormat,
     *,
     coding: tuple[int, int],
     tile: tuple[int, int] | None,

@@ -28,7 +28,7 @@ MM_IN_CM = 10
 
 
 Rational = tuple[int, int]
-Resolution = tuple[Rational | None, Rational | None]
+RationalResolution = tuple[Rational | None, Rational | None]
 """X and y, pixels per cm; None where unknown."""
 
 
@@ -46,7 +46,7 @@ class PageTags:
     """
 
     geometry: Geometry
-    resolution: Resolution = (None, None)
+    resolution: RationalResolution = (None, None)
     description: str = ""
 
 
@@ -66,7 +66,7 @@ def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
     return tags
 
 
-def describe(image: Image, recipe: Recipe) -> str:
+def make_image_description(image: Image, recipe: Recipe) -> str:
     """ImageDescription: ASCII JSON of the source's shape and of the steps that ran."""
     source_info, geometry = image.source_info, image.geometry
     ran = {
@@ -100,7 +100,7 @@ def describe(image: Image, recipe: Recipe) -> str:
     )
 
 
-def output_resolution(image: Image) -> Resolution:
+def output_resolution(image: Image) -> RationalResolution:
     """XResolution and YResolution, pixels per cm as the nearest rational of 32-bit parts."""
     spacing = output_spacing(image.source_info, image.geometry)
     if spacing is None:
@@ -108,7 +108,7 @@ def output_resolution(image: Image) -> Resolution:
     return _rational(MM_IN_CM / spacing[0]), _rational(MM_IN_CM / spacing[1])
 
 
-def resolution_of(tags: Mapping[int, Any]) -> Resolution:
+def resolution_of(tags: Mapping[int, Any]) -> RationalResolution:
     """Resolution by tags, pixels per cm; unknown for both axes where it is for one."""
     x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
     if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
@@ -116,7 +116,7 @@ def resolution_of(tags: Mapping[int, Any]) -> Resolution:
     return (x[0], x[1]), (y[0], y[1])
 
 
-def spacing_of(resolution: Resolution) -> tuple[float, float] | None:
+def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:
     """Spacing x, y in mm, None where it is unknown."""
     x, y = resolution
     if x is None or y is None:

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import atomic_path, writing
+from dicom_preprocessing.files import atomic_path, open_new_file
 from dicom_preprocessing.tiff.compressors import COMPRESSORS
 from dicom_preprocessing.tiff.numbers import Compression, Predictor, Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages
@@ -23,8 +23,8 @@ from dicom_preprocessing.tiff.tags import (
     NO_UNIT,
     SOFTWARE,
     PageTags,
-    describe,
     geometry_tags,
+    make_image_description,
     output_resolution,
 )
 
@@ -72,7 +72,7 @@ def write_tiff(
     tags = PageTags(
         geometry=image.geometry,
         resolution=output_resolution(image),
-        description=describe(image, recipe),
+        description=make_image_description(image, recipe),
     )
     write_pages(path, image.frames, [tags], compressor=compressor)
 
@@ -104,7 +104,7 @@ def write_pages(
         reason; nothing is left under either name.
     """
     with atomic_path(Path(path)) as partial:
-        with writing(partial, "wb") as file:
+        with open_new_file(partial, "wb") as file:
             _write_pages(file, frames, tags, compressor)
         _require_whole(partial, frames)
 
@@ -112,7 +112,7 @@ def write_pages(
 def _require_whole(path: Path, frames: Frames) -> None:
     """Raise OSError unless each frame has a page and a strip in the file; pixels are not read."""
     try:
-        problem = _lacking(TiffPages(path), frames)
+        problem = _find_missing(TiffPages(path), frames)
     except OutputError as error:
         problem = str(error).removeprefix(f"{path}: ")
     if problem:
@@ -121,7 +121,7 @@ def _require_whole(path: Path, frames: Frames) -> None:
         )
 
 
-def _lacking(pages: TiffPages, frames: Frames) -> str | None:
+def _find_missing(pages: TiffPages, frames: Frames) -> str | None:
     """What is wrong with the directories of a file that holds these frames."""
     if len(pages) != len(frames):
         return f"{len(pages)} pages of {len(frames)}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_order import along_normal, median_step
+from dicom_preprocessing.decode.frame_order import distances_along_normal, median_step
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
 from dicom_preprocessing.files import atomic_write, path_key
@@ -29,7 +29,7 @@ from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_record
+from dicom_preprocessing.tools.tiff_image import TiffImage, as_text, read_tiff_image, with_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ SLICE_COLUMNS = (
 class Slice:
     """An image that becomes a page.
 
-    ``place`` is what orders it: mm along the normal if ``is_mm``, else any number.
+    ``sort_value`` is what orders it: mm along the normal if ``is_mm``, else any number.
     """
 
     path: Path
@@ -65,26 +65,26 @@ class Slice:
     study: str
     series: str
     sop_instance_uid: str
-    place: float | None
+    sort_value: float | None
     is_mm: bool = False
     modality: str = ""
 
 
 @dataclass(slots=True)
-class Sorting:
+class SliceGroups:
     """Slices by study and series, what is wrong with some, and how many do not fit together.
 
-    ``left_out`` images are not in the table or headers, ``missing`` rows of the table have no
+    ``unlisted`` images are not in the table or headers, ``missing`` rows of the table have no
     image.
     """
 
     series: dict[tuple[str, str], list[Slice]] = field(default_factory=lambda: defaultdict(list))
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
-    left_out: int = 0
+    unlisted: int = 0
     missing: int = 0
 
 
-def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None) -> Sorting:
+def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None) -> SliceGroups:
     """Sort images by the rows of a table; images that it does not name are left out.
 
     Parameters
@@ -112,14 +112,14 @@ def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None)
     by_key: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         by_key[row[key]].append(row)
-    sorting = Sorting()
+    sorting = SliceGroups()
     found = Counter[str]()
     for path in tree.paths:
         name = str(path.relative_to(tree.root))
         own = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
         found.update(row[key] for row in own[:1])
         if not own:
-            sorting.left_out += 1
+            sorting.unlisted += 1
             continue
         _put(sorting, tree, path, own[0], _number(own[0][order]), is_mm=order == POSITION)
         if len(own) > 1:
@@ -133,7 +133,7 @@ def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None)
     return sorting
 
 
-def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
+def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
     """Sort images by the position in the headers of their DICOM files, else by instance number.
 
     A series of which the tree has not all images is a problem: its volume would have gaps.
@@ -149,13 +149,13 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
         for study, of_study in index.studies.items()
         for entry in reversed(of_study)  # of candidates for one image the first counts
     }
-    sorting = Sorting()
+    sorting = SliceGroups()
     found: dict[tuple[str, str], list[tuple[Slice, InventoryEntry]]] = defaultdict(list)
     for path in tree.paths:
         study, _, sop = parse_image_path(path.relative_to(tree.root))
         entry = entries.get((study, sop))
         if entry is None:
-            sorting.left_out += 1
+            sorting.unlisted += 1
             continue
         named = {"series_instance_uid": entry.series_instance_uid}
         made = _slice(tree, path, named, float(entry.instance_number), is_mm=False)
@@ -170,7 +170,8 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> Sorting:
             along = None
         if along is not None:
             slices = [
-                replace(made, place=mm, is_mm=True) for made, mm in zip(slices, along, strict=True)
+                replace(made, sort_value=mm, is_mm=True)
+                for made, mm in zip(slices, along, strict=True)
             ]
         sorting.series[where] = slices
         if len(slices) < expected[where]:
@@ -196,24 +197,24 @@ def _positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
         return None
     if not np.allclose(np.array(orientations, np.float64), first, atol=1e-3):
         raise OutputError("slices of several orientations; expected one volume")
-    return along_normal(known, first)
+    return distances_along_normal(known, first)
 
 
 def _put(
-    sorting: Sorting,
+    sorting: SliceGroups,
     tree: Tree,
     path: Path,
     row: dict[str, str],
-    place: float | None,
+    sort_value: float | None,
     *,
     is_mm: bool,
 ) -> None:
-    made = _slice(tree, path, row, place, is_mm=is_mm)
+    made = _slice(tree, path, row, sort_value, is_mm=is_mm)
     sorting.series[made.study, made.series].append(made)
 
 
 def _slice(
-    tree: Tree, path: Path, row: dict[str, str], place: float | None, *, is_mm: bool
+    tree: Tree, path: Path, row: dict[str, str], sort_value: float | None, *, is_mm: bool
 ) -> Slice:
     study, series = _series_of(tree, path, row)
     return Slice(
@@ -222,7 +223,7 @@ def _slice(
         study=study,
         series=series,
         sop_instance_uid=parse_image_path(path)[2],
-        place=place,
+        sort_value=sort_value,
         is_mm=is_mm,
         modality=tree.row(path).get("modality", ""),
     )
@@ -244,7 +245,7 @@ def _number(text: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class CombinedVolume:
     """A volume that was written, with the slices of its pages."""
 
     row: ManifestRow
@@ -253,13 +254,13 @@ class Volume:
     def records(self) -> Iterable[tuple[object, ...]]:
         """Rows of slices.csv."""
         for page, made in enumerate(self.slices):
-            mm = made.place if made.is_mm else None
+            mm = made.sort_value if made.is_mm else None
             yield self.row.path, page, made.sop_instance_uid, made.name, mm
 
 
 def combine(
     slices: Sequence[Slice], output: Path, *, compressor: str | None = None, force: bool = False
-) -> Volume:
+) -> CombinedVolume:
     """Write the slices of one series as ``output/{study}/{series}.tiff``.
 
     Parameters
@@ -278,7 +279,7 @@ def combine(
         The slices are no volume: unknown order, several at one place, other sizes or geometry.
     """
     ordered = _in_order(slices, force=force)
-    stored = [_closed(read_stored(made.path)) for made in ordered]
+    stored = [_reopen_per_page(read_tiff_image(made.path)) for made in ordered]
     _require_slices(stored)
     if not force:
         _require_agreement(stored)
@@ -296,7 +297,7 @@ def combine(
         sop_instance_uid=ordered[0].sop_instance_uid,
         modality=ordered[0].modality or None,
     )
-    return Volume(row, tuple(ordered))
+    return CombinedVolume(row, tuple(ordered))
 
 
 def _in_order(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
@@ -305,20 +306,20 @@ def _in_order(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
         raise OutputError(
             f"{slices[0].name}: found no Series Instance UID in table, manifest or folder"
         )
-    unknown = [made.name for made in slices if made.place is None]
+    unknown = [made.name for made in slices if made.sort_value is None]
     if unknown:
         raise OutputError(f"series {series}: {unknown[0]} has no number to order it by")
-    ordered = sorted(slices, key=lambda made: (made.place or 0, path_key(made.name)))
+    ordered = sorted(slices, key=lambda made: (made.sort_value or 0, path_key(made.name)))
     for one, other in pairwise(ordered):
-        if one.place == other.place and not force:
+        if one.sort_value == other.sort_value and not force:
             raise OutputError(
-                f"series {series}: {one.name} and {other.name} are both at {one.place:g}; "
+                f"series {series}: {one.name} and {other.name} are both at {one.sort_value:g}; "
                 "expected one volume (--force orders them by path)"
             )
     return ordered
 
 
-def _require_slices(stored: Sequence[Stored]) -> None:
+def _require_slices(stored: Sequence[TiffImage]) -> None:
     first = stored[0]
     for other in stored:
         if other.info.num_frames != 1:
@@ -331,7 +332,7 @@ def _require_slices(stored: Sequence[Stored]) -> None:
             raise OutputError(f"{other.path}: found {found}, expected {expected} ({first.path})")
 
 
-def _require_agreement(stored: Sequence[Stored]) -> None:
+def _require_agreement(stored: Sequence[TiffImage]) -> None:
     """All slices have one way from source to output, and were made with the same settings."""
     expected = _comparable(stored[0])
     for other in stored[1:]:
@@ -343,7 +344,7 @@ def _require_agreement(stored: Sequence[Stored]) -> None:
                 )
 
 
-def _comparable(stored: Stored) -> dict[str, Any]:
+def _comparable(stored: TiffImage) -> dict[str, Any]:
     geometry, info = stored.geometry, stored.info
     return {
         "crop box": info.crop,
@@ -357,10 +358,10 @@ def _comparable(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[Stored]) -> float | None:
+def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[TiffImage]) -> float | None:
     """Median step of positions, mm, else what all slices state."""
     if all(made.is_mm for made in ordered):
-        step = median_step([made.place or 0 for made in ordered])
+        step = median_step([made.sort_value or 0 for made in ordered])
         if step is not None:
             return step
     stated = {one.info.frame_spacing for one in stored}
@@ -368,7 +369,7 @@ def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[Stored]) -> float 
 
 
 def _page_tags(
-    stored: Stored, count: int, spacing: float | None, record: dict[str, Any]
+    stored: TiffImage, count: int, spacing: float | None, record: dict[str, Any]
 ) -> PageTags:
     description = with_record(stored.description, **record)
     if stored.description:
@@ -377,20 +378,20 @@ def _page_tags(
     return replace(stored.tags(), description=as_text(description))
 
 
-def _closed(stored: Stored) -> Stored:
+def _reopen_per_page(stored: TiffImage) -> TiffImage:
     """The same with a file that is opened for each page, since a series may have thousands."""
     path, frames = stored.path, stored.frames
     again = LazyFrames(frames.shape, frames.dtype, lambda number: read_frames(path)[number])
     return replace(stored, frames=again)
 
 
-def _pages(stored: Sequence[Stored]) -> LazyFrames:
+def _pages(stored: Sequence[TiffImage]) -> LazyFrames:
     first = stored[0].frames
     shape = (len(stored), *first.shape[1:])
     return LazyFrames(shape, first.dtype, lambda number: stored[number].frames[0])
 
 
-def write_slices(volumes: Iterable[Volume], path: Path) -> None:
+def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
     """Write which slice became which page."""
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -38,7 +38,7 @@ class Moments:
         """Standard deviation of all values (not of a sample of them)."""
         return math.sqrt(self.squares / self.count) if self.count else math.nan
 
-    def merged(self, other: Moments) -> Moments:
+    def combine(self, other: Moments) -> Moments:
         """Of the values of both."""
         count = self.count + other.count
         if not self.count or not other.count:
@@ -50,7 +50,7 @@ class Moments:
             self.squares + other.squares + apart * apart * self.count * other.count / count,
         )
 
-    def divided(self, by: float) -> Moments:
+    def divide(self, by: float) -> Moments:
         """Of the values divided by a number."""
         return Moments(self.count, self.mean / by, self.squares / by / by)
 
@@ -111,7 +111,7 @@ def _moments_of_sums(count: int, total: int, squares: int) -> Moments:
     return Moments(count, float(Fraction(total, count)), float(squares - Fraction(total**2, count)))
 
 
-class WideValues:
+class BinnedValues:
     """Sums and a histogram of floats, or of integers of more than 16 bits.
 
     The cells of the histogram are as wide as a power of two and begin at its multiples, so that two
@@ -139,7 +139,7 @@ class WideValues:
             wide = values.astype(np.float64)
             mean = float(wide.mean())
             own = Moments(values.size, mean, float(np.square(wide - mean).sum()))
-            self.of_floats = self.of_floats.merged(own)
+            self.of_floats = self.of_floats.combine(own)
         low, high = values.min().item(), values.max().item()
         self.range = min(self.range[0], low), max(self.range[1], high)
         self._widen(self._exponent_for(low, high))
@@ -151,12 +151,12 @@ class WideValues:
             self.cells[int(place)] = self.cells.get(int(place), 0) + int(n)
         self._shrink()
 
-    def merge(self, other: WideValues) -> None:
+    def merge(self, other: BinnedValues) -> None:
         """Add what another one has."""
         self.count += other.count
         self.total += other.total
         self.squares += other.squares
-        self.of_floats = self.of_floats.merged(other.of_floats)
+        self.of_floats = self.of_floats.combine(other.of_floats)
         self.range = min(self.range[0], other.range[0]), max(self.range[1], other.range[1])
         self._widen(other.exponent)
         for place, n in _coarser(other.cells, self.exponent - other.exponent).items():

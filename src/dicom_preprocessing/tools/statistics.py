@@ -14,7 +14,7 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.tiff.info import read_info
-from dicom_preprocessing.tools.counting import COUNTED_BYTES, CountedValues, Moments, WideValues
+from dicom_preprocessing.tools.counting import COUNTED_BYTES, BinnedValues, CountedValues, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Kind = tuple[str, int]
+PixelType = tuple[str, int]
 """dtype and number of channels."""
 
 
 class Tally:
     """Values of the pages of one dtype and number of channels, by channel."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: PixelType) -> None:
         dtype = np.dtype(kind[0])
         counted = dtype.kind in "iu" and dtype.itemsize <= COUNTED_BYTES
-        make = CountedValues if counted else WideValues
-        self.kind = kind
+        make = CountedValues if counted else BinnedValues
+        self.pixel_type = kind
         self.files = self.frames = self.not_finite = 0
         self.channels: list[Any] = [make(dtype) for _ in range(kind[1])]
 
@@ -62,7 +62,7 @@ class Tally:
         255 and 65535; 1 for floats that lie in 0 to 1. Signed integers, and floats elsewhere, are
         values such as Hounsfield units.
         """
-        dtype = np.dtype(self.kind[0])
+        dtype = np.dtype(self.pixel_type[0])
         if dtype.kind == "u" and dtype.itemsize <= COUNTED_BYTES:
             return int(np.iinfo(dtype).max)
         ranges = [c.range for c in self.channels if c.moments.count]
@@ -71,7 +71,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class PixelSelection:
     """Which pixels count.
 
     ``active_only`` leaves padding out, by ActiveArea; ``skip_background`` pixels that are the
@@ -82,7 +82,7 @@ class Choice:
     skip_background: bool = False
 
 
-def tally_file(path: Path, choice: Choice | None = None) -> dict[Kind, Tally]:
+def tally_file(path: Path, choice: PixelSelection | None = None) -> dict[PixelType, Tally]:
     """Count one file.
 
     Raises
@@ -90,9 +90,9 @@ def tally_file(path: Path, choice: Choice | None = None) -> dict[Kind, Tally]:
     OutputError
         It cannot be read, or not all of it.
     """
-    choice = choice or Choice()
+    choice = choice or PixelSelection()
     info = read_info(path)
-    tallies: dict[Kind, Tally] = {}
+    tallies: dict[PixelType, Tally] = {}
     background = background_of(path) if choice.skip_background else None
     for page in _pages(path):
         chosen = page
@@ -150,11 +150,11 @@ def _require_whole(page: tifffile.TiffPage, size: int) -> None:
 class Statistics:
     """What was found in all files that could be read, and what could not be."""
 
-    tallies: dict[Kind, Tally] = field(default_factory=dict)
+    tallies: dict[PixelType, Tally] = field(default_factory=dict)
     files: int = 0
     bad: list[str] = field(default_factory=list)
 
-    def add(self, outcome: dict[Kind, Tally] | OutputError) -> None:
+    def add(self, outcome: dict[PixelType, Tally] | OutputError) -> None:
         """Take in a file."""
         self.files += 1
         if isinstance(outcome, OutputError):
@@ -171,12 +171,12 @@ class Statistics:
         found: dict[int, list[Moments]] = {}
         for (_, channels), tally in self._in_order():
             if tally.top is not None:
-                own = [c.moments.divided(tally.top) for c in tally.channels]
+                own = [c.moments.divide(tally.top) for c in tally.channels]
                 so_far = found.get(channels, [Moments()] * channels)
-                found[channels] = [a.merged(b) for a, b in zip(so_far, own, strict=True)]
+                found[channels] = [a.combine(b) for a, b in zip(so_far, own, strict=True)]
         return found
 
-    def _in_order(self) -> Iterable[tuple[Kind, Tally]]:
+    def _in_order(self) -> Iterable[tuple[PixelType, Tally]]:
         return sorted(self.tallies.items())
 
     def as_dict(self, bins: int) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class Statistics:
 
 
 def _kind_record(tally: Tally, bins: int) -> dict[str, Any]:
-    dtype, channels = tally.kind
+    dtype, channels = tally.pixel_type
     return {
         "dtype": dtype,
         "channels": channels,
@@ -227,7 +227,7 @@ def _channel_record(values: Any, top: int | None, bins: int) -> dict[str, Any]: 
         "histogram": {"edges": histogram.edges, "counts": histogram.counts},
     }
     if top is not None:
-        scaled = moments.divided(top)
+        scaled = moments.divide(top)
         record["normalised"] = {
             "mean": scaled.mean,
             "std": scaled.std,

@@ -92,7 +92,7 @@ def find_images(sources: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def require_apart(tree: Tree, output: Path) -> None:
+def require_outside(tree: Tree, output: Path) -> None:
     """Refuse to write into the tree that is read, or around it.
 
     Raises
@@ -104,7 +104,7 @@ def require_apart(tree: Tree, output: Path) -> None:
         raise SourceError(f"OUTPUT {output} and SOURCE {tree.root} must lie apart")
 
 
-def in_processes(
+def map_in_processes(
     function: Callable[[Any], T], items: Sequence[Any], jobs: int
 ) -> Iterator[T | OutputError]:
     """``function`` of each item, or the error that it raised, in order."""

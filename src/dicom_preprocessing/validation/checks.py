@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
-    pixel_format,
+    read_pixel_format,
     require_known_samples,
 )
 from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
@@ -21,12 +21,12 @@ from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.index.table import is_path_part
-from dicom_preprocessing.validation.subject import (
+from dicom_preprocessing.validation.checked_image import (
     IMAGE_ATTRIBUTES,
     U16_MAX,
+    CheckedImage,
     Finding,
     Severity,
-    Subject,
     found_of,
     resolution,
     snake,
@@ -54,74 +54,74 @@ OPTIONAL: Final = (
 )
 """Attributes that change the output where they are there."""
 
-AT_LEAST_ONE: Final = ("Rows", "Columns", "SamplesPerPixel")
+POSITIVE_KEYWORDS: Final = ("Rows", "Columns", "SamplesPerPixel")
 
 
-def required_attributes(subject: Subject) -> Iterator[Finding]:
+def required_attributes(image: CheckedImage) -> Iterator[Finding]:
     """Attributes of the Image Pixel Module that must be there with a value of their type."""
-    if not subject.is_image:
+    if not image.is_image:
         return
     for keyword in IMAGE_ATTRIBUTES:
-        if subject.is_float and keyword in INTEGERS_ONLY:
+        if image.is_float and keyword in INTEGERS_ONLY:
             continue
-        attribute = subject.attribute(keyword)
+        attribute = image.attribute(keyword)
         if not attribute.is_present:
-            yield _finding(subject, f"missing_{snake(keyword)}", "error", "is missing", keyword)
+            yield _finding(image, f"missing_{snake(keyword)}", "error", "is missing", keyword)
         elif attribute.is_empty:
-            yield _finding(subject, "empty_required_tag", "error", "has no value", keyword)
+            yield _finding(image, "empty_required_tag", "error", "has no value", keyword)
         elif keyword == "PhotometricInterpretation":
-            yield from _photometric(subject)
+            yield from _photometric(image)
         else:
-            yield from _unsigned_short(subject, keyword)
+            yield from _unsigned_short(image, keyword)
 
 
-def _unsigned_short(subject: Subject, keyword: str) -> Iterator[Finding]:
-    code, number = "invalid_u16_value", subject.integer(keyword)
+def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
+    code, number = "invalid_u16_value", image.integer(keyword)
     if number is None:
         message = f"is no whole number from 0 to {U16_MAX}"
-        yield _finding(subject, code, "error", message, keyword)
-    elif number == 0 and keyword in AT_LEAST_ONE:
-        yield _finding(subject, code, "error", "must be above 0", keyword)
-    elif subject.attribute(keyword).has_several:
-        yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
+        yield _finding(image, code, "error", message, keyword)
+    elif number == 0 and keyword in POSITIVE_KEYWORDS:
+        yield _finding(image, code, "error", "must be above 0", keyword)
+    elif image.attribute(keyword).has_several:
+        yield _finding(image, code, "warning", "has several values: the first counts", keyword)
 
 
-def _photometric(subject: Subject) -> Iterator[Finding]:
+def _photometric(image: CheckedImage) -> Iterator[Finding]:
     code, keyword = "invalid_string_value", "PhotometricInterpretation"
-    attribute = subject.attribute(keyword)
+    attribute = image.attribute(keyword)
     text = attribute.text()
     is_text = all(isinstance(value, str) for value in attribute.values)
     if not (is_text and text and text.isascii() and text.isprintable()):
-        yield _finding(subject, code, "error", "is no text", keyword)
+        yield _finding(image, code, "error", "is no text", keyword)
     elif attribute.has_several:
-        yield _finding(subject, code, "warning", "has several values: the first counts", keyword)
+        yield _finding(image, code, "warning", "has several values: the first counts", keyword)
 
 
-def pixel_data(subject: Subject) -> Iterator[Finding]:
+def pixel_data(image: CheckedImage) -> Iterator[Finding]:
     """There is a pixel data element with what its transfer syntax asks for."""
-    keyword, element = subject.keyword, subject.pixel_data
-    if subject.broken:
-        yield Finding("invalid_pixel_data_value", "error", subject.broken, keyword)
+    keyword, element = image.keyword, image.pixel_data
+    if image.broken:
+        yield Finding("invalid_pixel_data_value", "error", image.broken, keyword)
     elif element is None:
-        message = "is missing" if subject.is_image else "is missing: it is no image"
+        message = "is missing" if image.is_image else "is missing: it is no image"
         yield Finding("missing_pixel_data", "error", message, keyword)
     elif not element.value.length:
         yield Finding("empty_pixel_data", "error", "has no bytes", keyword)
     else:
-        yield from _pixel_data_value(subject, element)
+        yield from _pixel_data_value(image, element)
 
 
-def _pixel_data_value(subject: Subject, element: PixelData) -> Iterator[Finding]:
-    syntax, code = subject.description.transfer_syntax_uid, "invalid_pixel_data_value"
+def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Finding]:
+    syntax, code = image.description.transfer_syntax_uid, "invalid_pixel_data_value"
     if syntax in NATIVE:
         if element.items is not None:
             message = f"has fragments, as compressed pixels do, but the syntax is {syntax.name}"
             yield Finding(code, "error", message, element.keyword)
             return
         with suppress(FileError):  # other checks tell what is wrong with the header
-            layout = pixel_format(subject.description, element.keyword)
-            if element.value.length < layout.native_bytes:
-                message = f"has {element.value.length} of {layout.native_bytes} bytes"
+            pixel_format = read_pixel_format(image.description, element.keyword)
+            if element.value.length < pixel_format.native_bytes:
+                message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
                 yield Finding(code, "error", message, element.keyword)
     elif syntax in ENCAPSULATED:
         try:
@@ -130,7 +130,7 @@ def _pixel_data_value(subject: Subject, element: PixelData) -> Iterator[Finding]
             message = f"has no fragments, which {syntax.name} needs: {error}"
             yield Finding(code, "error", message, element.keyword)
             return
-        fragments, frames = table_and_fragments[1:], subject.number_of_frames[0] or 1
+        fragments, frames = table_and_fragments[1:], image.number_of_frames[0] or 1
         if not any(fragment.length for fragment in fragments):
             yield Finding("empty_pixel_data", "error", "has no fragments", element.keyword)
         elif len(fragments) < frames:
@@ -138,103 +138,103 @@ def _pixel_data_value(subject: Subject, element: PixelData) -> Iterator[Finding]
             yield Finding(code, "error", message, element.keyword)
 
 
-def number_of_frames(subject: Subject) -> Iterator[Finding]:
+def number_of_frames(image: CheckedImage) -> Iterator[Finding]:
     """Number of Frames is absent, or a positive number."""
-    if not subject.is_image:
+    if not image.is_image:
         return
-    keyword, (_, source) = "NumberOfFrames", subject.number_of_frames
+    keyword, (_, source) = "NumberOfFrames", image.number_of_frames
     if source == "default":
         message = "is absent: 1 is taken"
-        yield _finding(subject, "default_number_of_frames", "info", message, keyword)
+        yield _finding(image, "default_number_of_frames", "info", message, keyword)
     elif source == "invalid":
         message = "is no positive whole number"
-        yield _finding(subject, "invalid_number_of_frames", "error", message, keyword)
+        yield _finding(image, "invalid_number_of_frames", "error", message, keyword)
 
 
-def planar_configuration(subject: Subject) -> Iterator[Finding]:
+def planar_configuration(image: CheckedImage) -> Iterator[Finding]:
     """Planar Configuration is 0 or 1; it must be there where a pixel has several samples."""
     keyword = "PlanarConfiguration"
-    attribute = subject.attribute(keyword)
-    is_colour = (subject.integer("SamplesPerPixel") or 1) > 1
+    attribute = image.attribute(keyword)
+    is_colour = (image.integer("SamplesPerPixel") or 1) > 1
     if attribute.is_empty:
         if is_colour:
             message = "is absent: 0 is taken, samples pixel by pixel"
-            yield _finding(subject, "default_planar_configuration", "warning", message, keyword)
+            yield _finding(image, "default_planar_configuration", "warning", message, keyword)
     elif attribute.integer(-1) not in (0, 1):
         severity: Severity = "error" if is_colour else "warning"
-        yield _finding(subject, "invalid_planar_configuration", severity, "is not 0 or 1", keyword)
+        yield _finding(image, "invalid_planar_configuration", severity, "is not 0 or 1", keyword)
 
 
-def bits(subject: Subject) -> Iterator[Finding]:
+def bits(image: CheckedImage) -> Iterator[Finding]:
     """Bits Allocated can be read, Bits Stored fits it, and High Bit is the highest of them."""
-    allocated = subject.integer("BitsAllocated")
+    allocated = image.integer("BitsAllocated")
     if allocated is None:
         return
-    supported = FLOAT_BITS_ALLOCATED if subject.is_float else BITS_ALLOCATED
+    supported = FLOAT_BITS_ALLOCATED if image.is_float else BITS_ALLOCATED
     if allocated not in supported:
         message = f"is none of {', '.join(map(str, supported))}, which can be read"
-        yield _finding(subject, "unsupported_bits_allocated", "error", message, "BitsAllocated")
-    stored = subject.integer("BitsStored")
-    if subject.is_float or stored is None:
+        yield _finding(image, "unsupported_bits_allocated", "error", message, "BitsAllocated")
+    stored = image.integer("BitsStored")
+    if image.is_float or stored is None:
         return
     if not 1 <= stored <= allocated:
         message = f"is not from 1 to Bits Allocated, {allocated}"
-        yield _finding(subject, "invalid_bits_stored", "error", message, "BitsStored")
+        yield _finding(image, "invalid_bits_stored", "error", message, "BitsStored")
         return
-    high = subject.integer("HighBit")
+    high = image.integer("HighBit")
     if high is None or high == stored - 1:
         return
     if stored - 1 < high < allocated:
         message = f"is not {stored - 1}, Bits Stored - 1: values are moved down"
-        yield _finding(subject, "invalid_high_bit", "warning", message, "HighBit")
+        yield _finding(image, "invalid_high_bit", "warning", message, "HighBit")
     else:
         message = f"is not {stored - 1}, Bits Stored - 1"
-        yield _finding(subject, "invalid_high_bit", "error", message, "HighBit")
+        yield _finding(image, "invalid_high_bit", "error", message, "HighBit")
 
 
-def pixel_representation(subject: Subject) -> Iterator[Finding]:
+def pixel_representation(image: CheckedImage) -> Iterator[Finding]:
     """Pixel Representation is 0 or 1."""
-    number = subject.integer("PixelRepresentation")
-    if number is not None and number not in (0, 1) and not subject.is_float:
+    number = image.integer("PixelRepresentation")
+    if number is not None and number not in (0, 1) and not image.is_float:
         message, keyword = "is not 0 or 1", "PixelRepresentation"
-        yield _finding(subject, "invalid_pixel_representation", "error", message, keyword)
+        yield _finding(image, "invalid_pixel_representation", "error", message, keyword)
 
 
-def colour_type(subject: Subject) -> Iterator[Finding]:
+def colour_type(image: CheckedImage) -> Iterator[Finding]:
     """Photometric Interpretation, samples and bits together mean something."""
     keyword = "PhotometricInterpretation"
-    photometric = subject.attribute(keyword).text()
-    samples, allocated = (subject.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
+    photometric = image.attribute(keyword).text()
+    samples, allocated = (image.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
     if not (photometric and samples and allocated):
         return
     try:
         require_known_samples(
-            subject.description, photometric, samples, allocated, is_float=subject.is_float
+            image.description, photometric, samples, allocated, is_float=image.is_float
         )
     except UnsupportedPixelsError as error:
-        yield _finding(subject, "unsupported_output_color_type", "error", str(error), keyword)
+        yield _finding(image, "unsupported_output_color_type", "error", str(error), keyword)
     except MissingAttributeError:
         return  # of Planar Configuration, which has its own check
 
 
-def optional_attributes(subject: Subject) -> Iterator[Finding]:
+def optional_attributes(image: CheckedImage) -> Iterator[Finding]:
     """Attributes that change the output where they are there."""
-    for keyword in OPTIONAL if subject.is_image else ():
-        found = found_of(subject.description, keyword)
+    for keyword in OPTIONAL if image.is_image else ():
+        found = found_of(image.description, keyword)
         if found and not found[0].is_empty:
-            value = found[0].shown()
+            value = found[0].shorten_for_message()
             yield Finding("optional_tag_present", "info", "is there", keyword, value)
         else:
             message = "has no value" if found else "is absent"
             yield Finding("optional_tag_absent", "info", message, keyword)
 
 
-def voi_lut_function(subject: Subject) -> Iterator[Finding]:
+def voi_lut_function(image: CheckedImage) -> Iterator[Finding]:
     """VOI LUT Function is one that is known."""
-    if not subject.is_image:
+    if not image.is_image:
         return
     keyword = "VOILUTFunction"
-    found = found_of(subject.description, keyword)
+    found = found_of(image.description, keyword)
     if not found:
         message = "is absent: windows are LINEAR"
         yield Finding("voi_lut_function_absent", "info", message, keyword)
@@ -249,11 +249,11 @@ def voi_lut_function(subject: Subject) -> Iterator[Finding]:
         yield Finding("voi_lut_function_present", severity, message, keyword, function)
 
 
-def voi_lut_sequence(subject: Subject) -> Iterator[Finding]:
+def voi_lut_sequence(image: CheckedImage) -> Iterator[Finding]:
     """Whether there is a VOI LUT, which goes before windows."""
-    if not subject.is_image:
+    if not image.is_image:
         return
-    keyword, count = "VOILUTSequence", voi_lut_items(subject)
+    keyword, count = "VOILUTSequence", voi_lut_items(image)
     if count:
         message = "is there and goes before windows"
         yield Finding("voi_lut_sequence_present", "info", message, keyword, f"{count} items")
@@ -261,27 +261,27 @@ def voi_lut_sequence(subject: Subject) -> Iterator[Finding]:
         yield Finding("voi_lut_sequence_absent", "info", "is absent", keyword)
 
 
-def resolution_check(subject: Subject) -> Iterator[Finding]:
+def resolution_check(image: CheckedImage) -> Iterator[Finding]:
     """The distance of pixels is known, so that images can be resized by spacing."""
-    if not subject.is_image:
+    if not image.is_image:
         return
-    found = resolution(subject)
+    found = resolution(image)
     if "pixels_per_mm_x" in found:
         x, y = found["pixels_per_mm_x"], found["pixels_per_mm_y"]
         yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels a mm")
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        for attribute in found_of(subject.description, keyword)[:1]:
+        for attribute in found_of(image.description, keyword)[:1]:
             message = "is not two positive numbers: the distance of pixels is unknown"
-            value = attribute.shown()
+            value = attribute.shorten_for_message()
             yield Finding("resolution_unavailable", "warning", message, keyword, value)
             return
     yield Finding("resolution_unavailable", "info", "the distance of pixels is unknown")
 
 
-def output_naming(subject: Subject) -> Iterator[Finding]:
+def output_naming(image: CheckedImage) -> Iterator[Finding]:
     """Study and SOP Instance UID can be the path of an image."""
-    header = subject.description.header
+    header = image.description.header
     uids = {
         "StudyInstanceUID": header.study_instance_uid,
         "SOPInstanceUID": header.sop_instance_uid,
@@ -291,13 +291,13 @@ def output_naming(subject: Subject) -> Iterator[Finding]:
         message = "cannot be part of a path: only a file of its own name can be written"
         if not uid:
             message = "is missing: only a file of its own name can be written"
-        value = Attribute(keyword, (uid,)).shown() if uid else None
+        value = Attribute(keyword, (uid,)).shorten_for_message() if uid else None
         yield Finding("directory_output_not_ready", "warning", message, keyword, value)
     if not bad:
         yield Finding("directory_output_ready", "info", "UIDs give the path of the image")
 
 
-CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
+CHECKS: Final[dict[str, Callable[[CheckedImage], Iterator[Finding]]]] = {
     "required_attributes": required_attributes,
     "pixel_data": pixel_data,
     "number_of_frames": number_of_frames,
@@ -315,7 +315,7 @@ CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
 
 
 def _finding(
-    subject: Subject, code: str, severity: Severity, message: str, keyword: str
+    image: CheckedImage, code: str, severity: Severity, message: str, keyword: str
 ) -> Finding:
     """A finding about an attribute of the Image Pixel Module, with its value."""
-    return Finding(code, severity, message, keyword, subject.attribute(keyword).shown())
+    return Finding(code, severity, message, keyword, image.attribute(keyword).shorten_for_message())

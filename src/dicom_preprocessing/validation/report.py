@@ -11,28 +11,28 @@ from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.decode.modality import modality_of_frames
-from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
-from dicom_preprocessing.decode.values import display_lookup
+from dicom_preprocessing.decode.values import make_display_values
 from dicom_preprocessing.dicom.reading import (
     describe_without_pixels,
     open_image,
     read_header,
 )
 from dicom_preprocessing.errors import FileError, LimitPixelsError
-from dicom_preprocessing.validation.checks import CHECKS
-from dicom_preprocessing.validation.subject import (
+from dicom_preprocessing.validation.checked_image import (
+    CheckedImage,
     Finding,
     Severity,
-    Subject,
     found_of,
-    is_named,
+    has_output_path,
     numbers_in,
     output_color_type,
     resolution,
     snake,
     voi_lut_items,
 )
+from dicom_preprocessing.validation.checks import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ FIRST_FRAME: Final = 0
 CheckStatus = Literal["pass", "warn", "fail", "skip"]
 
 
-class Place(TypedDict, total=False):
+class AttributeReference(TypedDict, total=False):
     """What a message is about: ``tag`` is ``(GGGG,EEEE)``, ``tag_name`` the keyword."""
 
     tag: str
@@ -57,14 +57,14 @@ class Place(TypedDict, total=False):
     value: str
 
 
-class ValidationMessage(Place):
+class ValidationMessage(AttributeReference):
     """An error, a warning, or a fact worth knowing."""
 
     code: str
     message: str
 
 
-class ValidationCheck(Place):
+class ValidationCheck(AttributeReference):
     """What a check had to say, one entry a finding."""
 
     name: str
@@ -142,18 +142,18 @@ def report_of_crash(path: str | os.PathLike[str], error: FileError) -> Validatio
     return _report(path, _read(path), "frame", lambda _subject: _failed(error))
 
 
-def _read(path: str | os.PathLike[str]) -> Subject:
+def _read(path: str | os.PathLike[str]) -> CheckedImage:
     """Open a file; a pixel data element that cannot be found is no reason to stop."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"File not found: {os.fspath(path)}")
     try:
         _require_whole(path)
         try:
-            return Subject(*open_image(path))
+            return CheckedImage(*open_image(path))
         except FileError as error:
             if error.error != "decode_error":
                 raise
-            return Subject(describe_without_pixels(path), None, broken=str(error))
+            return CheckedImage(describe_without_pixels(path), None, broken=str(error))
     except FileError as error:
         raise RuntimeError(f"{_problem(error)} {os.fspath(path)}: {error}") from error
 
@@ -174,16 +174,16 @@ def _require_whole(path: str | os.PathLike[str]) -> None:
 
 def _report(
     path: str | os.PathLike[str],
-    subject: Subject,
+    image: CheckedImage,
     mode: str,
-    test: Callable[[Subject], SmokeTest],
+    test: Callable[[CheckedImage], SmokeTest],
 ) -> ValidationReport:
-    found = {name: list(check(subject)) for name, check in CHECKS.items()}
+    found = {name: list(check(image)) for name, check in CHECKS.items()}
     smoke = _skipped("errors were found in the header")
     if not any(f.severity == "error" for findings in found.values() for f in findings):
-        smoke = test(subject)
+        smoke = test(image)
     if smoke["status"] == "fail":
-        keyword = subject.keyword
+        keyword = image.keyword
         failure = Finding("frame_decode_failed", "error", smoke["message"], keyword)
         found["decode_smoke_test"] = [failure]
     errors, warnings, infos = (
@@ -203,10 +203,10 @@ def _report(
             "info_count": len(infos),
             "decode_mode": mode,
         },
-        "file": _file_facts(path, subject.description),
-        "image": _image_facts(subject),
-        "pixel_format": _pixel_facts(subject),
-        "preprocessing": _preprocessing_facts(subject),
+        "file": _file_facts(path, image.description),
+        "image": _image_facts(image),
+        "pixel_format": _pixel_facts(image),
+        "preprocessing": _preprocessing_facts(image),
         "decode_smoke_test": smoke,
         "errors": errors,
         "warnings": warnings,
@@ -223,27 +223,27 @@ def _file_facts(path: str | os.PathLike[str], description: Description) -> dict[
     return {"path": os.fspath(path), "transfer_syntax_uid": uid, **known}
 
 
-def _image_facts(subject: Subject) -> dict[str, Any]:
-    facts = _integers(subject, "Rows", "Columns")
-    if subject.is_image:
-        frames, source = subject.number_of_frames
+def _image_facts(image: CheckedImage) -> dict[str, Any]:
+    facts = _integers(image, "Rows", "Columns")
+    if image.is_image:
+        frames, source = image.number_of_frames
         facts |= {"number_of_frames": frames, "number_of_frames_source": source}
-    facts |= _integers(subject, "SamplesPerPixel")
-    photometric = subject.description.pixel.photometric_interpretation
+    facts |= _integers(image, "SamplesPerPixel")
+    photometric = image.description.pixel.photometric_interpretation
     facts["photometric_interpretation"] = photometric.text() or None
-    facts |= _integers(subject, "PlanarConfiguration", "PixelRepresentation")
+    facts |= _integers(image, "PlanarConfiguration", "PixelRepresentation")
     return _known(facts)
 
 
-def _pixel_facts(subject: Subject) -> dict[str, Any]:
-    facts = _integers(subject, "BitsAllocated", "BitsStored", "HighBit")
-    return _known(facts | {"output_color_type": output_color_type(subject)})
+def _pixel_facts(image: CheckedImage) -> dict[str, Any]:
+    facts = _integers(image, "BitsAllocated", "BitsStored", "HighBit")
+    return _known(facts | {"output_color_type": output_color_type(image)})
 
 
-def _preprocessing_facts(subject: Subject) -> dict[str, Any]:
-    description = subject.description
+def _preprocessing_facts(image: CheckedImage) -> dict[str, Any]:
+    description = image.description
     header = description.header
-    voi_items, measures = voi_lut_items(subject), resolution(subject)
+    voi_items, measures = voi_lut_items(image), resolution(image)
     functions = (attribute.text() for attribute in found_of(description, "VOILUTFunction"))
     uids = {
         "study_instance_uid": header.study_instance_uid,
@@ -260,25 +260,25 @@ def _preprocessing_facts(subject: Subject) -> dict[str, Any]:
         "voi_lut_sequence_items": voi_items,
         "resolution": {"available": "pixels_per_mm_x" in measures, **measures},
         "output_naming": {
-            "directory_output_ready": is_named(subject),
+            "directory_output_ready": has_output_path(image),
             **{name: uid for name, uid in uids.items() if uid},
         },
     }
 
 
-def _integers(subject: Subject, *keywords: str) -> dict[str, Any]:
-    there = (name for name in keywords if subject.attribute(name).is_present)
-    return {snake(name): subject.integer(name) for name in there}
+def _integers(image: CheckedImage, *keywords: str) -> dict[str, Any]:
+    there = (name for name in keywords if image.attribute(name).is_present)
+    return {snake(name): image.integer(name) for name in there}
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _decode_frame(subject: Subject) -> SmokeTest:
+def _decode_frame(image: CheckedImage) -> SmokeTest:
     """Decode the first frame to display values, as the decode stage does with all of them."""
     try:
-        return _decoded(subject)
+        return _try_decode(image)
     except FileError as error:
         return _failed(error)
     except MemoryError:
@@ -287,25 +287,28 @@ def _decode_frame(subject: Subject) -> SmokeTest:
         return _failed(FileError(f"{type(error).__name__}: {error}"))
 
 
-def _decoded(subject: Subject) -> SmokeTest:
-    description, pixel_data = subject.description, subject.pixel_data
+def _try_decode(image: CheckedImage) -> SmokeTest:
+    description, pixel_data = image.description, image.pixel_data
     if pixel_data is None:
         return _skipped("there is no pixel data")
-    layout = pixel_format(description, pixel_data.keyword)
-    pixels, limit = layout.rows * layout.columns * layout.number_of_frames, Limits().pixels
+    pixel_format = read_pixel_format(description, pixel_data.keyword)
+    pixels, limit = (
+        pixel_format.rows * pixel_format.columns * pixel_format.number_of_frames,
+        Limits().pixels,
+    )
     if pixels > limit:
         raise LimitPixelsError(f"{pixels} pixels are more than {limit}")
-    frames = stored_frames(description, layout, pixel_data)
+    frames = stored_frames(description, pixel_format, pixel_data)
     frame = np.asarray(frames[FIRST_FRAME])[np.newaxis]
-    one = replace(layout, number_of_frames=1)
-    if layout.is_monochrome:
-        modality_of_frames(description, layout)  # of every frame, or it raises
-        display_lookup(description, frame, one)
+    one = replace(pixel_format, number_of_frames=1)
+    if pixel_format.is_monochrome:
+        modality_of_frames(description, pixel_format)  # of every frame, or it raises
+        make_display_values(description, frame, one)
     kind = "Gray" if frame.shape[3] == 1 else "RGB"
     return {
         "attempted": True,
         "status": "pass",
-        "message": f"frame 1 of {layout.number_of_frames} was decoded",
+        "message": f"frame 1 of {pixel_format.number_of_frames} was decoded",
         "frame_index": FIRST_FRAME,
         "image_color_type": f"{kind}{frame.dtype.itemsize * 8}",
         "expected_frame_bytes": one.native_bytes,
@@ -325,7 +328,7 @@ def _skipped(reason: str) -> SmokeTest:
     return {"attempted": False, "status": "skip", "message": f"not decoded: {reason}"}
 
 
-def _not_wanted(_subject: Subject) -> SmokeTest:
+def _not_wanted(_subject: CheckedImage) -> SmokeTest:
     return _skipped("decode is none")
 
 
@@ -347,9 +350,9 @@ def _message(finding: Finding) -> ValidationMessage:
     return {"code": finding.code, "message": finding.message, **_place(finding)}
 
 
-def _place(finding: Finding) -> Place:
+def _place(finding: Finding) -> AttributeReference:
     """What a finding is about, as far as it is about an attribute."""
-    place: Place = {}
+    place: AttributeReference = {}
     tag = tag_for_keyword(finding.keyword) if finding.keyword else None  # pydicom knows one for ""
     if tag is not None:
         place["tag"] = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -35,10 +35,15 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from dicom_preprocessing import processes
-from dicom_preprocessing.processes import TICK, Watch, die_with, keep_freed_memory
+from dicom_preprocessing.processes import (
+    POLL_SECONDS,
+    SharedLimits,
+    die_with_parent,
+    keep_freed_memory,
+)
 
 NOT_SERVED = 255
-FILES = 4096
+MAX_OPEN_FILES = 4096
 """Descriptors that the server may hold: a job takes five."""
 SECONDS_FOR_A_REQUEST = 10
 CREDENTIALS = struct.Struct("3i")
@@ -55,7 +60,7 @@ PRELOADED = (
 )
 
 
-LONGEST_PLACE = 88
+MAX_SOCKET_FOLDER_LENGTH = 88
 """The path of a Unix socket has at most 107 bytes; TMPDIR of a cluster's job may be longer."""
 
 
@@ -69,7 +74,7 @@ def keep_libraries_loaded() -> None:
     try:
         os.close(os.pidfd_open(os.getpid()))  # Linux 5.3
         usual = tempfile.gettempdir()
-        place = usual if len(usual) <= LONGEST_PLACE else "/tmp"  # noqa: S108  # mkdtemp is private
+        place = usual if len(usual) <= MAX_SOCKET_FOLDER_LENGTH else "/tmp"  # noqa: S108  # mkdtemp is private
         folder = tempfile.mkdtemp(prefix="dp-", dir=place)
     except OSError:
         return
@@ -118,14 +123,14 @@ class _Request(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Job:
+class _ForkedJob:
     """A forked job, and the client that waits for it; without a watch if there is no other try."""
 
     pid: int
     descriptor: int
     client: socket.socket
     request: _Request
-    watch: Watch | None
+    shared_limits: SharedLimits | None
 
 
 def serve(folder: Path, snakemake: int) -> None:
@@ -148,7 +153,7 @@ def serve(folder: Path, snakemake: int) -> None:
     gc.freeze()
     with suppress(OSError, ValueError):
         resource.setrlimit(
-            resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(folder / "socket.new"))
@@ -158,7 +163,7 @@ def serve(folder: Path, snakemake: int) -> None:
     try:
         server.run(watched)
     finally:
-        server.end()
+        server.kill_jobs()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -167,7 +172,7 @@ class _Server:
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
-        self.jobs: list[_Job] = []
+        self.jobs: list[_ForkedJob] = []
 
     def run(self, watched: int) -> None:
         """Serve until the descriptor ``watched`` tells the end of its process."""
@@ -178,16 +183,16 @@ class _Server:
             for job in self.jobs:
                 poll.register(job.descriptor, select.POLLIN)
                 poll.register(job.client, select.POLLHUP | select.POLLRDHUP)
-            ready = {found for found, _ in poll.poll(1000 * TICK if self.jobs else None)}
+            ready = {found for found, _ in poll.poll(1000 * POLL_SECONDS if self.jobs else None)}
             if watched in ready:
                 return
             for job in list(self.jobs):
                 if job.descriptor in ready:
                     self.conclude(job)
                 elif job.client.fileno() in ready:
-                    job.watch = None  # nobody waits for another try
+                    job.shared_limits = None  # nobody waits for another try
                     kill_group(job.pid)  # its end is seen next
-                elif job.watch is not None and job.watch.is_beyond(job.pid):
+                elif job.shared_limits is not None and job.shared_limits.is_exceeded(job.pid):
                     kill_group(job.pid)
             if self.listener.fileno() in ready:
                 self.accept()
@@ -205,9 +210,9 @@ class _Server:
         if not is_own(client) or executable != sys.executable:
             self.answer(client, NOT_SERVED, standard)
         else:
-            self.start(client, _Request(argv, cwd, environment, standard), Watch())
+            self.start(client, _Request(argv, cwd, environment, standard), SharedLimits())
 
-    def start(self, client: socket.socket, request: _Request, watched: Watch | None) -> None:
+    def start(self, client: socket.socket, request: _Request, watched: SharedLimits | None) -> None:
         """Fork a job."""
         server = os.getpid()
         try:
@@ -219,16 +224,16 @@ class _Server:
             run_job(request, watched, server)
         with suppress(OSError):
             os.setpgid(pid, pid)
-        self.jobs.append(_Job(pid, os.pidfd_open(pid), client, request, watched))
+        self.jobs.append(_ForkedJob(pid, os.pidfd_open(pid), client, request, watched))
 
-    def conclude(self, job: _Job) -> None:
+    def conclude(self, job: _ForkedJob) -> None:
         """Tell the client how its job ended, or fork the job again if it died under watch."""
         _, status = os.waitpid(job.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         kill_group(job.pid)  # what it has left behind
         os.close(job.descriptor)
         self.jobs.remove(job)
-        if job.watch is not None and job.watch.is_on:
+        if job.shared_limits is not None and job.shared_limits.is_set:
             self.start(job.client, job.request, None)
             return
         self.answer(job.client, code if code >= 0 else 128 - code, job.request.standard)
@@ -240,7 +245,7 @@ class _Server:
         client.close()
         close(standard)
 
-    def end(self) -> None:
+    def kill_jobs(self) -> None:
         """Kill every job."""
         for job in self.jobs:
             kill_group(job.pid)
@@ -280,15 +285,15 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def run_job(request: _Request, watched: Watch | None, server: int) -> NoReturn:
+def run_job(request: _Request, watched: SharedLimits | None, server: int) -> NoReturn:
     """Run a script in this forked process, as Python would have run it, and exit."""
-    processes.watch, code = watched, 1
+    processes.shared_limits, code = watched, 1
     try:
         os.setpgid(0, 0)
-        die_with(server)  # nobody else would end it
+        die_with_parent(server)  # nobody else would end it
         for target, descriptor in enumerate(request.standard):
             os.dup2(descriptor, target)
-        os.closerange(3, FILES)
+        os.closerange(3, MAX_OPEN_FILES)
         os.chdir(request.cwd)
         os.environ.clear()
         os.environ.update(entry.partition("=")[::2] for entry in request.environment)

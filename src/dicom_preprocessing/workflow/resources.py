@@ -21,27 +21,27 @@ UNKNOWN_MB = 1000
 MEGAPIXELS_A_CORE = 600
 """A job of a cluster gets another core for so much work, some five minutes."""
 
-MOST_CORES = 4
+MAX_CORES = 4
 BASE_MINUTES = 10
 MEGAPIXELS_A_MINUTE = 120
 
 
-def memory_mb(study: Study | None, *, threads: int, attempt: int, on_cluster: bool) -> int:
+def job_mem_mb(study: Study | None, *, threads: int, attempt: int, on_cluster: bool) -> int:
     """Memory in MB: what the headers tell for each thread, more at each attempt."""
     needed = threads * (study.mem_mb if study else UNKNOWN_MB)
     return attempt * (needed + (SNAKEMAKE_MB if on_cluster else 0))
 
 
-def minutes(study: Study | None, *, attempt: int) -> int:
+def runtime_minutes(study: Study | None, *, attempt: int) -> int:
     """Minutes by the pixels, half a second a megapixel, more at each attempt."""
     return attempt * (BASE_MINUTES + (study.megapixels if study else 0) // MEGAPIXELS_A_MINUTE)
 
 
 def cores_on_cluster(study: Study | None) -> int:
     """Cores by the pixels."""
-    return min(MOST_CORES, 1 + (study.megapixels // MEGAPIXELS_A_CORE if study else 0))
+    return min(MAX_CORES, 1 + (study.megapixels // MEGAPIXELS_A_CORE if study else 0))
 
 
-def cores_here(studies: int, cores: int) -> int:
+def local_cores(studies: int, cores: int) -> int:
     """Cores of one of so many studies that share those of a machine."""
     return max(1, cores // max(1, studies))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 3
 """How often a file with a transient failure is tried in all."""
 
-LIMIT = "limit_"
+LIMIT_PREFIX = "limit_"
 """What the errors of files that went beyond a limit begin with."""
 
 
@@ -50,14 +50,14 @@ def plan_retries(folder: IndexFolder, limits: Limits | None = None) -> RetryPlan
     )
 
 
-def is_made_of(receipt: Path, recipe: str, inventory: str) -> bool:
+def receipt_matches(receipt: Path, recipe: str, inventory: str) -> bool:
     """Whether a receipt tells these digests, of settings and of files."""
     try:
         with receipt.open(encoding="ascii") as lines:
-            told = json.loads(lines.readline())
+            receipt_line = json.loads(lines.readline())
     except (OSError, ValueError):
         return False
-    return (told.get("recipe"), told.get("inventory")) == (recipe, inventory)
+    return (receipt_line.get("recipe"), receipt_line.get("inventory")) == (recipe, inventory)
 
 
 def _transient(folder: IndexFolder) -> list[str]:
@@ -96,10 +96,10 @@ def _limited_studies(folder: IndexFolder) -> set[str]:
 
 
 def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
-    if LIMIT.encode() not in receipt.read_bytes():
+    if LIMIT_PREFIX.encode() not in receipt.read_bytes():
         return False  # nearly all; to parse them would take three times as long
     lines = _lines_of(receipt)
-    if not any(str(line.get("error")).startswith(LIMIT) for line in lines):
+    if not any(str(line.get("error")).startswith(LIMIT_PREFIX) for line in lines):
         return False
     try:
         return bool(lines[0].get("inventory") == inventory_digest(folder.inventory(receipt.stem)))

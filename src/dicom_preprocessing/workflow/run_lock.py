@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RUN_LOCK = ".snakemake/run.lock"
 """Locked, shared, as long as Snakemake lives."""
 
-HELD: dict[Path, int] = {}
+LOCK_DESCRIPTORS: dict[Path, int] = {}
 """Descriptors of locked files by working directory: what is closed is unlocked."""
 
 
@@ -30,10 +30,10 @@ def hold_run_lock(folder: Path) -> str:
     str
         What to do where files cannot be locked and there are locks, else nothing.
     """
-    if folder in HELD:
+    if folder in LOCK_DESCRIPTORS:
         return ""
     (folder / RUN_LOCK).parent.mkdir(exist_ok=True)
-    HELD[folder] = descriptor = os.open(folder / RUN_LOCK, os.O_CREAT | os.O_RDWR)
+    LOCK_DESCRIPTORS[folder] = descriptor = os.open(folder / RUN_LOCK, os.O_CREAT | os.O_RDWR)
     leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
     advice = ""
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.index.table import Study
 
-NAME = re.compile(r"(\d+)-of-(\d+)")
+PART_NAME = re.compile(r"(\d+)-of-(\d+)")
 
 
 def shard_of(study: str, shards: int) -> int:
@@ -35,7 +35,7 @@ def parts_of(output: str | Path, shards: int) -> list[Part]:
     return [Part(Path(output), shard, shards) for shard in range(shards)]
 
 
-def deal_out(studies: Iterable[Study], shards: int) -> list[list[Study]]:
+def assign_to_shards(studies: Iterable[Study], shards: int) -> list[list[Study]]:
     """The studies of each shard."""
     dealt: list[list[Study]] = [[] for _ in range(shards)]
     for study in studies:
@@ -43,21 +43,21 @@ def deal_out(studies: Iterable[Study], shards: int) -> list[list[Study]]:
     return dealt
 
 
-def found_parts(output: Path) -> list[Part]:
+def find_parts(output: Path) -> list[Part]:
     """Parts of which there is a folder, of any number of shards."""
     folder = output / "shards"
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = filter(None, map(NAME.fullmatch, names))
+    found = filter(None, map(PART_NAME.fullmatch, names))
     return [Part(output, int(shard), int(shards)) for shard, shards in map(re.Match.groups, found)]
 
 
 def parts_of_other_runs(output: Path, shards: int | None = None) -> list[Part]:
     """Parts that a run in so many shards, or in none, does not make."""
-    return [part for part in found_parts(output) if part.shards != shards]
+    return [part for part in find_parts(output) if part.shards != shards]
 
 
-def withdraw_parts(output: Path, studies: Collection[str]) -> None:
+def invalidate_parts(output: Path, studies: Collection[str]) -> None:
     """Mark the parts that hold these studies as out of date, before the studies change."""
-    for part in found_parts(output):
+    for part in find_parts(output):
         if any(belongs_to(name, part) for name in studies):
             part.summary.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ def function(short, *, stream=False, slices=False, metadata=False):
     return getattr(dp, name + ("_with_metadata" if metadata else ""))
 
 
-def shown(path, *frames, **attributes):
+def write_shown_file(path, *frames, **attributes):
     """A file of 8-bit frames whose display values are these."""
     pixels = np.array(frames, np.uint8)
     return save(path, show_stored_values(data_set_of(pixels, **attributes)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dicom_preprocessing as dp
-from tests.unit.api.files import CORPUS, GOLDEN, PLAIN, ramp, shown
+from tests.unit.api.files import CORPUS, GOLDEN, PLAIN, ramp, write_shown_file
 from tests.unit.datasets import BREAST_TOMOSYNTHESIS, data_set_of, save, show_stored_values
 
 # Files that break the standard make pydicom warn.
@@ -20,7 +20,7 @@ class TestMetadata:
         assert told == dp.PreprocessingMetadata(None, None, None, None, None, 1)
 
     def test_every_step(self, tmp_path):
-        path = shown(
+        path = write_shown_file(
             tmp_path / "a.dcm",
             ramp(9, rows=5, columns=9),
             SOPClassUID=BREAST_TOMOSYNTHESIS,
@@ -42,7 +42,7 @@ class TestMetadata:
         )
 
     def test_what_was_odd_is_told(self, tmp_path, slices):
-        black = shown(tmp_path / "black.dcm", ramp(0))
+        black = write_shown_file(tmp_path / "black.dcm", ramp(0))
         _, told = dp.preprocess_u8_with_metadata(black)
         assert told.warnings == ("nothing but background: the image was not cropped",)
         assert told.crop == dp.Crop(0, 0, 5, 4)

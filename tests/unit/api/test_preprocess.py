@@ -17,7 +17,7 @@ from tests.unit.study_runs import entries_of
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 
-def written_by_the_chain(path, folder, preprocessor):
+def pixels_of_workflow(path, folder, preprocessor):
     """Pixels of the TIFF that the workflow writes for a file."""
     (entry,) = entries_of(path)
     target = OutputSpec(folder, make_recipe(preprocessor.config, "write"), "image.tiff")
@@ -47,7 +47,7 @@ def test_pixels_are_those_of_the_tiff(tmp_path, file, settings):
     if not (CORPUS / file).exists():
         pytest.skip("not in the selection of the corpus")
     preprocessor = dp.Preprocessor(**settings)
-    expected = written_by_the_chain(CORPUS / file, tmp_path, preprocessor)
+    expected = pixels_of_workflow(CORPUS / file, tmp_path, preprocessor)
     short = "u8" if expected.dtype == np.uint8 else "u16"
     found = function(short)(CORPUS / file, preprocessor)
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
@@ -56,7 +56,7 @@ def test_pixels_are_those_of_the_tiff(tmp_path, file, settings):
 
 def test_resampled_spacing_is_that_of_the_tiff(tmp_path, measured):
     preprocessor = dp.Preprocessor(spacing=(1, 1.5, 2))
-    expected = written_by_the_chain(measured, tmp_path, preprocessor)
+    expected = pixels_of_workflow(measured, tmp_path, preprocessor)
     assert expected.shape == (6, 6, 14, 1)
     assert np.array_equal(dp.preprocess_u8(measured, preprocessor), expected)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dicom_preprocessing as dp
-from tests.unit.api.files import SETTINGS, ramp, shown
+from tests.unit.api.files import SETTINGS, ramp, write_shown_file
 from tests.unit.datasets import BREAST_TOMOSYNTHESIS, data_set_of, save, show_stored_values
 
 # Files that break the standard make pydicom warn.
@@ -23,7 +23,7 @@ class TestSlices:
     def test_one_crop_box_holds_the_foreground_of_all(self, tmp_path):
         frames = np.zeros((2, 6, 6), np.uint8)
         frames[0, 1, 2], frames[1, 4, 3] = 9, 9
-        paths = [shown(tmp_path / f"{i}.dcm", frame) for i, frame in enumerate(frames)]
+        paths = [write_shown_file(tmp_path / f"{i}.dcm", frame) for i, frame in enumerate(frames)]
         preprocessor = dp.Preprocessor(use_components=False)
         found, told = dp.preprocess_u8_slices_with_metadata(paths, preprocessor)
         assert told.crop == dp.Crop(2, 1, 2, 4)
@@ -32,8 +32,8 @@ class TestSlices:
     def test_slices_are_the_frames_of_the_same_volume(self, tmp_path):
         """Files of single frames give what one object of these frames gives."""
         frames = np.random.default_rng(5).integers(0, 200, (4, 9, 8), np.uint8)
-        volume = shown(tmp_path / "volume.dcm", *frames)
-        paths = [shown(tmp_path / f"{i}.dcm", frame) for i, frame in enumerate(frames)]
+        volume = write_shown_file(tmp_path / "volume.dcm", *frames)
+        paths = [write_shown_file(tmp_path / f"{i}.dcm", frame) for i, frame in enumerate(frames)]
         for settings in SETTINGS:
             if "," in settings.get("convert_options", ""):
                 continue
@@ -63,7 +63,7 @@ class TestSlices:
         assert told.num_frames == len(values)
 
     def test_multi_frame_objects_are_flattened(self, tmp_path, slices):
-        double = shown(tmp_path / "double.dcm", ramp(60), ramp(61))
+        double = write_shown_file(tmp_path / "double.dcm", ramp(60), ramp(61))
         found = dp.preprocess_u8_slices([slices[0], double, slices[1]])
         assert values_of(found) == [50, 60, 61, 51]
 
@@ -85,7 +85,7 @@ class TestSlices:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     def test_other_size_is_refused(self, tmp_path, slices):
-        other = shown(tmp_path / "other.dcm", ramp(9, rows=7))
+        other = write_shown_file(tmp_path / "other.dcm", ramp(9, rows=7))
         message = (
             r"^Failed to prepare image: slices differ in size: 5x7 in slice 1, .*other\.dcm, 5x4"
         )
@@ -99,7 +99,7 @@ class TestSlices:
 
     def test_other_flip_is_refused(self, tmp_path):
         def tomosynthesis(name, row):
-            return shown(
+            return write_shown_file(
                 tmp_path / name,
                 ramp(9),
                 SOPClassUID=BREAST_TOMOSYNTHESIS,
@@ -121,7 +121,7 @@ class TestSpacingAlongSlices:
 
         def made(*positions, **attributes):
             return [
-                shown(
+                write_shown_file(
                     tmp_path / f"{i}.dcm",
                     ramp(40 + 10 * i),
                     PixelSpacing=[0.5, 1],

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from tests.limits import tell_late
+from tests.limits import fail_on_fsync
 from tests.unit.tools.series import run
 
 
@@ -32,7 +32,7 @@ def test_tables_of_volumes_and_slices(tree):
 
 def test_disk_that_is_full_only_later_is_told(tree, capsys, monkeypatch):
     capsys.readouterr()
-    tell_late(monkeypatch, "/1.2.3.1.tiff")
+    fail_on_fsync(monkeypatch, "/1.2.3.1.tiff")
     assert run(tree, "--source", str(tree.parent / "dicom")) == 1
     shown = capsys.readouterr()
     assert shown.out == ""

@@ -3,7 +3,7 @@
 import csv
 
 from dicom_preprocessing.cli.tiff_resize import main
-from tests.limits import tell_late
+from tests.limits import fail_on_fsync
 from tests.unit.tools.images import save
 
 
@@ -33,7 +33,7 @@ class TestCommand:
     def test_disk_that_is_full_only_later_is_told(self, tmp_path, capsys, monkeypatch):
         for name in "12":
             save(tmp_path / "a" / f"{name}.tiff")
-        tell_late(monkeypatch, "/2.tiff")
+        fail_on_fsync(monkeypatch, "/2.tiff")
         assert main([str(tmp_path / "a"), str(tmp_path / "b"), "--scale", "0.5"]) == 1
         shown = capsys.readouterr()
         assert shown.out == ""

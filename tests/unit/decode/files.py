@@ -29,5 +29,5 @@ def volume_file(*values, **changes):
     return show_stored_values(data_set_of(pixels, **changes))
 
 
-def shown(image):
+def values_of_image(image):
     return image.frames[:, 0, 0, 0].tolist()

@@ -5,14 +5,14 @@ import struct
 import numpy as np
 
 from dicom_preprocessing.decode.colour import read_palette
-from dicom_preprocessing.dicom.description import StoredTable
+from dicom_preprocessing.dicom.description import LutAttributes
 from tests.unit.descriptions import attribute, description_of
 
 
 def packed(entries, *, bits=8, first=0, order="<"):
     """A table whose entries are bytes or words."""
     content = struct.pack(f"{order}{len(entries)}{'B' if bits == 8 else 'H'}", *entries)
-    return StoredTable(
+    return LutAttributes(
         attribute("Descriptor", len(entries), first, bits),
         attribute("Data", content + b"\0" * (len(content) % 2)),
     )

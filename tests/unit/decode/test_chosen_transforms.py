@@ -11,10 +11,10 @@ from dicom_preprocessing.decode.modality import (
     modality_warnings,
     pixel_padding,
 )
-from dicom_preprocessing.decode.pixel_format import pixel_format
-from dicom_preprocessing.decode.values import display_lookup, is_relative
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
+from dicom_preprocessing.decode.values import is_relative, make_display_values
 from dicom_preprocessing.dicom.attribute import Attribute
-from dicom_preprocessing.dicom.description import PixelPadding, Rescale, StoredTable
+from dicom_preprocessing.dicom.description import LutAttributes, PixelPadding, Rescale
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from tests.unit.descriptions import attribute, description_of, groups, table
 
@@ -25,7 +25,7 @@ TRANSFORMATION = "PixelValueTransformationSequence"
 
 
 def layout_of(description, keyword="PixelData"):
-    return pixel_format(description, keyword)
+    return read_pixel_format(description, keyword)
 
 
 def modality(**values):
@@ -37,7 +37,7 @@ def shown(*frames, intensity="voi", window=None, **values):
     """Display values of frames of a row of 8 bits, and the warnings."""
     description = description_of(number_of_frames=len(frames), columns=len(frames[0]), **values)
     stored = np.array(frames, np.uint8)[:, np.newaxis, :, np.newaxis]
-    found, lookup, warnings = display_lookup(
+    found, lookup, warnings = make_display_values(
         description, stored, layout_of(description), intensity=intensity, window=window
     )
     rows = np.asarray(found if lookup is None else lookup(found))[:, 0, :, 0]
@@ -73,7 +73,7 @@ class TestModality:
 
     def test_table_that_cannot_be_used_is_an_error(self):
         with pytest.raises(UnsupportedPixelsError, match="without descriptor or without data"):
-            modality(modality_lut=StoredTable(), rescale_slope=2)
+            modality(modality_lut=LutAttributes(), rescale_slope=2)
 
     @pytest.mark.parametrize("field", ["rescale_slope", "rescale_intercept"])
     @pytest.mark.parametrize("value", ["1,0", math.nan, math.inf, b"\xff"])
@@ -106,8 +106,8 @@ class TestModality:
         ],
     )
     def test_dtype_holds_all_possible_values(self, rescale, dtype):
-        layout = layout_of(description_of())
-        assert modality_dtype([rescale], layout) == dtype
+        pixel_format = layout_of(description_of())
+        assert modality_dtype([rescale], pixel_format) == dtype
 
 
 class TestPadding:

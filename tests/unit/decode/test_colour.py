@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.decode.colour import ybr_to_rgb
-from dicom_preprocessing.dicom.description import NO_TABLE
+from dicom_preprocessing.dicom.description import NO_LUT
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from tests.unit.datasets import data_set_of, stored_pixels
 from tests.unit.decode.palettes import WORDS, colours, packed
@@ -102,6 +102,6 @@ def test_8_bit_entries_of_a_16_bit_index_are_spread():
 @pytest.mark.parametrize(("number", "colour"), [(0, "red"), (1, "green"), (2, "blue")])
 def test_missing_table_is_named(number, colour):
     tables = [packed([1, 2])] * 3
-    tables[number] = NO_TABLE
+    tables[number] = NO_LUT
     with pytest.raises(UnsupportedPixelsError, match=f"the palette for {colour} is missing"):
         colours(0, tables=tables)

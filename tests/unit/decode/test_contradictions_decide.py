@@ -12,17 +12,17 @@ from pydicom.uid import JPEG2000, JPEGBaseline8Bit
 
 from dicom_preprocessing.decode.codecs import jpeg, jpeg_2000
 from dicom_preprocessing.decode.colour import read_palette
-from dicom_preprocessing.decode.fragments import frames_of
+from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.frame_order import frame_order, slice_step
 from dicom_preprocessing.decode.modality import modality_of_frames
-from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
 from dicom_preprocessing.decode.tomosynthesis import view_of
-from dicom_preprocessing.decode.values import display_lookup
-from dicom_preprocessing.dicom.contradictions import RULES, TABLE, Row
+from dicom_preprocessing.decode.values import make_display_values
+from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDENCES, Precedence
 from dicom_preprocessing.dicom.data_set import describe
-from dicom_preprocessing.dicom.description import StoredTable
-from dicom_preprocessing.dicom.pixel_data import MemorySource, PixelData, Span
+from dicom_preprocessing.dicom.description import LutAttributes
+from dicom_preprocessing.dicom.pixel_data import ByteRange, MemorySource, PixelData
 from tests.unit.decode.examples import COLOUR, j2k, runner_for
 from tests.unit.decode.examples import jpeg as encoded_jpeg
 from tests.unit.descriptions import attribute, description_of, groups, table
@@ -84,13 +84,13 @@ def syntax():
 
 
 def format_of(description):
-    return pixel_format(description, "PixelData")
+    return read_pixel_format(description, "PixelData")
 
 
 def planes():
     colour = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
     description = description_of(**colour, planar_configuration=1)
-    data = PixelData("PixelData", "OW", MemorySource(b""), Span(0, 0), 0)
+    data = PixelData("PixelData", "OW", MemorySource(b""), ByteRange(0, 0), 0)
     return decoder_options(description, format_of(description), data)["planar_configuration"]
 
 
@@ -103,12 +103,12 @@ def voi():
     windows = {"window_center": 1, "window_width": 2}
     description = description_of(voi_lut=table(0, 200), voi_lut_items=1, **windows)
     stored = np.array([[[[0], [1]]]], np.uint8)
-    _, lookup, _ = display_lookup(description, stored, format_of(description))
+    _, lookup, _ = make_display_values(description, stored, format_of(description))
     return lookup(stored).tolist()
 
 
 def palette():
-    stored = StoredTable(
+    stored = LutAttributes(
         attribute("Descriptor", 2, 0, 16),
         data=attribute("Data", 1, 2),
         segmented=attribute("Data", 0, 2, 7, 8),
@@ -135,13 +135,13 @@ def fragments():
     """Two frames in four fragments of 2 bytes, of which the tables tell other starts."""
     basic = np.array([0, 10], "<u4").tobytes()
     content = basic + bytes(40)
-    spans = [Span(0, 8), *(Span(16 + 10 * i, 2) for i in range(4))]
-    data = PixelData("PixelData", "OB", MemorySource(content), Span(0, 48), 48, tuple(spans))
+    spans = [ByteRange(0, 8), *(ByteRange(16 + 10 * i, 2) for i in range(4))]
+    data = PixelData("PixelData", "OB", MemorySource(content), ByteRange(0, 48), 48, tuple(spans))
     extended = description_of(
         extended_offset_table=np.array([0, 20], "<u8").tobytes(),
         extended_offset_table_lengths=bytes(16),
     )
-    return [len(frame) for frame in frames_of(data, extended, 2, is_rle=False)]
+    return [len(frame) for frame in find_frame_fragments(data, extended, 2, is_rle=False)]
 
 
 def jpeg_colour():
@@ -191,26 +191,26 @@ RESULTS = {
 
 
 def test_every_row_is_tried():
-    assert RESULTS.keys() == TABLE.keys()
+    assert RESULTS.keys() == PRECEDENCES.keys()
 
 
 @pytest.mark.parametrize("row", sorted(RESULTS))
 def test_a_row_decides(monkeypatch, row):
     as_it_is = RESULTS[row]()
-    turned = Row(tuple(reversed(TABLE[row].sources)), "turned")
-    monkeypatch.setitem(TABLE, row, turned)
+    turned = Precedence(tuple(reversed(PRECEDENCES[row].sources)), "turned")
+    monkeypatch.setitem(PRECEDENCES, row, turned)
     assert RESULTS[row]() != as_it_is
 
 
-@pytest.mark.parametrize("source", TABLE["laterality"].sources)
+@pytest.mark.parametrize("source", PRECEDENCES["laterality"].sources)
 def test_each_source_of_laterality_decides_where_it_stands_first(monkeypatch, source):
-    others = [other for other in TABLE["laterality"].sources if other != source]
-    expected = "ABCD"[TABLE["laterality"].sources.index(source)]
-    monkeypatch.setitem(TABLE, "laterality", Row((source, *others), "turned"))
+    others = [other for other in PRECEDENCES["laterality"].sources if other != source]
+    expected = "ABCD"[PRECEDENCES["laterality"].sources.index(source)]
+    monkeypatch.setitem(PRECEDENCES, "laterality", Precedence((source, *others), "turned"))
     assert RESULTS["laterality"]() == expected
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.parts)
+@pytest.mark.parametrize("rule", COMPUTED_DECISIONS, ids=lambda rule: rule.parts)
 def test_a_rule_names_a_function_that_there_is(rule):
     module, _, name = rule.where.partition(":")
     found = importlib.import_module(f"dicom_preprocessing.{module}")
@@ -220,4 +220,4 @@ def test_a_rule_names_a_function_that_there_is(rule):
 
 
 def test_rules_are_different():
-    assert len({rule.parts for rule in RULES}) == len(RULES)
+    assert len({rule.parts for rule in COMPUTED_DECISIONS}) == len(COMPUTED_DECISIONS)

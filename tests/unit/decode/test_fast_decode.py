@@ -15,7 +15,7 @@ from dicom_preprocessing.decode.stage import decode, decode_stored
 from dicom_preprocessing.errors import ConfigError, DecodeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.processing.instance import OutputSpec, instances, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance, process_instance
 from tests.unit.datasets import (
     BREAST_TOMOSYNTHESIS,
     compressed,
@@ -61,7 +61,7 @@ def run(tmp_path):
         index = build_index(find_files([str(path)]))
         (entries,) = index.studies.values()
         target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
-        (receipt,) = process_instance(instances(entries)[0], target)
+        (receipt,) = process_instance(group_by_instance(entries)[0], target)
         assert receipt.is_written, receipt.message
         return receipt, target.root / receipt.output
 
@@ -173,7 +173,7 @@ class TestImages:
         index = build_index(find_files([str(source)]))
         (entries,) = index.studies.values()
         target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
-        first, second = process_instance(instances(entries)[0], target)
+        first, second = process_instance(group_by_instance(entries)[0], target)
         assert (first.error, second.state) == ("sop_conflict", "written")
         assert "refused" in first.message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.decode.frame_order import along_normal, frame_order, median_step
+from dicom_preprocessing.decode.frame_order import distances_along_normal, frame_order, median_step
 from tests.unit.descriptions import description_of, groups
 
 AXIAL = (1, 0, 0, 0, 1, 0)
@@ -134,17 +134,17 @@ class TestSpacing:
         assert median_step([1.0, 1.0]) is None
 
     def test_positions_along_the_normal(self):
-        assert along_normal([(5, 5, 1), (6, 6, -2)], AXIAL) == [1.0, -2.0]
+        assert distances_along_normal([(5, 5, 1), (6, 6, -2)], AXIAL) == [1.0, -2.0]
 
     @pytest.mark.parametrize("z", [1e308, -1e308, 1e200])
     def test_positions_that_are_none_tell_nothing(self, z):
         tilted = (1e200, 0, 0, 0, 1, 0)
-        assert along_normal([(0, 0, 0), (0, 0, z)], tilted) is None
+        assert distances_along_normal([(0, 0, 0), (0, 0, z)], tilted) is None
         frames = [placed(0, 0, z), placed(0, 0, 0)]
         assert order_of(*frames, shared=groups(image_orientation_patient=tilted)).order == (0, 1)
 
     def test_noise_does_not_tell_two_positions_apart(self):
-        assert along_normal([(0, 0, 1.00003), (0, 0, 1)], AXIAL) == [1.0, 1.0]
+        assert distances_along_normal([(0, 0, 1.00003), (0, 0, 1)], AXIAL) == [1.0, 1.0]
 
 
 ECHOES = [groups(macros=["MREchoSequence"], effective_echo_time=e) for e in (10.0, 10.0, 80.0)]

@@ -38,63 +38,65 @@ def headers(draw):
 def stored_of(data_set):
     data_set.file_meta = None
     del data_set.file_meta
-    layout = format_of(data_set)
+    pixel_format = format_of(data_set)
     data_set.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    return layout, stored_pixels(data_set)
+    return pixel_format, stored_pixels(data_set)
 
 
 @given(headers())
 def test_stored_values_are_within_bits_stored(data_set):
-    layout, stored = stored_of(data_set)
-    half = 2 ** (layout.bits_stored - 1)
-    low, high = (-half, half - 1) if layout.is_signed else (0, 2 * half - 1)
+    pixel_format, stored = stored_of(data_set)
+    half = 2 ** (pixel_format.bits_stored - 1)
+    low, high = (-half, half - 1) if pixel_format.is_signed else (0, 2 * half - 1)
     assert stored.min() >= low
     assert stored.max() <= high
 
 
 @given(headers())
 def test_stored_values_are_the_bits_up_to_the_high_bit(data_set):
-    layout, stored = stored_of(data_set)
-    raw = np.frombuffer(data_set.PixelData, f"<u{layout.bits_allocated // 8}").astype(np.int64)
-    shift = layout.high_bit - layout.bits_stored + 1
-    expected = (raw >> shift) & ((1 << layout.bits_stored) - 1)
-    if layout.is_signed:
-        expected -= (expected >> (layout.bits_stored - 1)) << layout.bits_stored
+    pixel_format, stored = stored_of(data_set)
+    raw = np.frombuffer(data_set.PixelData, f"<u{pixel_format.bits_allocated // 8}").astype(
+        np.int64
+    )
+    shift = pixel_format.high_bit - pixel_format.bits_stored + 1
+    expected = (raw >> shift) & ((1 << pixel_format.bits_stored) - 1)
+    if pixel_format.is_signed:
+        expected -= (expected >> (pixel_format.bits_stored - 1)) << pixel_format.bits_stored
     assert stored.ravel().tolist() == expected.tolist()
 
 
 @given(headers(), st.sampled_from(("voi", "minmax")))
 def test_display_values_have_the_documented_dtype_and_order(data_set, intensity):
-    layout, stored = stored_of(data_set)
-    values, _ = display_values(data_set, stored, layout, intensity=intensity)
-    assert values.dtype == (np.uint8 if layout.bits_stored <= 8 else np.uint16)
+    pixel_format, stored = stored_of(data_set)
+    values, _ = display_values(data_set, stored, pixel_format, intensity=intensity)
+    assert values.dtype == (np.uint8 if pixel_format.bits_stored <= 8 else np.uint16)
     order = np.argsort(stored, axis=None, kind="stable")
     steps = np.diff(values.ravel()[order].astype(np.int64))
-    falling = layout.photometric_interpretation == "MONOCHROME1"
-    if float(data_set.get("RescaleSlope", 1.0)) < 0 and layout.bits_stored > 1:
+    falling = pixel_format.photometric_interpretation == "MONOCHROME1"
+    if float(data_set.get("RescaleSlope", 1.0)) < 0 and pixel_format.bits_stored > 1:
         falling = not falling
     assert np.all(steps <= 0) if falling else np.all(steps >= 0)
 
 
 @given(headers(), st.tuples(NUMBERS, st.floats(1e-3, 1e5)))
 def test_configured_window_has_the_documented_dtype(data_set, window):
-    layout, stored = stored_of(data_set)
-    values, warnings = display_values(data_set, stored, layout, window=window)
-    assert values.dtype == (np.uint8 if layout.bits_stored <= 8 else np.uint16)
+    pixel_format, stored = stored_of(data_set)
+    values, warnings = display_values(data_set, stored, pixel_format, window=window)
+    assert values.dtype == (np.uint8 if pixel_format.bits_stored <= 8 else np.uint16)
     assert warnings == []
 
 
 @given(headers())
 def test_stored_intensity_is_the_modality_transform_in_a_dtype_that_the_header_decides(data_set):
-    layout, stored = stored_of(data_set)
+    pixel_format, stored = stored_of(data_set)
     description = describe(data_set)
-    values, background, _ = modality_values(description, stored, layout)
-    (rescale,) = modality_of_frames(description, layout)
+    values, background, _ = modality_values(description, stored, pixel_format)
+    (rescale,) = modality_of_frames(description, pixel_format)
     exact = rescale.slope * stored.astype(np.float64) + rescale.intercept
-    assert values.dtype == modality_dtype([rescale], layout)
+    assert values.dtype == modality_dtype([rescale], pixel_format)
     if values.dtype.kind in "iu":
         assert np.array_equal(values, exact)
     else:
         assert np.array_equal(values, exact.astype(np.float32))
-    is_white = layout.photometric_interpretation == "MONOCHROME1"
+    is_white = pixel_format.photometric_interpretation == "MONOCHROME1"
     assert background == (values.max() if is_white else values.min())

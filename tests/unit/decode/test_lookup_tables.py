@@ -8,7 +8,7 @@ from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.decode.colour import read_palette
 from dicom_preprocessing.dicom.data_set import describe
-from dicom_preprocessing.dicom.description import StoredTable
+from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from tests.unit.datasets import data_set_of
 from tests.unit.decode.palettes import WORDS, colours, packed
@@ -17,7 +17,9 @@ from tests.unit.descriptions import attribute
 
 def segmented(words, *, count):
     content = struct.pack(f"<{len(words)}H", *words)
-    return StoredTable(attribute("Descriptor", count, 0, 16), segmented=attribute("Data", content))
+    return LutAttributes(
+        attribute("Descriptor", count, 0, 16), segmented=attribute("Data", content)
+    )
 
 
 def test_8_bit_entries():
@@ -59,7 +61,7 @@ def test_segmented_entries():
 
 @pytest.mark.parametrize("values", [(2, 0), (2, 0, "x"), (2, float("nan"), 8), (2, 0, 8, 9)])
 def test_descriptor_of_other_values_is_an_error(values):
-    broken = StoredTable(attribute("Descriptor", *values), packed([1, 2]).data)
+    broken = LutAttributes(attribute("Descriptor", *values), packed([1, 2]).data)
     with pytest.raises(UnsupportedPixelsError, match="a look-up table cannot be used"):
         colours(0, tables=[broken] * 3)
 

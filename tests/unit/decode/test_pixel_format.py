@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
-from dicom_preprocessing.decode.pixel_format import PixelFormat, pixel_format
+from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from tests.unit.descriptions import description_of
@@ -13,7 +13,7 @@ RGB = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"}
 
 
 def format_of(keyword="PixelData", **values):
-    return pixel_format(description_of(**values), keyword)
+    return read_pixel_format(description_of(**values), keyword)
 
 
 def bits(allocated, stored=None, **values):

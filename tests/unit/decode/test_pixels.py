@@ -36,7 +36,7 @@ from tests.unit.datasets import (
     save,
     show_stored_values,
 )
-from tests.unit.decode.files import RGB, colour_file, grey_file, row, shown, volume_file
+from tests.unit.decode.files import RGB, colour_file, grey_file, row, values_of_image, volume_file
 
 MPEG2 = "1.2.840.10008.1.2.4.100"
 PRIVATE_SYNTAX = "1.2.826.0.1.3680043.8.498.1"
@@ -309,7 +309,7 @@ class TestPixelData:
     @pytest.mark.filterwarnings("ignore:The pixel data")
     def test_more_frames_than_announced_are_left_out(self, decoded):
         data_set = volume_file(1, 2, 3, NumberOfFrames=2)
-        assert shown(decoded(data_set)) == [1, 2]
+        assert values_of_image(decoded(data_set)) == [1, 2]
 
     def test_broken_stream(self, decoded):
         data_set = compressed(data_set_of(ramp(1, 2)), [b"\xff\xd8 no JPEG at all"])

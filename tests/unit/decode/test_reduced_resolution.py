@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless
 
-from dicom_preprocessing.decode.reduced_resolution import at_level, reducible_levels
+from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from tests.unit.decode.examples import ENCODE
 
 
@@ -19,7 +19,7 @@ class TestStreams:
         stream = bytes(ENCODE[syntax](pixels))
         assert reducible_levels(stream) > 1
         for level in (1, 2):
-            found = imagecodecs.jpeg2k_decode(at_level(stream, level))
+            found = imagecodecs.jpeg2k_decode(reduce_codestream(stream, level))
             assert found.shape == tuple(-(-n // 2**level) for n in shape)
             assert np.all(found == 700)
 

@@ -30,7 +30,7 @@ from tests.unit.datasets import (
     save,
     show_stored_values,
 )
-from tests.unit.decode.files import grey_file, row, shown, volume_file
+from tests.unit.decode.files import grey_file, row, values_of_image, volume_file
 
 SEVERAL_VOLUMES = "several volumes in one object: frames stay in stored order"
 
@@ -118,13 +118,13 @@ class TestFrameOrder:
     def test_dimension_indices(self, decoded):
         groups = [content(DimensionIndexValues=[1, n]) for n in (3, 1, 2)]
         data_set = functional_groups(volume_file(30, 10, 20), frames=groups)
-        assert shown(decoded(data_set)) == [10, 20, 30]
+        assert values_of_image(decoded(data_set)) == [10, 20, 30]
 
     def test_geometry_goes_along_the_slice_normal(self, decoded):
         groups = [placed(0, 0, z) for z in (7.5, -2.5, 2.5)]
         data_set = volume_file(30, 10, 20)
         functional_groups(data_set, shared=oriented(*AXIAL), frames=groups)
-        assert shown(decoded(data_set)) == [10, 20, 30]
+        assert values_of_image(decoded(data_set)) == [10, 20, 30]
 
     def test_rescale_stays_with_its_frame(self, decoded):
         groups = [
@@ -135,7 +135,7 @@ class TestFrameOrder:
             for n, slope in ((2, 1), (1, 2))
         ]
         data_set = functional_groups(volume_file(10, 11), frames=groups)
-        assert shown(decoded(data_set)) == [22, 10]
+        assert values_of_image(decoded(data_set)) == [22, 10]
 
     def test_order_is_recorded_nowhere_but_in_the_frames(self, decoded):
         groups = [content(InStackPositionNumber=n) for n in (2, 1)]
@@ -153,7 +153,7 @@ class TestFrameSpacing:
     def test_z_spacing_resamples(self, decoded):
         # round(3 * 2 / 1) = 6 frames at 0, 0.4, 0.8, ... of the ordered frames
         data_set = volume_file(0, 50, 100, SpacingBetweenSlices=2)
-        assert shown(decoded(data_set, spacing_z=1.0)) == [0, 20, 40, 60, 80, 100]
+        assert values_of_image(decoded(data_set, spacing_z=1.0)) == [0, 20, 40, 60, 80, 100]
 
     def test_z_spacing_of_unknown_is_an_error(self, decoded):
         with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
@@ -165,18 +165,18 @@ class TestVolumeHandlers:
         groups = [content(InStackPositionNumber=n) for n in (3, 1, 2)]
         data_set = functional_groups(volume_file(30, 10, 20), frames=groups)
         image = decoded(data_set, volume="central-slice")
-        assert shown(image) == [20]
+        assert values_of_image(image) == [20]
         assert image.source_info.source_frames == 3
 
     def test_max_intensity_skips_ordered_frames(self, decoded):
         groups = [content(InStackPositionNumber=n) for n in (3, 1, 2)]
         data_set = functional_groups(volume_file(30, 40, 20), frames=groups)
-        assert shown(decoded(data_set, volume="max-intensity", skip_frames=1)) == [20]
+        assert values_of_image(decoded(data_set, volume="max-intensity", skip_frames=1)) == [20]
 
     def test_interpolate(self, decoded):
         data_set = volume_file(0, 100)
         found = decoded(data_set, volume="interpolate", target_frames=5)
-        assert shown(found) == [0, 25, 50, 75, 100]
+        assert values_of_image(found) == [0, 25, 50, 75, 100]
 
 
 def several_volumes():
@@ -201,7 +201,7 @@ class TestSeveralVolumes:
     @pytest.mark.parametrize("groups", several_volumes())
     def test_keep_writes_them_as_stored_with_a_warning(self, decoded, data_set):
         image = decoded(data_set)
-        assert shown(image) == [30, 10, 20]
+        assert values_of_image(image) == [30, 10, 20]
         assert image.source_info.warnings == (SEVERAL_VOLUMES,)
 
     @pytest.mark.parametrize("groups", several_volumes())

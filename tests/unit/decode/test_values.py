@@ -23,9 +23,11 @@ SMALL_SHOWN = [0, 0, 0, 38, 140, 242, 255, 255]  # 0.15, 0.55 and 0.95 of 255, t
 def display(pixels, *, bits_stored=None, intensity="voi", window=None, **attributes):
     """Display values (n_frames, rows, columns) of stored ones, and the warnings."""
     data_set = data_set_of(pixels, bits_stored=bits_stored, **attributes)
-    layout = format_of(data_set)
+    pixel_format = format_of(data_set)
     stored = pixels[..., np.newaxis]
-    values, warnings = display_values(data_set, stored, layout, intensity=intensity, window=window)
+    values, warnings = display_values(
+        data_set, stored, pixel_format, intensity=intensity, window=window
+    )
     return values[..., 0], warnings
 
 
@@ -36,7 +38,7 @@ def shown(pixels, **settings):
     return rows if len(rows) > 1 else rows[0]
 
 
-def warned(pixels, **settings):
+def warnings_of(pixels, **settings):
     return display(pixels, **settings)[1]
 
 
@@ -134,7 +136,7 @@ class TestChoiceOfWindow:
     def test_first_of_several_is_used(self):
         settings = {"WindowCenter": [100, 10], "WindowWidth": [11, 300]}
         assert shown(byte(*SMALL), **settings) == SMALL_SHOWN
-        assert warned(byte(*SMALL), **settings) == []
+        assert warnings_of(byte(*SMALL), **settings) == []
 
     @pytest.mark.parametrize("width", [0, 0.5, -11])
     def test_width_below_one_is_passed_over(self, width):
@@ -143,7 +145,7 @@ class TestChoiceOfWindow:
 
     def test_passing_over_warns(self):
         settings = {"WindowCenter": [100, 100], "WindowWidth": [0, 11]}
-        assert warned(byte(*SMALL), **settings) == [PASSED_OVER]
+        assert warnings_of(byte(*SMALL), **settings) == [PASSED_OVER]
 
     def test_zero_width_is_unusable_for_the_other_functions(self):
         settings = {"WindowCenter": [7, 100], "WindowWidth": [0, 40], "VOILUTFunction": "SIGMOID"}
@@ -158,11 +160,11 @@ class TestChoiceOfWindow:
     def test_without_a_usable_window_it_is_minimum_to_maximum(self):
         settings = {"WindowCenter": 100, "WindowWidth": 0}
         assert shown(byte(0, 1, 2, 3, 4), **settings) == [0, 95, 159, 223, 255]
-        assert warned(byte(0, 1, 2, 3, 4), **settings) == [PASSED_OVER]
+        assert warnings_of(byte(0, 1, 2, 3, 4), **settings) == [PASSED_OVER]
 
     def test_without_window_it_is_minimum_to_maximum_and_no_warning(self):
         assert shown(byte(0, 1, 2, 3, 4)) == [0, 95, 159, 223, 255]
-        assert warned(byte(0, 1, 2, 3, 4)) == []
+        assert warnings_of(byte(0, 1, 2, 3, 4)) == []
 
     def test_center_without_width_is_no_window(self):
         assert shown(byte(0, 1, 2, 3, 4), WindowCenter=2) == [0, 95, 159, 223, 255]
@@ -444,7 +446,7 @@ class TestFunctionalGroups:
         settings = {"PerFrameFunctionalGroupsSequence": groups}
         # 96 .. 104: (99 - 96 + 0.5) / 8 and (101 - 96 + 0.5) / 8 of 255
         assert shown(pixels, **settings) == [[38, 242], [111, 175]]
-        assert warned(pixels, **settings) == [
+        assert warnings_of(pixels, **settings) == [
             "frames without a usable window use minimum to maximum"
         ]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom.attribute import ABSENT, LONGEST_SHOWN, Attribute, clean_text
+from dicom_preprocessing.dicom.attribute import ABSENT, MAX_TEXT_LENGTH, Attribute, clean_text
 
 
 def attribute(*values):
@@ -67,7 +67,7 @@ class TestText:
         assert attribute(" A", "FR ").texts() == ("A", "FR")
 
     def test_joined_keeps_blanks_within(self):
-        assert attribute(" 1.2 ", " 3").joined() == "1.2 \\ 3"
+        assert attribute(" 1.2 ", " 3").joined_text() == "1.2 \\ 3"
 
 
 class TestInteger:
@@ -134,22 +134,22 @@ class TestContent:
 
 class TestShown:
     def test_none_without_values(self):
-        assert attribute().shown() is None
+        assert attribute().shorten_for_message() is None
 
     def test_values_are_joined(self):
-        assert attribute(1, 2.5, "x", b"\xe9").shown() == "1\\2.5\\x\\\u00e9"
+        assert attribute(1, 2.5, "x", b"\xe9").shorten_for_message() == "1\\2.5\\x\\\u00e9"
 
     def test_text_is_as_it_is_written(self):
-        assert attribute("4096.00").shown() == "4096.00"
+        assert attribute("4096.00").shorten_for_message() == "4096.00"
 
     def test_bytes_that_do_not_convert_are_shown(self):
-        assert UNREADABLE.shown() == "12\\x"
+        assert UNREADABLE.shorten_for_message() == "12\\x"
 
     def test_longest_text_is_whole(self):
-        assert attribute("a" * LONGEST_SHOWN).shown() == "a" * 64
+        assert attribute("a" * MAX_TEXT_LENGTH).shorten_for_message() == "a" * 64
 
     def test_longer_text_is_cut(self):
-        assert attribute("a" * (LONGEST_SHOWN + 1)).shown() == "a" * 61 + "..."
+        assert attribute("a" * (MAX_TEXT_LENGTH + 1)).shorten_for_message() == "a" * 61 + "..."
 
 
 TEXTS = st.text("0123456789.eE+-_nai \0x\u00e9", max_size=9)
@@ -161,11 +161,11 @@ RAW = st.builds(lambda raw: Attribute("Rows", raw=raw), st.binary(max_size=20))
 @given(ATTRIBUTES | RAW)
 def test_nothing_that_is_asked_of_it_raises(found):
     assert isinstance(found.is_empty, bool)
-    assert isinstance(found.text() + found.joined() + "".join(found.texts()), str)
+    assert isinstance(found.text() + found.joined_text() + "".join(found.texts()), str)
     assert isinstance(found.integer(), int)
     assert all(isinstance(number, float) for number in found.numbers())
     assert isinstance(found.content(), bytes)
-    assert len(found.shown() or "") <= LONGEST_SHOWN
+    assert len(found.shorten_for_message() or "") <= MAX_TEXT_LENGTH
     assert found.vector(1) is None or math.isfinite(found.vector(1)[0])
 
 

@@ -4,46 +4,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom.contradictions import TABLE, Decision, Place, decide
+from dicom_preprocessing.dicom.contradictions import PRECEDENCES, Decision, GroupLevel, decide
 
-ROWS = sorted(TABLE)
+ROWS = sorted(PRECEDENCES)
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_has_a_reason(row):
-    assert TABLE[row].reason.startswith(("PS3.", "ITU-T "))
+    assert PRECEDENCES[row].reason.startswith(("PS3.", "ITU-T "))
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_sources_of_a_row_are_at_least_two_and_different(row):
-    sources = TABLE[row].sources
+    sources = PRECEDENCES[row].sources
     assert len(set(sources)) == len(sources) >= 2
 
 
 def test_the_top_level_goes_before_the_frame_and_the_frame_before_the_shared_group():
-    assert TABLE["rescale"].sources == (Place.TOP, Place.FRAME, Place.SHARED)
+    assert PRECEDENCES["rescale"].sources == (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
 
 
 def test_first_source_that_tells_something_wins():
-    told = {"PixelSpacing": None, "ImagerPixelSpacing": (1.0, 2.0)}
-    assert decide("in_plane_spacing", told) == Decision((1.0, 2.0), "ImagerPixelSpacing")
+    values = {"PixelSpacing": None, "ImagerPixelSpacing": (1.0, 2.0)}
+    assert decide("in_plane_spacing", values) == Decision((1.0, 2.0), "ImagerPixelSpacing")
 
 
 def test_order_of_the_table_counts_and_not_that_of_what_is_told():
-    told = {"ViewPosition": "MLO", "ViewCodeSequence": "CC"}
-    assert decide("view", told).value == "CC"
+    values = {"ViewPosition": "MLO", "ViewCodeSequence": "CC"}
+    assert decide("view", values).value == "CC"
 
 
 def test_sources_of_other_values_are_overruled():
     frame = "FrameLaterality of the first frame"
-    told = {"ImageLaterality": "L", "Laterality": "R", frame: "R"}
-    assert decide("laterality", told).overruled == ("Laterality", frame)
+    values = {"ImageLaterality": "L", "Laterality": "R", frame: "R"}
+    assert decide("laterality", values).overruled == ("Laterality", frame)
 
 
 def test_sources_of_the_same_value_are_not_overruled():
     frame = "FrameLaterality of the first frame"
-    told = {"ImageLaterality": "L", "Laterality": "L", frame: "R"}
-    assert decide("laterality", told).overruled == (frame,)
+    values = {"ImageLaterality": "L", "Laterality": "L", frame: "R"}
+    assert decide("laterality", values).overruled == (frame,)
 
 
 def test_sources_that_tell_nothing_are_not_overruled():
@@ -55,9 +55,9 @@ def test_only_none_tells_nothing(value):
     assert decide("view", {"ViewCodeSequence": value, "ViewPosition": "CC"}).value == value
 
 
-@pytest.mark.parametrize("told", [{}, {"ViewPosition": None}])
-def test_where_no_source_tells_it_there_is_no_value_and_no_source(told):
-    assert decide("view", told) == Decision(None, "", ())
+@pytest.mark.parametrize("values", [{}, {"ViewPosition": None}])
+def test_where_no_source_tells_it_there_is_no_value_and_no_source(values):
+    assert decide("view", values) == Decision(None, "", ())
 
 
 def test_unknown_row_raises():
@@ -72,14 +72,14 @@ def test_source_that_the_row_does_not_name_raises():
 
 @given(st.sampled_from(ROWS), st.data())
 def test_winner_is_the_first_in_the_order_of_the_row_and_others_are_overruled(row, data):
-    sources = TABLE[row].sources
-    told = data.draw(
+    sources = PRECEDENCES[row].sources
+    values = data.draw(
         st.fixed_dictionaries({}, optional={s: st.none() | st.integers(0, 2) for s in sources})
     )
-    decision = decide(row, told)
-    there = [source for source in sources if told.get(source) is not None]
+    decision = decide(row, values)
+    there = [source for source in sources if values.get(source) is not None]
     if not there:
         assert decision == Decision(None)
     else:
-        assert (decision.source, decision.value) == (there[0], told[there[0]])
-        assert set(decision.overruled) == {s for s in there if told[s] != told[there[0]]}
+        assert (decision.source, decision.value) == (there[0], values[there[0]])
+        assert set(decision.overruled) == {s for s in there if values[s] != values[there[0]]}

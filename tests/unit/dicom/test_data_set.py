@@ -24,10 +24,10 @@ from dicom_preprocessing.dicom.attribute import ABSENT
 from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
 from dicom_preprocessing.dicom.description import (
     NO_GROUPS,
-    NO_TABLE,
+    NO_LUT,
     FunctionalGroups,
+    LutAttributes,
     PixelPadding,
-    StoredTable,
 )
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import open_image
@@ -103,7 +103,7 @@ class TestSequences:
 class TestTables:
     def test_first_voi_lut_and_their_number(self):
         top = describe(item(VOILUTSequence=[lut([1, 2]), lut([3])])).top
-        first = StoredTable(attribute("LUTDescriptor", 2, 0, 16), attribute("LUTData", 1, 2))
+        first = LutAttributes(attribute("LUTDescriptor", 2, 0, 16), attribute("LUTData", 1, 2))
         assert (top.voi_lut, top.voi_lut_items) == (first, 2)
 
     def test_voi_lut_sequence_without_items(self):
@@ -122,7 +122,7 @@ class TestTables:
         assert shared.voi_lut.data.values == (7,)
 
     def test_item_without_a_table(self):
-        assert describe(item(VOILUTSequence=[Dataset()])).top.voi_lut == NO_TABLE
+        assert describe(item(VOILUTSequence=[Dataset()])).top.voi_lut == NO_LUT
 
     def test_first_modality_lut(self):
         found = describe(item(ModalityLUTSequence=[lut([1, 2]), lut([3])])).modality_lut
@@ -138,7 +138,7 @@ class TestTables:
             setattr(data_set, f"{colour}PaletteColorLookupTableData", bytes([n, n]))
         data_set.SegmentedBluePaletteColorLookupTableData = b"\7\7"
         red, green, blue = describe(data_set).palette
-        assert red == StoredTable(
+        assert red == LutAttributes(
             attribute("RedPaletteColorLookupTableDescriptor", 2, 0, 8),
             attribute("RedPaletteColorLookupTableData", b"\0\0"),
         )
@@ -347,7 +347,7 @@ def fields_of(values):
         entries = values["voi_lut"]
         packed = struct.pack(f"<{len(entries)}H", *entries)
         made["voi_lut_items"] = 1
-        made["voi_lut"] = StoredTable(
+        made["voi_lut"] = LutAttributes(
             attribute("LUTDescriptor", len(entries), 0, 8), attribute("LUTData", packed)
         )
     return made
@@ -412,7 +412,11 @@ TAGS = sorted(
         keywords.VIEW_CODES,
         *keywords.MACRO_TAGS,
     }
-    | {*keywords.LUT_TAGS, *keywords.CODE_TAGS, *map(tag_for_keyword, keywords.GROUPS.values())}
+    | {
+        *keywords.LUT_TAGS,
+        *keywords.CODE_TAGS,
+        *map(tag_for_keyword, keywords.MACRO_KEYWORDS.values()),
+    }
 )
 SEQUENCES = [
     *keywords.MACROS,

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from dicom_preprocessing.dicom.attribute import ABSENT
-from dicom_preprocessing.dicom.contradictions import Place
+from dicom_preprocessing.dicom.contradictions import GroupLevel
 from dicom_preprocessing.dicom.description import (
     NO_GROUPS,
     FunctionalGroups,
@@ -16,7 +16,7 @@ from dicom_preprocessing.dicom.description import (
 )
 from tests.unit.descriptions import attribute, description_of, groups, table
 
-TOP, SHARED, FRAME = Place.TOP, Place.SHARED, Place.FRAME
+TOP, SHARED, FRAME = GroupLevel.TOP, GroupLevel.SHARED, GroupLevel.FRAME
 ONE, TWO, THREE = table(1), table(2), table(3)
 
 
@@ -324,7 +324,7 @@ class TestPatientDirections:
 
 class TestStanding:
     def slopes(self, **values):
-        found = description_of(**values).standing(lambda g: g.rescale_slope)
+        found = description_of(**values).find_present(lambda g: g.rescale_slope)
         return [attribute.text() for attribute in found]
 
     def test_top_level_alone_where_it_is_there(self):

@@ -86,7 +86,7 @@ class TestValues:
     def test_sequence_for_a_value_is_no_value(self):
         found = describe(with_vr("Rows", "SQ", [item(Columns=3)])).pixel.rows
         assert (found.values, found.is_empty, found.text()) == ((), False, "")
-        assert found.shown() == "(sequence)"
+        assert found.shorten_for_message() == "(sequence)"
 
     def test_sequence_for_a_value_may_hold_what_does_not_convert(self):
         broken = with_vr("RescaleSlope", "SQ", [raw("Rows", "US", b"\1\2\3")])

@@ -7,8 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_preprocessing.dicom import reading as dicom_file
-from dicom_preprocessing.dicom.header import plain_header
-from dicom_preprocessing.dicom.reading import HEAD_BYTES, read_header
+from dicom_preprocessing.dicom.header import read_plain_header
+from dicom_preprocessing.dicom.reading import DICOM_HEAD_BYTES, read_header
 from dicom_preprocessing.errors import FileError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -33,7 +33,7 @@ def nested(*, undefined):
 def by_pydicom(path):
     """The header, or the error, without the quick way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dicom_file, "plain_header", lambda _: None)
+        patch.setattr(dicom_file, "read_plain_header", lambda _: None)
         try:
             return read_header(path)
         except FileError as error:
@@ -63,7 +63,7 @@ def plain_files(tmp_path_factory, write_dicom):
 def test_plain_file_is_read_as_pydicom_does(plain_files, number, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(plain_files[number])
-    header = plain_header(plain_files[number])
+    header = read_plain_header(plain_files[number])
     assert header is not None
     assert header == by_pydicom(path)
 
@@ -71,14 +71,14 @@ def test_plain_file_is_read_as_pydicom_does(plain_files, number, tmp_path):
 def test_header_without_its_pixel_data_is_not_plain(plain_files):
     content = plain_files[0]
     end = content.index(b"\xe0\x7f\x10\0")
-    assert not any(plain_header(content[:cut]) for cut in range(end + 8))
+    assert not any(read_plain_header(content[:cut]) for cut in range(end + 8))
 
 
 def test_corpus_is_read_as_pydicom_does(corpus):
     plain = 0
     for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
         with path.open("rb") as file:
-            header = plain_header(file.read(HEAD_BYTES))
+            header = read_plain_header(file.read(DICOM_HEAD_BYTES))
         if header is not None:
             plain += 1
             assert header == by_pydicom(path), path
@@ -98,7 +98,7 @@ def test_odd_file_is_read_as_pydicom_does_or_left_to_it(plain_files, tmp_path, n
             content[at] = data.draw(BYTES)
         else:
             content[at : at + data.draw(st.integers(0, 12))] = data.draw(st.binary(max_size=12))
-    header = plain_header(bytes(content))
+    header = read_plain_header(bytes(content))
     if header is not None:
         path = tmp_path / "file"
         path.write_bytes(content)

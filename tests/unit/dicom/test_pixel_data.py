@@ -6,10 +6,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_preprocessing.dicom.pixel_data import (
+    ByteRange,
     FileSource,
     MemorySource,
-    Span,
-    locate,
+    locate_pixel_data,
     pixel_data_in,
 )
 from dicom_preprocessing.errors import DecodeError, UnreadableError
@@ -24,7 +24,7 @@ def item(content):
 
 def located(content, *, implicit=False, little_endian=True, before=b"xx"):
     source = MemorySource(before + content)
-    return locate(source, len(before), implicit=implicit, little_endian=little_endian)
+    return locate_pixel_data(source, len(before), implicit=implicit, little_endian=little_endian)
 
 
 def value_of(pixel_data):
@@ -121,4 +121,4 @@ def test_data_set_in_memory():
     assert pixel_data_in(data_set) is None
     data_set.add_new(0x7FE00010, "OW", b"abcd")
     found = pixel_data_in(data_set)
-    assert (found.keyword, found.vr, found.value) == ("PixelData", "OW", Span(0, 4))
+    assert (found.keyword, found.vr, found.value) == ("PixelData", "OW", ByteRange(0, 4))

@@ -183,5 +183,5 @@ def test_decoding_asks_for_nothing(path, reads, intensity):
     opened = open_image(path)
     before = reads.total()
     decoded = decode_opened(*opened, intensity=intensity)
-    assert np.asarray(decoded.displayed().frames).size > 0
+    assert np.asarray(decoded.to_display_values().frames).size > 0
     assert (before > 0, reads.total()) == (True, before)

@@ -17,7 +17,7 @@ def box_of(image, **settings):
     return crop(image, **settings).geometry.crop
 
 
-def drawn(*rows, dtype=np.uint8):
+def image_from_text(*rows, dtype=np.uint8):
     """An image from text: digits are values, a dot is 0, M the highest value."""
     top = np.iinfo(dtype).max
     values = {".": 0, "M": top} | {str(d): d for d in range(10)}
@@ -26,7 +26,7 @@ def drawn(*rows, dtype=np.uint8):
 
 class TestForeground:
     def test_box_ends_at_the_first_and_last_foreground_lines(self):
-        image = drawn(
+        image = image_from_text(
             "......",
             "..3...",
             "....7.",
@@ -35,7 +35,7 @@ class TestForeground:
         assert box_of(image) == CropBox(left=2, top=1, width=3, height=2)
 
     def test_kept_pixels_are_those_of_the_box(self):
-        image = drawn(
+        image = image_from_text(
             "......",
             "..3...",
             "....7.",
@@ -44,11 +44,11 @@ class TestForeground:
         assert planes(crop(image)) == [[[3, 0, 0], [0, 0, 7]]]
 
     def test_foreground_at_every_edge_keeps_all(self):
-        image = drawn("1..", "..1")
+        image = image_from_text("1..", "..1")
         assert box_of(image) == CropBox(0, 0, 3, 2)
 
     def test_single_foreground_pixel(self):
-        image = drawn("...", "..1", "...")
+        image = image_from_text("...", "..1", "...")
         assert box_of(image) == CropBox(2, 1, 1, 1)
 
     def test_lowest_16_bit_value_above_zero_is_foreground(self):
@@ -56,7 +56,7 @@ class TestForeground:
         assert box_of(image) == CropBox(1, 0, 1, 1)
 
     def test_highest_value_is_foreground_without_crop_max(self):
-        image = drawn("M.5..")
+        image = image_from_text("M.5..")
         assert box_of(image) == CropBox(0, 0, 3, 1)
 
     def test_background_of_the_facts_takes_the_place_of_zero(self):
@@ -64,11 +64,11 @@ class TestForeground:
         assert box_of(image) == CropBox(2, 0, 1, 1)
 
     def test_switched_off_it_returns_the_image_itself(self):
-        image = drawn(".1.")
+        image = image_from_text(".1.")
         assert crop(image, crop=False) is image
 
     def test_crop_gives_no_warning(self):
-        assert crop(drawn(".1.")).source_info.warnings == ()
+        assert crop(image_from_text(".1.")).source_info.warnings == ()
 
     @given(st.data())
     def test_box_is_inside_the_image_and_not_empty(self, data):
@@ -115,12 +115,12 @@ class TestFrames:
         assert planes(image) == [[[0, 0]], [[8, 9]], [[0, 0]]]
 
     def test_all_blank_keeps_the_whole_image(self):
-        image = crop(drawn("...", "..."))
+        image = crop(image_from_text("...", "..."))
         assert image.geometry.crop == CropBox(0, 0, 3, 2)
         assert planes(image) == [[[0, 0, 0], [0, 0, 0]]]
 
     def test_all_blank_warns(self):
-        assert crop(drawn("...", "...")).source_info.warnings == (WARNING,)
+        assert crop(image_from_text("...", "...")).source_info.warnings == (WARNING,)
 
     def test_warning_is_added_to_earlier_ones(self):
         image = grey([[0]], warnings=("earlier",))
@@ -129,7 +129,7 @@ class TestFrames:
 
 class TestCropMax:
     def test_highest_value_is_background(self):
-        image = drawn(
+        image = image_from_text(
             "MMMMM",
             "M..5M",
             "MMMMM",
@@ -149,7 +149,7 @@ class TestCropMax:
         assert box_of(image, crop_max=True) == CropBox(1, 0, 1, 1)
 
     def test_nothing_but_zero_and_highest_value_keeps_the_whole_image(self):
-        image = crop(drawn("M.M", "M.."), crop_max=True)
+        image = crop(image_from_text("M.M", "M.."), crop_max=True)
         assert image.geometry.crop == CropBox(0, 0, 3, 2)
         assert image.source_info.warnings == (WARNING,)
 
@@ -180,7 +180,7 @@ class TestColour:
 
 class TestComponents:
     def test_smaller_component_is_dropped(self):
-        image = drawn(
+        image = image_from_text(
             "........",
             ".99.....",
             ".999..2.",
@@ -189,7 +189,7 @@ class TestComponents:
         assert box_of(image, crop_components=True) == CropBox(1, 1, 3, 2)
 
     def test_without_components_the_label_stays(self):
-        image = drawn(
+        image = image_from_text(
             "........",
             ".99.....",
             ".999..2.",
@@ -198,7 +198,7 @@ class TestComponents:
         assert box_of(image) == CropBox(1, 1, 6, 2)
 
     def test_area_decides_not_brightness_or_extent(self):
-        image = drawn(
+        image = image_from_text(
             "22...9..",
             "22...9..",
             "22...9..",
@@ -207,7 +207,7 @@ class TestComponents:
         assert box_of(image, crop_components=True) == CropBox(0, 0, 2, 3)
 
     def test_diagonal_neighbours_are_not_connected(self):
-        image = drawn(
+        image = image_from_text(
             "22..",
             "22..",
             "..2.",
@@ -216,7 +216,7 @@ class TestComponents:
         assert box_of(image, crop_components=True) == CropBox(0, 0, 2, 2)
 
     def test_of_equal_areas_the_last_in_row_order_is_kept(self):
-        image = drawn(
+        image = image_from_text(
             "22.....",
             "....33.",
             ".......",
@@ -225,7 +225,7 @@ class TestComponents:
 
     def test_order_of_equal_areas_is_that_of_their_first_pixels(self):
         # The left one reaches further down, the right one starts later.
-        image = drawn(
+        image = image_from_text(
             "2......",
             "2..333.",
             "2......",
@@ -233,18 +233,18 @@ class TestComponents:
         assert box_of(image, crop_components=True) == CropBox(3, 1, 3, 1)
 
     def test_in_one_row_the_right_one_is_the_last(self):
-        image = drawn("22.33")
+        image = image_from_text("22.33")
         assert box_of(image, crop_components=True) == CropBox(3, 0, 2, 1)
 
     def test_8_bit_value_1_is_not_foreground(self):
-        image = drawn(
+        image = image_from_text(
             "1111.2.",
             "1111...",
         )
         assert box_of(image, crop_components=True) == CropBox(5, 0, 1, 1)
 
     def test_without_any_component_the_box_of_the_foreground_stays(self):
-        image = drawn("..1.1.")
+        image = image_from_text("..1.1.")
         assert box_of(image, crop_components=True) == CropBox(2, 0, 3, 1)
 
     def test_16_bit_values_below_386_are_not_foreground(self):
@@ -260,7 +260,7 @@ class TestComponents:
         assert box_of(image, crop_components=True) == CropBox(0, 0, 5, 1)
 
     def test_crop_max_takes_the_highest_value_for_background_there_too(self):
-        image = drawn(
+        image = image_from_text(
             "5.......",
             ".MMMMM..",
             "......77",
@@ -355,7 +355,7 @@ class TestThumbnail:
 
 class TestBorder:
     def test_ignored_edge_does_not_hold_the_box_open(self):
-        image = drawn(
+        image = image_from_text(
             "2.........",
             "..........",
             "....3.....",
@@ -376,32 +376,32 @@ class TestBorder:
         assert box_of(image, border_frac=0.1) == CropBox(8, 4, 3, 1)
 
     def test_grown_box_is_clamped(self):
-        image = drawn(*["5" * 20] * 10)
+        image = image_from_text(*["5" * 20] * 10)
         assert box_of(image, border_frac=0.2) == CropBox(0, 0, 20, 10)
 
     def test_broken_line_at_the_right_is_ignored_too(self):
         # 10 * 0.25 = 2.5: columns 2 .. 6 are searched, the box grows by 2.
-        image = drawn("222.4..222")
+        image = image_from_text("222.4..222")
         tall = grey(*[[image.frames[0, 0, :, 0].tolist()] * 10])
         assert box_of(tall, border_frac=0.25) == CropBox(0, 0, 7, 9)
 
     def test_foreground_in_the_ignored_edge_only_keeps_the_whole_image(self):
-        image = crop(drawn(*["2........."] + [".........."] * 9), border_frac=0.1)
+        image = crop(image_from_text(*["2........."] + [".........."] * 9), border_frac=0.1)
         assert image.geometry.crop == CropBox(0, 0, 10, 10)
         assert image.source_info.warnings == (WARNING,)
 
     def test_image_too_small_for_the_border_stays_whole(self):
-        image = crop(drawn("5"), border_frac=0.4)
+        image = crop(image_from_text("5"), border_frac=0.4)
         assert image.geometry.crop == CropBox(0, 0, 1, 1)
 
     def test_zero_is_no_border(self):
-        assert box_of(drawn("2..3."), border_frac=0) == CropBox(0, 0, 4, 1)
+        assert box_of(image_from_text("2..3."), border_frac=0) == CropBox(0, 0, 4, 1)
 
     def test_component_is_looked_for_within_the_border(self):
         rows = ["2222222222", *[".........."] * 8, ".........."]
         rows[4] = "...33....."
         rows[6] = ".......3.."
-        found = box_of(drawn(*rows), border_frac=0.1, crop_components=True)
+        found = box_of(image_from_text(*rows), border_frac=0.1, crop_components=True)
         assert found == CropBox(2, 3, 4, 3)
 
 

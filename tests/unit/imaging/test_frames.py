@@ -14,9 +14,9 @@ from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.frames import (
     LazyFrames,
     combine_frames,
-    each,
     frame_threads,
     map_frames,
+    map_in_order,
     map_indexed,
     select_frames,
     spool_frames,
@@ -24,7 +24,7 @@ from dicom_preprocessing.imaging.frames import (
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
 from dicom_preprocessing.imaging.volume import interpolate, max_intensity
-from tests.limits import largest_file
+from tests.limits import limit_file_size
 from tests.unit.datasets import image_of
 
 
@@ -184,7 +184,7 @@ class TestRemembered:
         frames = np.random.default_rng(2).integers(1, 2**16, (12, 64, 64, 1)).astype(np.uint16)
         lazy = LazyFrames(frames.shape, frames.dtype, lambda number: frames[number].copy())
         for room in range(0, frames.nbytes, 5003):
-            with frame_threads(6), largest_file(room):
+            with frame_threads(6), limit_file_size(room):
                 kept = spool_frames(lazy)
                 for _ in range(2):
                     for number, frame in enumerate(kept):
@@ -194,7 +194,7 @@ class TestRemembered:
         frames = np.ones((12, 64, 64, 1))
         kept = spool_frames(LazyFrames(frames.shape, frames.dtype, lambda number: frames[number]))
         (spool,) = [cell.cell_contents for cell in kept.make.__closure__ if _is_spool(cell)]
-        with frame_threads(4), largest_file(100_000):
+        with frame_threads(4), limit_file_size(100_000):
             list(kept)
         assert os.fstat(spool.descriptor).st_size == 0
 
@@ -221,7 +221,7 @@ class TestThreads:
     @pytest.mark.parametrize("threads", [1, 2, 3, 8])
     def test_order_is_kept(self, threads):
         with frame_threads(threads):
-            assert list(each(Maker(20).frames, lambda i, f: (i, int(f[0, 0, 0])))) == [
+            assert list(map_in_order(Maker(20).frames, lambda i, f: (i, int(f[0, 0, 0])))) == [
                 (i, i) for i in range(20)
             ]
 

@@ -141,7 +141,7 @@ class TestPointProperties:
     def test_nearest_output_pixel_shows_the_source_pixel_under_it(self, geometry):
         source = np.arange(1, 1 + geometry.source.width * geometry.source.height, dtype=np.uint16)
         source = source.reshape(geometry.source.height, geometry.source.width)
-        shown = carried_out(source, geometry)
+        shown = run_plan(source, geometry)
         left, top, right, bottom = geometry.active_area
         for y in range(top, bottom):
             for x in range(left, right):
@@ -158,7 +158,7 @@ class TestPointProperties:
         y = data.draw(st.integers(0, size.height - 1))
         marked = np.zeros((size.height, size.width), np.uint16)
         marked[y, x] = 1
-        rows, columns = np.nonzero(carried_out(marked, geometry))
+        rows, columns = np.nonzero(run_plan(marked, geometry))
         expected = geometry.to_output([x, y])
         if len(rows):
             assert [columns.mean(), rows.mean()] == pytest.approx(expected)
@@ -174,7 +174,7 @@ def nudge(geometry):
     return np.where(mirrored, -1e-9, 1e-9)
 
 
-def carried_out(plane, geometry):
+def run_plan(plane, geometry):
     """A plan of steps done to an image by the stages themselves, the crop box cut by hand."""
     if geometry.flip is not None:
         plane = plane[:: -1 if geometry.flip.vertical else 1]

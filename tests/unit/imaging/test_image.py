@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.imaging.geometry import Geometry, Size
-from dicom_preprocessing.imaging.image import BLOCK, Lookup, luma, output_spacing
+from dicom_preprocessing.imaging.image import PIXELS_PER_LOOKUP, DisplayLut, luma, output_spacing
 from tests.unit.datasets import image_of
 
 
 class TestLookup:
     def test_table_starts_at_its_lowest_value(self):
-        lookup = Lookup(np.array([7, 8, 9], np.uint8), low=-1)
+        lookup = DisplayLut(np.array([7, 8, 9], np.uint8), low=-1)
         found = lookup(np.array([[1, -1, 0]], np.int16))
         assert (found.dtype, found.tolist()) == (np.uint8, [[9, 7, 8]])
 
     def test_more_values_than_are_looked_up_at_once(self):
         table = np.arange(256, dtype=np.uint16)[::-1] * 257
-        stored = np.arange(3 * BLOCK, dtype=np.uint32).reshape(-1, 192) % 256
-        assert np.array_equal(Lookup(table, 0)(stored), table[stored])
+        stored = np.arange(3 * PIXELS_PER_LOOKUP, dtype=np.uint32).reshape(-1, 192) % 256
+        assert np.array_equal(DisplayLut(table, 0)(stored), table[stored])
 
     def test_without_values(self):
-        found = Lookup(np.array([7], np.uint8), 0)(np.empty((0, 3), np.uint8))
+        found = DisplayLut(np.array([7], np.uint8), 0)(np.empty((0, 3), np.uint8))
         assert (found.dtype, found.shape) == (np.uint8, (0, 3))
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from dicom_preprocessing.imaging.pyramid import expanded, gaussian_levels, modulated_detail
+from dicom_preprocessing.imaging.pyramid import expand, gaussian_levels, modulated_detail
 
 
 class TestPyramid:
     @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (7, 5), (16, 33)])
     def test_constant_expands_to_itself(self, rows, columns):
         small = np.full(((rows + 1) // 2, (columns + 1) // 2, 1), 3.0)
-        assert expanded(small, (rows, columns)) == pytest.approx(np.full((rows, columns, 1), 3))
+        assert expand(small, (rows, columns)) == pytest.approx(np.full((rows, columns, 1), 3))
 
     def test_sizes_are_halved_and_rounded_up(self):
         levels = gaussian_levels(np.zeros((9, 20, 1)))
@@ -28,7 +28,7 @@ class TestPyramid:
         image = np.random.default_rng(1).uniform(0, 100, (4, 4, 1))
         levels = gaussian_levels(image)
         assert [level.shape[0] for level in levels] == [4, 2, 1]
-        coarsest = expanded(expanded(levels[2], (2, 2)), (4, 4))
+        coarsest = expand(expand(levels[2], (2, 2)), (4, 4))
         found = modulated_detail(image, np.ones((4, 4, 1)))
         assert found == pytest.approx(image - coarsest)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dicom_preprocessing.imaging.geometry import CropBox, Size
-from dicom_preprocessing.imaging.sampling import Sampling, level_for
+from dicom_preprocessing.imaging.sampling import Sampling, choose_level
 
 
 class TestLevel:
@@ -22,7 +22,7 @@ class TestLevel:
         ],
     )
     def test_is_the_last_that_is_no_smaller_than_the_target(self, content, target, level):
-        assert level_for(Size(*content), Size(*target)) == level
+        assert choose_level(Size(*content), Size(*target)) == level
 
 
 class TestSampling:
@@ -37,9 +37,9 @@ class TestSampling:
         for left in range(12):
             for width in range(5, 12):
                 box = CropBox(left, 0, width, 9)
-                samples, cut = Sampling(4).samples_of(box), Sampling(4).cut(box)
+                samples, cut = Sampling(4).samples_of(box), Sampling(4).crop(box)
                 assert 0 <= cut.left < 4
                 assert cut.left + 4 * (samples.width - 1) < width
 
     def test_turned_by_180_degrees(self):
-        assert Sampling(4).mirrored(Size(10, 9), Size(3, 3)) == Sampling(4, 1, 0)
+        assert Sampling(4).mirror(Size(10, 9), Size(3, 3)) == Sampling(4, 1, 0)

@@ -21,7 +21,7 @@ def frames_of(*values, dtype=np.uint8):
     return np.array(values, dtype).reshape(-1, 1, 1, 1)
 
 
-def handled(*values, spacing=None, dtype=np.uint8, **settings):
+def handle(*values, spacing=None, dtype=np.uint8, **settings):
     return handle_volume(Volume(frames_of(*values, dtype=dtype), spacing), **settings)
 
 
@@ -31,10 +31,10 @@ def shown(volume):
 
 class TestKeep:
     def test_every_frame_stays(self):
-        assert shown(handled(3, 1, 2)) == [3, 1, 2]
+        assert shown(handle(3, 1, 2)) == [3, 1, 2]
 
     def test_spacing_stays(self):
-        assert handled(3, 1, spacing=2.5).frame_spacing == 2.5
+        assert handle(3, 1, spacing=2.5).frame_spacing == 2.5
 
 
 class TestSingleFrame:
@@ -52,16 +52,16 @@ class TestSingleFrame:
 
 class TestCentralSlice:
     def test_odd_count_gives_the_middle(self):
-        assert shown(handled(10, 20, 30, handler="central-slice")) == [20]
+        assert shown(handle(10, 20, 30, handler="central-slice")) == [20]
 
     def test_even_count_gives_the_later_of_the_two(self):
-        assert shown(handled(10, 20, 30, 40, handler="central-slice")) == [30]
+        assert shown(handle(10, 20, 30, 40, handler="central-slice")) == [30]
 
     def test_two_frames_give_the_second(self):
-        assert shown(handled(10, 20, handler="central-slice")) == [20]
+        assert shown(handle(10, 20, handler="central-slice")) == [20]
 
     def test_spacing_of_frames_is_gone(self):
-        volume = handled(10, 20, 30, spacing=2.0, handler="central-slice")
+        volume = handle(10, 20, 30, spacing=2.0, handler="central-slice")
         assert volume.frame_spacing is None
 
 
@@ -78,32 +78,32 @@ class TestMaxIntensity:
         assert max_intensity(frames_of(-7, -3, -5, dtype=np.int16)).ravel().tolist() == [-3]
 
     def test_nothing_is_skipped_by_default(self):
-        assert shown(handled(9, 1, 8, handler="max-intensity")) == [9]
+        assert shown(handle(9, 1, 8, handler="max-intensity")) == [9]
 
     def test_number_is_skipped_at_both_ends(self):
         settings = {"handler": "max-intensity", "skip_frames": 1}
-        assert shown(handled(9, 1, 2, 8, **settings)) == [2]
+        assert shown(handle(9, 1, 2, 8, **settings)) == [2]
 
     def test_pair_is_skipped_at_start_and_end(self):
         settings = {"handler": "max-intensity", "skip_frames": [2, 1]}
-        assert shown(handled(9, 8, 1, 3, 7, **settings)) == [3]
+        assert shown(handle(9, 8, 1, 3, 7, **settings)) == [3]
 
     def test_zero_at_the_end_skips_nothing_there(self):
         settings = {"handler": "max-intensity", "skip_frames": (1, 0)}
-        assert shown(handled(9, 1, 8, **settings)) == [8]
+        assert shown(handle(9, 1, 8, **settings)) == [8]
 
     @pytest.mark.parametrize("skip", [2, 50, (3, 0), (0, 3), (2, 1), (9, 9)])
     def test_skipping_all_is_an_error(self, skip):
         with pytest.raises(VolumeError, match="leaves none of 3 frames"):
-            handled(1, 2, 3, handler="max-intensity", skip_frames=skip)
+            handle(1, 2, 3, handler="max-intensity", skip_frames=skip)
 
     def test_error_class_is_that_of_the_failures_table(self):
         with pytest.raises(VolumeError) as caught:
-            handled(1, 2, handler="max-intensity", skip_frames=1)
+            handle(1, 2, handler="max-intensity", skip_frames=1)
         assert (caught.value.error, caught.value.transient) == ("volume_error", False)
 
     def test_spacing_of_frames_is_gone(self):
-        volume = handled(10, 20, spacing=2.0, handler="max-intensity")
+        volume = handle(10, 20, spacing=2.0, handler="max-intensity")
         assert volume.frame_spacing is None
 
 
@@ -111,7 +111,7 @@ class TestInterpolate:
     def test_positions_run_from_the_first_to_the_last_frame(self):
         # Positions 0, 0.75, 1.5, 2.25, 3
         settings = {"handler": "interpolate", "target_frames": 5}
-        assert shown(handled(0, 40, 80, 120, **settings)) == [0, 30, 60, 90, 120]
+        assert shown(handle(0, 40, 80, 120, **settings)) == [0, 30, 60, 90, 120]
 
     def test_values_are_truncated(self):
         # Positions 0, 2/3, 4/3, 2: 6.67, and 10 + 13/3 = 14.33
@@ -150,7 +150,7 @@ class TestInterpolate:
 
     def test_one_frame_is_the_first(self):
         settings = {"handler": "interpolate", "target_frames": 1}
-        assert shown(handled(7, 8, 9, **settings)) == [7]
+        assert shown(handle(7, 8, 9, **settings)) == [7]
 
     def test_pixels_and_channels_are_separate(self):
         frames = np.array([[[[0, 10, 20]]], [[[10, 30, 21]]]], np.uint8)
@@ -158,15 +158,15 @@ class TestInterpolate:
 
     def test_spacing_is_of_the_new_frames(self):
         # 3 steps of 2 mm become 4 steps of 1.5 mm
-        volume = handled(0, 1, 2, 3, spacing=2.0, handler="interpolate", target_frames=5)
+        volume = handle(0, 1, 2, 3, spacing=2.0, handler="interpolate", target_frames=5)
         assert volume.frame_spacing == pytest.approx(1.5)
 
     def test_one_frame_has_no_spacing(self):
-        volume = handled(0, 1, spacing=2.0, handler="interpolate", target_frames=1)
+        volume = handle(0, 1, spacing=2.0, handler="interpolate", target_frames=1)
         assert volume.frame_spacing is None
 
     def test_unknown_spacing_stays_unknown(self):
-        volume = handled(0, 1, handler="interpolate", target_frames=5)
+        volume = handle(0, 1, handler="interpolate", target_frames=5)
         assert volume.frame_spacing is None
 
     @given(
@@ -186,27 +186,27 @@ class TestInterpolate:
 class TestSpacing:
     def test_finer_spacing_makes_more_frames(self):
         # round(3 * 2 / 1) = 6 at positions 0, 0.4, 0.8, 1.2, 1.6, 2
-        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        volume = handle(0, 50, 100, spacing=2.0, spacing_z=1.0)
         assert shown(volume) == [0, 20, 40, 60, 80, 100]
 
     def test_coarser_spacing_makes_fewer(self):
         # round(5 * 1 / 2) = 2.5, away from zero 3
-        assert shown(handled(1, 2, 3, 4, 5, spacing=1.0, spacing_z=2.0)) == [1, 3, 5]
+        assert shown(handle(1, 2, 3, 4, 5, spacing=1.0, spacing_z=2.0)) == [1, 3, 5]
 
     def test_one_frame_is_the_least(self):
-        assert shown(handled(7, 8, 9, spacing=1.0, spacing_z=50.0)) == [7]
+        assert shown(handle(7, 8, 9, spacing=1.0, spacing_z=50.0)) == [7]
 
     def test_new_spacing_is_the_realised_one(self):
         # 6 frames over 2 steps of 2 mm
-        volume = handled(0, 50, 100, spacing=2.0, spacing_z=1.0)
+        volume = handle(0, 50, 100, spacing=2.0, spacing_z=1.0)
         assert volume.frame_spacing == pytest.approx(4 / 5)
 
     def test_unknown_spacing_is_an_error(self):
         with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
-            handled(1, 2, spacing_z=1.0)
+            handle(1, 2, spacing_z=1.0)
 
     def test_other_handlers_do_not_resample(self):
-        volume = handled(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
+        volume = handle(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
         assert shown(volume) == [2]
 
 
@@ -276,7 +276,7 @@ class TestLaplacianMip:
 
     def test_skipping_all_is_an_error(self):
         with pytest.raises(VolumeError, match=r"skip_frames \(5, 5\) leaves none of 10 frames"):
-            handled(*range(10), handler="laplacian-mip")
+            handle(*range(10), handler="laplacian-mip")
 
     def test_samples_are_projected_by_themselves(self):
         grey = spot_volume()

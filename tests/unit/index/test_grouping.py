@@ -301,7 +301,7 @@ def test_left_out_files_are_in_path_order(source, write_dicom):
 
 def test_workers_change_nothing(source, write_dicom, monkeypatch):
     make_mixture(source, write_dicom)
-    monkeypatch.setattr(scan, "CHUNK", 2)
+    monkeypatch.setattr(scan, "FILES_PER_TASK", 2)
     assert index_of(source, workers=2) == index_of(source, workers=1)
 
 

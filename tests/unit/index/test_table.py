@@ -13,7 +13,7 @@ from dicom_preprocessing.index.table import (
     is_path_part,
     read_inventory,
 )
-from dicom_preprocessing.text import printable
+from dicom_preprocessing.text import make_printable
 from tests.conftest import needs_byte_names
 from tests.unit.indexes import index_of, make_mixture, update
 
@@ -85,7 +85,7 @@ def test_name_that_is_not_utf_8_survives_the_index(source, output, write_dicom):
     update(source, output)
     (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
     assert entry.path == str(path)
-    assert printable(entry.path).endswith(r"caf\xe9.dcm")
+    assert make_printable(entry.path).endswith(r"caf\xe9.dcm")
 
 
 def test_limits_of_an_inventory_are_those_of_its_index(source, output, write_dicom):

@@ -16,7 +16,7 @@ from dicom_preprocessing import (
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.tiff.reader import TiffPages
-from tests.unit.tiffs import foreign, sample
+from tests.unit.tiffs import foreign, sample_frames
 
 LOADERS = (load_tiff_u8, load_tiff_u16, load_tiff_f32)
 
@@ -30,7 +30,7 @@ class TestOwnFiles:
     @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_values_in_each_dtype(self, saved, compressor, dtype, samples):
-        frames = sample(dtype, samples=samples)
+        frames = sample_frames(dtype, samples=samples)
         path = saved(frames, compressor)
         for load, wanted in zip(LOADERS, ("uint8", "uint16", "float32"), strict=True):
             found = load(path)
@@ -38,27 +38,27 @@ class TestOwnFiles:
             assert np.array_equal(found, convert(frames, wanted))
 
     def test_float32_is_the_quotient_in_float32(self, saved):
-        frames = sample()
+        frames = sample_frames()
         assert np.array_equal(load_tiff_f32(saved(frames)), frames.astype(np.float32) / 65535)
 
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_float32_files_are_loaded_as_they_are(self, saved, compressor):
-        frames = sample("float32") - 1000.5
+        frames = sample_frames("float32") - 1000.5
         assert np.array_equal(load_tiff_f32(saved(frames, compressor)), frames)
 
     @pytest.mark.parametrize("compressor", ["packbits", "uncompressed"])
     @pytest.mark.parametrize("n", [1, 3])
     def test_arrays_can_be_written_to_and_the_file_stays(self, saved, compressor, n):
-        path = saved(sample(n=n), compressor)
+        path = saved(sample_frames(n=n), compressor)
         before = path.read_bytes()
         load_tiff_u16(path)[:] = 0
         assert path.read_bytes() == before
 
     def test_bigtiff(self, saved, monkeypatch):
         monkeypatch.setattr("dicom_preprocessing.tiff.writer.BIGTIFF_FROM", 0)
-        path = saved(sample())
+        path = saved(sample_frames())
         assert path.read_bytes()[:4] == b"II+\0"
-        assert np.array_equal(load_tiff_u16(path), sample())
+        assert np.array_equal(load_tiff_u16(path), sample_frames())
         assert get_frame_count(path) == 3
 
 
@@ -66,25 +66,25 @@ class TestFrames:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     @pytest.mark.parametrize("load", LOADERS)
     def test_order_and_repeats_are_kept(self, saved, load, compressor):
-        path = saved(sample(n=5), compressor)
+        path = saved(sample_frames(n=5), compressor)
         assert np.array_equal(load(path, frames=[3, 0, 3, 4]), load(path)[[3, 0, 3, 4]])
 
     @pytest.mark.parametrize("frames", [(1,), range(1, 2), np.array([1]), [np.int64(1)]])
     def test_any_sequence_will_do(self, saved, frames):
-        assert np.array_equal(load_tiff_u16(saved(sample()), frames), sample()[1:2])
+        assert np.array_equal(load_tiff_u16(saved(sample_frames()), frames), sample_frames()[1:2])
 
     def test_others_may_be_damaged(self, saved):
-        path = saved(sample(n=3))
+        path = saved(sample_frames(n=3))
         page = TiffPages(path)[1]
         content = bytearray(path.read_bytes())
         content[page.offsets[0] : page.offsets[0] + page.counts[0]] = b"\x80" * page.counts[0]
         path.write_bytes(content)
-        assert np.array_equal(load_tiff_u16(path, [2, 0]), sample()[[2, 0]])
+        assert np.array_equal(load_tiff_u16(path, [2, 0]), sample_frames()[[2, 0]])
         with pytest.raises(RuntimeError, match=r"Failed to decode TIFF: .*page 1 cannot be read"):
             load_tiff_u16(path, [1])
 
     def test_others_are_not_read(self, saved, monkeypatch):
-        path = saved(sample(n=9), "uncompressed")
+        path = saved(sample_frames(n=9), "uncompressed")
         read = []
 
         def preadv(descriptor, buffers, offset):
@@ -97,7 +97,7 @@ class TestFrames:
         assert read == [TiffPages(path)[n].offsets[0] for n in (4, 6)]
 
     def test_pages_behind_the_last_one_are_not_looked_for(self, saved):
-        path = saved(sample(n=9))
+        path = saved(sample_frames(n=9))
         opened = TiffPages(path)
         opened[4]
         assert len(opened._places) == 5
@@ -107,27 +107,27 @@ class TestFrameErrors:
     @pytest.mark.parametrize("load", LOADERS)
     def test_empty_list(self, saved, load):
         with pytest.raises(ValueError, match="Frame list cannot be empty"):
-            load(saved(sample()), frames=[])
+            load(saved(sample_frames()), frames=[])
 
     @pytest.mark.parametrize("load", LOADERS)
     @pytest.mark.parametrize("frames", [[3], [0, 3], [3, 3]])
     def test_out_of_bounds(self, saved, load, frames):
         expected = "Frame index 3 is out of bounds for TIFF with 3 frames"
         with pytest.raises(ValueError, match=expected):
-            load(saved(sample(n=3)), frames=frames)
+            load(saved(sample_frames(n=3)), frames=frames)
 
     def test_far_out_of_bounds(self, saved):
         with pytest.raises(ValueError, match="index 1000000000000 is out of bounds"):
-            load_tiff_u8(saved(sample()), frames=[10**12])
+            load_tiff_u8(saved(sample_frames()), frames=[10**12])
 
     @pytest.mark.parametrize("load", LOADERS)
     def test_negative(self, saved, load):
         with pytest.raises(OverflowError, match="negative: -1"):
-            load(saved(sample()), frames=[0, -1])
+            load(saved(sample_frames()), frames=[0, -1])
 
     def test_no_number(self, saved):
         with pytest.raises(TypeError):
-            load_tiff_u8(saved(sample()), frames=[0.5])
+            load_tiff_u8(saved(sample_frames()), frames=[0.5])
 
 
 @pytest.mark.parametrize("load", [*LOADERS, get_frame_count])
@@ -158,7 +158,7 @@ class TestFileErrors:
             load(path)
 
     def test_second_directory_outside(self, saved, load):
-        path = saved(sample(n=1))
+        path = saved(sample_frames(n=1))
         content = bytearray(path.read_bytes())
         first = struct.unpack_from("<L", content, FIRST_AT)[0]
         link = first + 2 + ENTRY * struct.unpack_from("<H", content, first)[0]
@@ -168,7 +168,7 @@ class TestFileErrors:
             load(path)
 
     def test_circle(self, saved, load):
-        path = saved(sample(n=1))
+        path = saved(sample_frames(n=1))
         content = bytearray(path.read_bytes())
         first = struct.unpack_from("<L", content, FIRST_AT)[0]
         link = first + 2 + ENTRY * struct.unpack_from("<H", content, first)[0]
@@ -181,13 +181,13 @@ class TestFileErrors:
 class TestFrameCount:
     @pytest.mark.parametrize("n", [1, 2, 70])
     def test_is_the_number_of_pages(self, saved, n):
-        assert get_frame_count(saved(sample(n=n))) == n
+        assert get_frame_count(saved(sample_frames(n=n))) == n
 
 
 class TestBatched:
     @pytest.fixture
     def paths(self, tmp_path):
-        return [foreign(tmp_path / f"{n}.tif", sample(n=n)) for n in (1, 2, 3)]
+        return [foreign(tmp_path / f"{n}.tif", sample_frames(n=n)) for n in (1, 2, 3)]
 
     def test_lists_are_in_order(self, paths):
         batches = list(load_tiff_f32_batched(map(str, paths), 2))

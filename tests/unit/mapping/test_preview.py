@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
-from dicom_preprocessing.mapping.preview import CUT, WHOLE, draw_box, to_rgb
+from dicom_preprocessing.mapping.preview import CUT, WHOLE, draw_box, stretch_to_rgb
 from tests.unit.mapping.tables import EDGES, ROW, written
 
 
@@ -59,14 +59,14 @@ class TestPreview:
 
 class TestPicture:
     def test_grey_is_stretched_over_three_samples(self):
-        picture = to_rgb(np.array([[[100], [200], [300]]], np.uint16))
+        picture = stretch_to_rgb(np.array([[[100], [200], [300]]], np.uint16))
         assert picture.tolist() == [[[0] * 3, [127] * 3, [255] * 3]]
 
     def test_constant_frame_is_black(self):
-        assert not to_rgb(np.full((2, 2, 1), 5, np.int16)).any()
+        assert not stretch_to_rgb(np.full((2, 2, 1), 5, np.int16)).any()
 
     def test_colour_stays(self):
-        assert to_rgb(np.array([[[0, 255, 7]]], np.uint8)).tolist() == [[[0, 255, 7]]]
+        assert stretch_to_rgb(np.array([[[0, 255, 7]]], np.uint8)).tolist() == [[[0, 255, 7]]]
 
     def test_frame_is_around_the_pixels_of_the_box(self):
         picture = np.zeros((5, 6, 3), np.uint8)

@@ -13,10 +13,10 @@ from dicom_preprocessing.errors import UnreadableError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.imaging.image import SourceInfo
 from dicom_preprocessing.processing import instance as instance_module
-from dicom_preprocessing.processing.instance import instances, process_instance
+from dicom_preprocessing.processing.instance import group_by_instance, process_instance
 from dicom_preprocessing.results.receipts import Receipt
 from tests.unit.datasets import compressed, data_set_of, pages_of, rle, save
-from tests.unit.study_runs import Runs, cut, entries_of, outcomes, run, target_of
+from tests.unit.study_runs import StudyRuns, entries_of, outcomes, run, target_of, truncate
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -102,7 +102,7 @@ def test_receipt_tells_the_seconds_of_each_step(tmp_path, source, write_dicom):
 
 
 def test_kept_stage_is_not_compressed(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), compressor="lzw")
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")), compressor="lzw")
     runs.from_inventory("decode")
     with tifffile.TiffFile(tmp_path / "stages/decode/1.2.3/1.2.3.1.1.tiff") as tiff:
         assert tiff.pages[0].compression == 1
@@ -118,27 +118,27 @@ def test_final_image_is_compressed_as_configured(tmp_path, source, write_dicom):
 
 
 def test_layout_study_sop(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     runs.from_inventory()
     assert list(runs.images()) == ["1.2.3/1.2.3.1.1.tiff"]
 
 
 def test_layout_study_series_sop(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), layout="study/series/sop")
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")), layout="study/series/sop")
     (receipt,) = runs.from_inventory()
     assert list(runs.images()) == [receipt.output] == ["1.2.3/1.2.3.1/1.2.3.1.1.tiff"]
 
 
 def test_layout_names_a_missing_series(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm", SeriesInstanceUID=None)
-    runs = Runs(tmp_path, entries_of(path), layout="study/series/sop")
+    runs = StudyRuns(tmp_path, entries_of(path), layout="study/series/sop")
     runs.from_inventory()
     assert list(runs.images()) == ["1.2.3/series/1.2.3.1.1.tiff"]
 
 
 @pytest.mark.parametrize("stage", KEEPABLE)
 def test_layout_of_a_kept_stage_is_always_study_sop(tmp_path, source, write_dicom, stage):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), layout="study/series/sop")
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")), layout="study/series/sop")
     (receipt,) = runs.from_inventory(stage)
     assert receipt.output == "1.2.3/1.2.3.1.1.tiff"
     assert (tmp_path / "stages" / stage / receipt.output).is_file()
@@ -149,7 +149,7 @@ def test_layout_of_a_kept_stage_is_always_study_sop(tmp_path, source, write_dico
 
 def test_bad_file_costs_only_itself(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm")
-    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    truncate(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
     write_dicom(source / "c.dcm", SOPInstanceUID="1.2.3.1.3")
     assert outcomes(run(tmp_path, source)) == {
         "a.dcm": "written",
@@ -160,13 +160,13 @@ def test_bad_file_costs_only_itself(tmp_path, source, write_dicom):
 
 def test_bad_file_leaves_no_image(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm")
-    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    truncate(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
     run(tmp_path, source)
     assert os.listdir(tmp_path / "images/1.2.3") == ["1.2.3.1.1.tiff"]
 
 
 def test_receipt_of_a_bad_file_says_what_was_found(tmp_path, source, write_dicom):
-    path = cut(write_dicom(source / "a.dcm"), 3)
+    path = truncate(write_dicom(source / "a.dcm"), 3)
     receipt = run(tmp_path, path)["a.dcm"]
     assert replace(receipt, seconds={}, recipe="", inventory="") == Receipt(
         source_path=str(path),
@@ -207,7 +207,7 @@ def test_cut_in_a_compressed_stream_is_no_damaged_header(tmp_path, source, compa
 
 def test_file_that_changed_after_the_index_is_tried_again(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm")
-    runs = Runs(tmp_path, entries_of(path))
+    runs = StudyRuns(tmp_path, entries_of(path))
     os.utime(path, ns=(1, 1))
     (receipt,) = runs.from_inventory()
     assert (receipt.error, receipt.transient) == ("source_changed", True)
@@ -217,7 +217,7 @@ def test_file_that_changed_after_the_index_is_tried_again(tmp_path, source, writ
 def test_file_that_grew_after_the_index_is_tried_again(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm")
     status = path.stat()
-    runs = Runs(tmp_path, entries_of(path))
+    runs = StudyRuns(tmp_path, entries_of(path))
     path.write_bytes(path.read_bytes() + b"\0\0")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert [receipt.error for receipt in runs.from_inventory()] == ["source_changed"]
@@ -225,7 +225,7 @@ def test_file_that_grew_after_the_index_is_tried_again(tmp_path, source, write_d
 
 def test_file_that_vanished_after_the_index_is_unreadable(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm")
-    runs = Runs(tmp_path, entries_of(path))
+    runs = StudyRuns(tmp_path, entries_of(path))
     path.unlink()
     (receipt,) = runs.from_inventory()
     assert (receipt.error, receipt.transient) == ("unreadable", True)
@@ -233,7 +233,7 @@ def test_file_that_vanished_after_the_index_is_unreadable(tmp_path, source, writ
 
 def test_receipt_carries_the_attempt_of_the_inventory(tmp_path, source, write_dicom):
     entries = [replace(e, attempt=3) for e in entries_of(write_dicom(source / "a.dcm"))]
-    assert [receipt.attempt for receipt in Runs(tmp_path, entries).from_inventory()] == [3]
+    assert [receipt.attempt for receipt in StudyRuns(tmp_path, entries).from_inventory()] == [3]
 
 
 @pytest.mark.parametrize("stage", ["crop", "resize", "pad"])
@@ -241,7 +241,7 @@ def test_too_little_memory_costs_one_file(tmp_path, source, write_dicom, monkeyp
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setitem(instance_module.STEPS, stage, fail)
+    monkeypatch.setitem(instance_module.STAGE_FUNCTIONS, stage, fail)
     receipt = run(tmp_path, write_dicom(source / "a.dcm"))["a.dcm"]
     assert (receipt.error, receipt.transient, receipt.stage) == ("limit_memory", True, stage)
 
@@ -250,7 +250,7 @@ def test_bug_is_not_recorded_but_raised(tmp_path, source, write_dicom, monkeypat
     def fail(*_, **__):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(instance_module.STEPS, "crop", fail)
+    monkeypatch.setitem(instance_module.STAGE_FUNCTIONS, "crop", fail)
     with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
         run(tmp_path, write_dicom(source / "a.dcm"))
 
@@ -263,7 +263,7 @@ def candidates(source, write_dicom):
         for number, name in enumerate(names):
             path = write_dicom(source / name, [[number, 255]])
             if name in bad:
-                cut(path, 1)
+                truncate(path, 1)
         return source
 
     return make
@@ -355,7 +355,7 @@ def test_later_failure_does_not_bring_the_second_candidate_back(tmp_path, candid
 
 def test_candidates_are_tried_in_path_order_whatever_their_order(tmp_path, candidates):
     entries = entries_of(candidates("a.dcm", "b.dcm"))
-    (group,) = instances(entries[::-1])
+    (group,) = group_by_instance(entries[::-1])
     assert [os.path.basename(entry.path) for entry in group] == ["a.dcm", "b.dcm"]
 
 

@@ -20,8 +20,8 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing import isolation as isolation_module
-from dicom_preprocessing.processing.instance import OutputSpec, instances
-from dicom_preprocessing.processing.isolation import isolated, process_all
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
+from dicom_preprocessing.processing.isolation import call_isolated, process_all
 from tests.conftest import needs_fork
 from tests.unit.datasets import data_set_of, save
 
@@ -63,7 +63,9 @@ def outcomes(tmp_path, monkeypatch):
 
         monkeypatch.setattr(instance_module, "decode_stored", faulty)
         index = build_index(find_files([str(source)]))
-        groups = [group for entries in index.studies.values() for group in instances(entries)]
+        groups = [
+            group for entries in index.studies.values() for group in group_by_instance(entries)
+        ]
         config, _ = parse_config({})
         target = OutputSpec(tmp_path / "images", make_recipe(config, "write"))
         done = process_all(groups, target, limits=Limits(**limits), cores=workers)
@@ -187,7 +189,7 @@ def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
 
         instance.decode_stored = hang
         index = build_index(find_files([{str(source)!r}]))
-        groups = [g for e in index.studies.values() for g in instance.instances(e)]
+        groups = [g for e in index.studies.values() for g in instance.group_by_instance(e)]
         recipe = make_recipe(parse_config({{}})[0], "write")
         target = instance.OutputSpec(Path({str(tmp_path)!r}), recipe)
         list(process_all(groups, target, limits=Limits()))
@@ -247,11 +249,11 @@ class TestIsolated:
     def test_process_that_ends_or_goes_beyond_a_limit(self, function, error):
         seconds = 1 if function is hang else 60
         with pytest.raises(error):
-            isolated(function, limits=Limits(seconds=seconds, memory_mb=100))
+            call_isolated(function, limits=Limits(seconds=seconds, memory_mb=100))
 
     def test_value(self):
-        assert isolated(divmod, 7, 2, limits=Limits()) == (3, 1)
+        assert call_isolated(divmod, 7, 2, limits=Limits()) == (3, 1)
 
     def test_error_of_the_function(self):
         with pytest.raises(ZeroDivisionError):
-            isolated(divmod, 7, 0, limits=Limits())
+            call_isolated(divmod, 7, 0, limits=Limits())

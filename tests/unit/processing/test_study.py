@@ -16,7 +16,7 @@ from dicom_preprocessing.index.table import inventory_digest, read_inventory
 from dicom_preprocessing.processing import study as study_module
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.receipts import read_receipts
-from tests.unit.study_runs import Runs, cut, entries_of, run, target_of
+from tests.unit.study_runs import StudyRuns, entries_of, run, target_of, truncate
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -58,7 +58,7 @@ def fused(tmp_path_factory, compact_corpus):
         if name not in known:
             root = tmp_path_factory.mktemp("fused")
             runs = [
-                Runs(root / str(number), entries_of(compact_corpus / file), **CONFIGS[name])
+                StudyRuns(root / str(number), entries_of(compact_corpus / file), **CONFIGS[name])
                 for number, file in enumerate(FILES)
             ]
             known[name] = [(one, one.from_inventory()) for one in runs]
@@ -88,7 +88,7 @@ WAYS = [*((stage,) for stage in KEEPABLE), KEEPABLE]
 def test_kept_stages_change_no_byte_and_no_receipt(tmp_path, quick, fused, name, kept):
     for whole, expected in fused(name):
         folder = tmp_path / whole.folder.name
-        staged = Runs(folder, read_inventory(whole.inventory), **CONFIGS[name])
+        staged = StudyRuns(folder, read_inventory(whole.inventory), **CONFIGS[name])
         staged.from_inventory(kept[0])
         for before, after in zip(kept, (*kept[1:], "write"), strict=True):
             receipts = staged.from_stage(before, after)
@@ -113,7 +113,7 @@ def test_stages_are_compared_on_images_that_are_written(fused, name):
 def test_folder_of_receipts_may_be_removed_while_a_study_is_processed(
     tmp_path, source, write_dicom
 ):
-    runs = Runs(tmp_path / "results", entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path / "results", entries_of(write_dicom(source / "a.dcm")))
     receipt = tmp_path / "results" / "receipts" / "write" / "1.2.3.jsonl"
     target = target_of(tmp_path / "results")
     run_from_inventory(runs.inventory, target, receipt)
@@ -121,7 +121,7 @@ def test_folder_of_receipts_may_be_removed_while_a_study_is_processed(
 
 
 def test_second_run_writes_the_same_bytes(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), size=[5, 5])
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")), size=[5, 5])
     runs.from_inventory()
     before = runs.images()
     runs.from_inventory()
@@ -129,7 +129,7 @@ def test_second_run_writes_the_same_bytes(tmp_path, source, write_dicom):
 
 
 def test_receipts_tell_the_chain_of_their_own_stage(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
     config, _ = parse_config({})
     digests = [make_recipe(config, stage).digest for stage in ("decode", "write")]
@@ -137,15 +137,15 @@ def test_receipts_tell_the_chain_of_their_own_stage(tmp_path, source, write_dico
 
 
 def test_receipts_of_every_stage_tell_the_inventory(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
     assert decoded.inventory == final.inventory == inventory_digest(runs.inventory)
 
 
 def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm")
-    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
-    runs = Runs(tmp_path, entries_of(source))
+    truncate(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    runs = StudyRuns(tmp_path, entries_of(source))
     decoded = runs.from_inventory("decode")
     final = runs.from_stage("decode")
     assert decoded[1].error == "short_pixel_data"
@@ -155,7 +155,7 @@ def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_
 @pytest.mark.parametrize(("kept", "changed"), [("decode", "intensity"), ("crop", "crop")])
 def test_kept_stage_of_other_settings_is_refused(tmp_path, source, write_dicom, kept, changed):
     other = {"intensity": "minmax", "crop": True}[changed]
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     runs.from_inventory(kept)
     runs.values = {changed: other}
     message = rf"stages/{kept}/1\.2\.3 was made with other settings .* add --forcerun {kept}$"
@@ -166,7 +166,7 @@ def test_kept_stage_of_other_settings_is_refused(tmp_path, source, write_dicom, 
 
 @pytest.mark.parametrize("kept", ["decode", "crop"])
 def test_settings_of_later_stages_leave_a_kept_one_as_it_is(tmp_path, source, write_dicom, kept):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     runs.from_inventory(kept)
     runs.values = {"size": [3, 3], "fast_decode": True, "compressor": "lzw"}
     (receipt,) = runs.from_stage(kept)
@@ -174,14 +174,14 @@ def test_settings_of_later_stages_leave_a_kept_one_as_it_is(tmp_path, source, wr
 
 
 def test_file_that_fails_behind_a_kept_stage_fails_there(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")), spacing=[1, 1])
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")), spacing=[1, 1])
     runs.from_inventory("crop")
     (receipt,) = runs.from_stage("crop")
     assert (receipt.state, receipt.error, receipt.stage) == ("failed", "no_spacing", "resize")
 
 
 def test_kept_image_that_is_missing_is_an_error_of_the_job(tmp_path, source, write_dicom):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (receipt,) = runs.from_inventory("decode")
     (tmp_path / "stages/decode" / receipt.output).unlink()
     message = r"1\.2\.3\.1\.1\.tiff: cannot be read as TIFF.* To make it anew: rm -r .*/1\.2\.3,"
@@ -192,7 +192,7 @@ def test_kept_image_that_is_missing_is_an_error_of_the_job(tmp_path, source, wri
 def test_inventory_that_is_replaced_meanwhile_is_an_error_of_the_job(
     tmp_path, source, write_dicom, monkeypatch
 ):
-    runs = Runs(tmp_path, entries_of(write_dicom(source / "a.dcm")))
+    runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     text = runs.inventory.read_text()
 
     process_all = study_module.process_all
@@ -213,7 +213,7 @@ def test_receipts_are_in_path_order(tmp_path, source, write_dicom):
 
 
 def stage_arguments(tmp_path, entries, stage="write"):
-    runs = Runs(tmp_path, entries)
+    runs = StudyRuns(tmp_path, entries)
     target = target_of(tmp_path, stage)
     receipt = tmp_path / "receipts" / stage / f"{runs.study}.jsonl"
     images = target.root / runs.study
@@ -230,7 +230,7 @@ def stage_arguments(tmp_path, entries, stage="write"):
 def test_study_without_a_good_file_has_an_empty_folder_and_a_receipt(
     tmp_path, source, write_dicom, stage
 ):
-    path = cut(write_dicom(source / "a.dcm"), 3)
+    path = truncate(write_dicom(source / "a.dcm"), 3)
     arguments, images, receipt = stage_arguments(tmp_path, entries_of(path), stage)
     assert stage_main(stage, arguments) == 0
     assert (os.listdir(images), [r.error for r in read_receipts(receipt)]) == (
@@ -240,7 +240,7 @@ def test_study_without_a_good_file_has_an_empty_folder_and_a_receipt(
 
 
 def test_job_says_what_became_of_a_bad_file(tmp_path, source, write_dicom, capsys):
-    path = cut(write_dicom(source / "a.dcm"), 3)
+    path = truncate(write_dicom(source / "a.dcm"), 3)
     arguments, _, _ = stage_arguments(tmp_path, entries_of(path))
     stage_main("write", arguments)
     assert capsys.readouterr().out == (
@@ -258,7 +258,7 @@ def test_job_refuses_images_beside_the_layout(tmp_path, source, write_dicom, cap
 
 def test_nothing_but_images_and_receipt_is_left(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm")
-    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    truncate(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
     work = tmp_path / "work"
     run(work, source)
     files = sorted(str(p.relative_to(work)) for p in work.rglob("*") if p.is_file())

@@ -20,16 +20,16 @@ def clock(monkeypatch):
 
 
 def raised_at(stage, error):
-    with pytest.raises(Exception) as caught, StageTimer({}).at(stage):  # noqa: PT011
+    with pytest.raises(Exception) as caught, StageTimer({}).measure(stage):  # noqa: PT011
         raise error
     return caught.value
 
 
 def test_time_of_a_stage_within_another_is_its_own(clock):
     timer = StageTimer({})
-    with timer.at("write"):
+    with timer.measure("write"):
         clock[0] += 1
-        with timer.at("decode"):
+        with timer.measure("decode"):
             clock[0] += 10
         clock[0] += 2
     assert timer.seconds == {"decode": 10, "write": 3}
@@ -38,14 +38,14 @@ def test_time_of_a_stage_within_another_is_its_own(clock):
 def test_time_adds_up(clock):
     timer = StageTimer({"crop": 1.0})
     for _ in range(2):
-        with timer.at("crop"):
+        with timer.measure("crop"):
             clock[0] += 2
     assert timer.seconds == {"crop": 5}
 
 
 def test_time_counts_where_a_stage_fails(clock):
     timer = StageTimer({})
-    with pytest.raises(NoSpacingError), timer.at("resize"):
+    with pytest.raises(NoSpacingError), timer.measure("resize"):
         clock[0] += 4
         raise NoSpacingError("no spacing")
     assert timer.seconds == {"resize": 4}
@@ -59,7 +59,7 @@ def test_frames_are_the_work_of_the_stage_that_makes_them(clock):
     timer = StageTimer({})
     frames = LazyFrames((2, 3, 4, 1), np.dtype(np.uint8), frame)
     image = timer.time_frames(image_of(frames), "crop")
-    with timer.at("write"):
+    with timer.measure("write"):
         clock[0] += 1
         assert len(list(image.frames)) == 2
     assert timer.seconds == {"crop": 10, "write": 1}
@@ -72,7 +72,7 @@ def test_frames_in_memory_are_no_work():
 
 def test_error_is_that_of_the_innermost_stage():
     timer = StageTimer({})
-    with pytest.raises(DecodeError) as caught, timer.at("write"), timer.at("decode"):
+    with pytest.raises(DecodeError) as caught, timer.measure("write"), timer.measure("decode"):
         raise DecodeError("cut")
     assert caught.value.stage == "decode"
 

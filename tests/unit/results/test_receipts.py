@@ -8,7 +8,7 @@ import pytest
 from dicom_preprocessing.errors import LimitMemoryError, OutputError
 from dicom_preprocessing.results.receipts import read_receipts, write_receipts
 from tests.conftest import needs_byte_names
-from tests.unit.study_runs import Runs, cut, entries_of, run
+from tests.unit.study_runs import StudyRuns, entries_of, run, truncate
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -26,8 +26,10 @@ COLOUR = [
 
 def test_receipts_round_trip(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm", COLOUR, PixelSpacing=["0.5", "0.25"])
-    cut(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
-    written, failed = Runs(tmp_path, entries_of(source), crop=True, size=[7, 5]).from_inventory()
+    truncate(write_dicom(source / "b.dcm", SOPInstanceUID="1.2.3.1.2"), 3)
+    written, failed = StudyRuns(
+        tmp_path, entries_of(source), crop=True, size=[7, 5]
+    ).from_inventory()
     again, failed_again = read_receipts(tmp_path / "write.jsonl")
     assert failed_again == failed
     # JSON has no tuples: facts are compared as what they are read for.
@@ -37,7 +39,7 @@ def test_receipts_round_trip(tmp_path, source, write_dicom):
 
 def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
     write_dicom(source / "a.dcm", COLOUR, PixelSpacing=["0.333333333333333", "0.1"])
-    runs = Runs(tmp_path, entries_of(source))
+    runs = StudyRuns(tmp_path, entries_of(source))
     runs.from_inventory()
     (receipt,) = read_receipts(runs.receipt("write"))
     assert receipt.image_facts().pixel_spacing == (0.1, 0.333333333333333)
@@ -68,7 +70,7 @@ def test_receipts_of_another_version_are_refused(tmp_path, line):
 
 def test_receipt_of_a_failure_tells_nothing_of_an_image(tmp_path, source, write_dicom):
     (receipt,) = run(tmp_path, write_dicom(source / "a.dcm")).values()
-    failed = receipt.failed(LimitMemoryError("not enough memory"), "write")
+    failed = receipt.as_failed(LimitMemoryError("not enough memory"), "write")
     assert (failed.is_written, failed.error, failed.transient) == (False, "limit_memory", True)
     assert (failed.output, failed.source_info, failed.geometry, failed.frames) == (
         "",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.results.verdict import Counts, complaint, count, judge_run
+from dicom_preprocessing.results.verdict import Counts, count, find_failure_reason, judge_run
 from tests.unit.run_results import NOT_UTF_8
 
 # Files that break the standard make pydicom warn.
@@ -45,7 +45,7 @@ COMPLAINTS = [
 
 @pytest.mark.parametrize(("counts", "strict", "named", "expected"), COMPLAINTS)
 def test_complaint(counts, strict, named, expected):
-    assert complaint(counts, strict=strict, named_not_written=named) == expected
+    assert find_failure_reason(counts, strict=strict, named_not_written=named) == expected
 
 
 def verdict_of(results, *, strict=False):
@@ -113,5 +113,5 @@ def test_run_in_which_nothing_was_written_does_not_pass(results):
 
 def test_named_path_is_printable_in_the_complaint():
     counts = Counts(1, {"not_dicom": 1}, {})
-    problem = complaint(counts, strict=True, named_not_written=NOT_UTF_8)
+    problem = find_failure_reason(counts, strict=True, named_not_written=NOT_UTF_8)
     assert problem == r"strict: caf\xe9.dcm was named and is not DICOM"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing import get_frame_count, load_tiff_f32, load_tiff_u8, load_tiff_u16
 from dicom_preprocessing.config import COMPRESSORS
-from tests.unit.tiffs import sample
+from tests.unit.tiffs import sample_frames
 
 # Where the offset of the first directory stands, and one entry of it.
 FIRST_AT, ENTRY = 4, 12
@@ -51,13 +51,13 @@ class TestHostileFiles:
         ],
     )
     def test_are_errors(self, saved, compressor, code, change):
-        path = saved(sample(n=1), compressor)
+        path = saved(sample_frames(n=1), compressor)
         patched(path, code, **change)
         with pytest.raises(RuntimeError, match="Failed to decode TIFF: "):
             load_tiff_u8(path)
 
     def test_take_little_memory(self, saved, monkeypatch):
-        path = saved(sample(n=1))
+        path = saved(sample_frames(n=1))
         patched(path, 257, value=2**31)
 
         def no_memory(*_, **__):
@@ -70,7 +70,7 @@ class TestHostileFiles:
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     @pytest.mark.parametrize("part", [0.2, 0.5, 0.95])
     def test_cut(self, saved, compressor, part):
-        path = saved(sample(), compressor)
+        path = saved(sample_frames(), compressor)
         content = path.read_bytes()
         path.write_bytes(content[: int(part * len(content))])
         with pytest.raises(RuntimeError, match=r"Failed to (decode TIFF|create decoder): "):
@@ -79,7 +79,7 @@ class TestHostileFiles:
     @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data(), compressor=st.sampled_from(COMPRESSORS))
     def test_any_bytes_give_an_array_or_an_error(self, saved, data, compressor):
-        path = saved(sample(n=2)[:, :9, :9], compressor)
+        path = saved(sample_frames(n=2)[:, :9, :9], compressor)
         content = bytearray(path.read_bytes())
         for _ in range(data.draw(st.integers(1, 4))):
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -91,7 +91,7 @@ class TestHostileFiles:
                 assert str(error).startswith("Failed to ")  # noqa: PT017
 
     def test_signed_values_have_no_full_range(self, saved):
-        path = saved(sample("int16"))
+        path = saved(sample_frames("int16"))
         with pytest.raises(RuntimeError, match="Failed to decode TIFF: cannot convert int16"):
             load_tiff_u8(path)
 

@@ -13,7 +13,7 @@ from dicom_preprocessing import load_tiff_u8, load_tiff_u16
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.tiff import reader as pages
 from dicom_preprocessing.tiff.reader import TiffPages
-from tests.unit.tiffs import foreign, sample
+from tests.unit.tiffs import foreign, sample_frames
 
 FOREIGN = {
     "packbits": {"compression": "packbits"},
@@ -40,7 +40,7 @@ class TestForeignFiles:
     @pytest.mark.parametrize("place", PLACES)
     @pytest.mark.parametrize("kind", FOREIGN)
     def test_kinds(self, tmp_path, kind, place, byteorder, samples):
-        frames = sample(n=2, samples=samples)
+        frames = sample_frames(n=2, samples=samples)
         settings = FOREIGN[kind] | PLACES[place] | {"byteorder": byteorder}
         path = foreign(tmp_path / "a.tif", frames, **settings)
         assert np.array_equal(load_tiff_u16(path), frames)
@@ -48,8 +48,8 @@ class TestForeignFiles:
 
     @pytest.mark.parametrize("byteorder", ["<", ">"])
     def test_bigtiff(self, tmp_path, byteorder):
-        path = foreign(tmp_path / "a.tif", sample(), bigtiff=True, byteorder=byteorder)
-        assert np.array_equal(load_tiff_u16(path), sample())
+        path = foreign(tmp_path / "a.tif", sample_frames(), bigtiff=True, byteorder=byteorder)
+        assert np.array_equal(load_tiff_u16(path), sample_frames())
 
     def test_jpeg(self, tmp_path):
         frames = np.full((1, 32, 32, 1), 77, np.uint8)
@@ -57,7 +57,7 @@ class TestForeignFiles:
         assert np.array_equal(load_tiff_u8(path), frames)
 
     def test_planes(self, tmp_path):
-        planes = np.moveaxis(sample("uint8", n=1, samples=3)[0], -1, 0)
+        planes = np.moveaxis(sample_frames("uint8", n=1, samples=3)[0], -1, 0)
         path = tmp_path / "a.tif"
         tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
         assert np.array_equal(load_tiff_u8(path)[0], np.moveaxis(planes, 0, -1))
@@ -69,7 +69,7 @@ class TestForeignFiles:
 
     def test_strips_in_another_order(self, tmp_path):
         path = tmp_path / "a.tif"
-        frames = sample(n=1)[:, :10]
+        frames = sample_frames(n=1)[:, :10]
         foreign(path, frames, rowsperstrip=5)
         content = bytearray(path.read_bytes())
         first, second = TiffPages(path)[0].offsets
@@ -93,7 +93,7 @@ class TestForeignFiles:
     def test_written_by_pillow(self, tmp_path, compression, mode, dtype):
         images = pytest.importorskip("PIL.Image")
         path = tmp_path / "a.tif"
-        frames = sample(dtype, n=2, samples=3 if mode == "RGB" else 1)
+        frames = sample_frames(dtype, n=2, samples=3 if mode == "RGB" else 1)
         first, second = (images.fromarray(np.squeeze(frame)) for frame in frames)
         assert first.mode == mode
         first.save(path, compression=compression, save_all=True, append_images=[second])
@@ -108,26 +108,29 @@ class TestForeignFiles:
 
 class TestMapped:
     def test_one_uncompressed_page_is_not_copied(self, saved):
-        path = saved(sample(n=3), "uncompressed")
+        path = saved(sample_frames(n=3), "uncompressed")
         found = load_tiff_u16(path, [1])
         base = found
         while isinstance(base, np.ndarray):
             base = base.base
         assert isinstance(getattr(base, "obj", base), mmap.mmap)
-        assert np.array_equal(found, sample()[1:2])
+        assert np.array_equal(found, sample_frames()[1:2])
 
     def test_too_many_are_read(self, saved, monkeypatch):
-        monkeypatch.setattr(pages, "MOST_MAPPED", 0)
-        path = saved(sample(n=1), "uncompressed")
-        assert TiffPages(path).mapped(0) is None
-        assert np.array_equal(load_tiff_u16(path), sample(n=1))
+        monkeypatch.setattr(pages, "MAX_MEMORY_MAPS", 0)
+        path = saved(sample_frames(n=1), "uncompressed")
+        assert TiffPages(path).memory_map(0) is None
+        assert np.array_equal(load_tiff_u16(path), sample_frames(n=1))
 
     @pytest.mark.parametrize("settings", [{"compression": "lzw"}, {"byteorder": ">"}])
     def test_others_are_not(self, tmp_path, settings):
-        assert TiffPages(foreign(tmp_path / "a.tif", sample(), **settings)).mapped(0) is None
+        assert (
+            TiffPages(foreign(tmp_path / "a.tif", sample_frames(), **settings)).memory_map(0)
+            is None
+        )
 
     def test_files_are_closed(self, saved):
-        path = saved(sample(n=2), "uncompressed")
+        path = saved(sample_frames(n=2), "uncompressed")
         before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
         for _ in range(20):
             load_tiff_u16(path, [0])
@@ -137,7 +140,7 @@ class TestMapped:
 
 
 def test_pages_are_read_by_several_threads(saved):
-    frames = sample(n=40)
+    frames = sample_frames(n=40)
     opened, found = TiffPages(saved(frames)), {}
 
     def read(start):

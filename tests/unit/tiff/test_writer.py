@@ -11,12 +11,12 @@ import tifffile
 
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import writing
+from dicom_preprocessing.files import open_new_file
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.tiff import writer as tiff
 from dicom_preprocessing.tiff.reader import TiffPages
 from dicom_preprocessing.tiff.writer import write_tiff
-from tests.limits import largest_file
+from tests.limits import limit_file_size
 from tests.unit.datasets import image_of, pages_of
 from tests.unit.tiff.images import (
     SHORT,
@@ -136,14 +136,14 @@ class TestNoRoom:
         size = path.stat().st_size
         path.unlink()
         for limit in limits_of(size):
-            with largest_file(limit), pytest.raises(OSError, match=r"image\.tiff"):
+            with limit_file_size(limit), pytest.raises(OSError, match=r"image\.tiff"):
                 written(image, compressor=compressor)
             assert list(tmp_path.iterdir()) == [], limit
 
     @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_with_just_enough_room_it_is_written(self, written, image, compressor):
         size = written(image, compressor=compressor).stat().st_size
-        with largest_file(size):
+        with limit_file_size(size):
             path = written(image, compressor=compressor, name="again.tiff")
         assert np.array_equal(pages_of(path), image.frames)
 
@@ -154,7 +154,7 @@ class TestNoRoom:
         size = written(image, compressor=compressor).stat().st_size
         (tmp_path / "image.tiff").unlink()
         for limit in range(size // 3 - 200, size // 3, 5):
-            with largest_file(limit) as more:
+            with limit_file_size(limit) as more:
 
                 def make(number, more=more):
                     if number:
@@ -179,11 +179,11 @@ class TestWhole:
         def damaged(change, *, compressor="uncompressed", image=None):
             @contextmanager
             def damaging(path, mode):
-                with writing(path, mode) as file:
+                with open_new_file(path, mode) as file:
                     yield file
                 path.write_bytes(change(bytearray(path.read_bytes())))
 
-            monkeypatch.setattr(tiff, "writing", damaging)
+            monkeypatch.setattr(tiff, "open_new_file", damaging)
             return written(image or full_image(), compressor=compressor)
 
         return damaged
@@ -228,8 +228,8 @@ class TestWhole:
         bits, floats = (image_of(np.ones((1, 5, 17, 1), kind)) for kind in (bool, np.float64))
         for image, other in ((bits, floats), (floats, bits)):
             pages = TiffPages(written(image, compressor="lzw"))
-            assert tiff._lacking(pages, image.frames) is None
-            assert tiff._lacking(pages, other.frames) == "page 0 is of another kind"
+            assert tiff._find_missing(pages, image.frames) is None
+            assert tiff._find_missing(pages, other.frames) == "page 0 is of another kind"
 
 
 class TestFailedWrite:

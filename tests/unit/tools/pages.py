@@ -3,7 +3,7 @@
 import numpy as np
 import tifffile
 
-from dicom_preprocessing.tools.statistics import Choice, Statistics, tally_file
+from dicom_preprocessing.tools.statistics import PixelSelection, Statistics, tally_file
 
 PAGES = np.array([[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 65535]]], np.uint16)
 
@@ -19,7 +19,7 @@ def save(path, pages, **options):
 def record_of(*paths, bins=4, **choice):
     found = Statistics()
     for path in paths:
-        found.add(tally_file(path, Choice(**choice)))
+        found.add(tally_file(path, PixelSelection(**choice)))
     return found.as_dict(bins)
 
 

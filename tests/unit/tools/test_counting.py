@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dicom_preprocessing.tools.counting import Moments, WideValues
+from dicom_preprocessing.tools.counting import BinnedValues, Moments
 
 
 def test_large_mean_of_floats_keeps_its_digits():
-    values = WideValues(np.dtype(np.float32))
+    values = BinnedValues(np.dtype(np.float32))
     for _ in range(100):
         values.add(np.array([16777214, 16777216], np.float32))
     assert values.moments.mean == 16777215
@@ -17,7 +17,7 @@ def test_large_mean_of_floats_keeps_its_digits():
 @pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.uint64, np.int64])
 def test_sums_of_wide_integers_are_exact(dtype):
     numbers = np.array([np.iinfo(dtype).max, np.iinfo(dtype).max - 1, 5, 65536], dtype)
-    values = WideValues(np.dtype(dtype))
+    values = BinnedValues(np.dtype(dtype))
     values.add(numbers)
     assert values.total == sum(map(int, numbers))
     assert values.squares == sum(int(v) ** 2 for v in numbers)
@@ -27,7 +27,7 @@ def test_sums_of_wide_integers_are_exact(dtype):
 def test_histogram_of_wide_values_counts_all_and_fits_its_edges(dtype):
     rng = np.random.default_rng(1)
     parts = [(rng.normal(scale=scale, size=500) * 1e3).astype(dtype) for scale in (0.01, 1, 900)]
-    values, other = WideValues(np.dtype(dtype)), WideValues(np.dtype(dtype))
+    values, other = BinnedValues(np.dtype(dtype)), BinnedValues(np.dtype(dtype))
     values.add(parts[0])
     values.add(parts[2])
     other.add(parts[1])
@@ -40,4 +40,4 @@ def test_histogram_of_wide_values_counts_all_and_fits_its_edges(dtype):
 
 def test_moments_of_nothing_change_nothing():
     some = Moments(2, 1.0, 2.0)
-    assert Moments().merged(some) == some.merged(Moments()) == some
+    assert Moments().combine(some) == some.combine(Moments()) == some

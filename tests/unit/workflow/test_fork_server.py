@@ -25,7 +25,7 @@ def is_alive(pid):
         return False
 
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are cold elsewhere")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are new processes elsewhere")
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def slow(item):
 
 end_with_workflow()
 scan.scan_file = slow
-list(scan.scan_files([SourceFile(path=str(n)) for n in range(3 * scan.CHUNK)], workers=2))
+list(scan.scan_files([SourceFile(path=str(n)) for n in range(3 * scan.FILES_PER_TASK)], workers=2))
 """
 
 

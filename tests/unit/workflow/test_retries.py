@@ -13,7 +13,7 @@ from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import new_receipt
-from dicom_preprocessing.workflow.retries import is_made_of, plan_retries
+from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
 from tests.unit.retries import fail_transiently, finish, update
 from tests.unit.run_results import update_with_retries
 
@@ -71,7 +71,7 @@ def test_attempt_is_raised_to_three_at_most(indexed, output):
 def test_permanent_failure_is_not_tried_again(indexed, output):
     (entry,) = read_inventory(IndexFolder(output).inventory("1.2.3"))
     error = LimitMemoryError("for good", transient=False)
-    finish(output, new_receipt(entry).failed(error, "decode"))
+    finish(output, new_receipt(entry).as_failed(error, "decode"))
     update(indexed, output)
     assert attempt_of(output) == 1
 
@@ -209,9 +209,9 @@ def test_error_is_found_however_the_json_is_spaced(limited, output):
 
 def test_receipt_is_made_of_its_digests(tmp_path):
     path = tmp_path / "receipt.jsonl"
-    assert not is_made_of(path, "c", "i")
+    assert not receipt_matches(path, "c", "i")
     path.write_text('{"recipe": "c", "inventory": "i"}\n')
-    assert is_made_of(path, "c", "i")
-    assert not is_made_of(path, "c", "other")
+    assert receipt_matches(path, "c", "i")
+    assert not receipt_matches(path, "c", "other")
     path.write_text('{"recipe": ')
-    assert not is_made_of(path, "c", "i")
+    assert not receipt_matches(path, "c", "i")

@@ -8,7 +8,12 @@ import sys
 
 import pytest
 
-from dicom_preprocessing.workflow.run_lock import HELD, RUN_LOCK, hold_run_lock, is_run_alive
+from dicom_preprocessing.workflow.run_lock import (
+    LOCK_DESCRIPTORS,
+    RUN_LOCK,
+    hold_run_lock,
+    is_run_alive,
+)
 
 HOLD = """
 import sys
@@ -26,7 +31,7 @@ def folder(tmp_path):
     (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
     (tmp_path / ".snakemake" / "locks" / "0.input.lock").touch()
     yield tmp_path
-    os.close(HELD.pop(tmp_path, os.dup(0)))
+    os.close(LOCK_DESCRIPTORS.pop(tmp_path, os.dup(0)))
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from dicom_preprocessing.results.collection import (
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.run_lock import RUN_LOCK
 from dicom_preprocessing.workflow.shards import (
+    assign_to_shards,
     belongs_to,
-    deal_out,
-    found_parts,
+    find_parts,
+    invalidate_parts,
     parts_of,
     parts_of_other_runs,
     shard_of,
-    withdraw_parts,
 )
 from tests.unit.run_results import Results
 
@@ -48,11 +48,11 @@ def test_folders_of_parts(tmp_path):
 def test_other_folders_are_no_parts(tmp_path):
     for name in ("0-of-2", "10-of-12", "x-of-2", "1-of-", "notes"):
         (tmp_path / "shards" / name).mkdir(parents=True)
-    assert found_parts(tmp_path) == [Part(tmp_path, 0, 2), Part(tmp_path, 10, 12)]
+    assert find_parts(tmp_path) == [Part(tmp_path, 0, 2), Part(tmp_path, 10, 12)]
 
 
 def test_without_shards_there_are_no_parts(tmp_path):
-    assert found_parts(tmp_path) == []
+    assert find_parts(tmp_path) == []
 
 
 def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tmp_path):
@@ -60,7 +60,7 @@ def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tm
     for part in parts:
         part.folder.mkdir(parents=True)
         part.summary.touch()
-    withdraw_parts(tmp_path, ["1.2.840.1"])
+    invalidate_parts(tmp_path, ["1.2.840.1"])
     assert [part.summary.exists() for part in parts] == [
         not belongs_to("1.2.840.1", part) for part in parts
     ]
@@ -80,7 +80,7 @@ def results(tmp_path, write_dicom):
 
 def make_part(results, part):
     part.folder.mkdir(parents=True, exist_ok=True)
-    mine = deal_out(studies_of(results), part.shards)[part.shard]
+    mine = assign_to_shards(studies_of(results), part.shards)[part.shard]
     write_part(collect_receipts(results.output, mine, results.recipe), part)
 
 
@@ -89,7 +89,7 @@ def studies_of(results):
 
 
 def gather(results, shards, recipe=None):
-    studies = deal_out(studies_of(results), shards)
+    studies = assign_to_shards(studies_of(results), shards)
     parts = zip(parts_of(results.output, shards), studies, strict=True)
     return collect_parts(parts, recipe or results.recipe)
 

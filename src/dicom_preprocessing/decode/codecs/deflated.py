@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.decode.codecs.samples import bit_for_bit
+from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:
@@ -21,4 +21,4 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     data = inflater.decompress(stream, int(runner.frame_length("bytes")) + 2)
     if not inflater.eof and inflater.unconsumed_tail == b"":
         raise StreamError("the deflated frame is cut")
-    return bit_for_bit(data, runner)
+    return unpack_allocated_bits(data, runner)

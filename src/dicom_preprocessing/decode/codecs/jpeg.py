@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 import numpy as np
 
-from dicom_preprocessing.decode.codecs.runner import STATED_PHOTOMETRIC, in_shape, require_shape
+from dicom_preprocessing.decode.codecs.runner import (
+    STATED_PHOTOMETRIC,
+    require_shape,
+    reshape_samples,
+)
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.colour import YBR_FULL, to_rgb
 from dicom_preprocessing.decode.streams.info import END, StreamError
-from dicom_preprocessing.decode.streams.jpeg import colour_told, read_jpeg
+from dicom_preprocessing.decode.streams.jpeg import colour_by_marker, read_jpeg
 from dicom_preprocessing.dicom.contradictions import decide
 
 if TYPE_CHECKING:
@@ -34,16 +38,19 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """
     info = read_jpeg(stream)
     require_shape((info.rows, info.columns, info.components), runner)
-    whole = stream if info.is_ended else _with_its_end(stream)
+    whole = stream if info.has_end_marker else _append_eoi(stream)
     if runner.samples_per_pixel == 1:
         values = np.asarray(imagecodecs.jpeg8_decode(whole))
     else:
-        told = colour_told(info) | {"header": _stated_colour(runner)}
-        colour = decide("jpeg_colour", told).value or ""
+        by_source = colour_by_marker(info) | {"header": _stated_colour(runner)}
+        colour = decide("jpeg_colour", by_source).value or ""
         values = _decode_rgb(whole, colour, info)
         runner.set_option("photometric_interpretation", "RGB")
     return stored_values(
-        in_shape(values, runner), runner, precision=info.precision, is_lossless=info.is_lossless
+        reshape_samples(values, runner),
+        runner,
+        precision=info.precision,
+        is_lossless=info.is_lossless,
     )
 
 
@@ -66,21 +73,21 @@ def _decode_rgb(stream: bytes, coded: str, info: JpegInfo) -> NDArray[Any]:
     return to_rgb(raw, coded, info.precision)
 
 
-def _with_its_end(stream: bytes) -> bytes:
+def _append_eoi(stream: bytes) -> bytes:
     """The stream with an end marker, if nothing else is missing.
 
     A decoder that reaches the end early fills up without a word; then it matters what follows the
     stream, and two decoded images differ.
     """
     ended, decode_any = stream + END, imagecodecs.jpeg8_decode
-    if _may_lack_its_end(stream) and np.array_equal(
+    if _may_lack_eoi(stream) and np.array_equal(
         decode_any(ended), decode_any(stream + UNLIKELY + END)
     ):
         return ended
     raise StreamError("the stream has no end marker: it was cut")
 
 
-def _may_lack_its_end(stream: bytes) -> bool:
+def _may_lack_eoi(stream: bytes) -> bool:
     """Whether a stream without end marker can be told from one that was cut.
 
     Not so with several scans or restart markers: a whole scan or interval may be missing, and what

@@ -12,8 +12,8 @@ from pydicom.pixels.decoders import pylibjpeg
 
 from dicom_preprocessing.decode.codecs.runner import (
     RESOLUTION_LEVEL,
-    in_shape,
     require_shape,
+    reshape_samples,
     shape_of,
 )
 from dicom_preprocessing.decode.codecs.samples import stored_values
@@ -33,13 +33,13 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``."""
     codestream = codestream_of(stream)  # without boxes, whose colour DICOM does not heed
     info = _read_header(codestream, runner)
-    if not info.is_ended:
+    if not info.has_end_marker:
         codestream += END  # every tile-part is there, and OpenJPEG wants to see the end
     if _is_for_openjph(info, runner):
         values = _decode_htj2k(codestream)
     else:
         values = np.asarray(imagecodecs.jpeg2k_decode(codestream, numthreads=1))
-    return _stored_values(in_shape(values, runner), info, runner)
+    return _stored_values(reshape_samples(values, runner), info, runner)
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
@@ -60,12 +60,12 @@ def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
     info = read_jpeg_2000(codestream)
     require_shape((info.rows, info.columns, info.components), runner)
     if info.components > 1:
-        told = {
+        by_source = {
             # Both component transforms are from RGB, and decoders undo them (T.800 Annex G).
             "component transform": "RGB" if info.has_component_transform else None,
             "header": runner.photometric_interpretation,
         }
-        runner.set_option("photometric_interpretation", decide("jpeg_2000_colour", told).value)
+        runner.set_option("photometric_interpretation", decide("jpeg_2000_colour", by_source).value)
     return info
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
-from dicom_preprocessing.decode.codecs.runner import in_shape, require_shape
+from dicom_preprocessing.decode.codecs.runner import require_shape, reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.streams.info import END
 from dicom_preprocessing.decode.streams.jpeg import read_jpeg
@@ -25,8 +25,11 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     info = read_jpeg(stream)
     require_shape((info.rows, info.columns, info.components), runner)
     # Unlike libjpeg, CharLS does not fill up: without the data it fails, with an end marker or not.
-    whole = stream if info.is_ended else stream + END
+    whole = stream if info.has_end_marker else stream + END
     values = np.asarray(imagecodecs.jpegls_decode(whole))
     return stored_values(
-        in_shape(values, runner), runner, precision=info.precision, is_lossless=info.is_lossless
+        reshape_samples(values, runner),
+        runner,
+        precision=info.precision,
+        is_lossless=info.is_lossless,
     )

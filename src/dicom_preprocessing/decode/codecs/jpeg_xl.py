@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
-from dicom_preprocessing.decode.codecs.runner import in_shape
+from dicom_preprocessing.decode.codecs.runner import reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL_LOSSLESS
@@ -31,5 +31,5 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     values = np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
     precision = max(BYTE_BITS, runner.bits_allocated)
     return stored_values(
-        in_shape(values, runner), runner, precision=precision, is_lossless=is_lossless
+        reshape_samples(values, runner), runner, precision=precision, is_lossless=is_lossless
     )

@@ -32,7 +32,7 @@ Plugin = Callable[[bytes, DecodeRunner], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class CodecFamily:
     """Transfer syntaxes that are decoded alike, by what; ``second`` is pylibjpeg, if it may."""
 
     syntaxes: tuple[UID, ...]
@@ -41,12 +41,12 @@ class Family:
 
 
 FAMILIES: Final = (
-    Family(JPEG, jpeg.decode),
-    Family(JPEG_LS, jpeg_ls.decode),
-    Family(JPEG_2000, jpeg_2000.decode, jpeg_2000.decode_with_pylibjpeg),
-    Family(JPEG_XL, jpeg_xl.decode),
-    Family((RLELossless,), rle.decode, rle.decode_with_pylibjpeg),
-    Family((DEFLATED_IMAGE_FRAME,), deflated.decode),
+    CodecFamily(JPEG, jpeg.decode),
+    CodecFamily(JPEG_LS, jpeg_ls.decode),
+    CodecFamily(JPEG_2000, jpeg_2000.decode, jpeg_2000.decode_with_pylibjpeg),
+    CodecFamily(JPEG_XL, jpeg_xl.decode),
+    CodecFamily((RLELossless,), rle.decode, rle.decode_with_pylibjpeg),
+    CodecFamily((DEFLATED_IMAGE_FRAME,), deflated.decode),
 )
 
 

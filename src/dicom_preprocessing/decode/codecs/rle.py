@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 from pydicom.pixels.decoders import pylibjpeg
 
-from dicom_preprocessing.decode.codecs.samples import bit_for_bit
+from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
 
@@ -29,13 +29,13 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     itemsize = max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS
     _require_segments(stream, itemsize * runner.samples_per_pixel)
     # The codec puts the bytes of a sample together, the highest of which come first (G.2).
-    return bit_for_bit(imagecodecs.dicomrle_decode(stream, f"<u{itemsize}"), runner)
+    return unpack_allocated_bits(imagecodecs.dicomrle_decode(stream, f"<u{itemsize}"), runner)
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with pylibjpeg-rle, which checks the header itself."""
     frame = pylibjpeg._decode_frame(stream, runner)  # noqa: SLF001  # pydicom's plugin
-    return bit_for_bit(bytes(frame), runner)
+    return unpack_allocated_bits(bytes(frame), runner)
 
 
 def _require_segments(stream: bytes, segments: int) -> None:

@@ -65,7 +65,7 @@ def require_shape(shape: tuple[int, ...], runner: DecodeRunner) -> None:
         raise StreamError(f"the stream holds {found}, the header says {wanted}")
 
 
-def in_shape(values: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:
+def reshape_samples(values: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:
     """What a codec gave as (rows, columns, samples).
 
     Raises

@@ -91,7 +91,7 @@ def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
     return low
 
 
-def bit_for_bit(data: bytes | bytearray, runner: DecodeRunner) -> NDArray[Any]:
+def unpack_allocated_bits(data: bytes | bytearray, runner: DecodeRunner) -> NDArray[Any]:
     """Every allocated bit, as native data has them; single bits spread to a byte each.
 
     Parameters

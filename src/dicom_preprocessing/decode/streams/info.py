@@ -33,4 +33,4 @@ class StreamInfo:
     components: int
     precision: int
     is_lossless: bool
-    is_ended: bool
+    has_end_marker: bool

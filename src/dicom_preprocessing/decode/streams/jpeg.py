@@ -80,7 +80,7 @@ def read_jpeg(stream: bytes) -> JpegInfo:
             return _info_of(
                 frame,
                 is_lossless=_is_lossless(kind, segment),
-                is_ended=stream.rfind(END) > offset,
+                has_end_marker=stream.rfind(END) > offset,
                 adobe_colour=adobe_colour,
                 has_jfif=has_jfif,
             )
@@ -93,7 +93,12 @@ def _is_lossless(kind: int, scan: bytes) -> bool:
 
 
 def _info_of(
-    frame: bytes, *, is_lossless: bool, is_ended: bool, adobe_colour: str | None, has_jfif: bool
+    frame: bytes,
+    *,
+    is_lossless: bool,
+    has_end_marker: bool,
+    adobe_colour: str | None,
+    has_jfif: bool,
 ) -> JpegInfo:
     """What a frame header (T.81 B.2.2) tells, and what is known besides."""
     rows, columns = struct.unpack_from(">HH", frame, 1)
@@ -105,7 +110,7 @@ def _info_of(
         components=count,
         precision=frame[0],
         is_lossless=is_lossless,
-        is_ended=is_ended,
+        has_end_marker=has_end_marker,
         adobe_colour=adobe_colour,
         has_jfif=has_jfif,
         names=components[0::3],
@@ -113,7 +118,7 @@ def _info_of(
     )
 
 
-def colour_told(info: JpegInfo) -> dict[str, str | None]:
+def colour_by_marker(info: JpegInfo) -> dict[str, str | None]:
     """What the parts of a JPEG stream say that its three components are, None for nothing.
 
     Who wins is decided where the header is known too. Of other numbers of components no part says

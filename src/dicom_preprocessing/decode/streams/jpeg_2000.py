@@ -86,7 +86,7 @@ def _read_headers(codestream: bytes) -> Jpeg2000Info:
         is_signed=depth > 0x7F,  # noqa: PLR2004  # the highest bit
         is_lossless=codestream[style + 13] != IRREVERSIBLE,
         has_component_transform=codestream[style + 8] > 0,
-        is_ended=is_ended,
+        has_end_marker=is_ended,
         is_measured=is_measured,
     )
 

@@ -19,9 +19,9 @@ from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.stored import read_stored
-from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES, stored_size
-from dicom_preprocessing.tools.tiff_benchmark.cache import drop_cached, read_whole
+from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES, measure_disk_usage
+from dicom_preprocessing.tools.tiff_benchmark.cache import drop_cached, read_and_discard
+from dicom_preprocessing.tools.tiff_image import read_tiff_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SEED = 7
 MS = 1000
-COLD = 0.99
+MIN_DROPPED_SHARE = 0.99
 """Part of the pages that is out of the cache in a read that is called cold."""
 
 
@@ -94,7 +94,7 @@ class Benchmark:
     def is_cold(self) -> bool:
         """Whether all but a few pages were out of the cache before reads that should be cold."""
         parts = [row.dropped for row in self.reading] + [row.dropped for row in self.runs]
-        return all(part is not None and part > COLD for part in parts)
+        return all(part is not None and part > MIN_DROPPED_SHARE for part in parts)
 
 
 def run_benchmark(
@@ -104,7 +104,7 @@ def run_benchmark(
     repeat: int = 3,
     record_bytes: int = RECORD_BYTES,
     place: Path | None = None,
-    say: Callable[[str], object] = lambda _: None,
+    on_compressor: Callable[[str], object] = lambda _: None,
 ) -> Benchmark:
     """Write images with each compressor to a temporary folder, and measure.
 
@@ -120,7 +120,7 @@ def run_benchmark(
         Of the model of ZFS.
     place : Path or None
         Folder on the file system to measure; None: that of temporary files.
-    say : callable
+    on_compressor : callable
         Told what is being done.
 
     Raises
@@ -128,12 +128,12 @@ def run_benchmark(
     SourceError
         No image can be read.
     """
-    paths = _spread(tree.paths, limit)
+    paths = _sample_evenly(tree.paths, limit)
     sizes, reading, runs = [], [], []
     counted = (0, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="tiff-benchmark-", dir=place) as name:
         for compressor in COMPRESSORS:
-            say(compressor)
+            on_compressor(compressor)
             folder = Path(name) / compressor
             written, write_ms, counted = _write(paths, folder, compressor)
             sizes.append(_sizes(compressor, written, write_ms, repeat, record_bytes))
@@ -143,7 +143,7 @@ def run_benchmark(
     return Benchmark(*counted, record_bytes, sizes, reading, runs)
 
 
-def _spread(paths: Sequence[Path], limit: int | None) -> list[Path]:
+def _sample_evenly(paths: Sequence[Path], limit: int | None) -> list[Path]:
     if limit is None or limit >= len(paths):
         return list(paths)
     return [paths[i * len(paths) // limit] for i in range(limit)]
@@ -157,7 +157,7 @@ def _write(
     written, spent, frames, pixel_bytes = [], [], 0, 0
     for number, path in enumerate(paths):
         try:
-            stored = read_stored(path)
+            stored = read_tiff_image(path)
             pixels = np.asarray(stored.frames)
         except OutputError:
             continue  # counted below
@@ -180,7 +180,7 @@ def _sizes(
     repeat: int,
     record_bytes: int,
 ) -> Sizes:
-    stored = [stored_size(path, record_bytes) for path in paths]
+    stored = [measure_disk_usage(path, record_bytes) for path in paths]
     decode_ms = [min(_decode_ms(path) for _ in range(repeat)) for path in paths]
     return Sizes(
         compressor,
@@ -215,7 +215,7 @@ def _reading(compressor: str, paths: Sequence[Path], repeat: int) -> Reading:
     for _ in range(repeat):
         for order, rates in ((by_inode, sequential), (shuffled, at_random)):
             dropped.append(drop_cached(paths))
-            rates.append(_rate(order, read_whole))
+            rates.append(_rate(order, read_and_discard))
     return Reading(
         compressor, statistics.median(sequential), statistics.median(at_random), _least(dropped)
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RECORD_BYTES = 128 * 1024
 SECTOR_BYTES = 4096
-LEAST_SAVING = 8
+MIN_SAVING_DIVISOR = 8
 """A block is stored compressed if that saves at least this part of it: an eighth."""
 ZSTD_LEVEL = 3
 
@@ -36,7 +36,7 @@ BLOCK_COMPRESSORS: dict[str, Callable[[bytes], int]] = {"lz4": _lz4, "zstd": _zs
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSize:
+class DiskUsage:
     """Bytes of a file, and what it takes after each block compression."""
 
     apparent: int
@@ -44,7 +44,7 @@ class StoredSize:
     zstd: int
 
 
-def stored_size(path: Path, record_bytes: int = RECORD_BYTES) -> StoredSize:
+def measure_disk_usage(path: Path, record_bytes: int = RECORD_BYTES) -> DiskUsage:
     """Read a file record by record and compress each.
 
     Parameters
@@ -61,7 +61,7 @@ def stored_size(path: Path, record_bytes: int = RECORD_BYTES) -> StoredSize:
                 block = block.ljust(record_bytes, b"\0")  # the last one
             for name, compressed_size in BLOCK_COMPRESSORS.items():
                 taken[name] += block_size(block, compressed_size)
-    return StoredSize(apparent, **taken)
+    return DiskUsage(apparent, **taken)
 
 
 def block_size(block: bytes, compressed_size: Callable[[bytes], int]) -> int:
@@ -70,7 +70,7 @@ def block_size(block: bytes, compressed_size: Callable[[bytes], int]) -> int:
         return 0
     whole = _sectors(len(block))
     compressed = compressed_size(block)
-    is_worth_it = compressed <= len(block) - len(block) // LEAST_SAVING
+    is_worth_it = compressed <= len(block) - len(block) // MIN_SAVING_DIVISOR
     return min(_sectors(compressed), whole) if is_worth_it else whole
 
 

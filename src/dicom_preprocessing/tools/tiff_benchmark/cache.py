@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-CHUNK = 1 << 20
+READ_BYTES = 1 << 20
 TRIES = 3
 
 
@@ -69,10 +69,10 @@ def cached_pages(descriptor: int) -> tuple[int, int] | None:
     return None if failed else (sum(state & 1 for state in states), count)
 
 
-def read_whole(path: Path) -> int:
+def read_and_discard(path: Path) -> int:
     """Read a file and forget it; its bytes."""
     size = 0
-    buffer = bytearray(CHUNK)
+    buffer = bytearray(READ_BYTES)
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
             size += count

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark, Sizes
 
 MB = 1e6
-CLOSE = 1.1
+MAX_RATIO_TO_SMALLEST = 1.1
 """How much larger than the smallest is still taken for as small."""
-MATTERS = 1.3
+MIN_NOTABLE_RATIO = 1.3
 """Factor between two rates from which they are called different."""
 
 PUBLISHED = (
@@ -43,7 +43,7 @@ STORAGES = {
     "lz4_bytes": "On ZFS with LZ4",
     "zstd_bytes": "On ZFS with ZSTD",
 }
-COLOURS = ("#34568b", "#e08e45", "#6b9f71")
+BAR_COLOURS = ("#34568b", "#e08e45", "#6b9f71")
 EXTRA_STYLE = """
 td { font-variant-numeric: tabular-nums; } th { white-space: normal; vertical-align: bottom; }
 svg { max-width: 100%; height: auto; margin-top: 12px; }
@@ -52,7 +52,7 @@ td.n { overflow-wrap: normal; } .note { color: #555; font-size: 13px; }
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table whose first column is text and whose others are figures."""
 
     title: str
@@ -85,10 +85,10 @@ class Table:
         return f"<h2>{escape(self.title)}</h2>\n<table>{line(self.columns, 'th')}{body}</table>\n"
 
 
-def tables(benchmark: Benchmark) -> tuple[Table, Table, Table]:
+def tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]:
     """Sizes and times, reading, first against second run."""
     zfs = f"{benchmark.record_bytes // 1024}K records"
-    sizes = Table(
+    sizes = ReportTable(
         "Size and time by compressor",
         (
             "compressor",
@@ -112,7 +112,7 @@ def tables(benchmark: Benchmark) -> tuple[Table, Table, Table]:
             for row in benchmark.sizes
         ),
     )
-    reading = Table(
+    reading = ReportTable(
         "Reading in order of inodes, and at random",
         ("compressor", "sequential, files/s", "random, files/s", "ratio", "out of the cache"),
         tuple(
@@ -126,7 +126,7 @@ def tables(benchmark: Benchmark) -> tuple[Table, Table, Table]:
             for row in benchmark.reading
         ),
     )
-    runs = Table(
+    runs = ReportTable(
         "First and second run, at random, with decoding",
         ("compressor", "first, files/s", "second, files/s", "ratio", "out of the cache"),
         tuple(
@@ -147,7 +147,7 @@ def _part(dropped: float | None) -> str:
     return "unknown" if dropped is None else f"{100 * dropped:.0f} %"
 
 
-def about(benchmark: Benchmark) -> str:
+def describe_images(benchmark: Benchmark) -> str:
     """What was measured, in a few sentences."""
     unreadable = f" {benchmark.unreadable:,} could not be read and are left out." * bool(
         benchmark.unreadable
@@ -160,7 +160,7 @@ def about(benchmark: Benchmark) -> str:
     )
 
 
-def cold_note(benchmark: Benchmark) -> str:
+def describe_cache(benchmark: Benchmark) -> str:
     """Whether the first reads were cold, and what that does not say."""
     if benchmark.is_cold:
         return (
@@ -178,10 +178,11 @@ def recommendation(benchmark: Benchmark) -> list[str]:
     """Sentences that follow from the figures: of the smallest, the fastest to decode."""
     plain = next(row for row in benchmark.sizes if row.compressor == "uncompressed")
     sentences = [
-        _choice(benchmark.sizes, attribute, where, plain) for attribute, where in STORAGES.items()
+        _recommend_compressor(benchmark.sizes, attribute, where, plain)
+        for attribute, where in STORAGES.items()
     ]
     order = statistics.median(row.sequential / row.random for row in benchmark.reading)
-    if order >= MATTERS:
+    if order >= MIN_NOTABLE_RATIO:
         sentences.append(
             f"Read in order of inodes (column inode of the manifest) where you can: it was "
             f"{order:.1f} times as fast as random order. Shuffle within blocks of files that lie "
@@ -194,7 +195,7 @@ def recommendation(benchmark: Benchmark) -> list[str]:
             "hard disks it can decide everything: see the published rates."
         )
     again = statistics.median(row.second / row.first for row in benchmark.runs)
-    if again >= MATTERS:
+    if again >= MIN_NOTABLE_RATIO:
         sentences.append(
             f"The second run was {again:.1f} times as fast as the first: a smaller compressor pays "
             "if it lets the images fit into memory."
@@ -207,16 +208,16 @@ def recommendation(benchmark: Benchmark) -> list[str]:
     return sentences
 
 
-def _choice(sizes: Sequence[Sizes], attribute: str, where: str, plain: Sizes) -> str:
-    def taken(row: Sizes) -> int:
+def _recommend_compressor(sizes: Sequence[Sizes], attribute: str, where: str, plain: Sizes) -> str:
+    def size_of(row: Sizes) -> int:
         size: int = getattr(row, attribute)
         return size
 
-    smallest = min(map(taken, sizes))
-    close = [row for row in sizes if taken(row) <= CLOSE * smallest]
+    smallest = min(map(size_of, sizes))
+    close = [row for row in sizes if size_of(row) <= MAX_RATIO_TO_SMALLEST * smallest]
     best = min(close, key=lambda row: row.decode_median_ms)
-    share = 100 * taken(best) / taken(plain) if taken(plain) else 100
-    text = f"{where}: {best.compressor}. It takes {taken(best) / MB:.1f} MB"
+    share = 100 * size_of(best) / size_of(plain) if size_of(plain) else 100
+    text = f"{where}: {best.compressor}. It takes {size_of(best) / MB:.1f} MB"
     if best is plain:
         return (
             f"{text}, as little as the smallest or nearly so, and {best.decode_median_ms:.2f} ms "
@@ -236,8 +237,9 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
     mb = [[row.total_bytes, row.lz4_bytes, row.zstd_bytes] for row in benchmark.sizes]
     advice = "".join(f"<li>{escape(sentence)}</li>\n" for sentence in recommendation(benchmark))
     choice = (
-        f"<p>{escape(about(benchmark))}</p>\n<h2>What to choose</h2>\n<ul>{advice}</ul>\n"
-        f'<p class="note">The rule: of the compressors within {round(100 * (CLOSE - 1))} % of the '
+        f"<p>{escape(describe_images(benchmark))}</p>\n<h2>What to choose</h2>\n<ul>{advice}</ul>\n"
+        f'<p class="note">The rule: of the compressors within '
+        f"{round(100 * (MAX_RATIO_TO_SMALLEST - 1))} % of the "
         "smallest, the one that decodes fastest.</p>\n"
     )
     sections = [
@@ -258,7 +260,7 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
             ("in order of inodes", "random"),
             [[row.sequential, row.random] for row in benchmark.reading],
         ),
-        f'<p class="note">{escape(cold_note(benchmark))}</p>',
+        f'<p class="note">{escape(describe_cache(benchmark))}</p>',
         runs.html(),
         bars(
             "files/s, with decoding",
@@ -283,15 +285,15 @@ def _model(benchmark: Benchmark) -> str:
     )
 
 
-def published_tables() -> tuple[Table, Table]:
+def published_tables() -> tuple[ReportTable, ReportTable]:
     """What others found, for comparison."""
     return (
-        Table(
+        ReportTable(
             "Published sizes",
             ("compressor", "TB", "after ZFS LZ4, TB", "decode, peak ms"),
             PUBLISHED_SIZES,
         ),
-        Table("Published rates", ("order", "files/s"), PUBLISHED_RATES),
+        ReportTable("Published rates", ("order", "files/s"), PUBLISHED_RATES),
     )
 
 
@@ -314,7 +316,7 @@ def bars(
     highest = max((value for row in values for value in row), default=0) or 1
     step = ROW * len(series) + GAP
     shapes, x = [], LEFT
-    for name, colour in zip(series, COLOURS, strict=False):
+    for name, colour in zip(series, BAR_COLOURS, strict=False):
         shapes.append(f'<rect x="{x}" y="4" width="12" height="12" fill="{colour}"/>')
         shapes.append(f'<text x="{x + 17}" y="15">{escape(name)}</text>')
         x += 34 + 8 * len(name)
@@ -330,7 +332,8 @@ def bars(
             shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004
             shapes.append(
                 f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 2}" '
-                f'fill="{COLOURS[j]}"/><text x="{LEFT + width + 5:.1f}" y="{y + 11}">{shown}</text>'
+                f'fill="{BAR_COLOURS[j]}"/>'
+                f'<text x="{LEFT + width + 5:.1f}" y="{y + 11}">{shown}</text>'
             )
     height = 26 + len(groups) * step
     total = LEFT + WIDTH + LABEL

@@ -5,7 +5,7 @@ import pytest
 from pydicom.uid import UID, JPEG2000Lossless, RLELossless
 
 from dicom_preprocessing.decode.codecs.runner import runner_of
-from dicom_preprocessing.decode.codecs.samples import bit_for_bit, stored_values
+from dicom_preprocessing.decode.codecs.samples import stored_values, unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
 from tests.unit.decode.examples import BITS, runner_for
 
@@ -80,22 +80,26 @@ class TestBitForBit:
     def test_planes_are_brought_together(self):
         pixels = np.zeros((1, 2, 3), np.uint8)
         runner = runner_for(RLELossless, pixels, planar_configuration=1)
-        assert bit_for_bit(b"\1\2\3\4\5\6", runner).tolist() == [[[1, 3, 5], [2, 4, 6]]]
+        assert unpack_allocated_bits(b"\1\2\3\4\5\6", runner).tolist() == [[[1, 3, 5], [2, 4, 6]]]
 
     def test_pixels_stay_together(self):
         runner = runner_for(RLELossless, np.zeros((1, 2, 3), np.uint8))
-        assert bit_for_bit(b"\1\2\3\4\5\6", runner).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+        assert unpack_allocated_bits(b"\1\2\3\4\5\6", runner).tolist() == [[[1, 2, 3], [4, 5, 6]]]
 
     def test_bits_come_from_the_lowest_of_a_byte_on(self):
         runner = runner_for(RLELossless, BITS, bits_allocated=1, bits_stored=1)
-        assert bit_for_bit(b"\x65\0", runner)[..., 0].tolist() == [[1, 0, 1], [0, 0, 1], [1, 0, 0]]
+        assert unpack_allocated_bits(b"\x65\0", runner)[..., 0].tolist() == [
+            [1, 0, 1],
+            [0, 0, 1],
+            [1, 0, 0],
+        ]
 
     def test_one_byte_of_padding_is_left_out(self):
         runner = runner_for(RLELossless, np.zeros((1, 3), np.uint8))
-        assert bit_for_bit(b"\1\2\3\0", runner)[..., 0].tolist() == [[1, 2, 3]]
+        assert unpack_allocated_bits(b"\1\2\3\0", runner)[..., 0].tolist() == [[1, 2, 3]]
 
     @pytest.mark.parametrize("data", [b"\1\2", b"\1\2\3\0\0"])
     def test_other_lengths_are_refused(self, data):
         runner = runner_for(RLELossless, np.zeros((1, 3), np.uint8))
         with pytest.raises(StreamError, match="bytes, the header says 3"):
-            bit_for_bit(data, runner)
+            unpack_allocated_bits(data, runner)

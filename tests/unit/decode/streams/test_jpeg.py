@@ -6,7 +6,7 @@ import imagecodecs
 import pytest
 
 from dicom_preprocessing.decode.streams.info import END, StreamError
-from dicom_preprocessing.decode.streams.jpeg import colour_told, read_jpeg
+from dicom_preprocessing.decode.streams.jpeg import colour_by_marker, read_jpeg
 from tests.unit.decode.examples import COLOUR, COLUMNS, GREY_8, ROWS, STREAMS, jpeg
 
 
@@ -60,9 +60,9 @@ def adobe(transform):
 JFIF = b"\xff\xe0\0\x10JFIF\0" + bytes(9)
 
 
-def told(**header):
+def stated_colours(**header):
     """What is told, without what is not."""
-    found = colour_told(read_jpeg(header_of(**header)))
+    found = colour_by_marker(read_jpeg(header_of(**header)))
     return {source: value for source, value in found.items() if value is not None}
 
 
@@ -70,46 +70,46 @@ class TestColourTold:
     def test_jfif_means_ycbcr(self):
         stream = jpeg(COLOUR, colorspace="RGB", outcolorspace="YCBCR")
         assert b"JFIF" in stream[:32]
-        assert colour_told(read_jpeg(stream))["JFIF marker"] == "YBR_FULL"
+        assert colour_by_marker(read_jpeg(stream))["JFIF marker"] == "YBR_FULL"
 
     def test_adobe_says_rgb(self):
         stream = jpeg(COLOUR, colorspace="RGB", outcolorspace="RGB")
         assert b"Adobe" in stream[:64]
-        assert colour_told(read_jpeg(stream))["Adobe marker"] == "RGB"
+        assert colour_by_marker(read_jpeg(stream))["Adobe marker"] == "RGB"
 
     @pytest.mark.parametrize(("transform", "colour"), [(0, "RGB"), (1, "YBR_FULL")])
     def test_adobe_tells_by_its_transform(self, transform, colour):
-        assert told(apps=adobe(transform)) == {"Adobe marker": colour}
+        assert stated_colours(apps=adobe(transform)) == {"Adobe marker": colour}
 
     @pytest.mark.parametrize("transform", [2, 3, 255])
     def test_adobe_with_an_unknown_transform_says_nothing(self, transform):
-        assert told(apps=adobe(transform)) == {}
-        assert told(apps=adobe(transform) + JFIF) == {"JFIF marker": "YBR_FULL"}
+        assert stated_colours(apps=adobe(transform)) == {}
+        assert stated_colours(apps=adobe(transform) + JFIF) == {"JFIF marker": "YBR_FULL"}
 
     def test_last_adobe_with_a_known_transform_counts(self):
-        assert told(apps=adobe(1) + adobe(0) + adobe(2)) == {"Adobe marker": "RGB"}
+        assert stated_colours(apps=adobe(1) + adobe(0) + adobe(2)) == {"Adobe marker": "RGB"}
 
     def test_cut_adobe_marker_says_nothing(self):
-        assert told(apps=b"\xff\xee\0\x0dAdobe" + bytes(6)) == {}
+        assert stated_colours(apps=b"\xff\xee\0\x0dAdobe" + bytes(6)) == {}
 
     @pytest.mark.parametrize("apps", [adobe(0) + JFIF, JFIF + adobe(0)])
     def test_adobe_and_jfif_are_told_in_any_order(self, apps):
-        assert told(apps=apps) == {"Adobe marker": "RGB", "JFIF marker": "YBR_FULL"}
+        assert stated_colours(apps=apps) == {"Adobe marker": "RGB", "JFIF marker": "YBR_FULL"}
 
     def test_names_say_rgb(self):
-        assert told(ids=b"RGB") == {"component names": "RGB"}
-        assert told(ids=b"rgb") == {"component names": "RGB"}
-        assert told(ids=b"BGR") == {}
+        assert stated_colours(ids=b"RGB") == {"component names": "RGB"}
+        assert stated_colours(ids=b"rgb") == {"component names": "RGB"}
+        assert stated_colours(ids=b"BGR") == {}
 
     def test_sampling_says_ycbcr(self):
-        assert told(sampling=0x22) == {"sampling": "YBR_FULL"}
+        assert stated_colours(sampling=0x22) == {"sampling": "YBR_FULL"}
 
     def test_nothing_says_nothing(self):
-        assert told() == {}
+        assert stated_colours() == {}
 
     def test_grey_has_no_colour(self):
-        assert colour_told(read_jpeg(STREAMS["JPEG baseline"][2])) == {}
+        assert colour_by_marker(read_jpeg(STREAMS["JPEG baseline"][2])) == {}
 
     @pytest.mark.parametrize("ids", [b"RG", b"RGBA"])
     def test_other_numbers_of_components_have_none(self, ids):
-        assert told(ids=ids, sampling=0x22, apps=adobe(1) + JFIF) == {}
+        assert stated_colours(ids=ids, sampling=0x22, apps=adobe(1) + JFIF) == {}

@@ -41,15 +41,15 @@ class TestJpeg2000Header:
 
     def test_end_marker(self):
         stream = STREAMS["JPEG 2000"][2]
-        assert read_jpeg_2000(stream).is_ended
-        assert not read_jpeg_2000(stream[: -len(END)]).is_ended
+        assert read_jpeg_2000(stream).has_end_marker
+        assert not read_jpeg_2000(stream[: -len(END)]).has_end_marker
 
     def test_tile_part_without_length_goes_to_the_end_marker(self):
         stream = bytearray(STREAMS["JPEG 2000"][2])
         assert read_jpeg_2000(bytes(stream)).is_measured
         struct.pack_into(">L", stream, stream.find(b"\xff\x90") + 6, 0)  # Psot
         found = read_jpeg_2000(bytes(stream))
-        assert (found.is_ended, found.is_measured) == (True, False)
+        assert (found.has_end_marker, found.is_measured) == (True, False)
 
     def test_header_without_coding_style_is_refused(self):
         stream = STREAMS["JPEG 2000"][2].replace(b"\xff\x52", b"\xff\x64", 1)  # a comment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.tools.tiff_benchmark.blocks import block_size, stored_size
+from dicom_preprocessing.tools.tiff_benchmark.blocks import block_size, measure_disk_usage
 from tests.unit.tools.tiff_benchmark.noise import NOISE, K
 
 
@@ -25,15 +25,15 @@ class TestBlocks:
 
     def test_small_file_is_one_block_of_its_size(self, tmp_path):
         (tmp_path / "a").write_bytes(NOISE[: 5 * K])
-        found = stored_size(tmp_path / "a")
+        found = measure_disk_usage(tmp_path / "a")
         assert (found.apparent, found.lz4, found.zstd) == (5 * K, 8 * K, 8 * K)
 
     def test_last_record_of_a_large_file_is_filled_up_with_zeros(self, tmp_path):
         (tmp_path / "a").write_bytes(NOISE[: 140 * K])
-        found = stored_size(tmp_path / "a")
+        found = measure_disk_usage(tmp_path / "a")
         assert found.lz4 == 128 * K + 16 * K  # 12 K of noise, and a sector for the rest
 
     def test_size_of_a_record_decides(self, tmp_path):
         (tmp_path / "a").write_bytes((NOISE[: 4 * K] * 4)[: 16 * K])
-        assert stored_size(tmp_path / "a", 4 * K).lz4 == 16 * K
-        assert stored_size(tmp_path / "a", 16 * K).lz4 == 8 * K
+        assert measure_disk_usage(tmp_path / "a", 4 * K).lz4 == 16 * K
+        assert measure_disk_usage(tmp_path / "a", 16 * K).lz4 == 8 * K

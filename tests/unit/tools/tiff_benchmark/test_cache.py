@@ -5,13 +5,17 @@ import sys
 
 import pytest
 
-from dicom_preprocessing.tools.tiff_benchmark.cache import cached_pages, drop_cached, read_whole
+from dicom_preprocessing.tools.tiff_benchmark.cache import (
+    cached_pages,
+    drop_cached,
+    read_and_discard,
+)
 from tests.unit.tools.tiff_benchmark.noise import NOISE
 
 
 def test_file_is_read_whole(tmp_path):
     (tmp_path / "a").write_bytes(NOISE)
-    assert read_whole(tmp_path / "a") == len(NOISE)
+    assert read_and_discard(tmp_path / "a") == len(NOISE)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS drops nothing")

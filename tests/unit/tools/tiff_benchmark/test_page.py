@@ -42,9 +42,9 @@ class TestRecommendation:
         assert "hardly faster than the first (a factor of 1.10)" in again
 
     def test_warm_reads_are_not_called_cold(self):
-        assert "it was checked" in page.cold_note(BENCHMARK)
+        assert "it was checked" in page.describe_cache(BENCHMARK)
         warm = replace(BENCHMARK, runs=[Runs("lzw", 1.0, 1.0, None)])
-        assert "say little about the disk" in page.cold_note(warm)
+        assert "say little about the disk" in page.describe_cache(warm)
 
 
 def test_tables_have_the_figures():

@@ -20,7 +20,12 @@ from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
 from dicom_preprocessing.tiff.tags import PageTags, output_resolution, spacing_of
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.stored import Stored, as_text, read_stored, with_new_pixels
+from dicom_preprocessing.tools.tiff_image import (
+    TiffImage,
+    as_text,
+    read_tiff_image,
+    with_new_pixels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +38,7 @@ TOOL = "tiff-resize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescaling:
+class ResizeOptions:
     """What is asked for.
 
     Parameters
@@ -62,7 +67,7 @@ class Rescaling:
         return {"tool": TOOL, "filter": self.filter, **wanted}
 
 
-def rescale_file(source: Path, target: Path, rescaling: Rescaling) -> None:
+def resize_file(source: Path, target: Path, options: ResizeOptions) -> None:
     """Write an image in another size.
 
     Raises
@@ -72,32 +77,32 @@ def rescale_file(source: Path, target: Path, rescaling: Rescaling) -> None:
     OSError
         The target cannot be written; nothing is left of it.
     """
-    stored = read_stored(source)
-    compressor = stored.compressor_or(rescaling.compressor)
-    image = rescaled(stored, rescaling)
+    stored = read_tiff_image(source)
+    compressor = stored.compressor_or(options.compressor)
+    image = resize_image(stored, options)
     tags = PageTags(
         geometry=image.geometry,
         resolution=output_resolution(image),
-        description=as_text(with_new_pixels(_described(stored), **rescaling.record())),
+        description=as_text(with_new_pixels(_describe_source(stored), **options.record())),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_pages(target, image.frames, [tags], compressor=compressor)
 
 
-def rescaled(stored: Stored, rescaling: Rescaling) -> Image:
+def resize_image(stored: TiffImage, options: ResizeOptions) -> Image:
     """The image in another size, with the way from its source."""
     geometry, info = stored.geometry, stored.info
     active = geometry.active_size
-    if rescaling.size is not None:
-        outer = Size(*rescaling.size)
+    if options.size is not None:
+        outer = Size(*options.size)
         content = fit_size(active, outer)
     else:
-        outer = _times(Size(info.width, info.height), rescaling.scale or 1)
-        content = _times(active, rescaling.scale or 1)
-    frames = resize_frames(_unpadded(stored), size=content, filter=rescaling.filter)
+        outer = _times(Size(info.width, info.height), options.scale or 1)
+        content = _times(active, options.scale or 1)
+    frames = resize_frames(_cut_padding(stored), size=content, filter=options.filter)
     source_info = _facts(stored)
     image = Image(frames, replace(geometry, resized=content, padding=None), source_info)
-    padding = _padding(image, stored, outer, rescaling.padding)
+    padding = _padding(image, stored, outer, options.padding)
     if padding is None:
         return image
     widths = ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
@@ -119,13 +124,13 @@ def _times(size: Size, scale: float) -> Size:
     )
 
 
-def _unpadded(stored: Stored) -> Frames:
+def _cut_padding(stored: TiffImage) -> Frames:
     left, top, right, bottom = stored.geometry.active_area
     shape = (bottom - top, right - left, stored.frames.shape[3])
     return map_frames(stored.frames, lambda frame: frame[top:bottom, left:right], shape=shape)
 
 
-def _facts(stored: Stored) -> SourceInfo:
+def _facts(stored: TiffImage) -> SourceInfo:
     spacing, scale = spacing_of(stored.resolution), stored.geometry.scale
     native = (spacing[0] * scale[0], spacing[1] * scale[1]) if spacing else None
     source = stored.geometry.source
@@ -143,7 +148,7 @@ def _facts(stored: Stored) -> SourceInfo:
     )
 
 
-def _padding(image: Image, stored: Stored, outer: Size, wanted: str | None) -> Padding | None:
+def _padding(image: Image, stored: TiffImage, outer: Size, wanted: str | None) -> Padding | None:
     """Padding to ``outer``: as wanted, else on the sides on which the image had it before."""
     before = stored.geometry.padding or Padding(0, 0, 0, 0)
     step = stored.description.get("steps", {}).get("pad", {})
@@ -176,7 +181,7 @@ def _side(before: int, after: int) -> Side | None:
     return "before" if before else "after" if after else None
 
 
-def _described(stored: Stored) -> dict[str, Any]:
+def _describe_source(stored: TiffImage) -> dict[str, Any]:
     """The description; of another program's file, the file is the source."""
     if stored.description or stored.info.crop is not None:
         return stored.description
@@ -185,7 +190,7 @@ def _described(stored: Stored) -> dict[str, Any]:
     return {"source": source, "background": 0, "frame_spacing": None, "steps": {}, "versions": {}}
 
 
-def completed(new: ManifestRow, row: Mapping[str, str]) -> ManifestRow:
+def complete_row(new: ManifestRow, row: Mapping[str, str]) -> ManifestRow:
     """A row by tags, with what they do not tell from the manifest that listed the image before."""
     return replace(
         new,

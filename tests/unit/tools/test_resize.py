@@ -10,8 +10,8 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.tiff.info import read_info
 from dicom_preprocessing.tiff.reader import read_frames
-from dicom_preprocessing.tools.rescale import Rescaling, rescale_file
-from dicom_preprocessing.tools.stored import read_stored
+from dicom_preprocessing.tools.resize import ResizeOptions, resize_file
+from dicom_preprocessing.tools.tiff_image import read_tiff_image
 from tests.unit.tools.images import save
 
 
@@ -19,7 +19,7 @@ from tests.unit.tools.images import save
 def rescaled(tmp_path):
     def rescaled(source, **wanted):
         target = tmp_path / "new" / "image.tiff"
-        rescale_file(source, target, Rescaling(**wanted))
+        resize_file(source, target, ResizeOptions(**wanted))
         return target
 
     return rescaled
@@ -41,7 +41,7 @@ def test_padding_does_not_blend_into_the_image(tmp_path, rescaled):
 
 @pytest.mark.parametrize("wanted", [{"scale": 0.37}, {"size": (11, 23)}, {"scale": 2.5}])
 def test_points_of_the_source_are_found_where_a_direct_resize_has_them(tmp_path, rescaled, wanted):
-    geometry = read_stored(rescaled(save(tmp_path / "a.tiff"), **wanted)).geometry
+    geometry = read_tiff_image(rescaled(save(tmp_path / "a.tiff"), **wanted)).geometry
     left, top, right, bottom = geometry.active_area
     # Corners of the crop box, in source pixels after the half turn.
     corners = np.array([[3.5, 5.5], [33.5, 25.5]])
@@ -88,14 +88,14 @@ def test_fill_is_the_background_of_stored_values(tmp_path, rescaled):
 def test_compressor_is_kept(tmp_path, rescaled, compressor):
     source = save(tmp_path / "a.tiff", compressor=compressor)
     target = rescaled(source, scale=0.5)
-    assert read_stored(target).compressor == compressor
+    assert read_tiff_image(target).compressor == compressor
     assert len(read_frames(target)) == 2
 
 
 def test_description_tells_what_was_done_twice(tmp_path):
     source = save(tmp_path / "a.tiff")
     for i, scale in enumerate((0.5, 2.0)):
-        rescale_file(source, tmp_path / f"{i}.tiff", Rescaling(scale=scale, filter="nearest"))
+        resize_file(source, tmp_path / f"{i}.tiff", ResizeOptions(scale=scale, filter="nearest"))
         source = tmp_path / f"{i}.tiff"
     with tifffile.TiffFile(source) as tiff:
         description = json.loads(tiff.pages.first.description)

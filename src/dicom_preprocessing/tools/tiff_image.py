@@ -15,7 +15,7 @@ from dicom_preprocessing.mapping.geometry import geometry_of_info
 from dicom_preprocessing.tiff.compressors import COMPRESSORS, compressor_of
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import read_frames
-from dicom_preprocessing.tiff.tags import PageTags, Resolution, resolution_of
+from dicom_preprocessing.tiff.tags import PageTags, RationalResolution, resolution_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ TOOLS = "tools"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Stored:
+class TiffImage:
     """A TIFF of this project, of the reference program, or of any other.
 
     Parameters
@@ -51,7 +51,7 @@ class Stored:
     frames: Frames
     info: TiffInfo
     geometry: Geometry
-    resolution: Resolution
+    resolution: RationalResolution
     description: dict[str, Any]
     compressor: str | None
 
@@ -84,7 +84,7 @@ class Stored:
         return found
 
 
-def read_stored(path: Path) -> Stored:
+def read_tiff_image(path: Path) -> TiffImage:
     """Read tags, and frames when they are asked for.
 
     Raises
@@ -104,7 +104,7 @@ def read_stored(path: Path) -> Stored:
             f"{path}: found {photometric} in {page.samplesperpixel} samples; expected grey or RGB "
             "in strips, not tiles or planes"
         )
-    return Stored(
+    return TiffImage(
         path=path,
         frames=frames,
         info=info,

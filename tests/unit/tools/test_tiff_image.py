@@ -11,7 +11,7 @@ from dicom_preprocessing.imaging.geometry import CropBox, Flip, Geometry, Paddin
 from dicom_preprocessing.mapping.geometry import geometry_of_tiff
 from dicom_preprocessing.tiff.tags import Tag
 from dicom_preprocessing.tiff.writer import write_tiff
-from dicom_preprocessing.tools.stored import read_stored
+from dicom_preprocessing.tools.tiff_image import read_tiff_image
 from tests.unit.datasets import image_of
 
 TURNED = Geometry(
@@ -32,16 +32,16 @@ def written(tmp_path):
 
 
 def test_geometry_is_that_of_the_tags(written):
-    assert read_stored(written).geometry == TURNED == geometry_of_tiff(written)
+    assert read_tiff_image(written).geometry == TURNED == geometry_of_tiff(written)
 
 
 def test_another_programs_file_is_its_own_source(tmp_path):
     tifffile.imwrite(tmp_path / "a.tiff", np.ones((5, 7), np.uint8))
-    assert read_stored(tmp_path / "a.tiff").geometry == Geometry(Size(7, 5))
+    assert read_tiff_image(tmp_path / "a.tiff").geometry == Geometry(Size(7, 5))
 
 
 def test_contradicting_tags_are_an_error(written):
     with tifffile.TiffFile(written, mode="r+b") as tiff:
         tiff.pages.first.tags[Tag.ACTIVE_AREA].overwrite((1, 2, 17, 10))
     with pytest.raises(OutputError, match=r"a\.tiff: its active area .* is not within its image"):
-        read_stored(written)
+        read_tiff_image(written)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from dicom_preprocessing.decode.frame_order import frame_order
-from dicom_preprocessing.decode.pixel_format import pixel_format
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.dicom.description import FunctionalGroups
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.index.table import is_path_part
@@ -51,10 +51,10 @@ class MacroAttribute:
 
     def found(self, description: Description) -> tuple[Attribute, ...]:
         """The attribute at the places that count; where none does, wherever it is found."""
-        counting = description.counting(self.row, self.read)
+        counting = description.find_effective_groups(self.row, self.read)
         there = (self.attribute(groups) for groups in counting)
         found = tuple(attribute for attribute in there if attribute.is_present)
-        return found or description.standing(self.attribute)
+        return found or description.find_present(self.attribute)
 
 
 GROUPS: Final = FunctionalGroups
@@ -112,7 +112,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class CheckedImage:
     """An image to check.
 
     Parameters
@@ -166,41 +166,41 @@ class Subject:
         return number, "explicit" if number is not None else "invalid"
 
 
-def output_color_type(subject: Subject) -> str | None:
+def output_color_type(image: CheckedImage) -> str | None:
     """Gray8, Gray16, RGB8 or RGB16: the pixels to be written; None for a format not handled."""
-    if subject.pixel_data is None:
+    if image.pixel_data is None:
         return None
     try:
-        layout = pixel_format(subject.description, subject.keyword)
+        pixel_format = read_pixel_format(image.description, image.keyword)
     except FileError:
         return None
-    kind = "Gray" if layout.is_monochrome else "RGB"
-    return f"{kind}{8 if layout.bits_stored <= 8 else 16}"  # noqa: PLR2004  # bits of a byte
+    kind = "Gray" if pixel_format.is_monochrome else "RGB"
+    return f"{kind}{8 if pixel_format.bits_stored <= 8 else 16}"  # noqa: PLR2004  # bits of a byte
 
 
-def resolution(subject: Subject) -> dict[str, float]:
+def resolution(image: CheckedImage) -> dict[str, float]:
     """Pixels a mm in x and y, and frames a mm, as far as they are known."""
-    description = subject.description
+    description = image.description
     found: dict[str, float] = {}
     spacing = description.pixel_spacing()
     if spacing is not None:
         found["pixels_per_mm_x"], found["pixels_per_mm_y"] = (1 / side for side in spacing)
-    n = subject.number_of_frames[0] or 1
+    n = image.number_of_frames[0] or 1
     step = frame_order(description, n if n == len(description.frames) else 1).spacing
     if step:
         found["frames_per_mm"] = 1 / step
     return found
 
 
-def voi_lut_items(subject: Subject) -> int:
+def voi_lut_items(image: CheckedImage) -> int:
     """Items of VOI LUT Sequence, of all frames."""
-    counting = subject.description.counting("voi_lut", lambda groups: groups.voi_lut)
+    counting = image.description.find_effective_groups("voi_lut", lambda groups: groups.voi_lut)
     return sum(groups.voi_lut_items or 0 for groups in counting)
 
 
-def is_named(subject: Subject) -> bool:
+def has_output_path(image: CheckedImage) -> bool:
     """Whether UIDs give the path of the image."""
-    header = subject.description.header
+    header = image.description.header
     return is_path_part(header.study_instance_uid) and is_path_part(header.sop_instance_uid)
 
 
