@@ -1,4 +1,4 @@
-# make run    run the workflow on the bundled examples
+# make run    run the workflow: on the bundled examples, or as CONFIG=my.yaml says
 # make test   run all tests
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
@@ -13,6 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+CONFIG ?= config/example.yaml
 PYTEST_OPTIONS ?=
 BENCH ?=
 IMAGES ?=
@@ -43,12 +44,8 @@ $(VENV)/.dev: $(VENV)/.workflow
 	@touch $@
 
 run: $(VENV)/.workflow
-	@$(BIN)/snakemake --cores $(CORES) --configfile config/example.yaml --quiet rules
-	@echo
-	@cat results/verdict.txt
-	@echo "Images:   results/images"
-	@echo "Manifest: results/manifest.csv and results/manifest.parquet"
-	@echo "Report:   results/report.html"
+	@$(BIN)/python scripts/check_config.py $(CONFIG)
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -85,7 +82,7 @@ tiff-benchmark: $(VENV)/.workflow
 	@echo "Page:     results/tiff_benchmark/report.html"
 else
 tiff-benchmark: $(VENV)/.workflow
-	@$(BIN)/python scripts/tiff_benchmark.py $(TIFF_BENCHMARK_OPTIONS) "$(IMAGES)" "$(TIFF_BENCHMARK)"
+	@$(BIN)/tiff-benchmark $(TIFF_BENCHMARK_OPTIONS) "$(IMAGES)" "$(TIFF_BENCHMARK)"
 endif
 
 schema: $(VENV)/.dev

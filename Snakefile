@@ -13,7 +13,7 @@ wildcard_constraints:
     study=UID_PATTERN,
 
 
-if CONFIG.shard:
+if RUN.part:
 
     include: "workflow/rules/stages.smk"
     include: "workflow/rules/shard.smk"
@@ -32,10 +32,18 @@ else:
     include: "workflow/rules/tiff_benchmark.smk"
 
 
+onsuccess:
+    outcome.print_last(outcome.describe_results(RESULTS))
+
+
+onerror:
+    outcome.print_last(outcome.explain_failed_jobs(FAILED_JOBS.jobs))
+
+
 rule all:
     default_target: True
     input:
         # Plain, so that they are rebuilt when deleted: the others wait for the checkpoint.
         INDEX.table,
         INDEX.excluded_files,
-        all_targets,
+        answer(RUN.targets),

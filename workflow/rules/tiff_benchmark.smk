@@ -8,7 +8,7 @@ rule tiff_benchmark:
         runs=RESULTS.tiff_benchmark / "runs.csv",
         summary=RESULTS.tiff_benchmark / "summary.txt",
     log:
-        "logs/tiff_benchmark.log",
+        RUN.log("tiff_benchmark"),
     conda:
         ENVIRONMENT
     threads: cores_of_run()  # nothing runs beside what is measured
@@ -16,5 +16,5 @@ rule tiff_benchmark:
         folder=subpath(output.page, parent=True),
     shell:
         # In a process of its own, since forked ones share memory with others.
-        '"$DP_PYTHON" "$DP_SCRIPTS"/tiff_benchmark.py {input:q} {params.folder:q} '
+        '"$DP_PYTHON" "$DP_SCRIPTS"/job.py tiff-benchmark {input:q} {params.folder:q} '
         "> {output.summary:q} 2> {log:q}"

@@ -39,6 +39,25 @@ OUTDATED = "the receipt tells of other settings or files"
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
+def change_at_parse(workflow: Workflow) -> None:
+    """What has to be changed before rules are read."""
+    if workflow.is_main_process:
+        collect_garbage_seldom()
+        look_at_few_jobs_a_round()
+        ask_for_pipes_once()
+    accept_repeated_digits()
+    end_gracefully_in_a_thread()
+
+
+def change_for_run(workflow: Workflow, is_outdated: Callable[[str, str], bool | None]) -> None:
+    """What has to be changed when it is known what kind of run this is."""
+    take_receipts_for_records(workflow, is_outdated)
+    if not workflow.local_exec:
+        ask_queue_without_accounting(workflow)
+    elif not workflow.dryrun:
+        start_jobs_at_any_rate(workflow)
+
+
 def accept_repeated_digits() -> None:
     """Let Snakemake pass UIDs that end in twenty equal digits, as anonymised ones may.
 
@@ -66,7 +85,7 @@ def start_jobs_at_any_rate(workflow: Workflow) -> None:
 
 
 def take_receipts_for_records(
-    workflow: Workflow, is_outdated: Callable[[Job], bool | None]
+    workflow: Workflow, is_receipt_outdated: Callable[[str, str], bool | None]
 ) -> None:
     """Let receipts say with which params a job ran last, where there is one.
 
@@ -76,9 +95,15 @@ def take_receipts_for_records(
     Parameters
     ----------
     workflow : Workflow
-    is_outdated : callable
-        Whether the receipt of a job tells of other settings or files, None where there is none.
+    is_receipt_outdated : callable
+        Whether a receipt, of a path, of a study, tells of other settings or files, None where there
+        is none.
     """
+
+    def is_outdated(job: Job) -> bool | None:
+        receipt, study = job.output.get("receipt"), job.wildcards.get("study")
+        return is_receipt_outdated(str(receipt), str(study))
+
     records: Any = workflow.persistence
     has_metadata = getattr(records, "has_metadata", None)
     recorded = getattr(records, "params_changed", None)

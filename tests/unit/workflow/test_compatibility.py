@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake.io import flag
+from snakemake.iocontainers import OutputFiles
 from snakemake.jobs import Job
 from snakemake.persistence import ParamsChange
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -211,8 +212,9 @@ class TestRecordsOfJobs:
         """Whether there is metadata of a job, and what of its params changed."""
         change = ParamsChange(only_old={"a"}, only_new={"b"}) if recorded else ParamsChange()
         records = SimpleNamespace(has_metadata=lambda _job: known, params_changed=lambda *_: change)
-        take_receipts_for_records(SimpleNamespace(persistence=records), lambda _job: outdated)
-        job = SimpleNamespace(output=["images", "receipt"])
+        take_receipts_for_records(SimpleNamespace(persistence=records), lambda *_: outdated)
+        output = OutputFiles(toclone=["images", "receipt"])
+        job = SimpleNamespace(output=output, wildcards={"study": "1.2"})
         return records.has_metadata(job), records.params_changed(job, file="images")
 
     @pytest.mark.parametrize("known", [True, False])
