@@ -9,10 +9,6 @@ configfile: workflow.source_path("config/config.yaml")
 include: "workflow/rules/common.smk"
 
 
-wildcard_constraints:
-    study=UID_PATTERN,
-
-
 if RUN.part:
 
     include: "workflow/rules/stages.smk"
@@ -30,6 +26,10 @@ else:
     include: "workflow/rules/manifest.smk"
     include: "workflow/rules/report.smk"
     include: "workflow/rules/tiff_benchmark.smk"
+
+
+onstart:
+    compatibility.end_gracefully_in_thread()
 
 
 onsuccess:

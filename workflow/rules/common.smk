@@ -4,10 +4,9 @@ import functools
 import os
 import runpy
 import sys
-from contextlib import suppress
+from collections import UserString as NotRecorded
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 CHECKOUT = runpy.run_path(
@@ -17,27 +16,21 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.config import STAGES, as_mapping
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.index.state import source_state
-from dicom_preprocessing.index.table import UID_PATTERN
-from dicom_preprocessing.index.walk import own_folders
-from dicom_preprocessing.workflow import compatibility, outcome, resources, settings
+from dicom_preprocessing.workflow import compatibility, outcome, settings
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
-from dicom_preprocessing.workflow.retries import plan_retries
-from dicom_preprocessing.workflow.run import Run, to_json
+from dicom_preprocessing.workflow.run import WILDCARDS, Run, to_json
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # Python and the scripts are found by environment variables: a path in shell text or params would
 # make everything run again in a checkout that was moved.
 RUN_JOB = '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py'
+CORES = workflow.resource_settings.cores or 1  # none for --summary and the like
 FAILED_JOBS = outcome.FailedJobs()
 
 
 def stop_on_error(function):
-    """Have expected errors end the run with a sentence.
-
-    A WorkflowError may come out wrapped with a traceback, and --quiet swallows it.
-    """
+    """Have expected errors end the run with a sentence, which --quiet does not swallow."""
 
     @functools.wraps(function)
     def stopping(*arguments, **options):
@@ -46,7 +39,7 @@ def stop_on_error(function):
         except DicomPreprocessingError as error:
             raise SystemExit(f"error: {error}")
 
-    return compatibility.cache_signature(stopping)
+    return stopping
 
 
 def is_module():
@@ -79,19 +72,15 @@ def configure():
             logger.warning(warning)
         settings.require_usable(run)
         logger.addHandler(FAILED_JOBS)
-    methods = {str(method) for method in workflow.deployment_settings.deployment_method}
+    methods = map(str, workflow.deployment_settings.deployment_method)
     os.environ.update(
-        run.recipes(),
-        DP_PYTHON="python" if "conda" in methods else sys.executable,
-        DP_SCRIPTS=str(CHECKOUT / "scripts"),
-        DP_DIRECTORY=os.getcwd(),
+        run.environment(CHECKOUT / "scripts", is_conda="conda" in methods)
     )
     return run
 
 
 RUN = configure()
 CONFIG, INDEX, RESULTS = RUN.config, RUN.index, RUN.results
-compatibility.change_at_parse(workflow)
 
 
 @functools.cache
@@ -102,39 +91,41 @@ def prepare_run():
         advice = hold_run_lock(Path.cwd())
         if advice:
             logger.warning(advice)
-    compatibility.change_for_run(workflow, RUN.is_outdated)
     if workflow.local_exec and not workflow.dryrun:
         keep_libraries_loaded()
+        if not is_module():
+            compatibility.remove_job_rate_limit(workflow)
 
 
 @functools.cache
-def walk_source():
-    prepare_run()
-    retries = plan_retries(INDEX)
-    return source_state(RUN.sources, RUN.output, own_folders(RUN.output), retries)
-
-
-@stop_on_error
-def state_of_source(wildcards):
+def state_of_source():
     """Changes with any file of the source; walks it once, and only in the main process."""
-    return walk_source() if workflow.is_main_process else ""
+    if not workflow.is_main_process:
+        return ""
+    prepare_run()
+    return RUN.state_of_source()
 
 
 def answer(question):
-    """Input function that asks the run, whatever the wildcards."""
+    """Function of a rule that asks the run, whatever the wildcards."""
     return stop_on_error(lambda wildcards: question())
 
 
+def study_of(wildcards):
+    return "".join(wildcards)
+
+
 def inputs_of(stage):
-    """Input function of a stage."""
-    return stop_on_error(lambda wildcards: RUN.inputs_of_stage(stage, wildcards.study))
+    """Input function of a stage, which also has jobs run again whose receipts are outdated."""
 
+    def inputs(wildcards):
+        study = study_of(wildcards)
+        files = RUN.inputs_of_stage(stage, study)
+        if workflow.is_main_process and RUN.is_outdated(stage, study):
+            compatibility.run_again(workflow, RUN.receipt(stage, study))
+        return files
 
-def cores_of_run():
-    """Cores that the run may use; 1 where it was started without, as for --summary."""
-    with suppress(WorkflowError):
-        return workflow.cores
-    return 1
+    return stop_on_error(inputs)
 
 
 @stop_on_error
@@ -143,19 +134,16 @@ def threads_of_study(wildcards):
 
     On a cluster by the headers, and also in the job there, which runs on its own machine.
     """
-    if workflow.is_main_process and workflow.local_exec:
-        return resources.local_cores(len(RUN.studies), cores_of_run())
-    return resources.cores_on_cluster(RUN.studies.get(wildcards.study))
+    is_local = workflow.is_main_process and workflow.local_exec
+    return RUN.threads(study_of(wildcards), CORES if is_local else None)
 
 
 @stop_on_error
 def mem_mb_of_study(wildcards, attempt, threads):
-    study, is_cluster = RUN.studies.get(wildcards.study), not workflow.local_exec
-    return resources.job_mem_mb(
-        study, threads=threads, attempt=attempt, on_cluster=is_cluster
-    )
+    is_local = workflow.local_exec
+    return RUN.mem_mb(study_of(wildcards), threads, attempt, is_local=is_local)
 
 
 @stop_on_error
 def runtime_of_study(wildcards, attempt):
-    return resources.runtime_minutes(RUN.studies.get(wildcards.study), attempt=attempt)
+    return RUN.runtime(study_of(wildcards), attempt)

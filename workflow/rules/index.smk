@@ -7,7 +7,7 @@ checkpoint index:
     localrule: True
     conda:
         ENVIRONMENT
-    threads: cores_of_run()
+    threads: CORES
     params:
         settings=to_json(
             source=CONFIG.source,
@@ -15,7 +15,7 @@ checkpoint index:
             limits=as_mapping(CONFIG)["limits"],
             modalities=CONFIG.modalities,
         ),
-        state=state_of_source,
+        state=answer(state_of_source),
     shell:
         f"{RUN_JOB} index --output {RUN.output_in_shell} "
         "--settings {params.settings:q} --workers {threads} > {log:q} 2>&1"

@@ -1,26 +1,33 @@
 for stage in STAGES:
+    # Each stage is two rules that differ in the wildcards of a study.
+    for suffix, study, constraints in WILDCARDS:
 
-    rule:
-        name:
-            stage
-        input:
-            inputs_of(stage),
-        output:
-            images=directory(RUN.images(stage, "{study}")),
-            receipt=RUN.receipt(stage, "{study}"),
-        log:
-            RUN.log(stage, "{study}"),
-        conda:
-            ENVIRONMENT
-        threads: threads_of_study
-        resources:
-            mem_mb=mem_mb_of_study,
-            runtime=runtime_of_study,
-        params:
-            kept=RUN.kept_stage_before(stage),
-            recipe=RUN.recipe_digest(stage),
-        shell:
-            f"{RUN_JOB} {stage} --output {RUN.output_in_shell} "
-            "--input {input:q} --images {output.images:q} --receipt {output.receipt:q} "
-            "--study {wildcards.study:q} --kept {params.kept:q} --recipe {params.recipe:q} "
-            "--threads {threads} > {log:q} 2>&1"
+        rule:
+            name:
+                stage + suffix
+            input:
+                inputs_of(stage),
+            output:
+                images=directory(RUN.images(stage, study)),
+                receipt=RUN.receipt(stage, study),
+            log:
+                RUN.log(stage, study),
+            wildcard_constraints:
+                **constraints,
+            conda:
+                ENVIRONMENT
+            threads: threads_of_study
+            resources:
+                mem_mb=mem_mb_of_study,
+                runtime=runtime_of_study,
+            params:
+                # Snakemake records params of plain text. Of these, receipts are the record.
+                stage=NotRecorded(stage),
+                study=study,
+                kept=NotRecorded(RUN.kept_stage_before(stage)),
+                recipe=NotRecorded(RUN.recipe_digest(stage)),
+            shell:
+                f"{RUN_JOB} {{params.stage:q}} --output {RUN.output_in_shell} "
+                "--input {input:q} --images {output.images:q} --receipt {output.receipt:q} "
+                "--study {params.study:q} --kept {params.kept:q} --recipe {params.recipe:q} "
+                "--threads {threads} > {log:q} 2>&1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,18 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys
 from dicom_preprocessing.config.recipe import Recipe, make_recipe
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
-from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.index.walk import source_list
+from dicom_preprocessing.index.state import source_state
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
+from dicom_preprocessing.index.walk import own_folders, source_list
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
-from dicom_preprocessing.workflow.retries import receipt_matches
+from dicom_preprocessing.workflow.resources import (
+    cores_on_cluster,
+    job_mem_mb,
+    local_cores,
+    runtime_minutes,
+)
+from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
 from dicom_preprocessing.workflow.shards import belongs_to, find_parts, parts_of
 
 if TYPE_CHECKING:
@@ -28,6 +36,31 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.config import Config, Stage
     from dicom_preprocessing.index.table import Study
+
+REPEATED_END = r"[^/]*?(.{1,3}?)\2{19}(?:\.jsonl|\.log|)$"
+"""Matches a study whose UID ends in something twenty times, as anonymised ones may.
+
+The group is the second of the pattern of a path, in which that of the wildcard is the first.
+"""
+
+WILDCARDS = (
+    ("", "{study}", {"study": rf"(?!{REPEATED_END}){UID_PATTERN}"}),
+    (
+        "_repeated_digits",
+        "{study}{study_2}{study_3}{study_4}",
+        {
+            "study": rf"(?={REPEATED_END})[0-9A-Za-z._-]{{1,19}}",
+            "study_2": r"[0-9A-Za-z._-]{1,19}",
+            "study_3": r"[0-9A-Za-z._-]{0,19}",
+            "study_4": r"[0-9A-Za-z._-]{0,7}",
+        },
+    ),
+)
+"""What the names of a stage's two rules end in, the wildcards of a study, and their constraints.
+
+Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. Such
+studies have rules with a UID in pieces that are shorter.
+"""
 
 RECIPE_VARIABLE = "DP_RECIPE_"
 """Environment variables that begin with it hold recipes; their digests follow."""
@@ -161,26 +194,46 @@ class Run:
         """Digest of versions and settings of the stages up to this one: what Snakemake watches."""
         return make_recipe(self.config, stage).digest
 
-    def recipes(self) -> dict[str, str]:
-        """Environment variables from which jobs take recipes, by their digests.
+    def environment(self, scripts: Path, *, is_conda: bool) -> dict[str, str]:
+        """Environment variables of jobs: Python, scripts, where snakemake was called, recipes.
 
-        So a rule's param, which Snakemake prints for each job, is 16 characters long.
+        Recipes by their digests, so that a rule's param, which Snakemake prints for each job, is 16
+        characters long. Of jobs in a conda environment, Python is the one there.
         """
-        made = (make_recipe(self.config, stage) for stage in STAGES)
-        return {RECIPE_VARIABLE + recipe.digest: recipe.to_json() for recipe in made}
+        recipes = (make_recipe(self.config, stage) for stage in STAGES)
+        return {
+            "DP_PYTHON": "python" if is_conda else sys.executable,
+            "DP_SCRIPTS": str(scripts),
+            "DP_DIRECTORY": os.getcwd(),
+        } | {RECIPE_VARIABLE + recipe.digest: recipe.to_json() for recipe in recipes}
 
-    @cached_property
-    def stage_of_receipts(self) -> dict[str, Stage]:
-        """Stages by the folder of their receipts."""
-        return {str(self.results.receipts(stage)): stage for stage in STAGES}
-
-    def is_outdated(self, receipt: str, study: str) -> bool | None:
-        """Whether a receipt tells of other settings or files, None if there is no such receipt."""
-        stage = self.stage_of_receipts.get(os.path.dirname(receipt))
-        if stage is None or not os.path.exists(receipt) or study not in self.studies:
-            return None
+    def is_outdated(self, stage: Stage, study: str) -> bool:
+        """Whether there is a receipt of a study, of other settings or files than those of now."""
+        receipt = self.results.receipt(stage, study)
         inventory = self.studies[study].inventory
-        return not receipt_matches(Path(receipt), self.recipe_digest(stage), inventory)
+        return receipt.exists() and not receipt_matches(
+            receipt, self.recipe_digest(stage), inventory
+        )
+
+    def threads(self, study: str, cores: int | None) -> int:
+        """Cores of a job: a share of those of this machine, or, with None, by the headers."""
+        if cores is not None:
+            return local_cores(len(self.studies), cores)
+        return cores_on_cluster(self.studies.get(study))
+
+    def mem_mb(self, study: str, threads: int, attempt: int, *, is_local: bool) -> int:
+        """Memory of a job in MB."""
+        known = self.studies.get(study)
+        return job_mem_mb(known, threads=threads, attempt=attempt, on_cluster=not is_local)
+
+    def runtime(self, study: str, attempt: int) -> int:
+        """Minutes of a job."""
+        return runtime_minutes(self.studies.get(study), attempt=attempt)
+
+    def state_of_source(self) -> str:
+        """Digest of the files of the source and of retries that are due; walks all folders."""
+        own = own_folders(self.output)
+        return source_state(self.sources, self.output, own, plan_retries(self.index))
 
     def collection_settings(self, **values: object) -> str:
         """What the rules ask for that collect results, as one line of JSON."""
@@ -203,7 +256,7 @@ class Run:
 
 
 def recipe_from_environment(digest: str) -> Recipe:
-    """The recipe of a digest, from the environment of a job; see ``Run.recipes``.
+    """The recipe of a digest, from the environment of a job; see ``Run.environment``.
 
     Raises
     ------
