@@ -15,10 +15,11 @@ from importlib import import_module
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 
 import dicom_preprocessing
 from tests.conftest import CHECKOUT
-from tests.pages import all_blocks, block_of, blocks_of, command_of, words_of
+from tests.pages import all_blocks, block_of, blocks_of, command_of, read_page, words_of
 from tests.workflow.test_configuration import copy_checkout
 from tests.workflow.tiny import instance, make_source, save
 
@@ -95,6 +96,17 @@ def test_tree_of_results_is_what_is_there(clone, page):
     # Without keep there are no stages.
     assert {re.sub(r"/\{.*", "/", name) for name in names} == there | {"stages/"}
     assert (clone[0] / "logs").is_dir()
+
+
+def test_tags_are_on_every_page(clone):
+    table = read_page("docs/output.md").split("## TIFF tags")[1].split("## ")[0]
+    rows = [row.strip("|").split("|") for row in table.splitlines() if row.startswith("|")][2:]
+    codes = {int(code) for row in rows for code in row[1].split(",")}
+    image = next((clone[0] / "results" / "images").rglob("*.tiff"))
+    with tifffile.TiffFile(image) as tiff:
+        for page in tiff.pages:
+            # None of the examples was flipped.
+            assert codes - {65000} <= {tag.code for tag in page.tags}
 
 
 def test_command_for_own_data_would_index_them(clone, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
-from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config import defaults, keys, parse_config
 from dicom_preprocessing.config.model import STAGES
 from dicom_preprocessing.errors import ConfigError
 from tests.conftest import CHECKOUT
@@ -230,3 +230,46 @@ def test_options_of_the_command_line_are_read_as_the_manual_says():
         given, _ = parse_config({key: value})
         if wanted != 'source: "7"':
             assert given == expected
+
+
+def test_table_of_keys_has_their_defaults_and_stages():
+    table = read_page("config/README.md").split("## All keys")[1].split("\n\n")[1]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    described = {}
+    for linked, default, alters in rows:
+        names = re.match(r"\[(.*)\]", linked)[1].split(", ")
+        values = default.split(", ") if len(names) > 1 else [default]
+        described |= {n: (v, alters) for n, v in zip(names, values, strict=True)}
+    assert described.keys() == keys().keys()
+    for name, (default, alters) in described.items():
+        if default != "see there":
+            assert yaml.safe_load(default.strip("`")) == defaults()[name], name
+        for stage in keys()[name].alters:
+            assert re.search(rf"\b{stage}\b", alters), name
+
+
+def help_of(name, capsys):
+    module, function = PROJECT["scripts"][name].split(":")
+    with pytest.raises(SystemExit) as ended:
+        getattr(import_module(module), function)(["--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", PROJECT["scripts"])
+def test_options_in_the_text_exist(name, capsys):
+    section = read_page("docs/commands.md").split(f"## {name}\n")[1].split("\n## ")[0]
+    named = {option for code in re.findall(r"`([^`\n]*)`", section) for option in options_of(code)}
+    assert named <= options_of(help_of(name, capsys))
+
+
+def options_of(text):
+    return set(re.findall(r"(?<![\w\-])--?[a-z][a-z\-]*", text))
+
+
+def test_options_for_those_who_move_exist(capsys):
+    section = read_page("docs/migration.md").split("## Options")[1].split("## Tags")[0]
+    cells = [row.rsplit("|", 2)[1] for row in section.splitlines() if row.startswith("|")]
+    named = {option for cell in cells[2:] for option in options_of(cell)}
+    assert len(named) > 15
+    assert named <= options_of(help_of("dicom-preprocess", capsys))
