@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import tomllib
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -33,8 +34,11 @@ class _ParsedError(Exception):
     """The arguments were accepted."""
 
 
+parser_of_snakemake = cache(get_argument_parser)
+
+
 def check_snakemake(words):
-    arguments = get_argument_parser().parse_args([os.path.expandvars(word) for word in words])
+    arguments = parser_of_snakemake().parse_args([os.path.expandvars(word) for word in words])
     values = dict(pair.split("=", 1) for pair in arguments.config or [])
     _, notes = parse_config(values)
     assert notes == [] or arguments.configfile
