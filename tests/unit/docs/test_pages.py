@@ -81,7 +81,7 @@ def test_page_starts_with_a_title_and_what_it_is_for(page):
 def test_lines_are_wrapped(page):
     for line in without_blocks(page).splitlines():
         is_long_by_nature = line.startswith("|") or "](" in line
-        assert is_long_by_nature or len(line) <= 100, line
+        assert is_long_by_nature or len(line) <= 120, line
 
 
 @pytest.mark.parametrize("page", PAGES)
