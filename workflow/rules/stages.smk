@@ -17,10 +17,12 @@ for stage in STAGES:
             mem_mb=mem_mb_of_study,
             runtime=runtime_of_study,
         params:
+            # The shell text is made when a job starts, after the loop: it cannot name the variable.
+            stage=stage,
             kept=RUN.kept_stage_before(stage),
             recipe=RUN.recipe_digest(stage),
         shell:
-            f"{RUN_JOB} {stage} --output {RUN.output_in_shell} "
+            f"{RUN_JOB} {{params.stage}} --output {RUN.output_in_shell} "
             "--input {input:q} --images {output.images:q} --receipt {output.receipt:q} "
             "--study {wildcards.study:q} --kept {params.kept:q} --recipe {params.recipe:q} "
             "--threads {threads} > {log:q} 2>&1"
