@@ -20,7 +20,7 @@ from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
-from dicom_preprocessing.index.table import is_path_part
+from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.validation.checked_image import (
     IMAGE_ATTRIBUTES,
     U16_MAX,
@@ -288,9 +288,7 @@ def output_naming(image: CheckedImage) -> Iterator[Finding]:
     }
     bad = {keyword: uid for keyword, uid in uids.items() if not is_path_part(uid)}
     for keyword, uid in bad.items():
-        message = "cannot be part of a path: only a file of its own name can be written"
-        if not uid:
-            message = "is missing: only a file of its own name can be written"
+        message = f"{find_path_problem(uid)}: only a file of its own name can be written"
         value = Attribute(keyword, (uid,)).shorten_for_message() if uid else None
         yield Finding("directory_output_not_ready", "warning", message, keyword, value)
     if not bad:
