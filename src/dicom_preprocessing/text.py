@@ -63,6 +63,11 @@ def explain_error(error: Exception) -> str:
     return f"{where}{error.strerror}{room}{to_do}"
 
 
+def explain_without_path(error: Exception) -> str:
+    """An error behind the path that a message already tells."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def free_space(path: str) -> str:
     """Free space for this user where ``path`` is or would be, and of how much, for messages."""
     folder = os.path.abspath(path)

@@ -222,4 +222,4 @@ def test_manifest_wrong_usage_is_status_2(tmp_path, arguments):
 
 def test_manifest_of_a_missing_folder_is_status_1(tmp_path, capsys):
     assert call(manifest.main, tmp_path / "nothing") == 1
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err

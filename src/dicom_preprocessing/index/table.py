@@ -140,7 +140,9 @@ class IndexFolder:
         with self.table.open(encoding="ascii", newline="") as file:
             rows = csv.reader(file, delimiter="\t")  # twice as fast as DictReader
             if next(rows) != [field.name for field in fields(Study)]:
-                raise OutputError(f"{self.table} is of another version: remove it and run again")
+                raise OutputError(
+                    f"{self.table} was written by another version: remove it and run again"
+                )
             return {
                 study: Study(
                     study_instance_uid=study,

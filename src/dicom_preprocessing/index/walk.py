@@ -101,8 +101,8 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
     """Why the source as a whole is of no use, None if it may be of use."""
     if not files:
         only_lists = all(map(is_path_list, sources))
-        folder = "no file in it (the output folder is not searched)"
-        return "a list without paths" if only_lists else folder
+        folder = "contains no files (the output folder is not searched)"
+        return "a list that contains no paths" if only_lists else folder
     first = files[0]
     shown = first.path[:MAX_SHOWN] + ("..." if len(first.path) > MAX_SHOWN else "")
     example = f"(the first: {make_printable(shown)}: {first.problem})"

@@ -161,7 +161,7 @@ def _conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) ->
 def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
-        raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
+        raise LimitPixelsError(f"has {pixels} pixels; limits allow {limits.pixels}")
 
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:

@@ -240,7 +240,7 @@ def find_tiffs(root: Path) -> list[Path]:
     NotADirectoryError
     """
     if not root.is_dir():
-        raise NotADirectoryError(f"{root} is no folder")
+        raise NotADirectoryError(f"{root} is not a folder")
     found = [
         Path(folder) / name
         for folder, _, names in os.walk(root)

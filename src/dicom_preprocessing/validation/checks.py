@@ -78,7 +78,7 @@ def required_attributes(image: CheckedImage) -> Iterator[Finding]:
 def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
     code, number = "invalid_u16_value", image.integer(keyword)
     if number is None:
-        message = f"is no whole number from 0 to {U16_MAX}"
+        message = f"is not a whole number from 0 to {U16_MAX}"
         yield _finding(image, code, "error", message, keyword)
     elif number == 0 and keyword in POSITIVE_KEYWORDS:
         yield _finding(image, code, "error", "must be above 0", keyword)
@@ -92,7 +92,7 @@ def _photometric(image: CheckedImage) -> Iterator[Finding]:
     text = attribute.text()
     is_text = all(isinstance(value, str) for value in attribute.values)
     if not (is_text and text and text.isascii() and text.isprintable()):
-        yield _finding(image, code, "error", "is no text", keyword)
+        yield _finding(image, code, "error", "is not text", keyword)
     elif attribute.has_several:
         yield _finding(image, code, "warning", "has several values: the first counts", keyword)
 
@@ -103,7 +103,7 @@ def pixel_data(image: CheckedImage) -> Iterator[Finding]:
     if image.broken:
         yield Finding("invalid_pixel_data_value", "error", image.broken, keyword)
     elif element is None:
-        message = "is missing" if image.is_image else "is missing: it is no image"
+        message = "is missing" if image.is_image else "is missing: this is not an image"
         yield Finding("missing_pixel_data", "error", message, keyword)
     elif not element.value.length:
         yield Finding("empty_pixel_data", "error", "has no bytes", keyword)
@@ -147,7 +147,7 @@ def number_of_frames(image: CheckedImage) -> Iterator[Finding]:
         message = "is absent: 1 is taken"
         yield _finding(image, "default_number_of_frames", "info", message, keyword)
     elif source == "invalid":
-        message = "is no positive whole number"
+        message = "is not a positive whole number"
         yield _finding(image, "invalid_number_of_frames", "error", message, keyword)
 
 

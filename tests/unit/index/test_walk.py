@@ -446,25 +446,27 @@ def test_empty_file_beside_others_is_a_file(source):
 
 
 def test_empty_folder_is_refused(source):
-    with pytest.raises(SourceError, match=r"^source .*/source: no file in it"):
+    with pytest.raises(SourceError, match=r"^source .*/source: contains no files"):
         find_files([str(source)])
 
 
 def test_folder_with_empty_folders_only_is_refused(source):
     (source / "a" / "b").mkdir(parents=True)
-    with pytest.raises(SourceError, match="no file in it"):
+    with pytest.raises(SourceError, match="contains no files"):
         find_files([str(source)])
 
 
 def test_list_without_entries_is_refused(source):
     listing = touch(source / "list.txt", b"# nothing yet\n\n")
-    with pytest.raises(SourceError, match=r"a list without paths$"):
+    with pytest.raises(SourceError, match=r"a list that contains no paths$"):
         find_files([str(listing)])
 
 
 def test_output_folder_as_source_is_refused(source):
     touch(source / "a.dcm")
-    with pytest.raises(SourceError, match=r"no file in it \(the output folder is not searched\)"):
+    with pytest.raises(
+        SourceError, match=r"contains no files \(the output folder is not searched\)"
+    ):
         find_files([str(source)], excluded=[str(source)])
 
 
