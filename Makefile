@@ -20,27 +20,28 @@ IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
-.PHONY: run test test-slurm faults bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# //p' Makefile
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "python3 cannot make a virtual environment here; on Debian: apt-get install python3-venv"; \
-		exit 1; }
+check-python:
+	@sh envs/check_python.sh "$(PYTHON)" $(VENV) $(if $(filter file,$(origin PYTHON)),found,asked)
+
+## What is there without a Python that can be run is of no use.
+$(BIN)/python: | check-python
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: $(PYTHON) could not make $(VENV); it says why above" >&2; exit 1; }
 
 $(VENV)/.workflow: $(BIN)/python pyproject.toml constraints.txt
-	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow]"
+	@$(BIN)/python envs/install.py $(VENV) workflow
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.workflow
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow,dev]"
+	@$(BIN)/python envs/install.py $(VENV) workflow,dev
 	@touch $@
 
 run: $(VENV)/.workflow
@@ -52,8 +53,7 @@ test: $(VENV)/.dev
 
 ## Apart, since the plugin brings pandas, which makes each start of Snakemake slower.
 $(VENV)/.slurm: $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow,dev,slurm]"
+	@$(BIN)/python envs/install.py $(VENV) workflow,dev,slurm
 	@touch $@
 
 test-slurm: $(VENV)/.slurm
