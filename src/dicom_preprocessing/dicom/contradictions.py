@@ -1,8 +1,8 @@
 """Which source counts where parts of a file contradict each other: a table and its function.
 
-``PRECEDENCES`` lists, for what several sources may state, the sources in order of precedence, be
-they attributes or markers of a stream; ``decide`` takes the first that states a value.
-``COMPUTED_DECISIONS`` names the computation that decides where no single source can.
+``PRECEDENCES`` lists the sources of a value in order of precedence: attributes, or markers of a
+stream. ``decide`` takes the first source that has a value. ``COMPUTED_DECISIONS`` lists what no
+single source can decide, and the function that does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class GroupLevel(StrEnum):
-    """Where an attribute of a functional group macro may stand (PS3.3 C.7.6.16)."""
+    """Where a file may have an attribute of a functional group macro (PS3.3 C.7.6.16)."""
 
     TOP = "the top level"
     SHARED = "the shared functional group"
@@ -32,9 +32,9 @@ class Precedence:
     Parameters
     ----------
     sources : tuple of str
-        Who may tell it; the first that does wins.
+        In order of precedence.
     reason : str
-        The clause of the standard, or what is done in the field.
+        The clause of the standard, or the usual practice.
     """
 
     sources: tuple[str, ...]
@@ -125,7 +125,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ("component transform", "header"), "ITU-T T.800 Annex G: the decoder undoes the transform"
     ),
 }
-"""What may be told twice, and who wins."""
+"""By what is decided; the keys are the rows that ``decide`` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,13 @@ class ComputedDecision:
     Parameters
     ----------
     parts : str
-        What says two things.
+        What contradicts each other.
     answer : str
-        What is done.
+        The value that counts, or the error.
     where : str
-        The function that does it, ``module:function`` within the package.
+        The function that decides, as ``module:function`` within the package.
     reason : str
-        The clause of the standard, or what is done in the field.
+        The clause of the standard, or the usual practice.
     """
 
     parts: str
@@ -260,19 +260,19 @@ COMPUTED_DECISIONS: Final = (
         "PS3.3 C.11.2.1.2",
     ),
 )
-"""What is decided where it is computed."""
+"""Contradictions that no order of sources can decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
-    """What counts, who told it, and who told otherwise.
+    """The value that counts, its source, and the sources that contradict it.
 
     Parameters
     ----------
     value : T or None
-        None where no source tells it.
+        None if no source has one.
     source : str
-        Empty then.
+        Empty if no source has a value.
     overruled : tuple of str
         Sources of other values.
     """
@@ -283,26 +283,26 @@ class Decision(Generic[T]):
 
 
 def decide(row: str, values: Mapping[str, T | None]) -> Decision[T]:
-    """Take the value of the first source of a row of the table that tells one.
+    """Take the value of the first source of a row that has one.
 
     Parameters
     ----------
     row : str
         A key of ``PRECEDENCES``.
     values : mapping
-        What the sources tell; None for one that tells nothing. Sources may be left out.
+        Values by source. A source without one may be None or left out.
 
     Raises
     ------
     KeyError
-        There is no such row, or a source that it does not name.
+        There is no such row, or the row has no such source.
     """
     sources = PRECEDENCES[row].sources
     unknown = values.keys() - set(sources)
     if unknown:
         raise KeyError(f"{row}: {', '.join(sorted(unknown))}")
-    there = [(source, values[source]) for source in sources if values.get(source) is not None]
-    if not there:
+    present = [(source, values[source]) for source in sources if values.get(source) is not None]
+    if not present:
         return Decision(None)
-    source, value = there[0]
-    return Decision(value, source, tuple(s for s, other in there[1:] if other != value))
+    source, value = present[0]
+    return Decision(value, source, tuple(s for s, other in present[1:] if other != value))
