@@ -71,7 +71,7 @@ def find_frame_fragments(
     # The count comes before the tables, since those of broken writers are common. Followed blindly
     # they gave wrong pixels, and no error.
     by_source: dict[str, list[FrameFragments] | None] = {
-        "one fragment a frame": [(f,) for f in fragments] if len(fragments) == n else None,
+        "one fragment per frame": [(f,) for f in fragments] if len(fragments) == n else None,
         "ExtendedOffsetTable": _group_by_offsets(fragments, _extended_offsets(description), n),
         "basic offset table": _group_by_offsets(fragments, basic, n),
     }

@@ -45,7 +45,7 @@ EVERYWHERE: Final = (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
 """Classic objects have these at the top level only, Enhanced ones in groups only."""
 
 PRECEDENCES: Final[Mapping[str, Precedence]] = {
-    # What the file is.
+    # Class and encoding of the file.
     "sop_class_uid": Precedence(
         ("SOPClassUID", "MediaStorageSOPClassUID"),
         "PS3.10 7.1: the file meta information repeats the data set",
@@ -67,7 +67,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         (GroupLevel.TOP, GroupLevel.SHARED, GroupLevel.FRAME),
         "PS3.3 C.7.6.16.2.15: of the first frame",
     ),
-    # Attributes that tell the same.
+    # Attributes with the same meaning.
     "in_plane_spacing": Precedence(
         ("PixelSpacing", "ImagerPixelSpacing"),
         "PS3.3 10.7.1.1: Pixel Spacing may be calibrated, the other is at the detector",
@@ -79,12 +79,12 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
             "FrameLaterality of the shared group",
             "FrameLaterality of the first frame",
         ),
-        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: that of frames",
+        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: of frames",
     ),
     "view": Precedence(
         ("ViewCodeSequence", "ViewPosition"), "PS3.3 C.8.11.7: the code before the older text"
     ),
-    # How pixels lie in their bytes.
+    # Layout of pixels.
     "high_bit": Precedence(
         ("HighBit", "BitsStored"), "PS3.5 8.1.1, where High Bit leaves room for Bits Stored"
     ),
@@ -98,7 +98,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     ),
     "voi": Precedence(
         ("VOILUTSequence", "windows"),
-        "PS3.3 C.11.2: either may be chosen; a table tells more than a window",
+        "PS3.3 C.11.2: they are alternatives; a table says more than a window",
     ),
     "palette_data": Precedence(
         ("palette data", "segmented palette data"),
@@ -113,8 +113,8 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ("position", "SpacingBetweenSlices"), "PS3.3 C.7.6.2.1.1: positions are what was measured"
     ),
     "fragments_of_frames": Precedence(
-        ("one fragment a frame", "ExtendedOffsetTable", "basic offset table"),
-        "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments tell nothing",
+        ("one fragment per frame", "ExtendedOffsetTable", "basic offset table"),
+        "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments do not count",
     ),
     # Header and stream.
     "jpeg_colour": Precedence(
@@ -134,26 +134,26 @@ class ComputedDecision:
 
     Parameters
     ----------
-    parts : str
-        What contradicts each other.
-    answer : str
+    contradiction : str
+        The two that contradict each other.
+    decision : str
         The value that counts, or the error.
-    where : str
+    function : str
         The function that decides, as ``module:function`` within the package.
     reason : str
         The clause of the standard, or the usual practice.
     """
 
-    parts: str
-    answer: str
-    where: str
+    contradiction: str
+    decision: str
+    function: str
     reason: str
 
 
 COMPUTED_DECISIONS: Final = (
     ComputedDecision(
         "stated transfer syntax, and the encoding in which elements parse",
-        "elements and the place of the pixels by the encoding; pixels by the stated syntax",
+        "elements and the offset of the pixels by the encoding; pixels by the stated syntax",
         "dicom.reading:open_image",
         "PS3.10 7.1",
     ),
@@ -183,7 +183,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "more fragments than frames of RLE",
-        "empty ones are none",
+        "empty ones are ignored",
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4.2: a frame is one fragment",
     ),
@@ -203,7 +203,7 @@ COMPUTED_DECISIONS: Final = (
         "Bits Stored, and higher values of a lossy stream",
         "clipped",
         "decode.codecs.samples:stored_values",
-        "what overshot must not wrap around",
+        "overshoot must not wrap around",
     ),
     ComputedDecision(
         "Bits Allocated, and a higher precision of the stream",
@@ -231,7 +231,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "LUT Descriptor, and the number of entries",
-        "the entries; a short table goes on with its last, with a warning",
+        "the entries; the last one of a short table is repeated, with a warning",
         "decode.lookup_tables:lookup_table",
         "PS3.3 C.11.1.1",
     ),
