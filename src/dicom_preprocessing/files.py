@@ -1,4 +1,4 @@
-"""Small helpers for files that appear whole, and for their records."""
+"""Small helpers for atomic writes, temporary files, and JSON Lines."""
 
 from __future__ import annotations
 
@@ -31,35 +31,37 @@ if TYPE_CHECKING:
 LINES_AT_ONCE = 500
 
 BUFFERED = 1 << 16
-"""Bytes that are gathered before they are written."""
+"""Bytes that are collected before they are written."""
 
 ITEMS_IN_MEMORY = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
 
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
-"""What fsync of a folder gives where the file system has none, or where it may only be written."""
+"""Errors of fsync of a folder where the file system has none, or the folder may not be read."""
 
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
-    """Read from a place of a file; less than ``length`` at its end. Threads may do so at once."""
+    """Read ``length`` bytes at an offset, fewer at the end of the file; safe from threads."""
     content = os.pread(descriptor, length, offset)
     if len(content) == length or not content:
         return content
-    rest = read_at(descriptor, offset + len(content), length - len(content))  # 2 GB at once
+    # Linux reads 2 GB at most in one call.
+    rest = read_at(descriptor, offset + len(content), length - len(content))
     return content + rest
 
 
 def write_at(descriptor: int, offset: int, content: memoryview) -> None:
-    """Write all of ``content`` at a place of a file."""
+    """Write all of ``content`` at an offset of a file."""
     done = 0
     while done < len(content):
         done += _require_progress(os.pwrite(descriptor, content[done:], offset + done))
 
 
 def _require_progress(done: int | None) -> int:
-    """How many bytes were written, which must not be none: it would be tried for ever."""
+    """Return the number of bytes that a write took; none is an OSError."""
+    # Whoever loops until all is written would try for ever.
     if not done:
         raise OSError(errno.EIO, "the disk takes no more bytes and does not say why")
     return done
@@ -69,74 +71,78 @@ T = TypeVar("T")
 
 
 class SortedOnDisk(Generic[T]):
-    """Any number of items, given back in order; all but ``held`` of them wait in temporary files.
+    """Any number of items in sorted order, of which ``held`` are in memory, others on disk.
 
-    Items must be picklable. TMPDIR tells where the files are; they have no name, so that nothing
-    is left of a killed job. Items of equal ``key`` stay in the order in which they came. Whatever
-    is wrong with the files is an OSError that names their folder.
+    Items must be picklable, and those with equal ``key`` keep their order. The temporary files are
+    in TMPDIR and have no name, so that nothing is left of a killed job. Every error of theirs is an
+    OSError that names their folder.
     """
 
     def __init__(self, key: Callable[[T], Any], held: int = ITEMS_IN_MEMORY) -> None:
         self._key = key
-        self._most = held
-        self._number = 0
+        self._max_held = held
+        self._count = 0
         self._held: list[T] = []
         self._runs: list[tuple[IO[bytes], int]] = []
 
     def __del__(self) -> None:
         for run, _ in self._runs:
-            run.close()
+            with suppress(OSError):  # nobody reads it any more
+                run.close()
 
     def append(self, item: T) -> None:
-        """Take an item."""
+        """Add an item."""
         self._held.append(item)
-        self._number += 1
-        if len(self._held) >= self._most:
+        self._count += 1
+        if len(self._held) >= self._max_held:
             self._spill()
 
     def extend(self, items: Iterable[T]) -> None:
-        """Take items."""
+        """Add items."""
         for item in items:
             self.append(item)
 
     def __len__(self) -> int:
-        return self._number
+        return self._count
 
     def __iter__(self) -> Iterator[T]:
-        """Items in order, as often as wanted, but not two iterations at a time."""
+        """Yield the items in order; any number of times, but one iteration at a time."""
         self._held.sort(key=self._key)
         yield from heapq.merge(*map(self._read, self._runs), self._held, key=self._key)
 
     def _spill(self) -> None:
+        """Write the items in memory to a file, sorted."""
         self._held.sort(key=self._key)
         run = make_temporary(tempfile.TemporaryFile)
-        items, parts = iter(self._held), 0
+        items, chunks = iter(self._held), 0
         try:
-            while some := list(islice(items, LINES_AT_ONCE)):
-                pickle.dump(some, run, pickle.HIGHEST_PROTOCOL)
-                parts += 1
-            run.flush()  # else whoever reads first would be told
+            while chunk := list(islice(items, LINES_AT_ONCE)):
+                pickle.dump(chunk, run, pickle.HIGHEST_PROTOCOL)
+                chunks += 1
+            run.flush()  # else an error would be raised only when the items are read
         except OSError as error:
             with suppress(OSError):
                 run.close()
-            raise _temporary_error(error) from error
-        self._runs.append((run, parts))
+            raise _make_temporary_error(error) from error
+        self._runs.append((run, chunks))
         self._held = []
 
     @staticmethod
-    def _read(run_and_parts: tuple[IO[bytes], int]) -> Iterator[T]:
-        run, parts = run_and_parts
+    def _read(run_and_chunks: tuple[IO[bytes], int]) -> Iterator[T]:
+        """Yield the items of a file."""
+        run, chunks = run_and_chunks
         run.seek(0)
-        for _ in range(parts):
+        # By their number: at the end of a cut file pickle raises the same error as at any other.
+        for _ in range(chunks):
             try:
-                some = pickle.load(run)  # noqa: S301  # this process wrote it
+                chunk = pickle.load(run)  # noqa: S301  # this process wrote it
             except OSError as error:
-                raise _temporary_error(error) from error
+                raise _make_temporary_error(error) from error
             except MemoryError:
                 raise
             except Exception as error:  # pickle raises nearly anything on bad bytes
-                raise _temporary_error() from error
-            yield from some
+                raise _make_temporary_error() from error
+            yield from chunk
 
 
 def make_temporary(make: Callable[[], T]) -> T:
@@ -145,34 +151,35 @@ def make_temporary(make: Callable[[], T]) -> T:
         return make()
     except OSError as error:
         if error.filename is not None:
-            raise _temporary_error(error) from error
-        told = error.strerror or str(error)  # that no folder it knows can be written to
+            raise _make_temporary_error(error) from error
+        problem = error.strerror or str(error)  # that no folder it knows can be written to
         raise OSError(
-            f"{told}. What to do: free space there, or set TMPDIR to another folder, then run again"
+            f"{problem}. What to do: free space there, or set TMPDIR to another folder, then run "
+            "again"
         ) from error
 
 
-def _temporary_error(error: OSError | None = None) -> OSError:
-    """The error of a file in the temporary folder, else that one came back cut or changed."""
-    code, told = errno.EIO, "a file came back cut or damaged"
+def _make_temporary_error(error: OSError | None = None) -> OSError:
+    """Make the error of a file in the temporary folder, by default that it was cut or changed."""
+    code, problem = errno.EIO, "a file came back cut or damaged"
     if error is not None:
-        code, told = error.errno or code, error.strerror or str(error)
-    told = f"{told}, in the folder for temporary files (set by TMPDIR)"
-    return OSError(code, told, tempfile.gettempdir())
+        code, problem = error.errno or code, error.strerror or str(error)
+    problem = f"{problem}, in the folder for temporary files (set by TMPDIR)"
+    return OSError(code, problem, tempfile.gettempdir())
 
 
 def path_key(path: str) -> bytes:
-    """Sort key of path order, which is byte order."""
+    """Return the sort key of a path; paths are in the order of their bytes."""
     return os.fsencode(path)
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a sibling name to write to, and rename it to ``target`` on success.
+    """Yield a sibling path to write to, and rename it to ``target`` on success.
 
-    Nothing is left under either name if the block raises. The name is unique, because a job that
-    outlives a killed run may still be writing the same target.
+    If the block raises, nothing is left under the sibling name, and ``target`` is as it was.
     """
+    # A unique name: a job that outlives a killed run may still be writing the same target.
     partial = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         yield partial
@@ -186,7 +193,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path, name: str | None = None) -> None:
-    """Remove what killed jobs left under the names of ``atomic_path``: of one target, or of all."""
+    """Remove what killed jobs left of ``atomic_path``: of one target, or of all in the folder."""
     start = "." if name is None else f".{name}."
     if folder.is_dir():
         for path in folder.iterdir():
@@ -195,10 +202,10 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
 
 
 class _FirstErrorFile(io.RawIOBase):
-    """A new file whose first error is raised by all that follows, should somebody have missed it.
+    """A new file that raises its first error again at every later call, also if it was caught.
 
-    There is no ``fileno``: what C code writes to a copy of a descriptor may fail without a word, as
-    the last 4 KB of ``ndarray.tofile`` do.
+    It has no ``fileno``: C code that writes to a copy of a descriptor may fail without an error, as
+    with the last 4 KB of ``ndarray.tofile``.
     """
 
     def __init__(self, file: io.FileIO) -> None:
@@ -236,19 +243,19 @@ class _FirstErrorFile(io.RawIOBase):
         return True
 
     def finish(self, *, is_durable: bool) -> None:
-        """Raise an error that came up, or if the file has another size than what was written."""
+        """Raise the first error, or one if the size of the file is not that of what was written."""
         with self._keep_first_error():
             if is_durable:
                 os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
             if size != self._end:
-                found = f"{self._end} bytes were written, {size} are there"
-                raise OSError(errno.EIO, f"the file is not whole after it was written ({found})")
+                sizes = f"{self._end} bytes were written, {size} are there"
+                raise OSError(errno.EIO, f"the file is not whole after it was written ({sizes})")
 
     def close(self) -> None:
         try:
             self._file.close()
-        except OSError as error:  # a network's file system may tell only now
+        except OSError as error:  # a network file system may report an error as late as this
             error.filename = str(self._file.name)
             raise
         finally:
@@ -257,22 +264,22 @@ class _FirstErrorFile(io.RawIOBase):
 
 @contextmanager
 def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
-    """Open a new file for writing; all files of results and their pixels are written so.
+    """Open a new file for writing; every file of the results is written by this function.
 
     Parameters
     ----------
     path : Path
-        Nothing may be there.
+        Must not exist.
     mode : str
         w for text in UTF-8, wb for bytes.
     is_durable : bool
-        Whether the content is on the disk at the end.
+        Whether the content is synced to the disk at the end.
 
     Raises
     ------
     OSError
-        A byte was not written: at the end at the latest, although the block may have caught the
-        error of a write, or never saw it.
+        A byte was not written. Raised at the end at the latest, even if the block caught the error
+        of a write or never saw one.
     """
     raw = _FirstErrorFile(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
     file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
@@ -293,10 +300,11 @@ def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> I
 def atomic_write(
     target: Path, mode: str = "w", *, is_name_durable: bool = True
 ) -> Iterator[IO[Any]]:
-    """Open ``target`` for writing so that it appears whole, and durable, at the end.
+    """Open ``target`` for writing; it is replaced atomically, and durably, at the end.
 
-    Without ``is_name_durable`` a loss of power may take it back to what was there before, never to
-    something else: for files of which there are many, and that are made again where they are not.
+    Without ``is_name_durable`` a loss of power may bring back the file of before, never anything
+    else. That is for files of which there are many, and which are made again where they are absent:
+    syncing the folder took a receipt from 0.81 to 1.07 ms, and from 4.1 to 8.0 on a busy disk.
     """
     with atomic_path(target) as partial, open_new_file(partial, mode, is_durable=True) as file:
         yield file
@@ -305,18 +313,19 @@ def atomic_write(
 
 
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
-    """Write text unless the file already holds it, so that its mtime tells the truth."""
+    """Write text unless the file has it already; return whether it was written."""
+    # Snakemake compares mtimes: one that changes with the same content makes jobs run for nothing.
     make = functools.partial(tempfile.NamedTemporaryFile, "w+", encoding="utf-8", newline="")
     with make_temporary(make) as new:
         try:
             new.writelines(lines)
             new.flush()
         except OSError as error:
-            if error.filename is not None:  # of where the lines come from
+            if error.filename is not None:  # of the source of the lines
                 raise
             with suppress(OSError):
                 new.close()  # else it would raise the same again
-            raise _temporary_error(error) from error
+            raise _make_temporary_error(error) from error
         with suppress(OSError):
             if filecmp.cmp(new.name, target, shallow=False):
                 return False
@@ -327,38 +336,39 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
 
 
 def short_digest(text: str) -> str:
-    """16 hex digits of an ASCII text."""
+    """Return the first 16 hex digits of the SHA-256 of an ASCII text."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Records as JSON Lines; ASCII only, which carries file names of any bytes."""
+    """Yield records as JSON Lines, in ASCII, which can hold file names of any bytes."""
     return (json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read what ``json_lines`` made."""
+    """Yield the records of JSON Lines."""
     with path.open(encoding="ascii") as file:
         while lines := list(islice(file, LINES_AT_ONCE)):
-            yield from json.loads(f"[{','.join(lines)}]")  # twice as fast as one by one
+            yield from json.loads(f"[{','.join(lines)}]")  # twice as fast as line by line
 
 
 def as_record(value: DataclassInstance) -> dict[str, Any]:
-    """Fields by name, for tables of many rows: unlike ``asdict`` it does not look into values."""
+    """Return the fields by name, for tables of many rows: unlike ``asdict``, without copies."""
     names, values_of = _fields_of(type(value))
     return dict(zip(names, values_of(value), strict=True))
 
 
 @functools.cache
 def _fields_of(
-    kind: type[DataclassInstance],
+    record_type: type[DataclassInstance],
 ) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
-    names = tuple(field.name for field in fields(kind))
+    """Return the names of the fields, and a function that gets their values."""
+    names = tuple(field.name for field in fields(record_type))
     return names, attrgetter(*names)
 
 
 def fsync(path: Path) -> None:
-    """Make a file or folder that was written durable; an error names it."""
+    """Sync a file or folder to the disk; an error names it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -371,7 +381,7 @@ def fsync(path: Path) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the file system knows how to."""
+    """Sync the names in a folder to the disk, where the file system can."""
     try:
         fsync(folder)
     except OSError as error:
@@ -380,16 +390,15 @@ def fsync_folder(folder: Path) -> None:
 
 
 def make_durable(paths: Iterable[Path]) -> None:
-    """Make files that were written durable, and their names in their folders.
-
-    A file system that finds places for bytes later than they are written tells only now that there
-    are none, to whoever asks.
+    """Sync files that were written, and their names in their folders, to the disk.
 
     Raises
     ------
     OSError
-        Of the first file that is not whole on the disk.
+        Of the first file that is not completely on the disk.
     """
+    # Some file systems allocate blocks later than bytes are written, and report a full disk only
+    # when a file is synced.
     folders: dict[Path, None] = {}
     for path in paths:
         fsync(path)

@@ -1,4 +1,4 @@
-"""What a process does about itself and its parent: bounds, memory, cores, an end in time.
+"""Limits, memory, cores and parent-death signal of this process.
 
 Standard library only, because the Snakefile imports it.
 """
@@ -16,14 +16,14 @@ from contextlib import suppress
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAX_KEPT_BYTES = 1 << 30
-"""Bytes; what is larger is returned to the system when it is freed."""
+"""Larger blocks are returned to the system when they are freed."""
 
 POLL_SECONDS = 0.1
-"""Seconds between two looks at what is watched."""
+"""Seconds between two checks of limits."""
 
 
 class SharedLimits:
-    """Bounds of a job, in memory that it shares with the server."""
+    """Limits of a job's current file, in memory that it shares with the fork server."""
 
     BOUNDS = struct.Struct("2d")
 
@@ -31,36 +31,36 @@ class SharedLimits:
         self.shared = mmap.mmap(-1, self.BOUNDS.size)
 
     def bound(self, seconds: float, memory: float) -> None:
-        """Allow this process so many seconds and bytes from now on."""
+        """Allow this process so many more seconds, and bytes above what it holds now."""
         held = resident_bytes(os.getpid())
         self.BOUNDS.pack_into(self.shared, 0, time.monotonic() + seconds, held + memory)
 
     def release(self) -> None:
-        """Put this process out of watch."""
+        """Remove the limits."""
         self.BOUNDS.pack_into(self.shared, 0, 0, 0)
 
     @property
     def is_set(self) -> bool:
-        """Whether there are bounds."""
+        """Whether there are limits."""
         return any(self.BOUNDS.unpack_from(self.shared))
 
     def is_exceeded(self, pid: int) -> bool:
-        """Whether a process is beyond its bounds."""
+        """Whether a process exceeds its limits; never where there are none."""
         deadline, memory = self.BOUNDS.unpack_from(self.shared)
         return self.is_set and (time.monotonic() > deadline or resident_bytes(pid) > memory)
 
 
 shared_limits: SharedLimits | None = None
-"""In a job that may put itself under watch.
+"""Limits that the fork server reads; None in every other process than a forked job's first try.
 
-The fork server sets it in a forked process, before it runs a script there as Python would. Between
-the two is only a command line, so there is no call to hand this over in.
+A global, because the server runs a script as Python would: between the two is only a command line.
 """
 
 
 def resident_bytes(pid: int | None) -> int:
-    """Bytes of memory that a process holds, 0 where the system does not tell."""
+    """Resident memory of a process in bytes, 0 where the system does not give it."""
     try:
+        # Pages: size, resident, shared, ... (proc(5)).
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -68,10 +68,10 @@ def resident_bytes(pid: int | None) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what arrays free for the next ones, of which each page would be cleared anew.
+    """Have glibc keep freed memory for the next arrays.
 
-    By default it returns large blocks to the system at once, which costs a third of the CPU time of
-    an image beside its codec.
+    By default it returns large blocks to the system at once, which then clears each page of the
+    next array: a third of the CPU time of an image beside its codec.
     """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415
@@ -83,16 +83,20 @@ def keep_freed_memory() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have this process killed when its parent dies, where the system can."""
+    """Have this process killed when its parent dies; on Linux only.
+
+    ``parent`` is the parent's process id, taken before the fork.
+    """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # A parent that died before prctl sends no signal; this process has another one by now.
         if os.getppid() != parent:
             os._exit(1)
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,4 +1,4 @@
 """From a file to stored and display values: streams, fragments, codecs, LUTs, colour, frame order.
 
-Whatever depends on how pixels are stored; what happens to an image afterwards is in imaging.
+All that depends on how pixels are stored is here; later steps are in ``imaging``.
 """

@@ -29,30 +29,34 @@ PARTIAL_RANGE: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
 ALREADY_RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT", "XYB")
 """JPEG 2000 and JPEG XL decoders undo the transforms of their codestreams themselves."""
 
-# Of ITU-R BT.601, as PS3.3 C.7.6.3.1.2 has them.
+# Of ITU-R BT.601; PS3.3 C.7.6.3.1.2 has the same.
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 CR_TO_RED, CB_TO_BLUE = 2 * (1 - RED), 2 * (1 - BLUE)
 
 PARTIAL_LUMA: Final = (16, 235)
 PARTIAL_CHROMA: Final = (16, 240)
-"""Lowest and highest code of partial range, of 8 bits (BT.601)."""
+"""Lowest and highest value of partial range in 8 bits (BT.601)."""
 
 
 def to_rgb(pixels: NDArray[Any], coded: str, bits: int) -> NDArray[Any]:
-    """Pixels of three samples, brought to RGB from what they are ``coded`` in.
+    """Convert pixels of three samples to RGB.
 
     Parameters
     ----------
     pixels : (..., 3), uint8 or uint16
     coded : str
-        A value of Photometric Interpretation.
+        Photometric Interpretation of ``pixels``.
     bits : int
         Bits Stored.
+
+    Returns
+    -------
+    (..., 3), dtype of ``pixels``
 
     Raises
     ------
     UnsupportedPixelsError
-        No way from ``coded`` to RGB is known.
+        There is no conversion from ``coded`` to RGB.
     """
     if coded in ALREADY_RGB:
         return pixels
@@ -62,7 +66,7 @@ def to_rgb(pixels: NDArray[Any], coded: str, bits: int) -> NDArray[Any]:
 
 
 def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArray[Any]:
-    """YCbCr to RGB, rounded and clipped (PS3.3 C.7.6.3.1.2).
+    """Convert YCbCr to RGB, rounded and clipped (PS3.3 C.7.6.3.1.2).
 
     Parameters
     ----------
@@ -70,15 +74,17 @@ def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArra
     bits : int
         Bits Stored.
     partial : bool
-        Luma is 16 to 235 and chroma 16 to 240 of 8 bits, as in YBR_PARTIAL_422.
+        Luma is 16 to 235 and chroma 16 to 240 in 8 bits, as of YBR_PARTIAL_422.
 
     Returns
     -------
     (..., 3), dtype of ``ybr``
     """
+    # Chroma 0 is the middle of Bits Stored, not of the dtype: with the wrong one all colours shift.
     top, middle = (1 << bits) - 1, 1 << (bits - 1)
     values = ybr.astype(np.float32)
     y, cb, cr = values[..., 0], values[..., 1] - middle, values[..., 2] - middle
+    # The limits are scaled to Bits Stored by a shift: black of 10 bits is 64.
     if partial:
         step = 1 << (bits - BYTE_BITS)
         low, high = PARTIAL_LUMA
@@ -95,13 +101,13 @@ def ybr_to_rgb(ybr: NDArray[Any], bits: int, *, partial: bool = False) -> NDArra
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Palette:
-    """Red, green and blue by index, to be brought to ``dtype``."""
+    """Red, green and blue by index, converted to ``dtype``."""
 
     tables: tuple[LookupTable, ...]
     dtype: type[np.uint8 | np.uint16]
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Colours of indices.
+        """Look up the colours of indices.
 
         Parameters
         ----------
@@ -112,8 +118,11 @@ class Palette:
         (..., 3), uint8 or uint16
         """
         rgb = np.empty((*pixels.shape[:-1], len(self.tables)), self.dtype)
+        # Only indices that occur: a table of all of 32 bits would not fit into memory.
         low, high = int(pixels.min()), int(pixels.max())
         for i, table in enumerate(self.tables):
+            # The dtype follows the bits of the index, and entries are scaled to it: of 16 bits the
+            # high byte counts, and 257 takes 255 to 65535.
             entries = table(np.arange(low, high + 1, dtype=np.float64)).astype(np.int64)
             if self.dtype == np.uint8 and table.bits > BYTE_BITS:
                 entries >>= 8
@@ -124,22 +133,23 @@ class Palette:
 
 
 def read_palette(description: Description, bits_stored: int, *, signed: bool) -> Palette:
-    """Palette Color DisplayLut Tables, segmented ones too (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
+    """Read the Palette Color Lookup Tables, segmented or not (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
     ----------
     description : Description
-        Holds the tables.
     bits_stored : int
         Of the indices; colours are uint8 if it is at most 8, else uint16.
     signed : bool
-        Whether indices may be negative: then so is the first one mapped.
+        Whether indices, and so the first one mapped, may be negative.
 
     Raises
     ------
     UnsupportedPixelsError
-        A table is missing or broken.
+        A table is missing or cannot be used.
     """
+    # Not by pydicom's apply_color_lut, which takes entries of 8 bits in words for bytes, wraps
+    # indices around at 256, and ignores the first values of green and blue.
     tables = []
     for colour, stored in zip(("red", "green", "blue"), description.palette, strict=True):
         if not (stored.data.values or (stored.segmented.values and stored.descriptor.values)):

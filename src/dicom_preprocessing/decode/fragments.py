@@ -1,4 +1,4 @@
-"""Which fragments of encapsulated pixel data make which frame (PS3.5 A.4)."""
+"""Fragments of encapsulated pixel data, and the frames that they belong to (PS3.5 A.4)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.pixel_data import PixelData
 
 FrameFragments = tuple[ByteRange, ...]
-"""The parts of a frame's stream."""
+"""Ranges that make the stream of a frame when they are joined."""
 
 END_WITHIN: Final = 10
-"""Bytes at the end of a fragment that may hold an end marker: it is padded."""
+"""Bytes at the end of a fragment that may have an end marker, which padding may follow."""
 
 
 def find_frame_fragments(
@@ -30,18 +30,23 @@ def find_frame_fragments(
 ) -> list[FrameFragments]:
     """Find the stream of each frame.
 
-    An offset table that does not point at fragments is left out, and so are all tables where there
-    are as many fragments as frames: each is one then. Without a table, a frame ends with a fragment
-    that has an end marker.
+    Where there are as many fragments as frames, each fragment is a frame. Otherwise an offset table
+    decides, if it points at fragments; without one, a frame ends with the fragment that has an end
+    marker.
 
     Parameters
     ----------
     pixel_data : PixelData
     description : Description
-        May hold an extended offset table.
+        May have an extended offset table (PS3.3 C.7.6.3.1.8).
     number_of_frames : int
     is_rle : bool
-        A frame is one fragment then (PS3.5 A.4.2), and empty ones are none.
+        A frame is then one fragment (PS3.5 A.4.2), and empty fragments are ignored.
+
+    Returns
+    -------
+    list of tuple of ByteRange
+        One per frame.
 
     Raises
     ------
@@ -53,31 +58,41 @@ def find_frame_fragments(
     items = pixel_data.fragments()
     if not items:
         raise DecodeError("encapsulated pixel data without an offset table")
+    # PS3.5 A.4: the first item is the basic offset table, which may be empty.
     table, *fragments = items
     n = number_of_frames
     if len(fragments) < n:
         raise ShortPixelDataError(f"{len(fragments)} fragments cannot hold {n} frames")
+    # Segments of RLE have no end marker to go by.
     if is_rle and len(fragments) > n:
-        return _first([(f,) for f in fragments if f.length], n)
+        return _take_first([(f,) for f in fragments if f.length], n)
+    # A length that is no multiple of four bytes is damage; the rest may be right.
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
+    # The count comes before the tables, since those of broken writers are common. Followed blindly
+    # they gave wrong pixels, and no error.
     by_source: dict[str, list[FrameFragments] | None] = {
-        "one fragment a frame": [(f,) for f in fragments] if len(fragments) == n else None,
+        "one fragment per frame": [(f,) for f in fragments] if len(fragments) == n else None,
         "ExtendedOffsetTable": _group_by_offsets(fragments, _extended_offsets(description), n),
         "basic offset table": _group_by_offsets(fragments, basic, n),
     }
     grouped = decide("fragments_of_frames", by_source).value
     if grouped is not None:
         return grouped
-    return [tuple(fragments)] if n == 1 else _first(_group_by_markers(fragments, pixel_data), n)
+    return (
+        [tuple(fragments)] if n == 1 else _take_first(_group_by_markers(fragments, pixel_data), n)
+    )
 
 
-def _first(frames: list[FrameFragments], number_of_frames: int) -> list[FrameFragments]:
+def _take_first(frames: list[FrameFragments], number_of_frames: int) -> list[FrameFragments]:
+    """Return the first frames, as many as the header says, or raise ShortPixelDataError."""
     if len(frames) < number_of_frames:
         raise ShortPixelDataError(f"the stream ends before the last of {number_of_frames} frames")
     return frames[:number_of_frames]
 
 
 def _extended_offsets(description: Description) -> list[int]:
+    """Return the offsets of the extended offset table, none unless it is complete."""
+    # PS3.3 C.7.6.3.1.8: both tables are present, with 64 bits per frame.
     table = description.extended_offset_table.content()
     lengths = description.extended_offset_table_lengths.content()
     if not table or len(table) % 8 or len(table) != len(lengths):
@@ -88,24 +103,28 @@ def _extended_offsets(description: Description) -> list[int]:
 def _group_by_offsets(
     fragments: Sequence[ByteRange], offsets: list[int], number_of_frames: int
 ) -> list[FrameFragments] | None:
-    """Frames by an offset table; None unless it points at fragments, from the first on."""
-    numbers = {f.offset - fragments[0].offset: i for i, f in enumerate(fragments)}
+    """Return frames by an offset table, None unless it points at fragments, from the first on."""
+    # PS3.5 A.4: offsets are those of item tags, from that of the first fragment on. Differences of
+    # the values' offsets are the same, since every item header has 8 bytes.
+    indices = {f.offset - fragments[0].offset: i for i, f in enumerate(fragments)}
     ascending = all(a < b for a, b in pairwise(offsets))
     if len(offsets) != number_of_frames or offsets[0] != 0 or not ascending:
         return None
-    if not numbers.keys() >= set(offsets):
+    if not indices.keys() >= set(offsets):
         return None
-    starts = [numbers[offset] for offset in offsets]
+    starts = [indices[offset] for offset in offsets]
     return [tuple(fragments[a:b]) for a, b in pairwise([*starts, len(fragments)])]
 
 
 def _group_by_markers(
     fragments: Sequence[ByteRange], pixel_data: PixelData
 ) -> list[FrameFragments]:
+    """Return frames that end with a fragment with an end marker; the last may lack it."""
     frames: list[FrameFragments] = []
     frame: list[ByteRange] = []
     for fragment in fragments:
         frame.append(fragment)
+        # Only the end is read: within a fragment FF D9 may be the end of a thumbnail.
         tail = min(END_WITHIN, fragment.length)
         if END in pixel_data.source.read(fragment.end - tail, tail):
             frames.append(tuple(frame))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.description import Description, FunctionalGroups
 
 POSITION_TOLERANCE = 1e-4
-"""Positions closer than this, in mm, are one."""
+"""Positions that differ by less, in mm, are one: noise must not decide the order of frames."""
 
 # Attributes of which several values in one object mean several volumes, with their macros.
 VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute]], ...]] = (
@@ -31,9 +31,9 @@ VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute
 
 @dataclass(frozen=True, slots=True)
 class FrameOrder:
-    """How the frames of an object stand along their z axis.
+    """Order and spacing of the frames of an object along their z axis.
 
-    ``order`` lists stored frame numbers; ``spacing`` is in mm, None where unknown.
+    ``order`` has indices of stored frames; ``spacing`` is in mm, None where unknown.
     """
 
     order: tuple[int, ...]
@@ -42,19 +42,21 @@ class FrameOrder:
 
 
 def frame_order(description: Description, n_frames: int) -> FrameOrder:
-    """Order by dimension indices, else in-stack position, else geometry, else as stored.
+    """Order frames by dimension indices, else in-stack position, else geometry, else as stored.
 
-    Several volumes in one object stay in stored order.
+    Frames of several volumes in one object stay in stored order.
     """
     stored = tuple(range(n_frames))
     if n_frames == 1:
         return FrameOrder(stored, description.spacing_between_slices(), is_one_volume=True)
     along = _distances(description, n_frames)
     spacing = slice_step(along, description.spacing_between_slices())
+    # Ordered by position, frames of two volumes would alternate.
     if not _is_one_volume(description, along):
         return FrameOrder(stored, spacing, is_one_volume=False)
     indices = [groups.dimension_index_values.numbers() for groups in description.frames]
     in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
+    # Dimension indices are the order that the writer intends (PS3.3 C.7.6.17).
     by_source = {
         "DimensionIndexValues": _order_by(_complete(indices, n_frames)),
         "InStackPositionNumber": _order_by(_complete(in_stack, n_frames)),
@@ -65,37 +67,37 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
 
 
 def _order_by(keys: Sequence[Any] | None) -> tuple[int, ...] | None:
-    """Numbers of frames in the order of their keys."""
+    """Return the indices of frames in the order of their keys."""
     return None if keys is None else tuple(sorted(range(len(keys)), key=keys.__getitem__))
 
 
 def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float, ...]] | None:
-    """The keys if every frame has one, all are of one length and no two are equal."""
+    """Return the keys if every frame has one, all have one length, and no two are equal."""
     lengths = {len(key) for key in keys}
+    # Comparisons with NaN are false, so that sorting would give any order.
     if any(math.isnan(number) for key in keys for number in key):
-        return None  # an unreadable one orders nothing
+        return None
     if len(keys) != n_frames or len(lengths) != 1 or 0 in lengths or len(set(keys)) != n_frames:
         return None
     return keys
 
 
 def _distances(description: Description, n_frames: int) -> list[float] | None:
-    """Distance of each frame along the slice normal, mm; None unless all frames have it."""
+    """Return the distance of each frame along the slice normal in mm, None unless all have one."""
     positions = description.positions(n_frames)
     first = description.orientations(n_frames)[0]
     if first is None or any(p is None for p in positions):
         return None
+    # One position at the top level is of the object, and says nothing about its frames.
     if len(set(positions)) == 1:
-        return None  # one position at the top level says nothing about the frames
+        return None
     return distances_along_normal([p for p in positions if p is not None], first)
 
 
 def distances_along_normal(
     positions: Sequence[Sequence[float]], orientation: Sequence[float]
 ) -> list[float] | None:
-    """Distance of each position along the slice normal, mm; noise does not tell two apart.
-
-    None where numbers are so large that distances are none.
+    """Return the distance of each position along the slice normal.
 
     Parameters
     ----------
@@ -103,7 +105,15 @@ def distances_along_normal(
         Image Position (Patient), mm.
     orientation : (6,)
         Image Orientation (Patient).
+
+    Returns
+    -------
+    list of float or None
+        In mm; positions within POSITION_TOLERANCE have the same. None where a distance is not
+        finite.
     """
+    # PS3.3 C.7.6.2.1.1: direction cosines of the row, then of the column; their cross product is
+    # the normal. An axis of the patient would do for slices at right angles to it only.
     with np.errstate(all="ignore"):
         normal = np.cross(orientation[:3], orientation[3:])
         distances = [float(np.dot(normal, p)) for p in positions]
@@ -111,7 +121,8 @@ def distances_along_normal(
 
 
 def _merge_close(along: list[float]) -> list[float]:
-    """Neighbours within the tolerance made equal, so that noise does not decide the order."""
+    """Make neighbours within the tolerance equal, so that noise does not decide the order."""
+    # By gaps between neighbours: rounding to a grid separates positions on both sides of a step.
     distances = np.array(along)
     order = np.argsort(distances, kind="stable")
     ascending = distances[order]
@@ -122,21 +133,23 @@ def _merge_close(along: list[float]) -> list[float]:
 
 
 def slice_step(along: Sequence[float] | None, stated: float | None) -> float | None:
-    """Distance of slices, mm: the median step of positions, else ``stated``."""
+    """Return the distance of slices in mm: the median step of positions, else ``stated``."""
     measured = median_step(along) if along is not None else None
     return decide("slice_step", {"position": measured, "SpacingBetweenSlices": stated}).value
 
 
 def median_step(along: Sequence[float]) -> float | None:
-    """Median distance of neighbours, mm, None where all are at one place."""
+    """Return the median distance of neighbours in mm, None if all positions are equal."""
+    # The median, since one missing slice must not change the spacing of all.
     steps = np.diff(np.unique(along))
     return round(float(np.median(steps)), 6) if steps.size else None
 
 
 def _is_one_volume(description: Description, along: list[float] | None) -> bool:
+    """Whether all frames are of one stack, time, echo and b-value, each at its own position."""
     for macro, attribute_of in VOLUME_ATTRIBUTES:
-        there = [groups for groups in description.frames if macro in groups.macros]
+        having = [groups for groups in description.frames if macro in groups.macros]
         # As text, which is the same whatever the value representation is.
-        if len({attribute_of(groups).joined_text() for groups in there}) > 1:
+        if len({attribute_of(groups).joined_text() for groups in having}) > 1:
             return False
     return along is None or len(set(along)) == len(along)

@@ -1,4 +1,4 @@
-"""Look-up tables of DICOM: Modality LUT, VOI LUT and palettes, which share one form.
+"""Look-up tables of DICOM: Modality LUT, VOI LUT and palettes, which have one format.
 
 PS3.3 C.11.1.1, C.11.2.1.1, C.7.6.3.1.5, C.7.6.3.1.6 and, for segmented palettes, C.7.9.2.
 """
@@ -24,13 +24,15 @@ BYTE_BITS: Final = 8
 WORD_BITS: Final = 16
 MAX_ENTRIES: Final = 1 << WORD_BITS
 DISCRETE, LINEAR, INDIRECT = 0, 1, 2
+"""Types of segments (PS3.3 C.7.9.2)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LookupTable:
-    """Entries for values from ``first`` on, of ``bits`` bits.
+    """Entries of ``bits`` bits, for values from ``first`` on.
 
-    ``is_short`` marks a table with fewer entries than its descriptor says; the last one goes on.
+    ``is_short`` is True if there are fewer entries than the descriptor says; the last one is then
+    that of all higher values.
     """
 
     entries: NDArray[np.int64]
@@ -39,15 +41,17 @@ class LookupTable:
     is_short: bool = False
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Entries of the rounded values; the first and last for values outside, 0 is no number."""
+        """Look up the entries of values, which are rounded half up."""
+        # PS3.3 C.11.1.1: values below the first one mapped have the first entry, those above the
+        # last one have the last. NaN has the first, since no index is nearer to it.
         index = np.nan_to_num(np.floor(values + 0.5) - self.first)
         inside = np.clip(index, 0, len(self.entries) - 1).astype(np.int64)
-        found: NDArray[np.float64] = self.entries[inside].astype(np.float64)
-        return found
+        entries: NDArray[np.float64] = self.entries[inside].astype(np.float64)
+        return entries
 
 
 def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = True) -> LookupTable:
-    """Make a table of what stands in the file: a descriptor and its data.
+    """Make a table from its attributes in the file.
 
     Parameters
     ----------
@@ -55,19 +59,21 @@ def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = T
         The descriptor has three integers: number of entries (0 is 65536), first value mapped, bits
         of an entry. The data is bytes (VR OW) or integers (VR US), or a segmented palette.
     signed : bool
-        Whether the values that it maps may be negative: then so is the first value mapped.
+        Whether the values that it maps, and so the first value mapped, may be negative.
     little_endian : bool
-        Byte order of bytes.
+        Byte order of data that is bytes.
 
     Raises
     ------
     UnsupportedPixelsError
-        They are none.
+        The descriptor or the data is missing or invalid.
     """
     if not stored.descriptor.values or not (stored.data.values or stored.segmented.values):
         raise UnsupportedPixelsError("a look-up table without descriptor or without data")
     try:
-        count, first, bits = _descriptor(stored.descriptor.values)
+        count, first, bits = _parse_descriptor(stored.descriptor.values)
+        # 2**16 entries do not fit into 16 bits: PS3.3 C.11.1.1 writes 0. A descriptor of VR SS has
+        # negative counts from 2**15 on.
         count = count % MAX_ENTRIES or MAX_ENTRIES
         if stored.data.values:
             words = _words(stored.data.values, little_endian=little_endian)
@@ -77,8 +83,12 @@ def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = T
         needed = int(entries.max()).bit_length()
     except (ArithmeticError, TypeError, ValueError) as error:
         raise UnsupportedPixelsError(f"a look-up table cannot be used: {error}") from error
+    # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped is
+    # not. Read with the wrong sign, a first value of -1024 maps nothing.
     half = MAX_ENTRIES // 2
     first = (first + half) % MAX_ENTRIES - half if signed else first % MAX_ENTRIES
+    # Entries may need more bits than the descriptor says. Scaled by too few of them, they would
+    # exceed full range.
     return LookupTable(
         entries,
         first,
@@ -87,8 +97,8 @@ def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = T
     )
 
 
-def _descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
-    """Number of entries, first value mapped, bits of an entry."""
+def _parse_descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
+    """Return the number of entries, the first value mapped, and the bits of an entry."""
     if len(values) != len(("count", "first", "bits")):
         raise ValueError(f"its descriptor has {len(values)} values instead of 3")
     count, first, bits = map(int, values)
@@ -96,11 +106,9 @@ def _descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
 
 
 def _entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
-    """At most ``count`` entries.
-
-    Entries of 8 bits fill a word each, or two share one, the first in the low byte: the length
-    tells (C.7.6.3.1.6).
-    """
+    """Return at most ``count`` entries, at least one."""
+    # Entries of 8 bits have a word each, or share one, the first in the low byte (C.7.6.3.1.6).
+    # Only the length tells which.
     if bits <= BYTE_BITS and words.size < count:
         words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
     if not words.size:
@@ -109,25 +117,36 @@ def _entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int6
 
 
 def _words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]:
-    """Words of a value: bytes, or a number each."""
+    """Return words of 16 bits, of bytes or of numbers."""
     if isinstance(values[0], bytes):
         padded = values[0] + b"\0" * (len(values[0]) % 2)
         return np.frombuffer(padded, "<u2" if little_endian else ">u2").astype(np.int64)
+    # Entries have no sign (C.11.1.1.1), whatever the VR is.
     return np.asarray(values, dtype=np.int64) & (MAX_ENTRIES - 1)
 
 
 def expand_segments(
     values: Sequence[Value], bits: int, *, little_endian: bool
 ) -> NDArray[np.int64]:
-    """Entries of segmented palette data (C.7.9.2).
+    """Return the entries of segmented palette data (C.7.9.2).
+
+    Parameters
+    ----------
+    values : sequence
+        Bytes, or a number per word.
+    bits : int
+        Of an entry.
+    little_endian : bool
+        Byte order of bytes.
 
     Raises
     ------
     UnsupportedPixelsError
-        The segments lead nowhere.
+        The segments are invalid.
     """
     try:
         words = _words(values, little_endian=little_endian)
+        # Segments of 8-bit entries are bytes throughout: types, lengths and offsets, too.
         if bits <= BYTE_BITS:
             words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
         entries: list[int] = []
@@ -138,29 +157,41 @@ def expand_segments(
 
 
 def _expand(
-    values: list[int], bits: int, at: int, segments: int | None, entries: list[int], *, depth: int
+    values: list[int],
+    bits: int,
+    index: int,
+    segments: int | None,
+    entries: list[int],
+    *,
+    depth: int,
 ) -> None:
-    """Append the entries of ``segments`` segments, or of all, from place ``at`` on."""
-    while at + 1 < len(values) and segments != 0:
-        kind, length = values[at : at + 2]
-        at += 2
-        if kind == DISCRETE:
-            entries += values[at : at + length]
-            at += length
-        elif kind == LINEAR:
-            start, end = entries[-1], values[at]
-            at += 1
+    """Append the entries of ``segments`` segments, or of all, from ``index`` of ``values`` on."""
+    while index + 1 < len(values) and segments != 0:
+        segment_type, length = values[index : index + 2]
+        index += 2
+        if segment_type == DISCRETE:
+            entries += values[index : index + length]
+            index += length
+        elif segment_type == LINEAR:
+            # From the last entry, which is not repeated, to the stated one (C.7.9.2.2).
+            start, end = entries[-1], values[index]
+            index += 1
             steps = np.arange(1, length + 1) / max(length, 1)
             entries += np.rint(start + (end - start) * steps).astype(int).tolist()
-        elif kind == INDIRECT and depth == 0:
+        # Copies segments, of which none may be indirect itself: else they could go in circles
+        # (C.7.9.2.3).
+        elif segment_type == INDIRECT and depth == 0:
+            # The offset has 32 bits, the least significant part first, and counts bytes.
             parts = 4 if bits <= BYTE_BITS else 2
             width = BYTE_BITS if bits <= BYTE_BITS else WORD_BITS
-            offset = sum(value << i * width for i, value in enumerate(values[at : at + parts]))
-            at += parts
-            start_at = offset if bits <= BYTE_BITS else offset // 2  # it counts bytes
-            _expand(values, bits, start_at, length, entries, depth=1)
+            part_values = values[index : index + parts]
+            offset = sum(value << i * width for i, value in enumerate(part_values))
+            index += parts
+            start_index = offset if bits <= BYTE_BITS else offset // 2
+            _expand(values, bits, start_index, length, entries, depth=1)
         else:
-            raise ValueError(f"segment type {kind}")
+            raise ValueError(f"segment type {segment_type}")
+        # Indirect segments may repeat each other: a few bytes must not become gigabytes.
         if len(entries) > MAX_ENTRIES:
             raise ValueError("too many entries")
         segments = None if segments is None else segments - 1

@@ -1,6 +1,6 @@
-"""The modality transform: from stored values to values with a meaning, such as Hounsfield units.
+"""The modality transform: from stored values to values with a unit, such as Hounsfield units.
 
-PS3.3 C.11.1. A Modality LUT or Rescale Slope and Intercept, for the whole object or for each frame.
+PS3.3 C.11.1. A Modality LUT, or Rescale Slope and Intercept, of the object or of each frame.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Modality = LookupTable | Rescale
 
 
 def modality_of_frames(description: Description, pixel_format: PixelFormat) -> list[Modality]:
-    """Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither.
+    """Return Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither.
 
     Raises
     ------
     UnsupportedPixelsError
         The Modality LUT cannot be used.
     MissingAttributeError
-        A slope or intercept is there and no number: values without it would mean something else.
+        A slope or intercept is present and no number: without it values would have another unit.
     """
     n = pixel_format.number_of_frames
     rescales = description.rescales(n)
@@ -54,6 +54,7 @@ def modality_of_frames(description: Description, pixel_format: PixelFormat) -> l
         "rescale": rescales if any(pair is not None for pair in rescales) else None,
     }
     chosen = decide("modality", by_source).value or [None] * n
+    # One object per transform, so that frames with the same one share tables and caches.
     usable = {id(one): _make_usable(one, description, pixel_format) for one in chosen}
     return [usable[id(one)] for one in chosen]
 
@@ -61,7 +62,7 @@ def modality_of_frames(description: Description, pixel_format: PixelFormat) -> l
 def _make_usable(
     stored: LutAttributes | Rescale | None, description: Description, pixel_format: PixelFormat
 ) -> Modality:
-    """A modality transform as it can be used, one that changes nothing where there is none."""
+    """Return a transform that can be applied; one that changes nothing where there is none."""
     if isinstance(stored, LutAttributes):
         little_endian = description.is_little_endian
         return lookup_table(stored, signed=pixel_format.is_signed, little_endian=little_endian)
@@ -72,7 +73,7 @@ def _make_usable(
 
 
 def modality_transform(modality: Modality) -> Transform:
-    """The modality transform as a function of stored values."""
+    """Return the modality transform as a function of stored values."""
     if isinstance(modality, LookupTable):
         return modality
     slope, intercept = modality.slope, modality.intercept
@@ -80,11 +81,12 @@ def modality_transform(modality: Modality) -> Transform:
 
 
 def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float, float]:
-    """The lowest and highest value that the modality transform can give, by header alone."""
+    """Return the lowest and highest value that the modality transform can give, by the header."""
     if isinstance(modality, LookupTable):
         return 0.0, float((1 << modality.bits) - 1)
     half = 2 ** (pixel_format.bits_stored - 1)
     ends = (-half, half - 1) if pixel_format.is_signed else (0, 2 * half - 1)
+    # A negative slope makes the lowest stored value the highest.
     mapped = [modality.slope * x + modality.intercept for x in ends]
     return min(mapped), max(mapped)
 
@@ -92,16 +94,17 @@ def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float
 def pixel_padding(
     description: Description, pixel_format: PixelFormat
 ) -> tuple[float, float] | None:
-    """Pixel Padding Value and Range Limit as stored values, None where there is none.
+    """Return Pixel Padding Value and Range Limit as stored values, None where there is none.
 
-    PS3.3 C.7.5.1.1.2. A value without limit is its own limit; NaN pads by itself.
+    PS3.3 C.7.5.1.1.2. Without a limit both are the value. NaN is none: no pixel equals it, and
+    pixels that are not finite never count.
     """
     padding = {
         "FloatPixelData": description.float_pixel_padding,
         "DoubleFloatPixelData": description.double_float_pixel_padding,
     }.get(pixel_format.keyword, description.pixel_padding)
-    found = (padding.value.numbers(), padding.range_limit.numbers())
-    value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in found)
+    numbers = (padding.value.numbers(), padding.range_limit.numbers())
+    value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in numbers)
     if not value:
         return None
     return _to_stored_value(value[0], pixel_format), _to_stored_value(
@@ -110,7 +113,9 @@ def pixel_padding(
 
 
 def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
-    """A pixel padding value with the sign of the stored values, whatever its VR said."""
+    """Return a pixel padding value with the sign of the stored values."""
+    # Its VR should follow Pixel Representation, and often does not: 63536 instead of -2000 equals
+    # no pixel, and padding would count as the lowest value of the image.
     if pixel_format.is_float:
         return value
     span = 1 << pixel_format.bits_allocated
@@ -122,7 +127,7 @@ def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
 def modality_values(
     description: Description, stored: Frames, pixel_format: PixelFormat
 ) -> tuple[Frames, float, list[str]]:
-    """Values after the modality transform, not scaled, windowed or inverted.
+    """Return values after the modality transform, neither windowed nor scaled nor inverted.
 
     Parameters
     ----------
@@ -133,10 +138,10 @@ def modality_values(
     Returns
     -------
     (n_frames, rows, columns, 1)
-        uint16 or int16 if the header says that all possible values are whole and fit, else float32.
+        uint16 or int16 if all values that the header allows are whole and fit, else float32.
     float
-        The background: the padding value, else what is darkest over all frames, the minimum, or
-        the maximum of MONOCHROME1.
+        The background: the padding value, else the darkest value of all frames, which is the
+        minimum, or the maximum of MONOCHROME1.
     list of str
         Warnings.
     """
@@ -146,6 +151,8 @@ def modality_values(
     warnings = modality_warnings(description, modality)
     known = _padding_background(description, pixel_format, modality[0], dtype)
     background = 0.0 if known is None else known
+    # All frames are read before the first is finished. With integers and a padding value none has
+    # to be.
     if known is None or dtype.kind == "f":
         stored = spool_frames(stored)
         values = map_indexed(
@@ -155,18 +162,19 @@ def modality_values(
         background = darkest if known is None else known
         if has_others:
             warnings.append("values that are not finite numbers became background")
-    # With another transform a frame's padding is another value; it is background all the same.
+    # The background is the padding of the first frame. Another transform maps the padding of its
+    # frame to another value.
     padding = None if known is None else pixel_padding(description, pixel_format)
 
-    def filled(number: int, frame: NDArray[Any]) -> NDArray[Any]:
-        values = _apply_to_frame(transforms[number], frame, dtype)
+    def fill_background(index: int, frame: NDArray[Any]) -> NDArray[Any]:
+        values = _apply_to_frame(transforms[index], frame, dtype)
         if dtype.kind == "f":
             values[~np.isfinite(values)] = background
-        if padding is not None and modality[number] != modality[0]:
+        if padding is not None and modality[index] != modality[0]:
             values[frame == padding[0]] = background
         return values
 
-    return map_indexed(stored, filled, dtype=dtype), background, warnings
+    return map_indexed(stored, fill_background, dtype=dtype), background, warnings
 
 
 def _apply_to_frame(
@@ -176,26 +184,26 @@ def _apply_to_frame(
 
 
 def _find_background(values: Frames, *, inverted: bool) -> tuple[float, bool]:
-    """The darkest finite value of all frames, 0 without one, and whether others are not finite."""
+    """Return the darkest finite value of all frames, else 0, and whether any is not finite."""
 
-    def ends(_: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
+    def find_darkest(_: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
         finite = frame[np.isfinite(frame)]
-        found = [float(finite.max() if inverted else finite.min())] if finite.size else []
-        return found, finite.size < frame.size
+        darkest = [float(finite.max() if inverted else finite.min())] if finite.size else []
+        return darkest, finite.size < frame.size
 
-    surveyed = list(map_in_order(values, ends))
-    darkest = [value for found, _ in surveyed for value in found]
-    chosen = max if inverted else min
-    return chosen(darkest, default=0.0), any(has_others for _, has_others in surveyed)
+    by_frame = list(map_in_order(values, find_darkest))
+    darkest = [value for of_frame, _ in by_frame for value in of_frame]
+    extreme = max if inverted else min
+    return extreme(darkest, default=0.0), any(has_others for _, has_others in by_frame)
 
 
 def modality_warnings(description: Description, modality: Sequence[Modality]) -> list[str]:
-    """What is odd about the modality transforms of an object's frames."""
+    """Return warnings about the modality transforms of an object's frames."""
     warnings = []
     if any(isinstance(m, LookupTable) and m.is_short for m in modality):
         warnings.append(SHORT_TABLE)
-    own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
-    if len(own) > 1:
+    has_own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
+    if len(has_own) > 1:
         warnings.append("frames without a rescale among others that have one: taken as they are")
     return warnings
 
@@ -203,7 +211,7 @@ def modality_warnings(description: Description, modality: Sequence[Modality]) ->
 def _padding_background(
     description: Description, pixel_format: PixelFormat, modality: Modality, dtype: np.dtype[Any]
 ) -> float | None:
-    """The padding value after the modality transform, None without one that ``dtype`` holds."""
+    """Return the padding value after the modality transform, None unless it fits ``dtype``."""
     padding = pixel_padding(description, pixel_format)
     if padding is None:
         return None
@@ -213,7 +221,8 @@ def _padding_background(
 
 
 def modality_dtype(modality: Sequence[Modality], pixel_format: PixelFormat) -> np.dtype[Any]:
-    """The dtype of values after the modality transform, by header alone."""
+    """Return the dtype of values after the modality transform."""
+    # By the header alone, so that all slices of a scanner get one dtype, whatever their pixels are.
     different = {m if isinstance(m, Rescale) else id(m): m for m in modality}.values()
     if pixel_format.is_float or not all(map(_is_whole, different)):
         return np.dtype(np.float32)
@@ -234,7 +243,7 @@ def _fits(low: float, high: float, limits: np.iinfo[Any]) -> bool:
 
 
 def can_tabulate(dtype: np.dtype[Any]) -> bool:
-    """Whether there are few enough possible values for a table of them."""
+    """Whether a table of all values of a dtype is small enough."""
     return dtype.kind != "f" and dtype.itemsize <= TABLE_BITS // BYTE_BITS
 
 
@@ -242,7 +251,7 @@ def can_tabulate(dtype: np.dtype[Any]) -> bool:
 def tabulate(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], bits_stored: int, *, signed: bool
 ) -> DisplayLut:
-    """``transform`` of every value that Bits Stored can hold; kept for the next image."""
+    """Make a table of ``transform`` for all values of Bits Stored; cached for the next image."""
     low = -(1 << bits_stored - 1) if signed else 0
     values = np.arange(low, low + (1 << bits_stored), dtype=np.float64)
     return DisplayLut(transform(values), low)
@@ -251,7 +260,9 @@ def tabulate(
 def apply_transform(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], frame: NDArray[Any]
 ) -> NDArray[Any]:
-    """Apply ``transform`` to (rows, columns, 1), through a table where that is possible."""
+    """Apply ``transform`` to (rows, columns, 1)."""
+    # A table of the values that occur has 65,536 entries at most, where a mammogram has 8 million
+    # pixels to be computed in float64.
     if not can_tabulate(frame.dtype):
         return transform(frame.astype(np.float64))
     low, high = int(frame.min()), int(frame.max())

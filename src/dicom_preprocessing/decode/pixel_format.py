@@ -1,4 +1,4 @@
-"""The format of an image's pixels: what the Image Pixel Module says, checked before decoding."""
+"""The format of an image's pixels: the Image Pixel Module, checked before decoding."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PixelFormat:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of decoded frames, that of Bits Allocated for grey values."""
+        """The dtype of decoded frames: by Bits Allocated if grey, by Bits Stored if colour."""
         if self.is_float:
             return np.dtype(f"f{self.bits_allocated // BYTE_BITS}")
         if self.is_monochrome:
@@ -74,13 +74,15 @@ class PixelFormat:
         """Bytes of uncompressed pixel data, without padding."""
         samples = self.samples_per_pixel
         bits = self.rows * self.columns * self.number_of_frames * self.bits_allocated
+        # Two luma and two chroma samples for two pixels (PS3.3 C.7.6.3.1.2).
         if self.photometric_interpretation in SUBSAMPLED:
-            return bits * 2 // 8  # two chroma samples for two pixels (PS3.3 C.7.6.3.1.2)
+            return bits * 2 // 8
+        # Single bits are packed without gaps between frames (PS3.5 8.1.1).
         return (bits * samples + 7) // 8
 
 
 def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
-    """Check the Image Pixel Module.
+    """Read and check the Image Pixel Module.
 
     Parameters
     ----------
@@ -93,8 +95,9 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     MissingAttributeError
         A required attribute is absent, empty or out of range.
     UnsupportedPixelsError
-        The combination is none that is handled.
+        The combination of values is not supported.
     """
+    # Before decoding: a wrong guess of sign or bits would be a wrong image, and no error.
     pixel = description.pixel
     rows = _required(pixel.rows, "Rows")
     columns = _required(pixel.columns, "Columns")
@@ -118,6 +121,8 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
         raise MissingAttributeError(
             f"(0028,0103) Pixel Representation {_found(representation)}; allowed are 0 and 1"
         )
+    # PS3.5 8.1.1. A High Bit below Bits Stored - 1 leaves no room for the stored bits, and one
+    # above the allocated bits does not exist: the low bits are taken.
     high_bit = pixel.high_bit.integer(stored - 1)
     by_source = {
         "HighBit": high_bit if stored - 1 <= high_bit < allocated else None,
@@ -138,7 +143,7 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=decide("high_bit", by_source).value or 0,
-        # A single bit has no sign.
+        # A single bit has no sign: it would be 0 and -1.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
 
@@ -146,25 +151,26 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
 def require_known_samples(
     description: Description, photometric: str, samples: int, allocated: int, *, is_float: bool
 ) -> None:
-    """Refuse combinations of Photometric Interpretation, samples and bits without a meaning.
+    """Check that Photometric Interpretation, samples and bits are a supported combination.
 
     Raises
     ------
     UnsupportedPixelsError
+        They are not.
     MissingAttributeError
         Planar Configuration is neither 0 nor 1.
     """
     pixel = description.pixel
     signed = "signed " if pixel.pixel_representation.integer() else ""
-    found = f"{photometric} with {samples} {signed}samples of {allocated} bits"
+    combination = f"{photometric} with {samples} {signed}samples of {allocated} bits"
     if photometric in (*MONOCHROME, PALETTE):
         if samples != 1:
-            raise UnsupportedPixelsError(f"{found} is not supported; supported is 1 sample")
+            raise UnsupportedPixelsError(f"{combination} is not supported; supported is 1 sample")
         return
     is_colour = photometric in COLOUR and samples == len("RGB") and not (is_float or signed)
     if not is_colour or allocated not in COLOUR_BITS_ALLOCATED:
         raise UnsupportedPixelsError(
-            f"{found} is not supported; supported are 3 unsigned samples of "
+            f"{combination} is not supported; supported are 3 unsigned samples of "
             f"{_either(COLOUR_BITS_ALLOCATED)} bits in {_either(COLOUR)}, and greyscale"
         )
     planar = pixel.planar_configuration
@@ -172,11 +178,13 @@ def require_known_samples(
         raise MissingAttributeError(
             f"(0028,0006) Planar Configuration {_found(planar)}; allowed are 0 and 1"
         )
+    # PS3.3 C.7.6.3.1.2 has 4:2:0 for compressed streams, and defines no native layout.
     if photometric == "YBR_PARTIAL_420" and description.transfer_syntax_uid in NATIVE:
         raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
 
 
 def _required(attribute: Attribute, keyword: str) -> int:
+    """Return the positive integer of an attribute, or raise MissingAttributeError."""
     value = attribute.integer()
     if value < 1:
         raise MissingAttributeError(f"{keyword} {_found(attribute)}; {AT_LEAST_ONE}")

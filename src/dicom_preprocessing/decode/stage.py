@@ -1,4 +1,4 @@
-"""The decode stage: from a DICOM file to frames of values, volume handled and turned upright."""
+"""The decode stage: from a DICOM file to frames of values, in order, projected and upright."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeSettings:
-    """Settings of the decode stage, by their keys of the configuration.
+    """Settings of the decode stage, named as in the configuration.
 
-    ``spacing_z`` is the z of ``spacing``. ``fast_decode`` holds the ``size`` or ``spacing`` to
-    which the image will be resized, and ``crop``, whether it will be cropped.
+    ``spacing_z`` is the z of ``spacing``. ``fast_decode`` has the ``size`` or ``spacing`` to which
+    the image will be resized, and ``crop``, whether it will be cropped.
     """
 
     intensity: str = "voi"
@@ -60,13 +60,13 @@ class DecodeSettings:
 
 
 def decode(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Decode a file to its display values, all in memory; settings as ``DecodeSettings``."""
+    """Decode a file to display values, all in memory; settings as ``DecodeSettings``."""
     image = decode_stored(path, **settings).to_display_values()
     return replace(image, frames=np.asarray(image.frames))
 
 
 def decode_stored(path: str | os.PathLike[str], **settings: Any) -> Image:  # noqa: ANN401
-    """Read a DICOM file; settings as ``DecodeSettings``, result and errors of ``decode_opened``."""
+    """Decode a file; settings as ``DecodeSettings``, result and errors as ``decode_opened``."""
     return decode_opened(*open_image(path), **settings)
 
 
@@ -75,20 +75,19 @@ def decode_opened(
     pixel_data: PixelData | None,
     **settings: Any,  # noqa: ANN401
 ) -> Image:
-    """Decode what ``open_image`` gave; settings as ``DecodeSettings``.
+    """Decode the result of ``open_image``; settings as ``DecodeSettings``.
 
     Returns
     -------
     Image
-        Frames are decoded when they are asked for. Display values may be left to its lookup.
-        Frames (n_frames, rows, columns, samples): uint8 if Bits Stored is at most 8, else uint16;
-        for ``stored`` grey values uint16, int16 or float32.
+        Frames (n_frames, rows, columns, samples) are decoded when they are asked for: uint8 if Bits
+        Stored is at most 8, else uint16; grey values with intensity ``stored`` are uint16, int16 or
+        float32. Where the image has a lookup, frames are stored values.
 
     Raises
     ------
     FileError
-        One of its children, for whatever is wrong with this file. Asking for a frame raises one
-        if it does not decode.
+        One of its subclasses. A frame that cannot be decoded raises one when it is asked for.
     """
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
@@ -101,7 +100,7 @@ def decode_opened(
 
 
 class _DecodeInput(NamedTuple):
-    """What is decoded; ``levels`` says how often width and height may be halved."""
+    """Input of the stage; ``levels`` is how often width and height may be halved."""
 
     description: Description
     pixel_data: PixelData
@@ -114,7 +113,7 @@ class _DecodeInput(NamedTuple):
 
 
 class _Values(NamedTuple):
-    """Frames of values, or stored ones with the lookup of their display values."""
+    """Frames of values, or of stored values with the lookup of their display values."""
 
     frames: Frames
     lookup: DisplayLut | None
@@ -128,19 +127,20 @@ def _levels(
     pixel_data: PixelData,
     settings: DecodeSettings,
 ) -> int:
-    """How often width and height may be halved, 0 unless the image will be made smaller."""
+    """Return how often width and height may be halved, 0 unless the image will be made smaller."""
     size, fast = Size(pixel_format.columns, pixel_format.rows), settings.fast_decode
     if fast is None or not choose_level(size, _target(size, description.pixel_spacing(), fast)):
         return 0
+    # The crop would keep everything: the lowest value of a reduced image is an overshoot somewhere.
     if fast.get("crop") and is_relative(
         description, pixel_format, settings.intensity, settings.window
     ):
-        return 0  # the lowest value of a reduced image is an overshoot somewhere
+        return 0
     return count_reducible_levels(description, pixel_format, pixel_data)
 
 
 def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int | None) -> Image:
-    """Decode at a resolution level, None for the one that the whole image needs."""
+    """Decode at a resolution level, None for the one that the uncropped image needs."""
     description, pixel_format = source.description, source.pixel_format
     native = description.pixel_spacing()
 
@@ -169,6 +169,7 @@ def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int
         warnings=tuple(values.warnings),
         resolution_level=level,
     )
+    # The crop may need a finer level than the uncropped image, and then decodes again.
     reduction = None
     if level:
         again = partial(_decode_at_level, source, settings)
@@ -177,7 +178,7 @@ def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int
 
 
 def _values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
-    """Frames in stored order: modality values, or display values, which may be put off."""
+    """Return frames in stored order, of modality values, or of display values or their lookup."""
     description, pixel_format = source.description, source.pixel_format
     frames: Frames = stored_frames(description, pixel_format, source.pixel_data, level)
     if not pixel_format.is_monochrome:
@@ -188,13 +189,15 @@ def _values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Valu
     frames, lookup, warnings = make_display_values(
         description, frames, pixel_format, intensity=settings.intensity, window=settings.window
     )
+    # The mean of stored values is not that of display values, and the maximum of an inverted image
+    # is its darkest.
     if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
         frames, lookup = map_frames(frames, lookup, dtype=lookup.table.dtype), None
     return _Values(frames, lookup, None, warnings)
 
 
 def _volume(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
-    """Frames in their order along the z axis, and what the volume handler makes of them."""
+    """Order the frames along the z axis, and apply the volume handler."""
     frames = values.frames
     order = frame_order(source.description, source.pixel_format.number_of_frames)
     if not order.is_one_volume:
@@ -218,7 +221,9 @@ def _volume(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> 
 def _turn_upright(
     source: _DecodeInput, frames: Frames, level: int
 ) -> tuple[Frames, Geometry, Sampling]:
-    """Frames of a tomosynthesis object that lies upside down turned, and where samples lie then."""
+    """Turn the frames of a tomosynthesis object that is upside down by 180 degrees."""
+    # Samples of a reduced resolution are at every 2**level-th pixel from the left and top, and so
+    # from the right and bottom once they are turned: hence the mirrored sampling.
     size, sampling = source.size, Sampling(1 << level)
     if not is_upside_down(source.description):
         return frames, Geometry(size), sampling
@@ -228,7 +233,7 @@ def _turn_upright(
 
 
 def _target(content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]) -> Size:
-    """The size to which ``content`` will be resized."""
+    """Return the size to which ``content`` will be resized."""
     if "size" in resize:
         return fit_size(content, Size(int(resize["size"][0]), int(resize["size"][1])))
     if native is not None and "spacing" in resize:

@@ -1,4 +1,4 @@
-"""Breast tomosynthesis objects that lie upside down."""
+"""Breast tomosynthesis objects whose frames are upside down."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ EXPECTED_ORIENTATION = {
 }
 """Patient directions of rows and columns (Patient Orientation) by laterality and view."""
 
+# Anterior and posterior, left and right, head and feet.
 OPPOSITE = str.maketrans("APLRHF", "PARLFH")
 
 # View Code Sequence, CID 4014: SNOMED CT and the older SRT codes.
@@ -30,17 +31,19 @@ def is_upside_down(description: Description) -> bool:
     if description.sop_class_uid.text() != BREAST_TOMOSYNTHESIS:
         return False
     expected = EXPECTED_ORIENTATION.get((description.breast_laterality(), view_of(description)))
-    found = description.patient_directions()
-    if expected is None or found is None:
+    stated = description.patient_directions()
+    if expected is None or stated is None:
         return False
+    # As sets: the order of two letters, the larger component first, does not matter. Both axes must
+    # be opposite: with one alone the image is mirrored, and no turn makes it right.
     return all(
-        set(have) == set(want.translate(OPPOSITE))
-        for have, want in zip(found, expected, strict=True)
+        set(direction) == set(wanted.translate(OPPOSITE))
+        for direction, wanted in zip(stated, expected, strict=True)
     )
 
 
 def view_of(description: Description) -> str:
-    """CC, MLO or what else View Position says; empty where nothing tells the view."""
+    """Return CC, MLO or another View Position; an empty text if there is none."""
     codes = (VIEW_CODES.get(code.text()) for code in description.view_codes)
     by_source = {
         "ViewCodeSequence": next((view for view in codes if view is not None), None),

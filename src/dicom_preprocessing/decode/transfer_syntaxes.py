@@ -1,4 +1,4 @@
-"""The transfer syntaxes whose pixels can be read, by what they have in common (PS3.6 Table A-1)."""
+"""The transfer syntaxes whose pixels can be read, by family (PS3.6 Table A-1)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NATIVE: Final = (
     ExplicitVRBigEndian,
     DeflatedExplicitVRLittleEndian,
 )
-"""Pixels are as in memory (PS3.5 8.1; A.1, A.2, A.3, and A.5, which deflates the data set)."""
+"""Uncompressed pixels (PS3.5 8.1; A.1, A.2, A.3, and A.5, which deflates the data set)."""
 
 RETIRED_JPEG: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (52, 53, 54, 55, 56))
-"""Retired processes of T.81 that libjpeg-turbo reads: arithmetic coding, spectral selection, full
+"""Retired processes of T.81 that libjpeg-turbo decodes: arithmetic coding, spectral selection, full
 progression (PS3.5 2001, A.4.1)."""
 
 JPEG: Final = (
@@ -54,9 +54,9 @@ HTJ2K_REVERSIBLE: Final = (HTJ2KLossless, HTJ2KLosslessRPCL)
 JPEG_2000: Final = (JPEG2000Lossless, JPEG2000, *HTJ2K_REVERSIBLE, HTJ2K)
 """ITU-T T.800 (PS3.5 8.2.4, A.4.4), and HTJ2K, which has the same markers (T.814)."""
 
-# The rest are younger than pydicom's dictionary.
+# pydicom's dictionary does not have the others yet.
 JPEG_XL: Final = tuple(UID(f"1.2.840.10008.1.2.4.{n}") for n in (110, 111, 112))
-"""ISO/IEC 18181: lossless, a JPEG stream packed once more, any."""
+"""ISO/IEC 18181: lossless, recompressed JPEG, and any."""
 
 JPEG_XL_LOSSLESS: Final = JPEG_XL[0]
 
@@ -64,8 +64,8 @@ DEFLATED_IMAGE_FRAME: Final = UID("1.2.840.10008.1.2.8.1")
 """Each frame deflated by itself (PS3.5 8.2.16, A.4.13)."""
 
 BIT_FOR_BIT: Final = (RLELossless, DEFLATED_IMAGE_FRAME)
-"""Codecs that know nothing of pixels: every allocated bit comes back, as in native data (RLE:
-PS3.5 8.2.2, A.4.2, Annex G)."""
+"""Codecs of bytes, which return every allocated bit, as in native data (RLE: PS3.5 8.2.2, A.4.2,
+Annex G)."""
 
 ENCAPSULATED: Final = frozenset((*JPEG, *JPEG_LS, *JPEG_2000, *JPEG_XL, *BIT_FOR_BIT))
-"""Those of which frames can be decoded here (PS3.5 A.4)."""
+"""Encapsulated transfer syntaxes with a decoder (PS3.5 A.4)."""

@@ -42,7 +42,23 @@ if TYPE_CHECKING:
 
 
 def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
-    """LINEAR (PS3.3 C.11.2.1.2.1) with its lower bound half a step higher, at c - (w - 1) / 2."""
+    """Apply LINEAR (PS3.3 C.11.2.1.2.1), with its lower bound half a step higher.
+
+    Parameters
+    ----------
+    values : float64
+        Modality values, any shape.
+    window : Window
+        A width below 1 counts as 1.
+    top : int
+        Highest display value.
+
+    Returns
+    -------
+    Same shape, 0 .. ``top``
+    """
+    # The standard's lower bound is c - 0.5 - (w - 1) / 2. With that of the reference program,
+    # c - (w - 1) / 2, the lowest value of a window becomes 0, the background.
     center, width = window.center, max(window.width, 1.0)
     low, high = center - (width - 1) / 2, center - 0.5 + (width - 1) / 2
     ramp = ((values - (center - 0.5)) / ((width - 1) or 1.0) + 0.5) * top
@@ -50,19 +66,19 @@ def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.
 
 
 def linear_exact(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
-    """LINEAR_EXACT (PS3.3 C.11.2.1.3.2)."""
+    """Apply LINEAR_EXACT (PS3.3 C.11.2.1.3.2); parameters as of ``linear``."""
     ramp = ((values - window.center) / window.width + 0.5) * top
     return np.clip(ramp, 0, top)
 
 
 def sigmoid(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
-    """SIGMOID (PS3.3 C.11.2.1.3.1)."""
-    with np.errstate(over="ignore"):
+    """Apply SIGMOID (PS3.3 C.11.2.1.3.1); parameters as of ``linear``."""
+    with np.errstate(over="ignore"):  # far below the center exp is infinite, and the result 0
         return top / (1 + np.exp(-4 * (values - window.center) / window.width))
 
 
 CACHED_TRANSFORMS = 32
-"""Transforms that are kept for the next image, which often has the same."""
+"""Transforms that stay cached for the next image, which often has the same."""
 
 FUNCTIONS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
 
@@ -75,7 +91,10 @@ def make_display_values(
     intensity: str = "voi",
     window: Sequence[float] | None = None,
 ) -> tuple[Frames, DisplayLut | None, list[str]]:
-    """Find the way from stored grey values to display values, and go it if it is no one table.
+    """Find the transform from stored grey values to display values, and apply it unless deferred.
+
+    It is deferred to a lookup where one table does for all frames: the crop then finds its box on
+    stored values, and only what is left of the image is looked up.
 
     Parameters
     ----------
@@ -85,38 +104,39 @@ def make_display_values(
     intensity : str
         voi or minmax.
     window : (center, width) or None
-        Instead of the object's windows.
+        In place of the object's windows.
 
     Returns
     -------
     (n_frames, rows, columns, 1)
         ``stored`` if there is a lookup, else display values: uint8 if Bits Stored is at most 8,
         else uint16.
-    Lookup or None
+    DisplayLut or None
         None where frames differ in their transform, or have too many values for a table.
     list of str
         Warnings.
     """
     top, dtype = (255, np.uint8) if pixel_format.bits_stored <= BYTE_BITS else (65535, np.uint16)
     inverted = pixel_format.is_inverted
+    # Black and white whatever the object says: a window could make them equal.
     if pixel_format.bits_stored == 1:
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
         return stored, DisplayLut(ends, 0), []
-    plan = _TransformChooser(description, stored, pixel_format, top)
-    transforms, warnings = plan.transforms(intensity, window)
-    shown = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
-    if len(shown) == 1 and can_tabulate(stored.dtype):
-        show = shown[transforms[0]]
+    chooser = _TransformChooser(description, stored, pixel_format, top)
+    transforms, warnings = chooser.transforms(intensity, window)
+    quantisers = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
+    if len(quantisers) == 1 and can_tabulate(stored.dtype):
+        quantiser = quantisers[transforms[0]]
         return (
-            plan.stored,
-            tabulate(show, pixel_format.bits_stored, signed=pixel_format.is_signed),
+            chooser.stored,
+            tabulate(quantiser, pixel_format.bits_stored, signed=pixel_format.is_signed),
             warnings,
         )
 
-    def display(number: int, frame: NDArray[Any]) -> NDArray[Any]:
-        return apply_transform(shown[transforms[number]], frame)
+    def make_display_frame(index: int, frame: NDArray[Any]) -> NDArray[Any]:
+        return apply_transform(quantisers[transforms[index]], frame)
 
-    return map_indexed(plan.stored, display, dtype=dtype), None, warnings
+    return map_indexed(chooser.stored, make_display_frame, dtype=dtype), None, warnings
 
 
 def is_relative(
@@ -125,18 +145,18 @@ def is_relative(
     intensity: str,
     window: Sequence[float] | None,
 ) -> bool:
-    """Whether background is what is lowest in the pixels, and not a value that the header tells.
-
-    At a reduced resolution the lowest value is an overshoot somewhere.
-    """
+    """Whether the background is the lowest value of the pixels, and not one of the header."""
+    # fast_decode asks: at a reduced resolution the lowest value is an overshoot somewhere, so that
+    # background would be foreground everywhere else.
     if not pixel_format.is_monochrome or window is not None:
         return False
     if intensity == "stored":
         return pixel_padding(description, pixel_format) is None
+    # Frames without pixels: choosing from the object reads none.
     shape = (pixel_format.number_of_frames, 0, 0, 1)
-    plan = _TransformChooser(description, np.empty(shape, pixel_format.dtype), pixel_format, 0)
+    chooser = _TransformChooser(description, np.empty(shape, pixel_format.dtype), pixel_format, 0)
     modality = modality_of_frames(description, pixel_format)
-    return intensity == "minmax" or None in plan.choose_from_object(modality, [])
+    return intensity == "minmax" or None in chooser.choose_from_object(modality, [])
 
 
 @lru_cache(maxsize=CACHED_TRANSFORMS)
@@ -147,15 +167,17 @@ def _make_quantiser(
     *,
     inverted: bool,
 ) -> Callable[[NDArray[np.float64]], NDArray[Any]]:
-    """``transform``, with its values truncated to ``dtype``, inverted for MONOCHROME1."""
+    """Return ``transform`` with its values truncated to ``dtype``, inverted for MONOCHROME1."""
 
-    def quantised(values: NDArray[np.float64]) -> NDArray[Any]:
-        with np.errstate(all="ignore"):  # windows of next to no width, slopes of next to no end
+    def quantise(values: NDArray[np.float64]) -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # of very narrow windows and very large slopes
             display = np.nan_to_num(transform(values), nan=0.0)
-        whole: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
-        return whole.dtype.type(top) - whole if inverted else whole
+        truncated: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
+        # MONOCHROME1 shows the minimum as white after the VOI transform (PS3.3 C.7.6.3.1.2), so
+        # that this comes last. Presentation LUT Shape says the same, and would invert once more.
+        return truncated.dtype.type(top) - truncated if inverted else truncated
 
-    return quantised
+    return quantise
 
 
 @dataclass(slots=True, eq=False)
@@ -170,7 +192,7 @@ class _TransformChooser:
     def transforms(
         self, intensity: str, window: Sequence[float] | None
     ) -> tuple[list[Transform], list[str]]:
-        """A function from stored to display values for each frame, and warnings."""
+        """Return a function from stored to display values for each frame, and warnings."""
         modality = modality_of_frames(self.description, self.pixel_format)
         warnings = modality_warnings(self.description, modality)
         if intensity == "minmax":
@@ -180,16 +202,17 @@ class _TransformChooser:
             if window is not None
             else self.choose_from_object(modality, warnings)
         )
-        chosen = _compose_all(modality, voi)
-        if None not in chosen:
-            return [c for c in chosen if c is not None], warnings
-        if any(c is not None for c in chosen):
+        composed = _compose_all(modality, voi)
+        # Minimum to maximum reads every frame, and so comes only where a frame needs it.
+        if None not in composed:
+            return [c for c in composed if c is not None], warnings
+        if any(c is not None for c in composed):
             warnings.append("frames without a usable window use minimum to maximum")
         fallback = self.min_max(modality)
-        return [c or f for c, f in zip(chosen, fallback, strict=True)], warnings
+        return [c or f for c, f in zip(composed, fallback, strict=True)], warnings
 
     def choose_configured(self, window: Sequence[float]) -> list[Transform | None]:
-        """The config's window, with the object's VOI LUT Function."""
+        """Take the window of the configuration, with the object's VOI LUT Function."""
         functions = self.description.voi_lut_functions(len(self.stored))
         center, width = window
         return [
@@ -200,19 +223,21 @@ class _TransformChooser:
     def choose_from_object(
         self, modality: list[Modality], warnings: list[str]
     ) -> list[Transform | None]:
-        """VOI LUT Sequence, else the first usable window of each frame."""
+        """Take the VOI LUT Sequence, else the first usable window, of each frame."""
+        # PS3.3 C.11.2.1.2: several windows are alternative views, none of which is preferred.
         n = len(self.stored)
-        luts, found = self.description.voi_luts(n), self.description.windows(n)
-        chosen = [next((w for w in ws or () if w.is_usable), None) for ws in found]
+        luts, windows_of_frames = self.description.voi_luts(n), self.description.windows(n)
+        usable = [next((w for w in ws or () if w.is_usable), None) for ws in windows_of_frames]
         tables = self.tables(luts, modality, warnings)
-        passed_over = (
-            ws is not None and ws[0] is not w for ws, w in zip(found, chosen, strict=True)
+        is_skipped = (
+            ws is not None and ws[0] is not w
+            for ws, w in zip(windows_of_frames, usable, strict=True)
         )
-        if any(passed_over):
+        if any(is_skipped):
             warnings.append("an unusable window was passed over")
-        windows = (_make_window_transform(w, self.top) if w is not None else None for w in chosen)
-        told = zip(tables, windows, strict=True)
-        return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in told]
+        windows = (_make_window_transform(w, self.top) if w is not None else None for w in usable)
+        pairs = zip(tables, windows, strict=True)
+        return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in pairs]
 
     def tables(
         self,
@@ -220,23 +245,24 @@ class _TransformChooser:
         modality: Sequence[Modality],
         warnings: list[str],
     ) -> list[Transform | None]:
-        """The VOI LUT of each frame that has one; frames that share a table share the transform."""
-        made: dict[tuple[int, bool], Transform] = {}
-        found: list[Transform | None] = []
+        """Return the VOI LUT of each frame that has one; equal frames share one transform."""
+        transforms: dict[tuple[int, bool], Transform] = {}
+        by_frame: list[Transform | None] = []
         for lut, m in zip(luts, modality, strict=True):
             if lut is None:
-                found.append(None)
+                by_frame.append(None)
                 continue
+            # PS3.3 C.11.2.1.1: the first value mapped has a sign if modality values may have one.
             key = id(lut), modality_range(m, self.pixel_format)[0] < 0
-            if key not in made:
-                made[key] = self.make_voi_lut_transform(lut, warnings, signed=key[1])
-            found.append(made[key])
-        return found
+            if key not in transforms:
+                transforms[key] = self.make_voi_lut_transform(lut, warnings, signed=key[1])
+            by_frame.append(transforms[key])
+        return by_frame
 
     def make_voi_lut_transform(
         self, stored: LutAttributes, warnings: list[str], *, signed: bool
     ) -> Transform:
-        """A VOI LUT, brought to full range."""
+        """Make a VOI LUT, scaled to full range."""
         little_endian = self.description.is_little_endian
         table = lookup_table(stored, signed=signed, little_endian=little_endian)
         if table.is_short and SHORT_TABLE not in warnings:
@@ -245,14 +271,17 @@ class _TransformChooser:
         return lambda values: np.trunc(table(values) * top / full)
 
     def min_max(self, modality: list[Modality]) -> list[Transform]:
-        """Lowest to highest value of all frames to full range; pixel padding does not count.
+        """Map the lowest to highest value of all frames to full range; padding does not count.
 
         Integers with one slope: LINEAR over max - min + 1 steps of stored values. Float data,
         Modality LUTs and slopes that differ between frames: a straight line between the ends.
         """
         n = len(self.stored)
         pair = modality[0]
+        # All frames are read here and again when they are mapped: decoding JPEG 2000 twice would
+        # double the time.
         self.stored = spool_frames(self.stored)
+        # One slope scales both ends alike, so stored values will do; its sign sets the direction.
         if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.pixel_format.is_float:
             ends = self.find_value_range([Rescale()] * n)
             if ends is None or ends[0] == ends[1] or pair.slope == 0:
@@ -268,28 +297,29 @@ class _TransformChooser:
         return [c for c in _compose_all(modality, [straight] * n) if c is not None]
 
     def find_value_range(self, modality: Sequence[Modality]) -> tuple[float, float] | None:
-        """Lowest and highest modality value of all frames, None if nothing counts.
+        """Return the lowest and highest modality value of all frames, None if no pixel counts.
 
-        Padding (PS3.3 C.7.5.1.1.2) and what is no finite number do not count.
+        Padding (PS3.3 C.7.5.1.1.2) and values that are not finite do not count.
         """
         padding = pixel_padding(self.description, self.pixel_format)
         by_frame = map_in_order(
             self.stored, lambda i, frame: _find_frame_range(modality[i], frame, padding)
         )
-        found = [ends for ends in by_frame if ends is not None]
-        return (min(e[0] for e in found), max(e[1] for e in found)) if found else None
+        ranges = [ends for ends in by_frame if ends is not None]
+        return (min(r[0] for r in ranges), max(r[1] for r in ranges)) if ranges else None
 
 
 def _find_frame_range(
     modality: Modality, stored: NDArray[Any], padding: tuple[float, float] | None
 ) -> tuple[float, float] | None:
-    """Lowest and highest modality value of a frame."""
+    """Return the lowest and highest modality value of a frame, None if no pixel counts."""
     counted = stored
     if padding is not None or stored.dtype.kind == "f":
         low, high = sorted(padding) if padding is not None else (math.inf, -math.inf)
         counted = stored[((stored < low) | (stored > high)) & np.isfinite(stored)]
     if not counted.size:
         return None
+    # A table need not ascend, so every value is looked up; of a line the ends are enough.
     if isinstance(modality, LookupTable):
         values = modality(np.unique(counted).astype(np.float64))
     else:
@@ -299,7 +329,7 @@ def _find_frame_range(
 
 @lru_cache(maxsize=CACHED_TRANSFORMS)
 def _make_window_transform(window: Window, top: int) -> Transform:
-    """The function of a window; an unknown VOI LUT Function counts as LINEAR."""
+    """Return the function of a window; an unknown VOI LUT Function counts as LINEAR."""
     function = FUNCTIONS.get(window.function, linear)
     return lambda values: function(values, window, top)
 
@@ -315,7 +345,7 @@ def _make_linear_transform(low: float, high: float, top: int) -> Transform:
 def _compose_all(
     modality: Sequence[Modality], voi: Sequence[Transform | None]
 ) -> list[Transform | None]:
-    """Both transforms of each frame in one; the same object for frames with the same two."""
+    """Compose the two transforms of each frame; frames with the same two share one object."""
     pairs = zip(modality, voi, strict=True)
     return [_compose(m, v) if v is not None else None for m, v in pairs]
 

@@ -1,6 +1,6 @@
-"""Reading DICOM files: detection, header, where the pixel data lies, the description of an image.
+"""Reading DICOM files: detection, header, location of the pixel data, description of the image.
 
-A file is read once into its description, and here it is decided who wins where it says two things.
-What enters reads a file or says what stands in it; nothing decodes pixels or knows of studies and
-outputs, and behind this folder nobody asks pydicom's data set.
+A file is read once into its description. Where attributes contradict each other, this folder
+decides which counts. It decodes no pixels and knows nothing of studies and outputs; outside of it,
+pydicom's data set is not used.
 """

@@ -1,7 +1,7 @@
-"""One attribute as it stands in a file: its values, however odd, without pydicom's objects.
+"""An attribute as a file has it: its values, valid or not, without pydicom's objects.
 
-What is read of it never raises: a value that is none is told by the default, by NaN or by an empty
-text, and who needs a right one says what is missing.
+Reading a value never raises. Where there is none, or an invalid one, the result is a default, NaN
+or an empty text; whoever needs a valid value raises the error.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 Value = int | float | str | bytes
-"""A value of an attribute; bytes where they have no other meaning, or could not be converted."""
+"""A value of an attribute; bytes where that is its type, or where it could not be converted."""
 
 NUMBER_ERRORS: Final = (ArithmeticError, TypeError, ValueError)
-"""What Python raises where text or bytes are no number."""
+"""Errors of Python where text or bytes are no number."""
 
 MAX_TEXT_LENGTH: Final = 64
 """Characters of a value that are shown."""
@@ -29,13 +29,12 @@ class Attribute:
     keyword : str
         As in PS3.6, such as ``RescaleSlope``.
     values : tuple
-        Its values; none of an empty attribute. Numbers that are text in the file (DS and IS) are as
-        they are written there.
+        Its values, none if it is empty. Numbers that are text in the file (DS, IS) stay text.
     raw : bytes or None
-        What stands in the file where it could not be converted to its value representation;
+        The bytes in the file where they could not be converted to the value representation;
         ``values`` is empty then.
     is_present : bool
-        Whether the attribute is there at all.
+        Whether the data set has the attribute.
     """
 
     keyword: str
@@ -45,7 +44,7 @@ class Attribute:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is absent, or has no value but blanks."""
+        """Whether it is absent, or has only blanks."""
         if self.raw is not None:
             return not self.raw
         if len(self.values) > 1:
@@ -54,32 +53,32 @@ class Attribute:
 
     @property
     def has_several(self) -> bool:
-        """Whether there are more values than one."""
+        """Whether there is more than one value."""
         return len(self.values) > 1
 
     def text(self) -> str:
-        """The first value as text, without blanks and NUL around it; empty where there is none."""
+        """Return the first value as text, without blanks and NUL around it; empty if none."""
         return clean_text(self.values[0]) if self.values else ""
 
     def texts(self) -> tuple[str, ...]:
-        """Every value as text, without blanks and NUL around it."""
+        """Return every value as text, without blanks and NUL around it."""
         return tuple(map(clean_text, self.values))
 
     def joined_text(self) -> str:
-        """Every value as text, joined as in a file, without blanks and NUL around all of it."""
+        """Return all values as one text with backslashes, without blanks and NUL around it."""
         return clean_text("\\".join(map(_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
-        """The first value as a whole number, cut as ``int`` does; ``default`` where it is none."""
+        """Return the first value as an integer, truncated as by ``int``, else ``default``."""
         value = self.values[0] if self.values else ""
         try:
             return default if value in ("", b"") else int(value)
         except NUMBER_ERRORS:
-            number = _number(value)  # "1.0" is one
+            number = _number(value)  # int refuses "1.0"
             return int(number) if math.isfinite(number) else default
 
     def numbers(self) -> tuple[float, ...]:
-        """Every value as a number, NaN for what is none."""
+        """Return every value as a number, NaN if it is none."""
         if self.raw is not None:
             return tuple(map(_number, self.raw.decode("ascii", "replace").split("\\")))
         if self.values in ((), ("",)):
@@ -87,17 +86,17 @@ class Attribute:
         return tuple(map(_number, self.values))
 
     def vector(self, length: int) -> tuple[float, ...] | None:
-        """Exactly so many finite numbers, None where there are others."""
+        """Return the values if they are exactly ``length`` finite numbers, else None."""
         numbers = self.numbers()
         return numbers if len(numbers) == length and all(map(math.isfinite, numbers)) else None
 
     def content(self) -> bytes:
-        """The bytes of a value that is no more than bytes, empty where there are none."""
+        """Return the first value if it is bytes, else no bytes."""
         value = self.values[0] if self.values else b""
         return value if isinstance(value, bytes) else b""
 
     def shorten_for_message(self) -> str | None:
-        """Its values as a short text for messages, None where there are none."""
+        """Return the values as a short text for messages, None if there are none."""
         values = self.values if self.raw is None else (self.raw,)
         if not values:
             return None
@@ -106,11 +105,11 @@ class Attribute:
 
 
 ABSENT: Final = Attribute("", is_present=False)
-"""An attribute that is not there."""
+"""An attribute that the data set does not have."""
 
 
 def clean_text(value: Value) -> str:
-    """A value as text, without blanks and NUL around it; empty for bytes, which are none."""
+    """Return a value as text, without blanks and NUL around it; empty for bytes."""
     return _text(value).strip(" \t\r\n\0")
 
 

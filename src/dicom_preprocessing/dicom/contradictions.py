@@ -1,8 +1,8 @@
 """Which source counts where parts of a file contradict each other: a table and its function.
 
-``PRECEDENCES`` lists, for what several sources may state, the sources in order of precedence, be
-they attributes or markers of a stream; ``decide`` takes the first that states a value.
-``COMPUTED_DECISIONS`` names the computation that decides where no single source can.
+``PRECEDENCES`` lists the sources of a value in order of precedence: attributes, or markers of a
+stream. ``decide`` takes the first source that has a value. ``COMPUTED_DECISIONS`` lists what no
+single source can decide, and the function that does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class GroupLevel(StrEnum):
-    """Where an attribute of a functional group macro may stand (PS3.3 C.7.6.16)."""
+    """Where a file may have an attribute of a functional group macro (PS3.3 C.7.6.16)."""
 
     TOP = "the top level"
     SHARED = "the shared functional group"
@@ -32,9 +32,9 @@ class Precedence:
     Parameters
     ----------
     sources : tuple of str
-        Who may tell it; the first that does wins.
+        In order of precedence.
     reason : str
-        The clause of the standard, or what is done in the field.
+        The clause of the standard, or the usual practice.
     """
 
     sources: tuple[str, ...]
@@ -45,7 +45,7 @@ EVERYWHERE: Final = (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
 """Classic objects have these at the top level only, Enhanced ones in groups only."""
 
 PRECEDENCES: Final[Mapping[str, Precedence]] = {
-    # What the file is.
+    # Class and encoding of the file.
     "sop_class_uid": Precedence(
         ("SOPClassUID", "MediaStorageSOPClassUID"),
         "PS3.10 7.1: the file meta information repeats the data set",
@@ -67,7 +67,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         (GroupLevel.TOP, GroupLevel.SHARED, GroupLevel.FRAME),
         "PS3.3 C.7.6.16.2.15: of the first frame",
     ),
-    # Attributes that tell the same.
+    # Attributes with the same meaning.
     "in_plane_spacing": Precedence(
         ("PixelSpacing", "ImagerPixelSpacing"),
         "PS3.3 10.7.1.1: Pixel Spacing may be calibrated, the other is at the detector",
@@ -79,12 +79,12 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
             "FrameLaterality of the shared group",
             "FrameLaterality of the first frame",
         ),
-        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: that of frames",
+        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: of frames",
     ),
     "view": Precedence(
         ("ViewCodeSequence", "ViewPosition"), "PS3.3 C.8.11.7: the code before the older text"
     ),
-    # How pixels lie in their bytes.
+    # Layout of pixels.
     "high_bit": Precedence(
         ("HighBit", "BitsStored"), "PS3.5 8.1.1, where High Bit leaves room for Bits Stored"
     ),
@@ -98,7 +98,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     ),
     "voi": Precedence(
         ("VOILUTSequence", "windows"),
-        "PS3.3 C.11.2: either may be chosen; a table tells more than a window",
+        "PS3.3 C.11.2: they are alternatives; a table says more than a window",
     ),
     "palette_data": Precedence(
         ("palette data", "segmented palette data"),
@@ -113,8 +113,8 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ("position", "SpacingBetweenSlices"), "PS3.3 C.7.6.2.1.1: positions are what was measured"
     ),
     "fragments_of_frames": Precedence(
-        ("one fragment a frame", "ExtendedOffsetTable", "basic offset table"),
-        "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments tell nothing",
+        ("one fragment per frame", "ExtendedOffsetTable", "basic offset table"),
+        "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments do not count",
     ),
     # Header and stream.
     "jpeg_colour": Precedence(
@@ -125,7 +125,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ("component transform", "header"), "ITU-T T.800 Annex G: the decoder undoes the transform"
     ),
 }
-"""What may be told twice, and who wins."""
+"""By what is decided; the keys are the rows that ``decide`` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +134,26 @@ class ComputedDecision:
 
     Parameters
     ----------
-    parts : str
-        What says two things.
-    answer : str
-        What is done.
-    where : str
-        The function that does it, ``module:function`` within the package.
+    contradiction : str
+        The two that contradict each other.
+    decision : str
+        The value that counts, or the error.
+    function : str
+        The function that decides, as ``module:function`` within the package.
     reason : str
-        The clause of the standard, or what is done in the field.
+        The clause of the standard, or the usual practice.
     """
 
-    parts: str
-    answer: str
-    where: str
+    contradiction: str
+    decision: str
+    function: str
     reason: str
 
 
 COMPUTED_DECISIONS: Final = (
     ComputedDecision(
         "stated transfer syntax, and the encoding in which elements parse",
-        "elements and the place of the pixels by the encoding; pixels by the stated syntax",
+        "elements and the offset of the pixels by the encoding; pixels by the stated syntax",
         "dicom.reading:open_image",
         "PS3.10 7.1",
     ),
@@ -183,7 +183,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "more fragments than frames of RLE",
-        "empty ones are none",
+        "empty ones are ignored",
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4.2: a frame is one fragment",
     ),
@@ -203,7 +203,7 @@ COMPUTED_DECISIONS: Final = (
         "Bits Stored, and higher values of a lossy stream",
         "clipped",
         "decode.codecs.samples:stored_values",
-        "what overshot must not wrap around",
+        "overshoot must not wrap around",
     ),
     ComputedDecision(
         "Bits Allocated, and a higher precision of the stream",
@@ -231,7 +231,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "LUT Descriptor, and the number of entries",
-        "the entries; a short table goes on with its last, with a warning",
+        "the entries; the last one of a short table is repeated, with a warning",
         "decode.lookup_tables:lookup_table",
         "PS3.3 C.11.1.1",
     ),
@@ -260,19 +260,19 @@ COMPUTED_DECISIONS: Final = (
         "PS3.3 C.11.2.1.2",
     ),
 )
-"""What is decided where it is computed."""
+"""Contradictions that no order of sources can decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
-    """What counts, who told it, and who told otherwise.
+    """The value that counts, its source, and the sources that contradict it.
 
     Parameters
     ----------
     value : T or None
-        None where no source tells it.
+        None if no source has one.
     source : str
-        Empty then.
+        Empty if no source has a value.
     overruled : tuple of str
         Sources of other values.
     """
@@ -283,26 +283,26 @@ class Decision(Generic[T]):
 
 
 def decide(row: str, values: Mapping[str, T | None]) -> Decision[T]:
-    """Take the value of the first source of a row of the table that tells one.
+    """Take the value of the first source of a row that has one.
 
     Parameters
     ----------
     row : str
         A key of ``PRECEDENCES``.
     values : mapping
-        What the sources tell; None for one that tells nothing. Sources may be left out.
+        Values by source. A source without one may be None or left out.
 
     Raises
     ------
     KeyError
-        There is no such row, or a source that it does not name.
+        There is no such row, or the row has no such source.
     """
     sources = PRECEDENCES[row].sources
     unknown = values.keys() - set(sources)
     if unknown:
         raise KeyError(f"{row}: {', '.join(sorted(unknown))}")
-    there = [(source, values[source]) for source in sources if values.get(source) is not None]
-    if not there:
+    present = [(source, values[source]) for source in sources if values.get(source) is not None]
+    if not present:
         return Decision(None)
-    source, value = there[0]
-    return Decision(value, source, tuple(s for s, other in there[1:] if other != value))
+    source, value = present[0]
+    return Decision(value, source, tuple(s for s, other in present[1:] if other != value))

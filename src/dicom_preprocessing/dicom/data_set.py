@@ -1,6 +1,6 @@
-"""From pydicom's data set to the description of an image: the only place that asks a data set.
+"""From pydicom's data set to the description of an image; no other module reads a data set.
 
-Each attribute is read once. What stands behind the description never sees pydicom's objects.
+Each attribute is read once. Code that uses the description never sees pydicom's objects.
 """
 
 from __future__ import annotations
@@ -65,50 +65,50 @@ def describe(
     Parameters
     ----------
     data_set : Dataset
-        With or without pixel data, which is not looked at.
+        With or without pixel data, which is not read.
     syntax : UID or None
         ``transfer_syntax_of`` the data set, where it is known already.
     has_pixel_data : bool
-        What the header tells of that.
+        Becomes that of the header.
     """
-    found = attributes_of(data_set, TOP_TAGS)
+    attributes = attributes_of(data_set, TOP_TAGS)
     syntax = transfer_syntax_of(data_set) if syntax is None else syntax
     shared = items_of(data_set, SHARED)
     luts = items_of(data_set, MODALITY_LUTS)
     codes = items_of(data_set, VIEW_CODES)
     return Description(
-        header=_header(data_set, found, syntax, has_pixel_data=has_pixel_data),
+        header=_make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data),
         transfer_syntax_uid=syntax,
         is_little_endian=syntax != ExplicitVRBigEndian,
-        pixel=ImagePixel(**_fields(found, IMAGE_PIXEL)),
-        top=FunctionalGroups(**_voi_luts(data_set), **_fields(found, TOP_GROUPS)),
+        pixel=ImagePixel(**_fields(attributes, IMAGE_PIXEL)),
+        top=FunctionalGroups(**_voi_luts(data_set), **_fields(attributes, TOP_GROUPS)),
         shared=groups_of(shared[0]) if shared else NO_GROUPS,
         frames=tuple(map(groups_of, items_of(data_set, PER_FRAME))),
         modality_lut=_lut_of(luts[0]) if luts else None,
-        palette=_palette(found),
-        **_paddings(found),
-        sop_class_uid=found.get("SOPClassUID", ABSENT),
-        image_laterality=found.get("ImageLaterality", ABSENT),
-        laterality=found.get("Laterality", ABSENT),
-        view_position=found.get("ViewPosition", ABSENT),
+        palette=_palette(attributes),
+        **_paddings(attributes),
+        sop_class_uid=attributes.get("SOPClassUID", ABSENT),
+        image_laterality=attributes.get("ImageLaterality", ABSENT),
+        laterality=attributes.get("Laterality", ABSENT),
+        view_position=attributes.get("ViewPosition", ABSENT),
         view_codes=tuple(attributes_of(c, CODE_TAGS).get("CodeValue", ABSENT) for c in codes),
-        extended_offset_table=found.get("ExtendedOffsetTable", ABSENT),
-        extended_offset_table_lengths=found.get("ExtendedOffsetTableLengths", ABSENT),
+        extended_offset_table=attributes.get("ExtendedOffsetTable", ABSENT),
+        extended_offset_table_lengths=attributes.get("ExtendedOffsetTableLengths", ABSENT),
     )
 
 
 def header_of(data_set: Dataset, *, has_pixel_data: bool) -> Header:
-    """What the index keeps, without the rest of a description."""
-    found, syntax = attributes_of(data_set, HEADER_TAGS), transfer_syntax_of(data_set)
-    return _header(data_set, found, syntax, has_pixel_data=has_pixel_data)
+    """Return the header alone, without the rest of a description."""
+    attributes, syntax = attributes_of(data_set, HEADER_TAGS), transfer_syntax_of(data_set)
+    return _make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data)
 
 
-def _header(
-    data_set: Dataset, found: Mapping[str, Attribute], syntax: UID, *, has_pixel_data: bool
+def _make_header(
+    data_set: Dataset, attributes: Mapping[str, Attribute], syntax: UID, *, has_pixel_data: bool
 ) -> Header:
     fields: dict[str, str | int] = {}
     for field, keyword in HEADER_KEYWORDS.items():
-        attribute = found.get(keyword, ABSENT)
+        attribute = attributes.get(keyword, ABSENT)
         if field in UIDS:
             fields[field] = attribute.joined_text()
         elif field == "modality":
@@ -116,7 +116,7 @@ def _header(
         else:
             fields[field] = attribute.integer()
     return Header(
-        sop_class_uid=_sop_class_of(data_set, found.get("SOPClassUID", ABSENT)),
+        sop_class_uid=_sop_class_of(data_set, attributes.get("SOPClassUID", ABSENT)),
         transfer_syntax_uid=clean_text(syntax),
         has_pixel_data=has_pixel_data,
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
@@ -124,7 +124,7 @@ def _header(
 
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
-    """The transfer syntax that the file states, else the one in which it could be read."""
+    """Return the transfer syntax that the file states, else the one in which it could be parsed."""
     stated = _read_file_meta_uid(data_set, "TransferSyntaxUID")
     by_source = {
         "TransferSyntaxUID": UID(stated) if stated else None,
@@ -134,13 +134,14 @@ def transfer_syntax_of(data_set: Dataset) -> UID:
 
 
 def _read_file_meta_uid(data_set: Dataset, keyword: str) -> str:
-    """A UID of the file meta information, empty without."""
+    """Return a UID of the file meta information, empty where there is none."""
     meta = getattr(data_set, "file_meta", None)
-    found = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
-    return found.get(keyword, ABSENT).text()
+    attributes = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
+    return attributes.get(keyword, ABSENT).text()
 
 
 def _encoding_of(data_set: Dataset) -> UID:
+    """Return the native transfer syntax with the encoding in which the elements parsed."""
     implicit, little_endian = data_set.original_encoding
     if implicit:
         return ImplicitVRLittleEndian
@@ -148,15 +149,15 @@ def _encoding_of(data_set: Dataset) -> UID:
 
 
 def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
-    """SOP Class UID, ``attribute``, else that of the file meta information; empty without."""
+    """Return SOP Class UID, else that of the file meta information, else an empty text."""
     stated = _read_file_meta_uid(data_set, "MediaStorageSOPClassUID")
     by_source = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
     return decide("sop_class_uid", by_source).value or ""
 
 
 def groups_of(group: Dataset) -> FunctionalGroups:
-    """What an item of a functional groups sequence holds."""
-    found: dict[str, Attribute] = {}
+    """Read an item of a functional groups sequence."""
+    attributes: dict[str, Attribute] = {}
     macros: set[str] = set()
     luts: dict[str, Any] = {}
     for tag in group.keys():  # noqa: SIM118  # iterating a data set converts every element
@@ -165,38 +166,42 @@ def groups_of(group: Dataset) -> FunctionalGroups:
         if macro is None or first is None:
             continue
         macros.add(macro)
-        found |= attributes_of(first, GROUP_TAGS[macro])
+        attributes |= attributes_of(first, GROUP_TAGS[macro])
         if macro == VOI:
             luts = _voi_luts(first)
-    return FunctionalGroups(macros=frozenset(macros), **luts, **_fields(found, MACRO_KEYWORDS))
+    return FunctionalGroups(macros=frozenset(macros), **luts, **_fields(attributes, MACRO_KEYWORDS))
 
 
 def _voi_luts(item: Dataset) -> dict[str, Any]:
-    """The fields of ``FunctionalGroups`` about VOI LUT Sequence."""
+    """Return the fields of ``FunctionalGroups`` about VOI LUT Sequence."""
     if VOI_LUTS not in item:
         return {}
     luts = items_of(item, VOI_LUTS)
     return {"voi_lut": _lut_of(luts[0]) if luts else None, "voi_lut_items": len(luts)}
 
 
-def _fields(found: Mapping[str, Attribute], keywords: Mapping[str, str]) -> dict[str, Any]:
-    """Attributes that were found, by the fields that they fill."""
-    return {field: found[keyword] for field, keyword in keywords.items() if keyword in found}
+def _fields(attributes: Mapping[str, Attribute], keywords: Mapping[str, str]) -> dict[str, Any]:
+    """Return the attributes that are present, by the fields that they fill."""
+    return {field: attributes[key] for field, key in keywords.items() if key in attributes}
 
 
 def _lut_of(item: Dataset) -> LutAttributes:
-    found = attributes_of(item, LUT_TAGS)
-    return LutAttributes(found.get("LUTDescriptor", ABSENT), found.get("LUTData", ABSENT))
+    """Read an item of a LUT sequence."""
+    attributes = attributes_of(item, LUT_TAGS)
+    return LutAttributes(attributes.get("LUTDescriptor", ABSENT), attributes.get("LUTData", ABSENT))
 
 
-def _palette(found: Mapping[str, Attribute]) -> tuple[LutAttributes, LutAttributes, LutAttributes]:
-    if "RedPaletteColorLookupTableDescriptor" not in found:  # nearly every image
+def _palette(
+    attributes: Mapping[str, Attribute],
+) -> tuple[LutAttributes, LutAttributes, LutAttributes]:
+    """Return the look-up tables of red, green and blue."""
+    if "RedPaletteColorLookupTableDescriptor" not in attributes:  # nearly every image
         return NO_LUT, NO_LUT, NO_LUT
     red, green, blue = (
         LutAttributes(
             **{
-                part: found.get(name.format(colour), ABSENT)
-                for part, name in PALETTE_KEYWORDS.items()
+                field: attributes.get(name.format(colour), ABSENT)
+                for field, name in PALETTE_KEYWORDS.items()
             }
         )
         for colour in PALETTE_COLOURS
@@ -204,9 +209,10 @@ def _palette(found: Mapping[str, Attribute]) -> tuple[LutAttributes, LutAttribut
     return red, green, blue
 
 
-def _paddings(found: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
+def _paddings(attributes: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
+    """Return the padding of each kind of pixel data, by field of ``Description``."""
     integer, single, double = (
-        PixelPadding(found.get(f"{p}Value", ABSENT), found.get(f"{p}RangeLimit", ABSENT))
+        PixelPadding(attributes.get(f"{p}Value", ABSENT), attributes.get(f"{p}RangeLimit", ABSENT))
         for p in PADDING_PREFIXES
     )
     return {

@@ -1,8 +1,8 @@
 """The description of an image: every attribute on which pixels, geometry, order and naming depend.
 
-It is made once a file (data_set.py) and frozen; what comes behind are functions of it and of the
-bytes of the pixel data element, and never ask the data set again. Attributes that may stand in
-functional groups are kept for each place; the table in contradictions.py decides which counts.
+It is made once per file (data_set.py) and frozen. All later code depends on it and on the bytes of
+the pixel data element, and never reads the data set again. Attributes of functional groups are kept
+for each level; the table in contradictions.py decides which counts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Window:
 
     @property
     def is_usable(self) -> bool:
-        """Finite, and wide enough for its function."""
+        """Whether it is finite, and wide enough for its function."""
+        # PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1; C.11.2.1.3: of others above 0.
         if not (math.isfinite(self.center) and math.isfinite(self.width)):
             return False
         return self.width >= 1 if self.function == "LINEAR" else self.width > 0
@@ -43,7 +44,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """Rescale Slope and Intercept (PS3.3 C.11.1); what is there and no number is NaN."""
+    """Rescale Slope and Intercept (PS3.3 C.11.1); NaN for one that is present and no number."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -56,7 +57,7 @@ class Rescale:
 
 @dataclass(frozen=True, slots=True)
 class LutAttributes:
-    """A look-up table as it stands in the file: of a LUT sequence's item, or of a palette.
+    """A look-up table as the file has it: an item of a LUT sequence, or a colour of a palette.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ NO_LUT: Final = LutAttributes()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePixel:
-    """The Image Pixel Module (PS3.3 C.7.6.3) and Number of Frames, as found."""
+    """The Image Pixel Module (PS3.3 C.7.6.3) and Number of Frames, as the file has them."""
 
     rows: Attribute = ABSENT
     columns: Attribute = ABSENT
@@ -92,11 +93,11 @@ class ImagePixel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionalGroups:
-    """What functional group macros hold, at one place: top level, shared group, or a frame's.
+    """Attributes of functional group macros at one level: top, shared group, or group of a frame.
 
-    ``macros`` are the keywords of those that are there; at the top level there are none, and their
-    attributes stand by themselves. ``voi_lut`` is the first item of VOI LUT Sequence, and
-    ``voi_lut_items`` their number, None where the sequence is absent.
+    ``macros`` has the keywords of the macros that are present; the top level has none, since it has
+    the attributes without macros. ``voi_lut`` is the first item of VOI LUT Sequence, and
+    ``voi_lut_items`` the number of its items, None where the sequence is absent.
     """
 
     macros: frozenset[str] = frozenset()
@@ -122,24 +123,24 @@ class FunctionalGroups:
     diffusion_b_value: Attribute = ABSENT
 
     def rescale(self) -> Rescale | None:
-        """Rescale Slope and Intercept; a missing one of the two is neutral."""
+        """Return Rescale Slope and Intercept; if only one is absent, it is neutral."""
         slope, intercept = self.rescale_slope.numbers(), self.rescale_intercept.numbers()
         if not slope and not intercept:
             return None
         return Rescale(slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
 
     def windows(self) -> tuple[Window, ...] | None:
-        """Every window, usable or not, None where there are none."""
+        """Return every window, usable or not; None if there is none."""
         function = self.function() or "LINEAR"
         pairs = zip(self.window_center.numbers(), self.window_width.numbers(), strict=False)
         return tuple(Window(c, w, function) for c, w in pairs) or None
 
     def function(self) -> str | None:
-        """VOI LUT Function, None where it is absent."""
+        """Return VOI LUT Function in capitals, None if it is absent."""
         return self.voi_lut_function.text().upper() or None
 
     def in_plane_spacing(self) -> tuple[float, float] | None:
-        """Distance of pixels in x and y, mm (row spacing stands first in the file)."""
+        """Return the distance (x, y) between pixels in mm."""
         return decide(
             "in_plane_spacing",
             {
@@ -149,20 +150,20 @@ class FunctionalGroups:
         ).value
 
     def position(self) -> tuple[float, ...] | None:
-        """Image Position (Patient), mm."""
+        """Return Image Position (Patient) in mm."""
         return self.image_position_patient.vector(3)
 
     def orientation(self) -> tuple[float, ...] | None:
-        """Image Orientation (Patient), direction cosines of row and column."""
+        """Return Image Orientation (Patient), the direction cosines of row and column."""
         return self.image_orientation_patient.vector(6)
 
     def slice_spacing(self) -> float | None:
-        """Spacing Between Slices, mm."""
+        """Return Spacing Between Slices in mm, without its sign."""
         values = self.spacing_between_slices.numbers()
         return abs(values[0]) if values and math.isfinite(values[0]) and values[0] else None
 
     def patient_directions(self) -> tuple[str, str] | None:
-        """Patient Orientation, the directions of rows and columns."""
+        """Return Patient Orientation, the directions of rows and columns, in capitals."""
         directions = self.patient_orientation.texts()
         if len(directions) != len(("row", "column")):
             return None
@@ -174,7 +175,7 @@ NO_GROUPS: Final = FunctionalGroups()
 
 @dataclass(frozen=True, slots=True)
 class PixelPadding:
-    """Pixel Padding Value and Pixel Padding Range Limit (PS3.3 C.7.5.1.1.2), as found."""
+    """Pixel Padding Value and Range Limit (PS3.3 C.7.5.1.1.2), as the file has them."""
 
     value: Attribute = ABSENT
     range_limit: Attribute = ABSENT
@@ -182,47 +183,47 @@ class PixelPadding:
 
 @dataclass(frozen=True, slots=True)
 class PerFrame(Generic[T]):
-    """What counts for each frame, and where it stands.
+    """The value that counts for each frame, and its level.
 
     Parameters
     ----------
     values : tuple
-        None for a frame of which nothing tells it.
-    places : tuple of GroupLevel or None
-        None where ``values`` has None.
+        One per frame, None if no level has one.
+    levels : tuple of GroupLevel or None
+        One per frame, None where ``values`` has None.
     overruled : frozenset of GroupLevel
-        Where some frame has another value that does not count.
+        Levels that have another value for some frame.
     """
 
     values: tuple[T | None, ...]
-    places: tuple[GroupLevel | None, ...]
+    levels: tuple[GroupLevel | None, ...]
     overruled: frozenset[GroupLevel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a file says of its image.
+    """All attributes of a file that its image depends on.
 
     Parameters
     ----------
     header : Header
-        What the index keeps.
+        The attributes that the index keeps.
     transfer_syntax_uid : UID
-        In which the pixel data is encoded.
+        Of the pixel data.
     is_little_endian : bool
         Byte order of values that stay bytes, such as LUT Data.
     pixel : ImagePixel
     top, shared : FunctionalGroups
     frames : tuple of FunctionalGroups
-        Items of Per-frame Functional Groups Sequence, in stored order; empty without it.
+        Items of Per-frame Functional Groups Sequence in stored order; empty if it is absent.
     modality_lut : LutAttributes or None
         First item of Modality LUT Sequence.
     palette : tuple of LutAttributes
         Red, green and blue.
     pixel_padding, float_pixel_padding, double_float_pixel_padding : PixelPadding
-        Of each kind of pixel data.
+        Of integer, float and double float pixel data.
     sop_class_uid : Attribute
-        Of the data set; the header's may be that of the file meta information.
+        Of the data set; that of ``header`` may come from the file meta information.
     image_laterality, laterality, view_position : Attribute
     view_codes : tuple of Attribute
         Code Value of the items of View Code Sequence.
@@ -252,17 +253,27 @@ class Description:
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int
     ) -> PerFrame[T]:
-        """What ``read`` finds for each of ``count`` frames, by a row of the table of who wins."""
+        """Decide for each of ``count`` frames which level counts.
+
+        Parameters
+        ----------
+        row : str
+            A key of PRECEDENCES.
+        read : callable
+            Gives the value of a level, None if it has none.
+        count : int
+            Frames of the image, which may be more or fewer than groups.
+        """
         top = read(self.top)
         if self.shared is NO_GROUPS and not self.frames:
-            place = GroupLevel.TOP if top is not None else None
-            return PerFrame((top,) * count, (place,) * count)
+            level = GroupLevel.TOP if top is not None else None
+            return PerFrame((top,) * count, (level,) * count)
         shared = read(self.shared)
-        own = [read(groups) for groups in self.frames[:count]]
-        own += [None] * (count - len(own))
+        by_frame = [read(groups) for groups in self.frames[:count]]
+        by_frame += [None] * (count - len(by_frame))
         decisions = [
             decide(row, {GroupLevel.TOP: top, GroupLevel.SHARED: shared, GroupLevel.FRAME: value})
-            for value in own
+            for value in by_frame
         ]
         return PerFrame(
             tuple(d.value for d in decisions),
@@ -271,40 +282,40 @@ class Description:
         )
 
     def rescales(self, count: int) -> tuple[Rescale | None, ...]:
-        """Rescale Slope and Intercept of each frame."""
+        """Return Rescale Slope and Intercept of each frame."""
         return self.per_frame("rescale", FunctionalGroups.rescale, count).values
 
     def windows(self, count: int) -> tuple[tuple[Window, ...] | None, ...]:
-        """Windows of each frame."""
+        """Return the windows of each frame."""
         return self.per_frame("windows", FunctionalGroups.windows, count).values
 
     def voi_lut_functions(self, count: int) -> tuple[str | None, ...]:
-        """VOI LUT Function of each frame."""
+        """Return VOI LUT Function of each frame."""
         return self.per_frame("voi_lut_function", FunctionalGroups.function, count).values
 
     def voi_luts(self, count: int) -> tuple[LutAttributes | None, ...]:
-        """The first VOI LUT of each frame."""
+        """Return the first VOI LUT of each frame."""
         return self.per_frame("voi_lut", lambda groups: groups.voi_lut, count).values
 
     def positions(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
-        """Image Position (Patient) of each frame, mm."""
+        """Return Image Position (Patient) of each frame in mm."""
         return self.per_frame("position", FunctionalGroups.position, count).values
 
     def orientations(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
-        """Image Orientation (Patient) of each frame."""
+        """Return Image Orientation (Patient) of each frame."""
         return self.per_frame("orientation", FunctionalGroups.orientation, count).values
 
     def pixel_spacing(self) -> tuple[float, float] | None:
-        """Distance of pixels in x and y of the first frame, mm."""
+        """Return the distance (x, y) between pixels of the first frame in mm."""
         return self.per_frame("pixel_spacing", FunctionalGroups.in_plane_spacing, 1).values[0]
 
     def spacing_between_slices(self) -> float | None:
-        """Spacing Between Slices of the first frame, mm."""
-        found = self.per_frame("spacing_between_slices", FunctionalGroups.slice_spacing, 1)
-        return found.values[0]
+        """Return Spacing Between Slices of the first frame in mm."""
+        read = FunctionalGroups.slice_spacing
+        return self.per_frame("spacing_between_slices", read, 1).values[0]
 
     def breast_laterality(self) -> str:
-        """L, R or what else is found, in capitals; empty where nothing tells it."""
+        """Return L, R or another value in capitals; an empty text if there is none."""
         first = next(iter(self.frames), NO_GROUPS)
         by_source = {
             "ImageLaterality": self.image_laterality.text(),
@@ -316,12 +327,12 @@ class Description:
         return decide("laterality", sides).value or ""
 
     def patient_directions(self) -> tuple[str, str] | None:
-        """Patient Orientation, the directions of rows and columns of the first frame."""
+        """Return Patient Orientation of the first frame, the directions of rows and columns."""
         read = FunctionalGroups.patient_directions
         return self.per_frame("patient_orientation", read, 1).values[0]
 
     def number_of_frames(self) -> int | None:
-        """Number of Frames, 1 where it is absent or blank, None where it is no positive number."""
+        """Return Number of Frames: 1 if it is absent or blank, None if it is no positive number."""
         attribute = self.pixel.number_of_frames
         number = 1 if attribute.is_empty else attribute.integer(-1)
         return number if number > 0 else None
@@ -329,25 +340,26 @@ class Description:
     def find_effective_groups(
         self, row: str, read: Callable[[FunctionalGroups], object | None]
     ) -> tuple[FunctionalGroups, ...]:
-        """The places at which what ``read`` finds counts for some frame, each once."""
+        """Return the groups whose value by ``read`` counts for some frame, each once."""
         count = max(1, len(self.frames))
-        places = {GroupLevel.TOP: self.top, GroupLevel.SHARED: self.shared}
-        found = (
-            self.frames[number] if place is GroupLevel.FRAME else places[place]
-            for number, place in enumerate(self.per_frame(row, read, count).places)
-            if place is not None
+        by_level = {GroupLevel.TOP: self.top, GroupLevel.SHARED: self.shared}
+        effective = (
+            self.frames[index] if level is GroupLevel.FRAME else by_level[level]
+            for index, level in enumerate(self.per_frame(row, read, count).levels)
+            if level is not None
         )
-        return tuple({id(groups): groups for groups in found}.values())
+        return tuple({id(groups): groups for groups in effective}.values())
 
     def find_present(self, read: Callable[[FunctionalGroups], Attribute]) -> tuple[Attribute, ...]:
-        """An attribute of macros where it is found: at the top level, else in all groups."""
+        """Return an attribute of macros from the top level, else from every group that has it."""
         top = read(self.top)
-        places = [top] if top.is_present else map(read, (self.shared, *self.frames))
-        return tuple(attribute for attribute in places if attribute.is_present)
+        candidates = [top] if top.is_present else map(read, (self.shared, *self.frames))
+        return tuple(attribute for attribute in candidates if attribute.is_present)
 
 
 def _spacing(attribute: Attribute) -> tuple[float, float] | None:
-    """X and y of two positive numbers, of which that of rows stands first (PS3.3 10.7.1.3)."""
+    """Return (x, y) of a spacing with two positive numbers, else None."""
+    # PS3.3 10.7.1.3: the first number is the distance between rows, which is that in y.
     values = attribute.numbers()
     if len(values) > 1 and all(v > 0 and math.isfinite(v) for v in values[:2]):
         return values[1], values[0]

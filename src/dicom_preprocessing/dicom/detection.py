@@ -13,7 +13,7 @@ META_GROUP: Final = 0x0002
 DETECTION_BYTES: Final = 4096
 DETECTION_ELEMENTS: Final = 8
 MIN_ELEMENTS: Final = 3
-"""Enough where the eighth element is out of sight, behind a sequence or a long value."""
+"""Enough where a sequence or a long value puts the eighth element out of ``head``."""
 
 HEADER_LENGTH: Final = 8
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
@@ -26,20 +26,22 @@ SHORT_VRS: Final = frozenset(
 def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
     """Whether a file starts like a data set, implicit or explicit little endian.
 
-    The first eight elements, or as many as there are, must have ascending tags in known groups.
+    The first eight elements, or as many as there are, must have ascending tags (PS3.5 7.1) in known
+    groups.
 
     Parameters
     ----------
     head : bytes
         The first ``DETECTION_BYTES`` of the file.
     size : int or None
-        Bytes of the whole file; None if ``head`` is all.
+        Bytes of the file; None if ``head`` is all of it.
     """
-    whole = len(head) if size is None else size
-    return any(_ascending(head, whole, explicit=explicit) for explicit in (False, True))
+    size = len(head) if size is None else size
+    return any(_is_ascending(head, size, explicit=explicit) for explicit in (False, True))
 
 
-def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
+def _is_ascending(head: bytes, size: int, *, explicit: bool) -> bool:
+    """Whether the first elements have ascending tags in known groups."""
     offset, last_tag, count = 0, 0, 0
     while count < DETECTION_ELEMENTS and offset + HEADER_LENGTH <= len(head):
         group, element = struct.unpack_from("<HH", head, offset)
@@ -62,7 +64,7 @@ def _ascending(head: bytes, size: int, *, explicit: bool) -> bool:
 
 
 def _element_length(head: bytes, offset: int, *, explicit: bool) -> int | None:
-    """Length of an element with its header, -1 if undefined, None if it is none."""
+    """Return the length of an element and its header, -1 if undefined, None if it is no element."""
     if not explicit:
         (length,) = struct.unpack_from("<L", head, offset + 4)
         return -1 if length == UNDEFINED_LENGTH else HEADER_LENGTH + length

@@ -1,4 +1,4 @@
-"""Elements of pydicom's data set: each read once, to an attribute as Python has it."""
+"""Elements of pydicom's data set: each is read once, into an attribute of Python's own types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.attribute import Value
 
-# What pydicom raises on values and structures that break the standard.
+# Errors of pydicom on values and structures that violate the standard.
 PARSE_ERRORS: Final = (
     ArithmeticError,
     AttributeError,
@@ -51,28 +51,29 @@ NUMBERS: Final = {
 TEXTS: Final = ("CS", "DS", "IS", "SH", "UI")
 NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
-"""Begins another character set within a text (ISO 2022)."""
+"""Switches to another character set within a text (ISO 2022)."""
 
 SEQUENCE: Final = b"(sequence)"
-"""Stands for the bytes of a sequence where a value should be: they are no value, and are shown."""
+"""In place of the bytes of a sequence where a value is expected; messages show it."""
 
 SEVERAL: Final = (MultiValue, list)
-"""What pydicom gives for several values: a list of numbers that are binary in the file."""
+"""Types of several values in pydicom; a list of binary numbers."""
 
 
-def attributes_of(item: Dataset, wanted: Mapping[int, str]) -> dict[str, Attribute]:
-    """Those attributes of a data set or item that are ``wanted``, by keyword."""
-    found: dict[str, Attribute] = {}
+def attributes_of(item: Dataset, keywords: Mapping[int, str]) -> dict[str, Attribute]:
+    """Read the attributes of a data set or item whose tags are in ``keywords``, by keyword."""
+    attributes: dict[str, Attribute] = {}
     for tag in item.keys():  # noqa: SIM118  # iterating a data set converts every element
-        keyword = wanted.get(int(tag))  # pydicom compares its tags ten times as slowly
+        keyword = keywords.get(int(tag))  # pydicom compares its tags ten times as slowly
         if keyword is not None:
-            found[keyword] = attribute_of(item, tag, keyword)
-    return found
+            attributes[keyword] = attribute_of(item, tag, keyword)
+    return attributes
 
 
 def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
-    """An attribute that is there."""
-    raw = item.get_item(tag, keep_deferred=True)  # else one without a value is converted here
+    """Read an attribute that is present."""
+    # keep_deferred: else get_item converts an element without a value, outside of the try below.
+    raw = item.get_item(tag, keep_deferred=True)
     values = plain_values(raw) if isinstance(raw, RawDataElement) else None
     if values is not None:
         return Attribute(keyword, values)
@@ -81,7 +82,8 @@ def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
     except PARSE_ERRORS:
         content = getattr(raw, "value", None)
         return Attribute(keyword, raw=content if isinstance(content, bytes) else b"")
-    if isinstance(value, Sequence):  # where a value should be; what it holds is not looked at
+    # A sequence where a value is expected. To show its items would convert, and so may raise.
+    if isinstance(value, Sequence):
         return Attribute(keyword, raw=SEQUENCE)
     if value is None:
         return Attribute(keyword)
@@ -91,9 +93,10 @@ def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
 
 
 def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
-    """Values of an element as nearly every one is, None if pydicom should have a look.
+    """Read an element without pydicom if its values are plain, else return None.
 
-    pydicom validates each value and makes objects of it, which takes ten times as long.
+    Plain are complete binary numbers, and ASCII text without escapes. pydicom validates each value
+    and makes an object of it, which takes ten times as long; both give the same values.
     """
     content, vr = raw.value, raw.VR or VRS.get(int(raw.tag))
     if not content:
@@ -111,9 +114,9 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
 
 
 def _plain(value: object) -> Value:
-    """A value as Python has it, without pydicom's class.
+    """Return a value of pydicom as one of Python's own types.
 
-    Numbers that are text in the file stay as they are written.
+    Numbers that are text in the file stay text.
     """
     if isinstance(value, bytes):
         return value
@@ -122,11 +125,11 @@ def _plain(value: object) -> Value:
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind(value)
-    return str(value)  # a wrong value representation, such as the name of a person
+    return str(value)  # of another value representation than expected, such as a PersonName
 
 
 def items_of(item: Dataset, tag: int) -> list[Dataset]:
-    """The items of a sequence, none where it is absent or broken."""
+    """Return the items of a sequence, none if it is absent or cannot be parsed."""
     if tag not in item:
         return []
     try:

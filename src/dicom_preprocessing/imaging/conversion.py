@@ -1,6 +1,7 @@
-"""Pixel values in another dtype: in crop and padding, of loaded TIFFs, and of the direct API.
+"""Conversion of pixel values to another dtype, for crop and padding, loaded TIFFs and the API.
 
-There is one rule each way, so that what counts as black in 8 bits is what a loader makes black.
+All use one rule, so that what crop and padding take for black in 8 bits is what a loader makes
+black.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ U8_MAX, U16_MAX = 255, 65535
 def convert(
     values: NDArray[Any], dtype: DTypeLike, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
-    """Convert display values; the whole range of one dtype becomes that of the other.
+    """Convert display values from the full range of one dtype to that of another.
 
     Parameters
     ----------
     values : any shape, uint8, uint16 or float32
     dtype : uint8, uint16 or float32
         uint16 to uint8 is (v * 255 + 32767) // 65535, the same as (v + 128) // 257; uint8 to uint16
-        is v * 257; to float32 v / 255 or v / 65535 in float32. float32 is taken for 0 to 1,
-        clamped, and rounded half up.
+        is v * 257; to float32 v / 255 or v / 65535 in float32. From float32, which is clamped to 0
+        to 1, values are rounded half up.
     out : same shape, of ``dtype``, optional
-        Where to.
+        Array for the result.
 
     Returns
     -------
@@ -40,21 +41,21 @@ def convert(
     TypeError
         Another dtype, such as int16: values of `intensity: stored` have no full range.
     """
-    wanted = np.dtype(dtype)
-    if values.dtype == wanted and out is None:
+    target = np.dtype(dtype)
+    if values.dtype == target and out is None:
         return values
     top = {np.dtype(np.uint8): U8_MAX, np.dtype(np.uint16): U16_MAX, np.dtype(np.float32): 1}
-    if values.dtype != wanted and (values.dtype not in top or wanted not in top):
-        raise TypeError(f"cannot convert {values.dtype} to {wanted}: uint8, uint16 and float32 can")
-    converted = np.empty(values.shape, wanted) if out is None else out
-    if values.dtype == wanted:
+    if values.dtype != target and (values.dtype not in top or target not in top):
+        raise TypeError(f"cannot convert {values.dtype} to {target}: uint8, uint16 and float32 can")
+    converted = np.empty(values.shape, target) if out is None else out
+    if values.dtype == target:
         converted[...] = values
-    elif wanted == np.float32:
+    elif target == np.float32:
         np.divide(values, np.float32(top[values.dtype]), dtype=np.float32, out=converted)
     elif values.dtype == np.float32:
-        scaled = np.nan_to_num(np.clip(values, 0, 1)) * np.float64(top[wanted])
+        scaled = np.nan_to_num(np.clip(values, 0, 1)) * np.float64(top[target])
         converted[...] = np.floor(scaled + 0.5)
-    elif wanted == np.uint16:
+    elif target == np.uint16:
         np.multiply(values, np.uint16(U16_MAX // U8_MAX), out=converted)
     else:
         np.take(_to_uint8(), values, out=converted, mode="clip")
@@ -63,7 +64,7 @@ def convert(
 
 @cache
 def _to_uint8() -> NDArray[np.uint8]:
-    """The uint8 of each uint16."""
+    """Return the uint8 of each uint16."""
     wide = np.arange(U16_MAX + 1, dtype=np.uint32) * U8_MAX
     rounded: NDArray[np.uint8] = ((wide + U16_MAX // 2) // U16_MAX).astype(np.uint8)
     return rounded

@@ -1,7 +1,7 @@
-"""Frames that are made when they are asked for, so that no whole volume is in memory.
+"""Lazy frames: each is made when it is asked for, so that no complete volume is in memory.
 
-A step over frames is a function of one frame. Frames in memory stay in memory: then the step is
-done at once. Others are made one by one, by each step before, when the last one asks for them.
+An operation on frames is a function of one frame. On frames in memory it runs at once. On lazy
+frames it runs when the last operation, usually writing, asks for a frame.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_FRAMES_IN_MEMORY = 2
-"""Frames that are kept in memory; more are kept in a temporary file."""
+"""Frames that spool_frames keeps in memory; more are kept in a temporary file."""
 
 THREADS: ContextVar[int] = ContextVar("threads", default=1)
 
 
 @contextmanager
 def frame_threads(count: int) -> Iterator[None]:
-    """Let frames be made by ``count`` threads."""
+    """Let ``count`` threads make frames."""
     before = THREADS.set(count)
     try:
         yield
@@ -45,14 +45,14 @@ def frame_threads(count: int) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LazyFrames:
-    """Frames by a function of their number.
+    """Frames by a function of their index.
 
     Parameters
     ----------
     shape : (n_frames, rows, columns, samples)
     dtype : dtype
     make : callable
-        Gives frame i, (rows, columns, samples); called by several threads.
+        From a frame index to (rows, columns, samples); threads may call it at once.
     is_cheap : bool
         Whether making a frame again costs no more than keeping it.
     """
@@ -65,14 +65,14 @@ class LazyFrames:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, number: int) -> NDArray[Any]:
-        return self.make(range(len(self))[number])
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self.make(range(len(self))[index])
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return map_in_order(self, lambda _, frame: frame)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401
-        """All frames, in memory."""
+        """Return all frames in memory."""
         out = np.empty(self.shape, dtype or self.dtype)
         for frame, target in zip(self, out, strict=True):
             target[:] = frame
@@ -90,19 +90,17 @@ Frames = NDArray[Any] | LazyFrames
 
 
 def map_in_order(frames: Frames, function: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
-    """Yield ``function`` of the number and the frame, for each in order.
-
-    Several are at work at once where there are threads.
-    """
+    """Yield ``function`` of index and frame, for each frame in order; threads work at once."""
     threads = min(THREADS.get(), len(frames))
     if threads == 1:
         for i in range(len(frames)):
             yield function(i, frames[i])
         return
 
-    def work(number: int) -> T:
-        return function(number, frames[number])
+    def work(index: int) -> T:
+        return function(index, frames[index])
 
+    # No more at once than there are threads: finished frames that wait would fill the memory.
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[T]] = deque()
         try:
@@ -125,15 +123,15 @@ def map_frames(
     dtype: Any = None,  # noqa: ANN401  # what numpy takes
     is_cheap: bool = False,
 ) -> Frames:
-    """``function`` of each frame.
+    """Apply ``function`` to each frame.
 
     Parameters
     ----------
     frames : Frames
     function : callable
-        From (rows, columns, samples) to the like.
+        From (rows, columns, samples) to (rows, columns, samples).
     shape, dtype
-        Of its results, where they are other ones.
+        Of its results, if they differ from those of ``frames``.
     is_cheap : bool
         Whether calling it again costs no more than keeping its result.
     """
@@ -150,22 +148,22 @@ def map_indexed(
     dtype: Any = None,  # noqa: ANN401
     is_cheap: bool = False,
 ) -> Frames:
-    """``map_frames``, by a function that is given the frame's number too."""
+    """Apply ``function`` to index and frame; else as ``map_frames``."""
     like = (len(frames), *(shape or frames.shape[1:])), dtype or frames.dtype
     return _map_or_defer(frames, *like, lambda i: function(i, frames[i]), is_cheap=is_cheap)
 
 
-def select_frames(frames: Frames, numbers: Sequence[int]) -> Frames:
-    """The frames of these numbers, in their order."""
+def select_frames(frames: Frames, indices: Sequence[int]) -> Frames:
+    """Return the frames of these indices, in their order."""
     if not isinstance(frames, LazyFrames):
-        chosen: NDArray[Any] = frames[np.array(numbers)]
-        return chosen
-    shape = (len(numbers), *frames.shape[1:])
-    return _map_or_defer(frames, shape, frames.dtype, lambda i: frames[numbers[i]], is_cheap=True)
+        selected: NDArray[Any] = frames[np.array(indices)]
+        return selected
+    shape = (len(indices), *frames.shape[1:])
+    return _map_or_defer(frames, shape, frames.dtype, lambda i: frames[indices[i]], is_cheap=True)
 
 
 def combine_frames(frames: Frames, count: int, make: Callable[[int], NDArray[Any]]) -> Frames:
-    """``count`` frames like ``frames``, each made of some of them."""
+    """Return ``count`` frames of the same shape and dtype, each made from some of ``frames``."""
     return _map_or_defer(frames, (count, *frames.shape[1:]), frames.dtype, make, is_cheap=False)
 
 
@@ -177,27 +175,28 @@ def _map_or_defer(
     *,
     is_cheap: bool,
 ) -> Frames:
-    """Frames made of others: in memory if those are."""
+    """Return frames made from others: in memory if those are, else lazy."""
     if not isinstance(frames, LazyFrames):
         return np.asarray(LazyFrames(shape, np.dtype(dtype), make))
     return LazyFrames(shape, np.dtype(dtype), make, is_cheap and frames.is_cheap)
 
 
 def spool_frames(frames: Frames) -> Frames:
-    """Frames that are made once although they are asked for again.
+    """Return frames that are made once, however often they are asked for.
 
-    More than a few are kept in a temporary file ($TMPDIR); without room there, they are made again.
+    More than MAX_FRAMES_IN_MEMORY are kept in a temporary file ($TMPDIR), as long as it has room;
+    those that do not fit are made again.
     """
     is_few = len(frames) <= MAX_FRAMES_IN_MEMORY
     if not isinstance(frames, LazyFrames) or (frames.is_cheap and not is_few):
         return frames
     store = _Memory() if is_few else _Spool(frames)
 
-    def recall(number: int) -> NDArray[Any]:
-        frame = store.get(number)
+    def recall(index: int) -> NDArray[Any]:
+        frame = store.get(index)
         if frame is None:
-            frame = frames[number]
-            store.put(number, frame)
+            frame = frames[index]
+            store.put(index, frame)
         return frame
 
     return LazyFrames(frames.shape, frames.dtype, recall, is_cheap=True)
@@ -209,19 +208,20 @@ class _Memory:
     def __init__(self) -> None:
         self.frames: dict[int, NDArray[Any]] = {}
 
-    def get(self, number: int) -> NDArray[Any] | None:
-        return self.frames.get(number)
+    def get(self, index: int) -> NDArray[Any] | None:
+        return self.frames.get(index)
 
-    def put(self, number: int, frame: NDArray[Any]) -> None:
-        self.frames[number] = frame
+    def put(self, index: int, frame: NDArray[Any]) -> None:
+        self.frames[index] = frame
 
 
 class _Spool:
     """Frames in a temporary file without a name; threads may use it at once.
 
-    A frame that is read back is looked at: after a thread has given up the file, because the disk
-    is full, another one's write leaves zeros where frames were. What is not as it was put is not
-    there. The lock is not held while reading and writing, so that threads do not wait.
+    The checksum of a frame is compared when it is read back: after one thread has given up the file
+    because the disk is full, the write of another one leaves zeros in place of frames. A frame with
+    another checksum counts as absent. The lock is not held while reading and writing, so that
+    threads do not wait for each other.
     """
 
     def __init__(self, frames: LazyFrames) -> None:
@@ -237,43 +237,43 @@ class _Spool:
         else:
             weakref.finalize(self, os.close, self.descriptor)
 
-    def get(self, number: int) -> NDArray[Any] | None:
+    def get(self, index: int) -> NDArray[Any] | None:
         with self.lock:
-            checksum = self.checksums.get(number)
+            checksum = self.checksums.get(index)
         if checksum is None:
             return None
         try:
-            content = read_at(self.descriptor, number * self.frame_bytes, self.frame_bytes)
+            content = read_at(self.descriptor, index * self.frame_bytes, self.frame_bytes)
         except OSError:
             return None
         if len(content) != self.frame_bytes or _checksum(content) != checksum:
             return None
         return np.frombuffer(content, self.dtype).reshape(self.shape)
 
-    def put(self, number: int, frame: NDArray[Any]) -> None:
+    def put(self, index: int, frame: NDArray[Any]) -> None:
         if not self.has_room:
             return
         content = np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data
         checksum = _checksum(content)
         try:
-            write_at(self.descriptor, number * self.frame_bytes, content)
+            write_at(self.descriptor, index * self.frame_bytes, content)
         except OSError:
             self.has_room = False
         with self.lock:
             if self.has_room:
-                self.checksums[number] = checksum
+                self.checksums[index] = checksum
             else:
                 self.stop_writing()
 
     def stop_writing(self) -> None:
-        """Leave the disk to others; each thread that was still writing does it once more."""
+        """Forget all frames and free the disk; every thread that was writing calls this too."""
         self.checksums.clear()
         with suppress(OSError):
             os.ftruncate(self.descriptor, 0)
 
 
 def _checksum(content: Any) -> int:  # noqa: ANN401  # any buffer
-    """CRC-32, in a tenth of the time that the standard library takes."""
+    """Return the CRC-32, in a tenth of the time that the standard library takes."""
     import imagecodecs  # noqa: PLC0415  # slow to import
 
     return int(imagecodecs.deflate_crc32(content))

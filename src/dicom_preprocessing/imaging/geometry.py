@@ -1,8 +1,8 @@
-"""Boxes, sizes, paddings and the way of a point: small frozen values and pure functions.
+"""Boxes, sizes, paddings and the mapping of points: small frozen values and pure functions.
 
 Points are continuous pixel coordinates (x, y) whose integers are pixel centres: the centre of the
 top-left pixel is (0, 0), its outer corner (-0.5, -0.5). Boxes have their origin at the top left and
-count whole pixels. Nothing here touches the pixels of images; the stages carry these plans out.
+integer sides. Nothing in this module reads pixels; the stages carry these plans out.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class CropBox:
 
     @property
     def right(self) -> int:
-        """First column behind the box."""
+        """First column to the right of the box."""
         return self.left + self.width
 
     @property
@@ -81,7 +81,7 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """Mirroring of an image of ``width`` x ``height`` pixels; both axes are a half turn."""
+    """Mirroring of an image of ``width`` x ``height`` pixels; on both axes it is a half turn."""
 
     width: int
     height: int
@@ -91,10 +91,10 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What happened between the stored image and the output, in order: flip, crop, resize, pad.
+    """Mapping between the stored image and the output, in order: flip, crop, resize, pad.
 
     ``source`` is the stored (and decoded) size. A step that did not run is None; the properties
-    then give the neutral value (whole image, 1.0, whole output), as the TIFF tags do.
+    then have the neutral value (the complete image, 1.0, the complete output), as the TIFF tags do.
     """
 
     source: Size
@@ -105,7 +105,7 @@ class Geometry:
 
     @property
     def crop_box(self) -> CropBox:
-        """The kept rectangle, the whole image where nothing was cropped."""
+        """The kept rectangle, which is the complete image if it was not cropped."""
         return self.crop or CropBox(0, 0, self.source.width, self.source.height)
 
     @property
@@ -115,7 +115,7 @@ class Geometry:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Realised output over input ratio in x and y."""
+        """Ratio (x, y) of output over input size, after rounding to pixels."""
         box, size = self.crop_box, self.active_size
         return size.width / box.width, size.height / box.height
 
@@ -162,7 +162,7 @@ class Geometry:
 
     @property
     def kept_area(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of what was kept of the stored image: the crop box unflipped."""
+        """Left, top, right, bottom of the kept area of the stored image: the crop box unflipped."""
         box, flip = self.crop_box, self.flip
         left, top, right, bottom = box.left, box.top, box.right, box.bottom
         if flip is not None and flip.horizontal:
@@ -177,8 +177,8 @@ class Geometry:
         Parameters
         ----------
         boxes : (n, 4) array_like
-            Left, top, right, bottom in stored pixels with pixel edges at whole numbers, so that
-            whole pixels are ``image[top:bottom, left:right]``; fractions are allowed.
+            Left, top, right, bottom in stored pixels with pixel edges at integers, so that a box
+            with integer sides is ``image[top:bottom, left:right]``; fractions are allowed.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class Geometry:
         return map_boxes(boxes, self.to_output, self.kept_area)
 
     def boxes_to_source(self, boxes: ArrayLike) -> MappedBoxes:
-        """Map boxes of the output back to the stored image, without what they have of padding."""
+        """Map boxes of the output back to the stored image, without their parts in the padding."""
         return map_boxes(boxes, self.to_source, self.active_area)
 
     def polygon_to_output(self, polygon: ArrayLike) -> MappedPolygon:
@@ -219,11 +219,11 @@ class Geometry:
         return map_polygon(polygon, self.to_output, self.kept_area)
 
     def polygon_to_source(self, polygon: ArrayLike) -> MappedPolygon:
-        """Map a polygon of the output back to the stored image, without what is in the padding."""
+        """Map a polygon of the output to the stored image, without its part in the padding."""
         return map_polygon(polygon, self.to_source, self.active_area)
 
     def masks_to_output(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
-        """Carry masks of the stored image to the output, as the filter ``nearest`` does.
+        """Map masks of the stored image to the output, as the filter ``nearest`` does.
 
         Parameters
         ----------
@@ -255,18 +255,18 @@ class Geometry:
         )
 
     def masks_to_source(self, masks: ArrayLike, *, fill: float = 0) -> NDArray[Any]:
-        """Carry masks of the output back to the stored image.
+        """Map masks of the output back to the stored image.
 
         Parameters
         ----------
         masks : (..., output rows, output columns) array_like, any dtype
         fill : number, optional
-            Label of what was cropped away.
+            Label of pixels that were cropped away.
 
         Returns
         -------
         (..., rows, columns), dtype of ``masks``
-            Each pixel has the label of the output pixel that its centre is in.
+            Each pixel has the label of the output pixel in which its centre is.
 
         Raises
         ------
@@ -292,7 +292,7 @@ class Geometry:
     def _unflipped(
         self, rows: NDArray[np.intp], columns: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of the stored image, from those after the flip."""
+        """Return rows and columns of the stored image, from those after the flip."""
         flip = self.flip
         if flip is not None and flip.vertical:
             rows = flip.height - 1 - rows
@@ -301,12 +301,12 @@ class Geometry:
         return rows, columns
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``from_dict`` gives the same geometry back."""
+        """Return JSON values from which ``from_dict`` makes the same geometry."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Geometry:
-        """Build from what ``as_dict`` gave."""
+        """Make a geometry from the result of ``as_dict``."""
         return cls(
             source=Size(**data["source"]),
             flip=Flip(**data["flip"]) if data["flip"] else None,

@@ -1,4 +1,4 @@
-"""The value that travels through the stages: frames, geometry, and facts about the source."""
+"""The value that stages take and return: frames, geometry, and facts about the source."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """What later stages, tags and the manifest need to know of the source.
+    """Facts about the source for later stages, tags and the manifest.
 
     Parameters
     ----------
     study_instance_uid, series_instance_uid, sop_instance_uid : str
-        As they appear in paths.
+        As in paths.
     modality : str
-        Modality (0008,0060), empty where absent.
+        Modality (0008,0060), empty if absent.
     source_rows, source_columns, source_frames : int
         Of the stored object.
     pixel_spacing : tuple of float or None
-        x and y in mm of the decoded image.
+        (x, y) of the decoded image in mm.
     frame_spacing : float or None
-        mm between the frames of the decoded image.
+        Distance of the frames of the decoded image in mm.
     photometric_interpretation : str
         Of the stored object. Display values of MONOCHROME1 are inverted, stored ones are not.
     background : float or None
-        The value that counts as background, None for display values, whose background is black.
+        The value that counts as background, None for display values, whose background is 0.
     warnings : tuple of str
-        What was odd and survived.
+        Contradictions and invalid values that did not prevent the image.
     resolution_level : int
         Halvings of width and height at which it was decoded (fast_decode).
     """
@@ -67,12 +67,12 @@ class SourceInfo:
         return 0 if self.background is None else self.background
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``from_dict`` gives the same facts back."""
+        """Return JSON values from which ``from_dict`` makes the same facts."""
         return as_record(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
-        """Build from what ``as_dict`` gave."""
+        """Make the facts from the result of ``as_dict``."""
         spacing = data["pixel_spacing"]
         return cls(
             **{
@@ -84,28 +84,29 @@ class SourceInfo:
 
 
 TABLE_BITS = 16
+"""Bits of values for which a table is small enough."""
 PIXELS_PER_LOOKUP = 1 << 16
-"""Pixels that are looked up at once: their indices stay in the cache."""
+"""Pixels that are looked up at once, so that their indices stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class DisplayLut:
-    """Display values by stored value: ``table`` starts at the stored value ``low``."""
+    """Display values by stored value; ``table[0]`` is that of the stored value ``low``."""
 
     table: NDArray[Any]
     low: int
 
     def __call__(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Display values of stored ones, in the dtype of the table.
+        """Look up the display values of stored values.
 
         Parameters
         ----------
         stored : any shape, integer
-            Values that the table holds.
+            Values within the table.
 
         Returns
         -------
-        Same shape, contiguous
+        Same shape, contiguous, dtype of the table
         """
         out = np.empty(stored.shape, self.table.dtype)
         step = max(1, PIXELS_PER_LOOKUP * len(stored) // max(1, stored.size))
@@ -114,7 +115,9 @@ class DisplayLut:
         return out
 
     def look_up(self, stored: NDArray[Any], out: NDArray[Any]) -> None:
-        """Put display values into ``out``, of the dtype of the table; few enough for the cache."""
+        """Look up display values into ``out``, of the dtype of the table."""
+        # For few pixels at a time: their indices have eight bytes each, and should stay in the
+        # cache. With the mode "raise" numpy would buffer ``out``.
         index = stored.astype(np.intp)
         if self.low:
             index -= self.low
@@ -122,24 +125,24 @@ class DisplayLut:
 
     @cached_property
     def floats(self) -> DisplayLut:
-        """The same with a table of float64."""
+        """The same table in float64."""
         return DisplayLut(self.table.astype(np.float64), self.low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReducedResolution:
-    """How frames were decoded at a part of their resolution (fast_decode).
+    """The reduced resolution at which frames were decoded (fast_decode).
 
     Parameters
     ----------
     level : int
         Halvings of width and height.
     sampling : Sampling
-        Where the samples lie in the image.
+        Positions of the samples in the image.
     level_for : callable
-        The level that an image of a size needs.
+        From the size of an image to the level that it needs.
     again : callable
-        Decodes the whole image at another level.
+        Decodes the uncropped image at another level.
     """
 
     level: int
@@ -150,19 +153,19 @@ class ReducedResolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """Frames with everything known about them.
+    """Frames, their geometry, and facts about their source.
 
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples), uint8, uint16, int16 or float32
         Samples is 1 (grey) or 3 (RGB). Stored values as long as there is a ``lookup``.
     geometry : Geometry
-        The way from the stored image to these frames.
+        Mapping from the stored image to these frames.
     source_info : SourceInfo
     lookup : DisplayLut or None
-        Display values, put off until few pixels are left to look up.
+        Display values, deferred until fewer pixels are left to look up.
     reduction : ReducedResolution or None
-        Frames have fewer samples than the image has pixels, until it is resized.
+        Until the image is resized, frames with fewer samples than it has pixels.
     """
 
     frames: Frames
@@ -184,19 +187,19 @@ class Image:
         return bool(self.frames.shape[3] > 1)
 
     def to_display_values(self) -> Image:
-        """The image with its display values."""
+        """Return the image with its display values."""
         if self.lookup is None:
             return self
         frames = map_frames(self.frames, self.lookup, dtype=self.lookup.table.dtype)
         return replace(self, frames=frames, lookup=None)
 
     def with_source_info_of(self, other: Image) -> Image:
-        """The image with the facts of another one, of the same source at another resolution."""
+        """Return the image with the facts of one of the same source at another resolution."""
         source_info = replace(other.source_info, resolution_level=self.source_info.resolution_level)
         return replace(self, source_info=source_info)
 
     def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
-        """The image after a step, with the warning that the step may have given."""
+        """Return the image after a step, with the warning of that step."""
         source_info = self.source_info
         if warning is not None:
             source_info = replace(source_info, warnings=(*source_info.warnings, warning))
@@ -204,7 +207,7 @@ class Image:
 
 
 def output_spacing(source_info: SourceInfo, geometry: Geometry) -> tuple[float, float] | None:
-    """Pixel spacing of the output in x and y, mm; None where the source's is unknown."""
+    """Return the pixel spacing (x, y) of the output in mm, None if it is unknown."""
     native = source_info.pixel_spacing
     if native is None:
         return None
@@ -213,12 +216,12 @@ def output_spacing(source_info: SourceInfo, geometry: Geometry) -> tuple[float, 
 
 
 def top_value(dtype: np.dtype[Any]) -> int:
-    """The highest value of an integer dtype: 255, 65535 or 32767."""
+    """Return the highest value of an integer dtype: 255, 65535 or 32767."""
     return int(np.iinfo(dtype).max)
 
 
 def luma(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Brightness of RGB pixels, (2126 R + 7152 G + 722 B) / 10000 truncated; grey as it is.
+    """Return the luma (2126 R + 7152 G + 722 B) / 10000 of RGB pixels, truncated; grey as it is.
 
     Parameters
     ----------

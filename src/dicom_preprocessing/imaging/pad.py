@@ -1,4 +1,4 @@
-"""Pad to the wanted size."""
+"""Pad to the target size."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ FIXED_SIDES: dict[str, Side] = {"top-left": "before", "bottom-right": "after", "
 
 
 def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero") -> Image:
-    """Fill up to ``size`` with the background value.
+    """Pad to ``size`` with the background value.
 
     Parameters
     ----------
     image : Image
     size : (width, height) or None
-        Without it the image is returned as it is.
+        None returns the image as it is.
     padding : str
-        zero (per axis on the side whose border line has more zero pixels), top-left,
-        bottom-right, center, or none.
+        zero (per axis, on the side whose border line has more zero pixels), top-left, bottom-right,
+        center, or none.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
         return image
     target = Size(size[0], size[1])
     if padding not in FIXED_SIDES and image.size != target:
-        # Frames decide, and are asked for a second time to be padded.
+        # All frames are read to choose the sides, and again to be padded.
         image = replace(image, frames=spool_frames(image.frames))
     plan = plan_image_padding(image, target, padding)
     widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
@@ -59,29 +59,30 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
 
 
 def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
-    """Decide where the padding goes, without touching a pixel."""
+    """Decide on which sides the padding is."""
     if padding in FIXED_SIDES or image.size == target:
         side = FIXED_SIDES.get(padding, "before")
         return plan_padding(image.size, target, x=side, y=side)
     background = image.source_info.background
 
-    def count(_: int, frame: NDArray[Any]) -> list[int]:
+    def count_by_side(_: int, frame: NDArray[Any]) -> list[int]:
         borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]
         return [_count_empty(line, background) for line in borders]
 
-    left, right, top, bottom = np.sum(list(map_in_order(image.frames, count)), axis=0)
+    left, right, top, bottom = np.sum(list(map_in_order(image.frames, count_by_side)), axis=0)
     return plan_padding(
         image.size, target, x=_find_emptier_side(left, right), y=_find_emptier_side(top, bottom)
     )
 
 
 def _find_emptier_side(before: int, after: int) -> Side:
-    """The side whose border line has more zero pixels over all frames; a tie is "before"."""
+    """Return the side whose border line has more zero pixels over all frames, else "before"."""
     return "before" if before >= after else "after"
 
 
 def _count_empty(line: NDArray[Any], background: float | None) -> int:
-    """Zero pixels of (length, samples): luma 0 in 8 bits, or the background of stored values."""
+    """Count the pixels of (length, samples) with luma 0 in 8 bits, or the background value."""
+    # In 8 bits: faint noise of 16 bits in a border is background too.
     if background is None:
         return int(np.count_nonzero(convert(luma(line), np.uint8) == 0))
     return int(np.count_nonzero(line == background))

@@ -1,4 +1,4 @@
-"""Frames as pictures to look at, from the lowest value to the highest."""
+"""Frames as pictures for viewing, from the lowest value to the highest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def stretch_contrast(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """Minimum to maximum of a frame as 0 to 255, all 0 where they are the same.
+    """Map minimum to maximum of a frame to 0 to 255; all is 0 where they are equal.
 
     Parameters
     ----------

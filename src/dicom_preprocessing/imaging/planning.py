@@ -1,4 +1,4 @@
-"""Sizes, paddings and boxes that the stages plan before they touch a pixel."""
+"""Sizes, paddings and boxes, which stages plan before they compute pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dicom_preprocessing.imaging.geometry import CropBox, Padding, Size, round_h
 
 
 def fit_size(content: Size, target: Size) -> Size:
-    """Largest size of ``content``'s aspect ratio within ``target``, each side at least one pixel.
+    """Return the largest size within ``target`` that has the aspect ratio of ``content``.
 
-    The products with the factor are float32, sides rounded half away from zero.
+    Products with the factor are float32. Sides are rounded half away from zero, and at least 1.
     """
     factor = fit_factor(content, target)
     return Size(
@@ -24,7 +24,7 @@ def fit_size(content: Size, target: Size) -> Size:
 
 
 def fit_factor(content: Size, target: Size) -> np.float32:
-    """The factor, of both sides, by which ``content`` just fits into ``target``."""
+    """Return the factor of both sides by which ``content`` just fits into ``target``."""
     return min(
         np.float32(target.width) / np.float32(content.width),
         np.float32(target.height) / np.float32(content.height),
@@ -34,7 +34,7 @@ def fit_factor(content: Size, target: Size) -> np.float32:
 def spacing_size(
     content: Size, *, native: tuple[float, float], target: tuple[float, float]
 ) -> Size:
-    """Size at which a pixel measures ``target`` mm; ``native`` and ``target`` are x, y in mm."""
+    """Return the size with a pixel spacing of ``target``; spacings are (x, y) in mm."""
     return Size(
         max(1, round_half_away(content.width * native[0] / target[0])),
         max(1, round_half_away(content.height * native[1] / target[1])),
@@ -45,23 +45,30 @@ Side = Literal["before", "after", "split"]
 
 
 def plan_padding(content: Size, target: Size, *, x: Side, y: Side) -> Padding:
-    """Distribute what ``content`` lacks to ``target``; an odd remainder goes right and below."""
+    """Distribute the missing pixels to both sides of each axis.
+
+    Split in two, an odd remainder goes to the right and bottom.
+    """
     left, right = _distribute(max(0, target.width - content.width), x)
     top, bottom = _distribute(max(0, target.height - content.height), y)
     return Padding(left, top, right, bottom)
 
 
 def _distribute(total: int, side: Side) -> tuple[int, int]:
+    """Return the pixels before and after the content."""
     before = {"before": total, "after": 0, "split": total // 2}[side]
     return before, total - before
 
 
 def inner_box(size: Size, border_frac: float) -> CropBox | None:
-    """The part of an image that is left when a fraction is ignored at each edge.
+    """Return the area of an image without a fraction at each edge, None if nothing is left.
 
-    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), so they
-    lose the broken line too. None if nothing is left.
+    Left and top lose trunc(n * f) lines; right and bottom end before trunc(n * (1 - f)), and so
+    lose the line that the fraction cuts, too.
     """
+    # This is what the reference program does in every measured case: trunc(n * f) at all sides
+    # gives boxes one pixel larger in 68 of 83. The fraction is the decimal number that was written:
+    # 0.29 of 100 is 29, and not 28 as by its binary neighbour.
     fraction = Fraction(str(border_frac))
     left, right = _inner_range(size.width, fraction)
     top, bottom = _inner_range(size.height, fraction)
@@ -75,7 +82,7 @@ def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
 
 
 def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
-    """Widen ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
+    """Extend ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
     left, top = max(0, box.left - dx), max(0, box.top - dy)
     right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
     return CropBox(left, top, right - left, bottom - top)

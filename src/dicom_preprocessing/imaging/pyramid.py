@@ -1,4 +1,4 @@
-"""Laplacian pyramids: an image as bands of detail, each half as fine as the one before.
+"""Laplacian pyramids: an image as bands of detail, each at half the resolution of the one before.
 
 Burt and Adelson 1983, doi 10.1109/TCOM.1983.1095851.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BANDS = 6
-"""Bands of detail, down to structures of about 64 pixels; what is coarser is no detail."""
+"""Bands of detail, up to structures of about 64 pixels."""
 
 BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 
@@ -22,7 +22,7 @@ BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 def modulated_detail(
     image: NDArray[np.float64], brightness: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sum of the bands of detail of an image, each damped where it is dark.
+    """Sum the bands of detail of an image, each damped where ``brightness`` is low.
 
     Band k is multiplied by the square root of ``brightness`` at the next coarser level.
 
@@ -48,7 +48,10 @@ def modulated_detail(
 
 
 def gaussian_levels(image: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The image, and smoothed ones of half the size each (rounded up) as long as a side has two."""
+    """Return the image and smoothed ones, each of half the size, rounded up.
+
+    The last one has a side of one pixel, unless there are ``BANDS`` before it.
+    """
     levels = [image]
     while len(levels) <= BANDS and min(levels[-1].shape[:2]) > 1:
         levels.append(_smooth(levels[-1])[::2, ::2])
@@ -56,14 +59,14 @@ def gaussian_levels(image: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 
 def expand(image: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Interpolate between samples that stand at every other pixel of ``shape`` (rows, columns)."""
+    """Interpolate between samples at every other pixel of ``shape`` (rows, columns)."""
     spread = np.zeros((*shape, image.shape[2]))
     spread[::2, ::2] = image
-    return 4 * _smooth(spread)
+    return 4 * _smooth(spread)  # three of four pixels are 0
 
 
 def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Binomial kernel along rows and columns; the image is mirrored at the centres of its edges."""
+    """Apply the binomial kernel along rows and columns, mirrored at the centres of edge pixels."""
     from scipy import ndimage  # noqa: PLC0415  # 0.2 s that only laplacian-mip must pay
 
     along_rows = ndimage.correlate1d(image, BINOMIAL, axis=0, mode="mirror")

@@ -1,4 +1,4 @@
-"""Frames at a part of their resolution (fast_decode): where their samples lie, and how few do."""
+"""Frames at a reduced resolution (fast_decode): positions of their samples, and choice of level."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dicom_preprocessing.imaging.geometry import CropBox, Size
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Where the samples of frames at reduced resolution lie.
+    """Positions of the samples of frames at a reduced resolution.
 
-    Sample (i, j) is at pixel (left + i * step, top + j * step) of the image: a wavelet's low band
-    has its samples at every other pixel, not between them (ITU-T T.800, Annex F).
+    Sample (i, j) is at pixel (left + i * step, top + j * step) of the image: the low band of a
+    wavelet has its samples at every other pixel, not between them (ITU-T T.800, Annex F). Taken for
+    blocks of pixels, they would move the image by (step - 1) / 2 pixels.
     """
 
     step: int
@@ -20,7 +21,7 @@ class Sampling:
     top: int = 0
 
     def samples_of(self, box: CropBox) -> CropBox:
-        """The samples within a box of pixels, at least one; both end where the image does."""
+        """Return the samples within a box of pixels, at least one, and within the image."""
         left, width = self._range(box.left - self.left, box.width)
         top, height = self._range(box.top - self.top, box.height)
         return CropBox(left, top, width, height)
@@ -31,7 +32,8 @@ class Sampling:
         return first, last - first + 1
 
     def pixels_of(self, samples: CropBox, within: CropBox) -> CropBox:
-        """The pixels of a box of samples, and one step more on every side."""
+        """Return the pixels of a box of samples, extended by one step on every side."""
+        # The edge of the foreground is somewhere between a sample that has it and the next one.
         left = max(within.left, self.left + (samples.left - 1) * self.step)
         top = max(within.top, self.top + (samples.top - 1) * self.step)
         right = min(within.right, self.left + samples.right * self.step + 1)
@@ -39,24 +41,22 @@ class Sampling:
         return CropBox(left, top, right - left, bottom - top)
 
     def crop(self, box: CropBox) -> Sampling:
-        """Where the samples of ``samples_of(box)`` lie in the box."""
+        """Return the positions in a box of the samples ``samples_of(box)``."""
         first = self.samples_of(box)
         left = self.left + first.left * self.step - box.left
         top = self.top + first.top * self.step - box.top
         return Sampling(self.step, left, top)
 
     def mirror(self, size: Size, shape: Size) -> Sampling:
-        """Where ``shape`` samples lie after an image of ``size`` was turned by 180 degrees."""
+        """Return the positions of ``shape`` samples after a half turn of an image of ``size``."""
         left = size.width - 1 - self.left - (shape.width - 1) * self.step
         top = size.height - 1 - self.top - (shape.height - 1) * self.step
         return Sampling(self.step, left, top)
 
 
 def choose_level(content: Size, target: Size) -> int:
-    """The most halvings (ceil) after which ``content`` is still no smaller than ``target``.
-
-    Each side has at least one whole step of the samples then.
-    """
+    """Return the most halvings, rounded up, that leave ``content`` no smaller than ``target``."""
+    # Each side keeps at least one complete step between samples.
     level = 0
     while min(content.width, content.height) >= 2 << level and _covers(
         halve(content, level + 1), target
@@ -66,7 +66,7 @@ def choose_level(content: Size, target: Size) -> int:
 
 
 def halve(size: Size, level: int) -> Size:
-    """Width and height after ``level`` halvings, rounded up (T.800, B-15)."""
+    """Return width and height after ``level`` halvings, rounded up (T.800, B-15)."""
     step = 1 << level
     return Size(-(-size.width // step), -(-size.height // step))
 

@@ -1,4 +1,4 @@
-"""Volume handlers: which frames, or which combination of them, a multi-frame object becomes."""
+"""Volume handlers: the frames, or combinations of frames, that a multi-frame object becomes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MAX_FRAMES = 1_000_000
 """A spacing that leads to more is a mistake in the header."""
 
 LAPLACIAN_SKIP = 5
-"""Frames at each end that laplacian-mip leaves out unless told otherwise: they are noisy."""
+"""Frames that laplacian-mip leaves out at each end by default, because they are noisy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
-    """Frames of one z axis and what is known of it.
+    """Frames along one z axis, and their spacing.
 
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples)
     frame_spacing : float or None
-        mm between frames.
+        In mm.
     """
 
     frames: Frames
@@ -51,7 +51,7 @@ def handle_volume(
     projection: str = "parallel-beam",
     spacing_z: float | None = None,
 ) -> Volume:
-    """Apply a volume handler; a single frame is left alone.
+    """Apply a volume handler; a single frame stays as it is.
 
     Parameters
     ----------
@@ -67,7 +67,12 @@ def handle_volume(
     mip_weight, projection
         As for ``laplacian_mip``.
     spacing_z : float or None
-        With keep: resample to this frame spacing, mm.
+        With keep: resample to this frame spacing in mm.
+
+    Returns
+    -------
+    Volume
+        Frames of the same rows, columns, samples and dtype.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def handle_volume(
 
 
 def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
-    """Maximum over frames, without ``skip_frames`` at both ends.
+    """Return the maximum over frames, without ``skip_frames`` at both ends.
 
     Parameters
     ----------
@@ -102,18 +107,23 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
 
     Returns
     -------
-    (1, rows, columns, samples)
+    (1, rows, columns, samples), dtype of ``frames``
+
+    Raises
+    ------
+    VolumeError
+        All frames would be skipped.
     """
-    kept = _select_frame_numbers(len(frames), skip_frames)
+    kept = _select_indices(len(frames), skip_frames)
     projection = np.array(frames[kept[0]])
     for frame in select_frames(frames, kept[1:]) if len(kept) > 1 else ():
         np.maximum(projection, frame, out=projection)
-        del frame  # before the next one is made
+        del frame  # before the next one is made, so that memory has one less
     return projection[np.newaxis]
 
 
-def _select_frame_numbers(count: int, skip_frames: int | Sequence[int]) -> range:
-    """Numbers of the frames between those that are skipped at both ends, at least one."""
+def _select_indices(count: int, skip_frames: int | Sequence[int]) -> range:
+    """Return the indices of the frames that are not skipped at both ends, at least one."""
     start, end = (skip_frames, skip_frames) if isinstance(skip_frames, int) else skip_frames
     kept = range(start, max(start, count - end))
     if not kept:
@@ -128,10 +138,10 @@ def laplacian_mip(
     mip_weight: float = 1.5,
     projection: str = "parallel-beam",
 ) -> NDArray[Any]:
-    """A projection with the fine detail of the maximum over frames, such as calcifications.
+    """Project frames, and add the fine detail of their maximum, such as calcifications.
 
     Each band of the Laplacian pyramid of the maximum is damped where the projection is dark, and
-    their sum is added. What is 0 in every frame stays 0.
+    their sum is added. Pixels that are 0 in every frame stay 0.
 
     Parameters
     ----------
@@ -148,31 +158,38 @@ def laplacian_mip(
     -------
     (1, rows, columns, samples), dtype of ``frames``
 
+    Raises
+    ------
+    VolumeError
+        All frames would be skipped.
+
     References
     ----------
     Wei et al. 2019, doi 10.1088/1361-6560/aafcda; Burt and Adelson 1983, doi
     10.1109/TCOM.1983.1095851.
     """
-    kept = _select_frame_numbers(len(frames), skip_frames)
+    kept = _select_indices(len(frames), skip_frames)
     middle = kept[len(kept) // 2]
     total = np.zeros(frames.shape[1:])
     highest = np.zeros(frames.shape[1:], frames.dtype)
-    for number, frame in zip(kept, select_frames(frames, kept), strict=True):
+    for index, frame in zip(kept, select_frames(frames, kept), strict=True):
         np.maximum(highest, frame, out=highest)
         if projection == "parallel-beam":
             total += frame
-        elif number == middle:
+        elif index == middle:
             total[:] = frame
-        del frame  # before the next one is made
+        del frame  # before the next one is made, so that memory has one less
+    # The mean, not the sum over its highest value: one white label would darken the whole image.
     base = total / len(kept) if projection == "parallel-beam" else total
     top = np.iinfo(frames.dtype).max
     fused = base + mip_weight * modulated_detail(highest.astype(np.float64), base / top)
-    fused[highest == 0] = 0
+    fused[highest == 0] = 0  # else crop would find the halo of an edge
     rounded: NDArray[Any] = np.floor(np.clip(fused, 0, top) + 0.5).astype(frames.dtype)
     return rounded[np.newaxis]
 
 
 def _resample(volume: Volume, spacing_z: float) -> Volume:
+    """Resample to a frame spacing in mm."""
     if volume.frame_spacing is None:
         raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
     count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
@@ -182,6 +199,7 @@ def _resample(volume: Volume, spacing_z: float) -> Volume:
 
 
 def _interpolate_volume(volume: Volume, count: int) -> Volume:
+    """Resample to ``count`` frames, of which the first and last stay where they are."""
     n = len(volume.frames)
     spacing = volume.frame_spacing
     if spacing is not None:
@@ -190,13 +208,14 @@ def _interpolate_volume(volume: Volume, count: int) -> Volume:
 
 
 def interpolate(frames: Frames, count: int) -> Frames:
-    """Resample to ``count`` frames at positions i * (n - 1) / (count - 1), linearly.
+    """Interpolate linearly to ``count`` frames at positions i * (n - 1) / (count - 1).
 
-    Integers are interpolated in whole numbers and truncated; one target frame is the first.
+    Integers are interpolated in integer arithmetic and truncated; one target frame is the first.
 
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples)
+    count : int
 
     Returns
     -------
@@ -205,8 +224,8 @@ def interpolate(frames: Frames, count: int) -> Frames:
     frames = spool_frames(frames)
     n, steps = len(frames), max(count - 1, 1)
 
-    def blend(number: int) -> NDArray[Any]:
-        low, rest = divmod(number * (n - 1), steps)
+    def blend(index: int) -> NDArray[Any]:
+        low, rest = divmod(index * (n - 1), steps)
         first: NDArray[Any] = frames[low]
         if not rest:
             return first

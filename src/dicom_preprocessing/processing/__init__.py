@@ -1,4 +1,4 @@
-"""The job of a study: from files to images and receipts, with bad files kept apart.
+"""The job of a study: from files to images and receipts, with bad files isolated.
 
-Whatever runs the stages of one study; nothing about which studies a run has.
+Which studies a run has is no matter of this folder.
 """

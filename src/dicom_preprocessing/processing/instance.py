@@ -1,7 +1,7 @@
 """One SOP instance: from its candidate files to the image of a stage.
 
-The stages in between run in one process, so that what is in memory is one image. Running them one
-by one through files gives the same bytes.
+All stages up to it run in one process, which holds one image at a time. Running them one by one
+through kept stages gives the same bytes.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
 
 STAGE_FUNCTIONS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize": resize, "pad": pad}
-"""Stages between decode and write; their keyword arguments are the recipe's settings."""
+"""Stages between decode and write; their keyword arguments are the settings of the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """Where the images of a stage go, and how they are made.
+    """Where the images of a stage are written, and by which recipe.
 
-    ``root`` is the folder of all studies, ``recipe`` ends at the stage. ``name`` is given where
-    there is one image only, and is then its path below ``root``.
+    ``root`` is the folder of all studies, and ``recipe`` ends at the stage. ``name`` is the path
+    below ``root`` where there is one image only, else None.
     """
 
     root: Path
@@ -56,7 +56,7 @@ class OutputSpec:
     name: str | None = None
 
     def relative_path(self, receipt: Receipt) -> str:
-        """Path of an image below ``root``."""
+        """Return the path of an image below ``root``."""
         if self.name is not None:
             return self.name
         recipe = self.recipe
@@ -65,12 +65,13 @@ class OutputSpec:
         return image_path(layout, *uids)
 
     def write(self, image: Image, receipt: Receipt) -> str:
-        """Write an image; returns its path below ``root``."""
+        """Write an image and return its path below ``root``."""
         relative = self.relative_path(receipt)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = self.recipe.stage != "write"
-        compressor = "uncompressed" if kept else self.recipe.settings["write"]["compressor"]
+        # The compressor is a setting of write alone: a kept stage is not made anew for another one.
+        is_kept = self.recipe.stage != "write"
+        compressor = "uncompressed" if is_kept else self.recipe.settings["write"]["compressor"]
         write_tiff(path, image, compressor=compressor, recipe=self.recipe)
         return relative
 
@@ -89,26 +90,36 @@ def process_instance(
     known: Mapping[str, FileError] | None = None,
     on_start: Callable[[str], object] = lambda _path: None,
 ) -> list[Receipt]:
-    """Write the image of one SOP instance; of several files the first that decodes is taken.
+    """Write the image of one SOP instance, from the first of its files that decodes.
 
     Parameters
     ----------
     candidates : sequence of InventoryEntry
-        In path order.
+        Files with the SOP Instance UID, in path order.
     spec : OutputSpec
     limits : Limits or None
-        Of which ``pixels`` is looked at here.
+        Only ``pixels`` counts here; a supervisor watches time and memory.
     known : mapping, optional
-        Errors of files that are not to be tried, by path.
+        Errors by path of files that are not tried.
     on_start : callable, optional
-        Told the path of each file that is tried.
+        Called with the path of each file before it is tried.
+
+    Returns
+    -------
+    list of Receipt
+        One of each candidate, in their order.
+
+    Raises
+    ------
+    OSError
+        The image could not be written.
     """
     receipts: list[Receipt] = []
-    chosen: Receipt | None = None
+    decoded: Receipt | None = None
     first: InventoryEntry | None = None
     for entry in candidates:
         receipt = new_receipt(entry)
-        if chosen is None:
+        if decoded is None:
             try:
                 if known and entry.path in known:
                     raise known[entry.path]
@@ -118,13 +129,14 @@ def process_instance(
                 receipt = receipt.as_failed(error, "decode")
             else:
                 receipt = _process(entry, receipt, spec)
+            # A file that fails at a later stage has decoded, and so is the one to use.
             if receipt.is_written or receipt.stage != "decode":
-                chosen, first = receipt, entry
+                decoded, first = receipt, entry
         receipts.append(receipt)
     if first is None:
         return receipts
     pairs = zip(candidates, receipts, strict=True)
-    return [r if r is chosen else _conflict(entry, r, first) for entry, r in pairs]
+    return [r if r is decoded else _conflict(entry, r, first) for entry, r in pairs]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -136,7 +148,9 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
         return receipt.as_failed(error, "decode")
     outcome = run_stages_and_write(image, receipt, "decode", spec, timer)
     if not outcome.is_written and outcome.stage != "decode":
-        try:  # what does not decode fails at that, whatever else is wrong
+        # Frames are lazy: the error of a later stage may have come before that of a frame that does
+        # not decode. Then the receipt would name the wrong stage, and the next candidate be lost.
+        try:
             for _ in image.frames:
                 pass
         except FileError as error:
@@ -145,9 +159,9 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
 
 
 def _conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
-    """The receipt of a candidate that was not chosen; ``first`` was.
+    """Return the receipt of a candidate whose image another one, ``first``, gave.
 
-    One that failed transiently stays transient: when it can be read, it may be the one to write.
+    A transient failure stays transient: once the file can be read, it may come first.
     """
     other = describe_other(entry, first)
     message = f"has the SOP Instance UID of {other}, which differs and comes first in path order"
@@ -159,14 +173,16 @@ def _conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) ->
 
 
 def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
+    """Raise an error if the header announces more pixels than a file may have."""
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
         raise LimitPixelsError(f"has {pixels} pixels; limits allow {limits.pixels}")
 
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
-    """Decode a file that is still the one that the index saw."""
+    """Decode a file that is the same as when it was indexed."""
     with timer.measure("decode"):
+        # UIDs are those of the index, which may not be those of a file that came in its place.
         try:
             status = os.stat(entry.path)
         except OSError as error:
@@ -177,7 +193,7 @@ def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTime
 
 
 def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
-    """The image of an index entry, whose frames are the work of decode."""
+    """Return the image with the UIDs of the index, and frames that count as work of decode."""
     image = timer.time_frames(image, "decode")
     reduction = image.reduction
     if reduction is not None:
@@ -197,12 +213,12 @@ def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
 
 
 def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:
-    """Run the stages of a recipe behind ``after``, but for writing.
+    """Run the stages of a recipe after the one named ``after``, except write.
 
     Raises
     ------
     FileError
-        Something is wrong with the image, at the stage that the error names.
+        The stage that the error names cannot process the image.
     """
     for stage in STAGES[STAGES.index(after) + 1 : STAGES.index(recipe.stage) + 1]:
         if stage in STAGE_FUNCTIONS:
@@ -215,7 +231,7 @@ def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> I
 def run_stages_and_write(
     image: Image, receipt: Receipt, after: str, spec: OutputSpec, timer: StageTimer | None = None
 ) -> Receipt:
-    """Run the stages behind ``after`` and write the result."""
+    """Run the stages after the one named ``after``, and write the result."""
     last = spec.recipe.stage
     timer = timer or StageTimer(receipt.seconds)
     try:

@@ -1,12 +1,11 @@
-"""Isolation: files are processed in worker processes that a bad one cannot take along.
+"""Isolation: files are processed in worker processes, so that a bad file costs only itself.
 
-A codec that crashes, hangs or eats memory costs the file it was at. The supervisor hands a worker
-one SOP instance at a time and knows which file it is at; when a worker dies or goes beyond a limit,
-that file is recorded, and the instance's other files and the rest go on in a new worker.
+A codec may crash, hang, or use too much memory. The supervisor gives a worker one SOP instance at a
+time and knows which of its files is being decoded. When the worker dies or exceeds a limit, the
+error is recorded for that file, and a new worker goes on with the other files.
 
-A job with one core, watched by the server that forked it (workflow/fork_server.py), does the work
-without a worker: if it dies or goes beyond a limit, the server forks it again, and then it works
-with one.
+A job with one core that the fork server watches (workflow/fork_server.py) works without a worker.
+If it dies or exceeds a limit, the server forks it again, and the second try has a worker.
 """
 
 from __future__ import annotations
@@ -53,14 +52,14 @@ T = TypeVar("T")
 
 MIB = 1 << 20
 
-# Forking keeps what is imported; macOS does not allow it with its libraries.
+# A fork has everything imported. On macOS system libraries may crash in one.
 IS_MACOS = sys.platform == "darwin"
 CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 
 
 @dataclass(slots=True)
 class _Instance:
-    """The files of one SOP instance, and what is known of those that killed a worker."""
+    """The files of one SOP instance, and the errors of those that killed a worker, by path."""
 
     candidates: Sequence[InventoryEntry]
     known: dict[str, FileError] = field(default_factory=dict)
@@ -70,17 +69,17 @@ class _Worker:
     """A process that works on one instance at a time."""
 
     def __init__(self, spec: OutputSpec, limits: Limits, *, threads: int) -> None:
-        self.connection, theirs = CONTEXT.Pipe()
+        self.connection, worker_end = CONTEXT.Pipe()
         self.process: BaseProcess = CONTEXT.Process(
-            target=_run_worker, args=(theirs, spec, limits, threads, os.getpid()), daemon=True
+            target=_run_worker, args=(worker_end, spec, limits, threads, os.getpid()), daemon=True
         )
         self.process.start()
-        theirs.close()
+        worker_end.close()  # else the death of the worker would not end the connection
         self.spec = spec
         self.instance: _Instance | None = None
-        self.at = ""
-        self.since = 0.0
-        self.base = 0
+        self.current_file = ""
+        self.start_time = 0.0
+        self.start_bytes = 0
 
     def assign(self, instance: _Instance) -> None:
         """Start work on an instance."""
@@ -90,20 +89,20 @@ class _Worker:
             self.connection.send((instance.candidates, instance.known))
 
     def set_current_file(self, path: str) -> None:
-        """The worker is at a file now."""
-        self.at = path
-        self.since = time.monotonic()
-        self.base = resident_bytes(self.process.pid)
+        """Start to count time and memory for a file."""
+        self.current_file = path
+        self.start_time = time.monotonic()
+        self.start_bytes = resident_bytes(self.process.pid)
 
     def check_limits(self, limits: Limits) -> FileError | None:
-        """The error of a file that goes beyond a limit."""
-        return _check_limits(limits, self.process, self.since, self.base)
+        """Return the error of a file that exceeds a limit."""
+        return _check_limits(limits, self.process, self.start_time, self.start_bytes)
 
     def kill(self) -> int:
-        """Kill the process and give its exit code.
+        """Kill the process and return its exit code.
 
-        No error of the disk is raised, which would hide the one for which workers are ended. What
-        cannot be removed has a hidden name, and the next job of the study removes it.
+        Errors in removing its partial images are not raised: they would hide the error for which
+        workers are killed. Partial images have hidden names, and the study's next job removes them.
         """
         self.connection.close()
         self.process.kill()
@@ -113,7 +112,7 @@ class _Worker:
         return self.process.exitcode or 0
 
     def _remove_partials(self) -> None:
-        """Remove the image of which the process was killed."""
+        """Remove the image that the process was writing when it was killed."""
         candidates = self.instance.candidates if self.instance is not None else ()
         for image in {self.spec.relative_path(new_receipt(entry)) for entry in candidates}:
             path = self.spec.root / image
@@ -123,7 +122,7 @@ class _Worker:
 def process_all(
     groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, *, limits: Limits, cores: int = 1
 ) -> Iterator[list[Receipt]]:
-    """Process the files of each SOP instance in worker processes, or here under watch.
+    """Process the files of each SOP instance in worker processes, or in this one if it is watched.
 
     Parameters
     ----------
@@ -131,14 +130,14 @@ def process_all(
         Candidates of one instance each.
     spec : OutputSpec
     limits : Limits
-        Seconds and memory that a file may cost; pixels are looked at by ``process_instance``.
+        Of each file: seconds, MB of memory, and pixels.
     cores : int
-        Processes, if there are as many instances; else each has several threads for frames.
+        Worker processes. With fewer instances than cores, each has several threads for frames.
 
     Yields
     ------
     list of Receipt
-        Of each instance, in no certain order.
+        Of each instance, in any order.
 
     Raises
     ------
@@ -149,6 +148,7 @@ def process_all(
         yield from _process_in_this_process(groups, spec, limits, processes.shared_limits)
         return
     waiting = deque(map(_Instance, groups))
+    # Processes before threads: threads help only where an instance has several frames.
     workers = max(1, min(cores, len(waiting)))
     start = partial(_Worker, spec, limits, threads=cores // workers)
     idle = [start() for _ in range(workers)]
@@ -163,6 +163,8 @@ def process_all(
             for worker in list(busy):
                 error: FileError | None = None
                 if worker.connection in ready:
+                    # A path: the next candidate. A list: the receipts of the instance. An error:
+                    # the job ends. Nothing: the worker died.
                     message = _receive(worker)
                     if isinstance(message, str):
                         worker.set_current_file(message)
@@ -182,6 +184,7 @@ def process_all(
                         continue
                     worker.kill()
                 busy.remove(worker)
+                # The whole instance once more: its image may still come from another candidate.
                 waiting.appendleft(_record_culprit(worker, error))
                 idle.append(start())
     finally:
@@ -190,34 +193,34 @@ def process_all(
 
 
 def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
-    """Call a function in a process of its own, which is killed when it goes beyond a limit.
+    """Call a function in a process of its own, which is killed when it exceeds a limit.
 
     Raises
     ------
     CodecCrashError, LimitTimeError, LimitMemoryError
         The process died, or was killed.
     Exception
-        What the function raised.
+        Whatever the function raised.
     """
-    ours, theirs = CONTEXT.Pipe(duplex=False)
+    receiver, sender = CONTEXT.Pipe(duplex=False)
     process: BaseProcess = CONTEXT.Process(
-        target=_call_and_send, args=(theirs, function, arguments, os.getpid()), daemon=True
+        target=_call_and_send, args=(sender, function, arguments, os.getpid()), daemon=True
     )
     process.start()
-    theirs.close()
-    since, base = time.monotonic(), resident_bytes(process.pid or 0)
+    sender.close()
+    start_time, start_bytes = time.monotonic(), resident_bytes(process.pid or 0)
     try:
-        while not ours.poll(POLL_SECONDS):
-            error = _check_limits(limits, process, since, base)
+        while not receiver.poll(POLL_SECONDS):
+            error = _check_limits(limits, process, start_time, start_bytes)
             if error is not None:
                 raise error
         try:
-            returned, raised = ours.recv()
+            returned, raised = receiver.recv()
         except EOFError:
             process.join()
             raise _crash(process.exitcode or 0) from None
     finally:
-        ours.close()
+        receiver.close()
         process.kill()
         process.join()
     if raised is not None:
@@ -227,30 +230,30 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
 
 
 def _call_and_send(
-    asker: connection.Connection,
+    sender: connection.Connection,
     function: Callable[..., object],
     arguments: Sequence[Any],
     parent: int,
 ) -> None:
-    """In the process: what the function returns, and what it raises."""
+    """In the process: call the function and send what it returns, or raises."""
     die_with_parent(parent)
     answer: tuple[object, Exception | None]
     try:
         answer = function(*arguments), None
-    except Exception as error:  # noqa: BLE001  # raised again by the asker
+    except Exception as error:  # noqa: BLE001  # the parent raises it
         answer = None, error
-    asker.send(answer)
+    sender.send(answer)
 
 
 def _check_limits(
-    limits: Limits, process: BaseProcess, since: float, base: int
+    limits: Limits, process: BaseProcess, start_time: float, start_bytes: int
 ) -> FileError | None:
-    """The error of a file that goes beyond a limit: seconds from a time, memory above a base."""
-    if time.monotonic() - since > limits.seconds:
+    """Return the error of a file that exceeds a limit, by time and memory when it was begun."""
+    if time.monotonic() - start_time > limits.seconds:
         return LimitTimeError(
             f"not done after {plural(limits.seconds, 'second')}, which is what limits allow"
         )
-    if resident_bytes(process.pid or 0) - base > limits.memory_mb * MIB:
+    if resident_bytes(process.pid or 0) - start_bytes > limits.memory_mb * MIB:
         return LimitMemoryError(
             f"needs more than {limits.memory_mb} MB, which is what limits allow"
         )
@@ -263,7 +266,7 @@ def _process_in_this_process(
     limits: Limits,
     shared_limits: SharedLimits,
 ) -> Iterator[list[Receipt]]:
-    """Process all in this process, each file within the limits."""
+    """Process all in this process, each file within limits that the fork server checks."""
 
     def bound(_path: str = "") -> None:
         shared_limits.bound(limits.seconds, limits.memory_mb * MIB)
@@ -277,6 +280,7 @@ def _process_in_this_process(
 
 
 def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an error, None
+    """Receive a message, or None from a worker that died."""
     try:
         return worker.connection.recv()
     except (EOFError, OSError):
@@ -284,17 +288,20 @@ def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an er
 
 
 def _crash(code: int) -> FileError:
+    """Return the error of a file whose worker ended with an exit code, negative for a signal."""
     name = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
     return CodecCrashError(f"the process that decoded it ended with {name}")
 
 
 def _record_culprit(worker: _Worker, error: FileError) -> _Instance:
-    """The instance again, with the file that killed its worker recorded."""
+    """Return the instance with the error recorded for the file that killed its worker."""
     instance = worker.instance
     if instance is None:
         raise AssertionError("a worker without work ended")
-    culprit = worker.at
-    if culprit in instance.known:  # it was not the file
+    culprit = worker.current_file
+    # This file was not tried again, so something else kills the worker: give up the instance, which
+    # would else be begun for ever.
+    if culprit in instance.known:
         instance.known |= {entry.path: error for entry in instance.candidates}
     instance.known[culprit] = error
     return instance
@@ -303,22 +310,23 @@ def _record_culprit(worker: _Worker, error: FileError) -> _Instance:
 def _run_worker(
     supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int, parent: int
 ) -> None:
-    """Work until the supervisor hangs up."""
+    """Process instances until the supervisor closes the connection."""
     die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
+    # Ctrl-C goes to the whole process group; the supervisor kills its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:
             candidates, known = supervisor.recv()
-            first = candidates[0].path  # where the supervisor takes us to be
+            first = candidates[0].path  # the supervisor takes it for the current file already
 
-            def tell(path: str, first: str = first) -> None:
+            def send_current_file(path: str, first: str = first) -> None:
                 if path != first:
                     supervisor.send(path)
 
             try:
                 receipts = process_instance(
-                    candidates, spec, limits=limits, known=known, on_start=tell
+                    candidates, spec, limits=limits, known=known, on_start=send_current_file
                 )
             except OSError as error:  # an image that cannot be written ends the job
                 supervisor.send(error)

@@ -35,13 +35,29 @@ def run_from_inventory(
 ) -> list[Receipt]:
     """Make the images of a stage from the files of an inventory, in isolation.
 
+    Parameters
+    ----------
+    inventory : Path
+        JSON Lines of the files of the study.
+    spec : OutputSpec
+    receipt : Path
+        Where the receipts are written.
+    limits : Limits, optional
+        Of each file.
+    cores : int
+        Processes and threads at once.
+
+    Returns
+    -------
+    list of Receipt
+        One of each file, in path order.
+
     Raises
     ------
     OutputError
-        There is a new inventory, of an index that ran meanwhile.
+        The inventory was replaced by an index that ran meanwhile.
     OSError
-        An image or the receipt could not be written. Whatever is wrong with a source file is in
-        the receipts instead.
+        An image or the receipt could not be written. Errors of source files are in the receipts.
     """
     digest = inventory_digest(inventory)
     groups = group_by_instance(read_inventory(inventory))
@@ -49,7 +65,7 @@ def run_from_inventory(
     receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
     receipts = _finish(receipts, spec, receipt)
-    # Images that are newer than the inventory would else be taken for those of the new one.
+    # Snakemake compares times: images newer than the new inventory would count as made from it.
     if inventory_digest(inventory) != digest:
         raise OutputError(f"{inventory} was replaced while its study was processed; run again")
     return receipts
@@ -57,7 +73,7 @@ def run_from_inventory(
 
 @dataclass(frozen=True, slots=True)
 class KeptStage:
-    """What an earlier stage left of a study: its images below ``root``, and its receipt."""
+    """Images of a study by an earlier stage, below ``root``, and their receipts."""
 
     stage: Stage
     root: Path
@@ -66,7 +82,7 @@ class KeptStage:
 
     @property
     def folder(self) -> Path:
-        """The images of the study."""
+        """Folder of the study's images."""
         return self.root / self.study
 
 
@@ -75,13 +91,13 @@ def run_from_stage(
 ) -> list[Receipt]:
     """Make the images of a stage from those of an earlier one.
 
-    Pixels come from the TIFFs, geometry and facts from the receipt. Lines of files without an
-    image are handed on.
+    Pixels come from the TIFFs, geometry and facts from the receipts. Receipts of files without an
+    image are passed on.
 
     Raises
     ------
     OutputError
-        A TIFF of the kept stage is not as its receipt says, or was made with other settings.
+        A TIFF of the kept stage contradicts its receipt, or was made with other settings.
     OSError
         As for ``run_from_inventory``.
     """
@@ -95,17 +111,16 @@ def run_from_stage(
             image = Image(frames, before.image_geometry(), before.image_facts())
             with frame_threads(cores):
                 receipts.append(run_stages_and_write(image, before, before.stage, spec))
-        except OutputError as error:  # also from a page that is read later
+        except OutputError as error:  # pages are read as late as the writer asks for them
             command = shlex.join(["rm", "-r", str(kept.folder)])
             raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
     return _finish(receipts, spec, receipt)
 
 
 def _kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
-    """Receipts of a kept stage, which has to be one of this recipe.
-
-    Snakemake sees to it, unless its records of the stage are in another working directory.
-    """
+    """Read the receipts of a kept stage, which must have been made by this recipe."""
+    # Snakemake makes a stage of other settings anew, unless its records of it are in another
+    # working directory, as after a run with another number of shards.
     receipts = read_receipts(kept.receipt)
     expected = recipe.up_to(kept.stage).digest
     if any(receipt.recipe != expected for receipt in receipts):
@@ -117,7 +132,7 @@ def _kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
 
 
 def _kept_frames(path: Path, receipt: Receipt) -> Frames:
-    """Frames of an image of a kept stage."""
+    """Read the frames of an image of a kept stage."""
     frames = read_frames(path)
     if len(frames) != receipt.frames:
         raise OutputError(f"{path}: {len(frames)} pages, {receipt.frames} were written")
@@ -125,7 +140,8 @@ def _kept_frames(path: Path, receipt: Receipt) -> Frames:
 
 
 def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Receipt]:
-    """Make the images durable, then say that they are there."""
+    """Make the images durable, then write the receipts that name them."""
+    # In this order: after a loss of power, a receipt never names an image that is not on the disk.
     receipts = [replace(r, recipe=spec.recipe.digest) for r in receipts]
     make_durable(spec.root / r.output for r in receipts if r.is_written)
     write_receipts(receipt, receipts)

@@ -1,4 +1,4 @@
-"""Time and errors by stage, where a frame is made only when the stage behind asks for it."""
+"""Time and errors by stage, although a frame is made only when a later stage asks for it."""
 
 from __future__ import annotations
 
@@ -21,27 +21,32 @@ if TYPE_CHECKING:
 
 
 class StageTimer:
-    """Which stage is at work, and how long each was.
-
-    Stages make frames when the stage behind asks for them: time and errors are those of the
-    innermost stage, whoever asked.
+    """Counts time and errors for the stage that makes a frame, whichever stage asked for it.
 
     Parameters
     ----------
     seconds : dict
-        Time by stage, which is added to.
+        Seconds by stage, to which the time is added.
     """
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.seconds = seconds
-        self.within = threading.local()
+        # Each thread of frame_threads has its own nesting of stages.
+        self.inner = threading.local()
         self.lock = threading.Lock()
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Do some of the work of a stage."""
-        start, outer = time.perf_counter(), getattr(self.within, "seconds", 0.0)
-        self.within.seconds = 0.0
+        """Count the block as work of a stage.
+
+        Raises
+        ------
+        FileError
+            By the block, with the innermost stage; in place of a MemoryError; at decode in place of
+            any exception.
+        """
+        start, outer = time.perf_counter(), getattr(self.inner, "seconds", 0.0)
+        self.inner.seconds = 0.0  # what stages within this block take
         try:
             yield
         except FileError as error:
@@ -50,25 +55,27 @@ class StageTimer:
         except MemoryError as error:
             raise LimitMemoryError("not enough memory", stage=stage) from error
         except Exception as error:
+            # Only decode meets bytes of the source: there an unforeseen file must not cost its
+            # study. In other stages an exception is a bug.
             if stage != "decode":
                 raise
-            traceback.print_exc()  # a file that no test has shown yet must not cost its study
+            traceback.print_exc()
             raise DecodeError(f"{type(error).__name__}: {error}", stage=stage) from error
         finally:
             spent = time.perf_counter() - start
             with self.lock:
-                own = self.seconds.get(stage, 0.0) + spent - self.within.seconds
+                own = self.seconds.get(stage, 0.0) + spent - self.inner.seconds
                 self.seconds[stage] = round(own, 6)
-            self.within.seconds = outer + spent
+            self.inner.seconds = outer + spent
 
     def time_frames(self, image: Image, stage: str) -> Image:
-        """The image with frames that are the work of a stage."""
+        """Return the image with frames whose making counts as work of a stage."""
         frames = image.frames
         if not isinstance(frames, LazyFrames):
             return image
 
-        def frame(number: int) -> NDArray[Any]:
+        def make_frame(index: int) -> NDArray[Any]:
             with self.measure(stage):
-                return frames[number]
+                return frames[index]
 
-        return replace(image, frames=replace(frames, make=frame))
+        return replace(image, frames=replace(frames, make=make_frame))

@@ -1,4 +1,4 @@
-"""The compressors by their names in the configuration: how pages are written, and known again."""
+"""Compressors by their names in the configuration, and the TIFF tags that they are written with."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dicom_preprocessing.tiff.numbers import Compression
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressor:
-    """How the strip of a page is packed.
+    """How the strip of a page is compressed.
 
     Parameters
     ----------
     codes : tuple of int
-        Values of the tag Compression: the one that is written, and others that mean the same.
+        Values of the tag Compression: the one that is written, then others of the same meaning.
     is_predicted : bool
-        Whether differences between neighbours are packed instead of samples.
+        Whether differences of neighbours are compressed instead of samples.
     growth : float
-        How much larger it may make noise.
+        Factor by which noise may become larger.
     """
 
     codes: tuple[int, ...]
@@ -31,10 +31,11 @@ class Compressor:
         return self.codes[0]
 
 
-# The names are those of config.model.COMPRESSORS, which comes before; a test compares them.
+# config.model.COMPRESSORS lists the names too, because config may not import tiff; a test compares
+# the two.
 COMPRESSORS = {
     "packbits": Compressor(codes=(Compression.PACKBITS,)),
-    "lzw": Compressor(codes=(Compression.LZW,), growth=1.5),  # up to 12 bits for 8
+    "lzw": Compressor(codes=(Compression.LZW,), growth=1.5),  # codes of up to 12 bits for 8
     "uncompressed": Compressor(codes=(Compression.NONE,)),
     "deflate": Compressor(codes=(Compression.DEFLATE, Compression.OLD_DEFLATE), is_predicted=True),
     "zstd": Compressor(codes=(Compression.ZSTD,), is_predicted=True),
@@ -42,5 +43,5 @@ COMPRESSORS = {
 
 
 def compressor_of(code: int) -> str | None:
-    """The name of the compressor of a tag Compression, None for one that is not written here."""
-    return next((name for name, packed in COMPRESSORS.items() if code in packed.codes), None)
+    """Return the name for a value of the tag Compression, None if no compressor writes it."""
+    return next((name for name, known in COMPRESSORS.items() if code in known.codes), None)

@@ -1,7 +1,7 @@
-"""Directories of a TIFF, classic or big: where each page's pixels are, and of what kind.
+"""Image file directories of a TIFF, classic or BigTIFF: where the pixels of each page are.
 
-They are parsed here because most files are small and of a usual kind: tifffile makes objects of
-every tag, which takes ten times as long.
+Not by tifffile, which makes an object of every tag and so takes ten times as long: most of the time
+of a small page. Section numbers are those of TIFF 6.0 (Adobe, 1992).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ CLASSIC, BIG = 42, 43
 """Versions of TIFF, whose offsets have 32 and 64 bits."""
 CLASSIC_HEADER, BIG_HEADER = 8, 16
 INLINE = 4
-"""Bytes of a value that stands in its entry, in classic TIFF."""
+"""Bytes of values that an entry of classic TIFF has itself, in place of an offset (section 2)."""
 
 TIFF_HEAD_BYTES: Final = 4096
-"""Read at once at the start: header, first directory and its values, of most files."""
+"""Read at once at the start; of most files, it has header, first directory and its values."""
 DIRECTORY_BYTES: Final = 512
-"""Read at once of other directories; more if that does not hold all entries."""
+"""Read at once of every other directory, and more where that does not hold all entries."""
 
 DECODING_TAGS: Final = frozenset(
     (
@@ -47,15 +47,19 @@ WHOLE_NUMBERS: Final = {
     TagType.LONG: "L",
     TagType.LONG8: "Q",
 }
-"""Struct codes of the types of whole numbers."""
+"""Struct codes by type. Readers should take any of them for any unsigned integer (section 2)."""
 
 SAMPLE_DTYPES: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
-"""Kinds and bytes of samples that are decoded here."""
+"""Kind and bytes of the samples that ``TiffPages`` decodes by itself."""
 LIBTIFF_COMPRESSIONS: Final = (Compression.LZW, Compression.PACKBITS, Compression.ZSTD)
-"""Compressions whose pages libtiff decodes, the fastest here: from a TIFF of one page in memory."""
+"""Compressions that libtiff decodes fastest, from a TIFF of one page in memory."""
 DEFLATED: Final = (Compression.DEFLATE, Compression.OLD_DEFLATE)
-TO_32_BITS: Final = 2**32 - 2**16
+MAX_PAGE_BYTES: Final = 2**32 - 2**16
+"""Compressed bytes of a page that fit into a classic TIFF, with room for its directory."""
 
+# A damaged directory may announce gigabytes. PackBits repeats a byte 128 times by two bytes
+# (section 9). A code of LZW has at least 9 bits and gives fewer than 4096 bytes (section 13).
+# Deflate gives at most 258 bytes for two bits (zlib.net, Technical Details).
 MAX_EXPANSION: Final[dict[int, int]] = {
     Compression.NONE: 1,
     Compression.PACKBITS: 64,
@@ -64,11 +68,11 @@ MAX_EXPANSION: Final[dict[int, int]] = {
     Compression.LZW: 4096,
 }
 DEFAULT_MAX_EXPANSION: Final = 2**16
-"""Times as many bytes as compressed ones that a page may have: others are not worth the memory."""
+"""How many times its compressed bytes a page may have where no bound is known."""
 
 
 class PageFormat(NamedTuple):
-    """What the pages of a volume have in common."""
+    """Shape and dtype of a page, which all pages of a volume share."""
 
     rows: int
     columns: int
@@ -77,16 +81,24 @@ class PageFormat(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Rows, columns, samples."""
+        """(rows, columns, samples)."""
         return self[:3]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as its directory tells.
+    """A page by its directory.
 
-    ``dtype`` is None where the samples are no whole bytes of one kind; ``tile`` is its width and
-    length; ``is_supported`` says whether it is decoded here and not by tifffile.
+    Parameters
+    ----------
+    dtype : dtype or None
+        In the byte order of the file; None where samples are not whole bytes, or differ in kind.
+    tile : (width, length) or None
+        None where the page has strips.
+    offsets, counts : tuple of int
+        Bytes of each strip or tile.
+    is_supported : bool
+        Whether ``TiffPages`` decodes it by itself, without tifffile.
     """
 
     rows: int
@@ -104,25 +116,25 @@ class Page:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the decoded page."""
+        """Bytes of the decoded page; where ``dtype`` is None, as if samples had one byte."""
         size = self.dtype.itemsize if self.dtype is not None else 1
         return self.rows * self.columns * self.samples * size
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether pixels lie in the file as they are, strip behind strip."""
+        """Whether the file holds the pixels uncompressed in one run, strip after strip."""
         if self.compression != Compression.NONE or self.tile is not None or not self.is_supported:
             return False
         ends = map(sum, zip(self.offsets, self.counts, strict=True))
-        follows = all(end == start for end, start in zip(ends, self.offsets[1:], strict=False))
-        return follows and sum(self.counts) >= self.nbytes
+        is_run = all(end == start for end, start in zip(ends, self.offsets[1:], strict=False))
+        return is_run and sum(self.counts) >= self.nbytes
 
 
 class TiffDirectories:
-    """An open TIFF: what the directory of each page tells, by its number.
+    """An open TIFF: a sequence of pages by their directories.
 
-    Directories are read as far as it is needed. Reading is safe from several threads. The file is
-    closed when nothing refers to this.
+    Directories are read as far as they are needed. Threads may read at once. The file is closed
+    when nothing refers to the object.
 
     Parameters
     ----------
@@ -131,9 +143,9 @@ class TiffDirectories:
     Raises
     ------
     OSError
-        It cannot be opened.
+        The file cannot be opened.
     OutputError
-        It does not start like a TIFF.
+        The file does not start like a TIFF.
     """
 
     def __init__(self, path: os.PathLike[str] | str) -> None:
@@ -142,60 +154,72 @@ class TiffDirectories:
         weakref.finalize(self, os.close, self.descriptor)
         self.size = os.fstat(self.descriptor).st_size
         self.head = read_at(self.descriptor, 0, min(self.size, TIFF_HEAD_BYTES))
-        self.order, self.is_big, first = self._header()
+        self.order, self.is_big, first = self._parse_header()
         self._lock = threading.Lock()
-        self._places = [first]
+        # Directories are a linked list: the offset of a page is known once all before it are read.
+        self._offsets = [first]
         self._seen = {first}
         self._at_end = False
         self._pages: dict[int, Page] = {}
 
-    def _header(self) -> tuple[str, bool, int]:
-        """Byte order, whether it is BigTIFF, and where the first directory is."""
+    def _parse_header(self) -> tuple[str, bool, int]:
+        """Return the byte order, whether it is BigTIFF, and the offset of the first directory."""
         order = {b"II": "<", b"MM": ">"}.get(self.head[:2])
         if order is None or len(self.head) < CLASSIC_HEADER:
             raise OutputError(f"{self.path}: cannot be read as TIFF: it does not start like one")
         (version,) = struct.unpack_from(order + "H", self.head, 2)
         if version == CLASSIC:
             first = struct.unpack_from(order + "L", self.head, 4)[0]
-            return order, False, self._directory_at(first)
+            return order, False, self._check_offset(first)
         if version != BIG or len(self.head) < BIG_HEADER:
             raise OutputError(f"{self.path}: cannot be read as TIFF: version {version}")
+        # BigTIFF: bytes 4 to 7 are the size of offsets, always 8, and a zero.
         first = struct.unpack_from(order + "Q", self.head, 8)[0]
-        return order, True, self._directory_at(first)
+        return order, True, self._check_offset(first)
 
-    def _directory_at(self, offset: int) -> int:
+    def _check_offset(self, offset: int) -> int:
+        """Return the offset of a directory, which must be in the file."""
         if not CLASSIC_HEADER <= offset < self.size:
             raise OutputError(
                 f"{self.path}: cannot be read as TIFF: a directory at {offset} of {self.size} bytes"
             )
         return offset
 
-    def _bytes(self, offset: int, length: int) -> bytes:
+    def _read_bytes(self, offset: int, length: int) -> bytes:
+        """Read bytes of the file, from the head where they are in it.
+
+        Raises
+        ------
+        OutputError
+            The file ends before.
+        """
         if offset + length <= len(self.head):
             return self.head[offset : offset + length]
+        # Before reading: a damaged count may ask for more memory than there is.
         if offset + length > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
         content = read_at(self.descriptor, offset, length)
-        if len(content) < length:
+        if len(content) < length:  # it was cut since it was opened
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
         return content
 
-    def _directory(self, offset: int) -> tuple[bytes, int]:
-        """Entries of a directory, and where the next one is, 0 after the last."""
-        count_form, entry, next_form = ("Q", 20, "Q") if self.is_big else ("H", 12, "L")
-        start, link = struct.calcsize("=" + count_form), struct.calcsize("=" + next_form)
-        content = self._bytes(offset, min(DIRECTORY_BYTES, self.size - offset))
+    def _read_directory(self, offset: int) -> tuple[bytes, int]:
+        """Read the entries of a directory, and the offset of the next one, 0 after the last."""
+        # Section 2: a count, entries of 12 bytes, an offset. BigTIFF widens all three.
+        count_format, entry_bytes, next_format = ("Q", 20, "Q") if self.is_big else ("H", 12, "L")
+        start, link = struct.calcsize("=" + count_format), struct.calcsize("=" + next_format)
+        content = self._read_bytes(offset, min(DIRECTORY_BYTES, self.size - offset))
         if len(content) < start:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        (count,) = struct.unpack_from(self.order + count_form, content)
-        end = start + count * entry
+        (count,) = struct.unpack_from(self.order + count_format, content)
+        end = start + count * entry_bytes
         if end + link > len(content):
-            content = self._bytes(offset, end + link)
-        (following,) = struct.unpack_from(self.order + next_form, content, end)
-        return content[start:end], following
+            content = self._read_bytes(offset, end + link)
+        (next_offset,) = struct.unpack_from(self.order + next_format, content, end)
+        return content[start:end], next_offset
 
-    def _locate_directory(self, number: int) -> int:
-        """Where the directory of a page is.
+    def _locate_directory(self, index: int) -> int:
+        """Return the offset of the directory of a page.
 
         Raises
         ------
@@ -203,27 +227,28 @@ class TiffDirectories:
             There are fewer pages.
         """
         with self._lock:
-            while number >= len(self._places):
+            while index >= len(self._offsets):
                 if self._at_end:
-                    raise IndexError(number)
-                _, following = self._directory(self._places[-1])
-                if following in self._seen:
+                    raise IndexError(index)
+                _, next_offset = self._read_directory(self._offsets[-1])
+                # A damaged link may lead back, and then the list has no end.
+                if next_offset in self._seen:
                     raise OutputError(f"{self.path}: cannot be read as TIFF: pages in a circle")
-                if following:
-                    self._seen.add(self._directory_at(following))
-                    self._places.append(following)
-                self._at_end = not following
-        return self._places[number]
+                if next_offset:
+                    self._seen.add(self._check_offset(next_offset))
+                    self._offsets.append(next_offset)
+                self._at_end = not next_offset
+        return self._offsets[index]
 
     def __len__(self) -> int:
         try:
-            self._locate_directory(self.size)  # more than there can be
+            self._locate_directory(self.size)  # an index that no page can have
         except IndexError:
-            return len(self._places)
+            return len(self._offsets)
         raise AssertionError("a file has no more pages than bytes")
 
-    def __getitem__(self, number: int) -> Page:
-        """The page of a number from 0.
+    def __getitem__(self, index: int) -> Page:
+        """Return a page by its index from 0.
 
         Raises
         ------
@@ -232,75 +257,95 @@ class TiffDirectories:
         OutputError
             Its directory is damaged.
         """
-        page = self._pages.get(number)
+        page = self._pages.get(index)
         if page is None:
-            page = self._pages[number] = self._parse_page(self._locate_directory(number))
+            page = self._pages[index] = self._parse_page(self._locate_directory(index))
         return page
 
     def __iter__(self) -> Iterator[Page]:
-        return (self[number] for number in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
     def _parse_page(self, offset: int) -> Page:
-        entries, _ = self._directory(offset)
-        form = "HHQ8s" if self.is_big else "HHL4s"
-        found = {
-            code: self._values(kind, count, value)
-            for code, kind, count, value in struct.iter_unpack(self.order + form, entries)
-            if code in DECODING_TAGS
+        """Read a page by the directory at an offset; tags that it lacks have their defaults."""
+        entries, _ = self._read_directory(offset)
+        entry_format = "HHQ8s" if self.is_big else "HHL4s"
+        # All other tags are skipped, which is what makes this fast.
+        values = {
+            tag: self._parse_values(tag_type, count, value)
+            for tag, tag_type, count, value in struct.iter_unpack(
+                self.order + entry_format, entries
+            )
+            if tag in DECODING_TAGS
         }
 
-        def one(code: int, default: int) -> int:
-            return (found.get(code) or (default,))[0]
+        def first(tag: int, default: int) -> int:
+            return (values.get(tag) or (default,))[0]
 
-        rows, columns, samples = one(Tag.LENGTH, 0), one(Tag.WIDTH, 0), one(Tag.SAMPLES, 1)
+        rows, columns, samples = first(Tag.LENGTH, 0), first(Tag.WIDTH, 0), first(Tag.SAMPLES, 1)
         if not (rows and columns and samples):
             raise OutputError(f"{self.path}: cannot be read as TIFF: no rows, columns or samples")
-        is_tiled = Tag.TILE_OFFSETS in found
-        dtype = self._dtype(found.get(Tag.BITS, (1,)), found.get(Tag.SAMPLE_FORMAT, (1,)))
+        is_tiled = Tag.TILE_OFFSETS in values
+        # Section 8 has the defaults: one bit per sample, no compression, one strip. RowsPerStrip
+        # says 2**32 - 1 for one strip, and so is limited to the rows. Section 19: samples are
+        # unsigned by default.
+        dtype = self._make_dtype(values.get(Tag.BITS, (1,)), values.get(Tag.SAMPLE_FORMAT, (1,)))
         page = Page(
             rows=rows,
             columns=columns,
             samples=samples,
             dtype=dtype,
-            compression=one(Tag.COMPRESSION, Compression.NONE),
-            predictor=one(Tag.PREDICTOR, Predictor.NONE),
-            photometric=one(Tag.PHOTOMETRIC, Photometric.BLACK_IS_ZERO),
-            tile=(one(Tag.TILE_WIDTH, 0), one(Tag.TILE_LENGTH, 0)) if is_tiled else None,
-            rows_per_strip=min(one(Tag.ROWS_PER_STRIP, rows), rows) or rows,
-            offsets=found.get(Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS, ()),
-            counts=found.get(Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS, ()),
-            is_supported=one(Tag.FILL_ORDER, 1) == 1 and (samples == 1 or one(Tag.PLANAR, 1) == 1),
+            compression=first(Tag.COMPRESSION, Compression.NONE),
+            predictor=first(Tag.PREDICTOR, Predictor.NONE),
+            photometric=first(Tag.PHOTOMETRIC, Photometric.BLACK_IS_ZERO),
+            tile=(first(Tag.TILE_WIDTH, 0), first(Tag.TILE_LENGTH, 0)) if is_tiled else None,
+            rows_per_strip=min(first(Tag.ROWS_PER_STRIP, rows), rows) or rows,
+            offsets=values.get(Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS, ()),
+            counts=values.get(Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS, ()),
+            # Section 8: PlanarConfiguration is irrelevant where there is one sample.
+            is_supported=(
+                first(Tag.FILL_ORDER, 1) == 1 and (samples == 1 or first(Tag.PLANAR, 1) == 1)
+            ),
         )
         return self._check_page(page)
 
-    def _values(self, kind: int, count: int, value: bytes) -> tuple[int, ...]:
-        """Whole numbers of an entry, none if it has others."""
-        code = WHOLE_NUMBERS.get(kind)
+    def _parse_values(self, tag_type: int, count: int, value: bytes) -> tuple[int, ...]:
+        """Return the whole numbers of an entry, none if its values are of another type."""
+        code = WHOLE_NUMBERS.get(tag_type)
         if code is None:
             return ()
         length = count * struct.calcsize("=" + code)
+        # Section 2: values that do not fit into the entry are at the offset that it has instead.
         if length > len(value):
-            (at,) = struct.unpack(self.order + ("Q" if self.is_big else "L"), value)
-            value = self._bytes(at, length)
+            (offset,) = struct.unpack(self.order + ("Q" if self.is_big else "L"), value)
+            value = self._read_bytes(offset, length)
         return struct.unpack_from(f"{self.order}{count}{code}", value)
 
-    def _dtype(self, bits: tuple[int, ...], formats: tuple[int, ...]) -> np.dtype[Any] | None:
+    def _make_dtype(self, bits: tuple[int, ...], formats: tuple[int, ...]) -> np.dtype[Any] | None:
+        """Return the dtype of all samples, in the byte order of the file, or None."""
         if len(set(bits)) != 1 or len(set(formats)) != 1:
             return None
         size = bits[0] // 8
+        # SampleFormat: 1 unsigned, 2 signed, 3 floating point.
         name = f"{ {1: 'u', 2: 'i', 3: 'f'}.get(formats[0]) }{size}"
         is_known = 8 * size == bits[0] and name in SAMPLE_DTYPES
         return np.dtype(self.order + name) if is_known else None
 
     def _check_page(self, page: Page) -> Page:
-        """The page, if its parts lie in the file and it is not absurdly large for them."""
+        """Return the page if its strips are in the file, and it is not absurdly large for them.
+
+        Raises
+        ------
+        OutputError
+            Otherwise.
+        """
+        # Here and not where pixels are read: memory for them is allocated before.
         if not page.offsets or len(page.offsets) != len(page.counts):
             raise OutputError(f"{self.path}: cannot be read as TIFF: no place of the pixels")
         if max(map(sum, zip(page.offsets, page.counts, strict=True))) > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
         growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
         if page.dtype is None:
-            growth *= 8  # samples may be bits
+            growth *= 8  # samples may be bits, and nbytes takes each for a byte
         if page.nbytes > growth * sum(page.counts):
             raise OutputError(
                 f"{self.path}: cannot be read as TIFF: a page of {page.columns} x {page.rows} in "
@@ -313,16 +358,19 @@ class TiffDirectories:
 
 
 def _is_supported(page: Page) -> bool:
-    """Whether a page of whole samples, one beside the other, is of a kind that is decoded here."""
-    parts = -(-page.rows // page.rows_per_strip)
+    """Whether ``TiffPages`` decodes a page with samples of whole bytes, side by side."""
+    # StripsPerImage (section 8); tiles at the right and bottom are padded to full size (15).
+    segments = -(-page.rows // page.rows_per_strip)
     if page.tile is not None:
         if 0 in page.tile:
             return False
-        parts = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
-    if len(page.offsets) != parts or sum(page.counts) > TO_32_BITS:
+        segments = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
+    # Uncompressed pages need no strips, only their bytes in one run.
+    if len(page.offsets) != segments or sum(page.counts) > MAX_PAGE_BYTES:
         return page.is_contiguous and page.predictor == Predictor.NONE
     if page.compression == Compression.NONE:
         return page.predictor == Predictor.NONE and page.is_contiguous
+    # Tiles of deflate are left to tifffile, strips are not left to libtiff: see _inflate.
     if page.compression in DEFLATED:
         return page.tile is None
     return page.compression in LIBTIFF_COMPRESSIONS

@@ -1,4 +1,4 @@
-"""What a TIFF tells by its tags: this project's, the reference program's, or any other."""
+"""Size and geometry of a TIFF by its tags: of this project, the reference program, or any other."""
 
 from __future__ import annotations
 
@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TiffInfo:
-    """What a TIFF tells by its first page's tags; None where a tag is missing.
+    """Size and geometry of a TIFF by the tags of its first page; None where a tag is missing.
 
-    ``crop`` is left, top, width, height; ``active_area`` left, top, right, bottom with right and
-    bottom exclusive; ``spacing`` x, y in mm; ``flip`` horizontal, vertical.
+    Parameters
+    ----------
+    crop : (left, top, width, height)
+        In pixels of the source.
+    scale : (x, y)
+    active_area : (left, top, right, bottom)
+        In pixels of the output; right and bottom exclusive.
+    spacing : (x, y)
+        In mm.
+    frame_spacing : float
+        In mm.
+    flip : (horizontal, vertical)
+    source : (columns, rows, frames)
     """
 
     width: int
@@ -38,16 +49,15 @@ class TiffInfo:
     frame_spacing: float | None = None
     flip: tuple[bool, bool] | None = None
     source: tuple[int, int, int] | None = None
-    """Columns, rows and frames of the source."""
 
 
 def read_info(path: os.PathLike[str] | str) -> TiffInfo:
-    """Read size and geometry of this project's or the reference program's TIFF, or of any other.
+    """Read the size of a TIFF, and its geometry if this project or the reference program wrote it.
 
     Raises
     ------
     OutputError
-        The file is missing or no TIFF that can be read.
+        The file is missing, or cannot be read as TIFF.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -60,14 +70,15 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
             f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
         ) from error
     height, width = shape[:2]
-    software = _text(tags.get(Tag.SOFTWARE))
-    ours = software.startswith("dicom-preprocessing ")
-    reference = software.startswith(REFERENCE_SOFTWARE)
+    software = _as_text(tags.get(Tag.SOFTWARE))
+    is_own = software.startswith("dicom-preprocessing ")
+    is_reference = software.startswith(REFERENCE_SOFTWARE)
     geometry: dict[str, Any] = {}
-    if ours or reference:
-        geometry = _geometry(tags, width, height, reference=reference)
-    if ours:
-        geometry |= _parse_description(_text(tags.get(Tag.IMAGE_DESCRIPTION)))
+    # In TIFFs of other programs, DNG for one, the same tags mean other things.
+    if is_own or is_reference:
+        geometry = _parse_geometry(tags, width, height, is_reference=is_reference)
+    if is_own:
+        geometry |= _parse_description(_as_text(tags.get(Tag.IMAGE_DESCRIPTION)))
         geometry["flip"] = (
             tuple(map(bool, tags[Tag.FLIP][2:])) if Tag.FLIP in tags else (False, False)
         )
@@ -82,26 +93,28 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
     )
 
 
-def _geometry(
-    tags: Mapping[int, Any], width: int, height: int, *, reference: bool
+def _parse_geometry(
+    tags: Mapping[int, Any], width: int, height: int, *, is_reference: bool
 ) -> dict[str, Any]:
+    """Return scale, crop and active area as fields of TiffInfo."""
     origin, size = tags.get(Tag.DEFAULT_CROP_ORIGIN), tags.get(Tag.DEFAULT_CROP_SIZE)
     area, scale = tags.get(Tag.ACTIVE_AREA), tags.get(Tag.DEFAULT_SCALE)
-    found: dict[str, Any] = {"scale": tuple(map(float, scale)) if scale else None}
+    geometry: dict[str, Any] = {"scale": tuple(map(float, scale)) if scale else None}
     if origin and size:
         left, top = origin
-        if reference:  # it stores the centre of the box
+        if is_reference:  # it stores the centre of the box
             left, top = left - size[0] // 2, top - size[1] // 2
-        found["crop"] = (left, top, *size)
+        geometry["crop"] = (left, top, *size)
     if area:
         left, top, right, bottom = area
-        if reference:  # it stores the amounts of padding
+        if is_reference:  # it stores the amounts of padding
             right, bottom = width - right, height - bottom
-        found["active_area"] = (left, top, right, bottom)
-    return found
+        geometry["active_area"] = (left, top, right, bottom)
+    return geometry
 
 
 def _parse_description(description: str) -> dict[str, Any]:
+    """Return source and frame spacing as fields of TiffInfo, none if it is no JSON of them."""
     try:
         data = json.loads(description)
         source = data["source"]
@@ -113,7 +126,8 @@ def _parse_description(description: str) -> dict[str, Any]:
         return {}
 
 
-def _text(value: Any) -> str:  # noqa: ANN401  # ASCII or BYTE
+def _as_text(value: Any) -> str:  # noqa: ANN401  # ASCII or BYTE
+    """Return the text of a tag without the NUL at its end."""
     if isinstance(value, bytes | bytearray | tuple | list):
         value = bytes(value).decode("ascii", "replace")
     return str(value or "").rstrip("\0")

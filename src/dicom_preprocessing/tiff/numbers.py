@@ -1,6 +1,6 @@
 """Numbers of TIFF, each once: tags, types of their values, compressions, predictors, photometrics.
 
-Plain classes: a member of an enum takes longer to look up than a tag to read.
+Not enums, of which a member takes longer to look up than a tag to read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Tag:
-    """Codes of tags, those of TIFF 6, its supplements and DNG, and this project's flip."""
+    """Tags of TIFF 6.0, its supplements and DNG, and the private tag FLIP of this project."""
 
     WIDTH: Final = 256
     LENGTH: Final = 257
@@ -42,7 +42,7 @@ class Tag:
 
 
 class TagType:
-    """Types of the values of a tag."""
+    """Types of values; LONG8 is of BigTIFF, the others of TIFF 6.0."""
 
     BYTE: Final = 1
     SHORT: Final = 3
@@ -52,7 +52,7 @@ class TagType:
 
 
 class Compression:
-    """How the bytes of strips and tiles are packed."""
+    """Values of the tag Compression."""
 
     NONE: Final = 1
     LZW: Final = 5
@@ -63,7 +63,7 @@ class Compression:
 
 
 class Predictor:
-    """What is done to samples before they are packed."""
+    """Values of the tag Predictor."""
 
     NONE: Final = 1
     HORIZONTAL: Final = 2
@@ -71,7 +71,7 @@ class Predictor:
 
 
 class Photometric:
-    """What samples mean."""
+    """Values of the tag PhotometricInterpretation."""
 
     WHITE_IS_ZERO: Final = 0
     BLACK_IS_ZERO: Final = 1

@@ -1,4 +1,4 @@
-"""A TIFF of one page in memory, for pages that libtiff decodes: what it needs and no more."""
+"""A TIFF of one page in memory, with the tags that libtiff needs to decode it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,48 @@ from dicom_preprocessing.tiff.numbers import Photometric, Tag, TagType
 @functools.lru_cache(maxsize=16)
 def make_single_page_head(
     order: str,
-    kind: PageFormat,
+    form: PageFormat,
     *,
     coding: tuple[int, int],
     tile: tuple[int, int] | None,
     rows_per_strip: int,
-    parts: int,
+    segments: int,
 ) -> tuple[bytes, int, int]:
-    """What stands before the pixels of a TIFF of one page; where its offsets and counts stand."""
-    n, bits = kind.samples, 8 * kind.dtype.itemsize
-    blank = (0,) * parts
+    """Make all that precedes the pixels in a TIFF of one page.
+
+    Parameters
+    ----------
+    order : str
+        Byte order, < or >.
+    form : PageFormat
+    coding : (int, int)
+        Compression and predictor.
+    tile : (width, length) or None
+    rows_per_strip : int
+        Without meaning where there are tiles.
+    segments : int
+        Number of strips or tiles.
+
+    Returns
+    -------
+    (bytes, int, int)
+        The bytes, and the offsets in them of the arrays of 32 bits for offsets and counts of the
+        segments, which are 0.
+    """
+    n, bits = form.samples, 8 * form.dtype.itemsize
+    blank = (0,) * segments
+    # Decides nothing here: samples are decoded without a conversion of colours.
     photometric = Photometric.BLACK_IS_ZERO if n == 1 else Photometric.RGB
     tags: list[tuple[int, int, tuple[int, ...]]] = [
-        (Tag.WIDTH, TagType.LONG, (kind.columns,)),
-        (Tag.LENGTH, TagType.LONG, (kind.rows,)),
+        (Tag.WIDTH, TagType.LONG, (form.columns,)),
+        (Tag.LENGTH, TagType.LONG, (form.rows,)),
         (Tag.BITS, TagType.SHORT, (bits,) * n),
         (Tag.COMPRESSION, TagType.SHORT, coding[:1]),
         (Tag.PHOTOMETRIC, TagType.SHORT, (photometric,)),
         (Tag.SAMPLES, TagType.SHORT, (n,)),
         (Tag.PLANAR, TagType.SHORT, (1,)),
         (Tag.PREDICTOR, TagType.SHORT, coding[1:]),
-        (Tag.SAMPLE_FORMAT, TagType.SHORT, ({"u": 1, "i": 2, "f": 3}[kind.dtype.kind],) * n),
+        (Tag.SAMPLE_FORMAT, TagType.SHORT, ({"u": 1, "i": 2, "f": 3}[form.dtype.kind],) * n),
     ]
     if tile is None:
         tags += [
@@ -53,28 +74,31 @@ def make_single_page_head(
             (Tag.TILE_OFFSETS, TagType.LONG, blank),
             (Tag.TILE_COUNTS, TagType.LONG, blank),
         ]
-    content, places = _directory_of(order, sorted(tags))
-    by_tile = tile is not None
+    # TIFF 6.0, section 2: entries are in ascending order of tags.
+    content, offsets = _make_directory(order, sorted(tags))
+    is_tiled = tile is not None
     return (
         content,
-        places[Tag.TILE_OFFSETS if by_tile else Tag.STRIP_OFFSETS],
-        places[Tag.TILE_COUNTS if by_tile else Tag.STRIP_COUNTS],
+        offsets[Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS],
+        offsets[Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS],
     )
 
 
-def _directory_of(
+def _make_directory(
     order: str, tags: list[tuple[int, int, tuple[int, ...]]]
 ) -> tuple[bytes, dict[int, int]]:
-    """Header and one directory of a classic TIFF, and where the values of each tag stand."""
+    """Make header and directory of a classic TIFF; the offset of the values by tag."""
     mark = b"II" if order == "<" else b"MM"
     entries = struct.pack(f"{order}2sHLH", mark, CLASSIC, CLASSIC_HEADER, len(tags))
-    rest_at, rest, places = len(entries) + 12 * len(tags) + INLINE, b"", {}
-    for code, kind, values in tags:
-        content = struct.pack(f"{order}{len(values)}{WHOLE_NUMBERS[kind]}", *values)
-        places[code] = len(entries) + 8
+    # Behind the entries are the offset of the next directory, 0, and the values that fit in none.
+    long_values_start, long_values = len(entries) + 12 * len(tags) + INLINE, b""
+    offsets = {}
+    for tag, tag_type, values in tags:
+        content = struct.pack(f"{order}{len(values)}{WHOLE_NUMBERS[tag_type]}", *values)
+        offsets[tag] = len(entries) + 8
         if len(content) > INLINE:
-            places[code] = rest_at + len(rest)
-            rest += content
-            content = struct.pack(f"{order}L", places[code])
-        entries += struct.pack(f"{order}HHL4s", code, kind, len(values), content)
-    return entries + bytes(INLINE) + rest, places
+            offsets[tag] = long_values_start + len(long_values)
+            long_values += content
+            content = struct.pack(f"{order}L", offsets[tag])
+        entries += struct.pack(f"{order}HHL4s", tag, tag_type, len(values), content)
+    return entries + bytes(INLINE) + long_values, offsets

@@ -1,4 +1,4 @@
-"""What the tags of this project's TIFFs say: geometry, resolution, and how the image was made."""
+"""Tags of this project's TIFFs: geometry, resolution, and how the image was made."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ RationalResolution = tuple[Rational | None, Rational | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageTags:
-    """What the tags of a page tell beside its number.
+    """Values for the tags of a page, except its number.
 
     Parameters
     ----------
     geometry : Geometry
     resolution : (x, y)
-        Pixels per cm as numerator and denominator, None where unknown.
+        Pixels per cm as (numerator, denominator), None where unknown.
     description : str
         ImageDescription, ASCII.
     """
@@ -51,7 +51,7 @@ class PageTags:
 
 
 def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
-    """Geometry as tifffile's extratags, neutral values for steps that did not run."""
+    """Return tifffile's extratags of the geometry; stages that did not run have neutral values."""
     box = geometry.crop_box
     tags: list[tuple[int, int, int, Any, bool]] = [
         (Tag.DEFAULT_SCALE, TagType.FLOAT, 2, geometry.scale, False),
@@ -67,7 +67,7 @@ def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
 
 
 def make_image_description(image: Image, recipe: Recipe) -> str:
-    """ImageDescription: ASCII JSON of the source's shape and of the steps that ran."""
+    """Make the ImageDescription: ASCII JSON of the source's shape and the stages that ran."""
     source_info, geometry = image.source_info, image.geometry
     ran = {
         "decode": True,
@@ -101,7 +101,7 @@ def make_image_description(image: Image, recipe: Recipe) -> str:
 
 
 def output_resolution(image: Image) -> RationalResolution:
-    """XResolution and YResolution, pixels per cm as the nearest rational of 32-bit parts."""
+    """Return XResolution and YResolution, in pixels per cm, as the nearest rationals of 32 bits."""
     spacing = output_spacing(image.source_info, image.geometry)
     if spacing is None:
         return None, None
@@ -109,7 +109,7 @@ def output_resolution(image: Image) -> RationalResolution:
 
 
 def resolution_of(tags: Mapping[int, Any]) -> RationalResolution:
-    """Resolution by tags, pixels per cm; unknown for both axes where it is for one."""
+    """Return the resolution by tags, in pixels per cm; where one axis has none, neither has."""
     x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
     if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
         return None, None
@@ -117,7 +117,7 @@ def resolution_of(tags: Mapping[int, Any]) -> RationalResolution:
 
 
 def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:
-    """Spacing x, y in mm, None where it is unknown."""
+    """Return the spacing (x, y) in mm, None where it is unknown."""
     x, y = resolution
     if x is None or y is None:
         return None
@@ -125,8 +125,10 @@ def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:
 
 
 def _rational(value: float) -> tuple[int, int] | None:
+    """Return the nearest RATIONAL, which has two unsigned integers of 32 bits, if there is one."""
     if not math.isfinite(value) or not 1 / RATIONAL_LIMIT <= value <= RATIONAL_LIMIT:
         return None
-    largest = min(RATIONAL_LIMIT, math.floor(RATIONAL_LIMIT / value))
-    nearest = Fraction(value).limit_denominator(largest)
+    # Of values above 1 the numerator is the larger, and has to fit.
+    max_denominator = min(RATIONAL_LIMIT, math.floor(RATIONAL_LIMIT / value))
+    nearest = Fraction(value).limit_denominator(max_denominator)
     return nearest.numerator, nearest.denominator

@@ -1,16 +1,15 @@
 """A server that forks jobs from a process in which the libraries are loaded already.
 
-The first job of a run starts it (scripts/run_job.py), in a private folder that the main process of
-Snakemake names in $DP_FORK_SERVER together with its process id. It lives as long as that process:
-however Snakemake ends, the server kills what it has forked, removes the folder and exits. A job
-whose client goes away is killed too, and jobs die with the server. Wherever something is in doubt,
-the client runs its script in a new process.
+The first job of a run starts it (scripts/run_job.py) in a private folder, which Snakemake's main
+process names in $DP_FORK_SERVER together with its own process id. The server lives as long as that
+process: however Snakemake ends, the server kills its jobs, removes the folder and exits. A job is
+killed when its client goes away or the server dies. In any doubt the client runs its script in a
+new process.
 
-A job may set itself bounds. If it dies within them, or goes beyond, the server forks it once more,
-without watching it.
+A job may set limits of time and memory for itself. If it exceeds them, or dies while they are set,
+the server forks it once more, without limits.
 
-Linux only: elsewhere no process can be watched by a descriptor. Standard library only, because the
-Snakefile imports it.
+Linux only, for its pidfds. Standard library only, because the Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -44,12 +43,13 @@ from dicom_preprocessing.processes import (
 
 NOT_SERVED = 255
 MAX_OPEN_FILES = 4096
-"""Descriptors that the server may hold: a job takes five."""
+"""Descriptors that the server may hold. A job takes five: pidfd, socket and three standard ones."""
+# The server has one thread: a client that stops in the middle of a request holds up every job.
 SECONDS_FOR_A_REQUEST = 10
-CREDENTIALS = struct.Struct("3i")
+CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): process, user and group ids
 
-# What the jobs of studies use. What one job of a run needs is not here: each library makes every
-# fork slower, pyarrow alone as much as numpy, pydicom and the codecs together.
+# Only what the job of a study uses, since each library makes every fork slower: pyarrow, which one
+# job of a run needs, took a fork from 5 to 9 ms.
 PRELOADED = (
     "ctypes",
     "dicom_preprocessing.cli.job",
@@ -65,17 +65,18 @@ MAX_SOCKET_FOLDER_LENGTH = 88
 
 
 def keep_libraries_loaded() -> None:
-    """Name a folder for a server of this process's jobs in $DP_FORK_SERVER; nothing is started.
+    """Name a folder for a server of this process's jobs in $DP_FORK_SERVER, and start nothing.
 
-    Not where it is set already (``off`` switches it off), nor where no server could run.
+    Does nothing where the variable is set (``off`` switches the server off) or no server could run.
     """
     if "DP_FORK_SERVER" in os.environ or sys.platform != "linux":
         return
     try:
-        os.close(os.pidfd_open(os.getpid()))  # Linux 5.3
-        usual = tempfile.gettempdir()
-        place = usual if len(usual) <= MAX_SOCKET_FOLDER_LENGTH else "/tmp"  # noqa: S108  # mkdtemp is private
-        folder = tempfile.mkdtemp(prefix="dp-", dir=place)
+        os.close(os.pidfd_open(os.getpid()))  # Linux 5.3 or newer
+        parent = tempfile.gettempdir()
+        if len(parent) > MAX_SOCKET_FOLDER_LENGTH:
+            parent = "/tmp"  # noqa: S108  # mkdtemp is private
+        folder = tempfile.mkdtemp(prefix="dp-", dir=parent)
     except OSError:
         return
     atexit.register(_remove_unserved, folder)
@@ -83,38 +84,42 @@ def keep_libraries_loaded() -> None:
 
 
 def end_with_workflow() -> None:
-    """Have a cold job of a run that has a server end when Snakemake's process does.
+    """Have this process, a job that was not forked, end when Snakemake's does.
 
-    The shell between them does not pass on that Snakemake was killed.
+    Between the two is a shell, whose end is all that a parent-death signal could show. Does nothing
+    in a run without a server.
     """
-    process = os.environ.get("DP_FORK_SERVER", "").rpartition(":")[2]
-    if not process.isdecimal():
+    snakemake_pid = os.environ.get("DP_FORK_SERVER", "").rpartition(":")[2]
+    if not snakemake_pid.isdecimal():
         return
     try:
-        watched = os.pidfd_open(int(process))
-    except ProcessLookupError:
+        snakemake = os.pidfd_open(int(snakemake_pid))
+    except ProcessLookupError:  # it ended before this line
         os._exit(1)
     except OSError:
         return
-    threading.Thread(target=_end_after, args=(watched,), daemon=True).start()
+    threading.Thread(target=_end_after, args=(snakemake,), daemon=True).start()
 
 
-def _end_after(watched: int) -> None:
-    select.select([watched], [], [])
-    os._exit(1)
+def _end_after(process: int) -> None:
+    """End this process when that of a pidfd ends."""
+    select.select([process], [], [])
+    os._exit(1)  # sys.exit would end this thread only
 
 
 def _remove_unserved(folder: str) -> None:
-    """Remove the folder unless a server answers there, which removes it itself."""
+    """Remove the folder, unless a server answers in it: that server removes it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         try:
             link.connect(f"{folder}/socket")
-        except OSError:  # none was started, or it was killed, or it is not ready and gives up now
+        # No server was started, or it was killed, or it is still loading libraries: that one finds
+        # no folder for its socket and gives up.
+        except OSError:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Request(NamedTuple):
-    """What a client asks for; ``standard`` are descriptors 0 to 2."""
+    """What a client asks for; ``standard`` are its descriptors 0 to 2."""
 
     argv: list[str]
     cwd: str
@@ -124,22 +129,29 @@ class _Request(NamedTuple):
 
 @dataclass(slots=True)
 class _ForkedJob:
-    """A forked job, and the client that waits for it; without a watch if there is no other try."""
+    """A forked job, and the client that waits for it.
+
+    ``shared_limits`` is None in a second try, and where no client waits for one.
+    """
 
     pid: int
-    descriptor: int
+    pidfd: int
     client: socket.socket
     request: _Request
     shared_limits: SharedLimits | None
 
 
-def serve(folder: Path, snakemake: int) -> None:
-    """Fork jobs until the process ``snakemake`` ends."""
+def serve(folder: Path, snakemake_pid: int) -> None:
+    """Fork jobs for clients of the socket in ``folder`` until Snakemake's process ends."""
+    # This process is no child of Snakemake's (run_job.py detaches it), so there is no parent-death
+    # signal to wait for. A pidfd shows the end also of a process that is killed, and stays that of
+    # the same process when its number is given to another.
     try:
-        watched = os.pidfd_open(snakemake)
+        snakemake = os.pidfd_open(snakemake_pid)
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         return
+    # A fork copies the calling thread only: in it, a pool of threads may be waited for in vain.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     for name in PRELOADED:
@@ -147,58 +159,69 @@ def serve(folder: Path, snakemake: int) -> None:
     keep_freed_memory()
     from dicom_preprocessing.workflow.warm_up import warm_up  # noqa: PLC0415
 
-    with suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as place:  # a disk may be full
-        warm_up(Path(place))
+    # What libraries prepare at first use is then prepared once: 26 to 16 ms for a tiny image.
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as images:  # a disk may be full
+        warm_up(Path(images))
+    # A collection in a fork would write to the header of every object, and so copy its pages.
     gc.collect()
     gc.freeze()
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):  # fewer descriptors are fewer jobs at once
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(folder / "socket.new"))
     listener.listen(128)
-    (folder / "socket.new").rename(folder / "socket")  # it appears when it answers
+    # Between bind and listen a socket refuses connections, which clients take for no server.
+    (folder / "socket.new").rename(folder / "socket")
     server = _Server(listener)
     try:
-        server.run(watched)
+        server.run(snakemake)
     finally:
         server.kill_jobs()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Server:
-    """One thread that waits for clients, for their end, and for that of jobs."""
+    """One thread that waits for requests of clients, and for the ends of clients and jobs."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self.jobs: list[_ForkedJob] = []
 
-    def run(self, watched: int) -> None:
-        """Serve until the descriptor ``watched`` tells the end of its process."""
+    def run(self, snakemake: int) -> None:
+        """Serve until the process of the pidfd ``snakemake`` ends."""
         while True:
+            # select() takes no descriptor above 1023, and a server may hold MAX_OPEN_FILES. One
+            # SIGCHLD may be for the ends of several jobs, and its handler runs between any two
+            # lines; a pidfd stays readable until it is closed.
             poll = select.poll()
-            for descriptor in (watched, self.listener.fileno()):
+            for descriptor in (snakemake, self.listener.fileno()):
                 poll.register(descriptor, select.POLLIN)
             for job in self.jobs:
-                poll.register(job.descriptor, select.POLLIN)
+                poll.register(job.pidfd, select.POLLIN)
+                # A client sends nothing after its request, so only its end is of interest.
                 poll.register(job.client, select.POLLHUP | select.POLLRDHUP)
-            ready = {found for found, _ in poll.poll(1000 * POLL_SECONDS if self.jobs else None)}
-            if watched in ready:
+            # Limits have no descriptor: they are checked at each timeout. Without jobs none is due.
+            timeout = 1000 * POLL_SECONDS if self.jobs else None
+            ready = {descriptor for descriptor, _ in poll.poll(timeout)}
+            if snakemake in ready:
                 return
             for job in list(self.jobs):
-                if job.descriptor in ready:
+                # First the job: one that has ended in time has its status, whatever else is seen.
+                if job.pidfd in ready:
                     self.conclude(job)
                 elif job.client.fileno() in ready:
-                    job.shared_limits = None  # nobody waits for another try
-                    kill_group(job.pid)  # its end is seen next
+                    job.shared_limits = None  # nobody waits for a second try
+                    kill_group(job.pid)  # the next turn concludes it
                 elif job.shared_limits is not None and job.shared_limits.is_exceeded(job.pid):
+                    # The limits stay set, by which conclude knows that a second try is due.
                     kill_group(job.pid)
             if self.listener.fileno() in ready:
                 self.accept()
 
     def accept(self) -> None:
-        """Fork the job that a client asks for."""
+        """Fork the job that a client asks for, or answer NOT_SERVED."""
         client, _ = self.listener.accept()
         try:
             request, standard = receive(client)
@@ -207,39 +230,51 @@ class _Server:
             client.close()
             return
         argv, environment = rest[: int(count)], rest[int(count) :]
+        # The Python of a conda environment has other libraries than those that are loaded.
         if not is_own(client) or executable != sys.executable:
             self.answer(client, NOT_SERVED, standard)
         else:
             self.start(client, _Request(argv, cwd, environment, standard), SharedLimits())
 
-    def start(self, client: socket.socket, request: _Request, watched: SharedLimits | None) -> None:
+    def start(
+        self, client: socket.socket, request: _Request, shared_limits: SharedLimits | None
+    ) -> None:
         """Fork a job."""
-        server = os.getpid()
+        server_pid = os.getpid()
         try:
             pid = os.fork()
         except OSError:  # too many processes, or no memory
             self.answer(client, NOT_SERVED, request.standard)
             return
         if pid == 0:
-            run_job(request, watched, server)
+            run_job(request, shared_limits, server_pid)
+        # The job does the same. Whoever comes first, its group is there before it starts a worker
+        # and before this process can kill it; a job that has ended already makes this an error.
         with suppress(OSError):
             os.setpgid(pid, pid)
-        self.jobs.append(_ForkedJob(pid, os.pidfd_open(pid), client, request, watched))
+        # Until conclude waits for it, its number cannot be given to another process.
+        self.jobs.append(_ForkedJob(pid, os.pidfd_open(pid), client, request, shared_limits))
 
     def conclude(self, job: _ForkedJob) -> None:
-        """Tell the client how its job ended, or fork the job again if it died under watch."""
+        """Send the client the exit status of its job, or fork the job again."""
         _, status = os.waitpid(job.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        kill_group(job.pid)  # what it has left behind
-        os.close(job.descriptor)
+        kill_group(job.pid)  # workers that it has left running
+        os.close(job.pidfd)
         self.jobs.remove(job)
+        # A job releases its limits after its last file, so it died at a file, or exceeded them at
+        # one. Without limits to share, the second try works in isolation (processing/isolation.py),
+        # which finds the file. To have each job do so from the start costs a second fork: 51 ms of
+        # CPU in place of 28 for a tiny study.
         if job.shared_limits is not None and job.shared_limits.is_set:
             self.start(job.client, job.request, None)
             return
+        # As a shell has it: 128 and the number of the signal.
         self.answer(job.client, code if code >= 0 else 128 - code, job.request.standard)
 
     def answer(self, client: socket.socket, status: int, standard: list[int]) -> None:
-        """Tell a client the exit status of its job, and let go of what it sent."""
+        """Send a client the exit status of its job, and close what it sent."""
+        # The client may be gone.
         with suppress(OSError):
             client.send(bytes([status]))
         client.close()
@@ -252,19 +287,27 @@ class _Server:
 
 
 def receive(client: socket.socket) -> tuple[list[str], list[int]]:
-    """Fields and standard descriptors of a request."""
+    """Fields and standard descriptors of a request: a length in 8 bytes, then text with NULs.
+
+    Raises
+    ------
+    OSError, ValueError
+        The request is cut, or lacks a standard descriptor.
+    """
     client.settimeout(SECONDS_FOR_A_REQUEST)
+    # Descriptors come with the first bytes (SCM_RIGHTS): a job then writes to its log by itself,
+    # and not through this process.
     head, descriptors, _, _ = socket.recv_fds(client, 8, 3)
-    length, parts = int.from_bytes(head, "little"), bytearray()
-    while len(parts) < length:
-        part = client.recv(min(length - len(parts), 1 << 16))
-        if not part:
+    length, body = int.from_bytes(head, "little"), bytearray()
+    while len(body) < length:
+        chunk = client.recv(min(length - len(body), 1 << 16))
+        if not chunk:
             raise ValueError("the request is cut")
-        parts += part
+        body += chunk
     client.settimeout(None)
     if len(descriptors) != 3:  # noqa: PLR2004  # standard input, output, error
         raise ValueError("the request has no standard descriptors")
-    return os.fsdecode(bytes(parts)).split("\0"), list(descriptors)
+    return os.fsdecode(bytes(body)).split("\0"), list(descriptors)
 
 
 def close(descriptors: list[int]) -> None:
@@ -274,30 +317,34 @@ def close(descriptors: list[int]) -> None:
 
 
 def is_own(client: socket.socket) -> bool:
-    """Whether the client is of this user."""
-    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    return bool(CREDENTIALS.unpack(raw)[1] == os.getuid())
+    """Whether the client is a process of this user."""
+    credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    return bool(CREDENTIALS.unpack(credentials)[1] == os.getuid())
 
 
 def kill_group(pid: int) -> None:
-    """Kill a job with its workers."""
+    """Kill a job and its workers."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
-def run_job(request: _Request, watched: SharedLimits | None, server: int) -> NoReturn:
+def run_job(request: _Request, shared_limits: SharedLimits | None, server_pid: int) -> NoReturn:
     """Run a script in this forked process, as Python would have run it, and exit."""
-    processes.shared_limits, code = watched, 1
+    processes.shared_limits, code = shared_limits, 1
     try:
         os.setpgid(0, 0)
-        die_with_parent(server)  # nobody else would end it
+        # A job that hangs within its own process has nobody else to end it.
+        die_with_parent(server_pid)
         for target, descriptor in enumerate(request.standard):
             os.dup2(descriptor, target)
+        # Among them are copies of other clients' sockets: while a job held one, that client would
+        # not see that the server is gone, and wait.
         os.closerange(3, MAX_OPEN_FILES)
         os.chdir(request.cwd)
         os.environ.clear()
         os.environ.update(entry.partition("=")[::2] for entry in request.environment)
-        os.environ.pop("DP_FORK_SERVER", None)  # the server ends this job
+        # The server ends this job: end_with_workflow needs no thread.
+        os.environ.pop("DP_FORK_SERVER", None)
         sys.argv = request.argv
         runpy.run_path(request.argv[0], run_name="__main__")
         code = 0
@@ -309,4 +356,5 @@ def run_job(request: _Request, watched: SharedLimits | None, server: int) -> NoR
         with suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
+        # sys.exit would unwind into the loop of the server, of which this process is a copy.
         os._exit(code)

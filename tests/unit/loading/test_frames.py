@@ -100,7 +100,7 @@ class TestFrames:
         path = saved(sample_frames(n=9))
         opened = TiffPages(path)
         opened[4]
-        assert len(opened._places) == 5
+        assert len(opened._offsets) == 5
 
 
 class TestFrameErrors:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with zlib, see ``registry.decode_stream``."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # raw: neither zlib's header nor its checksum
-    # A frame and its byte of padding, and one byte more, by which a longer one is noticed: a few
-    # bytes may inflate to gigabytes.
+    # A few bytes may inflate to gigabytes. The limit is a frame, its byte of padding, and one byte
+    # more, by which unpack_allocated_bits sees that there is too much.
     data = inflater.decompress(stream, int(runner.frame_length("bytes")) + 2)
+    # zlib raises no error where its input ends early. Input that is left over hit the limit.
     if not inflater.eof and inflater.unconsumed_tail == b"":
         raise StreamError("the deflated frame is cut")
     return unpack_allocated_bits(data, runner)

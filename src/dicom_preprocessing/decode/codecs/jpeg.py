@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81) in all its processes but hierarchical ones, by libjpeg-turbo."""
+"""JPEG (ITU-T T.81) in all processes but the hierarchical ones, by libjpeg-turbo."""
 
 from __future__ import annotations
 
@@ -28,23 +28,26 @@ START_OF_SCAN: Final = b"\xff\xda"
 RESTART_INTERVAL: Final = b"\xff\xdd"
 
 UNLIKELY: Final = b"\x55" * 64
-"""Bytes that no decoder fills up with."""
+"""Bytes with which no decoder fills a missing part of an image."""
 
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``.
 
-    Grey values, or RGB whatever the stream holds; Photometric Interpretation of the runner says so.
+    The result is grey, or RGB whatever the stream has; Photometric Interpretation of the runner is
+    set to it.
     """
     info = read_jpeg(stream)
     require_shape((info.rows, info.columns, info.components), runner)
-    whole = stream if info.has_end_marker else _append_eoi(stream)
+    complete = stream if info.has_end_marker else _append_eoi(stream)
     if runner.samples_per_pixel == 1:
-        values = np.asarray(imagecodecs.jpeg8_decode(whole))
+        values = np.asarray(imagecodecs.jpeg8_decode(complete))
     else:
+        # The header comes last: a GDCM version wrote YCbCr streams under an RGB header, without any
+        # marker. The wrong choice gives false colours, and no error.
         by_source = colour_by_marker(info) | {"header": _stated_colour(runner)}
         colour = decide("jpeg_colour", by_source).value or ""
-        values = _decode_rgb(whole, colour, info)
+        values = _decode_rgb(complete, colour, info)
         runner.set_option("photometric_interpretation", "RGB")
     return stored_values(
         reshape_samples(values, runner),
@@ -55,30 +58,32 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
 
 
 def _stated_colour(runner: DecodeRunner) -> str:
-    """Photometric Interpretation of the header, before pydicom or a plugin corrected it."""
+    """Return Photometric Interpretation of the header, before pydicom or a plugin corrected it."""
     return str(runner.get_option(STATED_PHOTOMETRIC) or runner.photometric_interpretation)
 
 
 def _decode_rgb(stream: bytes, coded: str, info: JpegInfo) -> NDArray[Any]:
-    """Three components, brought to RGB from what they are ``coded`` in.
-
-    libjpeg is told what they are in any case: by itself it would believe a JFIF marker before an
-    Adobe marker, and never the header.
-    """
+    """Decode three components of the colour space ``coded`` to RGB."""
+    # The colour space is always passed to libjpeg: by itself it would take a JFIF marker before an
+    # Adobe marker, and never the header.
     if coded == YBR_FULL and not info.is_lossless:  # libjpeg's own conversion is faster
         return np.asarray(imagecodecs.jpeg8_decode(stream, colorspace="YCBCR", outcolorspace="RGB"))
-    # libjpeg does not convert lossless streams, nor any of the other forms of YCbCr. "RGB" to "RGB"
-    # gives components as they are.
+    # libjpeg converts no lossless streams, and none of the other forms of YCbCr. "RGB" to "RGB"
+    # leaves components unchanged.
     raw = np.asarray(imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB"))
     return to_rgb(raw, coded, info.precision)
 
 
 def _append_eoi(stream: bytes) -> bytes:
-    """The stream with an end marker, if nothing else is missing.
+    """Return the stream with an end marker, if nothing else is missing.
 
-    A decoder that reaches the end early fills up without a word; then it matters what follows the
-    stream, and two decoded images differ.
+    Raises
+    ------
+    StreamError
+        The stream was cut.
     """
+    # libjpeg fills a missing part of the image without an error. It reads on after the stream then,
+    # so that other bytes there give other pixels; of a complete scan they change nothing.
     ended, decode_any = stream + END, imagecodecs.jpeg8_decode
     if _may_lack_eoi(stream) and np.array_equal(
         decode_any(ended), decode_any(stream + UNLIKELY + END)
@@ -88,9 +93,9 @@ def _append_eoi(stream: bytes) -> bytes:
 
 
 def _may_lack_eoi(stream: bytes) -> bool:
-    """Whether a stream without end marker can be told from one that was cut.
+    """Whether a complete stream without end marker can be told from one that was cut.
 
-    Not so with several scans or restart markers: a whole scan or interval may be missing, and what
-    follows the stream then changes nothing.
+    Not with several scans (T.81 B.2.1) or restart intervals (B.2.4.4): one of them may be missing
+    completely, and then bytes after the stream change nothing.
     """
     return stream.count(START_OF_SCAN) == 1 and RESTART_INTERVAL not in stream

@@ -1,4 +1,4 @@
-"""JPEG 2000 (ITU-T T.800) by OpenJPEG, and HTJ2K (T.814) by OpenJPH where that is right."""
+"""JPEG 2000 (ITU-T T.800) by OpenJPEG, and HTJ2K (T.814) by OpenJPH where its result is right."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``."""
-    codestream = codestream_of(stream)  # without boxes, whose colour DICOM does not heed
+    # PS3.5 A.4.4 has no JP2 boxes, but some writers add them, and a decoder would go by their
+    # colour instead of Photometric Interpretation.
+    codestream = codestream_of(stream)
     info = _read_header(codestream, runner)
+    # Every tile-part is complete, else the header would not have been read; but OpenJPEG requires
+    # the end marker.
     if not info.has_end_marker:
-        codestream += END  # every tile-part is there, and OpenJPEG wants to see the end
+        codestream += END
     if _is_for_openjph(info, runner):
         values = _decode_htj2k(codestream)
     else:
+        # One thread: more of them inside OpenJPEG gained nothing, and each core has its own file.
         values = np.asarray(imagecodecs.jpeg2k_decode(codestream, numthreads=1))
     return _stored_values(reshape_samples(values, runner), info, runner)
 
@@ -45,10 +50,11 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with pylibjpeg-openjpeg."""
     info = _read_header(codestream_of(stream), runner)
-    # pydicom's plugin sets Bits Allocated to that of the container, which goes by this option.
+    # pydicom's plugin sets Bits Allocated to the size of decoded samples, which it takes from this
+    # option; the header's value is needed again below.
     allocated = runner.bits_allocated
     runner.set_option("j2k_precision", info.precision)
-    # It has the boxes too, if there are any.
+    # With JP2 boxes, if there are any.
     frame = pylibjpeg._decode_frame(stream, runner)  # noqa: SLF001  # pydicom's plugin
     values = np.frombuffer(frame, runner.pixel_dtype)
     runner.set_option("bits_allocated", allocated)
@@ -56,12 +62,13 @@ def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
 
 
 def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
-    """Markers, compared with the header, whose Photometric Interpretation they may correct."""
+    """Read the markers, compare them with the header, and correct its colour by them."""
     info = read_jpeg_2000(codestream)
     require_shape((info.rows, info.columns, info.components), runner)
     if info.components > 1:
         by_source = {
-            # Both component transforms are from RGB, and decoders undo them (T.800 Annex G).
+            # Both component transforms are of RGB, and decoders undo them (T.800 Annex G). Taken
+            # for YCbCr once more, as a YBR header may say, the colours would be false.
             "component transform": "RGB" if info.has_component_transform else None,
             "header": runner.photometric_interpretation,
         }
@@ -80,28 +87,28 @@ def _stored_values(values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunne
 
 
 def _is_for_openjph(info: Jpeg2000Info, runner: DecodeRunner) -> bool:
-    """Whether OpenJPH, the faster one, gives what the stream holds."""
+    """Whether OpenJPH, which is faster, decodes the stream without an error in its values."""
     return (
         runner.transfer_syntax in HTJ2K_REVERSIBLE
-        # It lets values of irreversible streams that overshoot wrap around: 657 samples of an 8-bit
-        # image were 0 where OpenJPEG and the original have 255.
+        # It lets overshoot of irreversible streams wrap around: 657 samples of an 8-bit image were
+        # 0 where OpenJPEG and the original have 255.
         and info.is_lossless
-        # Reversible ones overshoot as well where their finest levels are left out.
+        # Reversible streams overshoot as well where their finest levels are left out.
         and not runner.get_option(RESOLUTION_LEVEL)
-        # It fills up what was cut without a word; with lengths the markers tell.
+        # It fills a cut stream without an error; read_jpeg_2000 finds a cut by the lengths.
         and info.is_measured
         and not info.is_signed
     )
 
 
 IGNORED = threading.local()
-"""What ``_note_ignored`` noted in this thread while it was ``watching``."""
+"""Of this thread: the last ignored exception, noted while it is ``watching``."""
 
 PRINT_IGNORED = sys.unraisablehook
 
 
 def _note_ignored(args: sys.UnraisableHookArgs) -> None:
-    """Note an exception that Python would print and forget."""
+    """Note an exception that Python would only print."""
     if getattr(IGNORED, "watching", False):
         IGNORED.error = args.exc_value
     else:
@@ -109,10 +116,15 @@ def _note_ignored(args: sys.UnraisableHookArgs) -> None:
 
 
 def _decode_htj2k(codestream: bytes) -> NDArray[Any]:
-    """Decode with OpenJPH, whose errors reach Python as ignored exceptions, with a blank image.
+    """Decode with OpenJPH.
 
-    The hook is one for all threads, so it stays: another thread may be decoding when this is done.
+    Raises
+    ------
+    StreamError
+        OpenJPH reported an error.
     """
+    # Errors of OpenJPH reach Python as ignored exceptions, and the result is a blank image. The
+    # hook is never removed: all threads share it, and another one may still be decoding.
     sys.unraisablehook = _note_ignored
     IGNORED.watching, IGNORED.error = True, None
     try:

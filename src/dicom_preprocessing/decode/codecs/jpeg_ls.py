@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``.
 
-    Components are as they were put in, with no transform to undo: the header tells their colour.
+    The header gives the colour, since T.87 defines no colour transform.
     """
     info = read_jpeg(stream)
     require_shape((info.rows, info.columns, info.components), runner)
-    # Unlike libjpeg, CharLS does not fill up: without the data it fails, with an end marker or not.
-    whole = stream if info.has_end_marker else stream + END
-    values = np.asarray(imagecodecs.jpegls_decode(whole))
+    # Unlike libjpeg, CharLS raises an error where data is missing, with or without end marker.
+    complete = stream if info.has_end_marker else stream + END
+    values = np.asarray(imagecodecs.jpegls_decode(complete))
     return stored_values(
         reshape_samples(values, runner),
         runner,

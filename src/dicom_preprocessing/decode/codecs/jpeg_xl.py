@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``.
 
-    No markers are read: libjxl refuses a cut stream by itself, and samples have the stream's own
-    depth. What they have more than Bits Stored is then masked or clipped.
+    No markers are read, since libjxl refuses a cut stream. Samples come with the precision of the
+    stream; values that exceed Bits Stored are masked or clipped.
     """
     is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
-    # libjxl undoes XYB, and the YCbCr of a recompressed JPEG, by itself. A lossless stream holds
-    # the components that were put in, of which the header tells.
+    # libjxl undoes XYB, and the YCbCr of a recompressed JPEG. A lossless stream has the components
+    # of the header.
     if runner.samples_per_pixel > 1 and not is_lossless:
         runner.set_option("photometric_interpretation", "RGB")
     values = np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
+    # Without markers the precision is unknown: with the highest that fits, every value is checked
+    # against Bits Stored.
     precision = max(BYTE_BITS, runner.bits_allocated)
     return stored_values(
         reshape_samples(values, runner), runner, precision=precision, is_lossless=is_lossless

@@ -1,4 +1,4 @@
-"""Which decoders a transfer syntax has, and in which order they are tried."""
+"""The decoders of each transfer syntax, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Plugin = Callable[[bytes, DecodeRunner], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class CodecFamily:
-    """Transfer syntaxes that are decoded alike, by what; ``second`` is pylibjpeg, if it may."""
+    """Transfer syntaxes with the same decoders: imagecodecs first, then pylibjpeg if any."""
 
     syntaxes: tuple[UID, ...]
     first: Plugin
@@ -51,11 +51,9 @@ FAMILIES: Final = (
 
 
 def plugins_of(syntax: UID) -> dict[str, Plugin]:
-    """The decoders of a transfer syntax, in the order in which they are tried.
-
-    Not those that other installed packages add to pydicom's: results depend on the packages that
-    this project requires, and on no others.
-    """
+    """Return the decoders of a transfer syntax by name, in the order in which they are tried."""
+    # Decoders that other installed packages (GDCM, Pillow) add to pydicom are left out: results
+    # must not depend on what else an environment has.
     plugins: dict[str, Plugin] = {}
     for family in FAMILIES:
         if syntax in family.syntaxes:
@@ -68,7 +66,7 @@ def plugins_of(syntax: UID) -> dict[str, Plugin]:
 def decode_stream(
     stream: bytes, syntax: UID, options: Mapping[str, Any]
 ) -> tuple[NDArray[Any], str]:
-    """Decode a frame with the first decoder that can.
+    """Decode a frame with the first decoder that succeeds.
 
     Parameters
     ----------
@@ -76,7 +74,7 @@ def decode_stream(
     syntax : UID
         One of ``ENCAPSULATED``.
     options : mapping
-        The header, as pydicom's decoders take it.
+        The header as options of pydicom's decoders.
 
     Returns
     -------
@@ -88,16 +86,18 @@ def decode_stream(
     Raises
     ------
     DecodeError
-        No decoder could.
+        Every decoder raised an error.
     """
     messages = []
     for name, plugin in plugins_of(syntax).items():
-        runner = runner_of(syntax, options)  # a new one: the last may have corrected its own
+        # A new one for each, since a decoder may correct the header before it fails.
+        runner = runner_of(syntax, options)
         try:
             values = plugin(stream, runner)
         except (MemoryError, KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001  # codecs raise anything, even a panic
+        # pylibjpeg's RLE decoder is in Rust, whose panics are no Exception.
+        except BaseException as error:  # noqa: BLE001
             messages.append(f"{name}: {type(error).__name__}: {error}")
         else:
             return values, str(runner.photometric_interpretation)

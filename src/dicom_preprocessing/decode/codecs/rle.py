@@ -1,4 +1,4 @@
-"""RLE (PS3.5 Annex G): a run-length code over planes of bytes, which knows nothing of pixels."""
+"""RLE (PS3.5 Annex G): a run-length code of planes of bytes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,30 @@ HEADER: Final = 64
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``."""
-    # A segment is the bytes of one place of one sample of all pixels (PS3.5 G.2), so the result is
-    # in planes whatever the header says of the planes of native data.
+    # A segment has one byte of one sample of all pixels (PS3.5 G.2), so the result is in planes:
+    # Planar Configuration is about native data. To obey it would mix the colours of three pixels.
     runner.set_option("planar_configuration", 1)
     itemsize = max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS
     _require_segments(stream, itemsize * runner.samples_per_pixel)
-    # The codec puts the bytes of a sample together, the highest of which come first (G.2).
+    # Segments begin with the most significant byte (G.2); the codec puts a sample's bytes together.
     return unpack_allocated_bits(imagecodecs.dicomrle_decode(stream, f"<u{itemsize}"), runner)
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
-    """Decode a frame with pylibjpeg-rle, which checks the header itself."""
+    """Decode a frame with pylibjpeg-rle, which checks the RLE header itself."""
     frame = pylibjpeg._decode_frame(stream, runner)  # noqa: SLF001  # pydicom's plugin
     return unpack_allocated_bits(bytes(frame), runner)
 
 
 def _require_segments(stream: bytes, segments: int) -> None:
-    """Refuse a header (PS3.5 G.5) that a decoder must not follow.
+    """Check the RLE header (PS3.5 G.5).
 
-    imagecodecs' decoder follows offsets out of the frame, and crashes.
+    Raises
+    ------
+    StreamError
+        It has another number of segments, or they do not follow each other.
     """
+    # imagecodecs' decoder follows offsets out of the frame, and crashes the process.
     if len(stream) < HEADER:
         raise StreamError("the RLE frame is shorter than its header")
     count, *offsets = struct.unpack_from("<16L", stream)

@@ -1,4 +1,4 @@
-"""What a decoder is told of the header, in the form that pydicom's plugins know."""
+"""The header as input of decoders, in the form of pydicom's plugins."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 STATED_PHOTOMETRIC: Final = "stated_photometric_interpretation"
 """Option of a runner: Photometric Interpretation as the header has it.
 
-pydicom's own option is what the result is in: plugins set it, and YBR_PARTIAL_422 comes as
-YBR_FULL_422 there, since pydicom's reader of native pixels knows no other subsampling.
+pydicom's own option is about the result: plugins set it, and YBR_PARTIAL_422 is passed as
+YBR_FULL_422, since pydicom's reader of native pixels has no other subsampling.
 """
 
 RESOLUTION_LEVEL: Final = "resolution_level"
@@ -26,7 +26,7 @@ RESOLUTION_LEVEL: Final = "resolution_level"
 
 
 class _LaterTransferSyntax(UID):
-    """A transfer syntax that is younger than pydicom's dictionary."""
+    """A transfer syntax that pydicom's dictionary does not have yet."""
 
     @property
     def is_transfer_syntax(self) -> bool:
@@ -34,19 +34,19 @@ class _LaterTransferSyntax(UID):
 
 
 def runner_of(syntax: UID, options: Mapping[str, Any]) -> DecodeRunner:
-    """What pydicom hands to plugins: the header, which they may correct."""
+    """Make the runner that pydicom gives to plugins: the header, which they may correct."""
     runner = DecodeRunner(_LaterTransferSyntax(syntax))
     runner.set_options(**options)
     return runner
 
 
 def shape_of(runner: DecodeRunner) -> tuple[int, int, int]:
-    """Rows, columns and samples, by the header."""
+    """Return (rows, columns, samples) by the header."""
     return runner.rows, runner.columns, runner.samples_per_pixel
 
 
 def require_shape(shape: tuple[int, ...], runner: DecodeRunner) -> None:
-    """Compare rows, columns and samples, before a decoder is asked for what nobody wants.
+    """Compare rows, columns and samples with the header.
 
     Parameters
     ----------
@@ -56,8 +56,9 @@ def require_shape(shape: tuple[int, ...], runner: DecodeRunner) -> None:
     Raises
     ------
     StreamError
-        The header says otherwise.
+        The header has others.
     """
+    # Before decoding, since OpenJPH hangs on some sizes, and a stream may ask for gigabytes.
     rows, columns, samples = (*shape, 1)[:3]
     stated = shape_of(runner)
     if (rows, columns, samples) != stated:
@@ -66,12 +67,13 @@ def require_shape(shape: tuple[int, ...], runner: DecodeRunner) -> None:
 
 
 def reshape_samples(values: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:
-    """What a codec gave as (rows, columns, samples).
+    """Return decoded values as (rows, columns, samples).
 
     Raises
     ------
     StreamError
-        The codec gave another shape than the markers announced: they are not all it reads.
+        They have another shape than the header says.
     """
+    # Once more, since a codec may go by other parts of a damaged stream than the markers read here.
     require_shape(values.shape, runner)
     return values.reshape(shape_of(runner))

@@ -1,4 +1,4 @@
-"""From what a codec gives to stored values: integers of Bits Allocated, as the header has them."""
+"""From decoded samples to stored values: integers of Bits Allocated with the header's sign."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
 
 OVERSHOOT: Final = 1.6
-"""How far beyond their range samples of a reduced resolution may be; more is something else."""
+"""Factor by which samples of a reduced resolution may exceed their range; above are other bits."""
 
 
 def stored_values(
@@ -26,7 +26,7 @@ def stored_values(
     is_signed: bool = False,
     is_lossless: bool,
 ) -> NDArray[Any]:
-    """Samples of a stream as the header means them.
+    """Convert the samples of a stream to stored values.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ def stored_values(
     precision : int
         Bits of a sample in the stream.
     is_signed : bool
-        The stream says that its samples have a sign. Most kinds cannot tell.
+        Whether the stream says that samples have a sign; only JPEG 2000 can.
     is_lossless : bool
+        Whether higher values than Bits Stored allows are masked, not clipped.
 
     Returns
     -------
@@ -49,13 +50,17 @@ def stored_values(
         The precision is above Bits Allocated.
     """
     bits = max(BYTE_BITS, runner.bits_allocated)
+    # Values may not fit: to cut them would give a wrong image, and no error.
     if precision > bits:
         raise StreamError(f"the stream has {precision} bits a sample, the header allocates {bits}")
     has_sign = runner.pixel_representation == 1
-    samples = values.astype(f"u{bits // BYTE_BITS}", copy=False)  # negative ones wrap around
+    # Two's complement (PS3.5 8.1.1), in which a negative value is its bits as an unsigned one.
+    samples = values.astype(f"u{bits // BYTE_BITS}", copy=False)
     if has_sign:
         samples = samples.view(f"i{bits // BYTE_BITS}")
-    if has_sign or is_signed:  # also where the header has no sign: the bits as they are
+    # The sign is the highest bit of the precision, not of Bits Allocated: -1 in 12 bits is 4095
+    # from a decoder of unsigned samples. Under an unsigned header the bits above are cleared.
+    if has_sign or is_signed:
         samples = _low_bits(samples, precision, bits)
     if precision <= runner.bits_stored:
         return samples
@@ -65,45 +70,49 @@ def stored_values(
 def _within_bits_stored(
     samples: NDArray[Any], runner: DecodeRunner, *, is_lossless: bool
 ) -> NDArray[Any]:
-    """Samples of more bits than the header says: masked or clipped where they use them."""
+    """Mask or clip samples of a stream with a precision above Bits Stored."""
     stored = runner.bits_stored
     low = -(1 << stored - 1) if runner.pixel_representation == 1 else 0
     high = low + (1 << stored) - 1
+    # Nearly every image: to mask it would be a copy for nothing.
     if samples.min() >= low and samples.max() <= high:
         return samples
     if runner.get_option(RESOLUTION_LEVEL):
-        # What is left of an image without its finest levels overshoots a little at edges, also in a
-        # lossless stream. Overlay bits are worth more, and leave nothing that could be masked.
+        # An image without its finest levels overshoots a little at edges, also from a lossless
+        # stream, and is clipped. Overlay bits are worth more than the range, and are mixed into
+        # their neighbours, so that no mask removes them.
         if samples.max() > OVERSHOOT * high or samples.min() < OVERSHOOT * low - high:
             raise StreamError("bits above Bits Stored are set: not with fast_decode")
-    elif is_lossless:  # the writer's own bits, such as an old overlay, as in native data
+    # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
+    elif is_lossless:
         return _low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
 
 
 def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
-    """The low ``count`` of ``bits`` bits, the highest of them the sign of signed samples."""
+    """Take the low ``count`` of ``bits`` bits, with the highest of them as sign if signed."""
     if count == bits:
         return samples
+    # The shift back to the right extends the sign of signed dtypes.
     low: NDArray[Any] = samples << (bits - count)
     low >>= bits - count
     return low
 
 
 def unpack_allocated_bits(data: bytes | bytearray, runner: DecodeRunner) -> NDArray[Any]:
-    """Every allocated bit, as native data has them; single bits spread to a byte each.
+    """Unpack a frame with the layout of native data, with every allocated bit.
 
     Parameters
     ----------
     data : bytes
-        A frame, with at most one byte of padding behind it.
+        A frame, and at most one byte of padding.
     runner : DecodeRunner
         Its Planar Configuration is that of ``data``.
 
     Returns
     -------
-    (rows, columns, samples), integers of Bits Allocated, at least 8
+    (rows, columns, samples), integers of Bits Allocated, at least 8; single bits are 0 and 1
 
     Raises
     ------
@@ -113,7 +122,8 @@ def unpack_allocated_bits(data: bytes | bytearray, runner: DecodeRunner) -> NDAr
     expected = int(runner.frame_length("bytes"))
     if not expected <= len(data) <= expected + 1:
         raise StreamError(f"the stream holds {len(data)} bytes, the header says {expected}")
-    if runner.bits_allocated == 1:  # packed from the lowest bit of a byte on (PS3.5 8.1.1)
+    # Single bits are packed from the least significant bit of each byte on (PS3.5 8.1.1).
+    if runner.bits_allocated == 1:
         content = np.frombuffer(data, np.uint8, expected)
         pixels = int(runner.frame_length("pixels"))
         return np.unpackbits(content, bitorder="little", count=pixels).reshape(shape_of(runner))

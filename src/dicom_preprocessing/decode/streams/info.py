@@ -1,4 +1,4 @@
-"""What the markers of any kind of stream tell."""
+"""What the markers of all kinds of streams have in common."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ END: Final = b"\xff\xd9"
 
 
 class StreamError(ValueError):
-    """The stream is cut, or none of the kind that it should be."""
+    """The stream is cut, of another kind than expected, or contradicts the header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamInfo:
-    """What the markers of a stream tell.
+    """Contents of the markers of a stream.
 
     Parameters
     ----------
@@ -23,9 +23,8 @@ class StreamInfo:
     precision : int
         Bits of a sample.
     is_lossless : bool
-        The stream gives back exactly what was put in.
-    is_ended : bool
-        The end marker is there.
+        Whether the coding is reversible.
+    has_end_marker : bool
     """
 
     rows: int

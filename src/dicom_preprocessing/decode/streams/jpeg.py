@@ -1,4 +1,4 @@
-"""Markers of JPEG (ITU-T T.81 Annex B) and JPEG-LS streams (T.87 Annex C), which has most alike."""
+"""Markers of JPEG (ITU-T T.81 Annex B) and JPEG-LS streams (T.87 Annex C), mostly the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 START_OF_IMAGE: Final = b"\xff\xd8"
 
+# T.81 Table B.1: C4, C8 and CC are DHT, JPG and DAC. Of the others, 3, 7, B and F are lossless.
 SOF_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 LOSSLESS_SOF: Final = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
 SOF_JPEG_LS: Final = 0xF7
@@ -21,35 +22,37 @@ APP0, APP14 = 0xE0, 0xEE
 FRAME_HEADER: Final = 9
 """Bytes of a frame header with one component."""
 
+# T.81 B.1.1.2: any number of FF bytes may precede a marker; FF 00 is a coded byte FF.
 NO_MARKER: Final = (0x00, 0xFF)
+# TEM and RST0 to RST7 have no segment (T.81 B.1.1.3).
 WITHOUT_LENGTH: Final = frozenset((0x01, *range(0xD0, 0xD8)))
 
 JFIF: Final = b"JFIF\0"
 ADOBE: Final = b"Adobe"
 ADOBE_TRANSFORM: Final = 11
-"""Where the Adobe segment tells the colour transform."""
+"""Offset of the colour transform in the Adobe segment."""
 
 ADOBE_COLOUR: Final = {0: "RGB", 1: "YBR_FULL"}
-"""By the transform, of three components (T.872 6.5.3). YCCK (2) and others tell nothing of them."""
+"""Of three components, by transform (T.872 6.5.3); YCCK (2) is of four."""
 
 RGB_NAMES: Final = (b"RGB", b"rgb")
-"""Component identifiers by which writers without an Adobe marker say RGB."""
+"""Component identifiers of RGB from writers that leave out the Adobe marker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegInfo(StreamInfo):
-    """What the markers of a JPEG or JPEG-LS stream tell.
+    """Contents of the markers of a JPEG or JPEG-LS stream.
 
     Parameters
     ----------
     adobe_colour : str or None
-        RGB or YBR_FULL, by the transform of the last Adobe marker with a known one.
+        RGB or YBR_FULL, by the last Adobe marker with a known transform.
     has_jfif : bool
-        There is a JFIF marker.
+        Whether there is a JFIF marker.
     names : bytes
         Identifiers of the components.
     sampling : bytes
-        Sampling factors of the components, horizontal and vertical in a byte.
+        A byte per component: horizontal and vertical sampling factor in four bits each.
     """
 
     adobe_colour: str | None
@@ -69,17 +72,19 @@ def read_jpeg(stream: bytes) -> JpegInfo:
     if not stream.startswith(START_OF_IMAGE):
         raise StreamError("no JPEG or JPEG-LS stream: it does not start with the marker FFD8")
     frame, kind, adobe_colour, has_jfif = b"", 0, None, False
-    for marker, offset, segment in _segments(stream):
+    for marker, offset, segment in _iterate_segments(stream):
         if marker in SOF_MARKERS or marker == SOF_JPEG_LS:
             frame, kind = segment, marker
+        # A later Adobe marker without a known transform does not undo an earlier one.
         elif marker == APP14 and segment.startswith(ADOBE) and len(segment) > ADOBE_TRANSFORM:
             adobe_colour = ADOBE_COLOUR.get(segment[ADOBE_TRANSFORM], adobe_colour)
         elif marker == APP0 and segment.startswith(JFIF):
             has_jfif = True
         elif marker == SOS and len(frame) >= FRAME_HEADER:
-            return _info_of(
+            return _parse_frame_header(
                 frame,
                 is_lossless=_is_lossless(kind, segment),
+                # After the scan: a thumbnail in an APP segment has an end marker of its own.
                 has_end_marker=stream.rfind(END) > offset,
                 adobe_colour=adobe_colour,
                 has_jfif=has_jfif,
@@ -88,11 +93,13 @@ def read_jpeg(stream: bytes) -> JpegInfo:
 
 
 def _is_lossless(kind: int, scan: bytes) -> bool:
-    """By the frame's marker; a JPEG-LS scan tells NEAR, by how much samples may be off (T.87)."""
+    """Whether the coding is reversible, by the marker of the frame and the header of the scan."""
+    # The last three bytes of a scan header of JPEG-LS are NEAR, by which samples may differ, the
+    # interleave mode, and the point transform (T.87 Annex C).
     return scan[-3:-2] == b"\0" if kind == SOF_JPEG_LS else kind in LOSSLESS_SOF
 
 
-def _info_of(
+def _parse_frame_header(
     frame: bytes,
     *,
     is_lossless: bool,
@@ -100,10 +107,10 @@ def _info_of(
     adobe_colour: str | None,
     has_jfif: bool,
 ) -> JpegInfo:
-    """What a frame header (T.81 B.2.2) tells, and what is known besides."""
+    """Parse a frame header (T.81 B.2.2): precision, rows, columns, number of components."""
     rows, columns = struct.unpack_from(">HH", frame, 1)
     count = frame[5]
-    components = frame[6 : 6 + 3 * count]  # name, sampling and table of each
+    components = frame[6 : 6 + 3 * count]  # identifier, sampling and table of each
     return JpegInfo(
         rows=rows,
         columns=columns,
@@ -119,24 +126,23 @@ def _info_of(
 
 
 def colour_by_marker(info: JpegInfo) -> dict[str, str | None]:
-    """What the parts of a JPEG stream say that its three components are, None for nothing.
+    """Return the colour of three components by each kind of marker, None if it gives none.
 
-    Who wins is decided where the header is known too. Of other numbers of components no part says
-    anything.
+    ``decide`` takes one of them, or the header. Other numbers of components have no entry.
     """
     if info.components != len("RGB"):
         return {}
     return {
         "Adobe marker": info.adobe_colour,
-        "JFIF marker": "YBR_FULL" if info.has_jfif else None,  # all that T.871 allows
+        "JFIF marker": "YBR_FULL" if info.has_jfif else None,  # T.871 allows no RGB
         "component names": "RGB" if info.names in RGB_NAMES else None,
         # Only chroma is stored at a lower resolution.
         "sampling": "YBR_FULL" if len(set(info.sampling)) > 1 else None,
     }
 
 
-def _segments(stream: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Markers with the place and content of their segments, as far as they go."""
+def _iterate_segments(stream: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield each marker with its offset and the content of its segment, up to the end."""
     offset = len(START_OF_IMAGE)
     while offset + 4 <= len(stream):
         marker = stream[offset + 1]
@@ -148,4 +154,4 @@ def _segments(stream: bytes) -> Iterator[tuple[int, int, bytes]]:
             continue
         (length,) = struct.unpack_from(">H", stream, offset + 2)
         yield marker, offset, stream[offset + 4 : offset + 2 + length]
-        offset += 2 + max(length, 2)
+        offset += 2 + max(length, 2)  # the length counts its own two bytes; less is damage

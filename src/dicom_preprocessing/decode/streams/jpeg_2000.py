@@ -13,23 +13,24 @@ JP2_CODESTREAM_BOX: Final = b"jp2c"
 
 COD, SOT = b"\xff\x52", b"\xff\x90"
 SOT_LENGTH: Final = 12
+"""Bytes of marker and segment (T.800 A.4.2)."""
 
 IRREVERSIBLE: Final = 0
-"""Of the wavelet transforms in the coding style (T.800 Table A.20)."""
+"""Value of the wavelet transform in the coding style (T.800 Table A.20)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jpeg2000Info(StreamInfo):
-    """What the markers of a codestream tell.
+    """Contents of the markers of a codestream.
 
     Parameters
     ----------
     is_signed : bool
-        Samples of the first component have a sign.
+        Whether samples of the first component have a sign.
     has_component_transform : bool
-        The first three components were RGB, and are so again when decoded (T.800 Annex G).
+        Whether the first three components are decoded to RGB (T.800 Annex G).
     is_measured : bool
-        The stream tells how long its data is, so that a missing part is noticed.
+        Whether every tile-part states its length, so that a missing byte is noticed.
     """
 
     is_signed: bool
@@ -38,15 +39,16 @@ class Jpeg2000Info(StreamInfo):
 
 
 def codestream_of(stream: bytes) -> bytes:
-    """The JPEG 2000 codestream, out of the JP2 boxes that some writers put around it.
+    """Return the codestream without the JP2 boxes that some writers put around it.
 
     Raises
     ------
     StreamError
-        There is none.
+        The stream has none.
     """
     if stream.startswith(CODESTREAM):
         return stream
+    # Boxes are searched, not parsed, so that their lengths need not be right.
     box = stream.find(JP2_CODESTREAM_BOX)
     start = stream.find(CODESTREAM, max(box, 0))
     if box < 0 or start < 0:
@@ -55,7 +57,7 @@ def codestream_of(stream: bytes) -> bytes:
 
 
 def read_jpeg_2000(codestream: bytes) -> Jpeg2000Info:
-    """Read the main header of a codestream and see that every tile-part is there.
+    """Read the main header of a codestream, and check that every tile-part is complete.
 
     Raises
     ------
@@ -69,14 +71,17 @@ def read_jpeg_2000(codestream: bytes) -> Jpeg2000Info:
 
 
 def _read_headers(codestream: bytes) -> Jpeg2000Info:
-    """Read on, whether or not the codestream goes so far."""
-    rows, columns, tiles = _size_of(codestream)
+    """Read without checks of length, which raise struct.error or IndexError in a cut codestream."""
+    # Offsets of SIZ, which follows SOC (T.800 A.5.1): 8 the sizes, 40 Csiz, 42 Ssiz of the first
+    # component. Bit 7 of Ssiz is the sign, the others are the precision less 1.
+    rows, columns, tiles = _read_size(codestream)
     (components,) = struct.unpack_from(">H", codestream, 40)
     depth = codestream[42]
     markers, offset = header_markers(codestream, first_marker(codestream), SOT)
     is_ended, is_measured = _walk_tile_parts(codestream, offset, tiles)
     if COD not in markers:
         raise StreamError("the JPEG 2000 codestream has no coding style")
+    # Offsets of COD (T.800 A.6.1): 8 the component transform, 13 the wavelet transform.
     style = markers[COD]
     return Jpeg2000Info(
         rows=rows,
@@ -91,8 +96,8 @@ def _read_headers(codestream: bytes) -> Jpeg2000Info:
     )
 
 
-def _size_of(codestream: bytes) -> tuple[int, int, int]:
-    """Rows and columns of the image, and the number of tiles, by SIZ (T.800 A.5.1, B.3)."""
+def _read_size(codestream: bytes) -> tuple[int, int, int]:
+    """Return rows, columns and the number of tiles by SIZ (T.800 A.5.1, B.3)."""
     x1, y1, x0, y0, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
     if not (tile_x <= x0 < x1 and tile_y <= y0 < y1):
         raise StreamError("the JPEG 2000 codestream has no image area")
@@ -101,12 +106,12 @@ def _size_of(codestream: bytes) -> tuple[int, int, int]:
 
 
 def first_marker(codestream: bytes) -> int:
-    """Where the main header goes on behind the image size."""
+    """Return the offset of the first marker after SIZ."""
     return 4 + int(struct.unpack_from(">H", codestream, 4)[0])
 
 
 def header_markers(codestream: bytes, offset: int, end: bytes) -> tuple[dict[bytes, int], int]:
-    """Places of the markers of a header, and of the marker ``end`` behind them.
+    """Return the offsets of the markers of a header, and of the marker ``end`` after them.
 
     Raises
     ------
@@ -122,23 +127,28 @@ def header_markers(codestream: bytes, offset: int, end: bytes) -> tuple[dict[byt
 
 
 def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[bool, bool]:
-    """Whether the end marker follows the last tile-part, and whether all tell their length.
+    """Return whether the end marker follows the last tile-part, and whether all have a length.
 
-    Decoders fill up where a tile-part is missing or cut, so that is refused (T.800 A.4.2).
+    Raises
+    ------
+    StreamError
+        A tile-part is cut or missing, where a decoder would fill the image without an error.
     """
     is_measured = True
-    found: dict[int, int] = {}
+    counts: dict[int, int] = {}
     announced: dict[int, int] = {}
     while codestream[offset : offset + 2] == SOT:
+        # T.800 A.4.2: Isot, Psot, TPsot, TNsot. TNsot may be 0, for a number that is not known yet.
         tile, length, _, parts = struct.unpack_from(">HLBB", codestream, offset + 4)
-        if length == 0:  # up to the end marker
+        # Psot of 0, in the last tile-part only: up to the end marker.
+        if length == 0:
             is_measured = False
             length = codestream.rfind(END) - offset
         if length < SOT_LENGTH or offset + length > len(codestream):
             raise StreamError("the JPEG 2000 codestream is cut inside a tile-part")
-        found[tile] = found.get(tile, 0) + 1
+        counts[tile] = counts.get(tile, 0) + 1
         announced[tile] = max(parts, announced.get(tile, 0))
         offset += length
-    if len(found) < tiles or any(found[tile] < parts for tile, parts in announced.items()):
+    if len(counts) < tiles or any(counts[tile] < parts for tile, parts in announced.items()):
         raise StreamError("the JPEG 2000 codestream lacks tile-parts")
     return codestream[offset : offset + 2] == END, is_measured
