@@ -1,5 +1,6 @@
 """What goes wrong from outside: kills, moves, missing and unreadable sources."""
 
+import json
 import os
 import shutil
 import signal
@@ -263,3 +264,49 @@ def test_strict_fails_at_each_run_until_it_is_switched_off(project):
     project.config["strict"] = False
     assert project.run().jobs == {"verdict": 1, "all": 1}
     assert project.run().is_noop
+
+
+def test_studies_whose_uids_end_in_repeated_digits_are_processed(project):
+    """Snakemake takes such a wildcard for endless recursion of a rule."""
+    studies = {"1.2.3.1" + 20 * "0", "1.2." + 58 * "7", "1.2.1" + 20 * ".1"}
+    for number, study in enumerate(studies):
+        image = instance("1.2.9", number, StudyInstanceUID=study)
+        save(image, project.source / "odd" / f"{number}.dcm")
+    project.config["keep"] = ["decode"]
+    run = project.run()
+    assert run.jobs["write"] == run.jobs["decode"] == 3
+    assert run.jobs["write_repeated_digits"] == run.jobs["decode_repeated_digits"] == len(studies)
+    assert {path.split("/")[0] for path in project.images()} > studies
+    assert project.run().is_noop
+    project.config["crop"] = False
+    name = f"results/images/{min(studies)}"
+    assert project.run("--", name).jobs == {"write_repeated_digits": 1}
+
+
+def all_but_times(results):
+    """Content of results by path, without inodes, and without seconds, which are never the same."""
+    content = {"manifest.csv": manifest_without_inodes(results / "manifest.csv")}
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        if path.suffix == ".jsonl" and "receipts" in path.parts:
+            lines = map(json.loads, path.read_text().splitlines())
+            content[name] = [line | {"seconds": list(line["seconds"])} for line in lines]
+        elif path.is_file() and path.name not in (*content, "manifest.parquet", "report.html"):
+            content[name] = path.read_bytes()
+    summary = json.loads(content.pop("receipts/summary.json"))
+    return content | {"summary": summary | {"seconds": list(summary["seconds"])}}
+
+
+def test_run_without_changes_to_snakemake_does_the_same(project):
+    project.config["keep"] = ["crop"]
+    runs, results = [], []
+    for unchanged in ("", "1"):
+        project.environment["DP_UNCHANGED_SNAKEMAKE"] = unchanged
+        runs.append(project.run())
+        results.append(all_but_times(project.results))
+        assert project.run().is_noop
+        shutil.rmtree(project.results)
+        shutil.rmtree(project.folder / ".snakemake")
+    assert results[0] == results[1]
+    assert len([path for path in results[0] if path.endswith(".tiff")]) == 12
+    assert (runs[0].jobs, runs[0].studies) == (runs[1].jobs, runs[1].studies)

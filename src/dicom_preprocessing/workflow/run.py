@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config import Config, Stage
     from dicom_preprocessing.index.table import Study
 
-REPEATED_END = r"[^/]*?(.{1,3}?)\2{19}(?:\.jsonl|\.log|)$"
+REPEATED_END = r"[^/]*?(.{1,3}?)()\2{19}(?:\.jsonl|\.log|)$"
 """Matches a study whose UID ends in something twenty times, as anonymised ones may.
 
-The group is the second of the pattern of a path, in which that of the wildcard is the first.
+What is repeated is the second group of the pattern of a path, in which the wildcard is the first.
+Snakemake also compiles the pattern of a wildcard by itself, so there has to be a second group in
+it; where that does not match, it matches the path.
 """
 
 WILDCARDS = (
