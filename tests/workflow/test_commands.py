@@ -156,7 +156,7 @@ def test_missing_source_is_status_1(tmp_path, capsys):
         (["--size", "8"], "argument -s/--size: found 8, allowed: two integers"),
         (["--size", "8,8", "--spacing", "1,1"], "config keys 'size' and 'spacing': found both"),
         (["--series", "stack"], "found stack, which is not available yet"),
-        (["--limit-seconds", "0"], "config key 'limits': found"),
+        (["--limit-seconds", "0"], "argument --limit-seconds: found '0', allowed: whole numbers"),
         (["--sise", "8,8"], "unrecognized arguments"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.mapping.boxes import (
     PROBLEM_STATES,
@@ -99,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _write(done: MappedTable, output: Path | None) -> None:
     if output is None:
-        write_csv(done.table, sys.stdout)
+        with require_output():
+            write_csv(done.table, sys.stdout)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_table(done.table, output)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
@@ -24,6 +25,8 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,14 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         write_tables(benchmark, output)
         write_page(benchmark, output / "report.html")
+        with require_output():
+            _print(benchmark)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _print(benchmark: Benchmark) -> None:
     print(describe_images(benchmark))
     for table in tables(benchmark):
         print("", f"{table.title}:", "", *table.markdown(), sep="\n")
     print("", describe_cache(benchmark), *recommendation(benchmark), sep="\n")
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.processes import usable_cores
@@ -39,13 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.json is not None and str(arguments.json) != "-":
             with atomic_write(arguments.json) as file:
                 file.write(json.dumps(record, indent=1) + "\n")
+        for message in statistics.bad:
+            print(f"error: {make_printable(message)}", file=sys.stderr)
+        lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
+        with require_output():
+            print(*lines, sep="\n")
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
-    for message in statistics.bad:
-        print(f"error: {make_printable(message)}", file=sys.stderr)
-    lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
-    print(*lines, sep="\n")
     return 1 if statistics.bad else 0
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.processing.isolation import call_isolated
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.validation.report import (
     DECODE_MODES,
     ValidationMessage,
@@ -43,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)
     silence_pydicom_warnings()
+    try:
+        with require_output():
+            return _validate(arguments)
+    except OSError as error:
+        print(f"error: {explain_error(error)}", file=sys.stderr)
+        return STATUSES["error"]
+
+
+def _validate(arguments: argparse.Namespace) -> int:
     outcomes = []
     for path in arguments.files:
         outcome = outcome_of(path, arguments.decode)

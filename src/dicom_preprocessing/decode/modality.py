@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.imaging.frames import Frames
 
-SHORT_TABLE = "a look-up table has fewer entries than it says: the last one goes on"
+SHORT_TABLE = "a look-up table has fewer entries than it says: the last one is repeated"
 
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
@@ -204,7 +204,7 @@ def modality_warnings(description: Description, modality: Sequence[Modality]) ->
         warnings.append(SHORT_TABLE)
     has_own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
     if len(has_own) > 1:
-        warnings.append("frames without a rescale among others that have one: taken as they are")
+        warnings.append("frames without a rescale are taken as they are, although others have one")
     return warnings
 
 

@@ -180,7 +180,7 @@ class TiffDataset(_MapStyle):
         if None not in told and told != image.shape[1:]:
             raise OutputError(
                 f"the image has height, width and channels {image.shape[1:]}; expected {told} by "
-                "its row. Make the manifest anew"
+                "its row. Make a new manifest"
             )
         if frames is None and (row.get("num_frames") or len(image)) != len(image):
             raise OutputError(f"the image has {len(image)} frames, its row {row['num_frames']}")

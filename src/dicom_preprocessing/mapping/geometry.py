@@ -115,7 +115,7 @@ def _geometry(
 ) -> Geometry:
     """Geometry from what is known; the reference program leaves out steps that did not run."""
     if crop is None and active is None and scale is None:
-        raise ValueError("it does not tell its geometry: no crop, scale or active area")
+        raise ValueError("it holds no geometry: no crop, scale or active area")
     left, top, right, bottom = active or (0, 0, output.width, output.height)
     size = Size(right - left, bottom - top)
     if crop is not None:
@@ -126,7 +126,7 @@ def _geometry(
         x, y = scale or (1, 1)
         box = CropBox(0, 0, round_half_away(size.width / x), round_half_away(size.height / y))
     if source is None and any(flip):
-        raise ValueError("it was flipped, and does not tell the size of its source")
+        raise ValueError("it was flipped, and the size of its source is unknown")
     whole = Size(*source) if source is not None else Size(box.right, box.bottom)
     edges = Padding(left, top, output.width - right, output.height - bottom)
     _check(box, whole, "crop box", "source")

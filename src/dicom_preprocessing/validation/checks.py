@@ -272,11 +272,11 @@ def resolution_check(image: CheckedImage) -> Iterator[Finding]:
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         for attribute in found_of(image.description, keyword)[:1]:
-            message = "is not two positive numbers: the distance of pixels is unknown"
+            message = "is not two positive numbers: the pixel spacing is unknown"
             value = attribute.shorten_for_message()
             yield Finding("resolution_unavailable", "warning", message, keyword, value)
             return
-    yield Finding("resolution_unavailable", "info", "the distance of pixels is unknown")
+    yield Finding("resolution_unavailable", "info", "the pixel spacing is unknown")
 
 
 def output_naming(image: CheckedImage) -> Iterator[Finding]:

@@ -1,7 +1,10 @@
 """What each command prints of a mistake, and the exit status, which --help promises."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -223,6 +226,31 @@ def test_help_tells_each_exit_status(folder, capsys, command):
     assert status == 0
     promised = re.search(r"Exit status: 0 (.+); 1 (.+); 2 (.+)\.", " ".join(shown.split()))
     assert promised is not None, shown
+
+
+CALLED = """
+import importlib, sys
+sys.exit(importlib.import_module(f"dicom_preprocessing.cli.{sys.argv[1]}").main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("command", ["dicom-validate", "dicom-map", "tiff-stats", "tiff-benchmark"])
+def test_standard_output_that_is_full_is_told(folder, command):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", CALLED, COMMANDS[command], *RIGHT[command].split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("error: standard output: No space left on device. What to do: ")
+    assert (done.returncode, "Traceback" in done.stderr) == (
+        2 if command == "dicom-validate" else 1,
+        False,
+    )
 
 
 # What --help of dicom-preprocess promises

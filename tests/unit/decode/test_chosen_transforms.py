@@ -94,7 +94,7 @@ class TestModality:
         frames = (groups(macros=[TRANSFORMATION], rescale_slope=2), groups())
         description = description_of(number_of_frames=2, frames=frames)
         (warning,) = modality_warnings(description, [Rescale(2), Rescale()])
-        assert warning.startswith("frames without a rescale among others")
+        assert warning.startswith("frames without a rescale are taken as they are")
 
     @pytest.mark.parametrize(
         ("rescale", "dtype"),

@@ -58,7 +58,7 @@ class TestFromTiff:
 
     def test_other_files_are_an_error(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tiff", np.zeros((4, 5), np.uint8))
-        with pytest.raises(OutputError, match=r"a\.tiff: it does not tell its geometry"):
+        with pytest.raises(OutputError, match=r"a\.tiff: it holds no geometry"):
             geometry_of_tiff(tmp_path / "a.tiff")
 
     def test_missing_file_is_an_error(self, tmp_path):
@@ -125,7 +125,7 @@ class TestFromRow:
             ({"crop_left": 5}, "crop box 6 x 4 at 5, 1 is not within its source 10 x 8"),
             ({"active_right": 17}, "active area 16 x 8 at 1, 2 is not within its image 16 x 14"),
             ({"flip_h": "maybe"}, "flip_h is neither true nor false: 'maybe'"),
-            ({"source_rows": ""}, "it was flipped, and does not tell the size of its source"),
+            ({"source_rows": ""}, "it was flipped, and the size of its source is unknown"),
         ],
     )
     def test_contradictions_are_an_error(self, changes, message):
@@ -134,5 +134,5 @@ class TestFromRow:
 
     def test_row_without_geometry_is_an_error(self):
         row = {"sop_instance_uid": "1.2.1", "width": "4", "height": "3"}
-        with pytest.raises(OutputError, match=r"1\.2\.1: it does not tell its geometry"):
+        with pytest.raises(OutputError, match=r"1\.2\.1: it holds no geometry"):
             geometry_of_row(row)

@@ -82,7 +82,7 @@ def _within_bits_stored(
         # stream, and is clipped. Overlay bits are worth more than the range, and are mixed into
         # their neighbours, so that no mask removes them.
         if samples.max() > OVERSHOOT * high or samples.min() < OVERSHOOT * low - high:
-            raise StreamError("bits above Bits Stored are set: not with fast_decode")
+            raise StreamError("bits above Bits Stored are set, which fast_decode does not read")
     # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
     elif is_lossless:
         return _low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))

@@ -72,7 +72,7 @@ class TestHeaderAgainstStream:
     @pytest.mark.parametrize(("value", "signed"), [(0x1FFF, False), (-5400, True)])
     def test_more_than_overshoot_of_a_reduced_resolution_is_refused(self, value, signed):
         values = np.array([value], np.int16)
-        with pytest.raises(StreamError, match="not with fast_decode"):
+        with pytest.raises(StreamError, match="which fast_decode does not read"):
             samples(values, 16, stored=12, level=1, signed=signed, is_signed=signed)
 
 
