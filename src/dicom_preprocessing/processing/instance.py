@@ -133,7 +133,7 @@ def process_instance(
         receipts.append(receipt)
     if decoded is None:
         return receipts
-    return [r if r is decoded else _conflict(r) for r in receipts]
+    return [r if r is decoded else _mark_conflict(r) for r in receipts]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -155,7 +155,7 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     return outcome
 
 
-def _conflict(receipt: Receipt) -> Receipt:
+def _mark_conflict(receipt: Receipt) -> Receipt:
     """Return the receipt of a candidate whose image another one gave.
 
     A transient failure stays transient: once the file can be read, it may come first.
@@ -185,10 +185,10 @@ def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTime
             raise UnreadableError.from_os_error(error) from error
         if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise SourceChangedError("the file changed after it was indexed; run again")
-        return _complete_image(decode_stored(entry.path, **settings), entry, timer)
+        return _add_index_uids(decode_stored(entry.path, **settings), entry, timer)
 
 
-def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
+def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """Return the image with the UIDs of the index, and frames that count as work of decode."""
     image = timer.time_frames(image, "decode")
     reduction = image.reduction
@@ -196,7 +196,7 @@ def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
 
         def again(level: int) -> Image:
             with timer.measure("decode"):
-                return _complete_image(reduction.again(level), entry, timer)
+                return _add_index_uids(reduction.again(level), entry, timer)
 
         image = replace(image, reduction=replace(reduction, again=again))
     source_info = replace(

@@ -155,7 +155,7 @@ class TiffPages(TiffDirectories):
             segments=len(page.offsets),
         )
         new_offsets = tuple(_running_offsets(len(head), page.counts))
-        content = _scratch(len(head) + sum(page.counts))
+        content = _reuse_memory(len(head) + sum(page.counts))
         # The head is cached, since pages of a volume differ in offsets and counts only.
         content[: len(head)] = head
         longs = f"{self.order}{len(new_offsets)}L"
@@ -234,7 +234,7 @@ _MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _SCRATCH = threading.local()
 
 
-def _scratch(length: int) -> memoryview:
+def _reuse_memory(length: int) -> memoryview:
     """Return memory of this thread that is used again, since the system clears new memory."""
     content: bytearray | None = getattr(_SCRATCH, "content", None)
     if content is None or len(content) < length:
