@@ -108,7 +108,7 @@ def _parse_descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
 def _take_entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
     """Return at most ``count`` entries, at least one."""
     # Entries of 8 bits have a word each, or share one, the first in the low byte (C.7.6.3.1.6).
-    # Only the length tells which.
+    # Only the length says which.
     if bits <= BYTE_BITS and words.size < count:
         words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
     if not words.size:

@@ -68,7 +68,7 @@ class OutputSpec:
         relative = self.relative_path(receipt)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The compressor is a setting of write alone: a kept stage is not made anew for another one.
+        # The compressor is a setting of write alone: no kept stage is made again for another one.
         is_kept = self.recipe.stage != "write"
         compressor = "uncompressed" if is_kept else self.recipe.settings["write"]["compressor"]
         write_tiff(path, image, compressor=compressor, recipe=self.recipe)

@@ -183,7 +183,7 @@ def process_all(
                         continue
                     worker.kill()
                 busy.remove(worker)
-                # The whole instance once more: its image may still come from another candidate.
+                # All of the instance once more: its image may still come from another candidate.
                 waiting.appendleft(_record_culprit(worker, error))
                 idle.append(start())
     finally:

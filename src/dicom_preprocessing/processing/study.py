@@ -45,7 +45,7 @@ def run_from_inventory(
     limits : Limits, optional
         Of each file.
     cores : int
-        Processes and threads at once.
+        Worker processes, and threads for frames where instances are fewer.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def run_from_stage(
 
 def _read_kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
     """Read the receipts of a kept stage, which must have been made by this recipe."""
-    # Snakemake makes a stage of other settings anew, unless its records of it are in another
+    # Snakemake makes a stage of other settings again, unless its records of it are in another
     # working directory, as after a run with another number of shards.
     receipts = read_receipts(kept.receipt)
     expected = recipe.up_to(kept.stage).digest

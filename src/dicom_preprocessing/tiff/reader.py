@@ -117,10 +117,10 @@ class TiffPages(TiffDirectories):
         done = 0
         # Linux gives 2 GB at most in one call. preadv has its own offset: threads share the file.
         while done < len(target):
-            got = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
-            if not got:
+            count = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
+            if not count:
                 raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-            done += got
+            done += count
         if not page.dtype.isnative:
             out.byteswap(inplace=True)
 
