@@ -112,7 +112,7 @@ class SortedOnDisk(Generic[T]):
     def _spill(self) -> None:
         """Write the items in memory to a file, sorted."""
         self._held.sort(key=self._key)
-        run = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object
+        run = make_temporary(tempfile.TemporaryFile)
         items, chunks = iter(self._held), 0
         try:
             while chunk := list(islice(items, LINES_AT_ONCE)):
@@ -144,12 +144,33 @@ class SortedOnDisk(Generic[T]):
             yield from chunk
 
 
+def make_temporary(make: Callable[[], T]) -> T:
+    """Make a temporary file or folder.
+
+    Raises
+    ------
+    OSError
+        It names the folder, or says that there is none, and that TMPDIR sets it.
+    """
+    try:
+        return make()
+    except OSError as error:
+        if error.filename is not None:
+            raise _make_temporary_error(error) from error
+        problem = error.strerror or str(error)  # no folder that tempfile tries can be written to
+        raise OSError(
+            f"{problem}. What to do: free space there, or set TMPDIR to another folder, then run "
+            "again"
+        ) from error
+
+
 def _make_temporary_error(error: OSError | None = None) -> OSError:
     """Make the error of a file in the temporary folder, by default that it was cut or changed."""
-    code, problem = errno.EIO, "a file in this temporary folder came back cut or damaged"
+    code, problem = errno.EIO, "a file came back cut or damaged"
     if error is not None:
         code, problem = error.errno or code, error.strerror or str(error)
-    return OSError(code, f"{problem} (TMPDIR names another folder)", tempfile.gettempdir())
+    problem = f"{problem}, in the folder for temporary files (set by TMPDIR)"
+    return OSError(code, problem, tempfile.gettempdir())
 
 
 def path_key(path: str) -> bytes:
@@ -299,7 +320,8 @@ def atomic_write(
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file has it already; return whether it was written."""
     # Snakemake compares mtimes: one that changes with the same content makes jobs run for nothing.
-    with tempfile.NamedTemporaryFile("w+", encoding="utf-8", newline="") as new:
+    make = functools.partial(tempfile.NamedTemporaryFile, "w+", encoding="utf-8", newline="")
+    with make_temporary(make) as new:
         try:
             new.writelines(lines)
             new.flush()

@@ -127,7 +127,7 @@ def check_boxes(boxes: ArrayLike) -> NDArray[np.float64]:
     if len(wrong):
         first = wrong[0]
         values = ", ".join(f"{value:g}" for value in checked[first])
-        raise ValueError(f"box {first} is no left <= right, top <= bottom: {values}")
+        raise ValueError(f"box {first} must have left <= right and top <= bottom: {values}")
     return checked
 
 

@@ -96,12 +96,14 @@ def read_images(manifest: Path) -> list[Row]:
     table = load_columns(manifest)
     lacking = set(IMAGE_COLUMNS) - set(table.column_names)
     if lacking:
-        raise OutputError(f"{manifest} is no manifest: it has no column {min(lacking)}")
+        raise OutputError(f"{manifest} is not a manifest: it has no column {min(lacking)}")
     rows: list[Row] = table.to_pylist()
     for number, row in enumerate(rows, 1):
         for name in IDENTIFIER_COLUMNS:
             if not isinstance(row[name], str):
-                raise OutputError(f"{manifest} is no manifest: row {number} has no text as {name}")
+                raise OutputError(
+                    f"{manifest} is not a manifest: {name} of row {number} is not text"
+                )
     return rows
 
 
@@ -194,17 +196,20 @@ def _by_image(
 def _form(table: pa.Table) -> tuple[str, ...]:
     """The columns that tell the boxes, once it is sure that the table can be mapped."""
     names = set(table.column_names)
+    found = f"found: {', '.join(table.column_names)}"
     if len(names) < len(table.column_names):
-        raise OutputError("boxes have two columns of the same name")
+        raise OutputError(f"boxes have several columns of one name; {found}")
     if not names & {"path", "sop_instance_uid"}:
-        raise OutputError("boxes need a column path or sop_instance_uid")
+        raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):
         if names.issuperset(form):
             twice = sorted(names & {f"{ADDED}{name}" for name in (*form, "inside", "state")})
             if twice:
-                raise OutputError(f"there is a column {twice[0]} already: rename it")
+                raise OutputError(f"boxes already have a column {twice[0]}: rename it")
             return form
-    raise OutputError("boxes need the columns left, top, right, bottom or x, y, width, height")
+    raise OutputError(
+        f"boxes need the columns left, top, right, bottom or x, y, width, height; {found}"
+    )
 
 
 def _boxes_of(

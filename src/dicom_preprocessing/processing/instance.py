@@ -23,6 +23,7 @@ from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.index.conflicts import describe_other
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.results.layout import image_path
 from dicom_preprocessing.results.receipts import Receipt, new_receipt
@@ -115,6 +116,7 @@ def process_instance(
     """
     receipts: list[Receipt] = []
     decoded: Receipt | None = None
+    first: InventoryEntry | None = None
     for entry in candidates:
         receipt = new_receipt(entry)
         if decoded is None:
@@ -129,11 +131,12 @@ def process_instance(
                 receipt = _process(entry, receipt, spec)
             # A file that fails at a later stage has decoded, and so is the one to use.
             if receipt.is_written or receipt.stage != "decode":
-                decoded = receipt
+                decoded, first = receipt, entry
         receipts.append(receipt)
-    if decoded is None:
+    if first is None:
         return receipts
-    return [r if r is decoded else _mark_conflict(r) for r in receipts]
+    pairs = zip(candidates, receipts, strict=True)
+    return [r if r is decoded else _mark_conflict(entry, r, first) for entry, r in pairs]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -155,15 +158,16 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     return outcome
 
 
-def _mark_conflict(receipt: Receipt) -> Receipt:
-    """Return the receipt of a candidate whose image another one gave.
+def _mark_conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
+    """Return the receipt of a candidate whose image came from ``first``.
 
     A transient failure stays transient: once the file can be read, it may come first.
     """
-    message = "another file has this SOP Instance UID and other bytes, and comes first"
+    other = describe_other(entry, first)
+    message = f"has the SOP Instance UID of {other}, which differs and comes first in path order"
     if receipt.error:
-        reason = f"this one does not decode: {receipt.message}"
-        message = f"another file has this SOP Instance UID; {reason}"
+        reason = f"this file does not decode: {receipt.message}"
+        message = f"has the SOP Instance UID of {other}, which decodes; {reason}"
     error = FileError(message, error="sop_conflict", transient=receipt.transient)
     return receipt.as_failed(error, "decode")
 
@@ -172,7 +176,7 @@ def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
     """Raise an error if the header announces more pixels than a file may have."""
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
-        raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
+        raise LimitPixelsError(f"has {pixels} pixels; limits allow {limits.pixels}")
 
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:

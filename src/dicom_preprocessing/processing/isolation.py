@@ -36,6 +36,7 @@ from dicom_preprocessing.processes import (
 )
 from dicom_preprocessing.processing.instance import process_instance
 from dicom_preprocessing.results.receipts import new_receipt
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -249,9 +250,13 @@ def _check_limits(
 ) -> FileError | None:
     """Return the error of a file that exceeds a limit, by time and memory when it was begun."""
     if time.monotonic() - start_time > limits.seconds:
-        return LimitTimeError(f"not done after {limits.seconds} seconds")
+        return LimitTimeError(
+            f"not done after {plural(limits.seconds, 'second')}, which is what limits allow"
+        )
     if resident_bytes(process.pid or 0) - start_bytes > limits.memory_mb * MIB:
-        return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
+        return LimitMemoryError(
+            f"needs more than {limits.memory_mb} MB, which is what limits allow"
+        )
     return None
 
 

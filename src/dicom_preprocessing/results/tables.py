@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.text import explain_without_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,10 +57,14 @@ def load_text_rows(path: Path) -> list[dict[str, str]]:
 @contextmanager
 def _translate_errors(path: Path) -> Iterator[None]:
     """Make one kind of error of whatever is wrong with a file."""
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise SourceError(f"{path}: a table must end in .csv or .parquet")
     try:
         yield
-    except (OSError, ValueError, csv.Error) as error:  # UTF-8's are ValueErrors
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: cannot be read: it is not text in UTF-8") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise SourceError(f"{path}: cannot be read: {explain_without_path(error)}") from error
 
 
 def _load_parquet(path: Path) -> pa.Table:
@@ -75,8 +80,10 @@ def _load_parquet(path: Path) -> pa.Table:
 def _load_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = list(csv.reader(file, strict=True)) or [[]]
-    if not header or len(set(header)) < len(header):
-        raise ValueError(f"no header of different names: {', '.join(header)}")
+    if not header:
+        raise ValueError("the first line has no names of columns")
+    if len(set(header)) < len(header):
+        raise ValueError(f"the first line names a column twice: {', '.join(header)}")
     rows = [row for row in rows if row]
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):

@@ -19,6 +19,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
     PageFormat,
@@ -266,7 +267,9 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         pages = TiffPages(path)
         formats = {pages.page_format(index) for index in range(len(pages))}
     except OSError as error:
-        raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
+        raise OutputError(
+            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
+        ) from error
     if len(formats) != 1:
         shown = sorted((form.shape, str(form.dtype)) for form in formats)
         raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")

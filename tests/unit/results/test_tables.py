@@ -50,8 +50,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", r"table\.csv: cannot be read: no header"),
-            ("path,path\n", "no header of different names: path, path"),
+            ("", r"table\.csv: cannot be read: the first line has no names of columns"),
+            ("path,path\n", "the first line names a column twice: path, path"),
             ("path,width\na\n", "row 1 has 1 cells instead of 2"),
             ('path\n"a\n', "unexpected end of data"),
         ],
@@ -62,7 +62,9 @@ class TestErrors:
 
     def test_bytes_that_are_not_utf_8(self, tmp_path, load):
         (tmp_path / "table.csv").write_bytes(b"path\n\xff\n")
-        with pytest.raises(SourceError, match=r"table\.csv: cannot be read: 'utf-8'"):
+        with pytest.raises(
+            SourceError, match=r"table\.csv: cannot be read: it is not text in UTF-8$"
+        ):
             load(tmp_path / "table.csv")
 
     def test_text_that_is_named_parquet(self, tmp_path, load):
