@@ -87,7 +87,8 @@ class SortedOnDisk(Generic[T]):
 
     def __del__(self) -> None:
         for run, _ in self._runs:
-            run.close()
+            with suppress(OSError):  # nobody reads it any more
+                run.close()
 
     def append(self, item: T) -> None:
         """Add an item."""
