@@ -146,13 +146,19 @@ class SortedOnDisk(Generic[T]):
 
 
 def make_temporary(make: Callable[[], T]) -> T:
-    """Make a temporary file or folder; an error says that TMPDIR sets where."""
+    """Make a temporary file or folder.
+
+    Raises
+    ------
+    OSError
+        It names the folder, or says that there is none, and that TMPDIR sets it.
+    """
     try:
         return make()
     except OSError as error:
         if error.filename is not None:
             raise _make_temporary_error(error) from error
-        problem = error.strerror or str(error)  # that no folder it knows can be written to
+        problem = error.strerror or str(error)  # no folder that tempfile tries can be written to
         raise OSError(
             f"{problem}. What to do: free space there, or set TMPDIR to another folder, then run "
             "again"

@@ -49,7 +49,7 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
     stored = tuple(range(n_frames))
     if n_frames == 1:
         return FrameOrder(stored, description.spacing_between_slices(), is_one_volume=True)
-    along = _distances(description, n_frames)
+    along = _measure_distances(description, n_frames)
     spacing = slice_step(along, description.spacing_between_slices())
     # Ordered by position, frames of two volumes would alternate.
     if not _is_one_volume(description, along):
@@ -58,20 +58,22 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
     in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
     # Dimension indices are the order that the writer intends (PS3.3 C.7.6.17).
     by_source = {
-        "DimensionIndexValues": _order_by(_complete(indices, n_frames)),
-        "InStackPositionNumber": _order_by(_complete(in_stack, n_frames)),
-        "position": _order_by(along),
+        "DimensionIndexValues": _sort_indices(_keep_if_complete(indices, n_frames)),
+        "InStackPositionNumber": _sort_indices(_keep_if_complete(in_stack, n_frames)),
+        "position": _sort_indices(along),
     }
     order = decide("frame_order", by_source).value or stored
     return FrameOrder(order, spacing, is_one_volume=True)
 
 
-def _order_by(keys: Sequence[Any] | None) -> tuple[int, ...] | None:
+def _sort_indices(keys: Sequence[Any] | None) -> tuple[int, ...] | None:
     """Return the indices of frames in the order of their keys."""
     return None if keys is None else tuple(sorted(range(len(keys)), key=keys.__getitem__))
 
 
-def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float, ...]] | None:
+def _keep_if_complete(
+    keys: list[tuple[float, ...]], n_frames: int
+) -> list[tuple[float, ...]] | None:
     """Return the keys if every frame has one, all have one length, and no two are equal."""
     lengths = {len(key) for key in keys}
     # Comparisons with NaN are false, so that sorting would give any order.
@@ -82,7 +84,7 @@ def _complete(keys: list[tuple[float, ...]], n_frames: int) -> list[tuple[float,
     return keys
 
 
-def _distances(description: Description, n_frames: int) -> list[float] | None:
+def _measure_distances(description: Description, n_frames: int) -> list[float] | None:
     """Return the distance of each frame along the slice normal in mm, None unless all have one."""
     positions = description.positions(n_frames)
     first = description.orientations(n_frames)[0]

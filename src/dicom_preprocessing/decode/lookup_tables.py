@@ -76,10 +76,10 @@ def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = T
         # negative counts from 2**15 on.
         count = count % MAX_ENTRIES or MAX_ENTRIES
         if stored.data.values:
-            words = _words(stored.data.values, little_endian=little_endian)
+            words = _read_words(stored.data.values, little_endian=little_endian)
         else:
             words = expand_segments(stored.segmented.values, bits, little_endian=little_endian)
-        entries = _entries(words, count, bits)
+        entries = _take_entries(words, count, bits)
         needed = int(entries.max()).bit_length()
     except (ArithmeticError, TypeError, ValueError) as error:
         raise UnsupportedPixelsError(f"a look-up table cannot be used: {error}") from error
@@ -105,10 +105,10 @@ def _parse_descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
     return count, first, bits
 
 
-def _entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
+def _take_entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
     """Return at most ``count`` entries, at least one."""
     # Entries of 8 bits have a word each, or share one, the first in the low byte (C.7.6.3.1.6).
-    # Only the length tells which.
+    # Only the length says which.
     if bits <= BYTE_BITS and words.size < count:
         words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
     if not words.size:
@@ -116,7 +116,7 @@ def _entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int6
     return words[:count]
 
 
-def _words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]:
+def _read_words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]:
     """Return words of 16 bits, of bytes or of numbers."""
     if isinstance(values[0], bytes):
         padded = values[0] + b"\0" * (len(values[0]) % 2)
@@ -145,7 +145,7 @@ def expand_segments(
         The segments are invalid.
     """
     try:
-        words = _words(values, little_endian=little_endian)
+        words = _read_words(values, little_endian=little_endian)
         # Segments of 8-bit entries are bytes throughout: types, lengths and offsets, too.
         if bits <= BYTE_BITS:
             words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()

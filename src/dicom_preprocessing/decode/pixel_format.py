@@ -192,13 +192,13 @@ def _required(attribute: Attribute, keyword: str) -> int:
 
 
 def _found(attribute: Attribute) -> str:
-    """What was found, for messages about what is allowed."""
+    """Describe the value of an attribute, for messages about allowed values."""
     if attribute.is_empty:
         return "is empty" if attribute.is_present else "is missing"
     return f"is {make_printable(attribute.shorten_for_message() or '')}"
 
 
 def _either(allowed: Sequence[object]) -> str:
-    """``8 or 16``."""
+    """Join values as in "8 or 16"."""
     *first, last = map(str, allowed)
     return f"{', '.join(first)} or {last}"

@@ -91,11 +91,11 @@ def decode_opened(
     """
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
-    chosen = DecodeSettings(**settings)
+    decode_settings = DecodeSettings(**settings)
     pixel_format = read_pixel_format(description, pixel_data.keyword)
-    levels = _levels(description, pixel_format, pixel_data, chosen)
+    levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
     return _decode_at_level(
-        _DecodeInput(description, pixel_data, pixel_format, levels), chosen, None
+        _DecodeInput(description, pixel_data, pixel_format, levels), decode_settings, None
     )
 
 
@@ -121,7 +121,7 @@ class _Values(NamedTuple):
     warnings: list[str]
 
 
-def _levels(
+def _count_levels(
     description: Description,
     pixel_format: PixelFormat,
     pixel_data: PixelData,
@@ -129,7 +129,9 @@ def _levels(
 ) -> int:
     """Return how often width and height may be halved, 0 unless the image will be made smaller."""
     size, fast = Size(pixel_format.columns, pixel_format.rows), settings.fast_decode
-    if fast is None or not choose_level(size, _target(size, description.pixel_spacing(), fast)):
+    if fast is None or not choose_level(
+        size, _plan_target(size, description.pixel_spacing(), fast)
+    ):
         return 0
     # The crop would keep everything: the lowest value of a reduced image is an overshoot somewhere.
     if fast.get("crop") and is_relative(
@@ -139,20 +141,22 @@ def _levels(
     return count_reducible_levels(description, pixel_format, pixel_data)
 
 
-def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int | None) -> Image:
+def _decode_at_level(
+    source: _DecodeInput, settings: DecodeSettings, requested_level: int | None
+) -> Image:
     """Decode at a resolution level, None for the one that the uncropped image needs."""
     description, pixel_format = source.description, source.pixel_format
     native = description.pixel_spacing()
 
     def level_of(content: Size) -> int:
-        target = _target(content, native, settings.fast_decode or {})
+        target = _plan_target(content, native, settings.fast_decode or {})
         return min(source.levels, choose_level(content, target))
 
-    level = level_of(source.size) if wanted is None else wanted
-    values = _values(source, settings, level)
+    level = level_of(source.size) if requested_level is None else requested_level
+    values = _decode_values(source, settings, level)
     excess = warn_of_excess_frames(description, pixel_format, source.pixel_data)
     values.warnings.extend([excess] if excess is not None else [])
-    volume = _volume(source, settings, values)
+    volume = _handle_frames(source, settings, values)
     frames, geometry, sampling = _turn_upright(source, volume.frames, level)
     source_info = SourceInfo(
         study_instance_uid=description.header.study_instance_uid,
@@ -177,7 +181,7 @@ def _decode_at_level(source: _DecodeInput, settings: DecodeSettings, wanted: int
     return Image(frames, geometry, source_info, values.lookup, reduction)
 
 
-def _values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
+def _decode_values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
     """Return frames in stored order, of modality values, or of display values or their lookup."""
     description, pixel_format = source.description, source.pixel_format
     frames: Frames = stored_frames(description, pixel_format, source.pixel_data, level)
@@ -196,7 +200,7 @@ def _values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Valu
     return _Values(frames, lookup, None, warnings)
 
 
-def _volume(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
+def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
     """Order the frames along the z axis, and apply the volume handler."""
     frames = values.frames
     order = frame_order(source.description, source.pixel_format.number_of_frames)
@@ -232,7 +236,9 @@ def _turn_upright(
     return turned, Geometry(size, flip=flip), sampling.mirror(size, halve(size, level))
 
 
-def _target(content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]) -> Size:
+def _plan_target(
+    content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]
+) -> Size:
     """Return the size to which ``content`` will be resized."""
     if "size" in resize:
         return fit_size(content, Size(int(resize["size"][0]), int(resize["size"][1])))

@@ -123,7 +123,7 @@ def make_display_values(
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
         return stored, DisplayLut(ends, 0), []
     chooser = _TransformChooser(description, stored, pixel_format, top)
-    transforms, warnings = chooser.transforms(intensity, window)
+    transforms, warnings = chooser.choose(intensity, window)
     quantisers = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
     if len(quantisers) == 1 and can_tabulate(stored.dtype):
         quantiser = quantisers[transforms[0]]
@@ -189,14 +189,14 @@ class _TransformChooser:
     pixel_format: PixelFormat
     top: int
 
-    def transforms(
+    def choose(
         self, intensity: str, window: Sequence[float] | None
     ) -> tuple[list[Transform], list[str]]:
         """Return a function from stored to display values for each frame, and warnings."""
         modality = modality_of_frames(self.description, self.pixel_format)
         warnings = modality_warnings(self.description, modality)
         if intensity == "minmax":
-            return self.min_max(modality), warnings
+            return self.choose_min_max(modality), warnings
         voi = (
             self.choose_configured(window)
             if window is not None
@@ -208,7 +208,7 @@ class _TransformChooser:
             return [c for c in composed if c is not None], warnings
         if any(c is not None for c in composed):
             warnings.append("frames without a usable window use minimum to maximum")
-        fallback = self.min_max(modality)
+        fallback = self.choose_min_max(modality)
         return [c or f for c, f in zip(composed, fallback, strict=True)], warnings
 
     def choose_configured(self, window: Sequence[float]) -> list[Transform | None]:
@@ -228,7 +228,7 @@ class _TransformChooser:
         n = len(self.stored)
         luts, windows_of_frames = self.description.voi_luts(n), self.description.windows(n)
         usable = [next((w for w in ws or () if w.is_usable), None) for ws in windows_of_frames]
-        tables = self.tables(luts, modality, warnings)
+        tables = self.choose_luts(luts, modality, warnings)
         is_skipped = (
             ws is not None and ws[0] is not w
             for ws, w in zip(windows_of_frames, usable, strict=True)
@@ -239,7 +239,7 @@ class _TransformChooser:
         pairs = zip(tables, windows, strict=True)
         return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in pairs]
 
-    def tables(
+    def choose_luts(
         self,
         luts: Sequence[LutAttributes | None],
         modality: Sequence[Modality],
@@ -270,7 +270,7 @@ class _TransformChooser:
         full, top = 2**table.bits - 1, self.top
         return lambda values: np.trunc(table(values) * top / full)
 
-    def min_max(self, modality: list[Modality]) -> list[Transform]:
+    def choose_min_max(self, modality: list[Modality]) -> list[Transform]:
         """Map the lowest to highest value of all frames to full range; padding does not count.
 
         Integers with one slope: LINEAR over max - min + 1 steps of stored values. Float data,

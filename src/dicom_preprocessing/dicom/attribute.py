@@ -66,7 +66,7 @@ class Attribute:
 
     def joined_text(self) -> str:
         """Return all values as one text with backslashes, without blanks and NUL around it."""
-        return clean_text("\\".join(map(_text, self.values)))
+        return clean_text("\\".join(map(_to_text, self.values)))
 
     def integer(self, default: int = 0) -> int:
         """Return the first value as an integer, truncated as by ``int``, else ``default``."""
@@ -74,16 +74,16 @@ class Attribute:
         try:
             return default if value in ("", b"") else int(value)
         except NUMBER_ERRORS:
-            number = _number(value)  # int refuses "1.0"
+            number = _to_number(value)  # int refuses "1.0"
             return int(number) if math.isfinite(number) else default
 
     def numbers(self) -> tuple[float, ...]:
         """Return every value as a number, NaN if it is none."""
         if self.raw is not None:
-            return tuple(map(_number, self.raw.decode("ascii", "replace").split("\\")))
+            return tuple(map(_to_number, self.raw.decode("ascii", "replace").split("\\")))
         if self.values in ((), ("",)):
             return ()
-        return tuple(map(_number, self.values))
+        return tuple(map(_to_number, self.values))
 
     def vector(self, length: int) -> tuple[float, ...] | None:
         """Return the values if they are exactly ``length`` finite numbers, else None."""
@@ -110,14 +110,14 @@ ABSENT: Final = Attribute("", is_present=False)
 
 def clean_text(value: Value) -> str:
     """Return a value as text, without blanks and NUL around it; empty for bytes."""
-    return _text(value).strip(" \t\r\n\0")
+    return _to_text(value).strip(" \t\r\n\0")
 
 
-def _text(value: Value) -> str:
+def _to_text(value: Value) -> str:
     return "" if isinstance(value, bytes) else str(value)
 
 
-def _number(value: Value) -> float:
+def _to_number(value: Value) -> float:
     try:
         return float(value)
     except NUMBER_ERRORS:

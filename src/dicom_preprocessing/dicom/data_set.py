@@ -80,13 +80,13 @@ def describe(
         header=_make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data),
         transfer_syntax_uid=syntax,
         is_little_endian=syntax != ExplicitVRBigEndian,
-        pixel=ImagePixel(**_fields(attributes, IMAGE_PIXEL)),
-        top=FunctionalGroups(**_voi_luts(data_set), **_fields(attributes, TOP_GROUPS)),
+        pixel=ImagePixel(**_select_fields(attributes, IMAGE_PIXEL)),
+        top=FunctionalGroups(**_read_voi_luts(data_set), **_select_fields(attributes, TOP_GROUPS)),
         shared=groups_of(shared[0]) if shared else NO_GROUPS,
         frames=tuple(map(groups_of, items_of(data_set, PER_FRAME))),
         modality_lut=_lut_of(luts[0]) if luts else None,
-        palette=_palette(attributes),
-        **_paddings(attributes),
+        palette=_read_palette(attributes),
+        **_read_paddings(attributes),
         sop_class_uid=attributes.get("SOPClassUID", ABSENT),
         image_laterality=attributes.get("ImageLaterality", ABSENT),
         laterality=attributes.get("Laterality", ABSENT),
@@ -168,11 +168,13 @@ def groups_of(group: Dataset) -> FunctionalGroups:
         macros.add(macro)
         attributes |= attributes_of(first, GROUP_TAGS[macro])
         if macro == VOI:
-            luts = _voi_luts(first)
-    return FunctionalGroups(macros=frozenset(macros), **luts, **_fields(attributes, MACRO_KEYWORDS))
+            luts = _read_voi_luts(first)
+    return FunctionalGroups(
+        macros=frozenset(macros), **luts, **_select_fields(attributes, MACRO_KEYWORDS)
+    )
 
 
-def _voi_luts(item: Dataset) -> dict[str, Any]:
+def _read_voi_luts(item: Dataset) -> dict[str, Any]:
     """Return the fields of ``FunctionalGroups`` about VOI LUT Sequence."""
     if VOI_LUTS not in item:
         return {}
@@ -180,7 +182,9 @@ def _voi_luts(item: Dataset) -> dict[str, Any]:
     return {"voi_lut": _lut_of(luts[0]) if luts else None, "voi_lut_items": len(luts)}
 
 
-def _fields(attributes: Mapping[str, Attribute], keywords: Mapping[str, str]) -> dict[str, Any]:
+def _select_fields(
+    attributes: Mapping[str, Attribute], keywords: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the attributes that are present, by the fields that they fill."""
     return {field: attributes[key] for field, key in keywords.items() if key in attributes}
 
@@ -191,7 +195,7 @@ def _lut_of(item: Dataset) -> LutAttributes:
     return LutAttributes(attributes.get("LUTDescriptor", ABSENT), attributes.get("LUTData", ABSENT))
 
 
-def _palette(
+def _read_palette(
     attributes: Mapping[str, Attribute],
 ) -> tuple[LutAttributes, LutAttributes, LutAttributes]:
     """Return the look-up tables of red, green and blue."""
@@ -209,7 +213,7 @@ def _palette(
     return red, green, blue
 
 
-def _paddings(attributes: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
+def _read_paddings(attributes: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
     """Return the padding of each kind of pixel data, by field of ``Description``."""
     integer, single, double = (
         PixelPadding(attributes.get(f"{p}Value", ABSENT), attributes.get(f"{p}RangeLimit", ABSENT))

@@ -69,7 +69,7 @@ TEXT_PADDING: Final = " \0"
 """Pads values to even length (PS3.5 6.2): NUL of UI, blank of others; writers mix them up."""
 
 # The first eight bytes of an element (PS3.5 Tables 7.1-2 and 7.1-3). LONG_VRS have two reserved
-# bytes in place of the short length, and four bytes of length behind (Table 7.1-1).
+# bytes in place of the short length, and then a length of four bytes (Table 7.1-1).
 _unpack_explicit = struct.Struct("<HH2sH").unpack_from
 _unpack_implicit = struct.Struct("<HHL").unpack_from
 _unpack_long = struct.Struct("<L").unpack_from

@@ -201,15 +201,17 @@ def locate_pixel_data(
     """
     head = source.read(offset, MAX_HEADER_LENGTH)
     order = "<" if little_endian else ">"
-    vr, at, form = None, 4, "L"
+    # Offset and format of the length (PS3.5 7.1). An element without VR in letters is taken for
+    # implicit, whatever the data set is.
+    vr, length_start, length_format = None, 4, "L"
     if not implicit and head[4:6].isalpha():
         vr = head[4:6].decode("ascii", "replace")
-        at, form = (8, "L") if vr in EXPLICIT_VR_LENGTH_32 else (6, "H")
-    start = at + struct.calcsize(order + form)
+        length_start, length_format = (8, "L") if vr in EXPLICIT_VR_LENGTH_32 else (6, "H")
+    start = length_start + struct.calcsize(order + length_format)
     if len(head) < start:
         raise DecodeError("the file ends inside the pixel data")
     group, element = struct.unpack_from(f"{order}HH", head)
-    (length,) = struct.unpack_from(f"{order}{form}", head, at)
+    (length,) = struct.unpack_from(f"{order}{length_format}", head, length_start)
     items, value = None, ByteRange(offset + start, min(length, source.size - offset - start))
     end = value.offset + length
     if length == UNDEFINED_LENGTH:

@@ -84,7 +84,7 @@ def read_header(path: PathLike) -> Header:
         The file is a DICOMDIR (error ``dicomdir``).
     """
     with _open(path) as file:
-        plain = read_plain_header(_head(file))
+        plain = read_plain_header(_peek_head(file))
         if plain is not None:
             return plain
         has_prefix = _require_dicom(file)
@@ -94,7 +94,7 @@ def read_header(path: PathLike) -> Header:
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
     if cut is not None:
-        raise _damaged_or_not_dicom(DamagedError.cut(cut), has_prefix=has_prefix)
+        raise _make_damage_error(DamagedError.cut(cut), has_prefix=has_prefix)
     if not has_prefix:
         _require_image_attributes(data_set)
     return header
@@ -240,7 +240,7 @@ def _open(path: PathLike | memoryview) -> _TruncationDetector:
         raise UnreadableError.from_os_error(error) from error
 
 
-def _head(file: _TruncationDetector) -> bytes:
+def _peek_head(file: _TruncationDetector) -> bytes:
     """Return the first bytes of a file that was just opened, without reading on."""
     try:
         return file.peek()
@@ -285,7 +285,7 @@ def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset: 
     with _translate_parse_errors(has_prefix=has_prefix):
         data_set = read_partial(file, stop_when=stop_when, force=True)
     if not len(data_set):
-        raise _damaged_or_not_dicom(DamagedError.empty(), has_prefix=has_prefix)
+        raise _make_damage_error(DamagedError.empty(), has_prefix=has_prefix)
     return data_set
 
 
@@ -299,17 +299,15 @@ def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
     except OSError as error:
         # A damaged length has pydicom seek out of the file; other numbers are of the disk.
         if error.errno in (None, errno.EINVAL):
-            raise _damaged_or_not_dicom(
+            raise _make_damage_error(
                 DamagedError.from_parser(error), has_prefix=has_prefix
             ) from error
         raise UnreadableError.from_os_error(error) from error
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
-        raise _damaged_or_not_dicom(
-            DamagedError.from_parser(error), has_prefix=has_prefix
-        ) from error
+        raise _make_damage_error(DamagedError.from_parser(error), has_prefix=has_prefix) from error
 
 
-def _damaged_or_not_dicom(damaged: DamagedError, *, has_prefix: bool) -> FileError:
+def _make_damage_error(damaged: DamagedError, *, has_prefix: bool) -> FileError:
     """Return the error, for a file without the prefix as one of a file that is not DICOM."""
     return damaged if has_prefix else NotDicomError(str(damaged))
 

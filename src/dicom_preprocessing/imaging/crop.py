@@ -153,12 +153,12 @@ def find_foreground(
     """
     dtype = frames.dtype if lookup is None else lookup.table.dtype
     ignored = top_value(dtype) if crop_max else None
-    box = _bounding_box(frames, _foreground_of(background or 0, ignored, lookup))
+    box = _find_bounding_box(frames, _foreground_of(background or 0, ignored, lookup))
     if box is None:
         return None
     if not crop_components:
         return Foreground(box)
-    component = _component(_cut_frames(frames, box), background, ignored, lookup)
+    component = _find_component(_cut_frames(frames, box), background, ignored, lookup)
     if component is None:
         return Foreground(box)
     return Foreground(_shift(component.box, box.left, box.top), component.share)
@@ -210,11 +210,11 @@ def _shift(box: CropBox, dx: int, dy: int) -> CropBox:
     return CropBox(box.left + dx, box.top + dy, box.width, box.height)
 
 
-def _bounding_box(
+def _find_bounding_box(
     frames: Frames, foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """Return the first to last foreground row and column of all frames."""
-    by_frame = map_in_order(frames, lambda _, frame: _box_in(frame, foreground))
+    by_frame = map_in_order(frames, lambda _, frame: _find_box(frame, foreground))
     boxes = [box for box in by_frame if box is not None]
     if not boxes:
         return None
@@ -227,7 +227,7 @@ LINES_AT_ONCE = 64
 """Rows or columns that are searched at once, from the edges inwards until some have foreground."""
 
 
-def _box_in(
+def _find_box(
     frame: NDArray[Any], foreground: Callable[[NDArray[Any]], NDArray[np.bool_]]
 ) -> CropBox | None:
     """Return the bounding box of a frame's foreground, None if it has none."""
@@ -238,19 +238,24 @@ def _box_in(
         return np.asarray(foreground(lines).any(axis=axis))
 
     rows, columns = frame.shape[:2]
-    top = _first_line(rows, lambda a, b: has_foreground(frame[a:b], 1))
+    top = _find_first_line(rows, lambda a, b: has_foreground(frame[a:b], 1))
     if top is None:
         return None
-    below = _first_line(rows, lambda a, b: has_foreground(frame[rows - b : rows - a], 1)[::-1]) or 0
+    below = (
+        _find_first_line(rows, lambda a, b: has_foreground(frame[rows - b : rows - a], 1)[::-1])
+        or 0
+    )
     kept_rows = frame[top : rows - below]
-    left = _first_line(columns, lambda a, b: has_foreground(kept_rows[:, a:b], 0)) or 0
-    right = _first_line(
+    left = _find_first_line(columns, lambda a, b: has_foreground(kept_rows[:, a:b], 0)) or 0
+    right = _find_first_line(
         columns, lambda a, b: has_foreground(kept_rows[:, columns - b : columns - a], 0)[::-1]
     )
     return CropBox(left, top, columns - (right or 0) - left, len(kept_rows))
 
 
-def _first_line(count: int, has_foreground: Callable[[int, int], NDArray[np.bool_]]) -> int | None:
+def _find_first_line(
+    count: int, has_foreground: Callable[[int, int], NDArray[np.bool_]]
+) -> int | None:
     """Return the first of ``count`` lines with foreground, None if there is none."""
     for start in range(0, count, LINES_AT_ONCE):
         indices = np.flatnonzero(has_foreground(start, min(start + LINES_AT_ONCE, count)))
@@ -259,13 +264,13 @@ def _first_line(count: int, has_foreground: Callable[[int, int], NDArray[np.bool
     return None
 
 
-def _first_and_last(flags: NDArray[Any]) -> tuple[int, int]:
+def _find_ends(flags: NDArray[Any]) -> tuple[int, int]:
     """Return the index of the first flag that is set, and the one after the last."""
     indices = np.flatnonzero(flags)
     return int(indices[0]), int(indices[-1]) + 1
 
 
-def _component(
+def _find_component(
     frames: Frames, background: float | None, ignored: int | None, lookup: DisplayLut | None
 ) -> Foreground | None:
     """Return the largest 4-connected component of the maximum over frames, found on a thumbnail.
@@ -298,7 +303,7 @@ def _component(
     if component is None:
         return None
     rows_with, columns_with = np.any(component, axis=1), np.any(component, axis=0)
-    (top, bottom), (left, right) = _first_and_last(rows_with), _first_and_last(columns_with)
+    (top, bottom), (left, right) = _find_ends(rows_with), _find_ends(columns_with)
     left, right = left * width // columns, math.ceil(right * width / columns)
     top, bottom = top * height // rows, math.ceil(bottom * height / rows)
     share = np.count_nonzero(component) / np.count_nonzero(foreground)

@@ -231,7 +231,7 @@ class _Spool:
         self.checksums: dict[int, int] = {}
         self.has_room = True
         try:
-            self.descriptor = _unnamed_file()
+            self.descriptor = _open_unnamed_file()
         except OSError:
             self.has_room = False
         else:
@@ -279,6 +279,6 @@ def _checksum(content: Any) -> int:  # noqa: ANN401  # any buffer
     return int(imagecodecs.deflate_crc32(content))
 
 
-def _unnamed_file() -> int:
+def _open_unnamed_file() -> int:
     with tempfile.TemporaryFile(prefix="dicom-preprocessing-") as file:
         return os.dup(file.fileno())

@@ -179,7 +179,7 @@ def laplacian_mip(
         elif index == middle:
             total[:] = frame
         del frame  # before the next one is made, so that memory has one less
-    # The mean, not the sum over its highest value: one white label would darken the whole image.
+    # The mean, not the sum over its highest value: one white label would darken all of the image.
     base = total / len(kept) if projection == "parallel-beam" else total
     top = np.iinfo(frames.dtype).max
     fused = base + mip_weight * modulated_detail(highest.astype(np.float64), base / top)

@@ -69,7 +69,7 @@ class OutputSpec:
         relative = self.relative_path(receipt)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The compressor is a setting of write alone: a kept stage is not made anew for another one.
+        # The compressor is a setting of write alone: no kept stage is made again for another one.
         is_kept = self.recipe.stage != "write"
         compressor = "uncompressed" if is_kept else self.recipe.settings["write"]["compressor"]
         write_tiff(path, image, compressor=compressor, recipe=self.recipe)
@@ -136,7 +136,7 @@ def process_instance(
     if first is None:
         return receipts
     pairs = zip(candidates, receipts, strict=True)
-    return [r if r is decoded else _conflict(entry, r, first) for entry, r in pairs]
+    return [r if r is decoded else _mark_conflict(entry, r, first) for entry, r in pairs]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -158,8 +158,8 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     return outcome
 
 
-def _conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
-    """Return the receipt of a candidate whose image another one, ``first``, gave.
+def _mark_conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
+    """Return the receipt of a candidate whose image came from ``first``.
 
     A transient failure stays transient: once the file can be read, it may come first.
     """
@@ -189,10 +189,10 @@ def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTime
             raise UnreadableError.from_os_error(error) from error
         if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise SourceChangedError("the file changed after it was indexed; run again")
-        return _complete_image(decode_stored(entry.path, **settings), entry, timer)
+        return _add_index_uids(decode_stored(entry.path, **settings), entry, timer)
 
 
-def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
+def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """Return the image with the UIDs of the index, and frames that count as work of decode."""
     image = timer.time_frames(image, "decode")
     reduction = image.reduction
@@ -200,7 +200,7 @@ def _complete_image(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
 
         def again(level: int) -> Image:
             with timer.measure("decode"):
-                return _complete_image(reduction.again(level), entry, timer)
+                return _add_index_uids(reduction.again(level), entry, timer)
 
         image = replace(image, reduction=replace(reduction, again=again))
     source_info = replace(

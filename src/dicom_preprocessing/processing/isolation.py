@@ -177,14 +177,14 @@ def process_all(
                         continue
                     if isinstance(message, BaseException):
                         raise message
-                    error = _crash(worker.kill())
+                    error = _make_crash_error(worker.kill())
                 else:
                     error = worker.check_limits(limits)
                     if error is None:
                         continue
                     worker.kill()
                 busy.remove(worker)
-                # The whole instance once more: its image may still come from another candidate.
+                # All of the instance once more: its image may still come from another candidate.
                 waiting.appendleft(_record_culprit(worker, error))
                 idle.append(start())
     finally:
@@ -218,7 +218,7 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
             returned, raised = receiver.recv()
         except EOFError:
             process.join()
-            raise _crash(process.exitcode or 0) from None
+            raise _make_crash_error(process.exitcode or 0) from None
     finally:
         receiver.close()
         process.kill()
@@ -287,7 +287,7 @@ def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an er
         return None
 
 
-def _crash(code: int) -> FileError:
+def _make_crash_error(code: int) -> FileError:
     """Return the error of a file whose worker ended with an exit code, negative for a signal."""
     name = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
     return CodecCrashError(f"the process that decoded it ended with {name}")

@@ -45,7 +45,7 @@ def run_from_inventory(
     limits : Limits, optional
         Of each file.
     cores : int
-        Processes and threads at once.
+        Worker processes, and threads for frames where instances are fewer.
 
     Returns
     -------
@@ -102,12 +102,12 @@ def run_from_stage(
         As for ``run_from_inventory``.
     """
     receipts = []
-    for before in _kept_receipts(kept, spec.recipe):
+    for before in _read_kept_receipts(kept, spec.recipe):
         if not before.is_written:
             receipts.append(before)
             continue
         try:
-            frames = _kept_frames(kept.root / before.output, before)
+            frames = _read_kept_frames(kept.root / before.output, before)
             image = Image(frames, before.image_geometry(), before.image_facts())
             with frame_threads(cores):
                 receipts.append(run_stages_and_write(image, before, before.stage, spec))
@@ -117,9 +117,9 @@ def run_from_stage(
     return _finish(receipts, spec, receipt)
 
 
-def _kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
+def _read_kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
     """Read the receipts of a kept stage, which must have been made by this recipe."""
-    # Snakemake makes a stage of other settings anew, unless its records of it are in another
+    # Snakemake makes a stage of other settings again, unless its records of it are in another
     # working directory, as after a run with another number of shards.
     receipts = read_receipts(kept.receipt)
     expected = recipe.up_to(kept.stage).digest
@@ -131,7 +131,7 @@ def _kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
     return receipts
 
 
-def _kept_frames(path: Path, receipt: Receipt) -> Frames:
+def _read_kept_frames(path: Path, receipt: Receipt) -> Frames:
     """Read the frames of an image of a kept stage."""
     frames = read_frames(path)
     if len(frames) != receipt.frames:

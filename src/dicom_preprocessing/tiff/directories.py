@@ -96,7 +96,7 @@ class Page:
     tile : (width, length) or None
         None where the page has strips.
     offsets, counts : tuple of int
-        Bytes of each strip or tile.
+        Offset in the file, and number of bytes, of each strip or tile.
     is_supported : bool
         Whether ``TiffPages`` decodes it by itself, without tifffile.
     """

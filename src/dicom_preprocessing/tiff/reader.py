@@ -118,10 +118,10 @@ class TiffPages(TiffDirectories):
         done = 0
         # Linux gives 2 GB at most in one call. preadv has its own offset: threads share the file.
         while done < len(target):
-            got = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
-            if not got:
+            count = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
+            if not count:
                 raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-            done += got
+            done += count
         if not page.dtype.isnative:
             out.byteswap(inplace=True)
 
@@ -156,7 +156,7 @@ class TiffPages(TiffDirectories):
             segments=len(page.offsets),
         )
         new_offsets = tuple(_running_offsets(len(head), page.counts))
-        content = _scratch(len(head) + sum(page.counts))
+        content = _reuse_memory(len(head) + sum(page.counts))
         # The head is cached, since pages of a volume differ in offsets and counts only.
         content[: len(head)] = head
         longs = f"{self.order}{len(new_offsets)}L"
@@ -235,7 +235,7 @@ _MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _SCRATCH = threading.local()
 
 
-def _scratch(length: int) -> memoryview:
+def _reuse_memory(length: int) -> memoryview:
     """Return memory of this thread that is used again, since the system clears new memory."""
     content: bytearray | None = getattr(_SCRATCH, "content", None)
     if content is None or len(content) < length:

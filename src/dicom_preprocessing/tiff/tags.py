@@ -105,7 +105,7 @@ def output_resolution(image: Image) -> RationalResolution:
     spacing = output_spacing(image.source_info, image.geometry)
     if spacing is None:
         return None, None
-    return _rational(MM_IN_CM / spacing[0]), _rational(MM_IN_CM / spacing[1])
+    return _to_rational(MM_IN_CM / spacing[0]), _to_rational(MM_IN_CM / spacing[1])
 
 
 def resolution_of(tags: Mapping[int, Any]) -> RationalResolution:
@@ -124,7 +124,7 @@ def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:
     return MM_IN_CM * x[1] / x[0], MM_IN_CM * y[1] / y[0]
 
 
-def _rational(value: float) -> tuple[int, int] | None:
+def _to_rational(value: float) -> tuple[int, int] | None:
     """Return the nearest RATIONAL, which has two unsigned integers of 32 bits, if there is one."""
     if not math.isfinite(value) or not 1 / RATIONAL_LIMIT <= value <= RATIONAL_LIMIT:
         return None

@@ -44,7 +44,7 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     else:
         # One thread: more of them inside OpenJPEG gained nothing, and each core has its own file.
         values = np.asarray(imagecodecs.jpeg2k_decode(codestream, numthreads=1))
-    return _stored_values(reshape_samples(values, runner), info, runner)
+    return _to_stored_values(reshape_samples(values, runner), info, runner)
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
@@ -58,7 +58,7 @@ def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     frame = pylibjpeg._decode_frame(stream, runner)  # noqa: SLF001  # pydicom's plugin
     values = np.frombuffer(frame, runner.pixel_dtype)
     runner.set_option("bits_allocated", allocated)
-    return _stored_values(values.reshape(shape_of(runner)), info, runner)
+    return _to_stored_values(values.reshape(shape_of(runner)), info, runner)
 
 
 def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
@@ -76,7 +76,9 @@ def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
     return info
 
 
-def _stored_values(values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner) -> NDArray[Any]:
+def _to_stored_values(
+    values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner
+) -> NDArray[Any]:
     return stored_values(
         values,
         runner,

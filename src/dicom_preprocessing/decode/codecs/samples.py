@@ -61,13 +61,13 @@ def stored_values(
     # The sign is the highest bit of the precision, not of Bits Allocated: -1 in 12 bits is 4095
     # from a decoder of unsigned samples. Under an unsigned header the bits above are cleared.
     if has_sign or is_signed:
-        samples = _low_bits(samples, precision, bits)
+        samples = _take_low_bits(samples, precision, bits)
     if precision <= runner.bits_stored:
         return samples
-    return _within_bits_stored(samples, runner, is_lossless=is_lossless)
+    return _limit_to_bits_stored(samples, runner, is_lossless=is_lossless)
 
 
-def _within_bits_stored(
+def _limit_to_bits_stored(
     samples: NDArray[Any], runner: DecodeRunner, *, is_lossless: bool
 ) -> NDArray[Any]:
     """Mask or clip samples of a stream with a precision above Bits Stored."""
@@ -85,12 +85,12 @@ def _within_bits_stored(
             raise StreamError("bits above Bits Stored are set, which fast_decode does not read")
     # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
     elif is_lossless:
-        return _low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
+        return _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
 
 
-def _low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
+def _take_low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
     """Take the low ``count`` of ``bits`` bits, with the highest of them as sign if signed."""
     if count == bits:
         return samples
