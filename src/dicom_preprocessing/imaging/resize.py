@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.frames import map_frames
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import DisplayLut, Image
@@ -232,6 +232,8 @@ BAND_BYTES = 1 << 20
 @lru_cache(maxsize=64)
 def kernel_bands(rows: SampleGrid, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
     """The weights of ``kernel_weights`` for rows of ``columns`` samples, cut into bands."""
+    from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
+
     weights = kernel_weights(rows, n_out, kernel)
     rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
     step = max(1, rows_in * n_out // rows.count)
@@ -259,6 +261,8 @@ def kernel_weights(places: SampleGrid, n_out: int, kernel: str) -> sparse.csr_ar
     -------
     (n_out, places.count) sparse array of float64
     """
+    from scipy import sparse  # noqa: PLC0415  # as above
+
     function, support = KERNELS[kernel]
     n_in, step = places.count, places.step
     ratio = places.length / n_out

@@ -29,6 +29,8 @@ MANIFEST = "manifest.csv"
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
 RECEIPT_SUFFIX = ".jsonl"
+TIFF_SUFFIXES = (".tif", ".tiff")
+"""Of any TIFF, in lower case."""
 
 
 def image_path(layout: str, study: str, series: str, sop: str) -> str:

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import SortedOnDisk, as_record, atomic_write, path_key
 from dicom_preprocessing.imaging.image import output_spacing
-from dicom_preprocessing.results.layout import IMAGES, MANIFEST, parse_image_path
+from dicom_preprocessing.results.layout import (
+    IMAGES,
+    MANIFEST,
+    TIFF_SUFFIXES,
+    parse_image_path,
+)
 from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
@@ -22,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dicom_preprocessing.results.receipts import Receipt
-
-TIFF_SUFFIXES = (".tif", ".tiff")
 
 Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)

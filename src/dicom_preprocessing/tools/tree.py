@@ -8,13 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.results.layout import IMAGES, MANIFEST
-from dicom_preprocessing.results.manifest import (
-    TIFF_SUFFIXES,
-    find_tiffs,
-    manifest_rows,
-    root_of_manifest,
-)
+from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
+from dicom_preprocessing.results.manifest import find_tiffs, manifest_rows, root_of_manifest
 from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
