@@ -50,6 +50,7 @@ from dicom_preprocessing.loading.frames import (
     load_tiff_u16,
 )
 from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
+from dicom_preprocessing.results.reading import read_failures, read_manifest, read_slices
 from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 from dicom_preprocessing.version import __version__
 
@@ -111,6 +112,9 @@ __all__ = [
     "preprocess_u16_slices_with_metadata",
     "preprocess_u16_with_metadata",
     "read_dicom_paths",
+    "read_failures",
+    "read_manifest",
+    "read_slices",
     "read_tiff_paths",
     "validate_dicom",
 ]

@@ -33,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
     from dicom_preprocessing.mapping.boxes import ManifestIndex, map_table, read_images
-    from dicom_preprocessing.results.tables import load_columns
+    from dicom_preprocessing.results.tables import load_table
 
     try:
-        table = load_columns(boxes)
+        table = load_table(boxes)
         done = map_table(table, ManifestIndex(read_images(manifest)), arguments.to)
         _write(done, output)
         if arguments.preview is not None:

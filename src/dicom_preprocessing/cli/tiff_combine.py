@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.layout import MANIFEST, SLICES
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
@@ -23,7 +23,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
-    from dicom_preprocessing.results.tables import load_text_rows
     from dicom_preprocessing.tools.combine import sort_by_headers, sort_by_table
     from dicom_preprocessing.tools.tree import open_tree, require_outside
 
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tree = open_tree(arguments.source)
         require_outside(tree, arguments.output)
         if arguments.table is not None:
-            sorting = sort_by_table(tree, load_text_rows(arguments.table), arguments.order)
+            sorting = sort_by_table(tree, arguments.table, arguments.order)
         else:
             sorting = sort_by_headers(tree, arguments.dicom)
         return _combine(sorting, arguments)
@@ -81,7 +80,7 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
 
     from dicom_preprocessing.files import make_durable
     from dicom_preprocessing.results.manifest import write_manifest
-    from dicom_preprocessing.tools.combine import SLICES, write_slices
+    from dicom_preprocessing.tools.combine import write_slices
 
     volumes: list[CombinedVolume] = []
     for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):

@@ -10,7 +10,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import SortedOnDisk, as_record, atomic_write, path_key
 from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import (
@@ -19,7 +18,6 @@ from dicom_preprocessing.results.layout import (
     TIFF_SUFFIXES,
     parse_image_path,
 )
-from dicom_preprocessing.results.tables import load_text_rows
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 
@@ -252,17 +250,3 @@ def root_of_manifest(manifest: Path, first: str) -> Path:
     root = manifest.parent
     images = root / IMAGES
     return images if images.is_dir() and not (first and (root / first).exists()) else root
-
-
-def manifest_rows(manifest: Path) -> list[dict[str, str]]:
-    """Rows of a manifest as text.
-
-    Raises
-    ------
-    SourceError
-        It cannot be read, or has no column of paths.
-    """
-    rows = load_text_rows(manifest)
-    if rows and "path" not in rows[0]:
-        raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
-    return rows
