@@ -1,5 +1,6 @@
 # make run    run the workflow on the bundled examples
-# make test   run all tests
+# make test   run all tests; PYTHON=python3.12 with another Python, in an environment of its own
+# make test-latest  run unit and workflow tests with the newest of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
 # make bench  measure speed and memory
@@ -10,7 +11,8 @@
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
-VENV := .venv
+VENV := $(if $(filter command,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
+LATEST := .venv-latest
 BIN := $(VENV)/bin
 CORES ?= all
 PYTEST_OPTIONS ?=
@@ -19,7 +21,7 @@ IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
-.PHONY: run test test-slurm faults bench tiff-benchmark check schema lock clean help
+.PHONY: run test test-latest test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +54,12 @@ run: $(VENV)/.workflow
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-latest:
+	@$(PYTHON) -m venv --clear $(LATEST)
+	@$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[workflow,dev]"
+	@$(LATEST)/bin/python -m pip list --disable-pip-version-check
+	@$(LATEST)/bin/python -m pytest tests/unit tests/workflow $(PYTEST_OPTIONS)
 
 ## Apart, since the plugin brings pandas, which makes each start of Snakemake slower.
 $(VENV)/.slurm: $(VENV)/.dev
@@ -97,4 +105,4 @@ lock: $(VENV)/.dev
 		--no-header --upgrade --output-file constraints.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache
