@@ -61,7 +61,7 @@ test-latest:
 	@$(LATEST)/bin/python -m pip list --disable-pip-version-check
 	@$(LATEST)/bin/python -m pytest tests/unit tests/workflow $(PYTEST_OPTIONS)
 
-## Apart, since the plugin brings pandas, which makes each start of Snakemake slower.
+## Apart, since only these tests need the plugin.
 $(VENV)/.slurm: $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable ".[workflow,dev,slurm]"
