@@ -1,6 +1,6 @@
-# make run    run the workflow on the bundled examples
+# make run    run the workflow: on the bundled examples, or as CONFIG=my.yaml says
 # make test   run all tests; PYTHON=python3.12 with another Python, in an environment of its own
-# make test-latest  run unit and workflow tests with the newest of all libraries
+# make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
 # make bench  measure speed and memory
@@ -15,42 +15,40 @@ VENV := $(if $(filter command,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
 LATEST := .venv-latest
 BIN := $(VENV)/bin
 CORES ?= all
+CONFIG ?= config/example.yaml
 PYTEST_OPTIONS ?=
 BENCH ?=
 IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
-.PHONY: run test test-latest test-slurm faults bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# //p' Makefile
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "python3 cannot make a virtual environment here; on Debian: apt-get install python3-venv"; \
-		exit 1; }
+check-python:
+	@sh envs/check_python.sh "$(PYTHON)" $(VENV) $(if $(filter file,$(origin PYTHON)),found,asked)
+
+## What is there without a Python that can be run is of no use.
+$(BIN)/python: | check-python
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: $(PYTHON) could not make $(VENV); it says why above" >&2; exit 1; }
 
 $(VENV)/.workflow: $(BIN)/python pyproject.toml constraints.txt
-	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow]"
+	@$(BIN)/python envs/install.py $(VENV) workflow
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.workflow
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow,dev]"
+	@$(BIN)/python envs/install.py $(VENV) workflow,dev
 	@touch $@
 
 run: $(VENV)/.workflow
-	@$(BIN)/snakemake --cores $(CORES) --configfile config/example.yaml --quiet rules
-	@echo
-	@cat results/verdict.txt
-	@echo "Images:   results/images"
-	@echo "Manifest: results/manifest.csv and results/manifest.parquet"
-	@echo "Report:   results/report.html"
+	@$(BIN)/python scripts/check_config.py $(CONFIG)
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -63,8 +61,7 @@ test-latest:
 
 ## Apart, since only these tests need the plugin.
 $(VENV)/.slurm: $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[workflow,dev,slurm]"
+	@$(BIN)/python envs/install.py $(VENV) workflow,dev,slurm
 	@touch $@
 
 test-slurm: $(VENV)/.slurm
@@ -93,7 +90,7 @@ tiff-benchmark: $(VENV)/.workflow
 	@echo "Page:     results/tiff_benchmark/report.html"
 else
 tiff-benchmark: $(VENV)/.workflow
-	@$(BIN)/python scripts/tiff_benchmark.py $(TIFF_BENCHMARK_OPTIONS) "$(IMAGES)" "$(TIFF_BENCHMARK)"
+	@$(BIN)/tiff-benchmark $(TIFF_BENCHMARK_OPTIONS) "$(IMAGES)" "$(TIFF_BENCHMARK)"
 endif
 
 schema: $(VENV)/.dev

@@ -9,11 +9,7 @@ configfile: workflow.source_path("config/config.yaml")
 include: "workflow/rules/common.smk"
 
 
-wildcard_constraints:
-    study=UID_PATTERN,
-
-
-if CONFIG.shard:
+if RUN.part:
 
     include: "workflow/rules/stages.smk"
     include: "workflow/rules/shard.smk"
@@ -32,10 +28,22 @@ else:
     include: "workflow/rules/tiff_benchmark.smk"
 
 
+onstart:
+    compatibility.end_gracefully_in_thread()
+
+
+onsuccess:
+    outcome.print_last(outcome.describe_results(RESULTS))
+
+
+onerror:
+    outcome.print_last(outcome.explain_failed_jobs(FAILED_JOBS.jobs))
+
+
 rule all:
     default_target: True
     input:
         # Plain, so that they are rebuilt when deleted: the others wait for the checkpoint.
         INDEX.table,
         INDEX.excluded_files,
-        all_targets,
+        answer(RUN.targets),

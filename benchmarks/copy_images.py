@@ -1,7 +1,8 @@
 """Instead of the pixels: copies one TIFF for each file of an inventory, and writes the receipt.
 
-Takes the place of `scripts/write.py` in a copy of the workflow, so it needs nothing but Python. The
-TIFF and its receipt are `example.tiff` and `example.jsonl` where snakemake was called.
+Takes the place of `scripts/job.py` in a copy of the workflow, and gives all jobs but `write` to the
+original beside it, `original_job.py`. The TIFF and its receipt are `example.tiff` and
+`example.jsonl` where snakemake was called.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 import hashlib
 import json
 import os
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 FROM_INVENTORY = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "attempt")
@@ -33,11 +36,14 @@ def copy_images(inventory: Path, images: Path, receipt: Path, example: Path) -> 
 
 
 def main() -> None:
-    """Do this for the arguments of a stage's job."""
+    """Do this for the arguments of a job."""
+    if sys.argv[1] != "write":
+        runpy.run_path(str(Path(__file__).with_name("original_job.py")), run_name="__main__")
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("input", "images", "receipt", "output", "study", "kept", "recipe", "threads"):
         parser.add_argument(f"--{name}")
-    given = parser.parse_args()
+    given = parser.parse_args(sys.argv[2:])
     example = Path(os.environ["DP_DIRECTORY"], "example.tiff")
     copy_images(Path(given.input), Path(given.images), Path(given.receipt), example)
 

@@ -123,7 +123,9 @@ class Bench:
         (image,) = (self.folder / "example/results/images").rglob("*.tiff")
         shutil.copy2(receipt, self.folder / "example.jsonl")
         shutil.copy2(image, self.folder / "example.tiff")
-        shutil.copy2(copy_images.__file__, self.checkout / "scripts" / "write.py")
+        job = self.checkout / "scripts" / "job.py"
+        job.rename(job.with_name("original_job.py"))
+        shutil.copy2(copy_images.__file__, job)
 
     def snakemake(self, name: str, *config: str, options: Sequence[str] = ()) -> Step:
         """One call of Snakemake."""
@@ -174,15 +176,15 @@ class Bench:
                 inventory, results / "images" / inventory.stem, receipt, example
             )
         recipe = json.loads(example.with_suffix(".jsonl").read_text())["recipe"]
-        requests = {
+        settings = {
             "manifest": {"recipe": recipe, "keep": [], "prune": False},
             "report": {"settings": {}},
             "verdict": {"strict": False},
         }
-        for name, request in requests.items():
-            script = str(self.checkout / "scripts" / f"{name}.py")
-            words = ["--output", "results", "--request", json.dumps(request)]
-            yield self.script(name, script, *words)
+        job = str(self.checkout / "scripts" / "job.py")
+        for name, values in settings.items():
+            words = [name, "--output", "results", "--settings", json.dumps(values)]
+            yield self.script(name, job, *words)
 
 
 HEAD = ("studies", "", "wall s", "ms each", "CPU s", "main MB", "child MB")

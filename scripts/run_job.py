@@ -1,6 +1,6 @@
-"""Run a script of this folder in a process that has its libraries loaded, else in a new one.
+"""Run job.py in a process that has its libraries loaded, else in a new one.
 
-    python -I -S run_job.py decode.py --input ...
+    python -I -S run_job.py decode --input ...
 
 Imports next to nothing, since this is what a job pays. The server is
 dicom_preprocessing.workflow.fork_server.
@@ -19,8 +19,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def main() -> int:
-    """Run the script that is named first."""
-    command = [os.path.join(FOLDER, sys.argv[1]), *sys.argv[2:]]
+    """Run the job with these arguments."""
+    command = [os.path.join(FOLDER, "job.py"), *sys.argv[1:]]
     place, _, parent = os.environ.get("DP_FORK_SERVER", "").rpartition(":")
     status = run_forked(place, parent, command) if place else NOT_SERVED
     if status == NOT_SERVED:

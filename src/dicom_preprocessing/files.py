@@ -109,7 +109,7 @@ class SortedOnDisk(Generic[T]):
 
     def _spill(self) -> None:
         self._held.sort(key=self._key)
-        run = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object
+        run = make_temporary(tempfile.TemporaryFile)
         items, parts = iter(self._held), 0
         try:
             while some := list(islice(items, LINES_AT_ONCE)):
@@ -139,12 +139,26 @@ class SortedOnDisk(Generic[T]):
             yield from some
 
 
+def make_temporary(make: Callable[[], T]) -> T:
+    """Make a temporary file or folder; an error says that TMPDIR sets where."""
+    try:
+        return make()
+    except OSError as error:
+        if error.filename is not None:
+            raise _temporary_error(error) from error
+        told = error.strerror or str(error)  # that no folder it knows can be written to
+        raise OSError(
+            f"{told}. What to do: free space there, or set TMPDIR to another folder, then run again"
+        ) from error
+
+
 def _temporary_error(error: OSError | None = None) -> OSError:
     """The error of a file in the temporary folder, else that one came back cut or changed."""
-    code, told = errno.EIO, "a file in this temporary folder came back cut or damaged"
+    code, told = errno.EIO, "a file came back cut or damaged"
     if error is not None:
         code, told = error.errno or code, error.strerror or str(error)
-    return OSError(code, f"{told} (TMPDIR names another folder)", tempfile.gettempdir())
+    told = f"{told}, in the folder for temporary files (set by TMPDIR)"
+    return OSError(code, told, tempfile.gettempdir())
 
 
 def path_key(path: str) -> bytes:
@@ -292,7 +306,8 @@ def atomic_write(
 
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file already holds it, so that its mtime tells the truth."""
-    with tempfile.NamedTemporaryFile("w+", encoding="utf-8", newline="") as new:
+    make = functools.partial(tempfile.NamedTemporaryFile, "w+", encoding="utf-8", newline="")
+    with make_temporary(make) as new:
         try:
             new.writelines(lines)
             new.flush()

@@ -28,9 +28,25 @@ def make_printable(text: str) -> str:
     )
 
 
-ADVICE_BY_ERRNO = dict.fromkeys(
-    (errno.ENOSPC, errno.EDQUOT, errno.EIO), "free space or use another disk, then run again"
-) | {errno.EFBIG: "raise the limit of a file's size or use another disk, then run again"}
+ADVICE_BY_ERRNO = {
+    errno.ENOSPC: "free space there or use another disk, then run again",
+    errno.EDQUOT: "remove files of yours there, ask for a larger quota or use another disk, then "
+    "run again",
+    errno.EIO: "check the disk or use another one, then run again",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f) or use another disk, then run "
+    "again",
+    errno.EROFS: "use a folder on a file system that can be written, then run again",
+    errno.EACCES: "change the permissions or use another folder, then run again",
+    errno.EPERM: "change the permissions or use another folder, then run again",
+    errno.EMFILE: "raise the limit on open files (ulimit -n) or use fewer processes, then run "
+    "again",
+    errno.ENFILE: "close other programs or use fewer processes, then run again",
+    errno.ENOTDIR: "use another path, since a part of this one is a file and not a folder",
+    errno.EISDIR: "name a file instead of this folder",
+    errno.EEXIST: "remove or rename what is there, or use another path",
+    errno.ENAMETOOLONG: "use a shorter path",
+    errno.ENOENT: "check the path",
+}
 """What helps against an error of the file system."""
 
 
@@ -38,11 +54,41 @@ def explain_error(error: Exception) -> str:
     """An error for people; of the file system: where, what happened, and what to do about it."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
-    where = "" if error.filename is None else f"{make_printable(os.fsdecode(error.filename))}: "
+    path = None if error.filename is None else os.fsdecode(error.filename)
+    where = "" if path is None else f"{make_printable(path)}: "
+    room = f" ({free_space(path)})" if path is not None and error.errno == errno.ENOSPC else ""
     to_do = (
         f". What to do: {ADVICE_BY_ERRNO[error.errno]}" if error.errno in ADVICE_BY_ERRNO else ""
     )
-    return f"{where}{error.strerror}{to_do}"
+    return f"{where}{error.strerror}{room}{to_do}"
+
+
+def explain_without_path(error: Exception) -> str:
+    """An error behind the path that a message already tells."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def free_space(path: str) -> str:
+    """Free space for this user where ``path`` is or would be, and of how much, for messages."""
+    folder = os.path.abspath(path)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return "free space unknown"
+    free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    files = ", no room for another file" if found.f_files and not found.f_favail else ""
+    return f"now {format_bytes(free)} of {format_bytes(total)} free{files}"
+
+
+def format_bytes(number: int) -> str:
+    """``0 bytes``, ``12 kB``, ``1.5 GB``: two digits at least, in powers of 1000."""
+    for exponent, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if number >= 1000**exponent:
+            amount = number / 1000**exponent
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"  # noqa: PLR2004
+    return plural(number, "byte")
 
 
 def csv_cell(value: object) -> object:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicom_preprocessing.cli.job import stage_main
+from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
@@ -88,15 +88,17 @@ class StudyJobs:
     def folder(self, stage):
         return self.output / ("images" if stage == "write" else f"stages/{stage}") / STUDY
 
+    def recipe(self, stage):
+        return make_recipe(parse_config(self.settings)[0], stage)
+
     def arguments(self, stage):
         before = self.stages[: self.stages.index(stage)][-1:]
         needed = [str(f(b)) for b in before for f in (self.folder, self.receipt)]
-        config, _ = parse_config(self.settings)
         return [
             *("--input", *(needed or [str(self.inventory)])),
             *("--images", str(self.folder(stage)), "--receipt", str(self.receipt(stage))),
             *("--output", str(self.output), "--study", STUDY, "--kept", *(before or ("none",))),
-            *("--recipe", make_recipe(config, stage).to_json(), "--threads", "4"),
+            *("--recipe", self.recipe(stage).digest, "--threads", "4"),
         ]
 
     def run(self, stage, size=-1):
@@ -116,7 +118,8 @@ class StudyJobs:
             sys.stdout = sys.stderr = open(told, "w", encoding="utf-8")  # noqa: SIM115
             os.fsync = lambda _: None  # takes nearly all of the time, and nobody cuts the power
             with limit_file_size(size):
-                status = stage_main(stage, self.arguments(stage))
+                os.environ["DP_RECIPE_" + self.recipe(stage).digest] = self.recipe(stage).to_json()
+                status = main([stage, *self.arguments(stage)], examples=Path())
             sys.stderr.flush()
         finally:
             os._exit(status)

@@ -23,6 +23,8 @@ from dicom_preprocessing.files import (
     replace_if_changed,
     write_at,
 )
+from dicom_preprocessing.results.manifest import write_manifest
+from dicom_preprocessing.text import explain_error
 from tests.limits import limit_file_size
 
 
@@ -278,13 +280,31 @@ def test_no_more_items_are_held_than_said():
 
 def test_items_that_do_not_fit_on_disk_are_an_error(tmp_path):
     ordered = SortedOnDisk(key=int, held=100)
-    with limit_file_size(50), pytest.raises(OSError, match=r"too large .*TMPDIR") as raised:
+    with limit_file_size(50), pytest.raises(OSError, match=r"too large, in .*TMPDIR") as raised:
         ordered.extend(range(100))
     assert raised.value.filename == tempfile.gettempdir()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: SortedOnDisk(key=int, held=1).append(1),
+        lambda folder: replace_if_changed(folder / "a", ["line"]),
+        lambda folder: write_manifest([], folder / "a.parquet"),
+    ],
+)
+def test_no_folder_for_temporary_files_is_an_error_that_says_what_to_set(
+    tmp_path, monkeypatch, make
+):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere", "/either"])
+    with pytest.raises(OSError, match=r"'/nowhere', '/either'\]. What to do: .*TMPDIR") as raised:
+        make(tmp_path)
+    assert explain_error(raised.value).endswith("or set TMPDIR to another folder, then run again")
+
+
 def test_text_that_does_not_fit_on_disk_is_an_error_of_the_temporary_folder(tmp_path):
-    expected = pytest.raises(OSError, match=r"too large .*TMPDIR")
+    expected = pytest.raises(OSError, match=r"too large, in .*TMPDIR")
     with limit_file_size(50), expected as raised:
         replace_if_changed(tmp_path / "a", ["line\n"] * 100)
     assert raised.value.filename == tempfile.gettempdir()
@@ -298,7 +318,7 @@ def test_items_of_a_file_that_was_cut_are_an_error():
     first = len(pickle.dumps(list(range(500)), pickle.HIGHEST_PROTOCOL))
     for size in (0, first, first + 1, first + 20):
         os.truncate(run.fileno(), size)
-        with pytest.raises(OSError, match=r"cut or damaged .TMPDIR") as raised:
+        with pytest.raises(OSError, match=r"cut or damaged, in .*TMPDIR") as raised:
             list(ordered)
         assert raised.value.filename == tempfile.gettempdir()
         run.seek(0)

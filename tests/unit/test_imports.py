@@ -104,11 +104,11 @@ def test_every_folder_says_what_it_is_for():
 def test_imports_of_the_snakefile_are_light():
     """It is parsed in every job of a cluster, by an environment that need not have the others."""
     rules = (CHECKOUT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
-    modules = re.findall(r"^from (dicom_preprocessing[\w.]+) import", rules, re.MULTILINE)
-    assert len(modules) > 5
+    lines = re.findall(r"^from dicom_preprocessing[\w.]* import [^\n]*", rules, re.MULTILINE)
+    assert len(lines) > 5
     # Snakemake comes first: a plugin of an executor may import what it likes.
     code = (
         "import sys, snakemake.scheduling.job_scheduler; "
-        f"sys.modules.update(dict.fromkeys({HEAVY})); import {', '.join(modules)}"
+        f"sys.modules.update(dict.fromkeys({HEAVY})); {'; '.join(lines)}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

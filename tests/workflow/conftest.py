@@ -109,14 +109,14 @@ def tiffs(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.tiff"))}
 
 
-def fault(name, script, log=""):
-    """Environment of jobs in which something fails."""
+def fault(name, rule, log=""):
+    """Environment in which something fails in the jobs of a rule."""
     return {
         # The fault comes in where an interpreter starts, which a forked job does not.
         "DP_FORK_SERVER": "off",
         "PYTHONPATH": str(Path(__file__).parent / "faults"),
         "DP_TEST_FAULT": name,
-        "DP_TEST_FAULT_IN": script,
+        "DP_TEST_FAULT_IN": rule,
         "DP_TEST_COUNT": str(log),
     }
 

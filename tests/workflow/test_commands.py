@@ -102,7 +102,9 @@ def test_unwritable_output_is_named_as_the_user_named_it(source, tmp_path, capsy
     call(preprocess.main, source, tmp_path / "out")
     (tmp_path / "file").touch()
     assert call(manifest.main, tmp_path / "out", tmp_path / "file" / "manifest.csv") == 1
-    assert re.search(r"error: .*/file: [\w ]+$", capsys.readouterr().err.strip())
+    assert re.search(
+        r"error: .*/file: File exists\. What to do: [\w ,]+$", capsys.readouterr().err.strip()
+    )
 
 
 def test_file_to_file_that_fails_says_why(tmp_path, capsys):
@@ -220,4 +222,4 @@ def test_manifest_wrong_usage_is_status_2(tmp_path, arguments):
 
 def test_manifest_of_a_missing_folder_is_status_1(tmp_path, capsys):
     assert call(manifest.main, tmp_path / "nothing") == 1
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err

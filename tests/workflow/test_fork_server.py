@@ -1,6 +1,7 @@
 """The process from which jobs are forked: what a job sees, and that nothing is left behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from tests.workflow.tiny import make_source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are new processes elsewhere")
 
-CLIENT = CHECKOUT / "scripts" / "run_job.py"
+SCRIPTS = CHECKOUT / "scripts"
 
 
 def wait_for(condition, seconds=60):
@@ -56,9 +57,11 @@ def place():
 
 def command(place, code, *arguments):
     """Command and environment of a client that runs ``code``."""
-    script = Path(tempfile.mkdtemp()) / "script.py"
-    script.write_text(code)
-    words = [sys.executable, "-I", "-S", str(CLIENT), str(script), *arguments]
+    folder = Path(tempfile.mkdtemp())
+    (folder / "job.py").write_text(code)
+    shutil.copy2(SCRIPTS / "run_job.py", folder)
+    (folder / "fork_server.py").symlink_to(SCRIPTS / "fork_server.py")
+    words = [sys.executable, "-I", "-S", str(folder / "run_job.py"), *arguments]
     return words, os.environ | {"DP_FORK_SERVER": place}
 
 
@@ -175,9 +178,10 @@ def test_client_of_a_dead_server_says_so(endless, place):
 STUDY = """
 import os, pathlib, sys
 sys.path.insert(0, sys.argv[2])
+os.environ["DP_RECIPE_1"] = sys.argv[3]
 from dicom_preprocessing import processes
 from dicom_preprocessing.processing import instance
-from dicom_preprocessing.cli.job import stage_main
+from dicom_preprocessing.cli.job import main
 
 def fault(path, **settings):
     if path.endswith("2.dcm"):
@@ -187,7 +191,7 @@ def fault(path, **settings):
 with open(sys.argv[1], "a") as log:
     log.write(f"{{os.getpid()}} {{processes.shared_limits is not None}}\\n")
 decode, instance.decode_stored = instance.decode_stored, fault
-sys.exit(stage_main("write", sys.argv[3:]))
+sys.exit(main(["write", *sys.argv[4:]], examples=None))
 """
 FAULTS = {
     "pass": "",
@@ -216,8 +220,8 @@ def study(tmp_path):
         places += ["--receipt", str(results.receipt("write", "1.2.1"))]
         log = str(tmp_path / f"{name}.log")
         places += ["--output", str(results.output), "--study", "1.2.1"]
-        settings = ["--input", str(inventory), *places, "--recipe", recipe]
-        return [log, str(CHECKOUT / "src"), *settings]
+        settings = ["--input", str(inventory), *places, "--recipe", "1"]
+        return [log, str(CHECKOUT / "src"), recipe, *settings]
 
     return arguments
 

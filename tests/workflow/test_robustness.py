@@ -107,7 +107,7 @@ def test_empty_source_is_an_error_with_one_message(project):
     project.source.mkdir()
     run = project.run(check=False)
     assert run.returncode == 1
-    assert "source source: no file in it" in run.output
+    assert "source source: contains no files" in run.output
     assert not project.results.exists()
 
 

@@ -9,7 +9,7 @@ def test_study_of_what_the_workflow_wrote(finished):
     folder = finished.results / "tiff_benchmark"
     assert len(rows(folder / "sizes.csv")) == 5
     assert "6 images of 6 frames" in (folder / "summary.txt").read_text()
-    assert "Storage study" in (folder / "report.html").read_text()
+    assert "TIFF benchmark" in (folder / "report.html").read_text()
     assert finished.run().is_noop
 
 

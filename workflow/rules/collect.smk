@@ -2,7 +2,7 @@ rule collect:
     input:
         INDEX.table,
         INDEX.excluded_files,
-        parts,
+        answer(RUN.parts_to_collect),
     output:
         manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
         parquet=RESULTS.manifest_parquet,
@@ -11,13 +11,12 @@ rule collect:
         orphans=RESULTS.orphans,
         summary=RESULTS.summary,
     log:
-        "logs/collect.log",
+        RUN.log("collect"),
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request_of_manifest(shards=CONFIG.gather),
+        settings=RUN.collection_settings(shards=CONFIG.gather),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py collect.py --output '
-        + FOLDER_OF_RESULTS
-        + " --request {params.request:q} > {log:q} 2>&1"
+        f"{RUN_JOB} collect --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} > {log:q} 2>&1"

@@ -3,20 +3,19 @@ checkpoint index:
         table=INDEX.table,
         excluded_files=INDEX.excluded_files,
     log:
-        "logs/index.log",
+        RUN.log("index"),
     localrule: True
     conda:
         ENVIRONMENT
-    threads: cores_of_run()
+    threads: CORES
     params:
-        request=request(
+        settings=to_json(
             source=CONFIG.source,
             duplicates=CONFIG.duplicates,
             limits=as_mapping(CONFIG)["limits"],
             modalities=CONFIG.modalities,
         ),
-        state=state_of_source,
+        state=answer(state_of_source),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py index.py --request {params.request:q} --output '
-        + FOLDER_OF_RESULTS
-        + " --workers {threads} > {log:q} 2>&1"
+        f"{RUN_JOB} index --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} --workers {threads} > {log:q} 2>&1"

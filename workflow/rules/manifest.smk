@@ -2,7 +2,7 @@ rule manifest:
     input:
         INDEX.table,
         INDEX.excluded_files,
-        written_studies,
+        answer(RUN.written_images),
     output:
         manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
         parquet=RESULTS.manifest_parquet,
@@ -11,14 +11,13 @@ rule manifest:
         orphans=RESULTS.orphans,
         summary=RESULTS.summary,
     log:
-        "logs/manifest.log",
+        RUN.log("manifest"),
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request_of_manifest(),
+        settings=RUN.collection_settings(),
     shell:
         # {input} is not named: with many studies it would be longer than a command line may be.
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py manifest.py --output '
-        + FOLDER_OF_RESULTS
-        + " --request {params.request:q} > {log:q} 2>&1"
+        f"{RUN_JOB} manifest --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} > {log:q} 2>&1"

@@ -6,16 +6,15 @@ rule report:
     output:
         report(RESULTS.report, caption="../report/report.rst"),
     log:
-        "logs/report.log",
+        RUN.log("report"),
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request(settings=changed_keys()),
+        settings=to_json(settings=RUN.changed_settings()),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py report.py --output '
-        + FOLDER_OF_RESULTS
-        + " --request {params.request:q} > {log:q} 2>&1"
+        f"{RUN_JOB} report --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule verdict:
@@ -26,13 +25,12 @@ rule verdict:
     output:
         RESULTS.verdict,
     log:
-        "logs/verdict.log",
+        RUN.log("verdict"),
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request(strict=CONFIG.strict),
+        settings=to_json(strict=CONFIG.strict),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py verdict.py --output '
-        + FOLDER_OF_RESULTS
-        + " --request {params.request:q} 2> {log:q}"
+        f"{RUN_JOB} verdict --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} > {log:q} 2>&1"

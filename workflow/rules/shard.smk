@@ -1,25 +1,24 @@
-workdir: SHARD_FOLDER
+workdir: RUN.part_folder
 
 
 rule part:
     input:
-        written_studies,
+        answer(RUN.written_images),
     output:
-        manifest=str(PART.manifest),
-        failures=str(PART.failures),
-        summary=str(PART.summary),
+        manifest=str(RUN.part.manifest),
+        failures=str(RUN.part.failures),
+        summary=str(RUN.part.summary),
     log:
-        "logs/part.log",
+        RUN.log("part"),
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        request=request(
-            recipe=digest_of_recipe("write"),
+        settings=to_json(
+            recipe=RUN.recipe_digest("write"),
             keep=CONFIG.keep,
             shard=CONFIG.shard,
         ),
     shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py part.py --output '
-        + FOLDER_OF_RESULTS
-        + " --request {params.request:q} > {log:q} 2>&1"
+        f"{RUN_JOB} part --output {RUN.output_in_shell} "
+        "--settings {params.settings:q} > {log:q} 2>&1"

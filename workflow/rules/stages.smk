@@ -1,123 +1,33 @@
-rule decode:
-    input:
-        nearest_kept("decode"),
-    output:
-        images=directory(images_of("decode", "{study}")),
-        receipt=receipt_of("decode", "{study}"),
-    log:
-        "logs/decode/{study}.log",
-    conda:
-        ENVIRONMENT
-    threads: threads_of_study
-    resources:
-        mem_mb=study_mem_mb,
-        runtime=study_runtime,
-    params:
-        kept=kept_before("decode"),
-        recipe=recipe_of("decode"),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py decode.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output "
-        + FOLDER_OF_RESULTS
-        + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
+for stage in STAGES:
+    # Each stage is two rules that differ in the wildcards of a study.
+    for suffix, study, constraints in WILDCARDS:
 
-
-rule crop:
-    input:
-        nearest_kept("crop"),
-    output:
-        images=directory(images_of("crop", "{study}")),
-        receipt=receipt_of("crop", "{study}"),
-    log:
-        "logs/crop/{study}.log",
-    conda:
-        ENVIRONMENT
-    threads: threads_of_study
-    resources:
-        mem_mb=study_mem_mb,
-        runtime=study_runtime,
-    params:
-        kept=kept_before("crop"),
-        recipe=recipe_of("crop"),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py crop.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output "
-        + FOLDER_OF_RESULTS
-        + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
-
-
-rule resize:
-    input:
-        nearest_kept("resize"),
-    output:
-        images=directory(images_of("resize", "{study}")),
-        receipt=receipt_of("resize", "{study}"),
-    log:
-        "logs/resize/{study}.log",
-    conda:
-        ENVIRONMENT
-    threads: threads_of_study
-    resources:
-        mem_mb=study_mem_mb,
-        runtime=study_runtime,
-    params:
-        kept=kept_before("resize"),
-        recipe=recipe_of("resize"),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py resize.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output "
-        + FOLDER_OF_RESULTS
-        + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
-
-
-rule pad:
-    input:
-        nearest_kept("pad"),
-    output:
-        images=directory(images_of("pad", "{study}")),
-        receipt=receipt_of("pad", "{study}"),
-    log:
-        "logs/pad/{study}.log",
-    conda:
-        ENVIRONMENT
-    threads: threads_of_study
-    resources:
-        mem_mb=study_mem_mb,
-        runtime=study_runtime,
-    params:
-        kept=kept_before("pad"),
-        recipe=recipe_of("pad"),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py pad.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output "
-        + FOLDER_OF_RESULTS
-        + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
-
-
-rule write:
-    input:
-        nearest_kept("write"),
-    output:
-        images=directory(images_of("write", "{study}")),
-        receipt=receipt_of("write", "{study}"),
-    log:
-        "logs/write/{study}.log",
-    conda:
-        ENVIRONMENT
-    threads: threads_of_study
-    resources:
-        mem_mb=study_mem_mb,
-        runtime=study_runtime,
-    params:
-        kept=kept_before("write"),
-        recipe=recipe_of("write"),
-    shell:
-        '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py write.py --input {input:q} --images {output.images:q} '
-        "--receipt {output.receipt:q} --output "
-        + FOLDER_OF_RESULTS
-        + " --study {wildcards.study:q} "
-        "--kept {params.kept:q} --recipe {params.recipe:q} --threads {threads} > {log:q} 2>&1"
+        rule:
+            name:
+                stage + suffix
+            input:
+                inputs_of(stage),
+            output:
+                images=directory(RUN.images(stage, study)),
+                receipt=RUN.receipt(stage, study),
+            log:
+                RUN.log(stage, study),
+            wildcard_constraints:
+                **constraints,
+            conda:
+                ENVIRONMENT
+            threads: threads_of_study
+            resources:
+                mem_mb=mem_mb_of_study,
+                runtime=runtime_of_study,
+            params:
+                # Snakemake records params of plain text. Of these, receipts are the record.
+                stage=NotRecorded(stage),
+                study=study,
+                kept=NotRecorded(RUN.kept_stage_before(stage)),
+                recipe=NotRecorded(RUN.recipe_digest(stage)),
+            shell:
+                f"{RUN_JOB} {{params.stage:q}} --output {RUN.output_in_shell} "
+                "--input {input:q} --images {output.images:q} --receipt {output.receipt:q} "
+                "--study {params.study:q} --kept {params.kept:q} --recipe {params.recipe:q} "
+                "--threads {threads} > {log:q} 2>&1"

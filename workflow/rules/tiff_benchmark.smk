@@ -8,13 +8,13 @@ rule tiff_benchmark:
         runs=RESULTS.tiff_benchmark / "runs.csv",
         summary=RESULTS.tiff_benchmark / "summary.txt",
     log:
-        "logs/tiff_benchmark.log",
+        RUN.log("tiff_benchmark"),
     conda:
         ENVIRONMENT
-    threads: cores_of_run()  # nothing runs beside what is measured
+    threads: CORES  # nothing runs beside what is measured
     params:
         folder=subpath(output.page, parent=True),
     shell:
         # In a process of its own, since forked ones share memory with others.
-        '"$DP_PYTHON" "$DP_SCRIPTS"/tiff_benchmark.py {input:q} {params.folder:q} '
+        '"$DP_PYTHON" "$DP_SCRIPTS"/job.py tiff-benchmark {input:q} {params.folder:q} '
         "> {output.summary:q} 2> {log:q}"

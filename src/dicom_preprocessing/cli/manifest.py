@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     parser = argparse.ArgumentParser(
         prog="dicom-manifest",
         description="Write a manifest of the TIFFs below a folder, with geometry from their tags.",
+        epilog="Exit status: 0 every TIFF is listed; 1 one could not be read (the rest is listed), "
+        "or there are none; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs")
@@ -51,7 +53,7 @@ def _write(source: Path, output: Path) -> int:
 
     paths = find_tiffs(source)
     if not paths:
-        print(f"error: no TIFF below {source}", file=sys.stderr)
+        print(f"error: {source} contains no TIFFs", file=sys.stderr)
         return 1
     rows, unreadable = [], 0
     for path in tqdm(paths, unit="file", disable=None, leave=False):

@@ -21,7 +21,7 @@ DEFAULT_MANIFEST = Path("results/manifest.csv")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     boxes, output = arguments.boxes, arguments.output
@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="BOXES has the columns left, top, right, bottom or x, y, width, height, with pixel "
         "edges at whole numbers, and path or sop_instance_uid. Every row is written, with columns "
         "mapped_... for the box, the fraction of it that is inside, and its state. Exit status: "
-        "0 done, 1 something failed or could not be mapped, 2 wrong usage.",
+        "0 every row is mapped; 1 a row could not be, or a file not be read or written; 2 wrong "
+        "usage.",
         allow_abbrev=False,
     )
     parser.add_argument("boxes", metavar="BOXES", type=Path, help=".csv or .parquet")

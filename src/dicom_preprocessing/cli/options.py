@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.config import ConfigKey, keys, parse_value
 from dicom_preprocessing.errors import ConfigError
 
@@ -44,7 +45,7 @@ def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
         parser.add_argument(
             option,
             dest=f"limits.{limit}",
-            type=int,
+            type=read_positive,
             default=argparse.SUPPRESS,
             metavar="N",
             help=f"{key.doc} This one: {limit}.",

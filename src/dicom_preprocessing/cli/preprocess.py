@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
@@ -33,7 +34,7 @@ OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells, or 130 (interrupted)."""
     parser = _parser()
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
     if not arguments.source or not arguments.output:
@@ -50,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     to_file = output.suffix.lower() in TIFF_SUFFIXES
     if to_file and (os.path.isdir(source) or is_path_list(source)):
         parser.error(f"OUTPUT {output} is a file, so SOURCE must be one DICOM file")
-    if not to_file and output.exists() and not output.is_dir():
-        parser.error(f"OUTPUT {output} is there and is no folder")
-    if to_file and output.exists() and os.path.exists(source) and output.samefile(source):
+    if not to_file and os.path.exists(output) and not output.is_dir():
+        parser.error(f"OUTPUT {output} exists and is not a folder")
+    if to_file and os.path.exists(output) and os.path.exists(source) and output.samefile(source):
         parser.error(f"OUTPUT {output} is the SOURCE, which would be lost")
     if output.suffix.lower() in OTHER_FORMATS:
         parser.error(f"OUTPUT {output} must be a folder, or end in .tif or .tiff")
@@ -83,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="dicom-preprocess",
         description="Turn DICOM files into training-ready multi-frame TIFFs.",
         epilog="Images go to OUTPUT/{study}/{sop}.tiff, what could not be written to "
-        "OUTPUT/failures.csv. Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        "OUTPUT/failures.csv. Exit status: 0 something was written; 1 nothing was written, or with "
+        "--strict a file failed or a path that was named is not DICOM; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -96,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-j",
         "--jobs",
-        type=_positive,
+        type=read_positive,
         default=usable_cores(),
         metavar="N",
         help="processes (all cores)",
@@ -104,13 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     add_config_options(parser)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> int:
@@ -129,7 +124,9 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     (found,) = find_files([source])
     scan = scan_file(found)
     if scan.header is None or not scan.header.has_pixel_data:
-        problem = f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is no image"
+        problem = (
+            f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is not an image"
+        )
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)

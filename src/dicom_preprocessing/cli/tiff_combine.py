@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.tools.combine import sort_by_headers, sort_by_table
@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         "A finished tree does not know where its slices lie: their order comes from a table or "
         "from the DICOM files that they were made of.",
         epilog="OUTPUT/slices.csv tells which slice became which page. "
-        "Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        "Exit status: 0 every series is written; 1 a series could not be, or a row of the table "
+        "has no image, or an image no DICOM file (the rest is written); 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")

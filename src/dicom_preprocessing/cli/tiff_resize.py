@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.arguments import read_factor, read_size
 from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.processes import usable_cores
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (something failed) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.tools.resize import ResizeOptions
     from dicom_preprocessing.tools.tree import open_tree, require_outside
@@ -50,14 +51,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="tiff-resize",
         description="Write the images of a finished tree in another size. Geometry tags lead from "
         "the source to the new images; OUTPUT/manifest.csv lists them.",
-        epilog="Exit status: 0 done, 1 something failed, 2 wrong usage.",
+        epilog="Exit status: 0 every image is written; 1 one could not be (the rest is written), "
+        "or there are none; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
     how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("-s", "--size", type=_size, metavar="W,H", help="to fit within, pixels")
-    how.add_argument("--scale", type=_factor, metavar="F", help="factor on width and height")
+    how.add_argument("-s", "--size", type=read_size, metavar="W,H", help="to fit within, pixels")
+    how.add_argument("--scale", type=read_factor, metavar="F", help="factor on width and height")
     parser.add_argument("-f", "--filter", choices=FILTERS, default="triangle")
     parser.add_argument(
         "-p",
@@ -71,20 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, height = map(int, text.split(","))
-    if min(width, height) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1,1")
-    return width, height
-
-
-def _factor(text: str) -> float:
-    factor = float(text)
-    if not 0 < factor < float("inf"):
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return factor
 
 
 def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.text import explain_error, make_printable
@@ -24,7 +25,7 @@ CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 (a file is bad) or 2 (wrong usage)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.files import atomic_write
     from dicom_preprocessing.tools.statistics import PixelSelection
@@ -53,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="tiff-stats",
         description="Mean, standard deviation, range and histogram of TIFFs, by dtype and channel, "
         "also of values in 0 to 1.",
-        epilog="Exit status: 0 done, 1 a file could not be read, 2 wrong usage.",
+        epilog="Exit status: 0 every file is counted; 1 one could not be read (the rest is "
+        "counted), or there are none; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -66,24 +68,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="without pixels of the background value in all channels: 0, or what the file tells",
     )
-    parser.add_argument("--bins", type=_positive, default=16, metavar="N", help="of histograms")
+    parser.add_argument("--bins", type=read_positive, default=16, metavar="N", help="of histograms")
     parser.add_argument(
         "-j",
         "--jobs",
-        type=_positive,
+        type=read_positive,
         default=usable_cores(),
         metavar="N",
         help="processes (all cores)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _gather(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
@@ -109,7 +104,7 @@ def _text(record: dict[str, Any]) -> Iterator[str]:
         channels = f"{kind['channels']} channel{'s' if kind['channels'] > 1 else ''}"
         yield f"{kind['dtype']}, {channels}: {kind['files']:,} files, {kind['frames']:,} frames"
         if kind["not_finite"]:
-            yield f"{kind['not_finite']:,} values are no finite numbers and do not count"
+            yield f"{kind['not_finite']:,} values are not finite numbers and do not count"
         names = CHANNELS.get(kind["channels"]) or range(kind["channels"])
         for name, channel in zip(names, kind["by_channel"], strict=True):
             yield from _channel_text(str(name), channel, kind["full_range"])

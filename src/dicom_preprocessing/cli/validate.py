@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="dicom-validate",
         description="Check whether DICOM files can become images: the attributes that say what the "
         "pixels are, the pixel data, and one decoded frame.",
-        epilog="Exit status: 0 all are valid, 1 errors were found, 2 a file could not be read, or "
+        epilog="Exit status: 0 all are valid; 1 errors were found; 2 a file could not be read, or "
         "wrong usage. With --format json: one report, or a list of them for several files.",
         allow_abbrev=False,
     )

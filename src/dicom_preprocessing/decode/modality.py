@@ -67,7 +67,7 @@ def _make_usable(
         return lookup_table(stored, signed=pixel_format.is_signed, little_endian=little_endian)
     rescale = stored or Rescale()
     if not rescale.is_finite:
-        raise MissingAttributeError("Rescale Slope or Rescale Intercept is no number")
+        raise MissingAttributeError("Rescale Slope or Rescale Intercept is not a number")
     return rescale
 
 
@@ -154,7 +154,7 @@ def modality_values(
         darkest, has_others = _find_background(values, inverted=pixel_format.is_inverted)
         background = darkest if known is None else known
         if has_others:
-            warnings.append("values that are no finite numbers became background")
+            warnings.append("values that are not finite numbers became background")
     # With another transform a frame's padding is another value; it is background all the same.
     padding = None if known is None else pixel_padding(description, pixel_format)
 

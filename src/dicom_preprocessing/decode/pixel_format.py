@@ -12,8 +12,11 @@ from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description
 
@@ -23,6 +26,7 @@ FLOAT_BITS_ALLOCATED: Final = (32, 64)
 COLOUR: Final = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED: Final = (8, 16)
 SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
+AT_LEAST_ONE: Final = "allowed are whole numbers of at least 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +105,19 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
         raise MissingAttributeError("(0028,0004) Photometric Interpretation is missing")
     is_float = keyword != "PixelData"
     if allocated not in (FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED):
-        raise UnsupportedPixelsError(f"{allocated} bits allocated in {keyword} are not supported")
+        raise UnsupportedPixelsError(
+            f"(0028,0100) Bits Allocated is {allocated}; {keyword} is read with "
+            f"{_either(FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED)}"
+        )
     require_known_samples(description, photometric, samples, allocated, is_float=is_float)
     stored = allocated if is_float else _required(pixel.bits_stored, "BitsStored")
     if stored > allocated:
         raise MissingAttributeError(f"{stored} bits stored do not fit {allocated} bits allocated")
     representation = pixel.pixel_representation
     if not is_float and (representation.has_several or representation.integer(-1) not in (0, 1)):
-        raise MissingAttributeError("(0028,0103) Pixel Representation is missing or not 0 or 1")
+        raise MissingAttributeError(
+            f"(0028,0103) Pixel Representation {_found(representation)}; allowed are 0 and 1"
+        )
     high_bit = pixel.high_bit.integer(stored - 1)
     by_source = {
         "HighBit": high_bit if stored - 1 <= high_bit < allocated else None,
@@ -116,7 +125,9 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     }
     number_of_frames = description.number_of_frames()
     if number_of_frames is None:
-        raise MissingAttributeError("(0028,0008) Number of Frames is no positive integer")
+        raise MissingAttributeError(
+            f"(0028,0008) Number of Frames {_found(pixel.number_of_frames)}; {AT_LEAST_ONE}"
+        )
     return PixelFormat(
         keyword=keyword,
         rows=rows,
@@ -148,13 +159,19 @@ def require_known_samples(
     found = f"{photometric} with {samples} {signed}samples of {allocated} bits"
     if photometric in (*MONOCHROME, PALETTE):
         if samples != 1:
-            raise UnsupportedPixelsError(f"{found} is not supported")
+            raise UnsupportedPixelsError(f"{found} is not supported; supported is 1 sample")
         return
     is_colour = photometric in COLOUR and samples == len("RGB") and not (is_float or signed)
     if not is_colour or allocated not in COLOUR_BITS_ALLOCATED:
-        raise UnsupportedPixelsError(f"{found} is not supported")
-    if pixel.planar_configuration.integer() not in (0, 1):
-        raise MissingAttributeError("(0028,0006) Planar Configuration is not 0 or 1")
+        raise UnsupportedPixelsError(
+            f"{found} is not supported; supported are 3 unsigned samples of "
+            f"{_either(COLOUR_BITS_ALLOCATED)} bits in {_either(COLOUR)}, and greyscale"
+        )
+    planar = pixel.planar_configuration
+    if planar.integer() not in (0, 1):
+        raise MissingAttributeError(
+            f"(0028,0006) Planar Configuration {_found(planar)}; allowed are 0 and 1"
+        )
     if photometric == "YBR_PARTIAL_420" and description.transfer_syntax_uid in NATIVE:
         raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
 
@@ -162,5 +179,18 @@ def require_known_samples(
 def _required(attribute: Attribute, keyword: str) -> int:
     value = attribute.integer()
     if value < 1:
-        raise MissingAttributeError(f"{keyword} is missing, empty or not above 0")
+        raise MissingAttributeError(f"{keyword} {_found(attribute)}; {AT_LEAST_ONE}")
     return value
+
+
+def _found(attribute: Attribute) -> str:
+    """What was found, for messages about what is allowed."""
+    if attribute.is_empty:
+        return "is empty" if attribute.is_present else "is missing"
+    return f"is {make_printable(attribute.shorten_for_message() or '')}"
+
+
+def _either(allowed: Sequence[object]) -> str:
+    """``8 or 16``."""
+    *first, last = map(str, allowed)
+    return f"{', '.join(first)} or {last}"

@@ -87,7 +87,7 @@ def read_header(path: PathLike) -> Header:
         cut = None if at_pixels else _where_cut(data_set, file)
     header = header_of(data_set, has_pixel_data=at_pixels)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
-        raise FileError("a DICOMDIR lists files and is no image", error="dicomdir")
+        raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
     if cut is not None:
         raise _damaged_or_not_dicom(DamagedError.cut(cut), has_prefix=has_prefix)
     if not has_prefix:
@@ -250,7 +250,7 @@ def _require_dicom(file: _TruncationDetector) -> bool:
         return True
     if looks_like_data_set(head, size):
         return False
-    raise NotDicomError("neither the DICM prefix nor a data set at the start")
+    raise NotDicomError("starts with neither the DICM prefix nor a data set")
 
 
 def _parse_header(file: _TruncationDetector, *, has_prefix: bool) -> tuple[FileDataset, bool]:

@@ -123,7 +123,7 @@ def checked_boxes(boxes: ArrayLike) -> NDArray[np.float64]:
     if len(wrong):
         first = wrong[0]
         values = ", ".join(f"{value:g}" for value in given[first])
-        raise ValueError(f"box {first} is no left <= right, top <= bottom: {values}")
+        raise ValueError(f"box {first} must have left <= right and top <= bottom: {values}")
     return given
 
 

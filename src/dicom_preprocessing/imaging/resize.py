@@ -60,7 +60,10 @@ def resize(
     else:
         return image
     if target.width * target.height > MAX_FRAME_PIXELS:
-        raise NoSpacingError(f"{target.width} x {target.height} pixels by this spacing: unusable")
+        raise NoSpacingError(
+            f"this spacing makes {target.width} x {target.height} pixels; at most "
+            f"{MAX_FRAME_PIXELS} are possible"
+        )
     frames = resize_frames(
         image.frames, size=target, filter=filter, lookup=image.lookup, places=sample_grids(image)
     )

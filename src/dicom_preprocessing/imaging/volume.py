@@ -177,7 +177,7 @@ def _resample(volume: Volume, spacing_z: float) -> Volume:
         raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
     count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
     if count > MAX_FRAMES:
-        raise VolumeError(f"{count} frames by the spacing between frames: unusable")
+        raise VolumeError(f"this z spacing makes {count} frames; at most {MAX_FRAMES} are possible")
     return _interpolate_volume(volume, count)
 
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SKIPPED_ERRORS
 from dicom_preprocessing.files import SortedOnDisk
+from dicom_preprocessing.index.conflicts import describe_others
 from dicom_preprocessing.index.scan import HeaderScan, with_digest
 from dicom_preprocessing.index.table import (
+    PATH_PART_RULE,
     SERIES_WITHOUT_UID,
     ExcludedFile,
     InventoryEntry,
+    find_path_problem,
     is_path_part,
 )
 from dicom_preprocessing.text import make_printable
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.header import Header
     from dicom_preprocessing.index.walk import SourceFile
+
+
+UID_NAMES = {"study_instance_uid": "Study Instance UID", "sop_instance_uid": "SOP Instance UID"}
+"""UIDs that become parts of the path of an image, by their fields."""
+
+MAX_SHOWN = 80
+"""Characters of a UID that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +46,11 @@ class _Candidate:
     header: Header
 
     @property
-    def series(self) -> str:
+    def entry(self) -> InventoryEntry:
+        """Its inventory line, should it go on."""
         uid = self.header.series_instance_uid
-        return uid if is_path_part(uid) else SERIES_WITHOUT_UID
+        series = uid if is_path_part(uid) else SERIES_WITHOUT_UID
+        return entry_of(self.found, self.header, series)
 
 
 class StudyGrouper:
@@ -88,7 +100,7 @@ class StudyGrouper:
                     images.append(_Candidate(number, self._files[number], scan, scan.header))
             kept, rejected = _resolve_duplicates(images, self._duplicates)
             self._excluded.extend(rejected)
-            entries += [(i.number, entry_of(i.found, i.header, i.series)) for i in kept]
+            entries += [(i.number, i.entry) for i in kept]
         return [entry for _, entry in sorted(entries, key=itemgetter(0))]
 
     def _with_digests(
@@ -138,12 +150,20 @@ def _exclude_by_header(found: SourceFile, scan: HeaderScan) -> ExcludedFile | No
     if not scan.header.has_pixel_data:
         message = "a data set without pixel data"
         return _excluded_file(found, scan, error="no_pixel_data", message=message)
-    for name in ("study_instance_uid", "sop_instance_uid"):
-        uid = getattr(scan.header, name)
+    for field, name in UID_NAMES.items():
+        uid = getattr(scan.header, field)
         if not is_path_part(uid):
-            what = f"{make_printable(uid)!r} cannot be part of a path" if uid else "is missing"
-            return _excluded_file(found, scan, error="bad_uid", message=f"{name} {what}")
+            message = f"{name} {_explain_bad_uid(uid)}"
+            return _excluded_file(found, scan, error="bad_uid", message=message)
     return None
+
+
+def _explain_bad_uid(uid: str) -> str:
+    """What a message says of a UID that cannot become a part of a path, behind its name."""
+    if not uid:
+        return "is missing, and the path of the image needs it"
+    shown = make_printable(uid[:MAX_SHOWN]) + ("..." if len(uid) > MAX_SHOWN else "")
+    return f"'{shown}' {find_path_problem(uid)}; allowed are {PATH_PART_RULE}"
 
 
 def _excluded_file(
@@ -179,11 +199,12 @@ def _resolve_duplicates(
             rejected.append((image.number, refused))
     different = list(kept.values())
     if len(different) > 1 and duplicates == "fail":
-        message = f"{len(different)} different files have this SOP Instance UID"
-        rejected += [
-            (i.number, _excluded_file(i.found, i.scan, error="sop_conflict", message=message))
-            for i in different
-        ]
+        entries = [i.entry for i in different]
+        for i in different:
+            others = [entry for entry in entries if entry.path != i.found.path]
+            message = f"has the SOP Instance UID of {describe_others(i.entry, others)}, and differs"
+            refused = _excluded_file(i.found, i.scan, error="sop_conflict", message=message)
+            rejected.append((i.number, refused))
         return [], rejected
     return different, rejected
 

@@ -145,7 +145,7 @@ def _header_of(found: SourceFile) -> Header:
     if found.problem:
         raise UnreadableError(found.problem, transient=not found.is_missing)
     if not found.is_regular:
-        raise NotDicomError("no regular file")
+        raise NotDicomError("not a regular file, such as a pipe or a device")
     return read_header(found.path)
 
 

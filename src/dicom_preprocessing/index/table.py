@@ -24,12 +24,25 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, json_lines, read_json_lines, short_digest
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-UID_PATTERN = r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"
+MAX_UID_LENGTH = 64
+"""Characters (PS3.5 9.1)."""
+
+UID_PATTERN = rf"[0-9A-Za-z][0-9A-Za-z._-]{{0,{MAX_UID_LENGTH - 1}}}"
 """What may become a part of a path, also as Snakemake's wildcard constraint."""
+
+PATH_PART_RULE = (
+    f"1 to {MAX_UID_LENGTH} letters A to Z, digits, dots, hyphens and underscores, of which the "
+    "first is a letter or digit"
+)
+"""The same in words, for messages."""
+
+MAX_LISTED = 3
+"""Forbidden characters that a message lists."""
 
 PATH_PART = re.compile(UID_PATTERN)
 SERIES_WITHOUT_UID = "series"
@@ -127,7 +140,9 @@ class IndexFolder:
         with self.table.open(encoding="ascii", newline="") as file:
             rows = csv.reader(file, delimiter="\t")  # twice as fast as DictReader
             if next(rows) != [field.name for field in fields(Study)]:
-                raise OutputError(f"{self.table} is of another version: remove it and run again")
+                raise OutputError(
+                    f"{self.table} was written by another version: remove it and run again"
+                )
             return {
                 study: Study(
                     study_instance_uid=study,
@@ -244,3 +259,24 @@ def read_inventory(path: Path) -> list[InventoryEntry]:
 def is_path_part(uid: str) -> bool:
     """Whether a UID may become a part of a path."""
     return PATH_PART.fullmatch(uid) is not None
+
+
+def find_path_problem(uid: str) -> str:
+    """Which rule a UID breaks that may not become a part of a path, for messages.
+
+    Parameters
+    ----------
+    uid : str
+        One for which ``is_path_part`` is false.
+    """
+    if not uid:
+        return "is missing"
+    wrong = [character for character in dict.fromkeys(uid) if not is_path_part(f"0{character}")]
+    if wrong:
+        listed = ", ".join(f"'{make_printable(character)}'" for character in wrong[:MAX_LISTED])
+        return f"contains {listed}{' and others' if len(wrong) > MAX_LISTED else ''}"
+    if not is_path_part(uid[0]):
+        return f"starts with '{uid[0]}'"
+    over = len(uid) - MAX_UID_LENGTH
+    many = "one" if over == 1 else over
+    return f"has {len(uid)} characters, {many} too many"

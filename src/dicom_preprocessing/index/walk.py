@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 import os
 import stat
@@ -20,6 +21,14 @@ Inode = tuple[int, int]
 
 DICOM_PREFIX_AT = 128
 PATH_LIST_HEAD_BYTES = 65536
+DICOM_SUFFIXES = (".dcm", ".dic", ".dicom", ".ima")
+"""A file of such a name is no list of paths, whatever is in it."""
+
+CANNOT_EXIST = (errno.ENAMETOOLONG,)
+"""Errors of paths that are no path, such as lines of another text."""
+
+MAX_SHOWN = 200
+"""Characters of a path of a list that a message shows; a line of any text may be longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +101,25 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
     """Why the source as a whole is of no use, None if it may be of use."""
     if not files:
         only_lists = all(map(is_path_list, sources))
-        folder = "no file in it (the output folder is not searched)"
-        return "a list without paths" if only_lists else folder
+        folder = "contains no files (the output folder is not searched)"
+        return "a list that contains no paths" if only_lists else folder
     first = files[0]
+    shown = first.path[:MAX_SHOWN] + ("..." if len(first.path) > MAX_SHOWN else "")
+    example = f"(the first: {make_printable(shown)}: {first.problem})"
+    is_listed = any(map(is_path_list, sources))
     if all(item.is_missing for item in files):
-        listed = f"no path of this list exists (the first: {make_printable(first.path)})"
-        return listed if any(map(is_path_list, sources)) else first.problem
+        listed = (
+            f"a text file, taken for a list with one path a line, of which none exists {example}"
+        )
+        return listed if is_listed else first.problem
     if all(item.problem for item in files):
-        return f"cannot be read: {first.problem}"
+        listed = f"a list of paths, of which none can be read {example}"
+        return listed if is_listed else f"cannot be read: {first.problem}"
     if all(item.is_regular and item.named and not item.size for item in files):
         return "an empty file, neither DICOM nor a list of paths"
+    if all(_is_named_as_dicom(source) and _is_text(source) for source in sources):
+        suffix = os.path.splitext(first.path)[1]
+        return f"text, not DICOM (if it is a list of paths, give it a name without {suffix})"
     return None
 
 
@@ -115,7 +133,16 @@ def walk_hash(files: Iterable[SourceFile]) -> str:
 
 
 def is_path_list(path: str) -> bool:
-    """Whether a path is a text list of paths: no DICM prefix and no NUL byte at its start."""
+    """Whether a path is a text list of paths: text, and not named as a DICOM file."""
+    return not _is_named_as_dicom(path) and _is_text(path)
+
+
+def _is_named_as_dicom(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in DICOM_SUFFIXES
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file is text: no DICM prefix and no NUL byte at its start."""
     if not os.path.isfile(path):
         return False
     try:
@@ -158,7 +185,8 @@ def _entry(path: str, own: set[Inode]) -> Iterator[SourceFile]:
     except (FileNotFoundError, NotADirectoryError):
         yield SourceFile(path=path, named=True, problem="no such file or folder", is_missing=True)
     except (OSError, ValueError) as error:
-        yield SourceFile(path=path, named=True, problem=_reason(error))
+        is_missing = getattr(error, "errno", None) in CANNOT_EXIST
+        yield SourceFile(path=path, named=True, problem=_reason(error), is_missing=is_missing)
     else:
         if stat.S_ISDIR(status.st_mode):
             inode = (status.st_dev, status.st_ino)

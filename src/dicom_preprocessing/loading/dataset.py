@@ -355,7 +355,7 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
             return source, _rows_of_tree(source)
         source = manifest
     if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():
-        raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
+        raise SourceError(f"{source} is neither a folder nor a manifest (.csv or .parquet)")
     rows: list[Row] = as_records(read_manifest(source))
     first = rows[0]["path"] if rows else ""
     return root or root_of_manifest(source, first), rows

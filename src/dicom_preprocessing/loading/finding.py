@@ -76,7 +76,7 @@ def find_dicom_files(path: PathLike, spinner: bool = False) -> list[Path]:
     NotADirectoryError
     """
     if not os.path.isdir(path):
-        raise NotADirectoryError(f"{os.fspath(path)} is no folder")
+        raise NotADirectoryError(f"{os.fspath(path)} is not a folder")
     try:
         found = find_files([os.fspath(path)])
     except SourceError:

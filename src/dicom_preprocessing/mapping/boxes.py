@@ -104,7 +104,7 @@ def read_images(manifest: Path) -> list[Row]:
     table = read_manifest(manifest)
     lacking = set(IMAGE_COLUMNS) - set(table.columns)
     if lacking:
-        raise OutputError(f"{manifest} is no manifest: it has no column {min(lacking)}")
+        raise OutputError(f"{manifest} is not a manifest: it has no column {min(lacking)}")
     rows: list[Row] = [*as_records(table)]
     return rows
 
@@ -204,15 +204,18 @@ def _by_image(
 def _form(table: pd.DataFrame) -> tuple[str, ...]:
     """The columns that tell the boxes, once it is sure that the table can be mapped."""
     names = set(table.columns)
+    found = f"found: {', '.join(table.columns)}"
     if not names & {"path", "sop_instance_uid"}:
-        raise OutputError("boxes need a column path or sop_instance_uid")
+        raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):
         if names.issuperset(form):
             twice = sorted(names & {f"{ADDED}{name}" for name in (*form, "inside", "state")})
             if twice:
-                raise OutputError(f"there is a column {twice[0]} already: rename it")
+                raise OutputError(f"boxes already have a column {twice[0]}: rename it")
             return form
-    raise OutputError("boxes need the columns left, top, right, bottom or x, y, width, height")
+    raise OutputError(
+        f"boxes need the columns left, top, right, bottom or x, y, width, height; {found}"
+    )
 
 
 def _boxes_of(

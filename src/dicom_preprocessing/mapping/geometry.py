@@ -158,7 +158,7 @@ def _number(row: Mapping[str, Any] | ManifestRow, name: str) -> float | None:
     try:
         return None if value is None else float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} is no number: {value!r}") from None
+        raise ValueError(f"{name} is not a number: {value!r}") from None
 
 
 def _whole(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[int, ...] | None:
@@ -169,7 +169,7 @@ def _whole(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[int, ...]
         return None
     for name, number in zip(names, known, strict=True):
         if not number.is_integer():
-            raise ValueError(f"{name} is no whole number: {number:g}")
+            raise ValueError(f"{name} is not a whole number: {number:g}")
     return tuple(map(int, known))
 
 

@@ -23,6 +23,7 @@ from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.index.conflicts import describe_other
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.results.layout import image_path
 from dicom_preprocessing.results.receipts import Receipt, new_receipt
@@ -113,6 +114,7 @@ def process_instance(
     """
     receipts: list[Receipt] = []
     chosen: Receipt | None = None
+    first: InventoryEntry | None = None
     for entry in candidates:
         receipt = new_receipt(entry)
         if chosen is None:
@@ -126,11 +128,12 @@ def process_instance(
             else:
                 receipt = _process(entry, receipt, spec)
             if receipt.is_written or receipt.stage != "decode":
-                chosen = receipt
+                chosen, first = receipt, entry
         receipts.append(receipt)
-    if chosen is None:
+    if first is None:
         return receipts
-    return [r if r is chosen else _conflict(r) for r in receipts]
+    pairs = zip(candidates, receipts, strict=True)
+    return [r if r is chosen else _conflict(entry, r, first) for entry, r in pairs]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -150,15 +153,16 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     return outcome
 
 
-def _conflict(receipt: Receipt) -> Receipt:
-    """The receipt of a candidate that was not chosen.
+def _conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
+    """The receipt of a candidate that was not chosen; ``first`` was.
 
     One that failed transiently stays transient: when it can be read, it may be the one to write.
     """
-    message = "another file has this SOP Instance UID and other bytes, and comes first"
+    other = describe_other(entry, first)
+    message = f"has the SOP Instance UID of {other}, which differs and comes first in path order"
     if receipt.error:
-        reason = f"this one does not decode: {receipt.message}"
-        message = f"another file has this SOP Instance UID; {reason}"
+        reason = f"this file does not decode: {receipt.message}"
+        message = f"has the SOP Instance UID of {other}, which decodes; {reason}"
     error = FileError(message, error="sop_conflict", transient=receipt.transient)
     return receipt.as_failed(error, "decode")
 
@@ -166,7 +170,7 @@ def _conflict(receipt: Receipt) -> Receipt:
 def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
-        raise LimitPixelsError(f"{pixels} pixels are more than {limits.pixels}")
+        raise LimitPixelsError(f"has {pixels} pixels; limits allow {limits.pixels}")
 
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:

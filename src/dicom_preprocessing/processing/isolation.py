@@ -37,6 +37,7 @@ from dicom_preprocessing.processes import (
 )
 from dicom_preprocessing.processing.instance import import_libraries_of, process_instance
 from dicom_preprocessing.results.receipts import new_receipt
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -247,9 +248,13 @@ def _check_limits(
 ) -> FileError | None:
     """The error of a file that goes beyond a limit: seconds from a time, memory above a base."""
     if time.monotonic() - since > limits.seconds:
-        return LimitTimeError(f"not done after {limits.seconds} seconds")
+        return LimitTimeError(
+            f"not done after {plural(limits.seconds, 'second')}, which is what limits allow"
+        )
     if resident_bytes(process.pid or 0) - base > limits.memory_mb * MIB:
-        return LimitMemoryError(f"needs more than {limits.memory_mb} MB")
+        return LimitMemoryError(
+            f"needs more than {limits.memory_mb} MB, which is what limits allow"
+        )
     return None
 
 

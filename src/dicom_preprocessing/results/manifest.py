@@ -10,7 +10,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from dicom_preprocessing.files import SortedOnDisk, as_record, atomic_write, path_key
+from dicom_preprocessing.files import (
+    SortedOnDisk,
+    as_record,
+    atomic_write,
+    make_temporary,
+    path_key,
+)
 from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.results.layout import (
     IMAGES,
@@ -93,7 +99,7 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     if path.suffix.lower() != ".parquet":
         write_cells(ordered, path)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with make_temporary(tempfile.TemporaryDirectory) as folder:
         table = Path(folder) / MANIFEST
         write_cells(ordered, table)
         convert_to_parquet(table, path)
@@ -235,7 +241,7 @@ def find_tiffs(root: Path) -> list[Path]:
     NotADirectoryError
     """
     if not root.is_dir():
-        raise NotADirectoryError(f"{root} is no folder")
+        raise NotADirectoryError(f"{root} is not a folder")
     found = [
         Path(folder) / name
         for folder, _, names in os.walk(root)

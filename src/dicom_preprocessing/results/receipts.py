@@ -150,5 +150,5 @@ def read_receipts(path: Path) -> list[Receipt]:
     try:
         return [Receipt(**record) for record in read_json_lines(path)]
     except (TypeError, ValueError):
-        message = f"{path} is of another version: remove it and run again"
+        message = f"{path} was written by another version: remove it and run again"
         raise OutputError(message) from None

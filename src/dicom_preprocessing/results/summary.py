@@ -121,7 +121,7 @@ class Summary:
         """
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.keys() != {"recipe", "studies", "seconds", "warnings", "transient"}:
-            raise OutputError(f"{path} is of another version: remove it and run again")
+            raise OutputError(f"{path} was written by another version: remove it and run again")
         seconds = {
             stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
             for stage, d in record["seconds"].items()

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.text import explain_without_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -72,6 +73,8 @@ def load_in_parts(
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise SourceError(f"{path}: a table must end in .csv or .parquet")
     read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
     start = 0
     try:
@@ -85,8 +88,10 @@ def load_in_parts(
                     data[name] = _parse(cells, kind, name, start, path)
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:  # UTF-8's are ValueErrors
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: cannot be read: it is not text in UTF-8") from error
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise SourceError(f"{path}: cannot be read: {explain_without_path(error)}") from error
 
 
 Block = tuple[int, "dict[str, pa.Array]"]
@@ -136,8 +141,10 @@ def _complete_rows(reader: Iterator[list[str]], width: int) -> Iterator[list[str
 
 
 def _require_header(names: list[str]) -> None:
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"no header of different names: {', '.join(names)}")
+    if not names:
+        raise ValueError("the first line has no names of columns")
+    if len(set(names)) < len(names):
+        raise ValueError(f"the first line names a column twice: {', '.join(names)}")
 
 
 def _parse(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.numbers import Tag
 from dicom_preprocessing.tiff.tags import REFERENCE_SOFTWARE, resolution_of, spacing_of
 
@@ -55,7 +56,9 @@ def read_info(path: os.PathLike[str] | str) -> TiffInfo:
             count = len(tiff.pages)
             shape, samples, dtype = page.shape, page.samplesperpixel, page.dtype
     except Exception as error:  # tifffile raises nearly anything on bad bytes
-        raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
+        raise OutputError(
+            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
+        ) from error
     height, width = shape[:2]
     software = _text(tags.get(Tag.SOFTWARE))
     ours = software.startswith("dicom-preprocessing ")

@@ -18,6 +18,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
     PageFormat,
@@ -244,7 +245,9 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         pages = TiffPages(path)
         kinds = {pages.page_format(number) for number in range(len(pages))}
     except OSError as error:
-        raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
+        raise OutputError(
+            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
+        ) from error
     if len(kinds) != 1:
         shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
         raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")

@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.info import read_info
 from dicom_preprocessing.tools.counting import COUNTED_BYTES, BinnedValues, CountedValues, Moments
 
@@ -137,7 +138,9 @@ def _pages(path: Path) -> Iterator[NDArray[Any]]:
     except MemoryError:
         raise
     except Exception as error:  # tifffile and codecs raise nearly anything on bad bytes
-        raise OutputError(f"{path}: cannot be read as TIFF: {error}") from error
+        raise OutputError(
+            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
+        ) from error
 
 
 def _require_whole(page: tifffile.TiffPage, size: int) -> None:

@@ -63,9 +63,11 @@ def open_tree(source: Path) -> Tree:
         root = root_of_manifest(source, next(iter(rows), ""))
         tree = Tree(root, [root / name for name in rows], rows)
     else:
-        raise SourceError(f"{source}: no folder, and no manifest (.csv or .parquet)")
+        found = "is neither a folder nor a manifest (.csv or .parquet)"
+        raise SourceError(f"{source} {found if source.exists() else 'does not exist'}")
     if not tree.paths:
-        raise SourceError(f"no TIFF below {source}")
+        found = "contains no TIFFs" if source.is_dir() else "is a manifest without rows"
+        raise SourceError(f"{source} {found}")
     return tree
 
 
@@ -105,7 +107,7 @@ def require_outside(tree: Tree, output: Path) -> None:
     """
     root, target = tree.root.resolve(), output.resolve()
     if root == target or root in target.parents or target in root.parents:
-        raise SourceError(f"OUTPUT {output} and SOURCE {tree.root} must lie apart")
+        raise SourceError(f"OUTPUT {output} and SOURCE {tree.root} must not contain one another")
 
 
 def map_in_processes(

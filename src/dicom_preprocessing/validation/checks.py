@@ -20,7 +20,7 @@ from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
-from dicom_preprocessing.index.table import is_path_part
+from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.validation.checked_image import (
     IMAGE_ATTRIBUTES,
     U16_MAX,
@@ -78,7 +78,7 @@ def required_attributes(image: CheckedImage) -> Iterator[Finding]:
 def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
     code, number = "invalid_u16_value", image.integer(keyword)
     if number is None:
-        message = f"is no whole number from 0 to {U16_MAX}"
+        message = f"is not a whole number from 0 to {U16_MAX}"
         yield _finding(image, code, "error", message, keyword)
     elif number == 0 and keyword in POSITIVE_KEYWORDS:
         yield _finding(image, code, "error", "must be above 0", keyword)
@@ -92,7 +92,7 @@ def _photometric(image: CheckedImage) -> Iterator[Finding]:
     text = attribute.text()
     is_text = all(isinstance(value, str) for value in attribute.values)
     if not (is_text and text and text.isascii() and text.isprintable()):
-        yield _finding(image, code, "error", "is no text", keyword)
+        yield _finding(image, code, "error", "is not text", keyword)
     elif attribute.has_several:
         yield _finding(image, code, "warning", "has several values: the first counts", keyword)
 
@@ -103,7 +103,7 @@ def pixel_data(image: CheckedImage) -> Iterator[Finding]:
     if image.broken:
         yield Finding("invalid_pixel_data_value", "error", image.broken, keyword)
     elif element is None:
-        message = "is missing" if image.is_image else "is missing: it is no image"
+        message = "is missing" if image.is_image else "is missing: this is not an image"
         yield Finding("missing_pixel_data", "error", message, keyword)
     elif not element.value.length:
         yield Finding("empty_pixel_data", "error", "has no bytes", keyword)
@@ -147,7 +147,7 @@ def number_of_frames(image: CheckedImage) -> Iterator[Finding]:
         message = "is absent: 1 is taken"
         yield _finding(image, "default_number_of_frames", "info", message, keyword)
     elif source == "invalid":
-        message = "is no positive whole number"
+        message = "is not a positive whole number"
         yield _finding(image, "invalid_number_of_frames", "error", message, keyword)
 
 
@@ -288,9 +288,7 @@ def output_naming(image: CheckedImage) -> Iterator[Finding]:
     }
     bad = {keyword: uid for keyword, uid in uids.items() if not is_path_part(uid)}
     for keyword, uid in bad.items():
-        message = "cannot be part of a path: only a file of its own name can be written"
-        if not uid:
-            message = "is missing: only a file of its own name can be written"
+        message = f"{find_path_problem(uid)}: only a file of its own name can be written"
         value = Attribute(keyword, (uid,)).shorten_for_message() if uid else None
         yield Finding("directory_output_not_ready", "warning", message, keyword, value)
     if not bad:

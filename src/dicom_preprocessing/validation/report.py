@@ -297,7 +297,7 @@ def _try_decode(image: CheckedImage) -> SmokeTest:
         Limits().pixels,
     )
     if pixels > limit:
-        raise LimitPixelsError(f"{pixels} pixels are more than {limit}")
+        raise LimitPixelsError(f"has {pixels} pixels; limits allow {limit}")
     frames = stored_frames(description, pixel_format, pixel_data)
     frame = np.asarray(frames[FIRST_FRAME])[np.newaxis]
     one = replace(pixel_format, number_of_frames=1)

@@ -116,7 +116,7 @@ class TestErrors:
     def test_file_that_is_no_dicom(self, tmp_path, short, metadata):
         path = tmp_path / "text.dcm"
         path.write_text("no DICOM")
-        message = r"^Failed to open DICOM file: .*text\.dcm: neither the DICM prefix"
+        message = r"^Failed to open DICOM file: .*text\.dcm: starts with neither the DICM prefix"
         with pytest.raises(RuntimeError, match=message):
             function(short, metadata=metadata)(path)
         with pytest.raises(RuntimeError, match=message):
@@ -128,9 +128,9 @@ class TestErrors:
 
     @pytest.mark.parametrize("content", [b"", b"no DICOM"])
     def test_buffer_that_is_no_dicom(self, slices, content, short, metadata):
-        with pytest.raises(RuntimeError, match="DICOM object: buffer 0: neither"):
+        with pytest.raises(RuntimeError, match="DICOM object: buffer 0: starts with neither"):
             function(short, stream=True, metadata=metadata)(content)
-        with pytest.raises(RuntimeError, match="DICOM object: buffer 1: neither"):
+        with pytest.raises(RuntimeError, match="DICOM object: buffer 1: starts with neither"):
             call = function(short, stream=True, slices=True, metadata=metadata)
             call([slices[0].read_bytes(), content])
 

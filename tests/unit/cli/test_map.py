@@ -55,10 +55,10 @@ class TestErrors:
         [
             (["left,top,right,bottom"], "boxes need a column path or sop_instance_uid"),
             (["path,left,top"], "boxes need the columns left, top, right, bottom or x, y, width"),
-            ([f"{EDGES},mapped_left"], "there is a column mapped_left already: rename it"),
+            ([f"{EDGES},mapped_left"], "boxes already have a column mapped_left: rename it"),
             ([EDGES, "1.2.1,3"], "boxes.csv: cannot be read: row 1 has 2 cells instead of 5"),
-            ([f"{EDGES},left"], "boxes.csv: cannot be read: no header of different names"),
-            ([], "boxes.csv: cannot be read: no header"),
+            ([f"{EDGES},left"], "boxes.csv: cannot be read: the first line names a column twice"),
+            ([], "boxes.csv: cannot be read: the first line has no names"),
         ],
     )
     def test_unusable_tables_are_told(self, mapped, lines, message):
@@ -74,7 +74,10 @@ class TestErrors:
     @pytest.mark.usefixtures("results")
     def test_missing_table_is_told(self, capsys):
         assert main(["gone.csv", "--to", "output"]) == 1
-        assert "No such file or directory: 'gone.csv'" in capsys.readouterr().err
+        assert (
+            "error: gone.csv: cannot be read: No such file or directory\n"
+            in capsys.readouterr().err
+        )
 
     def test_table_that_is_no_manifest_is_told(self, mapped):
         options = ["--manifest", "boxes.csv"]
@@ -86,7 +89,7 @@ class TestErrors:
     def test_manifest_without_sizes_is_told(self, results, mapped):
         (results / "m.csv").write_text("path,study_instance_uid,sop_instance_uid,width\n")
         status, _, err = mapped(EDGES, options=["--manifest", "m.csv"])
-        assert (status, err) == (1, "error: m.csv is no manifest: it has no column height\n")
+        assert (status, err) == (1, "error: m.csv is not a manifest: it has no column height\n")
 
     @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
     def test_unreadable_manifest_is_told(self, results, mapped, name):

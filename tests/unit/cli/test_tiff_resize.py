@@ -44,7 +44,7 @@ class TestCommand:
     def test_output_within_the_source_is_refused(self, tmp_path, capsys):
         save(tmp_path / "a" / "1.tiff")
         assert main([str(tmp_path / "a"), str(tmp_path / "a" / "b"), "--scale", "0.5"]) == 1
-        assert "must lie apart" in capsys.readouterr().err
+        assert "must not contain one another" in capsys.readouterr().err
 
     def test_manifest_that_leads_out_is_refused(self, tmp_path, capsys):
         save(tmp_path / "1.tiff")

@@ -34,4 +34,4 @@ class TestCommand:
 
     def test_nothing_there(self, tmp_path, capsys):
         assert main([str(tmp_path)]) == 1
-        assert "no TIFF below" in capsys.readouterr().err
+        assert "contains no TIFFs" in capsys.readouterr().err

@@ -78,16 +78,16 @@ class TestModality:
     @pytest.mark.parametrize("field", ["rescale_slope", "rescale_intercept"])
     @pytest.mark.parametrize("value", ["1,0", math.nan, math.inf, b"\xff"])
     def test_rescale_that_is_no_number_is_an_error(self, field, value):
-        with pytest.raises(MissingAttributeError, match="is no number"):
+        with pytest.raises(MissingAttributeError, match="is not a number"):
             modality(**{field: value})
 
     def test_bytes_that_do_not_convert_are_no_number(self):
-        with pytest.raises(MissingAttributeError, match="is no number"):
+        with pytest.raises(MissingAttributeError, match="is not a number"):
             modality(rescale_slope=Attribute("RescaleSlope", raw=b"\xff\xfe"))
 
     def test_rescale_of_some_frame_that_is_no_number_is_an_error(self):
         frames = (groups(rescale_slope=2), groups(rescale_slope="x"))
-        with pytest.raises(MissingAttributeError, match="is no number"):
+        with pytest.raises(MissingAttributeError, match="is not a number"):
             modality(number_of_frames=2, frames=frames)
 
     def test_frames_with_and_without_a_macro_are_told(self):

@@ -341,7 +341,7 @@ class TestHeadersThatWouldMislead:
     def test_rescale_that_is_no_number(self, decoded, keyword):
         data_set = data_set_of(ramp(1, 2))
         data_set.add_new(keyword, "LO", "1,0")
-        with pytest.raises(MissingAttributeError, match="is no number"):
+        with pytest.raises(MissingAttributeError, match="is not a number"):
             decoded(data_set)
 
     def test_frames_without_a_rescale_among_others_are_told(self, decoded):

@@ -130,7 +130,7 @@ def test_data_set_with_meta_and_without_preamble_is_read(write_dicom, path):
 def test_preamble_without_the_prefix_is_not_dicom(write_dicom, path):
     content = write_dicom(path).read_bytes()
     saved(path, content.replace(b"DICM", b"DICX", 1))
-    with pytest.raises(NotDicomError, match="neither the DICM prefix nor a data set at the start"):
+    with pytest.raises(NotDicomError, match="starts with neither the DICM prefix nor a data set"):
         read_header(path)
 
 
@@ -218,7 +218,7 @@ def test_error_while_reading_is_unreadable(write_dicom, path, monkeypatch):
     "name", ["DICOMDIR", "DICOMDIR-bigEnd", "DICOMDIR-implicit", "DICOMDIR-empty.dcm"]
 )
 def test_media_directory_is_told_apart(name):
-    with pytest.raises(FileError, match="a DICOMDIR lists files and is no image") as caught:
+    with pytest.raises(FileError, match="a DICOMDIR lists files and is not an image") as caught:
         read_header(get_testdata_file(f"dicomdirtests/{name}") or get_testdata_file(name))
     assert caught.value.error == "dicomdir"
 

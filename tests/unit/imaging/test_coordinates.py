@@ -101,7 +101,7 @@ class TestBoxes:
 
     def test_negative_side_is_an_error(self):
         with pytest.raises(
-            ValueError, match="box 1 is no left <= right, top <= bottom: 5, 1, 4, 2"
+            ValueError, match="box 1 must have left <= right and top <= bottom: 5, 1, 4, 2"
         ):
             FULL.boxes_to_output([[3, 1, 5, 2], [5, 1, 4, 2]])
 

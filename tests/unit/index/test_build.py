@@ -75,7 +75,7 @@ def test_index_holds_nothing_that_names_a_patient(source, output, write_dicom):
 
 
 def test_source_that_cannot_be_used_changes_nothing(source, output):
-    with pytest.raises(SourceError, match="no file in it"):
+    with pytest.raises(SourceError, match="contains no files"):
         update(source, output)
     assert not output.exists()
 

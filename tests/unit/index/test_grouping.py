@@ -137,14 +137,30 @@ def test_uid_is_stripped_of_blanks_and_nul(source, write_dicom, uid):
     assert (study, entry.sop_instance_uid) == ("1.2.3", "1.2.3")
 
 
-def test_message_of_a_missing_uid_names_it(source, write_dicom):
-    path = write_dicom(source / "a.dcm", SOPInstanceUID=None)
-    assert message(path) == "sop_instance_uid is missing"
+ALLOWED = (
+    "allowed are 1 to 64 letters A to Z, digits, dots, hyphens and underscores, of which the first "
+    "is a letter or digit"
+)
+BAD_UIDS = {
+    None: "is missing, and the path of the image needs it",
+    "../x": f"'../x' contains '/'; {ALLOWED}",
+    ".1": f"'.1' starts with '.'; {ALLOWED}",
+    "1 2\n3\n*?": rf"'1 2\n3\n*?' contains ' ', '\n', '*' and others; {ALLOWED}",
+    "1" * 65: f"'{'1' * 65}' has 65 characters, one too many; {ALLOWED}",
+    "1" * 90: f"'{'1' * 80}...' has 90 characters, 26 too many; {ALLOWED}",
+}
 
 
-def test_message_of_an_unusable_uid_shows_it(source, write_dicom):
-    path = write_dicom(source / "a.dcm", StudyInstanceUID="../x")
-    assert message(path) == "study_instance_uid '../x' cannot be part of a path"
+@pytest.mark.parametrize("uid", BAD_UIDS)
+@pytest.mark.parametrize(
+    ("keyword", "name"),
+    [("StudyInstanceUID", "Study Instance UID"), ("SOPInstanceUID", "SOP Instance UID")],
+)
+def test_message_of_a_bad_uid_tells_what_was_found_and_what_is_allowed(
+    source, write_dicom, keyword, name, uid
+):
+    path = write_dicom(source / "a.dcm", **{keyword: uid})
+    assert message(path) == f"{name} {BAD_UIDS[uid]}"
 
 
 # Precedence
@@ -242,11 +258,21 @@ def test_different_bytes_fail_all_if_the_user_wants(source, write_dicom):
     assert outcomes(index, source) == dict.fromkeys(["a.dcm", "b.dcm"], "failed: sop_conflict")
 
 
-def test_message_of_a_conflict_tells_how_many_files_there_are(source, write_dicom):
-    write_dicom(source / "a.dcm")
-    write_dicom(source / "b.dcm", [[1, 2]])
-    messages = {item.message for item in index_of(source, duplicates="fail").excluded_files}
-    assert messages == {"2 different files have this SOP Instance UID"}
+def test_message_of_a_conflict_names_the_other_file(source, write_dicom):
+    a = write_dicom(source / "a.dcm")
+    b = write_dicom(source / "b.dcm", [[1, 2]])
+    messages = [item.message for item in index_of(source, duplicates="fail").excluded_files]
+    assert messages == [
+        f"has the SOP Instance UID of {b}, and differs",
+        f"has the SOP Instance UID of {a}, and differs",
+    ]
+
+
+def test_message_of_a_conflict_names_the_first_of_many_files(source, write_dicom):
+    paths = [str(write_dicom(source / f"{n}.dcm", [[n]])) for n in range(6)]
+    first, *_ = index_of(source, duplicates="fail").excluded_files
+    named = ", ".join(paths[1:4])
+    assert first.message == f"has the SOP Instance UID of {named}, and 2 more files, and differs"
 
 
 def test_study_of_which_nothing_goes_on_is_not_in_the_index(source, write_dicom):

@@ -56,7 +56,7 @@ def test_state_is_quiet_when_the_failures_are_older_than_the_receipt(indexed, ou
 
 
 def test_state_of_a_source_that_cannot_be_used_is_an_error(source, output):
-    with pytest.raises(SourceError, match="no file in it"):
+    with pytest.raises(SourceError, match="contains no files"):
         state_of(source, output)
 
 

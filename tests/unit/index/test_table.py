@@ -69,7 +69,7 @@ def test_table_of_another_version_is_refused(source, output, write_dicom):
     update(source, output)
     table = IndexFolder(output).table
     table.write_text(table.read_text().replace("megapixels", "pixels"))
-    with pytest.raises(OutputError, match=r"index\.tsv is of another version: remove it"):
+    with pytest.raises(OutputError, match=r"index\.tsv was written by another version: remove it"):
         IndexFolder(output).read_studies()
 
 

@@ -384,9 +384,55 @@ def test_source_of_which_nothing_exists_is_refused(source):
 
 def test_list_of_which_nothing_exists_is_refused(source):
     listing = touch(source / "list.txt", b"x.dcm\ny.dcm\n")
-    message = r"^source .*/list\.txt: no path of this list exists \(the first: .*/x\.dcm\)$"
+    message = (
+        r"^source .*/list\.txt: a text file, taken for a list with one path a line, of which none "
+        r"exists \(the first: .*/x\.dcm: no such file or folder\)$"
+    )
     with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
+
+
+def test_long_line_of_a_text_is_shown_in_part(source):
+    listing = touch(source / "report.xml", b"<" * 5000 + b"\nx\n")
+    message = r"none exists \(the first: .{200}\.\.\.: File name too long\)$"
+    with pytest.raises(SourceError, match=message):
+        find_files([str(listing)])
+
+
+def test_list_of_which_nothing_can_be_read_names_the_first(source, monkeypatch):
+    listing = touch(source / "list.txt", f"{touch(source / 'a.dcm')}\n".encode())
+    stat = os.stat
+
+    def refuse(path, **options):
+        if str(path).endswith("a.dcm"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    message = (
+        r"list of paths, of which none can be read \(the first: .*/a\.dcm: Permission denied\)$"
+    )
+    with pytest.raises(SourceError, match=message):
+        find_files([str(listing)])
+
+
+@pytest.mark.parametrize("name", ["notes.dcm", "NOTES.DCM", "a.ima", "a.dicom"])
+def test_text_that_is_named_like_dicom_is_no_list(source, name):
+    text = touch(source / name, b"some notes\n")
+    suffix = os.path.splitext(name)[1]
+    message = (
+        rf"^source .*/{name}: text, not DICOM \(if it is a list of paths, give it a name without "
+        rf"\{suffix}\)$"
+    )
+    with pytest.raises(SourceError, match=message):
+        find_files([str(text)])
+
+
+def test_text_that_is_named_like_dicom_is_a_file_beside_others(source):
+    touch(source / "a.dcm", b"\0")
+    touch(source / "b.dcm", b"some notes\n")
+    found = find_files([f"{source}/a.dcm", f"{source}/b.dcm"])
+    assert [os.path.basename(item.path) for item in found] == ["a.dcm", "b.dcm"]
 
 
 def test_empty_file_as_source_is_refused(source):
@@ -400,25 +446,27 @@ def test_empty_file_beside_others_is_a_file(source):
 
 
 def test_empty_folder_is_refused(source):
-    with pytest.raises(SourceError, match=r"^source .*/source: no file in it"):
+    with pytest.raises(SourceError, match=r"^source .*/source: contains no files"):
         find_files([str(source)])
 
 
 def test_folder_with_empty_folders_only_is_refused(source):
     (source / "a" / "b").mkdir(parents=True)
-    with pytest.raises(SourceError, match="no file in it"):
+    with pytest.raises(SourceError, match="contains no files"):
         find_files([str(source)])
 
 
 def test_list_without_entries_is_refused(source):
     listing = touch(source / "list.txt", b"# nothing yet\n\n")
-    with pytest.raises(SourceError, match=r"a list without paths$"):
+    with pytest.raises(SourceError, match=r"a list that contains no paths$"):
         find_files([str(listing)])
 
 
 def test_output_folder_as_source_is_refused(source):
     touch(source / "a.dcm")
-    with pytest.raises(SourceError, match=r"no file in it \(the output folder is not searched\)"):
+    with pytest.raises(
+        SourceError, match=r"contains no files \(the output folder is not searched\)"
+    ):
         find_files([str(source)], excluded=[str(source)])
 
 

@@ -179,7 +179,7 @@ class TestValues:
 
 class TestErrors:
     def test_no_source(self, tmp_path):
-        with pytest.raises(SourceError, match="no folder, and no manifest"):
+        with pytest.raises(SourceError, match="is neither a folder nor a manifest"):
             TiffDataset(tmp_path / "gone.csv")
 
     def test_no_image(self, tmp_path):

@@ -120,8 +120,8 @@ class TestFromRow:
         ("changes", "message"),
         [
             ({"width": None}, r"1\.2/1\.2\.1\.tiff: its active area .* image 0 x 0"),
-            ({"crop_left": "two"}, "crop_left is no number: 'two'"),
-            ({"crop_left": "2.5"}, r"crop_left is no whole number: 2\.5"),
+            ({"crop_left": "two"}, "crop_left is not a number: 'two'"),
+            ({"crop_left": "2.5"}, r"crop_left is not a whole number: 2\.5"),
             ({"crop_left": 5}, "crop box 6 x 4 at 5, 1 is not within its source 10 x 8"),
             ({"active_right": 17}, "active area 16 x 8 at 1, 2 is not within its image 16 x 14"),
             ({"flip_h": "maybe"}, "flip_h is neither true nor false: 'maybe'"),

@@ -320,17 +320,17 @@ def test_memory_that_is_not_enough_is_transient(tmp_path, candidates, monkeypatc
     assert (receipt.error, receipt.transient) == ("limit_memory", True)
 
 
-def test_conflict_message_tells_that_another_file_comes_first(tmp_path, candidates):
-    receipts = run(tmp_path, candidates("a.dcm", "b.dcm"))
-    assert receipts["b.dcm"].message == (
-        "another file has this SOP Instance UID and other bytes, and comes first"
+def test_conflict_message_names_the_file_that_comes_first(tmp_path, candidates):
+    source = candidates("a.dcm", "b.dcm")
+    assert run(tmp_path, source)["b.dcm"].message == (
+        f"has the SOP Instance UID of {source}/a.dcm, which differs and comes first in path order"
     )
 
 
 def test_conflict_message_tells_why_the_first_does_not_decode(tmp_path, candidates):
-    receipts = run(tmp_path, candidates("a.dcm", "b.dcm", bad={"a.dcm"}))
-    assert receipts["a.dcm"].message == (
-        "another file has this SOP Instance UID; this one does not decode: "
+    source = candidates("a.dcm", "b.dcm", bad={"a.dcm"})
+    assert run(tmp_path, source)["a.dcm"].message == (
+        f"has the SOP Instance UID of {source}/b.dcm, which decodes; this file does not decode: "
         "1 of 2 bytes of pixel data are there"
     )
 

@@ -84,8 +84,8 @@ def write_files(folder, write_dicom, *names, same=False):
 
 FAULTS = {
     "crash.dcm": ("codec_crash", "ended with signal SIGSEGV"),
-    "hang.dcm": ("limit_time", "not done after 1 seconds"),
-    "bloat.dcm": ("limit_memory", "needs more than 200 MB"),
+    "hang.dcm": ("limit_time", "not done after 1 second, which is what limits allow"),
+    "bloat.dcm": ("limit_memory", "needs more than 200 MB, which is what limits allow"),
 }
 
 
@@ -126,7 +126,7 @@ def test_too_many_pixels_are_not_decoded(tmp_path, write_dicom, outcomes):
     source = write_files(tmp_path / "source", write_dicom, "hang.dcm")
     receipt = outcomes(source, pixels=1)["hang.dcm"]
     assert (receipt.error, receipt.transient) == ("limit_pixels", False)
-    assert receipt.message == "2 pixels are more than 1"
+    assert receipt.message == "has 2 pixels; limits allow 1"
 
 
 def test_no_process_is_left(tmp_path, write_dicom, outcomes):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing import files
-from dicom_preprocessing.cli.job import stage_main
+from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import OutputError
@@ -219,8 +219,8 @@ def stage_arguments(tmp_path, entries, stage="write"):
     images = target.root / runs.study
     arguments = ["--input", str(runs.inventory), "--images", str(images)]
     arguments += ["--receipt", str(receipt), "--output", str(tmp_path), "--study", runs.study]
-    arguments += ["--recipe", target.recipe.to_json()]
-    return arguments, images, receipt
+    os.environ["DP_RECIPE_" + target.recipe.digest] = target.recipe.to_json()
+    return [stage, *arguments, "--recipe", target.recipe.digest], images, receipt
 
 
 # Whole studies
@@ -232,7 +232,7 @@ def test_study_without_a_good_file_has_an_empty_folder_and_a_receipt(
 ):
     path = truncate(write_dicom(source / "a.dcm"), 3)
     arguments, images, receipt = stage_arguments(tmp_path, entries_of(path), stage)
-    assert stage_main(stage, arguments) == 0
+    assert main(arguments, examples=tmp_path) == 0
     assert (os.listdir(images), [r.error for r in read_receipts(receipt)]) == (
         [],
         ["short_pixel_data"],
@@ -242,7 +242,7 @@ def test_study_without_a_good_file_has_an_empty_folder_and_a_receipt(
 def test_job_says_what_became_of_a_bad_file(tmp_path, source, write_dicom, capsys):
     path = truncate(write_dicom(source / "a.dcm"), 3)
     arguments, _, _ = stage_arguments(tmp_path, entries_of(path))
-    stage_main("write", arguments)
+    main(arguments, examples=tmp_path)
     assert capsys.readouterr().out == (
         "1.2.3.1.1: failed: short_pixel_data: 9 of 12 bytes of pixel data are there\n"
     )
@@ -251,9 +251,8 @@ def test_job_says_what_became_of_a_bad_file(tmp_path, source, write_dicom, capsy
 def test_job_refuses_images_beside_the_layout(tmp_path, source, write_dicom, capsys):
     arguments, images, _ = stage_arguments(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     arguments[arguments.index(str(images))] = str(tmp_path / "elsewhere")
-    with pytest.raises(SystemExit):
-        stage_main("write", arguments)
-    assert f"--images is not {images}" in capsys.readouterr().err
+    assert main(arguments, examples=tmp_path) == 1
+    assert capsys.readouterr().err == f"error: --images is {tmp_path}/elsewhere, not {images}\n"
 
 
 def test_nothing_but_images_and_receipt_is_left(tmp_path, source, write_dicom):

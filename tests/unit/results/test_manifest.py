@@ -328,5 +328,5 @@ def test_tiffs_are_found_by_suffix_in_path_order(tmp_path):
 
 
 def test_tiffs_are_looked_for_in_folders_only(tmp_path):
-    with pytest.raises(NotADirectoryError, match=r"a\.tiff is no folder"):
+    with pytest.raises(NotADirectoryError, match=r"a\.tiff is not a folder"):
         find_tiffs(write_tiff(tmp_path / "a.tiff"))

@@ -64,7 +64,9 @@ def test_receipts_are_one_line_each(tmp_path, source, write_dicom):
 @pytest.mark.parametrize("line", ['{"source_path": "a"}', '{"another": 1}', "cut {"])
 def test_receipts_of_another_version_are_refused(tmp_path, line):
     (tmp_path / "receipt.jsonl").write_text(f"{line}\n")
-    with pytest.raises(OutputError, match=r"receipt\.jsonl is of another version: remove it"):
+    with pytest.raises(
+        OutputError, match=r"receipt\.jsonl was written by another version: remove it"
+    ):
         read_receipts(tmp_path / "receipt.jsonl")
 
 

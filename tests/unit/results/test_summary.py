@@ -83,7 +83,9 @@ def test_summary_is_read_as_it_was_written(tmp_path):
 
 def test_summary_of_another_version_is_refused(tmp_path):
     (tmp_path / "summary.json").write_text('{"recipe": "c", "seconds": {}, "warnings": {}}')
-    with pytest.raises(OutputError, match=r"summary\.json is of another version: remove it"):
+    with pytest.raises(
+        OutputError, match=r"summary\.json was written by another version: remove it"
+    ):
         Summary.read(tmp_path / "summary.json")
 
 

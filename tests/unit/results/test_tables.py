@@ -125,8 +125,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", r"table\.csv: cannot be read: no header"),
-            ("path,path\n", "no header of different names: path, path"),
+            ("", r"table\.csv: cannot be read: the first line has no names of columns"),
+            ("path,path\n", "the first line names a column twice: path, path"),
             ("path,width\na\n", "row 1 has 1 cells instead of 2"),
             ('path\n"a\n', "unexpected end of data"),
             ("path,width\na,7\nb,7.5\n", r"row 2 of .*table\.csv: width is '7\.5'"),
@@ -162,17 +162,23 @@ class TestErrors:
     def test_parquet_with_a_name_twice(self, tmp_path):
         table = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["path", "path"])
         pq.write_table(table, tmp_path / "a.parquet")
-        with pytest.raises(SourceError, match="no header of different names: path, path"):
+        with pytest.raises(SourceError, match="the first line names a column twice: path, path"):
             load_table(tmp_path / "a.parquet")
 
     def test_bytes_that_are_not_utf_8(self, tmp_path):
         (tmp_path / "table.csv").write_bytes(b"path\n\xff\n")
-        with pytest.raises(SourceError, match=r"table\.csv: cannot be read: 'utf-8'"):
+        with pytest.raises(
+            SourceError, match=r"table\.csv: cannot be read: it is not text in UTF-8$"
+        ):
             load_table(tmp_path / "table.csv")
 
     def test_text_that_is_named_parquet(self, tmp_path):
         with pytest.raises(SourceError, match=r"a\.parquet: cannot be read: "):
             load_table(saved(tmp_path, "path\n", "a.parquet"))
+
+    def test_other_suffix(self, tmp_path):
+        with pytest.raises(SourceError, match=r"a\.txt: a table must end in \.csv or \.parquet"):
+            load_table(saved(tmp_path, "path\n", "a.txt"))
 
     @pytest.mark.parametrize("name", ["none.csv", "none.parquet"])
     def test_missing_file(self, tmp_path, name):

@@ -164,7 +164,7 @@ def test_more_pixels_than_a_file_may_have(report):
     stream = encapsulated(b"x")
     made = report(syntax=SMOOTH, Rows=65535, Columns=65535, PixelData=stream)
     message = only(made, "errors", "frame_decode_failed")
-    assert message["message"] == "4294836225 pixels are more than 2000000000"
+    assert message["message"] == "has 4294836225 pixels; limits allow 2000000000"
 
 
 def test_report_without_an_image_has_one_error(tmp_path):
@@ -176,7 +176,7 @@ def test_report_without_an_image_has_one_error(tmp_path):
     )
     made = validate_dicom(save(tmp_path / "report.dcm", data_set))
     assert codes(made, "errors") == ["missing_pixel_data"]
-    assert made["errors"][0]["message"] == "is missing: it is no image"
+    assert made["errors"][0]["message"] == "is missing: this is not an image"
     assert made["image"] == made["pixel_format"] == {}
     assert made["decode_smoke_test"]["status"] == "skip"
 
@@ -205,7 +205,9 @@ def test_absent_file(tmp_path):
 def test_file_that_is_not_dicom(tmp_path):
     path = tmp_path / "text.dcm"
     path.write_text("a text")
-    with pytest.raises(RuntimeError, match=f"^Not a DICOM file: {path}: neither the DICM prefix"):
+    with pytest.raises(
+        RuntimeError, match=f"^Not a DICOM file: {path}: starts with neither the DICM prefix"
+    ):
         validate_dicom(path)
 
 

@@ -1,237 +1,137 @@
-"""What is changed in Snakemake, on a scheduler and on objects like its own."""
+"""What is used of Snakemake besides its documented interface, and what is changed."""
 
-import gc
-import inspect
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
-from snakemake.io import flag
-from snakemake.jobs import Job
-from snakemake.persistence import ParamsChange
-from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.workflow import compatibility
 from dicom_preprocessing.workflow.compatibility import (
-    LateJobs,
-    ask_for_pipes_once,
-    ask_queue_without_accounting,
-    cache_signature,
-    collect_garbage_seldom,
-    end_gracefully_in_a_thread,
-    look_at_few_jobs_a_round,
-    start_jobs_at_any_rate,
-    take_receipts_for_records,
+    DEFAULT_RATE,
+    UNCHANGED,
+    end_gracefully_in_thread,
+    remove_job_rate_limit,
+    run_again,
 )
 
-ORIGINAL = Job.is_pipe_or_service_input
+
+class TestRateOfJobs:
+    @pytest.fixture
+    def limit(self, monkeypatch):
+        """The limit that is left of one that a run starts with."""
+        monkeypatch.delenv(UNCHANGED, raising=False)
+
+        def limit(*started_with):
+            settings = SchedulingSettings(
+                max_jobs_per_timespan=MaxJobsPerTimespan(started_with[0], f"{started_with[1]}s")
+            )
+            remove_job_rate_limit(SimpleNamespace(scheduling_settings=settings))
+            left = settings.max_jobs_per_timespan
+            return left and (left.max_jobs, left.timespan)
+
+        return limit
+
+    def test_default_is_as_it_was_known(self):
+        parsed = MaxJobsPerTimespan.parse_choice("100/1s")
+        assert (parsed.max_jobs, parsed.timespan) == DEFAULT_RATE
+
+    def test_default_is_dropped(self, limit):
+        assert limit(*DEFAULT_RATE) is None
+
+    def test_limit_of_the_user_stays(self, limit):
+        assert limit(7, 60) == (7, 60)
+
+    @pytest.mark.parametrize(("value", "is_dropped"), [("1", False), ("0", True), ("", True)])
+    def test_nothing_is_changed_where_that_is_asked_for(
+        self, limit, monkeypatch, value, is_dropped
+    ):
+        monkeypatch.setenv(UNCHANGED, value)
+        assert (limit(*DEFAULT_RATE) is None) == is_dropped
+
+    def test_version_that_was_not_tested_is_left_alone_and_told(self, limit, monkeypatch, caplog):
+        monkeypatch.setattr(compatibility, "__version__", "99.1")
+        monkeypatch.setattr(compatibility.logger, "propagate", True)
+        with caplog.at_level("INFO"):
+            assert limit(*DEFAULT_RATE) == DEFAULT_RATE
+        (line,) = caplog.messages
+        assert line.startswith("Snakemake 99.1 is not one of the versions that were tested (9.")
+        assert "takes about a quarter longer" in line
+
+    def test_commands_without_a_scheduler_have_no_limit(self, monkeypatch):
+        monkeypatch.delenv(UNCHANGED, raising=False)
+        remove_job_rate_limit(SimpleNamespace(scheduling_settings=None))
 
 
-class Named(SimpleNamespace):
-    """With a hash, as Snakemake's own have one."""
+class TestOutdatedFile:
+    def test_is_made_again(self):
+        dag = SimpleNamespace(forcefiles={"a"})
+        run_again(SimpleNamespace(dag=dag), "b")
+        assert dag.forcefiles == {"a", "b"}
 
-    __hash__ = object.__hash__
-
-
-@pytest.fixture
-def patched(monkeypatch):
-    """The class as Snakemake has it, patched for the time of a test."""
-    for name in ("open_jobs", "remaining_jobs"):
-        monkeypatch.setattr(JobScheduler, name, vars(JobScheduler)[name])  # undone at the end
-    look_at_few_jobs_a_round()
+    @pytest.mark.parametrize("attributes", [{}, {"forcefiles": ()}])
+    def test_of_which_snakemake_cannot_be_told_ends_with_a_sentence(self, attributes):
+        with pytest.raises(OutputError, match=r"^b is of other settings or files, and Snakemake 9"):
+            run_again(SimpleNamespace(dag=SimpleNamespace(**attributes)), "b")
 
 
-def scheduler(jobs, *, subsample=4, dryrun=False, running=(), failed=()):
-    made = object.__new__(JobScheduler)
-    made.workflow = SimpleNamespace(
-        dag=SimpleNamespace(
-            ready_jobs=set(jobs), needrun_jobs=lambda: iter(jobs), finished=lambda _job: False
-        )
-    )
-    made.subsample, made.dryrun = subsample, dryrun
-    made.running, made.failed = set(running), set(failed)
-    return made
+class TestSigterm:
+    @pytest.fixture
+    def handler(self):
+        """Sets a handler as Snakemake does; that of before comes back."""
+        before = signal.getsignal(signal.SIGTERM)
+        yield lambda function: signal.signal(signal.SIGTERM, function)
+        signal.signal(signal.SIGTERM, before)
+
+    def test_is_handled_though_the_main_thread_holds_the_lock(self, handler):
+        lock, ended = threading.Lock(), threading.Event()
+
+        def handle(*_):
+            with lock:
+                ended.set()
+
+        handler(handle)
+        end_gracefully_in_thread()
+        with lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+            assert not ended.is_set()
+        assert ended.wait(10)
+
+    @pytest.mark.parametrize("function", [signal.SIG_DFL, signal.SIG_IGN])
+    def test_is_left_alone_where_there_is_no_handler(self, handler, function):
+        handler(function)
+        end_gracefully_in_thread()
+        assert signal.getsignal(signal.SIGTERM) == function
 
 
-@pytest.mark.usefixtures("patched")
-class TestRounds:
-    def test_see_a_sample_of_the_ready_jobs(self):
-        seen = scheduler(range(100)).open_jobs
-        assert len(seen) == len(set(seen)) == 4
-        assert set(seen) < set(range(100))
-
-    def test_come_to_every_job(self):
-        made = scheduler(range(20))
-        assert {job for _ in range(500) for job in made.open_jobs} == set(range(20))
-
-    @pytest.mark.parametrize(
-        "settings", [{"subsample": None}, {"subsample": 100}, {"subsample": 200}, {"dryrun": True}]
-    )
-    def test_see_all_where_none_are_left_out(self, settings):
-        assert sorted(scheduler(range(100), **settings).open_jobs) == list(range(100))
-
-    def test_can_read_the_remaining_jobs(self):
-        remaining = scheduler(range(5), running=[1], failed=[3]).remaining_jobs
-        assert list(remaining) == [0, 2, 4]
-        assert len(remaining) == 3
-        assert remaining[1] == 2
-
-    def test_do_not_list_remaining_jobs_that_are_not_read(self):
-        made = scheduler([])
-        del made.workflow.dag.needrun_jobs
-        assert isinstance(made.remaining_jobs, LateJobs)
-        with pytest.raises(AttributeError):
-            len(made.remaining_jobs)
-
-    def test_are_patched_once(self):
-        before = dict(vars(JobScheduler))
-        look_at_few_jobs_a_round()
-        assert dict(vars(JobScheduler)) == before
-
-
-class TestPipes:
-    """Which inputs are pipes is asked only where a rule has any."""
-
-    @pytest.fixture(autouse=True)
-    def patched(self, monkeypatch):
-        monkeypatch.setattr(Job, "is_pipe_or_service_input", ORIGINAL)
-        ask_for_pipes_once()
-
-    def job(self, output):
-        made = object.__new__(Job)
-        made.rule = Named(workflow=SimpleNamespace(rules=[Named(output=[output])]))
-        producer = Named(pipe_or_service_output={"a"})
-        made.dag = SimpleNamespace(dependencies={made: {producer: {"a", "b"}}})
-        return made
-
-    @pytest.mark.parametrize("kind", ["pipe", "service"])
-    def test_are_found(self, kind):
-        job = self.job(flag("a", kind))
-        assert job.is_pipe_or_service_input("a")
-        assert not job.is_pipe_or_service_input("b")
-
-    def test_are_not_looked_for_without_a_rule_that_has_them(self):
-        job = self.job("a")
-        job.dag = None
-        assert not job.is_pipe_or_service_input("a")
-
-    def test_are_patched_once(self):
-        before = Job.is_pipe_or_service_input
-        ask_for_pipes_once()
-        assert Job.is_pipe_or_service_input is before
-
-
-def test_end_does_not_wait_for_a_lock_that_its_thread_holds(monkeypatch):
-    monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
-    end_gracefully_in_a_thread()
-    made = object.__new__(JobScheduler)
-    made._lock, made._open_jobs, made._user_kill = threading.Lock(), threading.Semaphore(0), None
-    with made._lock:
-        made.exit_gracefully(15, None)  # as the handler of a signal
-    assert made._open_jobs.acquire(timeout=20)
-    assert made._user_kill == "graceful"
-
-
-def test_other_schedulers_are_left_alone(monkeypatch):
-    class Other:
-        def open_jobs(self):
-            return []
-
-    monkeypatch.setattr(compatibility, "JobScheduler", Other)
-    before = dict(vars(Other))
-    look_at_few_jobs_a_round()
-    assert dict(vars(Other)) == before
-
-
-@pytest.mark.parametrize(("limit", "kept"), [((100, 1), False), ((10, 1), True), ((100, 60), True)])
-def test_limit_of_jobs_a_second_is_dropped_only_where_nobody_set_it(limit, kept):
-    rate = SimpleNamespace(max_jobs=limit[0], timespan=limit[1])
-    settings = SimpleNamespace(max_jobs_per_timespan=rate)
-    start_jobs_at_any_rate(SimpleNamespace(scheduling_settings=settings))
-    assert (settings.max_jobs_per_timespan is rate) == kept
-
-
-def test_limit_is_left_alone_where_nothing_is_scheduled():
-    start_jobs_at_any_rate(SimpleNamespace(scheduling_settings=None))
-
-
-def test_garbage_is_collected_less_often():
-    before = gc.get_threshold()
-    try:
-        collect_garbage_seldom()
-        assert gc.get_threshold() == (compatibility.YOUNG_OBJECTS, *before[1:])
-    finally:
-        gc.set_threshold(*before)
-
-
-def test_signature_is_that_of_the_function():
-    def memory(wildcards, attempt):
-        return attempt
-
-    parameters = list(inspect.signature(cache_signature(memory)).parameters)
-    assert parameters == ["wildcards", "attempt"]
-    assert memory.__signature__ is inspect.signature(memory)
-
-
-class TestStatusOfSlurmJobs:
-    @staticmethod
-    def asked(monkeypatch, folder, sacct, given="sacct"):
-        """What is asked on a host whose sacct is this script, None if there is none."""
-        if sacct is not None:
-            (folder / "sacct").write_text(f"#!/bin/sh\n{sacct}\n")
-            (folder / "sacct").chmod(0o755)
-        monkeypatch.setenv("PATH", str(folder))
-        settings = SimpleNamespace(status_command=given)
-        ask_queue_without_accounting(SimpleNamespace(executor_settings=settings))
-        return settings.status_command
-
-    @pytest.mark.parametrize(
-        ("sacct", "expected"),
-        [
-            ("exit 0", "sacct"),
-            ("echo Slurm accounting storage is disabled >&2; exit 1", "squeue"),
-            (None, "sacct"),  # the plugin sees to it
-        ],
-    )
-    def test_is_asked_of_what_knows_it(self, monkeypatch, tmp_path, sacct, expected):
-        assert self.asked(monkeypatch, tmp_path, sacct) == expected
-
-    def test_is_asked_as_the_user_says(self, monkeypatch, tmp_path):
-        assert self.asked(monkeypatch, tmp_path, "exit 0", "squeue") == "squeue"
-
-    def test_is_no_matter_of_other_executors(self):
-        workflow = SimpleNamespace(executor_settings=None)
-        ask_queue_without_accounting(workflow)
-        assert workflow.executor_settings is None
-
-
-class TestRecordsOfJobs:
-    @staticmethod
-    def changed(*, recorded, outdated, known=True):
-        """Whether there is metadata of a job, and what of its params changed."""
-        change = ParamsChange(only_old={"a"}, only_new={"b"}) if recorded else ParamsChange()
-        records = SimpleNamespace(has_metadata=lambda _job: known, params_changed=lambda *_: change)
-        take_receipts_for_records(SimpleNamespace(persistence=records), lambda _job: outdated)
-        job = SimpleNamespace(output=["images", "receipt"])
-        return records.has_metadata(job), records.params_changed(job, file="images")
-
-    @pytest.mark.parametrize("known", [True, False])
-    @pytest.mark.parametrize("recorded", [True, False])
-    def test_are_snakemakes_where_there_is_no_receipt(self, known, recorded):
-        metadata, change = self.changed(recorded=recorded, outdated=None, known=known)
-        assert (metadata, bool(change)) == (known, recorded)
-
-    def test_tell_of_a_change_that_only_the_receipt_knows(self):
-        metadata, change = self.changed(recorded=False, outdated=True, known=False)
-        assert metadata
-        assert "now: the receipt tells of other settings or files" in str(change)
-        assert set(change) == {"images", "receipt"}
-
-    def test_tell_what_snakemake_knows_of_a_change(self):
-        _, change = self.changed(recorded=True, outdated=True)
-        assert change.only_new == {"b"}
-
-    def test_tell_of_no_change_where_the_receipt_is_right(self):
-        """As after a run elsewhere, with the settings of now."""
-        _, change = self.changed(recorded=True, outdated=False)
-        assert not change
+def test_members_of_snakemake_are_left_as_they_are():
+    """Whatever is called here, no class or module of Snakemake has another member afterwards."""
+    code = """
+import sys, types
+import snakemake.api, snakemake.cli, snakemake.dag, snakemake.jobs, snakemake.workflow
+import snakemake.scheduling.job_scheduler
+def members():
+    return {
+        (name, owner.__name__, key): id(value)
+        for name, module in sys.modules.items() if name.startswith("snakemake")
+        for owner in [module, *(v for v in vars(module).values() if isinstance(v, type))]
+        for key, value in vars(owner).items()
+        if key not in ("__weakref__", "__dict__", "__abstractmethods__", "_abc_impl")
+    }
+before = members()
+from types import SimpleNamespace
+from dicom_preprocessing.workflow import compatibility, outcome, run, settings
+compatibility.remove_job_rate_limit(SimpleNamespace(scheduling_settings=None))
+compatibility.run_again(SimpleNamespace(dag=SimpleNamespace(forcefiles=set())), "a")
+compatibility.end_gracefully_in_thread()
+after = members()
+assert {key: after[key] for key in before} == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,8 +1,9 @@
-"""Put on PYTHONPATH by a test: makes some files fail in the jobs of one script.
+"""Put on PYTHONPATH by a test: makes some files fail in the jobs of one rule.
 
-DP_TEST_FAULT_IN   the script, such as index or write
+DP_TEST_FAULT_IN   the rule, such as index or write
 DP_TEST_FAULT      unreadable: DICOM files named so cannot be opened (EIO), each try is counted;
                    disk_full: no TIFF of the study 1.2.2 can be opened for writing (ENOSPC)
+                   killed: the job of the study 1.2.2 is killed
                    hungry: the job of the study 1.2.2 takes 500 MB for some seconds
                    slow: the job of the study 1.2.2 takes a minute at its first try
 DP_TEST_COUNT      file that gets a line a try
@@ -11,11 +12,13 @@ DP_TEST_COUNT      file that gets a line a try
 import builtins
 import errno
 import os
+import signal
 import sys
 import time
 
 _open = builtins.open
-_script = os.environ.get("DP_TEST_FAULT_IN", "")
+_job = os.getpid()
+_rule = os.environ.get("DP_TEST_FAULT_IN", "")
 _fault = os.environ.get("DP_TEST_FAULT", "")
 
 
@@ -44,10 +47,12 @@ def _faulty_open(file, mode="r", *args, **kwargs):
     if "/1.2.2/" in name and ".tiff" in name and "r" not in mode:
         if _fault == "disk_full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        if _fault == "killed":
+            os.kill(_job, signal.SIGKILL)  # not only its worker
         if _fault in ("hungry", "slow"):
             _linger(name)
     return _open(file, mode, *args, **kwargs)
 
 
-if any(os.path.basename(word) == f"{_script}.py" for word in sys.orig_argv):
+if sys.orig_argv[2:3] == [_rule] and os.path.basename(sys.orig_argv[1]) == "job.py":
     builtins.open = _faulty_open

@@ -1,0 +1,125 @@
+"""What is said last on the screen: how a run ended, and why jobs failed.
+
+Snakemake prints of a failed job the command and its exit status, and with ``--quiet rules`` not
+even the name of its log, where the reason is. Standard library only: the Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dicom_preprocessing.text import make_printable, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dicom_preprocessing.results.layout import ResultsFolder
+
+JOB_ERROR = "job_error"
+"""Snakemake's name for the event of a log record (``snakemake_interface_logger_plugins``)."""
+
+CAUSES_SHOWN = 2
+"""At the end of a run, of which Snakemake prints four lines more, a reader sees some ten lines."""
+
+PATH = re.compile(r"\S*/\S*")
+"""What differs between messages of one cause."""
+
+TAIL_BYTES = 4096
+MAX_REASON_LENGTH = 400
+
+ERROR = "error: "
+"""How the message of a job with an expected error begins (``cli.job``)."""
+
+NO_REASON = (
+    "it ended without a message, as a process does that was killed: by the system for want of "
+    "memory, by a queue at a limit, or by hand"
+)
+
+
+class FailedJob(NamedTuple):
+    """A failed job: its rule, and its log, empty where it has none."""
+
+    rule: str
+    log: str
+
+
+class FailedJobs(logging.Handler):
+    """Remembers the jobs whose errors Snakemake logs, however quiet it is on the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: dict[FailedJob, None] = {}  # each once, though a job may be tried again
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a record that tells of a failed job."""
+        if getattr(record, "event", None) == JOB_ERROR:
+            logs = list(getattr(record, "log", None) or [""])
+            self.jobs[FailedJob(getattr(record, "rule_name", ""), str(logs[0]))] = None
+
+
+def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
+    """Lines that say why jobs failed, where more can be read, and what to do."""
+    by_cause: dict[tuple[str, str], list[tuple[FailedJob, str]]] = defaultdict(list)
+    for job in jobs:
+        reason = _read_reason(job.log)
+        by_cause[job.rule, PATH.sub("", reason)].append((job, reason))
+    if not by_cause:
+        return
+    commonest = sorted(by_cause.values(), key=len, reverse=True)
+    for failed in commonest[:CAUSES_SHOWN]:
+        job, reason = failed[0]
+        number = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
+        log = f" (log: {make_printable(job.log)})" if job.log else ""
+        yield f"error: {job.rule}{number}: {reason}{log}"
+    total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
+    elsewhere = (
+        f" {plural(others, 'job')} failed for other reasons: see the logs." if others else ""
+    )
+    yield (
+        f"{plural(total, 'job')} failed.{elsewhere} What is finished stays. Mend the cause and run "
+        "the same command again."
+    )
+
+
+def _read_reason(log: str) -> str:
+    """What stands at the end of a log: the message of an expected error, or of a bug."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return NO_REASON
+    lines = [line.strip() for line in lines if line.strip()]
+    starts = [i for i, line in enumerate(lines) if line.startswith(ERROR)]
+    if starts:
+        reason = " ".join(lines[starts[-1] :]).removeprefix(ERROR)
+    elif "Traceback (most recent call last):" in lines:
+        reason = f"{lines[-1]} (an error in the program: please report it with the log)"
+    else:
+        return NO_REASON
+    reason = make_printable(reason)
+    return reason if len(reason) <= MAX_REASON_LENGTH else f"{reason[: MAX_REASON_LENGTH - 3]}..."
+
+
+def print_last(lines: Iterable[str]) -> None:
+    """Print lines to the screen, however quiet Snakemake is."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
+def describe_results(results: ResultsFolder) -> Iterator[str]:
+    """Lines about the results of a finished run: counts, and where to look."""
+    try:
+        verdict = results.verdict.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:  # other targets were asked for
+        return
+    yield verdict
+    yield f"Images in {results.images('write')}, table {results.manifest}, report {results.report}"
+    if " 0 failed" not in verdict:
+        yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"

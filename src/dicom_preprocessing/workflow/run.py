@@ -1,0 +1,293 @@
+"""One run of the workflow, as its rules ask about it: paths, inputs, targets, settings, resources.
+
+It knows nothing of Snakemake: the Snakefile hands over what only Snakemake knows. Standard library
+only, besides what the configuration needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys
+from dicom_preprocessing.config.recipe import Recipe, make_recipe
+from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
+from dicom_preprocessing.index.state import source_state
+from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
+from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.results.parts import Part
+from dicom_preprocessing.workflow.resources import (
+    cores_on_cluster,
+    job_mem_mb,
+    local_cores,
+    runtime_minutes,
+)
+from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
+from dicom_preprocessing.workflow.shards import belongs_to, find_parts, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dicom_preprocessing.config import Config, Stage
+    from dicom_preprocessing.index.table import Study
+
+REPEATED_END = r"[^/]*?(.{1,3}?)\2{19}(?:\.jsonl|\.log|)$"
+"""Matches a study whose UID ends in something twenty times, as anonymised ones may.
+
+The group is the second of the pattern of a path, in which that of the wildcard is the first.
+"""
+
+WILDCARDS = (
+    ("", "{study}", {"study": rf"(?!{REPEATED_END}){UID_PATTERN}"}),
+    (
+        "_repeated_digits",
+        "{study}{study_2}{study_3}{study_4}",
+        {
+            "study": rf"(?={REPEATED_END})[0-9A-Za-z._-]{{1,19}}",
+            "study_2": r"[0-9A-Za-z._-]{1,19}",
+            "study_3": r"[0-9A-Za-z._-]{0,19}",
+            "study_4": r"[0-9A-Za-z._-]{0,7}",
+        },
+    ),
+)
+"""What the names of a stage's two rules end in, the wildcards of a study, and their constraints.
+
+Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. Such
+studies have rules with a UID in pieces that are shorter.
+"""
+
+RECIPE_VARIABLE = "DP_RECIPE_"
+"""Environment variables that begin with it hold recipes; their digests follow."""
+
+
+class Run:
+    """What is configured, where results go, and what there is to make.
+
+    Parameters
+    ----------
+    config : Config
+    examples : Path
+        The bundled studies, which are read where no source is set.
+    wait_for_index : callable
+        Called before the index is read: raises what Snakemake wants to see while it is not made.
+    """
+
+    def __init__(
+        self, config: Config, examples: Path, wait_for_index: Callable[[], object] = lambda: None
+    ) -> None:
+        self.config = config
+        self.sources = source_list(config.source, examples)
+        self.wait_for_index = wait_for_index
+        self.part: Part | None = None
+        self.output = config.output
+        if config.shard:
+            # A shard's run has a working directory of its own, ``part_folder``, for Snakemake's
+            # records: other shards run at the same time.
+            self.part_folder = str(Part(Path(config.output), *config.shard).folder)
+            self.output = os.path.join("..", "..")
+            self.part = Part(Path(self.output), *config.shard)
+        self.index = IndexFolder(self.output)
+        self.results = ResultsFolder(Path(self.output))
+        is_default = self.part is not None or config.output == defaults()["output"]
+        self.logs = "logs" if is_default else os.path.join(self.output, "logs")
+
+    @property
+    def output_in_shell(self) -> str:
+        """The folder of results as shell text, in which Snakemake replaces what is in braces.
+
+        Text, because a param by a function costs time at each job.
+        """
+        return shlex.quote(self.output).replace("{", "{{").replace("}", "}}")
+
+    def log(self, *names: str) -> str:
+        """Path of a log."""
+        return os.path.join(self.logs, *names) + ".log"
+
+    def images(self, stage: Stage, study: str) -> str:
+        """Folder of the images of a study after a stage."""
+        return str(self.results.study(stage, study))
+
+    def receipt(self, stage: Stage, study: str) -> str:
+        """Receipt of a study's job."""
+        return str(self.results.receipt(stage, study))
+
+    @cached_property
+    def studies(self) -> dict[str, Study]:
+        """Studies of this run by UID; raises, and asks again, until the index is made."""
+        self.wait_for_index()
+        table = self.index.read_studies()
+        return {
+            uid: study
+            for uid, study in table.items()
+            if self.part is None or belongs_to(uid, self.part)
+        }
+
+    def kept_stage_before(self, stage: Stage) -> str:
+        """The nearest kept stage before this one, or ``none``, as jobs are told."""
+        before = STAGES[: STAGES.index(stage)]
+        return next((name for name in reversed(before) if name in self.config.keep), "none")
+
+    def inputs_of_stage(self, stage: Stage, study: str) -> list[str]:
+        """Folder and receipt of the nearest kept stage before, else the inventory."""
+        if study not in self.studies:
+            raise SourceError(
+                f"study {study} is not in the source, or has no image (see {self.index.table} and "
+                f"{self.results.failures})"
+            )
+        kept: Any = self.kept_stage_before(stage)
+        if kept == "none":
+            return [str(self.index.inventory(study))]
+        return [self.images(kept, study), self.receipt(kept, study)]
+
+    def written_images(self) -> list[str]:
+        """Folders of the images of every study; receipts come with them."""
+        return [self.images("write", study) for study in self.studies]
+
+    def targets(self) -> list[str]:
+        """The results, and which of the images and receipts before them are missing.
+
+        Snakemake does not look for what is missing between up-to-date results. What is there is
+        not named, because each name costs at each run.
+        """
+        if self.config.gather:
+            self.wait_for_index()
+            return self.final_targets()
+        stages: tuple[Any, ...] = (*self.config.keep, "write")
+        wanted = (
+            target(stage, study)
+            for study in self.studies
+            for stage in stages
+            for target in (self.images, self.receipt)
+        )
+        return [*_filter_missing(wanted), *self.final_targets()]
+
+    def final_targets(self) -> list[str]:
+        """What a run is for."""
+        if self.part is None:
+            return [str(path) for path in self.results.of_run]
+        return [str(path) for path in (self.part.manifest, self.part.failures, self.part.summary)]
+
+    def parts_to_collect(self) -> list[Path]:
+        """Results of all shards; raises an OutputError that names those that have not finished."""
+        shards = self.config.gather or 0
+        parts = parts_of(self.output, shards)
+        missing = [str(part.shard) for part in parts if not part.summary.exists()]
+        if missing:
+            finished = {p.shards for p in find_parts(Path(self.output)) if p.summary.exists()}
+            others = ", ".join(map(str, sorted(finished - {shards})))
+            raise OutputError(
+                f"{len(missing)} of {shards} shards have not finished: {', '.join(missing)}. "
+                f"Run them again (shard: [{missing[0]}, {shards}]), then gather. What stopped one "
+                "is at the end of what it printed."
+                + (f" There are parts of {others} shards." if others else "")
+            )
+        return [path for part in parts for path in (part.manifest, part.failures, part.summary)]
+
+    @cache  # noqa: B019  # there is one run in a process
+    def recipe_digest(self, stage: Stage) -> str:
+        """Digest of versions and settings of the stages up to this one: what Snakemake watches."""
+        return make_recipe(self.config, stage).digest
+
+    def environment(self, scripts: Path, *, is_conda: bool) -> dict[str, str]:
+        """Environment variables of jobs: Python, scripts, where snakemake was called, recipes.
+
+        Recipes by their digests, so that a rule's param, which Snakemake prints for each job, is 16
+        characters long. Of jobs in a conda environment, Python is the one there.
+        """
+        recipes = (make_recipe(self.config, stage) for stage in STAGES)
+        return {
+            "DP_PYTHON": "python" if is_conda else sys.executable,
+            "DP_SCRIPTS": str(scripts),
+            "DP_DIRECTORY": os.getcwd(),
+        } | {RECIPE_VARIABLE + recipe.digest: recipe.to_json() for recipe in recipes}
+
+    def is_outdated(self, stage: Stage, study: str) -> bool:
+        """Whether there is a receipt of a study, of other settings or files than those of now."""
+        receipt = self.results.receipt(stage, study)
+        inventory = self.studies[study].inventory
+        return receipt.exists() and not receipt_matches(
+            receipt, self.recipe_digest(stage), inventory
+        )
+
+    def threads(self, study: str, cores: int | None) -> int:
+        """Cores of a job: a share of those of this machine, or, with None, by the headers."""
+        if cores is not None:
+            return local_cores(len(self.studies), cores)
+        return cores_on_cluster(self.studies.get(study))
+
+    def mem_mb(self, study: str, threads: int, attempt: int, *, is_local: bool) -> int:
+        """Memory of a job in MB."""
+        known = self.studies.get(study)
+        return job_mem_mb(known, threads=threads, attempt=attempt, on_cluster=not is_local)
+
+    def runtime(self, study: str, attempt: int) -> int:
+        """Minutes of a job."""
+        return runtime_minutes(self.studies.get(study), attempt=attempt)
+
+    def state_of_source(self) -> str:
+        """Digest of the files of the source and of retries that are due; walks all folders."""
+        own = own_folders(self.output)
+        return source_state(self.sources, self.output, own, plan_retries(self.index))
+
+    def collection_settings(self, **values: object) -> str:
+        """What the rules ask for that collect results, as one line of JSON."""
+        return to_json(
+            recipe=self.recipe_digest("write"),
+            keep=self.config.keep,
+            # The bundled examples are not what the results of earlier runs came from.
+            prune=self.config.prune and self.config.source is not None,
+            **values,
+        )
+
+    def changed_settings(self) -> dict[str, Any]:
+        """Keys that decide about images and differ from the defaults."""
+        values, about = as_mapping(self.config), keys()
+        return {
+            key: values[key]
+            for key, default in defaults().items()
+            if values[key] != default and (key == "source" or about[key].alters)
+        }
+
+
+def recipe_from_environment(digest: str) -> Recipe:
+    """The recipe of a digest, from the environment of a job; see ``Run.environment``.
+
+    Raises
+    ------
+    ConfigError
+        It is not there: the job was not started by Snakemake.
+    """
+    text = os.environ.get(RECIPE_VARIABLE + digest)
+    if text is None:
+        raise ConfigError(
+            f"the environment has no settings {RECIPE_VARIABLE}{digest}: Snakemake sets them for "
+            "the jobs that it starts"
+        )
+    return Recipe.from_json(text)
+
+
+def to_json(**values: object) -> str:
+    """Settings of a rule that is no stage, as one line of JSON with sorted keys."""
+    return json.dumps(values, sort_keys=True)
+
+
+def _filter_missing(paths: Iterable[str]) -> Iterator[str]:
+    """Those of the paths that are not there; looks at folders, not at each path."""
+    names_in = cache(_names_in)
+    for path in paths:
+        folder, name = os.path.split(path)
+        if name not in names_in(folder):
+            yield path
+
+
+def _names_in(folder: str) -> Sequence[str] | set[str]:
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return ()

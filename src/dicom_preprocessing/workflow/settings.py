@@ -1,0 +1,117 @@
+"""The configuration of a run, checked before any work: of itself, and against what is there.
+
+Standard library only, besides what the configuration needs: the Snakefile imports it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_preprocessing.config import Config, parse_config
+from dicom_preprocessing.errors import ConfigError, OutputError
+from dicom_preprocessing.index.table import IndexFolder, IndexRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dicom_preprocessing.workflow.run import Run
+
+
+def read_settings(
+    values: Mapping[str, object],
+    given: Mapping[str, object],
+    *,
+    is_module: bool = False,
+    has_prefix: bool = False,
+    has_directory: bool = False,
+) -> tuple[Config, list[str]]:
+    """The typed configuration of a run, and warnings.
+
+    Parameters
+    ----------
+    values : mapping
+        The configuration as Snakemake merged it.
+    given : mapping
+        What ``--config`` gave; a word without a value, as from an unset variable, is None there.
+    is_module, has_prefix : bool
+        Whether another workflow includes this one, and puts a prefix before its paths.
+    has_directory : bool
+        Whether ``--directory`` was given.
+
+    Raises
+    ------
+    ConfigError
+        One message: the key, what was found, what to do.
+    """
+    if has_prefix:
+        raise ConfigError(
+            "prefix: is not supported for this workflow, because its index, receipts and manifest "
+            "name paths themselves. Set the config key output instead."
+        )
+    if given.get("source", "examples") is None:
+        raise ConfigError(
+            "config key 'source': found nothing on the command line. Name a folder, or leave the "
+            "key out for the bundled examples."
+        )
+    config, warnings = parse_config(values)
+    if config.shard and is_module:
+        raise ConfigError(
+            "config key 'shard': is not supported for a module, since a shard works in a folder of "
+            "its own. Run this workflow by itself."
+        )
+    if config.shard and has_directory:
+        raise ConfigError(
+            "config key 'shard': a shard works in a folder of its own, which --directory replaces. "
+            "Leave it out, and start the shard in that folder."
+        )
+    return config, warnings
+
+
+def require_usable(run: Run) -> None:
+    """Raise an OutputError where a run could not write its results, or has not got its index."""
+    _require_writable(Path(run.config.output))
+    if run.config.shard or run.config.gather:
+        _require_index(run.config, run.sources)
+
+
+def require_local_cores(config: Config, *, is_local: bool) -> None:
+    """Raise a ConfigError where the jobs of a shard would be sent to a cluster."""
+    if config.shard and not is_local:
+        raise ConfigError(
+            "config key 'shard': a shard works on the cores of this machine. Leave out the "
+            "executor (or its profile) and run the shard within one job, or leave out the key for "
+            "one job per study."
+        )
+
+
+def _require_writable(output: Path) -> None:
+    parent = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise OutputError(f"output {output}: {parent} is no folder that can be written to")
+
+
+def _require_index(config: Config, sources: Sequence[str]) -> None:
+    """Shards make no index, so that none of them changes it under the others."""
+    folder = IndexFolder(config.output)
+    command = "snakemake index (with the same keys, without shard and gather)"
+    if not folder.table.exists():
+        raise OutputError(f"{folder.table} is not there. Make it once for all shards: {command}")
+    found = folder.read_request()
+    if found is None:
+        raise OutputError(f"{folder.table} is of another version: remove it, then {command}")
+    wanted = IndexRequest.made_here(config.output, sources, config.duplicates, config.limits)
+    for key in ("source", "duplicates", "limits"):
+        before, now = getattr(found, key), getattr(wanted, key)
+        if before != now:
+            raise OutputError(
+                f"config key '{key}': {folder.path} was made with {before}, this run has {now}. "
+                f"Make it anew: {command}"
+            )
+    if found.start != wanted.start:
+        start = os.path.normpath(os.path.join(folder.output.resolve(), found.start))
+        raise OutputError(
+            f"config key 'source': {folder.path} was made in {start}, where its relative paths "
+            "start. Call snakemake there."
+        )

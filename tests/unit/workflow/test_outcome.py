@@ -1,0 +1,121 @@
+"""What is printed last: how a run ended, and why jobs failed."""
+
+import logging
+
+import pytest
+
+from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.workflow.outcome import (
+    MAX_REASON_LENGTH,
+    NO_REASON,
+    FailedJob,
+    FailedJobs,
+    describe_results,
+    explain_failed_jobs,
+)
+
+FULL = "No space left on device. What to do: free space, then run again"
+AGAIN = "What is finished stays. Mend the cause and run the same command again."
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A failed job with a log of this text; without one if that is None."""
+
+    def job(text, rule="write", name="1.2.3"):
+        log = tmp_path / rule / f"{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        if text is not None:
+            log.write_text(text)
+        return FailedJob(rule, str(log))
+
+    return job
+
+
+def explain(*jobs):
+    return list(explain_failed_jobs(jobs))
+
+
+def test_nothing_is_said_where_no_job_failed():
+    assert explain() == []
+
+
+def test_reason_log_and_remedy_of_a_job_are_told(job):
+    failed = job(f"1.2: warning: no window\nerror: results/a.tiff: {FULL}\n")
+    assert explain(failed) == [
+        f"error: write: results/a.tiff: {FULL} (log: {failed.log})",
+        f"1 job failed. {AGAIN}",
+    ]
+
+
+def test_message_of_several_lines_is_one(job):
+    (line, _) = explain(
+        job("error: config key 'size': found 0\nWrite for example:\n    size: [1, 2]\n")
+    )
+    assert "write: config key 'size': found 0 Write for example: size: [1, 2] (log:" in line
+
+
+def test_jobs_that_failed_for_one_cause_are_told_once(job):
+    logs = [job(f"error: results/{n}.tiff: {FULL}\n", name=str(n)) for n in range(30)]
+    line, last = explain(*logs)
+    assert line.startswith(f"error: write, 30 jobs, one of them: results/0.tiff: {FULL} (log: ")
+    assert last == f"30 jobs failed. {AGAIN}"
+
+
+def test_lines_are_few_with_any_number_of_causes(job):
+    failed = [job(f"error: cause {'abcdef'[n]}\n", name=str(n)) for n in range(6)]
+    *lines, last = explain(*failed)
+    assert [line.split(" (log")[0] for line in lines] == [
+        "error: write: cause a",
+        "error: write: cause b",
+    ]
+    assert last == f"6 jobs failed. 4 jobs failed for other reasons: see the logs. {AGAIN}"
+
+
+@pytest.mark.parametrize("text", [None, "", "1.2: warning: no window\n"])
+def test_job_without_a_message_was_killed(job, text):
+    assert explain(job(text))[0].startswith(f"error: write: {NO_REASON} (log: ")
+
+
+def test_bug_is_called_one(job):
+    text = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 7\n'
+    assert "write: KeyError: 7 (an error in the program: please report it" in explain(job(text))[0]
+
+
+def test_long_message_and_control_characters_do_no_harm(job):
+    line = explain(job("error: \x1b[2J" + "x" * 5000))[0]
+    assert "\x1b" not in line
+    assert len(line) < MAX_REASON_LENGTH + 200
+
+
+def record(**fields):
+    made = logging.LogRecord("snakemake", logging.ERROR, "", 0, "Error in rule write", (), None)
+    vars(made).update(fields)
+    return made
+
+
+def test_failed_jobs_are_taken_from_log_records_each_once():
+    jobs = FailedJobs()
+    failed = {"event": "job_error", "rule_name": "write", "log": ["a.log"]}
+    for fields in (failed, failed, {"event": "job_finished"}, {}, failed | {"log": []}):
+        jobs.handle(record(**fields))
+    assert list(jobs.jobs) == [FailedJob("write", "a.log"), FailedJob("write", "")]
+
+
+def test_records_of_snakemake_are_as_expected():
+    """The name of the event is Snakemake's."""
+    from snakemake_interface_logger_plugins.common import LogEvent
+
+    assert LogEvent.JOB_ERROR == "job_error"
+
+
+@pytest.mark.parametrize(("failed", "lines"), [(0, 2), (3, 3), (10, 3)])
+def test_results_are_described(tmp_path, failed, lines):
+    results = ResultsFolder(tmp_path)
+    assert list(describe_results(results)) == []
+    results.verdict.write_text(
+        f"12 files found: 2 written, 0 skipped, {failed} failed (damaged 3)\n"
+    )
+    described = list(describe_results(results))
+    assert (len(described), f"{failed} failed" in described[0]) == (lines, True)
+    assert (str(results.failures) in described[-1]) == (lines > 2)
