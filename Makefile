@@ -1,5 +1,5 @@
 # make run    run the workflow: on the bundled examples, or as CONFIG=my.yaml says
-# make test   run all tests; PYTHON=python3.12 with another Python, in an environment of its own
+# make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
@@ -11,7 +11,7 @@
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
-VENV := $(if $(filter command,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
+VENV := .venv
 LATEST := .venv-latest
 BIN := $(VENV)/bin
 CORES ?= all
@@ -54,7 +54,9 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-latest:
-	@$(PYTHON) -m venv --clear $(LATEST)
+	@rm -rf $(LATEST)
+	@sh envs/check_python.sh "$(PYTHON)" $(LATEST) found
+	@"$(PYTHON)" -m venv $(LATEST)
 	@$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[workflow,dev]"
 	@$(LATEST)/bin/python -m pip list --disable-pip-version-check
 	@$(LATEST)/bin/python -m pytest tests/unit tests/workflow $(PYTEST_OPTIONS)
@@ -102,4 +104,4 @@ lock: $(VENV)/.dev
 		--no-header --upgrade --output-file constraints.txt pyproject.toml
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LATEST) .mypy_cache .pytest_cache .ruff_cache
