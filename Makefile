@@ -1,5 +1,6 @@
 # make run    run the workflow: on the bundled examples, or as CONFIG=my.yaml says
-# make test   run all tests
+# make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
+# make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
 # make bench  measure speed and memory
@@ -11,6 +12,7 @@ SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
 VENV := .venv
+LATEST := .venv-latest
 BIN := $(VENV)/bin
 CORES ?= all
 CONFIG ?= config/example.yaml
@@ -20,7 +22,7 @@ IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
-.PHONY: check-python run test test-slurm faults bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -51,7 +53,15 @@ run: $(VENV)/.workflow
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-## Apart, since the plugin brings pandas, which makes each start of Snakemake slower.
+test-latest:
+	@rm -rf $(LATEST)
+	@sh envs/check_python.sh "$(PYTHON)" $(LATEST) found
+	@"$(PYTHON)" -m venv $(LATEST)
+	@$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[workflow,dev]"
+	@$(LATEST)/bin/python -m pip list --disable-pip-version-check
+	@$(LATEST)/bin/python -m pytest tests/unit tests/workflow $(PYTEST_OPTIONS)
+
+## Apart, since only these tests need the plugin.
 $(VENV)/.slurm: $(VENV)/.dev
 	@$(BIN)/python envs/install.py $(VENV) workflow,dev,slurm
 	@touch $@
@@ -94,4 +104,4 @@ lock: $(VENV)/.dev
 		--no-header --upgrade --output-file constraints.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LATEST) .mypy_cache .pytest_cache .ruff_cache

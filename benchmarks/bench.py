@@ -4,6 +4,7 @@
     make bench BENCH="--quick"                    fewer passes over smaller images
     make bench BENCH="--only mammo:rle"           one row
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
+    make bench BENCH="--only startup"             commands until they do something
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
     make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
     make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy
@@ -25,16 +26,21 @@ from pathlib import Path
 import images
 import loader
 import scale
+import startup
 import studies
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
 SHARDS = 16
+TABLES = ("loader", "startup")
+"""What --only may name beside rows of images."""
 
 
 def main() -> int:
     """Run the benchmarks; print the tables and write them as JSON."""
     parser = argparse.ArgumentParser(description="Measure this program.")
-    parser.add_argument("--only", action="append", metavar="KIND:SYNTAX", help="a row, or loader")
+    parser.add_argument(
+        "--only", action="append", metavar="KIND:SYNTAX", help="a row, loader or startup"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
     parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
     parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
@@ -53,16 +59,20 @@ def main() -> int:
     memory: list[images.Memory] = []
     loaded: list[loader.ReaderRate] = []
     orders: list[loader.Cold] = []
+    start_up: list[startup.StartUp] = []
     headers = 0.0
     costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not arguments.studies:
-            named = [row for row in arguments.only or () if row != "loader"]
+            named = [row for row in arguments.only or () if row not in TABLES]
             if named or not arguments.only:
                 rows, memory = measure_images(folder, named, quick=arguments.quick)
             if not arguments.only or "loader" in arguments.only:
                 loaded, orders = measure_loader(folder / "loader", quick=arguments.quick)
+            if not arguments.only or "startup" in arguments.only:
+                start_up = startup.measure(folder, passes=5 if arguments.quick else 15)
+                print("", *startup.table(start_up), sep="\n", flush=True)
         if not arguments.studies and not arguments.only:
             headers = images.headers_a_second(folder / "headers")
             print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
@@ -78,6 +88,7 @@ def main() -> int:
         "memory": list(map(asdict, memory)),
         "loader": list(map(asdict, loaded)),
         "orders": list(map(asdict, orders)),
+        "start-up": list(map(asdict, start_up)),
         "headers a second": headers,
         "studies": list(map(asdict, costs)),
     }

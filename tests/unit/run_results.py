@@ -11,7 +11,7 @@ from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.collection import collect_receipts, write_results
-from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.results.failures import iterate_failures
 from dicom_preprocessing.workflow.retries import plan_retries
 from dicom_preprocessing.workflow.run_lock import is_run_alive
 from dicom_preprocessing.workflow.shards import invalidate_parts, parts_of_other_runs
@@ -69,7 +69,7 @@ class Results:
         return self
 
     def failures(self):
-        rows = list(read_failures(self.output / "failures.csv"))
+        rows = list(iterate_failures(self.output / "failures.csv"))
         names = [os.path.relpath(row["source_path"], self.source) for row in rows]
         return dict(zip(names, [row["error"] for row in rows], strict=True))
 

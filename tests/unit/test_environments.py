@@ -4,10 +4,12 @@ import re
 import tomllib
 from pathlib import Path
 
+import imagecodecs
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from pydicom.pixels.decoders.base import DecodeRunner
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
@@ -63,6 +65,26 @@ def test_locked_versions_satisfy_what_is_required():
     extras = PROJECT["optional-dependencies"]
     needed = requirements([*PROJECT["dependencies"], *(t for e in extras.values() for t in e)])
     assert {name for name, wanted in needed.items() if versions[name] not in wanted} == set()
+
+
+def test_imagecodecs_is_no_older_than_its_decoder_of_htj2k():
+    """Its list of changes: "Add HTJ2K codec based on OpenJPH library" in 2026.1.1."""
+    wanted = requirements(PROJECT["dependencies"])["imagecodecs"]
+    assert "2026.1.1" in wanted
+    assert "2025.11.11" not in wanted
+    assert imagecodecs.HTJ2K.available
+
+
+def test_pydicom_is_older_than_headers_frame_by_frame():
+    """A runner of 3.1 holds options of each frame, which plugins set by ``set_frame_option``.
+
+    Codecs here make a runner for one frame and note in its ``set_option`` what they correct, as
+    pydicom's plugin does that one of them calls. Pixels have to be compared before the bound moves.
+    """
+    wanted = requirements(PROJECT["dependencies"])["pydicom"]
+    assert "3.0.2" in wanted
+    assert "3.1.0" not in wanted
+    assert not hasattr(DecodeRunner, "set_frame_option")
 
 
 def copied(text):

@@ -36,7 +36,8 @@ ORDER = (
 )
 """Modules and folders of the package; each may import itself and what stands before it."""
 
-HEAVY = ["imagecodecs", "numpy", "pyarrow", "pydicom", "pylibjpeg", "scipy", "tifffile", "tqdm"]
+HEAVY = ["imagecodecs", "numpy", "pandas", "pyarrow", "pydicom", "pylibjpeg", "scipy", "tifffile"]
+HEAVY += ["tqdm"]
 
 
 def name_of(path):

@@ -1,6 +1,7 @@
 """The public namespace: every name is there, and importing it imports nothing heavy."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import dicom_preprocessing
 
-TREE = ast.parse(Path(dicom_preprocessing.__file__).read_text())
+STUB = ast.parse(Path(dicom_preprocessing.__file__).with_suffix(".pyi").read_text())
 
 
 @pytest.mark.parametrize("name", dicom_preprocessing.__all__)
@@ -23,12 +24,33 @@ def test_other_names_are_not():
         dicom_preprocessing.other  # noqa: B018
 
 
-def test_type_checkers_and_python_see_the_same_names():
-    (block,) = (node for node in TREE.body if isinstance(node, ast.If))
-    seen = {n.module: tuple(a.name for a in n.names) for n in block.body}
-    assert seen == dicom_preprocessing.HOMES
-    named = {name for names in seen.values() for name in names}
-    assert {"__version__", *named} == set(dicom_preprocessing.__all__)
+def test_stub_and_package_have_the_same_names():
+    imports = {n.module: tuple(a.name for a in n.names) for n in ast.walk(STUB) if is_import(n)}
+    imports.pop("dicom_preprocessing.version")
+    assert imports == dicom_preprocessing.HOMES
+    (listed,) = (ast.literal_eval(n.value) for n in STUB.body if isinstance(n, ast.Assign))
+    assert set(listed) == set(dicom_preprocessing.__all__)
+
+
+def is_import(node):
+    return isinstance(node, ast.ImportFrom)
+
+
+def test_type_checkers_see_the_signatures(tmp_path):
+    code = tmp_path / "user.py"
+    code.write_text("import dicom_preprocessing as dp\nreveal_type(dp.get_frame_count)\ndp.other\n")
+    words = [sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent", str(code)]
+    source = str(Path(dicom_preprocessing.__file__).parents[1])
+    told = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert 'Revealed type is "def (path: ' in told
+    assert 'Module has no attribute "other"' in told
 
 
 def test_import_is_light():

@@ -210,12 +210,12 @@ def study(tmp_path):
     inventory = tmp_path / "1.2.1.jsonl"
     inventory.write_text(inventory_text(index.studies["1.2.1"]))
 
-    def arguments(name, **limits):
+    def arguments(name, settings=None, **limits):
         results = ResultsFolder(tmp_path / name)
         request = IndexRequest.made_here(results.output, [], "first", Limits(**limits))
         IndexFolder(results.output).path.mkdir(parents=True)
         IndexFolder(results.output).request.write_text(request.to_json())
-        recipe = make_recipe(parse_config({})[0], "write").to_json()
+        recipe = make_recipe(parse_config(settings or {})[0], "write").to_json()
         places = ["--images", str(results.study("write", "1.2.1"))]
         places += ["--receipt", str(results.receipt("write", "1.2.1"))]
         log = str(tmp_path / f"{name}.log")
@@ -300,3 +300,23 @@ def test_workflow_leaves_no_server_however_it_ends(tmp_path, end):
         process.kill()  # where it did not end
     wait_for(lambda: servers() <= before)
     wait_for(lambda: not list(tmp_path.glob("dp-*")))
+
+
+IMPORTS = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from dicom_preprocessing.cli.job import stage_main
+
+before = set(sys.modules)
+status = stage_main("write", sys.argv[3:])
+with open(sys.argv[1], "w") as log:
+    log.write(" ".join(sorted({*sys.modules} - before | {"pandas", "pyarrow"} & {*sys.modules})))
+sys.exit(status)
+"""
+
+
+def test_job_of_a_study_imports_nothing_more_and_has_no_libraries_of_tables(place, tmp_path, study):
+    settings = {"crop": True, "crop_components": True, "size": [8, 8]}
+    done = run(place, IMPORTS, *study("forked", settings=settings))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "forked.log").read_text() == ""

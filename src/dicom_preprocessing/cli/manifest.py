@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
 from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.version import __version__
@@ -50,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(source: Path, output: Path) -> int:
+    from tqdm import tqdm
+
+    from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
+
     paths = find_tiffs(source)
     if not paths:
         print(f"error: {source} contains no TIFFs", file=sys.stderr)

@@ -7,21 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.mapping.boxes import (
-    PROBLEM_STATES,
-    ManifestIndex,
-    map_table,
-    read_images,
-    write_csv,
-    write_table,
-)
-from dicom_preprocessing.mapping.preview import write_preview
-from dicom_preprocessing.results.manifest import root_of_manifest
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES, load_columns
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES
 from dicom_preprocessing.text import explain_error, plural
 from dicom_preprocessing.version import __version__
 
@@ -45,8 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     manifest = arguments.manifest
     if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
+    from dicom_preprocessing.mapping.boxes import ManifestIndex, map_table, read_images
+    from dicom_preprocessing.results.tables import load_table
+
     try:
-        table = load_columns(boxes)
+        table = load_table(boxes)
         done = map_table(table, ManifestIndex(read_images(manifest)), arguments.to)
         _write(done, output)
         if arguments.preview is not None:
@@ -99,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _write(done: MappedTable, output: Path | None) -> None:
+    from dicom_preprocessing.mapping.boxes import write_csv, write_table
+
     if output is None:
         with require_output():
             write_csv(done.table, sys.stdout)
@@ -109,12 +102,18 @@ def _write(done: MappedTable, output: Path | None) -> None:
 
 def _root_of(manifest: Path, done: MappedTable) -> Path:
     """Where the paths of a manifest start, or those of a folder."""
+    from dicom_preprocessing.results.manifest import root_of_manifest
+
     if manifest.is_dir():
         return manifest
     return root_of_manifest(manifest, next(iter(done.drawn), ""))
 
 
 def _preview(done: MappedTable, images: Path, folder: Path) -> None:
+    from tqdm import tqdm
+
+    from dicom_preprocessing.mapping.preview import write_preview
+
     folder.mkdir(parents=True, exist_ok=True)
     for path, (boxes, is_whole) in tqdm(
         done.drawn.items(), unit="image", disable=None, leave=False
@@ -125,6 +124,8 @@ def _preview(done: MappedTable, images: Path, folder: Path) -> None:
 
 def _conclude(done: MappedTable) -> int:
     """Say how it went, beside the table."""
+    from dicom_preprocessing.mapping.boxes import PROBLEM_STATES
+
     counts = ", ".join(f"{n} {state}" for state, n in done.states.most_common())
     print(f"{plural(len(done.table), 'row')}: {counts or 'nothing to map'}", file=sys.stderr)
     lost = sum(done.states[state] for state in PROBLEM_STATES)

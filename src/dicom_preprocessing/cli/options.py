@@ -53,13 +53,13 @@ def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The keys that were given as options, as a configuration mapping."""
+    """The keys that were given as options, as a configuration mapping; not SOURCE and OUTPUT."""
     values: dict[str, Any] = {}
     for name, value in vars(arguments).items():
         outer, _, inner = name.partition(".")
         if inner:
             values.setdefault(outer, {})[inner] = value
-        elif name in keys():
+        elif name in keys() and keys()[name].options:
             values[name] = value
     return values
 

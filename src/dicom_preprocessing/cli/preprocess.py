@@ -9,37 +9,23 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tqdm import tqdm
-
 from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
-from dicom_preprocessing.config import Config, parse_config
-from dicom_preprocessing.config.recipe import make_recipe
-from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
+from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
-from dicom_preprocessing.files import make_durable
-from dicom_preprocessing.index.build import Index, build_index
-from dicom_preprocessing.index.grouping import entry_of
-from dicom_preprocessing.index.scan import scan_file
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
-from dicom_preprocessing.index.walk import SourceFile, find_files, is_path_list
-from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
-from dicom_preprocessing.processing.isolation import process_all
-from dicom_preprocessing.results.failures import (
-    by_path,
-    failure_of_excluded_file,
-    failure_of_receipt,
-    write_failures,
-)
-from dicom_preprocessing.results.manifest import TIFF_SUFFIXES
-from dicom_preprocessing.results.verdict import count, find_failure_reason
+from dicom_preprocessing.processes import importing, usable_cores
+from dicom_preprocessing.results.layout import TIFF_SUFFIXES
 from dicom_preprocessing.text import explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tqdm import tqdm
+
+    from dicom_preprocessing.config import Config
+    from dicom_preprocessing.index.build import Index
+    from dicom_preprocessing.index.walk import SourceFile
     from dicom_preprocessing.results.receipts import Receipt
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
@@ -51,13 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help tells, or 130 (interrupted)."""
     parser = _parser()
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
-    silence_pydicom_warnings()
+    if not arguments.source or not arguments.output:
+        parser.error(f"{'OUTPUT' if arguments.source else 'SOURCE'} is an empty text")
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
         parser.error(str(error))
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
+    from dicom_preprocessing.index.walk import is_path_list
+
     source, output = arguments.source, Path(arguments.output)
     to_file = output.suffix.lower() in TIFF_SUFFIXES
     if to_file and (os.path.isdir(source) or is_path_list(source)):
@@ -68,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"OUTPUT {output} is the SOURCE, which would be lost")
     if output.suffix.lower() in OTHER_FORMATS:
         parser.error(f"OUTPUT {output} must be a folder, or end in .tif or .tiff")
+    with importing():
+        from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
+
+    silence_pydicom_warnings()
     try:
         if to_file:
             return _preprocess_file(source, output, config, arguments.jobs)
@@ -117,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> int:
     """One file in, one TIFF out; no UID is needed."""
+    with importing():
+        from dicom_preprocessing.config.recipe import make_recipe
+        from dicom_preprocessing.files import make_durable
+        from dicom_preprocessing.index.grouping import entry_of
+        from dicom_preprocessing.index.scan import scan_file
+        from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
+        from dicom_preprocessing.index.walk import find_files
+        from dicom_preprocessing.processing.instance import OutputSpec
+        from dicom_preprocessing.processing.isolation import process_all
+        from dicom_preprocessing.results.verdict import count
+
     (found,) = find_files([source])
     scan = scan_file(found)
     if scan.header is None or not scan.header.has_pixel_data:
@@ -140,6 +144,13 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
 
 
 def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, quiet: bool) -> int:
+    with importing():
+        from dicom_preprocessing.config.recipe import make_recipe
+        from dicom_preprocessing.files import make_durable
+        from dicom_preprocessing.index.walk import find_files
+        from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
+        from dicom_preprocessing.processing.isolation import process_all
+
     files = find_files([source], excluded=[str(output)])
     output.mkdir(parents=True, exist_ok=True)
     index = _index(files, config, jobs, quiet=quiet)
@@ -167,17 +178,29 @@ def _print_warnings(receipts: Sequence[Receipt]) -> None:
 
 
 def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: bool) -> Index:
+    from dicom_preprocessing.index.build import build_index
+
     with _progress(len(files), "headers", quiet=quiet) as bar:
         return build_index(files, duplicates=config.duplicates, workers=jobs, advance=bar.update)
 
 
 def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
+    from tqdm import tqdm
+
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
     return tqdm(total=total, desc=what, unit="file", disable=True if quiet else None, leave=False)
 
 
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
     """Write failures.csv if there is something to write, and say how it went."""
+    from dicom_preprocessing.results.failures import (
+        by_path,
+        failure_of_excluded_file,
+        failure_of_receipt,
+        write_failures,
+    )
+    from dicom_preprocessing.results.verdict import count, find_failure_reason
+
     failures = [failure_of_excluded_file(item) for item in index.excluded_files]
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
     table = output / "failures.csv"

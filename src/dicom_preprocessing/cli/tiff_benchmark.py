@@ -11,16 +11,6 @@ from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.text import explain_error
-from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
-from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES
-from dicom_preprocessing.tools.tiff_benchmark.page import (
-    describe_cache,
-    describe_images,
-    recommendation,
-    tables,
-    write_page,
-)
-from dicom_preprocessing.tools.tree import open_tree
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +22,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
+    from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
+    from dicom_preprocessing.tools.tiff_benchmark.page import write_page
+    from dicom_preprocessing.tools.tree import open_tree
+
     output = arguments.output
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -56,6 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(benchmark: Benchmark) -> None:
+    from dicom_preprocessing.tools.tiff_benchmark.page import (
+        describe_cache,
+        describe_images,
+        recommendation,
+        tables,
+    )
+
     print(describe_images(benchmark))
     for table in tables(benchmark):
         print("", f"{table.title}:", "", *table.markdown(), sep="\n")
@@ -78,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record-size",
         type=read_positive,
-        default=RECORD_BYTES // 1024,
+        default=128,
         metavar="KIB",
-        help="recordsize of the model of ZFS (default: 128)",
+        help="recordsize of the model of ZFS (default: %(default)s)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

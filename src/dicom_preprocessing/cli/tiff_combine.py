@@ -7,42 +7,31 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from dicom_preprocessing.config import COMPRESSORS
-from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.files import make_durable
-from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.results.manifest import write_manifest
-from dicom_preprocessing.results.tables import load_text_rows
+from dicom_preprocessing.results.layout import MANIFEST, SLICES
 from dicom_preprocessing.text import explain_error, make_printable
-from dicom_preprocessing.tools.combine import (
-    SLICES,
-    CombinedVolume,
-    Slice,
-    SliceGroups,
-    combine,
-    sort_by_headers,
-    sort_by_table,
-    write_slices,
-)
-from dicom_preprocessing.tools.tree import open_tree, require_outside
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dicom_preprocessing.tools.combine import CombinedVolume, Slice, SliceGroups
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
+    from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
+    from dicom_preprocessing.tools.combine import sort_by_headers, sort_by_table
+    from dicom_preprocessing.tools.tree import open_tree, require_outside
+
     silence_pydicom_warnings()
     try:
         tree = open_tree(arguments.source)
         require_outside(tree, arguments.output)
         if arguments.table is not None:
-            sorting = sort_by_table(tree, load_text_rows(arguments.table), arguments.order)
+            sorting = sort_by_table(tree, arguments.table, arguments.order)
         else:
             sorting = sort_by_headers(tree, arguments.dicom)
         return _combine(sorting, arguments)
@@ -88,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from dicom_preprocessing.files import make_durable
+    from dicom_preprocessing.results.manifest import write_manifest
+    from dicom_preprocessing.tools.combine import write_slices
+
     volumes: list[CombinedVolume] = []
     for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):
         problem = None if arguments.force else sorting.problems.get(where)
@@ -112,6 +107,8 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
 def _written(
     slices: Sequence[Slice], problem: str | None, arguments: argparse.Namespace
 ) -> CombinedVolume:
+    from dicom_preprocessing.tools.combine import combine
+
     if problem is not None:
         raise OutputError(f"series {slices[0].series}: {problem}")
     return combine(slices, arguments.output, compressor=arguments.compressor, force=arguments.force)

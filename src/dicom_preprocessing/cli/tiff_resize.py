@@ -8,31 +8,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from dicom_preprocessing.cli.arguments import read_factor, read_size
-from dicom_preprocessing.config import COMPRESSORS
+from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
-from dicom_preprocessing.files import make_durable
-from dicom_preprocessing.imaging.pad import FIXED_SIDES
-from dicom_preprocessing.imaging.resize import KERNELS
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff, write_manifest
 from dicom_preprocessing.text import explain_error, make_printable
-from dicom_preprocessing.tools.resize import ResizeOptions, complete_row, resize_file
-from dicom_preprocessing.tools.tree import Tree, map_in_processes, open_tree, require_outside
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FILTERS = (*KERNELS, "nearest", "max-pool")
+    from dicom_preprocessing.results.manifest import ManifestRow
+    from dicom_preprocessing.tools.resize import ResizeOptions
+    from dicom_preprocessing.tools.tree import Tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
+    from dicom_preprocessing.tools.resize import ResizeOptions
+    from dicom_preprocessing.tools.tree import open_tree, require_outside
+
     options = ResizeOptions(
         size=arguments.size,
         scale=arguments.scale,
@@ -67,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-p",
         "--padding",
-        choices=("zero", *FIXED_SIDES, "none"),
+        choices=PADDINGS,
         help="default: as each image was padded before, or not at all",
     )
     parser.add_argument("-z", "--compressor", choices=COMPRESSORS, help="default: as before")
@@ -79,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
+    from tqdm import tqdm
+
+    from dicom_preprocessing.files import make_durable
+    from dicom_preprocessing.results.manifest import write_manifest
+    from dicom_preprocessing.tools.resize import complete_row
+    from dicom_preprocessing.tools.tree import map_in_processes
+
     work = partial(_resize_one, root=tree.root, output=output, options=options)
     rows, failed = [], 0
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
@@ -99,6 +103,9 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
 
 
 def _resize_one(path: Path, *, root: Path, output: Path, options: ResizeOptions) -> ManifestRow:
+    from dicom_preprocessing.results.manifest import row_of_tiff
+    from dicom_preprocessing.tools.resize import resize_file
+
     target = output / path.relative_to(root)
     resize_file(path, target, options)
     return row_of_tiff(target, output)

@@ -9,20 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.text import explain_error, make_printable
-from dicom_preprocessing.tools.statistics import PixelSelection, Statistics, tally_file
-from dicom_preprocessing.tools.tree import find_images, map_in_processes
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dicom_preprocessing.tools.statistics import PixelSelection, Statistics
 
 BAR = 40
 CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
@@ -31,6 +28,9 @@ CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help tells."""
     arguments = _parser().parse_args(argv)
+    from dicom_preprocessing.files import atomic_write
+    from dicom_preprocessing.tools.statistics import PixelSelection
+
     choice = PixelSelection(
         active_only=arguments.active_only, skip_background=arguments.skip_background
     )
@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _gather(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
+    from tqdm import tqdm
+
+    from dicom_preprocessing.tools.statistics import Statistics, tally_file
+    from dicom_preprocessing.tools.tree import find_images, map_in_processes
+
     paths = find_images(sources)
     statistics = Statistics()
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it

@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from dicom_preprocessing.errors import FileError
-from dicom_preprocessing.processing.isolation import call_isolated
 from dicom_preprocessing.text import explain_error, make_printable
-from dicom_preprocessing.validation.report import (
-    DECODE_MODES,
-    ValidationMessage,
-    ValidationReport,
-    report_of_crash,
-    validate_dicom,
-)
+from dicom_preprocessing.validation.decode_modes import DECODE_MODES
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dicom_preprocessing.validation.report import ValidationMessage, ValidationReport
 
 STATUSES = {"pass": 0, "fail": 1, "error": 2}
 """What a file may come to, with the exit status; the highest of all files counts."""
@@ -43,6 +37,8 @@ class Unreadable:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)
+    from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
+
     silence_pydicom_warnings()
     try:
         with require_output():
@@ -73,6 +69,9 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 def outcome_of(path: Path, decode: str) -> ValidationReport | Unreadable:
     """The report of a file, made in a process of its own, which a codec may take along."""
+    from dicom_preprocessing.processing.isolation import call_isolated
+    from dicom_preprocessing.validation.report import report_of_crash, validate_dicom
+
     try:
         try:
             return call_isolated(validate_dicom, path, decode, limits=Limits())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
-
-import yaml
 
 from dicom_preprocessing.config.model import (
     MAX_NUMBER,
@@ -116,6 +113,8 @@ def _from_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
 
 
 def _read_yaml(text: str) -> Any:  # noqa: ANN401
+    import yaml  # noqa: PLC0415  # --help and defaults do not need it
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -156,6 +155,8 @@ def _flatten(value: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _unknown(name: object) -> str:
+    import difflib  # noqa: PLC0415  # for a mistake only
+
     close = difflib.get_close_matches(str(name), keys(), n=1)
     if close:
         key = keys()[close[0]]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, Config, Stage, as_mapping, keys
@@ -126,6 +125,8 @@ def installed_decoders() -> tuple[str, ...]:
 
 
 def _is_installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415  # slow
+
     try:
         distribution(name)
     except PackageNotFoundError:

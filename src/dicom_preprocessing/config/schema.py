@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict
 from typing import Any
-
-import yaml
 
 from dicom_preprocessing.config.model import Limits, defaults, keys
 
@@ -28,6 +25,8 @@ def json_schema() -> dict[str, Any]:
 
 def default_yaml() -> str:
     """The text of config/config.yaml: every key with its default, explained."""
+    import textwrap  # noqa: PLC0415  # writing the file is rare
+
     lines = [
         "# The default configuration. Lay your own file over it with --configfile, or single keys",
         "# with --config. config/README.md explains each key.",
@@ -44,6 +43,8 @@ def default_yaml() -> str:
 
 def as_yaml(value: Any) -> str:  # noqa: ANN401
     """A value on one line of YAML, for files and messages; text as it was typed."""
+    import yaml  # noqa: PLC0415  # --help and defaults do not need it
+
     if isinstance(value, str) and value:
         return value
     plain = list(value) if isinstance(value, tuple) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -143,8 +144,12 @@ def slice_step(along: Sequence[float] | None, stated: float | None) -> float | N
 def median_step(along: Sequence[float]) -> float | None:
     """Return the median distance of neighbours in mm, None if all positions are equal."""
     # The median, since one missing slice must not change the spacing of all.
-    steps = np.diff(np.unique(along))
-    return round(float(np.median(steps)), 6) if steps.size else None
+    steps = sorted(after - before for before, after in pairwise(sorted(set(along))))
+    if not steps:
+        return None
+    half = len(steps) // 2  # np.median imports numpy.ma, which takes longer than a small image
+    median = steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2
+    return round(float(median), 6)
 
 
 def _is_one_volume(description: Description, along: list[float] | None) -> bool:

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.frames import map_frames
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import DisplayLut, Image
@@ -239,6 +239,8 @@ BAND_BYTES = 1 << 20
 @lru_cache(maxsize=64)
 def kernel_bands(rows: SampleGrid, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
     """Cut the weights of ``kernel_weights`` into bands, for rows of ``columns`` samples."""
+    from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
+
     # Cached: for a CT slice, cutting the kernels took 4 of 13 ms.
     weights = kernel_weights(rows, n_out, kernel)
     rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
@@ -268,6 +270,8 @@ def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_arra
     (n_out, grid.count) sparse array of float64
         Each row has the sum 1.
     """
+    from scipy import sparse  # noqa: PLC0415  # as above
+
     function, support = KERNELS[kernel]
     n_in, step = grid.count, grid.step
     ratio = grid.length / n_out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import traceback
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -167,6 +166,8 @@ def _scanner(workers: int) -> Iterator[Callable[[Sequence[SourceFile]], Iterator
     if workers == 1:
         yield lambda files: map(scan_file, files)
         return
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  # a few files need none
+
     with ProcessPoolExecutor(workers, initializer=die_with_parent, initargs=(os.getpid(),)) as pool:
         yield lambda files: pool.map(scan_file, files, chunksize=FILES_PER_TASK)
 

@@ -22,11 +22,11 @@ from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.results.manifest import (
     COLUMN_TYPES,
     find_tiffs,
-    manifest_rows,
     root_of_manifest,
     row_of_tiff,
 )
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES
+from dicom_preprocessing.results.reading import read_manifest
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES, as_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,12 +51,6 @@ Row = dict[str, Any]
 FrameChoice = Literal["all", "central", "random"]
 FRAME_CHOICES = ("all", "central", "random")
 DTYPES = ("uint8", "uint16", "float32")
-PARSERS: dict[type, Callable[[str], Any]] = {
-    int: int,
-    float: float,
-    bool: lambda text: {"true": True, "false": False}[text.lower()],
-    str: str,
-}
 GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
 
 
@@ -65,7 +59,7 @@ class Sample(NamedTuple):
 
     ``image`` is (n_frames, rows, columns, samples); ``geometry`` is None for a row without any;
     ``row`` has the columns of the manifest, those that the project writes in their types and None
-    where they are empty, others as text.
+    where they are empty, others as they are in the file: text of csv.
     """
 
     image: NDArray[Any]
@@ -98,8 +92,8 @@ class TiffDataset(_MapStyle):
     Raises
     ------
     SourceError
-        There is no manifest or folder, or no image; a row has no path, or a value of another type
-        than its column.
+        There is no manifest or folder, or no image; a row has no path, one that leads out of the
+        folder of images, or a value of another type than its column.
     ValueError, OverflowError
         ``frames`` or ``dtype`` is none of these.
     """
@@ -362,7 +356,7 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
         source = manifest
     if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():
         raise SourceError(f"{source} is neither a folder nor a manifest (.csv or .parquet)")
-    rows = [_convert_types(row, n, source) for n, row in enumerate(manifest_rows(source), 1)]
+    rows: list[Row] = as_records(read_manifest(source))
     first = rows[0]["path"] if rows else ""
     return root or root_of_manifest(source, first), rows
 
@@ -377,19 +371,3 @@ def _rows_of_tree(root: Path) -> list[Row]:
             raise SourceError(str(error)) from error
         found.append({name: getattr(row, name) for name in names})
     return found
-
-
-def _convert_types(row: dict[str, str], number: int, manifest: Path) -> Row:
-    """Values of the project's columns in their types, None where they are empty."""
-    if not row["path"]:
-        raise SourceError(f"row {number} of {manifest} has no path")
-    typed: Row = dict(row)
-    for name, text in row.items():
-        kind = COLUMN_TYPES.get(name)
-        if kind is None:
-            continue
-        try:
-            typed[name] = PARSERS[kind](text) if text else None
-        except (ValueError, KeyError):
-            raise SourceError(f"row {number} of {manifest}: {name} is {text!r}") from None
-    return typed

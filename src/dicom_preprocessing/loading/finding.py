@@ -12,8 +12,8 @@ from dicom_preprocessing.dicom.detection import DETECTION_BYTES, looks_like_data
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import path_key, read_at
 from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
-from dicom_preprocessing.results.layout import parse_image_path
-from dicom_preprocessing.results.manifest import TIFF_SUFFIXES, find_tiffs
+from dicom_preprocessing.results.layout import TIFF_SUFFIXES, parse_image_path
+from dicom_preprocessing.results.manifest import find_tiffs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +18,8 @@ from dicom_preprocessing.files import as_record, atomic_write
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
 from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
-from dicom_preprocessing.results.tables import PARQUET, load_columns
+from dicom_preprocessing.results.reading import read_manifest
+from dicom_preprocessing.results.tables import PARQUET, as_records
 from dicom_preprocessing.text import csv_cell
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class MappedTable:
 
     Parameters
     ----------
-    table : pyarrow.Table
+    table : DataFrame
         All rows and columns as they were, and the columns that begin with ``mapped_``.
     states : Counter
         Rows by state.
@@ -57,26 +59,32 @@ class MappedTable:
         output pixels; and (n,) bool, whether the box is whole.
     """
 
-    table: pa.Table
+    table: pd.DataFrame
     states: Counter[str]
     drawn: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
 
 
-def write_table(table: pa.Table, path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write csv or parquet by the suffix of ``path``, whole or not at all."""
     if path.suffix.lower() == PARQUET:
         with atomic_write(path, "wb") as file:
-            pq.write_table(table, file)
+            pq.write_table(_as_arrow(table), file)
     else:
         with atomic_write(path) as file:
             write_csv(table, file)
 
 
-def write_csv(table: pa.Table, file: IO[str]) -> None:
+def _as_arrow(table: pd.DataFrame) -> pa.Table:
+    """The columns, without what pandas would note of itself."""
+    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
+
+
+def write_csv(table: pd.DataFrame, file: IO[str]) -> None:
     """Write csv; text stays as it is, unknown values are empty."""
+    columns = _as_arrow(table).columns
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.column_names)
-    for values in zip(*(column.to_pylist() for column in table.columns), strict=True):
+    writer.writerow(table.columns)
+    for values in zip(*(column.to_pylist() for column in columns), strict=True):
         writer.writerow([v if isinstance(v, str) else csv_cell(v) for v in values])
 
 
@@ -86,24 +94,18 @@ def read_images(manifest: Path) -> list[Row]:
     Raises
     ------
     OutputError
-        It is no manifest, or a TIFF cannot be read.
+        The manifest lacks a column, or a TIFF cannot be read.
     SourceError
-        The table cannot be read.
+        As for ``read_manifest``.
     OSError
     """
     if manifest.is_dir():
         return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
-    table = load_columns(manifest)
-    lacking = set(IMAGE_COLUMNS) - set(table.column_names)
+    table = read_manifest(manifest)
+    lacking = set(IMAGE_COLUMNS) - set(table.columns)
     if lacking:
         raise OutputError(f"{manifest} is not a manifest: it has no column {min(lacking)}")
-    rows: list[Row] = table.to_pylist()
-    for number, row in enumerate(rows, 1):
-        for name in IDENTIFIER_COLUMNS:
-            if not isinstance(row[name], str):
-                raise OutputError(
-                    f"{manifest} is not a manifest: {name} of row {number} is not text"
-                )
+    rows: list[Row] = [*as_records(table)]
     return rows
 
 
@@ -133,13 +135,13 @@ class ManifestIndex:
 
 
 def map_table(
-    table: pa.Table, images: ManifestIndex, to: Literal["output", "source"]
+    table: pd.DataFrame, images: ManifestIndex, to: Literal["output", "source"]
 ) -> MappedTable:
     """Map the boxes of a table.
 
     Parameters
     ----------
-    table : pyarrow.Table
+    table : DataFrame
         Columns left, top, right, bottom or x, y, width, height, and path or sop_instance_uid.
     images : ManifestIndex
     to : str
@@ -172,13 +174,19 @@ def map_table(
         mapped[:, 2:] -= mapped[:, :2]
     shown = [*np.round(mapped.T, DECIMALS), np.round(inside, DECIMALS), states]
     added = dict(zip((*form, "inside", "state"), shown, strict=True))
-    for name, values in added.items():
-        table = table.append_column(f"{ADDED}{name}", pa.array(values, from_pandas=True))
-    return MappedTable(table, Counter(states.tolist()), drawn)
+    columns = {f"{ADDED}{name}": _as_column(values) for name, values in added.items()}
+    whole = pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
+    return MappedTable(whole, Counter(states.tolist()), drawn)
+
+
+def _as_column(values: NDArray[Any]) -> pd.api.extensions.ExtensionArray:
+    """Numbers, unknown where they are NaN, or text."""
+    array = pa.array(values, from_pandas=True)
+    return pd.array(array, dtype=pd.ArrowDtype(array.type))
 
 
 def _by_image(
-    table: pa.Table, images: ManifestIndex, states: NDArray[np.object_]
+    table: pd.DataFrame, images: ManifestIndex, states: NDArray[np.object_]
 ) -> tuple[dict[str, Row], dict[str, list[int]]]:
     """Rows of the manifest, and numbers of sound boxes, by path; the others get their state."""
     rows: dict[str, Row] = {}
@@ -193,12 +201,10 @@ def _by_image(
     return rows, numbers_of
 
 
-def _form(table: pa.Table) -> tuple[str, ...]:
+def _form(table: pd.DataFrame) -> tuple[str, ...]:
     """The columns that tell the boxes, once it is sure that the table can be mapped."""
-    names = set(table.column_names)
-    found = f"found: {', '.join(table.column_names)}"
-    if len(names) < len(table.column_names):
-        raise OutputError(f"boxes have several columns of one name; {found}")
+    names = set(table.columns)
+    found = f"found: {', '.join(table.columns)}"
     if not names & {"path", "sop_instance_uid"}:
         raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):
@@ -213,16 +219,21 @@ def _form(table: pa.Table) -> tuple[str, ...]:
 
 
 def _boxes_of(
-    table: pa.Table, form: Sequence[str]
+    table: pd.DataFrame, form: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Left, top, right, bottom, NaN for what is no number; and which rows have no value at all."""
-    cells = [table[name].to_pylist() for name in form]
+    cells = [_cells(table, name) for name in form]
     numbers = [[_number(cell) for cell in column] for column in cells]
     boxes = np.array(numbers, dtype=np.float64).T.reshape(-1, 4)
     if tuple(form) == CORNER_AND_SIZE:
         boxes[:, 2:] += boxes[:, :2]
     is_empty = [[_text(cell).lower() in {"", "nan"} for cell in column] for column in cells]
     return boxes, np.all(np.array(is_empty, dtype=bool).T.reshape(-1, 4), axis=1)
+
+
+def _cells(table: pd.DataFrame, name: str) -> list[Any]:
+    """Values of a column, None where nothing is known."""
+    return [row[name] for row in as_records(table[[name]])]
 
 
 def _number(cell: object) -> float:
@@ -237,11 +248,10 @@ def _text(cell: object) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _names(table: pa.Table) -> Iterable[tuple[str, str, str]]:
+def _names(table: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
     """Path, Study and SOP Instance UID of each row, empty where they are not told."""
     columns = []
     for name in IDENTIFIER_COLUMNS:
-        known = name in table.column_names
-        cells = table[name].to_pylist() if known else [None] * len(table)
+        cells = _cells(table, name) if name in table else [None] * len(table)
         columns.append([_text(cell) for cell in cells])
     return zip(*columns, strict=True)

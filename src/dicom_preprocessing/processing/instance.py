@@ -43,6 +43,15 @@ STAGE_FUNCTIONS: Mapping[Stage, Callable[..., Image]] = {"crop": crop, "resize":
 """Stages between decode and write; their keyword arguments are the settings of the recipe."""
 
 
+def import_libraries_of(recipe: Recipe) -> None:
+    """Import what stages of a recipe would import at their first image."""
+    size = recipe.settings.get("resize", {})
+    if size.get("size") or size.get("spacing"):
+        import scipy.sparse  # noqa: PLC0415
+    if recipe.settings.get("crop", {}).get("crop_components"):
+        import scipy.ndimage  # noqa: F401, PLC0415
+
+
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """Where the images of a stage are written, and by which recipe.

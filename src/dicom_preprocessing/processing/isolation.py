@@ -34,7 +34,7 @@ from dicom_preprocessing.processes import (
     keep_freed_memory,
     resident_bytes,
 )
-from dicom_preprocessing.processing.instance import process_instance
+from dicom_preprocessing.processing.instance import import_libraries_of, process_instance
 from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.text import plural
 
@@ -150,6 +150,7 @@ def process_all(
     waiting = deque(map(_Instance, groups))
     # Processes before threads: threads help only where an instance has several frames.
     workers = max(1, min(cores, len(waiting)))
+    import_libraries_of(spec.recipe)  # once for all workers that are forked
     start = partial(_Worker, spec, limits, threads=cores // workers)
     idle = [start() for _ in range(workers)]
     busy: list[_Worker] = []

@@ -50,8 +50,8 @@ def write_failures(ordered: Iterable[Failure], path: Path) -> None:
             writer.writerow(map(csv_cell, as_record(failure).values()))
 
 
-def read_failures(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a failures.csv as text."""
+def iterate_failures(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a failures.csv as text, for the verdict, which needs no data frame."""
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 

@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 
 IMAGES = "images"
 MANIFEST = "manifest.csv"
+FAILURES = "failures.csv"
+SLICES = "slices.csv"
+"""Which slice became which page; tiff-combine writes it."""
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
 RECEIPT_SUFFIX = ".jsonl"
+TIFF_SUFFIXES = (".tif", ".tiff")
+"""Of any TIFF, in lower case."""
 
 
 def image_path(layout: str, study: str, series: str, sop: str) -> str:
@@ -88,7 +93,7 @@ class ResultsFolder:
     @property
     def failures(self) -> Path:
         """A row a file without an image."""
-        return self.output / "failures.csv"
+        return self.output / FAILURES
 
     @property
     def retry_list(self) -> Path:

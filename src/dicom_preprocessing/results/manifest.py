@@ -10,7 +10,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import (
     SortedOnDisk,
     as_record,
@@ -19,8 +18,12 @@ from dicom_preprocessing.files import (
     path_key,
 )
 from dicom_preprocessing.imaging.image import output_spacing
-from dicom_preprocessing.results.layout import IMAGES, MANIFEST, parse_image_path
-from dicom_preprocessing.results.tables import load_text_rows
+from dicom_preprocessing.results.layout import (
+    IMAGES,
+    MANIFEST,
+    TIFF_SUFFIXES,
+    parse_image_path,
+)
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dicom_preprocessing.results.receipts import Receipt
-
-TIFF_SUFFIXES = (".tif", ".tiff")
 
 Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)
@@ -255,17 +256,3 @@ def root_of_manifest(manifest: Path, first: str) -> Path:
     root = manifest.parent
     images = root / IMAGES
     return images if images.is_dir() and not (first and (root / first).exists()) else root
-
-
-def manifest_rows(manifest: Path) -> list[dict[str, str]]:
-    """Rows of a manifest as text.
-
-    Raises
-    ------
-    SourceError
-        It cannot be read, or has no column of paths.
-    """
-    rows = load_text_rows(manifest)
-    if rows and "path" not in rows[0]:
-        raise SourceError(f"{manifest}: a manifest has a column path; found: {', '.join(rows[0])}")
-    return rows

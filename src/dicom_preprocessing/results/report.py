@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import base64
-import csv
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
-from itertools import groupby, islice, zip_longest
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
+import pandas as pd
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import whole_page
 from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.results.failures import read_failures
 from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.results.reading import read_failures_in_parts, read_manifest_in_parts
 from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.results.tables import as_records
 from dicom_preprocessing.results.verdict import count
 from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.tiff.reader import read_frames
@@ -70,10 +69,11 @@ class _Failures:
     def __init__(self, path: Path) -> None:
         self.numbers: Counter[tuple[str, str]] = Counter()
         self.first: dict[tuple[str, str], dict[str, str]] = {}
-        for row in read_failures(path):
-            kind = row["state"], row["error"]
-            self.numbers[kind] += 1
-            self.first.setdefault(kind, row)
+        kind = ["state", "error"]
+        for part in read_failures_in_parts(path, (*kind, "source_path", "message")):
+            self.numbers.update(part.groupby(kind).size().to_dict())
+            for row in as_records(part.drop_duplicates(kind)):
+                self.first.setdefault((row["state"], row["error"]), row)
 
     def table(self, title: str, state: str) -> str:
         kinds = [kind for kind in self.first if kind[0] == state]
@@ -116,39 +116,51 @@ class _ImageGroup:
     images: int = 0
     frames: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    last_study: str = ""
+    last_study: int = -1
 
 
 class _WrittenImages:
     """What a manifest.csv holds, without its rows; they are sorted by study."""
 
+    COLUMNS = (
+        *("study_instance_uid", "sop_instance_uid", "path", "modality", "channels", "dtype"),
+        *("num_frames", "width", "height"),
+    )
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.images = self.studies = 0
-        self.kinds: dict[tuple[str, str, str], _ImageGroup] = {}
-        last = None
-        for row in self.rows():
-            study = row["study_instance_uid"]
-            kind = self.kinds.setdefault(
-                (row["modality"], row["channels"], row["dtype"]), _ImageGroup()
-            )
-            self.images += 1
-            self.studies += study != last
-            kind.studies += study != kind.last_study
-            kind.images += 1
-            kind.frames += int(row["num_frames"])
-            kind.sizes[int(row["width"]), int(row["height"])] += 1
-            last = kind.last_study = study
+        self.kinds: dict[tuple[str, int, str], _ImageGroup] = {}
+        for part in self.parts():
+            self.images += len(part)
+            for key, group in part.groupby(["modality", "channels", "dtype"]):
+                kind = self.kinds.setdefault(key, _ImageGroup())
+                numbers = group["study"]
+                kind.studies += numbers.nunique() - int(numbers.iloc[0] == kind.last_study)
+                kind.last_study = int(numbers.iloc[-1])
+                kind.images += len(group)
+                kind.frames += int(group["num_frames"].sum())
+                sizes = group.groupby(["width", "height"], sort=False).size()
+                kind.sizes.update(sizes.to_dict())
+                self.studies = max(self.studies, kind.last_study + 1)
 
-    def rows(self) -> Iterator[dict[str, str]]:
-        with self.path.open(encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """Rows, some at a time; ``study`` is the number of their study, from 0."""
+        last, count = None, 0
+        for part in read_manifest_in_parts(self.path, self.COLUMNS):
+            if part.empty:
+                return
+            uids = part["study_instance_uid"].fillna("").to_numpy(object)
+            is_new = uids != np.array([last, *uids[:-1]], object)
+            numbers = count - 1 + np.cumsum(is_new)
+            last, count = uids[-1], int(numbers[-1]) + 1
+            yield part.assign(study=numbers).fillna({"modality": "", "dtype": ""})
 
     def table(self) -> str:
         rows = [
             (
                 modality or "unknown",
-                "RGB" if channels == "3" else "grey",
+                "grey" if channels == 1 else "RGB",
                 dtype,
                 kind.studies,
                 kind.images,
@@ -160,16 +172,17 @@ class _WrittenImages:
         columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
         return _table("Written", columns, rows) if rows else ""
 
-    def sample_rows(self) -> list[dict[str, str]]:
+    def sample_rows(self) -> list[dict[str, Any]]:
         """At most THUMBNAILS rows: one of each study before a second one of any."""
         step = max(1, self.studies // THUMBNAILS)
-        by_study = groupby(self.rows(), key=itemgetter("study_instance_uid"))
-        studies = [
-            list(islice(rows, THUMBNAILS)) for i, (_, rows) in enumerate(by_study) if i % step == 0
-        ][:THUMBNAILS]
-        in_turn = [row for layer in zip_longest(*studies) for row in layer if row is not None]
-        chosen = in_turn[:THUMBNAILS]
-        return sorted(chosen, key=lambda row: (row["study_instance_uid"], row["sop_instance_uid"]))
+        found = []
+        for part in self.parts():
+            is_wanted = (part["study"] % step == 0) & (part["study"] // step < THUMBNAILS)
+            found.append(part[is_wanted].groupby("study").head(THUMBNAILS))
+        rows = pd.concat(found)
+        rows = rows.assign(turn=rows.groupby("study").cumcount())
+        chosen = rows.sort_values(["turn", "study"]).head(THUMBNAILS)
+        return as_records(chosen.sort_values(["study_instance_uid", "sop_instance_uid"]))
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:

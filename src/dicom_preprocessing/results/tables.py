@@ -1,91 +1,208 @@
-"""Tables as files, of this project and of its users: csv, all of it text, or parquet, by suffix."""
+"""Tables as files, of this project and of its users, as data frames: csv or parquet, by suffix.
+
+pandas is imported when a table is read, since jobs and commands import this module for less.
+"""
 
 from __future__ import annotations
 
 import csv
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.text import explain_without_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
+    import pandas as pd
     import pyarrow as pa
 
 CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 
+DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+"""Of columns whose type is known. What is unknown is NA, in float64 NaN."""
 
-def load_columns(path: Path) -> pa.Table:
-    """Columns of a table: text of csv, typed values of parquet.
+ROWS_AT_ONCE = 20_000
+
+TRUTHS = {"true": True, "false": False}
+INT64_END = 2**63
+
+
+def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
+    """Load a whole table.
+
+    Parameters
+    ----------
+    path : Path
+        .csv or .parquet.
+    types : mapping, optional
+        Types of columns by name, which get the dtype of ``DTYPES``. Empty cells are unknown.
+        Other columns have the Arrow type of the parquet file, or are the text of the csv file.
+
+    Returns
+    -------
+    DataFrame
+        Row n of the file, from 1, at n - 1.
 
     Raises
     ------
     SourceError
-        It cannot be read as what its suffix says, or rows and header do not agree.
+        It cannot be read as what its suffix says, rows and header do not agree, or a cell is not
+        of its column's type.
     """
-    import pyarrow as pa  # noqa: PLC0415  # slow to import
+    import pandas as pd  # noqa: PLC0415  # half a second
 
-    with _translate_errors(path):
-        if path.suffix.lower() == PARQUET:
-            return _load_parquet(path)
-        header, rows = _load_csv(path)
-        columns = zip(*rows, strict=True) if rows else [()] * len(header)
-        arrays = [pa.array(column, pa.string()) for column in columns]
-        return pa.Table.from_arrays(arrays, names=header)
+    parts = list(load_in_parts(path, types))
+    return parts[0] if len(parts) == 1 else pd.concat(parts)
 
 
-def load_text_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table as text, what is unknown as an empty one.
+def load_in_parts(
+    path: Path,
+    types: Mapping[str, type] | None = None,
+    *,
+    columns: Collection[str] | None = None,
+    rows: int = ROWS_AT_ONCE,
+) -> Iterator[pd.DataFrame]:
+    """Load a table so many rows at a time: at least one data frame, which may have no row.
 
-    Raises
-    ------
-    SourceError
-        As for ``load_columns``.
+    ``columns`` are those that are needed of it; the rest is as for ``load_table``.
     """
-    with _translate_errors(path):
-        if path.suffix.lower() == PARQUET:
-            rows = _load_parquet(path).to_pylist()
-            return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
-        header, cells = _load_csv(path)
-        return [dict(zip(header, row, strict=True)) for row in cells]
+    import pandas as pd  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
 
-
-@contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    """Make one kind of error of whatever is wrong with a file."""
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise SourceError(f"{path}: a table must end in .csv or .parquet")
+    read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
+    start = 0
     try:
-        yield
+        for count, block in read(path, columns, rows):
+            data = {}
+            for name, cells in block.items():
+                kind = (types or {}).get(name)
+                if kind is None:
+                    data[name] = pd.array(cells, dtype=pd.ArrowDtype(cells.type))
+                else:
+                    data[name] = _parse(cells, kind, name, start, path)
+            yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
+            start += count
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: cannot be read: it is not text in UTF-8") from error
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise SourceError(f"{path}: cannot be read: {explain_without_path(error)}") from error
 
 
-def _load_parquet(path: Path) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
+Block = tuple[int, "dict[str, pa.Array]"]
+"""Number of rows, and columns."""
+
+
+def _read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    try:
-        return pq.read_table(path)
-    except pa.ArrowException as error:
-        raise ValueError(str(error)) from error
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        schema = file.schema_arrow
+        _require_header(schema.names)
+        wanted = [name for name in schema.names if columns is None or name in columns]
+        count = 0
+        for batch in file.iter_batches(rows, columns=wanted):
+            count += batch.num_rows
+            yield batch.num_rows, {name: batch.column(name) for name in wanted}
+        if not count:
+            empty = schema.empty_table()
+            yield 0, {name: empty[name].combine_chunks() for name in wanted}
 
 
-def _load_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
+    import pyarrow as pa  # noqa: PLC0415
+
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header, *rows = list(csv.reader(file, strict=True)) or [[]]
-    if not header:
+        reader = csv.reader(file, strict=True)
+        header = next(reader, [])
+        _require_header(header)
+        wanted = {n: i for i, n in enumerate(header) if columns is None or n in columns}
+        complete = _complete_rows(reader, len(header))
+        cells = list(islice(complete, rows))
+        while True:
+            block = {n: pa.array([row[i] for row in cells], pa.string()) for n, i in wanted.items()}
+            yield len(cells), block
+            cells = list(islice(complete, rows))
+            if not cells:
+                return
+
+
+def _complete_rows(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    """Rows of a csv file, without blank lines."""
+    for number, row in enumerate((row for row in reader if row), 1):
+        if len(row) != width:
+            raise ValueError(f"row {number} has {len(row)} cells instead of {width}")
+        yield row
+
+
+def _require_header(names: list[str]) -> None:
+    if not names:
         raise ValueError("the first line has no names of columns")
-    if len(set(header)) < len(header):
-        raise ValueError(f"the first line names a column twice: {', '.join(header)}")
-    rows = [row for row in rows if row]
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise ValueError(f"row {number} has {len(row)} cells instead of {len(header)}")
-    return header, rows
+    if len(set(names)) < len(names):
+        raise ValueError(f"the first line names a column twice: {', '.join(names)}")
+
+
+def _parse(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
+    """Cells as a column in the dtype of a type; each value is parsed once."""
+    import pandas as pd  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    encoded = cells.dictionary_encode()
+    parsed: list[Any] = []
+    for place, cell in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
+            parsed.append(PARSERS[kind](cell) if is_known else None)
+        except (ValueError, TypeError, KeyError, OverflowError):
+            number = start + encoded.indices.index(place).as_py() + 1
+            raise SourceError(f"row {number} of {path}: {name} is {cell!r}") from None
+    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
+    column = pa.array(parsed, arrow).take(encoded.indices)
+    if kind is float:
+        return column.to_numpy(zero_copy_only=False)
+    return pd.api.types.pandas_dtype(DTYPES[kind]).__from_arrow__(column)
+
+
+def _parse_text(cell: object) -> str:
+    """Text; a number with a fraction is what another program took a UID for."""
+    if isinstance(cell, float | bytes):
+        raise TypeError
+    return str(cell)
+
+
+def _parse_whole(cell: Any) -> int:  # noqa: ANN401  # any cell
+    """A whole number, also as 0.0, which programs write that have gaps in a column."""
+    if isinstance(cell, bool):
+        raise TypeError
+    try:
+        number = int(cell) if isinstance(cell, str | int) else float(cell)
+    except ValueError:
+        number = float(cell)
+    if number != int(number) or not -INT64_END <= number < INT64_END:
+        raise ValueError
+    return int(number)
+
+
+def _parse_truth(cell: object) -> bool:
+    return cell if isinstance(cell, bool) else TRUTHS[str(cell).lower()]
+
+
+PARSERS: dict[type, Callable[[Any], Any]] = {
+    str: _parse_text,
+    int: _parse_whole,
+    float: float,
+    bool: _parse_truth,
+}
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as Python's values by name, None where nothing is known."""
+    columns = [table[name].astype(object) for name in table.columns]
+    values = [column.where(column.notna(), None).tolist() for column in columns]
+    names = list(table.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]

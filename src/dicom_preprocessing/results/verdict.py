@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.results.failures import read_failures
+from dicom_preprocessing.results.failures import iterate_failures
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.text import make_printable, plural
 
@@ -83,7 +83,7 @@ def judge_run(output: Path, *, strict: bool) -> str | None:
     folder, results = IndexFolder(output), ResultsFolder(output)
     excluded = sum(1 for _ in folder.read_excluded_files())
     found = excluded + sum(study.files for study in folder.read_studies().values())
-    rows = read_failures(results.failures)
+    rows = iterate_failures(results.failures)
     counts = count(found, ((row["state"], row["error"]) for row in rows))
     odd = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
     named = next((item.source_path for item in odd), None)

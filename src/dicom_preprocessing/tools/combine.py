@@ -26,6 +26,8 @@ from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
+from dicom_preprocessing.results.reading import SLICE_TYPES
+from dicom_preprocessing.results.tables import as_records, load_table
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
@@ -43,14 +45,8 @@ TOOL = "tiff-combine"
 POSITION, INSTANCE_NUMBER = "position", "instance_number"
 ORDERS = (POSITION, INSTANCE_NUMBER)
 """Columns that a table is ordered by if none is named, the first that it has."""
-SLICES = "slices.csv"
-SLICE_COLUMNS = (
-    "path",
-    "page",
-    "sop_instance_uid",
-    "source_path",
-    POSITION,
-)
+ORDER_TABLE_TYPES = {"path": str, "sop_instance_uid": str, "series_instance_uid": str}
+"""Columns of a table that tells an order, beside the one to order by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,23 +80,24 @@ class SliceGroups:
     missing: int = 0
 
 
-def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None) -> SliceGroups:
+def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     """Sort images by the rows of a table; images that it does not name are left out.
 
     Parameters
     ----------
     tree : Tree
-    rows : sequence of dict
-        With a column path (as in the manifest) or sop_instance_uid, one to order by, and
-        series_instance_uid unless manifest or folders tell it.
+    table : Path
+        .csv or .parquet, with a column path (as in the manifest) or sop_instance_uid, one to
+        order by, and series_instance_uid unless manifest or folders tell it.
     order : str or None
         The column; None for position (mm), else instance_number.
 
     Raises
     ------
     SourceError
-        Columns are missing.
+        The table cannot be read, or columns are missing.
     """
+    rows = as_records(load_table(table, ORDER_TABLE_TYPES))
     columns = list(rows[0]) if rows else []
     key = next((name for name in ("path", "sop_instance_uid") if name in columns), None)
     order = order or next((name for name in ORDERS if name in columns), None)
@@ -109,11 +106,11 @@ def sort_by_table(tree: Tree, rows: Sequence[dict[str, str]], order: str | None)
             f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
             f" to order by; found: {', '.join(columns) or 'no row'}"
         )
-    by_key: dict[str, list[dict[str, str]]] = defaultdict(list)
+    by_key: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_key[row[key]].append(row)
     sorting = SliceGroups()
-    found = Counter[str]()
+    found = Counter[str | None]()
     for path in tree.paths:
         name = str(path.relative_to(tree.root))
         own = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
@@ -204,7 +201,7 @@ def _put(
     sorting: SliceGroups,
     tree: Tree,
     path: Path,
-    row: dict[str, str],
+    row: dict[str, Any],
     sort_value: float | None,
     *,
     is_mm: bool,
@@ -214,7 +211,7 @@ def _put(
 
 
 def _slice(
-    tree: Tree, path: Path, row: dict[str, str], sort_value: float | None, *, is_mm: bool
+    tree: Tree, path: Path, row: dict[str, Any], sort_value: float | None, *, is_mm: bool
 ) -> Slice:
     study, series = _series_of(tree, path, row)
     return Slice(
@@ -225,21 +222,21 @@ def _slice(
         sop_instance_uid=parse_image_path(path)[2],
         sort_value=sort_value,
         is_mm=is_mm,
-        modality=tree.row(path).get("modality", ""),
+        modality=tree.row(path).get("modality") or "",
     )
 
 
-def _series_of(tree: Tree, path: Path, row: dict[str, str]) -> tuple[str, str]:
+def _series_of(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]:
     """Study and series: the table's, else the manifest's, else the folder's."""
     study, in_path, _ = parse_image_path(path.relative_to(tree.root))
     known = row.get("series_instance_uid") or tree.row(path).get("series_instance_uid")
     return study, known or in_path or ""
 
 
-def _number(text: str) -> float | None:
+def _number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
     try:
-        value = float(text)
-    except ValueError:
+        value = float(cell)
+    except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
 
@@ -395,6 +392,6 @@ def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
     """Write which slice became which page."""
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(SLICE_COLUMNS)
+        writer.writerow(SLICE_TYPES)
         for volume in volumes:
             writer.writerows(map(csv_cell, record) for record in volume.records())

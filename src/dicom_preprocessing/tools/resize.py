@@ -190,7 +190,7 @@ def _describe_source(stored: TiffImage) -> dict[str, Any]:
     return {"source": source, "background": 0, "frame_spacing": None, "steps": {}, "versions": {}}
 
 
-def complete_row(new: ManifestRow, row: Mapping[str, str]) -> ManifestRow:
+def complete_row(new: ManifestRow, row: Mapping[str, Any]) -> ManifestRow:
     """A row by tags, with what they do not tell from the manifest that listed the image before."""
     return replace(
         new,

@@ -8,14 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.results.layout import IMAGES, MANIFEST
-from dicom_preprocessing.results.manifest import (
-    TIFF_SUFFIXES,
-    find_tiffs,
-    manifest_rows,
-    root_of_manifest,
-)
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES
+from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
+from dicom_preprocessing.results.manifest import find_tiffs, root_of_manifest
+from dicom_preprocessing.results.reading import read_manifest
+from dicom_preprocessing.results.tables import TABLE_SUFFIXES, as_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,16 +19,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNTOLD_BY_TAGS = ("series_instance_uid", "modality")
+"""Columns of a manifest that no TIFF tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Images below a folder, with the rows of their manifest by relative path, if there is one."""
+    """Images below a folder, with the rows of their manifest by relative path, if there is one.
+
+    Rows have ``UNTOLD_BY_TAGS``, as far as the manifest does.
+    """
 
     root: Path
     paths: list[Path]
-    rows: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
-    def row(self, path: Path) -> dict[str, str]:
+    def row(self, path: Path) -> dict[str, Any]:
         """The row of an image, empty if there is none."""
         return self.rows.get(str(path.relative_to(self.root)), {})
 
@@ -75,8 +77,10 @@ def _manifest_of(folder: Path) -> Path | None:
     return next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
 
 
-def _rows(manifest: Path) -> dict[str, dict[str, str]]:
-    return {row["path"]: row for row in manifest_rows(manifest)}
+def _rows(manifest: Path) -> dict[str, dict[str, Any]]:
+    table = read_manifest(manifest)
+    rows = as_records(table[[name for name in UNTOLD_BY_TAGS if name in table]])
+    return dict(zip(table["path"], rows or [{} for _ in table.index], strict=True))
 
 
 def find_images(sources: Sequence[Path]) -> list[Path]:

@@ -33,6 +33,7 @@ from dicom_preprocessing.validation.checked_image import (
     voi_lut_items,
 )
 from dicom_preprocessing.validation.checks import CHECKS
+from dicom_preprocessing.validation.decode_modes import DECODE_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ValidationReport", "validate_dicom"]
 
-DECODE_MODES: Final = ("frame", "none")
 FIRST_FRAME: Final = 0
 """The frame that is decoded: every image has one."""
 

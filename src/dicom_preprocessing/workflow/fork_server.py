@@ -55,8 +55,10 @@ PRELOADED = (
     "dicom_preprocessing.cli.job",
     "dicom_preprocessing.processing.study",
     "dicom_preprocessing.workflow.shards",
+    "encodings.ascii",
     "multiprocessing.popen_fork",
     "scipy.ndimage",
+    "scipy.sparse",
 )
 
 

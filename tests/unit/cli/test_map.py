@@ -82,7 +82,14 @@ class TestErrors:
     def test_table_that_is_no_manifest_is_told(self, mapped):
         options = ["--manifest", "boxes.csv"]
         status, _, err = mapped(EDGES, "1.2.1,3,1,5,2", options=options)
-        assert (status, err) == (1, "error: boxes.csv is not a manifest: it has no column height\n")
+        found = "sop_instance_uid, left, top, right, bottom"
+        message = f"error: boxes.csv: a manifest has a column path; found: {found}\n"
+        assert (status, err) == (1, message)
+
+    def test_manifest_without_sizes_is_told(self, results, mapped):
+        (results / "m.csv").write_text("path,study_instance_uid,sop_instance_uid,width\n")
+        status, _, err = mapped(EDGES, options=["--manifest", "m.csv"])
+        assert (status, err) == (1, "error: m.csv is not a manifest: it has no column height\n")
 
     @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
     def test_unreadable_manifest_is_told(self, results, mapped, name):
@@ -97,7 +104,7 @@ class TestErrors:
         pq.write_table(pa.table(names | numbers), results / "m.parquet")
         options = ["--manifest", "m.parquet"]
         status, _, err = mapped(EDGES, "1.2.1,3,1,5,2", options=options)
-        message = "error: m.parquet is not a manifest: path of row 1 is not text\n"
+        message = "error: row 1 of m.parquet has no path\n"
         assert (status, err) == (1, message)
 
     def test_two_columns_of_one_name_are_told(self, results, capsys):

@@ -45,3 +45,13 @@ class TestCommand:
         save(tmp_path / "a" / "1.tiff")
         assert main([str(tmp_path / "a"), str(tmp_path / "a" / "b"), "--scale", "0.5"]) == 1
         assert "must not contain one another" in capsys.readouterr().err
+
+    def test_manifest_that_leads_out_is_refused(self, tmp_path, capsys):
+        save(tmp_path / "1.tiff")
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "manifest.csv").write_text("path\n../1.tiff\n")
+        source = str(tmp_path / "a" / "manifest.csv")
+        assert main([source, str(tmp_path / "b"), "--scale", "0.5"]) == 1
+        assert "row 1 of" in (told := capsys.readouterr().err)
+        assert "leads out of the folder" in told
+        assert not (tmp_path / "b").exists()

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from dicom_preprocessing import validate_dicom
-from dicom_preprocessing.cli import validate
 from dicom_preprocessing.cli.validate import main
+from dicom_preprocessing.validation import report
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -110,17 +110,17 @@ def bloat(*_):
 
 
 def test_codec_that_crashes_is_an_error_of_its_file(good, bad, capsys, monkeypatch):
-    monkeypatch.setattr(validate, "validate_dicom", crash)
+    monkeypatch.setattr(report, "validate_dicom", crash)
     assert main([str(good), str(bad), "--format", "json"]) == 1
-    (report, other) = json.loads(capsys.readouterr().out)
-    (error,) = report["errors"]
+    (crashed, other) = json.loads(capsys.readouterr().out)
+    (error,) = crashed["errors"]
     assert error["code"] == "frame_decode_failed"
     assert "ended with signal SIGSEGV" in error["message"]
     assert [e["code"] for e in other["errors"]] == ["invalid_bits_stored"]
 
 
 def test_header_that_crashes_is_a_file_that_cannot_be_read(good, capsys, monkeypatch):
-    monkeypatch.setattr(validate, "validate_dicom", crash)
-    monkeypatch.setattr(validate, "report_of_crash", crash)
+    monkeypatch.setattr(report, "validate_dicom", crash)
+    monkeypatch.setattr(report, "report_of_crash", crash)
     assert main([str(good)]) == 2
     assert f"Cannot read {good}: the process that decoded it" in capsys.readouterr().err

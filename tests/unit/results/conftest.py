@@ -3,6 +3,9 @@
 import pytest
 
 from tests.unit.run_results import Results
+from tests.unit.tools.conftest import dicom, tree
+
+__all__ = ["dicom", "tree"]
 
 
 @pytest.fixture

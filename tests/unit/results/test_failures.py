@@ -10,7 +10,7 @@ from dicom_preprocessing.results.failures import (
     FAILURE_COLUMNS,
     Failure,
     by_path,
-    read_failures,
+    iterate_failures,
     write_failures,
     write_retry_list,
 )
@@ -85,7 +85,7 @@ def test_umlaut_in_a_name_stays(tmp_path):
 
 def test_failures_are_read_back(tmp_path):
     write_failures([FAILURE], tmp_path / "failures.csv")
-    (row,) = read_failures(tmp_path / "failures.csv")
+    (row,) = iterate_failures(tmp_path / "failures.csv")
     assert (tuple(row), row["error"], row["transient"]) == (FAILURE_COLUMNS, "damaged", "false")
 
 

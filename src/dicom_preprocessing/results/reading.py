@@ -1,0 +1,138 @@
+"""The tables of a run, as data frames with fixed dtypes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, get_type_hints
+
+from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.results.failures import Failure
+from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES
+from dicom_preprocessing.results.manifest import COLUMN_TYPES
+from dicom_preprocessing.results.tables import load_in_parts, load_table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    import pandas as pd
+
+    PathLike = os.PathLike[str] | str
+
+FAILURE_TYPES: dict[str, type] = get_type_hints(Failure)
+
+SLICE_TYPES: dict[str, type] = {
+    "path": str,
+    "page": int,
+    "sop_instance_uid": str,
+    "source_path": str,
+    "position": float,
+}
+"""Columns of slices.csv in their order, by what they hold."""
+
+
+def read_manifest(source: PathLike) -> pd.DataFrame:
+    """Read a manifest, a row an image.
+
+    Parameters
+    ----------
+    source : path
+        A manifest (.csv or .parquet), also one that another program wrote, or a folder with a
+        manifest.csv.
+
+    Returns
+    -------
+    DataFrame
+        Text as ``string``, whole numbers as ``Int64``, others as ``float64``, truths as
+        ``boolean``. Columns that the project does not write are as in the file.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read or has no column path; a row has no path, one that leads out of the
+        folder of images, or a value of another type than its column.
+    """
+    path = _table_in(source, MANIFEST)
+    table = load_table(path, COLUMN_TYPES)
+    _check_paths(table, path, "a manifest")
+    return table
+
+
+def read_failures(source: PathLike) -> pd.DataFrame:
+    """Read the table of files that are not in the manifest, a row a file.
+
+    Parameters
+    ----------
+    source : path
+        A failures.csv, or a folder with one.
+
+    Returns
+    -------
+    DataFrame
+        Text as ``string``, ``transient`` as ``boolean``.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read, or a value is of another type than its column.
+    """
+    return load_table(_table_in(source, FAILURES), FAILURE_TYPES)
+
+
+def read_slices(source: PathLike) -> pd.DataFrame:
+    """Read which slice became which page of a volume, a row a slice.
+
+    Parameters
+    ----------
+    source : path
+        A slices.csv, or a folder with one.
+
+    Returns
+    -------
+    DataFrame
+        Text as ``string``, ``page`` (from 0) as ``Int64``, ``position`` (mm) as ``float64``.
+
+    Raises
+    ------
+    SourceError
+        As for ``read_manifest``.
+    """
+    path = _table_in(source, SLICES)
+    table = load_table(path, SLICE_TYPES)
+    _check_paths(table, path, "a table of slices")
+    return table
+
+
+def read_manifest_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Columns of a manifest of this project, some rows at a time."""
+    return load_in_parts(path, COLUMN_TYPES, columns=columns)
+
+
+def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Columns of a failures.csv, some rows at a time."""
+    return load_in_parts(path, FAILURE_TYPES, columns=columns)
+
+
+def _table_in(source: PathLike, name: str) -> Path:
+    path = Path(source)
+    return path / name if path.is_dir() else path
+
+
+def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
+    """Refuse rows that name nothing, or what does not lie below the folder of the images."""
+    if "path" not in table:
+        raise SourceError(f"{path}: {what} has a column path; found: {', '.join(table.columns)}")
+    is_known = table["path"].notna()
+    if not is_known.all():
+        raise SourceError(f"row {int(is_known.argmin()) + 1} of {path} has no path")
+    for number, name in enumerate(table["path"], 1):
+        if leads_out(name):
+            raise SourceError(
+                f"row {number} of {path}: path {name!r} leads out of the folder of images; "
+                "write it relative to that folder"
+            )
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path is absolute, or begins above the folder to which it is relative."""
+    return os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == os.pardir
