@@ -210,7 +210,7 @@ def test_unwritable_output_ends_with_a_message(project):
     run = project.run(check=False)
     assert run.returncode == 1
     assert "error: output taken/results: " in run.output
-    assert "taken is no folder that can be written to" in run.output
+    assert "taken is not a folder, or may not be written to" in run.output
     assert "Traceback" not in run.output
     assert (project.folder / "taken").read_text() == "a file, no folder"
 

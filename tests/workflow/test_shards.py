@@ -245,7 +245,7 @@ def test_shard_without_an_index_is_refused(tmp_path):
 def test_index_of_another_version_is_refused(finished):
     (finished.results / "index" / "request.json").write_text("{}")
     run = shard(finished, 0, check=False)
-    assert "index.tsv is of another version: remove it, then snakemake index" in run.output
+    assert "index.tsv was written by another version: remove it, then snakemake index" in run.output
 
 
 @pytest.mark.parametrize(

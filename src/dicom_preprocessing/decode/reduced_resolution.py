@@ -33,6 +33,9 @@ BY_LAYER: Final = 0
 BY_RESOLUTION: Final = (1, 2)
 BY_POSITION: Final = (3, 4)
 
+PRECINCT_SIDE: Final = 1 << 15
+"""Samples of a precinct whose size is not stated (T.800 A.6.1, Table A.21)."""
+
 
 def reducible_levels(codestream: bytes) -> int:
     """Return how many of the finest resolution levels ``reduce_codestream`` can leave out.
@@ -65,7 +68,8 @@ def reducible_levels(codestream: bytes) -> int:
     is_by_resolution = order in BY_RESOLUTION or (order == BY_LAYER and layers == 1)
     # Precincts without a stated size have 2**15 samples a side, so that a level has one. Position
     # then orders packets as resolution does.
-    is_single = order in BY_POSITION and components == 1 and not has_precincts and layers == 1
+    is_one_precinct = not has_precincts and max(x1, y1) <= PRECINCT_SIDE
+    is_single = order in BY_POSITION and components == 1 and is_one_precinct and layers == 1
     return codestream[style + 9] if is_by_resolution or is_single else 0
 
 

@@ -225,13 +225,15 @@ class _Server:
     def accept(self) -> None:
         """Fork the job that a client asks for, or answer NOT_SERVED."""
         client, _ = self.listener.accept()
+        standard: list[int] = []
         try:
             request, standard = receive(client)
             executable, cwd, count, *rest = request
+            argv, environment = rest[: int(count)], rest[int(count) :]
         except (OSError, ValueError):
+            close(standard)
             client.close()
             return
-        argv, environment = rest[: int(count)], rest[int(count) :]
         # The Python of a conda environment has other libraries than those that are loaded.
         if not is_own(client) or executable != sys.executable:
             self.answer(client, NOT_SERVED, standard)
@@ -308,6 +310,7 @@ def receive(client: socket.socket) -> tuple[list[str], list[int]]:
         body += chunk
     client.settimeout(None)
     if len(descriptors) != 3:  # noqa: PLR2004  # standard input, output, error
+        close(descriptors)
         raise ValueError("the request has no standard descriptors")
     return os.fsdecode(bytes(body)).split("\0"), list(descriptors)
 

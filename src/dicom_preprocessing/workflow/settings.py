@@ -89,7 +89,7 @@ def require_local_cores(config: Config, *, is_local: bool) -> None:
 def _require_writable(output: Path) -> None:
     parent = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OutputError(f"output {output}: {parent} is no folder that can be written to")
+        raise OutputError(f"output {output}: {parent} is not a folder, or may not be written to")
 
 
 def _require_index(config: Config, sources: Sequence[str]) -> None:
@@ -100,7 +100,9 @@ def _require_index(config: Config, sources: Sequence[str]) -> None:
         raise OutputError(f"{folder.table} is not there. Make it once for all shards: {command}")
     found = folder.read_request()
     if found is None:
-        raise OutputError(f"{folder.table} is of another version: remove it, then {command}")
+        raise OutputError(
+            f"{folder.table} was written by another version: remove it, then {command}"
+        )
     wanted = IndexRequest.made_here(config.output, sources, config.duplicates, config.limits)
     for key in ("source", "duplicates", "limits"):
         before, now = getattr(found, key), getattr(wanted, key)

@@ -34,6 +34,15 @@ class TestStreams:
         stream[at + 5 : at + 8] = b"\0\0\2"
         assert reducible_levels(bytes(stream)) == 0
 
+    @pytest.mark.parametrize(("side", "is_reducible"), [(1 << 15, True), ((1 << 15) + 1, False)])
+    def test_order_of_position_needs_one_precinct_a_level(self, side, is_reducible):
+        """Without stated sizes a precinct has 2**15 samples a side (T.800 A.6.1)."""
+        stream = bytearray(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
+        for offset in (8, 12, 24, 28):  # width and height of image and tile
+            struct.pack_into(">L", stream, offset, side)
+        stream[stream.index(b"\xff\x52") + 5] = 3
+        assert (reducible_levels(bytes(stream)) > 0) == is_reducible
+
     def test_coding_styles_of_tile_parts_are_left_whole(self):
         stream = bytes(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
         at = stream.index(b"\xff\x52")

@@ -95,7 +95,7 @@ elif sys.argv[1]:
     assert not list(folder.iterdir())
 
 
-def test_job_that_cannot_be_forked_is_cold(monkeypatch):
+def test_job_that_cannot_be_forked_is_not_served(monkeypatch):
     def refused():
         raise BlockingIOError
 
@@ -106,6 +106,24 @@ def test_job_that_cannot_be_forked_is_cold(monkeypatch):
         server.start(client, _Request([], "", [], [os.open(os.devnull, os.O_RDWR)]), None)
         assert ours.recv(1) == bytes([NOT_SERVED])
     assert not server.jobs
+
+
+@pytest.mark.parametrize(
+    "fields", [[], ["python"], ["python", "/", "x"], ["python", "/", "-"], ["python", "/"]]
+)
+def test_request_that_is_none_is_let_go(fields, tmp_path):
+    """The server goes on, and holds nothing of it."""
+    body = "\0".join(fields).encode()
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        server, before = _Server(listener), len(os.listdir("/proc/self/fd"))
+        client.connect(str(tmp_path / "socket"))
+        socket.send_fds(client, [len(body).to_bytes(8, "little")], [0, 1, 2])
+        client.sendall(body)
+        server.accept()
+        assert client.recv(1) == b""
+        assert (len(os.listdir("/proc/self/fd")), server.jobs) == (before, [])
 
 
 END_WITH_WORKFLOW = """
