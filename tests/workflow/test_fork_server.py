@@ -303,12 +303,13 @@ def test_workflow_leaves_no_server_however_it_ends(tmp_path, end):
 
 
 IMPORTS = """
-import sys
+import os, sys
 sys.path.insert(0, sys.argv[2])
-from dicom_preprocessing.cli.job import stage_main
+os.environ["DP_RECIPE_1"] = sys.argv[3]
+from dicom_preprocessing.cli.job import main
 
 before = set(sys.modules)
-status = stage_main("write", sys.argv[3:])
+status = main(["write", *sys.argv[4:]], examples=None)
 with open(sys.argv[1], "w") as log:
     log.write(" ".join(sorted({*sys.modules} - before | {"pandas", "pyarrow"} & {*sys.modules})))
 sys.exit(status)

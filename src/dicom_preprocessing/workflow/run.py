@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys
-from dicom_preprocessing.config.recipe import Recipe, make_recipe
-from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
+from dicom_preprocessing.config.recipe import RECIPE_VARIABLE, make_recipe
+from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import own_folders, source_list
@@ -63,9 +63,6 @@ WILDCARDS = (
 Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. Such
 studies have rules with a UID in pieces that are shorter.
 """
-
-RECIPE_VARIABLE = "DP_RECIPE_"
-"""Environment variables that begin with it hold recipes; their digests follow."""
 
 
 class Run:
@@ -255,23 +252,6 @@ class Run:
             for key, default in defaults().items()
             if values[key] != default and (key == "source" or about[key].alters)
         }
-
-
-def recipe_from_environment(digest: str) -> Recipe:
-    """The recipe of a digest, from the environment of a job; see ``Run.environment``.
-
-    Raises
-    ------
-    ConfigError
-        It is not there: the job was not started by Snakemake.
-    """
-    text = os.environ.get(RECIPE_VARIABLE + digest)
-    if text is None:
-        raise ConfigError(
-            f"the environment has no settings {RECIPE_VARIABLE}{digest}: Snakemake sets them for "
-            "the jobs that it starts"
-        )
-    return Recipe.from_json(text)
 
 
 def to_json(**values: object) -> str:
