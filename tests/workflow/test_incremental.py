@@ -255,12 +255,3 @@ def test_layout_with_series(project):
     project.run()
     assert "1.2.1/1.2.1.1/1.2.1.1.1.tiff" in project.images()
     assert rows(project.results / "manifest.csv")[0]["path"] == "1.2.1/1.2.1.1/1.2.1.1.1.tiff"
-
-
-def test_changed_params_are_listed(finished):
-    assert "receipts/write" not in finished.run("--list-changes", "params").output
-    finished.config["size"] = [9, 9]
-    listed = finished.run("--list-changes", "params").output.splitlines()
-    assert {line for line in listed if line.startswith("results/receipts/write")} == {
-        f"results/receipts/write/1.2.{n}.jsonl" for n in (1, 2, 3)
-    }
