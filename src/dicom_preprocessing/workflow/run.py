@@ -232,7 +232,10 @@ class Run:
     def state_of_source(self) -> str:
         """Digest of the files of the source and of retries that are due; walks all folders."""
         own = own_folders(self.output)
-        return source_state(self.sources, self.output, own, plan_retries(self.index))
+        try:
+            return source_state(self.sources, self.output, own, plan_retries(self.index))
+        except SourceError as error:
+            raise SourceError(f"{error}. Nothing was changed.") from None
 
     def collection_settings(self, **values: object) -> str:
         """What the rules ask for that collect results, as one line of JSON."""

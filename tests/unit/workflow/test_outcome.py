@@ -1,6 +1,7 @@
 """What is printed last: how a run ended, and why jobs failed."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -95,11 +96,19 @@ def record(**fields):
 
 
 def test_failed_jobs_are_taken_from_log_records_each_once():
-    jobs = FailedJobs()
-    failed = {"event": "job_error", "rule_name": "write", "log": ["a.log"]}
-    for fields in (failed, failed, {"event": "job_finished"}, {}, failed | {"log": []}):
+    jobs = FailedJobs("logs")
+    failed = {"event": "job_error", "rule_name": "write", "log": ["logs/a.log"]}
+    others = [{"event": "job_finished"}, {}, failed | {"log": []}, failed | {"log": ["host/a.log"]}]
+    for fields in (failed, failed, *others):
         jobs.handle(record(**fields))
-    assert list(jobs.jobs) == [FailedJob("write", "a.log"), FailedJob("write", "")]
+    assert list(jobs.jobs) == [FailedJob("write", "logs/a.log")]
+
+
+def test_reasons_are_printed_at_once_in_a_module(job, capsys):
+    failed = job("error: no space\n")
+    jobs = FailedJobs(str(Path(failed.log).parent), is_module=True)
+    jobs.handle(record(event="job_error", rule_name="dp_write", log=[failed.log]))
+    assert capsys.readouterr().err.startswith(f"error: dp_write: no space (log: {failed.log})\n")
 
 
 def test_records_of_snakemake_are_as_expected():
