@@ -32,13 +32,13 @@ def stop_on_error(function):
     """Have expected errors end the run with a sentence, which --quiet does not swallow."""
 
     @functools.wraps(function)
-    def stopping(*arguments, **options):
+    def call(*arguments, **options):
         try:
             return function(*arguments, **options)
         except DicomPreprocessingError as error:
             raise SystemExit(f"error: {error}")
 
-    return stopping
+    return call
 
 
 def is_module():
