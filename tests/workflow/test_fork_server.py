@@ -85,7 +85,7 @@ def test_job_runs_in_a_new_process_without_a_server(place):
     assert run(place, LOADED).stdout == "False\n"
 
 
-def test_job_is_cold_with_another_interpreter(place, tmp_path):
+def test_job_is_not_served_with_another_interpreter(place, tmp_path):
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
     words, environment = command(place, LOADED)

@@ -54,7 +54,9 @@ class TestRateOfJobs:
         monkeypatch.setenv(UNCHANGED, value)
         assert (limit(*DEFAULT_RATE) is None) == is_dropped
 
-    def test_version_that_was_not_tested_is_left_alone_and_told(self, limit, monkeypatch, caplog):
+    def test_version_that_was_not_tested_is_left_alone_and_reported(
+        self, limit, monkeypatch, caplog
+    ):
         monkeypatch.setattr(compatibility, "__version__", "99.1")
         monkeypatch.setattr(compatibility.logger, "propagate", True)
         with caplog.at_level("INFO"):

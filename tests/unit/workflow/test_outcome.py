@@ -41,7 +41,7 @@ def test_nothing_is_said_where_no_job_failed():
     assert explain() == []
 
 
-def test_reason_log_and_remedy_of_a_job_are_told(job):
+def test_reason_log_and_remedy_of_a_job_are_reported(job):
     failed = job(f"1.2: warning: no window\nerror: results/a.tiff: {FULL}\n")
     assert explain(failed) == [
         f"error: write: results/a.tiff: {FULL} (log: {failed.log})",
@@ -56,7 +56,7 @@ def test_message_of_several_lines_is_one(job):
     assert "write: config key 'size': found 0 Write for example: size: [1, 2] (log:" in line
 
 
-def test_jobs_that_failed_for_one_cause_are_told_once(job):
+def test_jobs_that_failed_for_one_cause_are_reported_once(job):
     logs = [job(f"error: results/{n}.tiff: {FULL}\n", name=str(n)) for n in range(30)]
     line, last = explain(*logs)
     assert line.startswith(f"error: write, 30 jobs, one of them: results/0.tiff: {FULL} (log: ")
