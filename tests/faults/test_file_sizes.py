@@ -24,7 +24,7 @@ from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.table import format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.workflow.warm_up import warm_up
 from tests.limits import limit_file_size
@@ -158,7 +158,7 @@ def study_of(tmp_path):
         make_source(tmp_path / "source", kind)
         (entries,) = build_index(find_files([str(tmp_path / "source")])).studies.values()
         inventory = tmp_path / "inventory.jsonl"
-        inventory.write_text(inventory_text(entries))
+        inventory.write_text(format_inventory(entries))
         (tmp_path / "rehearsal").mkdir()
         warm_up(tmp_path / "rehearsal")  # imports what is needed, once and not in each job
         settings = SETTINGS[kind] | values

@@ -24,7 +24,7 @@ def update_with_retries(output, sources, *, limits=None, **options):
         sources,
         limits=limits,
         retries=plan_retries(IndexFolder(output), limits or Limits()),
-        withdraw=partial(invalidate_parts, output),
+        invalidate=partial(invalidate_parts, output),
         **options,
     )
 

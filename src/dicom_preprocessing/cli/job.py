@@ -123,7 +123,7 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.index.walk import own_folders, source_list
+    from dicom_preprocessing.index.walk import list_own_folders, list_sources
     from dicom_preprocessing.workflow.retries import plan_retries
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
@@ -133,13 +133,13 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
     limits = Limits(**settings["limits"])
     index = update_index(
         output,
-        source_list(settings["source"], examples),
-        excluded=own_folders(output),
+        list_sources(settings["source"], examples),
+        excluded=list_own_folders(output),
         duplicates=settings["duplicates"],
         limits=limits,
         workers=arguments.workers,
         retries=plan_retries(IndexFolder(output), limits),
-        withdraw=partial(invalidate_parts, output),
+        invalidate=partial(invalidate_parts, output),
     )
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -113,7 +113,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     with importing():
         from dicom_preprocessing.config.recipe import make_recipe
         from dicom_preprocessing.files import make_durable
-        from dicom_preprocessing.index.grouping import entry_of
+        from dicom_preprocessing.index.grouping import make_entry
         from dicom_preprocessing.index.scan import scan_file
         from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
         from dicom_preprocessing.index.walk import find_files
@@ -130,7 +130,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
-    entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
+    entry = make_entry(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
     target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     _print_warnings([receipt])

@@ -18,7 +18,7 @@ from dicom_preprocessing.files import (
     read_json_lines,
     remove_partials,
 )
-from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
+from dicom_preprocessing.index.table import IndexFolder, digest_studies
 from dicom_preprocessing.results.failures import (
     Failure,
     by_path,
@@ -92,7 +92,7 @@ def collect_receipts(
     """
     images = ResultsFolder(output).images("write")
     studies = list(studies)
-    collected = CollectedResults(summary=Summary(recipe, digest_of_studies(studies)))
+    collected = CollectedResults(summary=Summary(recipe, digest_studies(studies)))
     missing = _AffectedFiles()
     stale = _AffectedFiles()
     changed = _AffectedFiles()
@@ -219,7 +219,7 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
             summary = Summary.read(part.summary)
             if summary.recipe != recipe:
                 raise OutputError(f"{name} was run with other settings; run it again")
-            if summary.studies != digest_of_studies(mine):
+            if summary.studies != digest_studies(mine):
                 raise OutputError(f"{name} is older than the index; run it again")
             before = collected.files
             collected.summary += summary

@@ -48,7 +48,7 @@ class Receipt:
     recipe : str
         ``Recipe.digest`` of the job that wrote the receipt.
     inventory : str
-        ``inventory_digest`` of what the image was made from.
+        ``digest_inventory`` of what the image was made from.
     """
 
     source_path: str

@@ -68,7 +68,7 @@ class Durations:
 class Summary:
     """Times by stage, how often each warning was given, and studies with a transient failure.
 
-    ``recipe`` is that of all receipts, ``studies`` the ``digest_of_studies``. The next index looks
+    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. The next index looks
     for retries in ``transient``: here they are few names, and nobody edits them as failures.csv.
     """
 

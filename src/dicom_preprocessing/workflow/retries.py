@@ -13,7 +13,7 @@ from dicom_preprocessing.files import read_json_lines
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import (
     IndexFolder,
-    inventory_digest,
+    digest_inventory,
     is_path_part,
 )
 from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
@@ -102,7 +102,7 @@ def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
     if not any(str(line.get("error")).startswith(LIMIT_PREFIX) for line in lines):
         return False
     try:
-        return bool(lines[0].get("inventory") == inventory_digest(folder.inventory(receipt.stem)))
+        return bool(lines[0].get("inventory") == digest_inventory(folder.inventory(receipt.stem)))
     except FileNotFoundError:
         return False  # the study has vanished
 

@@ -19,7 +19,7 @@ from dicom_preprocessing.config.recipe import Recipe, make_recipe
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
-from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.index.walk import list_own_folders, list_sources
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.resources import (
@@ -84,7 +84,7 @@ class Run:
         self, config: Config, examples: Path, wait_for_index: Callable[[], object] = lambda: None
     ) -> None:
         self.config = config
-        self.sources = source_list(config.source, examples)
+        self.sources = list_sources(config.source, examples)
         self.wait_for_index = wait_for_index
         self.part: Part | None = None
         self.output = config.output
@@ -234,7 +234,7 @@ class Run:
 
     def state_of_source(self) -> str:
         """Digest of the files of the source and of retries that are due; walks all folders."""
-        own = own_folders(self.output)
+        own = list_own_folders(self.output)
         return source_state(self.sources, self.output, own, plan_retries(self.index))
 
     def collection_settings(self, **values: object) -> str:

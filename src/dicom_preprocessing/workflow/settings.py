@@ -103,7 +103,9 @@ def _require_index(config: Config, sources: Sequence[str]) -> None:
         raise OutputError(
             f"{folder.table} was written by another version: remove it, then {command}"
         )
-    wanted = IndexRequest.made_here(config.output, sources, config.duplicates, config.limits)
+    wanted = IndexRequest.from_working_directory(
+        config.output, sources, config.duplicates, config.limits
+    )
     for key in ("source", "duplicates", "limits"):
         before, now = getattr(found, key), getattr(wanted, key)
         if before != now:
