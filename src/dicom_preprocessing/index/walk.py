@@ -109,7 +109,7 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
     is_listed = any(map(is_path_list, sources))
     if all(item.is_missing for item in files):
         listed = (
-            f"a text file, taken for a list with one path a line, of which none exists {example}"
+            f"a text file, taken for a list with one path per line, of which none exists {example}"
         )
         return listed if is_listed else first.problem
     if all(item.problem for item in files):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
-from dicom_preprocessing.html import whole_page
+from dicom_preprocessing.html import make_page
 from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.layout import ResultsFolder
@@ -60,7 +60,7 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
         _contact_sheet(written, results.images("write")),
     ]
     with atomic_write(results.report) as file:
-        file.write(whole_page("DICOM preprocessing", "".join(sections)))
+        file.write(make_page("DICOM preprocessing", "".join(sections)))
 
 
 class _Failures:

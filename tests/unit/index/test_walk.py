@@ -385,8 +385,8 @@ def test_source_of_which_nothing_exists_is_refused(source):
 def test_list_of_which_nothing_exists_is_refused(source):
     listing = touch(source / "list.txt", b"x.dcm\ny.dcm\n")
     message = (
-        r"^source .*/list\.txt: a text file, taken for a list with one path a line, of which none "
-        r"exists \(the first: .*/x\.dcm: no such file or folder\)$"
+        r"^source .*/list\.txt: a text file, taken for a list with one path per line, of which "
+        r"none exists \(the first: .*/x\.dcm: no such file or folder\)$"
     )
     with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
