@@ -119,7 +119,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec
         from dicom_preprocessing.processing.isolation import process_all
-        from dicom_preprocessing.results.verdict import count
+        from dicom_preprocessing.results.verdict import count_files
 
     (found,) = find_files([source])
     scan = scan_file(found)
@@ -139,7 +139,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {message}", file=sys.stderr)
         return FAILED
     make_durable([output])
-    print(count(1, ()))
+    print(count_files(1, ()))
     return 0
 
 
@@ -199,7 +199,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         failure_of_receipt,
         write_failures,
     )
-    from dicom_preprocessing.results.verdict import count, find_failure_reason
+    from dicom_preprocessing.results.verdict import count_files, find_failure_reason
 
     failures = [failure_of_excluded_file(item) for item in index.excluded_files]
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
@@ -208,7 +208,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         write_failures(sorted(failures, key=by_path), table)
     else:
         table.unlink(missing_ok=True)
-    counts = count(index.found, ((f.state, f.error) for f in failures))
+    counts = count_files(index.found, ((f.state, f.error) for f in failures))
     print(counts)
     named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
     problem = find_failure_reason(

@@ -108,7 +108,7 @@ def run_from_stage(
             continue
         try:
             frames = _read_kept_frames(kept.root / before.output, before)
-            image = Image(frames, before.image_geometry(), before.image_facts())
+            image = Image(frames, before.parse_geometry(), before.parse_source_info())
             with frame_threads(cores):
                 receipts.append(run_stages_and_write(image, before, before.stage, spec))
         except OutputError as error:  # pages are read as late as the writer asks for them

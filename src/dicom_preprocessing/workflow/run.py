@@ -172,7 +172,7 @@ class Run:
     def final_targets(self) -> list[str]:
         """What a run is for."""
         if self.part is None:
-            return [str(path) for path in self.results.of_run]
+            return [str(path) for path in self.results.final_files]
         return [str(path) for path in (self.part.manifest, self.part.failures, self.part.summary)]
 
     def parts_to_collect(self) -> list[Path]:

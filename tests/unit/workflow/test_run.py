@@ -74,7 +74,7 @@ class TestTargets:
         made = run()
         for study in made.studies:
             finish(made, study)
-        assert made.targets() == made.final_targets() == [str(p) for p in made.results.of_run]
+        assert made.targets() == made.final_targets() == [str(p) for p in made.results.final_files]
 
     def test_of_a_shard_are_its_parts(self, run):
         made = run(shard=[0, 1])
