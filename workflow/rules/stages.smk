@@ -1,5 +1,5 @@
 for stage in STAGES:
-    # Each stage is two rules that differ in the wildcards of a study.
+    # Each stage has two rules, which differ in the wildcards of a study.
     for suffix, study, constraints in WILDCARDS:
 
         rule:
@@ -21,7 +21,7 @@ for stage in STAGES:
                 mem_mb=mem_mb_of_study,
                 runtime=runtime_of_study,
             params:
-                # Snakemake records params of plain text. Of these, receipts are the record.
+                # Snakemake records only params that are str. Of these, receipts are the record.
                 stage=NotRecorded(stage),
                 study=study,
                 kept=NotRecorded(RUN.kept_stage_before(stage)),

@@ -151,10 +151,10 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
-    from dicom_preprocessing.workflow.run import recipe_from_environment
+    from dicom_preprocessing.workflow.run import read_recipe
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
-    recipe = recipe_from_environment(arguments.recipe)
+    recipe = read_recipe(arguments.recipe)
     if recipe.stage != stage:
         raise DicomPreprocessingError(f"the recipe ends at {recipe.stage}, not at {stage}")
     expected = ResultsFolder(arguments.output).study(stage, arguments.study)
@@ -204,7 +204,7 @@ def _collect_all(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_receipts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
-    from dicom_preprocessing.workflow.shards import parts_of_other_runs
+    from dicom_preprocessing.workflow.shards import find_other_parts
 
     output, settings = arguments.output, arguments.settings
     _remove_verdict(output)
@@ -214,7 +214,7 @@ def _collect_all(arguments: argparse.Namespace) -> None:
         collect_receipts(output, studies, settings["recipe"], settings["keep"]),
         keep=settings["keep"],
         prune=settings["prune"],
-        old_parts=parts_of_other_runs(output),
+        old_parts=find_other_parts(output),
         is_running=is_run_alive,
     )
 
@@ -236,19 +236,19 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_parts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
-    from dicom_preprocessing.workflow.shards import assign_to_shards, parts_of, parts_of_other_runs
+    from dicom_preprocessing.workflow.shards import assign_to_shards, find_other_parts, list_parts
 
     output, settings = arguments.output, arguments.settings
     _remove_verdict(output)
     shards = settings["shards"]
     studies = assign_to_shards(IndexFolder(output).read_studies().values(), shards)
-    parts = zip(parts_of(output, shards), studies, strict=True)
+    parts = zip(list_parts(output, shards), studies, strict=True)
     write_results(
         output,
         collect_parts(parts, settings["recipe"]),
         keep=settings["keep"],
         prune=settings["prune"],
-        old_parts=parts_of_other_runs(output, shards),
+        old_parts=find_other_parts(output, shards),
         is_running=is_run_alive,
     )
 

@@ -1,4 +1,4 @@
-"""What is used of Snakemake besides its documented interface, and the one thing that is changed.
+"""Uses of Snakemake beyond its documented interface, and the one thing that is changed.
 
 Nothing of Snakemake's classes and modules is replaced. ``DP_UNCHANGED_SNAKEMAKE=1`` switches the
 change off, and so does any version that was not tested.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 TESTED_VERSIONS = frozenset({"9.27.1"})
-"""Of which the limit of jobs a second is known; see ``remove_job_rate_limit``."""
+"""Versions whose limit of jobs per second is known; see ``remove_job_rate_limit``."""
 
 DEFAULT_RATE = (100, 1)
 """Jobs and seconds of the limit that Snakemake sets where the user sets none."""
@@ -29,10 +29,10 @@ UNCHANGED = "DP_UNCHANGED_SNAKEMAKE"
 
 
 def remove_job_rate_limit(workflow: Workflow) -> None:
-    """Drop Snakemake's default limit of jobs a second, which is meant for clusters.
+    """Drop Snakemake's default limit of jobs per second, which is meant for clusters.
 
-    With it each finished job starts a timer that has jobs selected again a second later, and starts
-    the next timer: a thousand jobs and a second later there are a thousand selections a second. It
+    With it, each finished job starts a timer that selects jobs again a second later and starts the
+    next timer: a second after a thousand jobs there are a thousand selections per second. This
     takes a quarter of the CPU time of 1,000 studies, and more of a longer run. No option switches
     it off: ``--max-jobs-per-timespan`` has no such value.
     """
@@ -52,31 +52,32 @@ def remove_job_rate_limit(workflow: Workflow) -> None:
 
 
 def run_again(workflow: Workflow, file: str) -> None:
-    """Have the job that makes a file run in this run, as ``--forcerun`` with a file does.
+    """Make the job of a file run in this run, as ``--forcerun`` with that file does.
 
     Snakemake's records of settings are in the working directory of the run that wrote them. A run
-    in another one, or in another number of shards, has none of the same results, or older ones. So
-    receipts are the record, and decide here.
+    in another directory, or in another number of shards, has no records of the same results, or
+    older ones. So the receipts are the record, and decide.
 
     Raises
     ------
     OutputError
-        This version of Snakemake cannot be told.
+        This version of Snakemake does not let a job be forced.
     """
     forced: Any = getattr(workflow.dag, "forcefiles", None)
     if not isinstance(forced, set):
         raise OutputError(
-            f"{file} is of other settings or files, and Snakemake {__version__} cannot be told to "
-            "make it again. Name the rules that have to run: --forcerun decode write, for example"
+            f"{file} was made with other settings or files, and with Snakemake {__version__} its "
+            "job cannot be forced. Name the rules that have to run, for example --forcerun decode "
+            "write"
         )
     forced.add(file)
 
 
 def end_gracefully_in_thread() -> None:
-    """Keep SIGTERM from hanging Snakemake; to be called when a run starts.
+    """Keep Snakemake from hanging at SIGTERM; to be called when a run starts.
 
-    Its handler takes a lock in the main thread, which may be holding it: with small studies a
-    tenth of the time.
+    Its handler takes a lock in the main thread, which may hold that lock already: with small
+    studies it does a tenth of the time.
     """
     handle = signal.getsignal(signal.SIGTERM)
     if callable(handle):

@@ -1,4 +1,4 @@
-"""The lock of a run on its working directory, which tells a killed run from one that is alive.
+"""The lock of a run on its working directory, which shows whether a run is alive or was killed.
 
 Snakemake's own locks are files that a killed run leaves behind. Standard library only: the
 Snakefile imports it.
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_LOCK = ".snakemake/run.lock"
-"""Locked, shared, as long as Snakemake lives."""
+"""Locked, shared, as long as Snakemake runs."""
 
 LOCK_DESCRIPTORS: dict[Path, int] = {}
-"""Descriptors of locked files by working directory: what is closed is unlocked."""
+"""Descriptors of locked files by working directory, kept open because closing unlocks."""
 
 
 def hold_run_lock(folder: Path) -> str:
-    """Remove the locks that a killed run left, unless another is alive, and lock until the end.
+    """Remove the locks that a killed run left, unless another run is alive, and lock until the end.
 
     Returns
     -------
     str
-        What to do where files cannot be locked and there are locks, else nothing.
+        What to do where files cannot be locked and locks exist, else empty.
     """
     if folder in LOCK_DESCRIPTORS:
         return ""
@@ -37,7 +37,7 @@ def hold_run_lock(folder: Path) -> str:
     leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
     advice = ""
     try:
-        _lock_alone(descriptor)
+        _lock_exclusively(descriptor)
         for lock in leftover:
             lock.unlink(missing_ok=True)
     except BlockingIOError:
@@ -45,7 +45,7 @@ def hold_run_lock(folder: Path) -> str:
     except OSError as error:
         if leftover:
             advice = (
-                f"{folder}: a run is alive here, or was killed; which one cannot be told, because "
+                f"{folder}: another run is alive here, or was killed; it is unknown which, because "
                 f"files cannot be locked on this file system ({error.strerror}). If none is alive: "
                 "rm -r .snakemake/locks in this folder, and run again"
             )
@@ -54,15 +54,15 @@ def hold_run_lock(folder: Path) -> str:
     return advice
 
 
-def _lock_alone(descriptor: int, tries: int = 3) -> None:
-    """Wait a moment for what only looks whether a run is alive."""
+def _lock_exclusively(descriptor: int, tries: int = 3) -> None:
+    """Lock, waiting a moment for processes that only check whether a run is alive."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if tries == 1:
             raise
         time.sleep(0.05)
-        _lock_alone(descriptor, tries - 1)
+        _lock_exclusively(descriptor, tries - 1)
 
 
 def is_run_alive(folder: Path) -> bool:
@@ -70,7 +70,7 @@ def is_run_alive(folder: Path) -> bool:
     try:
         with (folder / RUN_LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # or it may be another user's
+    except (BlockingIOError, PermissionError):  # the latter if it is another user's
         return True
     except OSError:
         return False

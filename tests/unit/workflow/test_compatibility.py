@@ -77,7 +77,9 @@ class TestOutdatedFile:
 
     @pytest.mark.parametrize("attributes", [{}, {"forcefiles": ()}])
     def test_of_which_snakemake_cannot_be_told_ends_with_a_sentence(self, attributes):
-        with pytest.raises(OutputError, match=r"^b is of other settings or files, and Snakemake 9"):
+        with pytest.raises(
+            OutputError, match=r"^b was made with other settings or files, and with Snakemake 9"
+        ):
             run_again(SimpleNamespace(dag=SimpleNamespace(**attributes)), "b")
 
 

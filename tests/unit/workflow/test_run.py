@@ -16,7 +16,7 @@ from dicom_preprocessing.workflow.run import (
     RECIPE_VARIABLE,
     WILDCARDS,
     Run,
-    recipe_from_environment,
+    read_recipe,
     to_json,
 )
 from tests.unit.indexes import update
@@ -139,12 +139,12 @@ class TestRecipes:
             monkeypatch.setenv(name, value)
         for stage in STAGES:
             expected = make_recipe(made.config, stage)
-            assert recipe_from_environment(made.recipe_digest(stage)) == expected
+            assert read_recipe(made.recipe_digest(stage)) == expected
 
     def test_that_is_not_there_is_an_error(self, monkeypatch):
         monkeypatch.delenv(f"{RECIPE_VARIABLE}1", raising=False)
         with pytest.raises(ConfigError, match="has no settings DP_RECIPE_1: Snakemake sets them"):
-            recipe_from_environment("1")
+            read_recipe("1")
 
     def test_python_of_a_conda_environment_is_the_one_there(self, run):
         assert run().environment(Path("s"), is_conda=True)["DP_PYTHON"] == "python"
