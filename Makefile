@@ -6,7 +6,7 @@
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
-# Everything is set up in .venv by itself; all that is needed is python3 (3.11 to 3.13) and make.
+# The environment .venv is set up automatically; all that is needed is python3 (3.11 to 3.13) and make.
 
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -31,12 +31,12 @@ help:
 check-python:
 	@sh envs/check_python.sh "$(PYTHON)" $(VENV) $(if $(filter file,$(origin PYTHON)),found,asked)
 
-## What is there without a Python that can be run is of no use.
+## A folder without a Python that runs is of no use, so it is made again.
 $(BIN)/python: | check-python
 	@echo "Making $(VENV) with $(PYTHON) ..."
 	@rm -rf $(VENV)
 	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "error: $(PYTHON) could not make $(VENV); it says why above" >&2; exit 1; }
+		echo "error: $(PYTHON) could not make $(VENV), for the reason above" >&2; exit 1; }
 
 $(VENV)/.workflow: $(BIN)/python pyproject.toml constraints.txt
 	@$(BIN)/python envs/install.py $(VENV) workflow
@@ -61,7 +61,7 @@ test-latest:
 	@$(LATEST)/bin/python -m pip list --disable-pip-version-check
 	@$(LATEST)/bin/python -m pytest tests/unit tests/workflow $(PYTEST_OPTIONS)
 
-## Apart, since only these tests need the plugin.
+## A target of its own, since only these tests need the plugin.
 $(VENV)/.slurm: $(VENV)/.dev
 	@$(BIN)/python envs/install.py $(VENV) workflow,dev,slurm
 	@touch $@

@@ -43,7 +43,7 @@ onerror:
 rule all:
     default_target: True
     input:
-        # Plain, so that they are rebuilt when deleted: the others wait for the checkpoint.
+        # By name, so that they are rebuilt when deleted: the others wait for the checkpoint.
         INDEX.table,
         INDEX.excluded_files,
         answer(RUN.targets),

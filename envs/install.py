@@ -2,8 +2,8 @@
 
     .venv/bin/python envs/install.py .venv workflow,dev
 
-What pip says goes to pip.log in that folder. The screen gets a line now and then; of an error what
-happened, and what to do. Standard library only, as nothing else is there yet.
+The output of pip goes to pip.log in that folder. The screen shows progress, and after an error what
+happened and what to do. Standard library only, as nothing else is installed yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-PACKAGES_A_LINE = 20
+PACKAGES_PER_LINE = 20
 LARGE = re.compile(r"\s+Downloading ([^-\s]+)-([^-\s]+)-\S+ \((\d{2,}\.\d MB)\)")
 FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 NO_INDEX = re.compile(r"from versions: none|Retrying \(Retry|Max retries exceeded|ProxyError")
@@ -32,13 +32,13 @@ REASON = re.compile(
     r"|Network is unreachable|Cannot connect to proxy|timed out|CERTIFICATE_VERIFY_FAILED)"
 )
 INDEX = re.compile(r"Looking in (?:indexes|links): (.+)")
-USUAL_INDEX = "https://pypi.org/simple"
+DEFAULT_INDEX = "https://pypi.org/simple"
 
 
 def main() -> int:
     """Install; the exit status is 0, or 1 after a message."""
     venv, extras = Path(sys.argv[1]), sys.argv[2]
-    # What a killed pip left behind looks installed to the next one.
+    # What a killed pip left behind would look installed to the next one.
     unfinished = venv / ".installing"
     again = ["--ignore-installed"] if unfinished.exists() else []
     unfinished.touch()
@@ -69,14 +69,14 @@ def main() -> int:
 
 
 def _show_progress(lines: Iterable[str]) -> Iterator[str]:
-    """Hand on what pip says, and tell the screen the little that matters of it."""
+    """Pass on the output of pip, and print the little of it that matters."""
     packages, is_waiting = 0, False
     for line in lines:
         yield line
         large = LARGE.match(line)
         if line.startswith("Collecting "):
             packages += 1
-            if packages % PACKAGES_A_LINE == 0:
+            if packages % PACKAGES_PER_LINE == 0:
                 print(f"  {packages} packages found", flush=True)
         elif large:
             print(f"  downloading {large[1]} {large[2]}, {large[3]}", flush=True)
@@ -98,16 +98,16 @@ def _explain(lines: Sequence[str], venv: Path, log: Path) -> str:
             "or set TMPDIR to another folder for temporary files, then run again"
         )
     if NO_INDEX.search(text):
-        found = INDEX.search(text)
+        index = INDEX.search(text)
         reason = REASON.search(text)
         return (
-            f"the packages cannot be fetched from {found[1] if found else USUAL_INDEX}"
+            f"the packages cannot be fetched from {index[1] if index else DEFAULT_INDEX}"
             f"{f' ({reason[1]})' if reason else ''}. What to do: check the network; or set "
             "HTTPS_PROXY to a proxy, PIP_INDEX_URL to another package index, or PIP_NO_INDEX=1 and "
             f"PIP_FIND_LINKS to a folder of wheels; then run again (details: {log})"
         )
-    told = [line.strip() for line in lines if line.lstrip().lower().startswith("error: ")]
-    why = told[-1].partition(": ")[2] if told else "pip says no reason"
+    errors = [line.strip() for line in lines if line.lstrip().lower().startswith("error: ")]
+    why = errors[-1].partition(": ")[2] if errors else "pip gives no reason"
     return f"pip could not install the packages: {why} (details: {log})"
 
 

@@ -1,4 +1,4 @@
-"""Check configuration files: python check_config.py FILE. Also by hand, before a long run."""
+"""Check configuration files, as make run does: python check_config.py FILE..."""
 
 import sys
 from pathlib import Path

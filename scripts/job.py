@@ -1,4 +1,4 @@
-"""A job of the workflow: python job.py NAME OPTIONS. Its names and options: --help."""
+"""Run a job of the workflow: python job.py NAME OPTIONS. Names and options: --help."""
 
 import sys
 from pathlib import Path

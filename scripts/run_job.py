@@ -2,7 +2,7 @@
 
     python -I -S run_job.py decode --input ...
 
-Imports next to nothing, since this is what a job pays. The server is
+Imports as little as possible, since each job pays for it. The server is
 dicom_preprocessing.workflow.fork_server.
 """
 
@@ -15,26 +15,26 @@ except ImportError:
     import socket
 
 NOT_SERVED, BROKEN = 255, 1
-FOLDER = os.path.dirname(os.path.abspath(__file__))
+SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 
 
 def main() -> int:
     """Run the job with these arguments."""
-    command = [os.path.join(FOLDER, "job.py"), *sys.argv[1:]]
-    place, _, parent = os.environ.get("DP_FORK_SERVER", "").rpartition(":")
-    status = run_forked(place, parent, command) if place else NOT_SERVED
+    command = [os.path.join(SCRIPTS, "job.py"), *sys.argv[1:]]
+    folder, _, parent = os.environ.get("DP_FORK_SERVER", "").rpartition(":")
+    status = run_forked(folder, parent, command) if folder else NOT_SERVED
     if status == NOT_SERVED:
         os.execv(sys.executable, [sys.executable, *command])  # noqa: S606  # no shell is meant
     return status
 
 
-def run_forked(place: str, parent: str, command: list[str]) -> int:
+def run_forked(folder: str, parent: str, command: list[str]) -> int:
     """Exit status of the command, NOT_SERVED where it was not run."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        link.connect(f"{place}/socket")
+        link.connect(f"{folder}/socket")
     except OSError:
-        start_server(place, parent)
+        start_server(folder, parent)
         return NOT_SERVED
     environment = [f"{name}={value}" for name, value in os.environ.items()]
     fields = [sys.executable, os.getcwd(), str(len(command)), *command, *environment]
@@ -54,10 +54,10 @@ def run_forked(place: str, parent: str, command: list[str]) -> int:
     return BROKEN
 
 
-def start_server(place: str, parent: str) -> None:
-    """Leave a server behind for later jobs, if no other job does."""
+def start_server(folder: str, parent: str) -> None:
+    """Start a server for later jobs, unless another job has done so."""
     try:
-        os.close(os.open(f"{place}/lock", os.O_CREAT | os.O_EXCL))
+        os.close(os.open(f"{folder}/lock", os.O_CREAT | os.O_EXCL))
     except OSError:
         return
     if os.fork():
@@ -65,12 +65,12 @@ def start_server(place: str, parent: str) -> None:
     os.setsid()
     if os.fork():
         os._exit(0)
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
-        os.dup2(nothing, number)
+        os.dup2(null, number)
     os.closerange(3, 256)
-    server = os.path.join(FOLDER, "fork_server.py")
-    os.execv(sys.executable, [sys.executable, server, place, parent])  # noqa: S606
+    server = os.path.join(SCRIPTS, "fork_server.py")
+    os.execv(sys.executable, [sys.executable, server, folder, parent])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class SourceError(DicomPreprocessingError):
 
 
 class OutputError(DicomPreprocessingError):
-    """Results are not what the receipts say; the message tells how to rebuild them."""
+    """Results are not what the receipts say; the message says how to rebuild them."""
 
 
 class PreprocessingError(DicomPreprocessingError, RuntimeError):
@@ -97,7 +97,7 @@ class FileError(DicomPreprocessingError):
     transient : bool, optional
         True where trying again may help although the file did not change.
     stage : str, optional
-        The stage at which it came up, where that is known.
+        The stage at which it occurred, where that is known.
     """
 
     error = "decode_error"
@@ -143,25 +143,25 @@ class UnreadableError(FileError):
 
 
 class DamagedError(FileError):
-    """The file says DICM and does not hold a whole data set."""
+    """The file has the DICM prefix, but not a complete data set."""
 
     error = "damaged"
 
     @classmethod
     def empty(cls) -> Self:
-        """Of a file without a data set."""
+        """For a file without a data set."""
         return cls("the data set is empty")
 
     @classmethod
     def cut(cls, missing: str) -> Self:
-        """Of a file that ends inside an element; ``missing`` says what is not there."""
+        """For a file that ends inside an element; ``missing`` says what is not there."""
         return cls(f"the file is cut or damaged: {missing}")
 
     @classmethod
     def from_parser(cls, error: Exception) -> Self:
-        """Of a file at which a parser raised an error."""
-        told = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        return cls(f"does not parse as DICOM: {told}")
+        """For a file on which a parser raised an error."""
+        reason = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        return cls(f"does not parse as DICOM: {reason}")
 
 
 class SourceChangedError(FileError):
@@ -184,7 +184,7 @@ class UnsupportedTransferSyntaxError(FileError):
 
 
 class UnsupportedPixelsError(FileError):
-    """The pixel format is none that this program handles."""
+    """The pixel format is not handled by this program."""
 
     error = "unsupported_pixels"
 

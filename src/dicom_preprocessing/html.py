@@ -1,4 +1,4 @@
-"""The frame and the looks of self-contained pages."""
+"""The layout and style of self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ figcaption { font-size: 12px; color: #555; overflow-wrap: anywhere; }
 """
 
 
-def whole_page(title: str, body: str, *, style: str = "") -> str:
-    """A page; ``title`` is plain text of this project, ``body`` is HTML, ``style`` more CSS."""
+def make_page(title: str, body: str, *, style: str = "") -> str:
+    """Make a page from ``title`` (text without markup), ``body`` (HTML) and more CSS, ``style``."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{title}</title><style>{STYLE}{style}</style></head><body>\n"

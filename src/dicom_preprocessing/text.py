@@ -30,8 +30,8 @@ def make_printable(text: str) -> str:
 
 ADVICE_BY_ERRNO = {
     errno.ENOSPC: "free space there or use another disk, then run again",
-    errno.EDQUOT: "remove files of yours there, ask for a larger quota or use another disk, then "
-    "run again",
+    errno.EDQUOT: "remove some of your files there, ask for a larger quota or use another disk, "
+    "then run again",
     errno.EIO: "check the disk or use another one, then run again",
     errno.EFBIG: "raise the limit on the size of a file (ulimit -f) or use another disk, then run "
     "again",
@@ -47,7 +47,7 @@ ADVICE_BY_ERRNO = {
     errno.ENAMETOOLONG: "use a shorter path",
     errno.ENOENT: "check the path",
 }
-"""What helps against an error of the file system."""
+"""What to do about an error of the file system."""
 
 
 def explain_error(error: Exception) -> str:
@@ -56,7 +56,11 @@ def explain_error(error: Exception) -> str:
         return str(error)
     path = None if error.filename is None else os.fsdecode(error.filename)
     where = "" if path is None else f"{make_printable(path)}: "
-    room = f" ({free_space(path)})" if path is not None and error.errno == errno.ENOSPC else ""
+    room = (
+        f" ({describe_free_space(path)})"
+        if path is not None and error.errno == errno.ENOSPC
+        else ""
+    )
     to_do = (
         f". What to do: {ADVICE_BY_ERRNO[error.errno]}" if error.errno in ADVICE_BY_ERRNO else ""
     )
@@ -64,26 +68,26 @@ def explain_error(error: Exception) -> str:
 
 
 def explain_without_path(error: Exception) -> str:
-    """An error behind the path that a message already tells."""
+    """An error for a message that already names the path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def free_space(path: str) -> str:
+def describe_free_space(path: str) -> str:
     """Free space for this user where ``path`` is or would be, and of how much, for messages."""
     folder = os.path.abspath(path)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     try:
-        found = os.statvfs(folder)
+        disk = os.statvfs(folder)
     except OSError:
         return "free space unknown"
-    free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    files = ", no room for another file" if found.f_files and not found.f_favail else ""
+    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    files = ", no room for another file" if disk.f_files and not disk.f_favail else ""
     return f"now {format_bytes(free)} of {format_bytes(total)} free{files}"
 
 
 def format_bytes(number: int) -> str:
-    """``0 bytes``, ``12 kB``, ``1.5 GB``: two digits at least, in powers of 1000."""
+    """``0 bytes``, ``12 kB``, ``1.5 GB``: at least two digits, in powers of 1000."""
     for exponent, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if number >= 1000**exponent:
             amount = number / 1000**exponent
@@ -92,7 +96,7 @@ def format_bytes(number: int) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A value as it stands in this project's csv files: booleans in lower case, text printable."""
+    """A value as this project's csv files have it: booleans in lower case, text printable."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return make_printable(value) if isinstance(value, str) else value

@@ -24,7 +24,7 @@ from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.table import format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.workflow.warm_up import warm_up
 from tests.limits import limit_file_size

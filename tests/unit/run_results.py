@@ -14,7 +14,7 @@ from dicom_preprocessing.results.collection import collect_receipts, write_resul
 from dicom_preprocessing.results.failures import iterate_failures
 from dicom_preprocessing.workflow.retries import plan_retries
 from dicom_preprocessing.workflow.run_lock import is_run_alive
-from dicom_preprocessing.workflow.shards import invalidate_parts, parts_of_other_runs
+from dicom_preprocessing.workflow.shards import find_other_parts, invalidate_parts
 
 
 def update_with_retries(output, sources, *, limits=None, **options):
@@ -24,7 +24,7 @@ def update_with_retries(output, sources, *, limits=None, **options):
         sources,
         limits=limits,
         retries=plan_retries(IndexFolder(output), limits or Limits()),
-        withdraw=partial(invalidate_parts, output),
+        invalidate=partial(invalidate_parts, output),
         **options,
     )
 
@@ -61,7 +61,7 @@ class Results:
         write_results(
             self.output,
             self.receipts(),
-            old_parts=parts_of_other_runs(self.output, shards),
+            old_parts=find_other_parts(self.output, shards),
             is_running=is_run_alive,
             warn=self.warnings.append,
             **options,

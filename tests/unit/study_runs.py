@@ -5,7 +5,7 @@ import os
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.table import format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
@@ -32,7 +32,7 @@ class StudyRuns:
         self.folder, self.values = folder, values
         self.study = entries[0].study_instance_uid
         self.inventory = folder / "inventory.jsonl"
-        self.inventory.write_text(inventory_text(entries))
+        self.inventory.write_text(format_inventory(entries))
 
     def receipt(self, stage):
         return self.folder / f"{stage}.jsonl"

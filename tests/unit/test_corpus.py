@@ -11,7 +11,7 @@ import pytest
 from dicom_preprocessing.config import Config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import inventory_text
+from dicom_preprocessing.index.table import format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.study import run_from_inventory
@@ -39,7 +39,7 @@ class CorpusRun:
         ]
         for study, entries in self.index.studies.items():
             inventory = output / f"{study}.jsonl"
-            inventory.write_text(inventory_text(entries))
+            inventory.write_text(format_inventory(entries))
             for receipt in run_from_inventory(inventory, target, output / f"{study}.receipt"):
                 failed = f"{receipt.state}: {receipt.error}"
                 state = receipt.state if receipt.is_written else failed

@@ -15,7 +15,7 @@ import pytest
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import IndexFolder, IndexRequest, inventory_text
+from dicom_preprocessing.index.table import IndexFolder, IndexRequest, format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import read_receipts
@@ -208,11 +208,11 @@ def study(tmp_path):
     files = find_files([str(make_source(tmp_path / "source", studies=1, instances=3))])
     index = build_index(files)
     inventory = tmp_path / "1.2.1.jsonl"
-    inventory.write_text(inventory_text(index.studies["1.2.1"]))
+    inventory.write_text(format_inventory(index.studies["1.2.1"]))
 
     def arguments(name, settings=None, **limits):
         results = ResultsFolder(tmp_path / name)
-        request = IndexRequest.made_here(results.output, [], "first", Limits(**limits))
+        request = IndexRequest.from_working_directory(results.output, [], "first", Limits(**limits))
         IndexFolder(results.output).path.mkdir(parents=True)
         IndexFolder(results.output).request.write_text(request.to_json())
         recipe = make_recipe(parse_config(settings or {})[0], "write").to_json()

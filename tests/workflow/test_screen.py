@@ -39,7 +39,7 @@ def test_full_disk_is_reported_with_path_log_and_remedy(project):
     assert "error: write: results/images/1.2.2/1.2.2.1.1.tiff: No space left on device" in seen
     assert "What to do: " in seen
     assert "(log: logs/write/1.2.2.log)" in seen
-    assert "1 job failed. What is finished stays. Mend the cause and run the same command" in seen
+    assert "1 job failed. Finished results stay. Fix the cause and run the same command" in seen
 
 
 def test_killed_job_is_reported(project):

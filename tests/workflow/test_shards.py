@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from dicom_preprocessing.results.parts import Part
-from dicom_preprocessing.workflow.shards import parts_of, shard_of
+from dicom_preprocessing.workflow.shards import list_parts, shard_of
 from tests.workflow.conftest import Project, fault, new_project, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 
@@ -238,7 +238,9 @@ def test_shard_without_an_index_is_refused(tmp_path):
     project = new_sharded(tmp_path)
     for run in (shard(project, 0, check=False), gather(project, check=False)):
         assert run.returncode == 1
-        assert "index.tsv is not there. Make it once for all shards: snakemake index" in run.output
+        assert (
+            "index.tsv does not exist. Make it once for all shards: snakemake index" in run.output
+        )
     assert not project.results.exists()
 
 
@@ -257,7 +259,7 @@ def test_index_of_other_settings_is_refused(finished, key, value):
     run = shard(finished, 0, check=False)
     assert run.returncode == 1
     assert f"config key '{key}': " in run.output
-    assert "Make it anew: snakemake index" in run.output
+    assert "Make it again: snakemake index" in run.output
 
 
 def test_relative_source_of_another_folder_is_refused(finished, tmp_path):
@@ -295,5 +297,5 @@ def test_results_of_shards_work_with_a_folder_elsewhere(tmp_path):
     gather(project)
     output = tmp_path / "else where"
     assert len(rows(output / "manifest.csv")) == len(STUDIES)
-    assert all(part.summary.exists() for part in parts_of(output, SHARDS))
+    assert all(part.summary.exists() for part in list_parts(output, SHARDS))
     assert not (project.folder / "results").exists()

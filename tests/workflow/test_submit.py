@@ -94,7 +94,7 @@ def test_gather_that_cannot_be_submitted_is_reported(submitted):
     run = submitted.submit()
     assert run.returncode == 1
     assert "Shards: job 7" in run.output
-    assert "the shards are submitted, their gather is not. When they have ended: " in run.output
+    assert "the shards are submitted, the gather job is not. When they have ended: " in run.output
     assert "'gather=2'" in run.output
 
 
@@ -106,9 +106,9 @@ def test_gather_that_cannot_be_submitted_is_reported(submitted):
         (["-qn"], "to see what would be done"),
         (["-d/tmp"], "a shard works in a folder of its own"),
         (["--profile", "mine"], "mine has keys under config:"),
-        (["--profile", str(CHECKOUT / "profiles" / "slurm")], "submits one job a study"),
-        (["--executor", "slurm"], "a shard works by itself"),
-        (["--config", "shard=0,2"], "shard is set here for each job"),
+        (["--profile", str(CHECKOUT / "profiles" / "slurm")], "submits one job per study"),
+        (["--executor", "slurm"], "a shard runs on its own"),
+        (["--config", "shard=0,2"], "shard is set by this script for each job"),
         (["--", "results/manifest.csv"], "a shard makes all results of its studies"),
     ],
 )

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Run the workflow in shards on SLURM: the index here, an array of shards, and a gather behind it.
+# Run the workflow in shards on SLURM: the index on this host, an array of shards, then a gather job.
 #
 #     workflow/cluster/submit.sh SHARDS [options of snakemake]
 #
-# What a job may use is in shard.sbatch and gather.sbatch. SBATCH_PARTITION, SBATCH_ACCOUNT and the like
-# are heeded, and SHARD_OPTIONS and GATHER_OPTIONS are given to sbatch.
-# To run again what failed, submit again: what is done takes seconds.
+# The resources of a job are in shard.sbatch and gather.sbatch. SBATCH_PARTITION, SBATCH_ACCOUNT and the like
+# take effect, and SHARD_OPTIONS and GATHER_OPTIONS are passed to sbatch.
+# To run again what failed, submit again: what is finished takes seconds.
 set -euo pipefail
 
 if ! [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; then
@@ -22,15 +22,15 @@ fail() {
 
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "needs bash 4.4 or newer, this is $BASH_VERSION"
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-checkout=$(dirname "$(dirname "$here")")
+scripts=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+checkout=$(dirname "$(dirname "$scripts")")
 snakemake=$checkout/.venv/bin/snakemake
 if ! [ -x "$snakemake" ]; then
   snakemake=$(command -v snakemake) || fail "no snakemake; make run sets it up"
 fi
 command -v sbatch >/dev/null || fail "no sbatch: this host cannot submit to SLURM"
 
-# Refuse what would be other settings for the shards than for the index, or no shards at all.
+# Refuse profiles that would give the shards other settings than the index, or submit jobs of studies.
 check_profile() {
   local folder
   for folder in "$1" "${XDG_CONFIG_HOME:-$HOME/.config}/snakemake/$1" "/etc/xdg/snakemake/$1"; do
@@ -38,7 +38,7 @@ check_profile() {
       fail "$1 has keys under config:, which a shard's own replace. Give them by --config or --configfile."
     fi
     if grep -qs '^executor:' "$folder"/config*.yaml; then
-      fail "$1 submits one job a study, and a shard works by itself: leave it out, or call snakemake with it."
+      fail "$1 submits one job per study, and a shard runs on its own: leave it out, or call snakemake with it."
     fi
   done
 }
@@ -52,17 +52,17 @@ for word in "$@"; do
     --profile=* | --workflow-profile=*) fail "write ${word%%=*} and its folder as two words" ;;
     -d* | --directory | --directory=*) fail "a shard works in a folder of its own: leave out ${word%%=*}" ;;
     -n* | -[Fkpq]*n* | --dry-run | --dryrun) fail "to see what would be done: snakemake $word, without shards" ;;
-    -e* | --executor | --executor=*) fail "a shard works by itself: leave out ${word%%=*}" ;;
-    shard=* | gather=*) fail "${word%%=*} is set here for each job: leave it out" ;;
-    --) fail "a shard makes all results of its studies: leave out -- and what comes behind" ;;
+    -e* | --executor | --executor=*) fail "a shard runs on its own: leave out ${word%%=*}" ;;
+    shard=* | gather=*) fail "${word%%=*} is set by this script for each job: leave it out" ;;
+    --) fail "a shard makes all results of its studies: leave out -- and what follows it" ;;
   esac
 done
 
-most=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" {print $3}') || true
-if [ -n "$most" ] && [ "$shards" -gt "$most" ]; then fail "SLURM takes $most shards at most here (MaxArraySize)"; fi
+max=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" {print $3}') || true
+if [ -n "$max" ] && [ "$shards" -gt "$max" ]; then fail "SLURM takes at most $max shards here (MaxArraySize)"; fi
 
-# Three lists. Of two --config Snakemake would take the last, so keys are put into one. What is to be run
-# again by force are jobs of studies, of which index and gather have none.
+# Three lists. Of two --config Snakemake would take the last, so all keys are put into one. --forcerun is
+# for the shards only: it names rules or files of studies, which index and gather do not have.
 options=() keys=() forced=() into=options
 for word in "$@"; do
   case $word in
@@ -87,16 +87,16 @@ if [ ${#forced[@]} -gt 0 ]; then forced=(--forcerun "${forced[@]}"); fi
 
 mkdir -p logs/cluster
 words=("${command[@]}" "${options[@]}" "${forced[@]}" --config "${keys[@]}" "shard=@SHARD@,$shards" gather=null)
-# The options are words, and may be none. An --array of theirs counts.
+# SHARD_OPTIONS is split into words, and may be empty. An --array in it overrides this one.
 # shellcheck disable=SC2086
-array=$(sbatch --parsable --array="0-$((shards - 1))" ${SHARD_OPTIONS:-} "$here/shard.sbatch" "${words[@]}")
+array=$(sbatch --parsable --array="0-$((shards - 1))" ${SHARD_OPTIONS:-} "$scripts/shard.sbatch" "${words[@]}")
 array=${array%%;*}
 echo "Shards: job $array, logs/cluster/$array-shard-*.log"
 
 words=("${command[@]}" "${options[@]}" --config "${keys[@]}" shard=null "gather=$shards")
 # shellcheck disable=SC2086
 gather=$(sbatch --parsable ${GATHER_OPTIONS:-} --dependency="afterany:$array" \
-  "$here/gather.sbatch" "${words[@]}") \
-  || fail "the shards are submitted, their gather is not. When they have ended: ${words[*]@Q} --cores 2"
+  "$scripts/gather.sbatch" "${words[@]}") \
+  || fail "the shards are submitted, the gather job is not. When they have ended: ${words[*]@Q} --cores 2"
 gather=${gather%%;*}
 echo "Gather: job $gather, logs/cluster/$gather-gather.log: it says which shards have not finished"

@@ -1,4 +1,4 @@
-"""What only a Snakefile can do: Snakemake's objects to the package, its answers to the rules."""
+"""Connect Snakemake and the package: what only a Snakefile can do."""
 
 import functools
 import os
@@ -22,14 +22,14 @@ from dicom_preprocessing.workflow.run import WILDCARDS, Run, to_json
 from dicom_preprocessing.workflow.run_lock import hold_run_lock
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
-# Python and the scripts are found by environment variables: a path in shell text or params would
-# make everything run again in a checkout that was moved.
+# Python and the scripts are found by environment variables, since a path in shell text or params
+# would make everything run again in a checkout that was moved.
 RUN_JOB = '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py'
 CORES = workflow.resource_settings.cores or 1  # none for --summary and the like
 
 
 def stop_on_error(function):
-    """Have expected errors end the run with a sentence, which --quiet does not swallow."""
+    """End the run on an expected error with its message, which --quiet does not suppress."""
 
     @functools.wraps(function)
     def call(*arguments, **options):
@@ -47,7 +47,7 @@ def is_module():
 
 
 def wait_for_index():
-    """Raise what Snakemake wants to see until the checkpoint has run, where there is one."""
+    """Raise Snakemake's exception until the checkpoint has run, where there is one."""
     if CONFIG.shard or CONFIG.gather:
         prepare_run()
     else:
@@ -85,7 +85,7 @@ logger.addHandler(FAILED_JOBS)
 
 @functools.cache
 def prepare_run():
-    """What has to be done once, when it is known what kind of run this is."""
+    """Do what has to be done once, when it is known what kind of run this is."""
     settings.require_local_cores(CONFIG, is_local=workflow.local_exec)
     compatibility.require_forcing(workflow)
     if not workflow.dryrun and not is_module():
@@ -99,7 +99,7 @@ def prepare_run():
 
 @functools.cache
 def state_of_source():
-    """Changes with any file of the source; walks it once, and only in the main process."""
+    """Digest that changes with any file of the source, walked once, in the main process only."""
     if not workflow.is_main_process:
         return ""
     prepare_run()
@@ -107,16 +107,17 @@ def state_of_source():
 
 
 def answer(question):
-    """Function of a rule that asks the run, whatever the wildcards."""
+    """Make an input or params function that asks the run, whatever the wildcards."""
     return stop_on_error(lambda wildcards: question())
 
 
 def study_of(wildcards):
+    """The Study Instance UID, which long wildcards hold in pieces (see WILDCARDS)."""
     return "".join(wildcards)
 
 
 def inputs_of(stage):
-    """Input function of a stage, which also has jobs run again whose receipts are outdated."""
+    """Input function of a stage, which also makes jobs with outdated receipts run again."""
 
     def inputs(wildcards):
         study = study_of(wildcards)
@@ -130,9 +131,9 @@ def inputs_of(stage):
 
 @stop_on_error
 def threads_of_study(wildcards):
-    """More than one where there are fewer studies than cores of this machine.
+    """More than one thread where there are fewer studies than cores of this machine.
 
-    On a cluster by the headers, and also in the job there, which runs on its own machine.
+    On a cluster by the headers, also within the job, which runs on a machine of its own.
     """
     is_local = workflow.is_main_process and workflow.local_exec
     return RUN.threads(study_of(wildcards), CORES if is_local else None)

@@ -18,6 +18,6 @@ rule manifest:
     params:
         settings=RUN.collection_settings(),
     shell:
-        # {input} is not named: with many studies it would be longer than a command line may be.
+        # Without {input}, which with many studies would be longer than a command line may be.
         f"{RUN_JOB} manifest --output {RUN.output_in_shell} "
         "--settings {params.settings:q} > {log:q} 2>&1"

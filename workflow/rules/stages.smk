@@ -21,7 +21,7 @@ for stage in STAGES:
                 mem_mb=mem_mb_of_study,
                 runtime=runtime_of_study,
             params:
-                # Snakemake records params of plain text. Of these, receipts are the record.
+                # Snakemake records only params that are str. Of these, receipts are the record.
                 stage=NotRecorded(stage),
                 study=wildcards_of_study,
                 kept=NotRecorded(RUN.kept_stage_before(stage)),

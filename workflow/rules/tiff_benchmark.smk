@@ -11,7 +11,7 @@ rule tiff_benchmark:
         RUN.log("tiff_benchmark"),
     conda:
         ENVIRONMENT
-    threads: CORES  # nothing runs beside what is measured
+    threads: CORES  # nothing may run beside what is measured
     params:
         folder=subpath(output.page, parent=True),
     shell:

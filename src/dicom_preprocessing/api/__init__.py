@@ -1,4 +1,4 @@
 """The direct Python API: from DICOM files or buffers to arrays.
 
-Thin: settings in, the stages of the workflow on values in memory, arrays out.
+It is thin: settings in, the stages of the workflow on values in memory, arrays out.
 """

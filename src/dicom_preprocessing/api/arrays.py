@@ -1,4 +1,4 @@
-"""DICOM files or buffers to arrays: the work behind the functions of ``api.preprocess``."""
+"""Turn DICOM files or buffers into arrays: the work of the functions of ``api.preprocess``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def preprocess_path(
     path: AnyPath, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """One file as one array."""
-    return _array({os.fspath(path): _open_path(path)}, preprocessor, parallel, dtype)
+    return _preprocess_one({os.fspath(path): _open_path(path)}, preprocessor, parallel, dtype)
 
 
 def preprocess_buffer(
@@ -48,7 +48,7 @@ def preprocess_buffer(
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """One buffer as one array."""
     with _open_buffers([buffer]) as files:
-        return _array(files, preprocessor, parallel, dtype)
+        return _preprocess_one(files, preprocessor, parallel, dtype)
 
 
 def preprocess_paths(
@@ -63,7 +63,7 @@ def preprocess_paths(
         if pixel_data is not None and not isinstance(pixel_data.source, MemorySource):
             pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
         files[f"slice {number}, {os.fspath(path)}"] = ImageFile(description, pixel_data)
-    return _slices(files, preprocessor, parallel, dtype)
+    return _preprocess_slices(files, preprocessor, parallel, dtype)
 
 
 def preprocess_buffers(
@@ -76,7 +76,7 @@ def preprocess_buffers(
     if isinstance(buffers, bytes | bytearray | memoryview):
         raise TypeError("a sequence of buffers is needed, not one buffer")
     with _open_buffers(buffers) as files:
-        return _slices(files, preprocessor, parallel, dtype)
+        return _preprocess_slices(files, preprocessor, parallel, dtype)
 
 
 def _open_path(path: AnyPath) -> ImageFile:
@@ -92,7 +92,7 @@ def _open_path(path: AnyPath) -> ImageFile:
 
 @contextmanager
 def _open_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
-    """What stands in buffers, by their numbers; they are let go at the end."""
+    """Open buffers, by name for messages; they are released at the end."""
     with ExitStack() as views:
         files = {}
         for number, buffer in enumerate(buffers):
@@ -109,7 +109,7 @@ def _open_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
         yield files
 
 
-def _array(
+def _preprocess_one(
     files: Mapping[str, ImageFile],
     preprocessor: Preprocessor | None,
     parallel: bool,
@@ -122,18 +122,18 @@ def _array(
         timer = StageTimer({})
         with timer.measure("decode"):
             image = decode_opened(*opened, **used.recipe.settings["decode"])
-        image = _finish(image, used, timer)
+        image = _finish_image(image, used, timer)
         frames = np.ascontiguousarray(image.frames)
         return convert(frames, dtype), metadata_of(image, used.config)
 
 
-def _slices(
+def _preprocess_slices(
     files: Mapping[str, ImageFile],
     preprocessor: Preprocessor | None,
     parallel: bool,
     dtype: type[T],
 ) -> tuple[list[NDArray[T]], PreprocessingMetadata]:
-    """The frames of the volume that files make, each as (1, height, width, channels)."""
+    """The frames of the volume of several files, each as (1, height, width, channels)."""
     if not files:
         raise PreprocessingError("Cannot process empty list of DICOMs")
     used = preprocessor or Preprocessor()
@@ -141,20 +141,20 @@ def _slices(
         timer = StageTimer({})
         with timer.measure("decode"):
             image = decode_stack(files, used.recipe.settings["decode"])
-        image = _finish(image, used, timer)
+        image = _finish_image(image, used, timer)
         slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
         return slices, metadata_of(image, used.config)
 
 
-def _finish(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
-    """The image behind the last step, with display values."""
+def _finish_image(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
+    """The image after the last step, with display values."""
     watched = timer.time_frames(image, "decode")
     return run_stages(watched, preprocessor.recipe, "decode", timer).to_display_values()
 
 
 @contextmanager
 def _translate_api_errors(name: str, parallel: bool) -> Iterator[None]:
-    """Work with as many threads as there are cores, or one; errors of files become the API's."""
+    """Use as many threads as there are cores, or one; errors of files become the API's."""
     try:
         with frame_threads(usable_cores() if parallel else 1):
             yield

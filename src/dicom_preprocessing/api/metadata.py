@@ -1,4 +1,4 @@
-"""What the direct Python API tells of the way from the stored image to the array."""
+"""Metadata of the direct Python API: the steps from the stored image to the array."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """The factor that was aimed at, output over input, and the filter.
+    """The requested factor, output over input, and the filter.
 
     With ``size`` it is one factor for x and y, float32, with ``spacing`` one for each. Sides are
     whole pixels, so the realised ratio (of tags and manifest) may differ in the last digits.
@@ -51,8 +51,8 @@ class Resolution:
 class PreprocessingMetadata:
     """What was done to an image; a step that did not run is None.
 
-    ``resolution`` is None where the object does not tell its pixel spacing. ``num_frames`` counts
-    the frames of the output. ``warnings`` tells what was odd and survived.
+    ``resolution`` is None where the object does not state its pixel spacing. ``num_frames`` counts
+    the frames of the output. ``warnings`` are about irregularities that did not prevent an image.
     """
 
     flip: Flip | None
@@ -65,21 +65,21 @@ class PreprocessingMetadata:
 
 
 def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
-    """What a configuration did to an image that went through all its steps."""
+    """What a configuration did to an image, after all its steps."""
     geometry = image.geometry
     box = geometry.crop
     return PreprocessingMetadata(
         flip=geometry.flip,
         crop=Crop(box.left, box.top, box.width, box.height) if box is not None else None,
-        resize=_resize(image, config),
+        resize=_describe_resize(image, config),
         padding=geometry.padding,
-        resolution=_resolution(image),
+        resolution=_describe_resolution(image),
         num_frames=len(image.frames),
         warnings=image.source_info.warnings,
     )
 
 
-def _resize(image: Image, config: Config) -> Resize | None:
+def _describe_resize(image: Image, config: Config) -> Resize | None:
     name = config.filter.replace("-", "")
     if config.size is not None:
         factor = float(fit_factor(image.geometry.crop_box.size, Size(*config.size)))
@@ -91,7 +91,7 @@ def _resize(image: Image, config: Config) -> Resize | None:
     return None
 
 
-def _resolution(image: Image) -> Resolution | None:
+def _describe_resolution(image: Image) -> Resolution | None:
     spacing, between = (
         output_spacing(image.source_info, image.geometry),
         image.source_info.frame_spacing,

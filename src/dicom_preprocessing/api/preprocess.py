@@ -39,17 +39,18 @@ INPUTS: Final = {
     "path": "path : str or path\n    A DICOM file.\n",
     "buffer": """\
 buffer : bytes-like
-    What stands in a DICOM file: bytes, bytearray, memoryview, mmap, array of uint8. It must not
-    change meanwhile.
+    The content of a DICOM file: bytes, bytearray, memoryview, mmap, array of uint8. It must not
+    change during the call.
 """,
     "paths": """\
 paths : sequence of str or path
-    DICOM files, the frames of one volume in this order; a multi-frame object is so many frames.
+    DICOM files, the frames of one volume in this order; a multi-frame object counts as all its
+    frames.
 """,
     "buffers": """\
 buffers : sequence of bytes-like
-    What stands in DICOM files, the frames of one volume in this order; a multi-frame object is so
-    many frames.
+    The contents of DICOM files, the frames of one volume in this order; a multi-frame object
+    counts as all its frames.
 """,
 }
 ARRAY: Final = "(frames, height, width, channels), {dtype}{range}"
@@ -64,14 +65,14 @@ ERRORS: Final = {
 FileNotFoundError
     "File not found".
 RuntimeError
-    "Failed to open DICOM file": it is none, or is damaged. "Failed to prepare image": it has no
-    pixels, does not decode, or lacks what a setting needs, such as a pixel spacing.
+    "Failed to open DICOM file": it is not DICOM, or is damaged. "Failed to prepare image": it has
+    no pixels, does not decode, or lacks what a setting needs, such as a pixel spacing.
 """,
     "buffer": """\
 ValueError
     "Buffer must be C-contiguous".
 RuntimeError
-    "Failed to create DICOM object": the bytes are no DICOM, or are damaged. "Failed to prepare
+    "Failed to create DICOM object": the bytes are not DICOM, or are damaged. "Failed to prepare
     image": there are no pixels, they do not decode, or lack what a setting needs.
 """,
 }
@@ -81,8 +82,8 @@ NO_SLICES: Final = """\
 """
 
 
-def _documented(function: Function) -> Function:
-    """Complete the docstring by what functions share."""
+def _complete_docstring(function: Function) -> Function:
+    """Complete the docstring with what the functions share."""
     source, *_ = function.__annotations__
     name = function.__name__
     dtype = {"u8": "uint8", "u16": "uint16", "f32": "float32"}[
@@ -105,7 +106,7 @@ def _documented(function: Function) -> Function:
     return function
 
 
-@_documented
+@_complete_docstring
 def preprocess_u8(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -115,7 +116,7 @@ def preprocess_u8(
     return preprocess_path(path, preprocessor, parallel, np.uint8)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_u8_with_metadata(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -125,7 +126,7 @@ def preprocess_u8_with_metadata(
     return preprocess_path(path, preprocessor, parallel, np.uint8)
 
 
-@_documented
+@_complete_docstring
 def preprocess_u8_slices(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -135,7 +136,7 @@ def preprocess_u8_slices(
     return preprocess_paths(paths, preprocessor, parallel, np.uint8)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_u8_slices_with_metadata(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -145,7 +146,7 @@ def preprocess_u8_slices_with_metadata(
     return preprocess_paths(paths, preprocessor, parallel, np.uint8)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u8(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -155,7 +156,7 @@ def preprocess_stream_u8(
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint8)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u8_with_metadata(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -165,7 +166,7 @@ def preprocess_stream_u8_with_metadata(
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint8)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u8_slices(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,
@@ -175,7 +176,7 @@ def preprocess_stream_u8_slices(
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint8)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u8_slices_with_metadata(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,
@@ -185,7 +186,7 @@ def preprocess_stream_u8_slices_with_metadata(
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint8)
 
 
-@_documented
+@_complete_docstring
 def preprocess_u16(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -195,7 +196,7 @@ def preprocess_u16(
     return preprocess_path(path, preprocessor, parallel, np.uint16)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_u16_with_metadata(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -205,7 +206,7 @@ def preprocess_u16_with_metadata(
     return preprocess_path(path, preprocessor, parallel, np.uint16)
 
 
-@_documented
+@_complete_docstring
 def preprocess_u16_slices(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -215,7 +216,7 @@ def preprocess_u16_slices(
     return preprocess_paths(paths, preprocessor, parallel, np.uint16)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_u16_slices_with_metadata(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -225,7 +226,7 @@ def preprocess_u16_slices_with_metadata(
     return preprocess_paths(paths, preprocessor, parallel, np.uint16)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u16(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -235,7 +236,7 @@ def preprocess_stream_u16(
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint16)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u16_with_metadata(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -245,7 +246,7 @@ def preprocess_stream_u16_with_metadata(
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint16)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u16_slices(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,
@@ -255,7 +256,7 @@ def preprocess_stream_u16_slices(
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint16)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_u16_slices_with_metadata(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,
@@ -265,7 +266,7 @@ def preprocess_stream_u16_slices_with_metadata(
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint16)
 
 
-@_documented
+@_complete_docstring
 def preprocess_f32(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -275,7 +276,7 @@ def preprocess_f32(
     return preprocess_path(path, preprocessor, parallel, np.float32)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_f32_with_metadata(
     path: AnyPath,
     preprocessor: Preprocessor | None = None,
@@ -285,7 +286,7 @@ def preprocess_f32_with_metadata(
     return preprocess_path(path, preprocessor, parallel, np.float32)
 
 
-@_documented
+@_complete_docstring
 def preprocess_f32_slices(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -295,7 +296,7 @@ def preprocess_f32_slices(
     return preprocess_paths(paths, preprocessor, parallel, np.float32)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_f32_slices_with_metadata(
     paths: Sequence[AnyPath],
     preprocessor: Preprocessor | None = None,
@@ -305,7 +306,7 @@ def preprocess_f32_slices_with_metadata(
     return preprocess_paths(paths, preprocessor, parallel, np.float32)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_f32(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -315,7 +316,7 @@ def preprocess_stream_f32(
     return preprocess_buffer(buffer, preprocessor, parallel, np.float32)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_f32_with_metadata(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -325,7 +326,7 @@ def preprocess_stream_f32_with_metadata(
     return preprocess_buffer(buffer, preprocessor, parallel, np.float32)
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_f32_slices(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,
@@ -335,7 +336,7 @@ def preprocess_stream_f32_slices(
     return preprocess_buffers(buffers, preprocessor, parallel, np.float32)[0]
 
 
-@_documented
+@_complete_docstring
 def preprocess_stream_f32_slices_with_metadata(
     buffers: Sequence[ReadableBuffer],
     preprocessor: Preprocessor | None = None,

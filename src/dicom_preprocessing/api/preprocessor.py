@@ -26,7 +26,7 @@ FILTER_NAMES: Final = {
     "maxpool": "max-pool",
     "max-pool": "max-pool",
 }
-"""Filters of the configuration by the names that are accepted."""
+"""Filters of the configuration, by the names that are accepted."""
 
 DIRECTIONS: Final = tuple(padding for padding in PADDINGS if padding != "none")
 INTENSITY_OF: Final = {"default": "voi", "normalize": "minmax"}
@@ -39,7 +39,7 @@ WINDOW_PARTS: Final = ("center", "width")
 
 @dataclass(frozen=True, repr=False)
 class VolumeHandler:
-    """What becomes of several frames; made by its methods, equal where it does the same.
+    """What several frames become; made by its methods, equal if the effect is equal.
 
     Raises
     ------
@@ -58,8 +58,8 @@ class VolumeHandler:
         if self.kind not in VOLUMES:
             raise ConfigError(f"Invalid volume handler: {self.kind}")
         for name, minimum in (("skip_start", 0), ("skip_end", 0), ("target_frames", 1)):
-            object.__setattr__(self, name, _count(name, getattr(self, name), minimum))
-        weight = _number(self.mip_weight)
+            object.__setattr__(self, name, _parse_count(name, getattr(self, name), minimum))
+        weight = _parse_number(self.mip_weight)
         if not (math.isfinite(weight) and weight >= 0):
             raise ConfigError(f"mip_weight must be finite and not negative, not {self.mip_weight}")
         object.__setattr__(self, "mip_weight", weight)
@@ -75,17 +75,17 @@ class VolumeHandler:
 
     @staticmethod
     def central_slice() -> VolumeHandler:
-        """The middle frame, number n // 2."""
+        """The middle frame, index n // 2."""
         return VolumeHandler("central-slice")
 
     @staticmethod
     def max_intensity(skip_start: int = 0, skip_end: int = 0) -> VolumeHandler:
-        """The maximum over the frames, without some at the ends."""
+        """The maximum over the frames, without the skipped ones at the ends."""
         return VolumeHandler("max-intensity", skip_start=skip_start, skip_end=skip_end)
 
     @staticmethod
     def interpolate(target_frames: int) -> VolumeHandler:
-        """As many frames as told, interpolated linearly from the first to the last."""
+        """``target_frames`` frames, interpolated linearly from the first to the last."""
         return VolumeHandler("interpolate", target_frames=target_frames)
 
     @staticmethod
@@ -131,7 +131,7 @@ class Preprocessor:
     Parameters
     ----------
     crop : bool
-        Crop to the foreground, what is not 0.
+        Crop to the foreground, which is all that is not 0.
     size : (width, height) or None
         Pixels to fit the image into; the aspect ratio is kept. Not with ``spacing``.
     spacing : (x, y) or (x, y, z) or None
@@ -152,15 +152,15 @@ class Preprocessor:
         False leaves the image smaller than ``size``.
     border_frac : float or None
         With ``crop``: the fraction of width and height, 0 to 0.5, that is ignored at each edge
-        and given back.
+        and added again afterwards.
     target_frames : int
         Frames of the volume handler interpolate by name.
     convert_options : str
         Grey values: "default" is the window or look-up table of the object, "normalize" lowest to
         highest value, "CENTER,WIDTH" that window, in modality values.
 
-    Names are taken in any case. Attributes hold what is in effect, so that equal preprocessors do
-    the same.
+    Names may be in upper or lower case. Attributes hold what is in effect, so that equal
+    preprocessors do the same.
 
     Raises
     ------
@@ -185,21 +185,21 @@ class Preprocessor:
 
     def __post_init__(self) -> None:
         for name in FLAGS:
-            object.__setattr__(self, name, _flag(name, getattr(self, name)))
+            object.__setattr__(self, name, _parse_flag(name, getattr(self, name)))
         if self.size is not None and self.spacing is not None:
             raise _make_field_error("size/spacing", "only one of them can be used")
-        target_frames = _target_frames(self.target_frames)
+        target_frames = _parse_target_frames(self.target_frames)
         normal: dict[str, Any] = {
-            "size": None if self.size is None else _size(self.size),
-            "spacing": None if self.spacing is None else _spacing(self.spacing),
+            "size": None if self.size is None else _parse_size(self.size),
+            "spacing": None if self.spacing is None else _parse_spacing(self.spacing),
             "filter": _match_name(self.filter, FILTER_NAMES, "filter type"),
             "padding_direction": _match_name(
                 self.padding_direction, {name: name for name in DIRECTIONS}, "padding direction"
             ),
-            "volume_handler": _handler(self.volume_handler, target_frames),
-            "border_frac": None if self.border_frac is None else _border(self.border_frac),
+            "volume_handler": _parse_handler(self.volume_handler, target_frames),
+            "border_frac": None if self.border_frac is None else _parse_border(self.border_frac),
             "target_frames": target_frames,
-            "convert_options": _convert_options(self.convert_options),
+            "convert_options": _parse_convert_options(self.convert_options),
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)
@@ -239,20 +239,20 @@ def _make_field_error(field: str, reason: str) -> ConfigError:
     return ConfigError(f"invalid preprocessor configuration '{field}': {reason}")
 
 
-def _flag(name: str, value: Any) -> bool:  # noqa: ANN401  # whatever a caller passes
+def _parse_flag(name: str, value: Any) -> bool:  # noqa: ANN401  # whatever a caller passes
     if value not in (True, False):
         raise TypeError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
-def _number(value: Any) -> float:  # noqa: ANN401
-    """A number as float; TypeError where it is none."""
+def _parse_number(value: Any) -> float:  # noqa: ANN401
+    """A number as float; TypeError if it is not a number."""
     if isinstance(value, str):
         raise TypeError(f"a number is needed, not {value!r}")
     return float(value)
 
 
-def _count(name: str, value: Any, minimum: int) -> int:  # noqa: ANN401
+def _parse_count(name: str, value: Any, minimum: int) -> int:  # noqa: ANN401
     try:
         number = operator.index(value)
     except TypeError:
@@ -262,14 +262,14 @@ def _count(name: str, value: Any, minimum: int) -> int:  # noqa: ANN401
     return number
 
 
-def _target_frames(value: Any) -> int:  # noqa: ANN401
+def _parse_target_frames(value: Any) -> int:  # noqa: ANN401
     try:
-        return _count("target_frames", value, 1)
+        return _parse_count("target_frames", value, 1)
     except ConfigError as error:
         raise _make_field_error("target_frames", f"{error}, not {value}") from None
 
 
-def _size(size: Sequence[int]) -> tuple[int, int]:
+def _parse_size(size: Sequence[int]) -> tuple[int, int]:
     sides = [operator.index(side) for side in size]
     if len(sides) != len(("width", "height")):
         raise _make_field_error("size", f"width and height are needed, not {tuple(sides)}")
@@ -280,7 +280,7 @@ def _size(size: Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def _spacing(spacing: Sequence[float | None]) -> tuple[float, ...]:
+def _parse_spacing(spacing: Sequence[float | None]) -> tuple[float, ...]:
     """X and y, and z where it is not None."""
     values = list(spacing)
     if len(values) not in (len("xy"), len("xyz")):
@@ -290,16 +290,16 @@ def _spacing(spacing: Sequence[float | None]) -> tuple[float, ...]:
     if len(values) == len("xyz") and values[-1] is None:
         values = values[:-1]
     for axis, value in zip("xyz", values, strict=False):
-        number = math.nan if value is None else _number(value)
+        number = math.nan if value is None else _parse_number(value)
         if not (math.isfinite(number) and number > 0):
             raise _make_field_error(
                 f"spacing_mm_{axis}", f"must be finite and positive, not {value}"
             )
-    return tuple(_number(value) for value in values)
+    return tuple(_parse_number(value) for value in values)
 
 
-def _border(value: float) -> float:
-    number = _number(value)
+def _parse_border(value: float) -> float:
+    number = _parse_number(value)
     if not 0 <= number <= MAX_BORDER_FRAC:
         raise _make_field_error(
             "border_frac", f"must be finite and from 0 to {MAX_BORDER_FRAC}, not {value}"
@@ -308,13 +308,13 @@ def _border(value: float) -> float:
 
 
 def _match_name(value: str, known: dict[str, str], what: str) -> str:
-    found = known.get(str(value).lower())
-    if found is None:
+    name = known.get(str(value).lower())
+    if name is None:
         raise ConfigError(f"Invalid {what}: {value}")
-    return found
+    return name
 
 
-def _handler(value: str | VolumeHandler | None, target_frames: int) -> VolumeHandler:
+def _parse_handler(value: str | VolumeHandler | None, target_frames: int) -> VolumeHandler:
     if value is None:
         return VolumeHandler.keep()
     if isinstance(value, VolumeHandler):
@@ -329,7 +329,7 @@ def _handler(value: str | VolumeHandler | None, target_frames: int) -> VolumeHan
     )
 
 
-def _convert_options(value: str) -> str:
+def _parse_convert_options(value: str) -> str:
     """A name in lower case, or center and width as numbers joined by a comma."""
     text = str(value).strip().lower()
     if text in INTENSITY_OF:

@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 
 PER_FILE = ("intensity", "window")
-"""Settings of decode that each file has for itself; the others are for the volume."""
+"""Settings of decode that apply to each file; the others apply to the volume."""
 
 
 def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) -> Image:
-    """Decode files to the frames of one volume, and handle it.
+    """Decode files to the frames of one volume, and apply its handler.
 
     Parameters
     ----------
     files : mapping
-        What ``open_image`` gave, by a name for messages; at least one.
+        What ``open_image`` returned, by a name for messages; at least one.
     settings : mapping
-        As for ``decode_opened``. The files' frames are taken one after the other, those of a
-        multi-frame object in the order of its z axis.
+        As for ``decode_opened``. Frames follow the order of the files, those of a multi-frame
+        object the order of its z axis.
 
     Returns
     -------
@@ -91,13 +91,13 @@ def name_in_errors(name: str) -> Iterator[None]:
 def _require_alike(images: Mapping[str, Image]) -> None:
     (first_name, first), *others = images.items()
     for name, image in others:
-        for what, here, there in (
+        for what, found, expected in (
             ("size", _size_text(image), _size_text(first)),
             ("colour", _colour_text(image), _colour_text(first)),
             ("flip", str(image.geometry.flip), str(first.geometry.flip)),
         ):
-            if here != there:
-                message = f"slices differ in {what}: {here} in {name}, {there} in {first_name}"
+            if found != expected:
+                message = f"slices differ in {what}: {found} in {name}, {expected} in {first_name}"
                 raise VolumeError(message)
 
 
@@ -110,21 +110,21 @@ def _colour_text(image: Image) -> str:
 
 
 def _join_frames(images: Mapping[str, Image]) -> LazyFrames:
-    """All frames, one file after the other; 8 bits become 16 where others have these."""
+    """All frames, one file after the other; 8 bits become 16 where other files have 16."""
     names, parts = list(images), [image.frames for image in images.values()]
     dtype = np.result_type(*(part.dtype for part in parts))
     ends = list(accumulate(map(len, parts)))
 
-    def frame(number: int) -> NDArray[Any]:
-        k = bisect_right(ends, number)
+    def read_frame(index: int) -> NDArray[Any]:
+        k = bisect_right(ends, index)
         with name_in_errors(names[k]):
-            return convert(parts[k][number - ends[k]], dtype)  # counted from the part's end
+            return convert(parts[k][index - ends[k]], dtype)  # a negative index, from its end
 
-    return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, frame)
+    return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, read_frame)
 
 
 def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> float | None:
-    """Median step of positions along the normal of the first frame, else the first one stated."""
+    """Median step of positions along the normal of the first frame, else the first stated step."""
     positions: list[tuple[float, ...] | None] = []
     orientations: list[tuple[float, ...] | None] = []
     for (description, _), image in zip(files, images.values(), strict=True):

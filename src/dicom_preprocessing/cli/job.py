@@ -123,7 +123,7 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.table import IndexFolder
-    from dicom_preprocessing.index.walk import own_folders, source_list
+    from dicom_preprocessing.index.walk import list_own_folders, list_sources
     from dicom_preprocessing.workflow.retries import plan_retries
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
@@ -133,13 +133,13 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
     limits = Limits(**settings["limits"])
     index = update_index(
         output,
-        source_list(settings["source"], examples),
-        excluded=own_folders(output),
+        list_sources(settings["source"], examples),
+        excluded=list_own_folders(output),
         duplicates=settings["duplicates"],
         limits=limits,
         workers=arguments.workers,
         retries=plan_retries(IndexFolder(output), limits),
-        withdraw=partial(invalidate_parts, output),
+        invalidate=partial(invalidate_parts, output),
     )
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -154,7 +154,7 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
-    recipe = recipe_from_environment(arguments.recipe)
+    recipe = read_recipe(arguments.recipe)
     if recipe.stage != stage:
         raise DicomPreprocessingError(f"the recipe ends at {recipe.stage}, not at {stage}")
     expected = ResultsFolder(arguments.output).study(stage, arguments.study)
@@ -204,7 +204,7 @@ def _collect_all(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_receipts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
-    from dicom_preprocessing.workflow.shards import parts_of_other_runs
+    from dicom_preprocessing.workflow.shards import find_other_parts
 
     output, settings = arguments.output, arguments.settings
     _remove_verdict(output)
@@ -214,7 +214,7 @@ def _collect_all(arguments: argparse.Namespace) -> None:
         collect_receipts(output, studies, settings["recipe"], settings["keep"]),
         keep=settings["keep"],
         prune=settings["prune"],
-        old_parts=parts_of_other_runs(output),
+        old_parts=find_other_parts(output),
         is_running=is_run_alive,
     )
 
@@ -236,19 +236,19 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_parts, write_results
     from dicom_preprocessing.workflow.run_lock import is_run_alive
-    from dicom_preprocessing.workflow.shards import assign_to_shards, parts_of, parts_of_other_runs
+    from dicom_preprocessing.workflow.shards import assign_to_shards, find_other_parts, list_parts
 
     output, settings = arguments.output, arguments.settings
     _remove_verdict(output)
     shards = settings["shards"]
     studies = assign_to_shards(IndexFolder(output).read_studies().values(), shards)
-    parts = zip(parts_of(output, shards), studies, strict=True)
+    parts = zip(list_parts(output, shards), studies, strict=True)
     write_results(
         output,
         collect_parts(parts, settings["recipe"]),
         keep=settings["keep"],
         prune=settings["prune"],
-        old_parts=parts_of_other_runs(output, shards),
+        old_parts=find_other_parts(output, shards),
         is_running=is_run_alive,
     )
 

@@ -113,13 +113,13 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     with importing():
         from dicom_preprocessing.config.recipe import make_recipe
         from dicom_preprocessing.files import make_durable
-        from dicom_preprocessing.index.grouping import entry_of
+        from dicom_preprocessing.index.grouping import make_entry
         from dicom_preprocessing.index.scan import scan_file
         from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec
         from dicom_preprocessing.processing.isolation import process_all
-        from dicom_preprocessing.results.verdict import count
+        from dicom_preprocessing.results.verdict import count_files
 
     (found,) = find_files([source])
     scan = scan_file(found)
@@ -130,7 +130,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
-    entry = entry_of(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
+    entry = make_entry(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
     target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     _print_warnings([receipt])
@@ -139,7 +139,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {message}", file=sys.stderr)
         return FAILED
     make_durable([output])
-    print(count(1, ()))
+    print(count_files(1, ()))
     return 0
 
 
@@ -199,7 +199,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         failure_of_receipt,
         write_failures,
     )
-    from dicom_preprocessing.results.verdict import count, find_failure_reason
+    from dicom_preprocessing.results.verdict import count_files, find_failure_reason
 
     failures = [failure_of_excluded_file(item) for item in index.excluded_files]
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
@@ -208,7 +208,7 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         write_failures(sorted(failures, key=by_path), table)
     else:
         table.unlink(missing_ok=True)
-    counts = count(index.found, ((f.state, f.error) for f in failures))
+    counts = count_files(index.found, ((f.state, f.error) for f in failures))
     print(counts)
     named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
     problem = find_failure_reason(

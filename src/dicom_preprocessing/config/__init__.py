@@ -1,4 +1,4 @@
-"""What is asked for: the settings, how they are read, and the recipe, the part that decides pixels.
+"""The configuration: its keys, how it is read, and the recipe, the part that decides pixels.
 
 Standard library, PyYAML and jsonschema only, because the Snakefile imports it.
 """

@@ -27,8 +27,8 @@ def check_config_file(path: Path) -> tuple[Config, list[str]]:
     Raises
     ------
     ConfigError
-        The file cannot be read, is no YAML mapping, names a key twice, or has a wrong key or value:
-        with its path and, where there is one, the line.
+        The file cannot be read, is not a YAML mapping, names a key twice, or has a wrong key or
+        value. The message has its path and, where there is one, the line.
     """
     values, lines = read_config_file(path)
     try:
@@ -48,7 +48,7 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     Raises
     ------
     ConfigError
-        It cannot be read, is no YAML mapping, or names a key twice.
+        It cannot be read, is not a YAML mapping, or names a key twice.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -74,7 +74,7 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         line = key.start_mark.line + 1
         if key.value in lines:
             raise ConfigError(
-                f"{path}, line {line}: config key '{key.value}' is there twice, first in line "
+                f"{path}, line {line}: config key '{key.value}' is given twice, first in line "
                 f"{lines[key.value]}. Leave one of them out."
             )
         lines[key.value] = line

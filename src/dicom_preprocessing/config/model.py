@@ -1,4 +1,4 @@
-"""The model of the configuration: defaults, schema, default file and options come from it."""
+"""The model of the configuration, from which defaults, schema, default file and options come."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILTERS = ("triangle", "nearest", "catmull-rom", "gaussian", "lanczos3", "max-po
 PADDINGS = ("zero", "top-left", "bottom-right", "center", "none")
 COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
 MAX_NUMBER = 2**63
-"""Beyond it, and for not-a-number, a value is refused."""
+"""A value of this magnitude or above, or NaN, is refused."""
 INTENSITIES = ("voi", "minmax", "stored")
 VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
 
@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ConfigKey:
-    """What the model knows of one key besides its type.
+    """What the model says about one key besides its type.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def _choice_key(values: tuple[str, ...], doc: str, **about: Any) -> Any:  # noqa
     )
 
 
-def _array(items: Mapping[str, Any], smallest: int, largest: int) -> dict[str, Any]:
-    return {"type": "array", "items": dict(items), "minItems": smallest, "maxItems": largest}
+def _make_array_schema(items: Mapping[str, Any], minimum: int, maximum: int) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items), "minItems": minimum, "maxItems": maximum}
 
 
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -112,7 +112,7 @@ _TEXT = {"type": "string", "minLength": 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A validated configuration; ``parse_config`` makes it.
+    """A validated configuration, as ``parse_config`` returns it.
 
     Sequences are tuples. Every key is explained by the ``ConfigKey`` in its field's metadata.
     """
@@ -120,8 +120,8 @@ class Config:
     source: str | tuple[str, ...] | None = _key(
         None,
         schema={"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]},
-        doc="What to read: a folder, a DICOM file, a text file with one path a line, or a list of "
-        "these. null: the bundled examples. Relative paths start at the working directory.",
+        doc="What to read: a folder, a DICOM file, a text file with one path per line, or a list "
+        "of these. null: the bundled examples. Relative paths start at the working directory.",
         allowed="a path, a list of paths, or null (quote a path that looks like a number, on the "
         "command line write ./7)",
         example='"/data/studies"',
@@ -168,7 +168,7 @@ class Config:
     )
     size: tuple[int, int] | None = _key(
         None,
-        schema=_array({"type": "integer", "minimum": 1, "maximum": 1_000_000}, 2, 2),
+        schema=_make_array_schema({"type": "integer", "minimum": 1, "maximum": 1_000_000}, 2, 2),
         doc="Width and height to fit the image into, in pixels; the aspect ratio is kept.",
         allowed="two integers of at least 1, width and height, or null",
         example="[512, 512]",
@@ -178,7 +178,7 @@ class Config:
     )
     spacing: tuple[float, ...] | None = _key(
         None,
-        schema=_array(_POSITIVE, 2, 3),
+        schema=_make_array_schema(_POSITIVE, 2, 3),
         doc="Pixel spacing to resample to, x and y and optionally z, in mm. Not with size.",
         allowed="two or three positive numbers (x, y, z in mm), or null",
         example="[0.5, 0.5]",
@@ -247,7 +247,7 @@ class Config:
     )
     skip_frames: int | tuple[int, int] | None = _key(
         None,
-        schema={"anyOf": [_COUNT, _array(_COUNT, 2, 2)]},
+        schema={"anyOf": [_COUNT, _make_array_schema(_COUNT, 2, 2)]},
         doc="With volume max-intensity or laplacian-mip: frames to leave out at both ends, or "
         "[start, end]. null: 0, and 5 for laplacian-mip.",
         allowed="an integer of at least 0, two of them (start, end), or null",
@@ -281,7 +281,7 @@ class Config:
     )
     series: str = _choice_key(
         ("separate", "stack"),
-        "separate: a TIFF a file; stack: a TIFF a series of single-frame files.",
+        "separate: one TIFF per file; stack: one TIFF per series of single-frame files.",
         options=("--series",),
         later=("stack",),
     )
@@ -331,8 +331,8 @@ class Config:
             "minItems": 2,
             "maxItems": 2,
         },
-        doc="Process one share of the studies: [i, n] is share i, from 0, of n. The index must be "
-        "there; the results of all shares are put together by gather.",
+        doc="Process one of n shards of the studies: [i, n], with i from 0 to n - 1. The index "
+        "must exist; gather collects the results of all shards.",
         allowed="two integers, i and n, with i from 0 to n - 1, or null",
         example="[0, 8]",
         nullable=True,
@@ -340,7 +340,7 @@ class Config:
     gather: int | None = _key(
         None,
         schema={"type": "integer", "minimum": 1},
-        doc="Put together what so many shards made, and process no study.",
+        doc="Collect the results of this number of shards, without processing a study.",
         allowed="the number of shards, an integer of at least 1, or null",
         example="8",
         nullable=True,

@@ -18,8 +18,8 @@ from dicom_preprocessing.config.model import (
 from dicom_preprocessing.config.schema import as_yaml
 from dicom_preprocessing.errors import ConfigError
 
-KEPT_WHOLE = ("decode", "crop")
-"""Stages that have images at full resolution."""
+FULL_RESOLUTION_STAGES = ("decode", "crop")
+"""Stages whose images are at full resolution."""
 
 
 def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
@@ -42,7 +42,7 @@ def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
         With one message that names each wrong key, what was found, what is allowed and the YAML
         to write.
     """
-    problems = [_unknown(name) for name in values if name not in keys()]
+    problems = [_describe_unknown_key(name) for name in values if name not in keys()]
     parsed: dict[str, Any] = {}
     for name in keys():
         if name in values:
@@ -67,40 +67,40 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         Says what was found and what is allowed.
     """
     key = keys()[name]
-    found = _from_text(key, value)
-    if found is None and key.schema.get("type") == "boolean":
-        found = False
-    if key.schema.get("type") == "array" and isinstance(found, str):
-        found = [found]
-    if found is None and name == "keep":
-        found = []
-    if isinstance(found, Mapping):
-        found = {**asdict(Limits()), **found}
+    parsed = _parse_text(key, value)
+    if parsed is None and key.schema.get("type") == "boolean":
+        parsed = False
+    if key.schema.get("type") == "array" and isinstance(parsed, str):
+        parsed = [parsed]
+    if parsed is None and name == "keep":
+        parsed = []
+    if isinstance(parsed, Mapping):
+        parsed = {**asdict(Limits()), **parsed}
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
 
-    finite = all(abs(x) < MAX_NUMBER for x in _flatten(found) if isinstance(x, int | float))
-    if not finite or not Draft202012Validator(key.value_schema()).is_valid(found):
+    is_finite = all(abs(x) < MAX_NUMBER for x in _flatten(parsed) if isinstance(x, int | float))
+    if not is_finite or not Draft202012Validator(key.value_schema()).is_valid(parsed):
         problem = f"found {as_yaml(value)}, allowed: {key.allowed}."
         raise ConfigError(
             f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
             problem,
         )
-    found = os.path.normpath(found) if name == "output" else _normalise(found, key)
+    parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, key)
     default = default_of(name)
-    if found != default and any(later is ... or later == found for later in key.later):
+    if parsed != default and any(later is ... or later == parsed for later in key.later):
         problem = f"found {as_yaml(value)}, which is not available yet."
         raise ConfigError(
             f"config key '{name}': {problem}\n"
             f"Leave the key out, or write:\n    {name}: {as_yaml(default)}",
             problem,
         )
-    return found
+    return parsed
 
 
-def _from_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
+def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
     """Read strings as YAML for keys that are not text; ``64,64`` is a list."""
     if isinstance(value, str):
-        takes_list = "array" in _types(key.schema)
+        takes_list = "array" in _find_types(key.schema)
         bracketed = value.startswith("[") and value.endswith("]") and takes_list
         if key.text and not bracketed:
             return None if value == "null" else value
@@ -127,20 +127,20 @@ def _normalise(value: Any, key: ConfigKey) -> Any:  # noqa: ANN401
         return Limits(**value)
     if isinstance(value, list):
         return tuple(_normalise(v, key) for v in value)
-    if isinstance(value, float) and "integer" in _types(key.schema):
+    if isinstance(value, float) and "integer" in _find_types(key.schema):
         return int(value)
-    if isinstance(value, int) and "number" in _types(key.schema):
+    if isinstance(value, int) and "number" in _find_types(key.schema):
         return float(value)
     return value
 
 
-def _types(schema: Any) -> set[str]:  # noqa: ANN401
+def _find_types(schema: Any) -> set[str]:  # noqa: ANN401
     """Every type that a schema names, at any depth."""
     if isinstance(schema, Mapping):
         own = {schema["type"]} if isinstance(schema.get("type"), str) else set()
-        return own.union(*map(_types, schema.values()))
+        return own.union(*map(_find_types, schema.values()))
     if isinstance(schema, list):
-        return set().union(*map(_types, schema))
+        return set().union(*map(_find_types, schema))
     return set()
 
 
@@ -154,7 +154,7 @@ def _flatten(value: Any) -> Iterator[Any]:  # noqa: ANN401
         yield value
 
 
-def _unknown(name: object) -> str:
+def _describe_unknown_key(name: object) -> str:
     import difflib  # noqa: PLC0415  # for a mistake only
 
     close = difflib.get_close_matches(str(name), keys(), n=1)
@@ -180,10 +180,10 @@ def _find_contradictions(config: Config) -> Iterator[str]:
             "a reduced resolution does not have.\n"
             "Write for example:\n    fast_decode: true\n    filter: triangle"
         )
-    if config.fast_decode and any(stage in KEPT_WHOLE for stage in config.keep):
+    if config.fast_decode and any(stage in FULL_RESOLUTION_STAGES for stage in config.keep):
         yield (
             f"config keys 'fast_decode' and 'keep': found {as_yaml(config.keep)}, but images "
-            "before resize are never there at full resolution.\n"
+            "before resize do not exist at full resolution then.\n"
             "Write for example:\n    fast_decode: true\n    keep: [resize]"
         )
     if config.intensity == "stored" and config.crop_max:

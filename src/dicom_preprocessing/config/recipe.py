@@ -1,8 +1,7 @@
 """The recipe: versions and settings of the stages up to one, as a job gets them.
 
-It is the only channel into a job of settings that decide results, and what Snakemake watches: a
-pixel key, a stage version or the set of decoders that changes makes the stage and everything behind
-it run again.
+It is the only way in which settings that decide results reach a job, and what Snakemake watches: if
+a pixel key, a stage version or the set of decoders changes, the stage and all after it run again.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ STAGE_VERSIONS: Mapping[Stage, int] = {
     "pad": 1,
     "write": 1,
 }
-"""Bumped when a stage gives other pixels, or other bytes, for the same input and settings."""
+"""To be raised when a stage gives other pixels, or other bytes, for the same input and settings."""
 
 RECIPE_VARIABLE = "DP_RECIPE_"
 """Environment variables that begin with it hold recipes; their digests follow."""
@@ -53,7 +52,7 @@ class Recipe:
     decoders: tuple[str, ...]
 
     def to_json(self) -> str:
-        """One line of JSON with sorted keys; ``from_json`` gives the same recipe back."""
+        """One line of JSON with sorted keys, from which ``from_json`` makes the same recipe."""
         stages = {name: [self.versions[name], dict(self.settings[name])] for name in self.settings}
         return json.dumps({"decoders": self.decoders, "stages": stages}, sort_keys=True)
 
@@ -86,12 +85,12 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """16 hex digits for everything that a job is told: what Snakemake watches."""
+        """16 hex digits of all settings of a job: what Snakemake watches."""
         return short_digest(self.to_json())
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits for the pixels: versions and pixel keys, nothing that leaves them alone."""
+        """16 hex digits of versions and pixel keys: all that decides pixels, and nothing else."""
         pixel_keys = {k: v for k, v in self.settings.items() if k != "write"}
         text = json.dumps([dict(self.versions), pixel_keys], sort_keys=True)
         return short_digest(text)
@@ -114,13 +113,13 @@ def make_recipe(config: Config, stage: Stage) -> Recipe:
         }
     if config.spacing is not None:
         settings["resize"]["spacing"] = list(config.spacing[:2])
-    whole = Recipe(
+    complete = Recipe(
         stage=STAGES[-1],
         settings=settings,
         versions={name: STAGE_VERSIONS[name] for name in STAGES},
         decoders=installed_decoders(),
     )
-    return whole.up_to(stage)
+    return complete.up_to(stage)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is written from the model: the JSON schema, the default file, and values in messages."""
+"""What is generated from the model: the JSON schema, the default file, and values in messages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def default_yaml() -> str:
     import textwrap  # noqa: PLC0415  # writing the file is rare
 
     lines = [
-        "# The default configuration. Lay your own file over it with --configfile, or single keys",
-        "# with --config. config/README.md explains each key.",
+        "# The default configuration. Override keys with a file of your own (--configfile) or one",
+        "# by one (--config). config/README.md explains each key.",
     ]
     for name, key in keys().items():
         lines.append("")

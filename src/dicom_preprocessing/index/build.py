@@ -1,4 +1,4 @@
-"""Build the index: every file found gets a state or a place in the inventory of its study."""
+"""Build the index: every file found gets a state or a line in the inventory of its study."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from dicom_preprocessing.index.table import (
     InventoryEntry,
     RetryCounts,
     Study,
-    inventory_text,
-    study_table,
+    format_inventory,
+    format_study_table,
 )
 from dicom_preprocessing.index.walk import SourceFile, find_files
 
@@ -40,7 +40,7 @@ BASE_MB = 300
 """Memory of a job before it reads a pixel: the interpreter and its libraries."""
 
 FRAMES_IN_MEMORY = 6
-"""Frames that a job may hold at once, two bytes a sample, beside an output of the decoded size."""
+"""Frames that a job may hold at once, 2 bytes per sample, beside an output of the decoded size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,15 @@ def build_index(
     files : sequence of SourceFile
         In path order.
     duplicates : str
-        ``first`` lets decoding choose among files of one SOP Instance UID, ``fail`` none of them.
+        ``first``: decoding chooses among files of one SOP Instance UID; ``fail``: all of them are
+        excluded.
     workers, advance
         As for ``scan_files``.
     """
-    sorter = StudyGrouper(files, duplicates)
+    grouper = StudyGrouper(files, duplicates)
     for scan in scan_files(files, workers=workers, advance=advance):
-        sorter.add(scan)
-    return Index(dict(sorter.studies()), list(sorter.excluded_files()), list(sorter.warnings()))
+        grouper.add(scan)
+    return Index(dict(grouper.studies()), list(grouper.excluded_files()), list(grouper.warnings()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def update_index(
     limits: Limits | None = None,
     workers: int = 1,
     retries: RetryPlan = NO_RETRIES,
-    withdraw: Callable[[Collection[str]], object] = lambda _studies: None,
+    invalidate: Callable[[Collection[str]], object] = lambda _studies: None,
 ) -> IndexUpdate:
     """Index the sources and write ``{output}/index``, renewing only what changed.
 
@@ -116,9 +117,10 @@ def update_index(
     limits : Limits or None
         What a file may cost its job.
     retries : RetryPlan
-        What is to be tried again though it did not change.
-    withdraw : callable
-        Told of studies before they change or vanish: what was gathered of them is out of date.
+        What to try again although it did not change.
+    invalidate : callable
+        Called with studies before they change or vanish, since their collected results are out of
+        date then.
 
     Raises
     ------
@@ -129,36 +131,37 @@ def update_index(
     folder = IndexFolder(output)
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
-    sorter = StudyGrouper(files, duplicates)
+    grouper = StudyGrouper(files, duplicates)
     for scan in scan_files(files, cache=folder.headers, workers=workers):
-        sorter.add(scan)
-    request = IndexRequest.made_here(output, sources, duplicates, limits or Limits())
+        grouper.add(scan)
+    request = IndexRequest.from_working_directory(output, sources, duplicates, limits or Limits())
     studies: list[Study] = []
-    for study, entries in sorter.studies():
-        inventory = _renew_inventory(folder, study, entries, retries, withdraw)
-        studies.append(_study(study, entries, inventory))
+    for study, entries in grouper.studies():
+        inventory = _renew_inventory(folder, study, entries, retries, invalidate)
+        studies.append(_summarise_study(study, entries, inventory))
     fsync_folder(folder.studies)
-    # Not before: an index that is killed has to find again what other limits free.
+    # Only now: if this index is killed earlier, the next one must still see the old limits, to
+    # renew the studies that they stopped.
     replace_if_changed(folder.request, [request.to_json()])
     names = [study.study_instance_uid for study in studies]
     present = {path.name.removesuffix(".jsonl") for path in folder.studies.glob("*.jsonl")}
     vanished = present.difference(names)
-    withdraw(vanished)
+    invalidate(vanished)
     for study in vanished:
         folder.inventory(study).unlink()
-    write_cache(folder.headers, files, sorter.scans())
+    write_cache(folder.headers, files, grouper.scans())
     before = folder.read_retries()
-    tried = {item.source_path for item in sorter.excluded_files() if item.transient}
+    tried = {item.source_path for item in grouper.excluded_files() if item.transient}
     with atomic_write(folder.retries) as file:
-        counted = RetryCounts(
-            issued=before.issued + retries.counted,
+        counts = RetryCounts(
+            issued=before.issued + retries.count,
             unreadable={path: before.unreadable.get(path, 0) + 1 for path in sorted(tried)},
         )
-        file.write(counted.to_json())
-    warnings = list(sorter.warnings())
+        file.write(counts.to_json())
+    warnings = list(grouper.warnings())
     replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
-    replace_if_changed(folder.excluded_files, json_lines(map(as_record, sorter.excluded_files())))
-    replace_if_changed(folder.table, study_table(studies))
+    replace_if_changed(folder.excluded_files, json_lines(map(as_record, grouper.excluded_files())))
+    replace_if_changed(folder.table, format_study_table(studies))
     return IndexUpdate(len(files), names, warnings)
 
 
@@ -167,37 +170,37 @@ def _renew_inventory(
     study: str,
     entries: list[InventoryEntry],
     retries: RetryPlan,
-    withdraw: Callable[[Collection[str]], object],
+    invalidate: Callable[[Collection[str]], object],
 ) -> str:
-    """Replace an inventory if the study changed or is to be tried again; returns its text.
+    """Replace an inventory if the study changed or is to be tried again; return its text.
 
-    The text of a renewed one is never one of before: receipts that were made of that would be taken
-    for those of now.
+    A new inventory never repeats the text of an earlier one, since receipts of that one would count
+    as up to date.
     """
     retry, renew = study in retries.studies, study in retries.renewed
     path = folder.inventory(study)
-    before, last, renewal = _previous_inventory(path)
-    text = _text_at(entries, last, renewal)
+    before, last, renewal = _read_previous_inventory(path)
+    text = _format_at(entries, last, renewal)
     attempt = 1
     if text == before:
         renewal += renew
         attempt = 1 if renew else last + retry
-    text = _text_at(entries, attempt, renewal)
+    text = _format_at(entries, attempt, renewal)
     if text != before:
-        withdraw([study])
+        invalidate([study])
         with atomic_write(path, is_name_durable=False) as file:
             file.write(text)
     return text
 
 
-def _text_at(entries: list[InventoryEntry], attempt: int, renewal: int) -> str:
+def _format_at(entries: list[InventoryEntry], attempt: int, renewal: int) -> str:
     if (attempt, renewal) == (1, 0):
-        return inventory_text(entries)
-    return inventory_text([replace(e, attempt=attempt, renewal=renewal) for e in entries])
+        return format_inventory(entries)
+    return format_inventory([replace(e, attempt=attempt, renewal=renewal) for e in entries])
 
 
-def _previous_inventory(path: Path) -> tuple[str, int, int]:
-    """The last inventory, its attempt and renewal; nothing if it cannot be read."""
+def _read_previous_inventory(path: Path) -> tuple[str, int, int]:
+    """The last inventory, its attempt and renewal; those of an empty one if it cannot be read."""
     try:
         text = path.read_text(encoding="ascii")
         first = json.loads(text.partition("\n")[0])
@@ -206,8 +209,8 @@ def _previous_inventory(path: Path) -> tuple[str, int, int]:
         return "", 1, 0
 
 
-def _study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
-    held = max(
+def _summarise_study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
+    max_bytes = max(
         entry.rows
         * entry.columns
         * max(1, entry.samples_per_pixel)
@@ -219,7 +222,7 @@ def _study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
     return Study(
         study_instance_uid=study,
         files=len(entries),
-        mem_mb=BASE_MB + held // MILLION,
+        mem_mb=BASE_MB + max_bytes // MILLION,
         megapixels=pixels // MILLION,
         inventory=short_digest(inventory),
     )

@@ -1,4 +1,4 @@
-"""What is told of several different files of one SOP instance, from their headers alone."""
+"""Messages about several different files of one SOP instance, from their headers alone."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ def describe_others(entry: InventoryEntry, others: Sequence[InventoryEntry]) -> 
 def describe_other(entry: InventoryEntry, other: InventoryEntry) -> str:
     """Name another file of an instance, and say so if it may hold the same image.
 
-    Whether the pixels are the same only decoding would tell, and not after lossy compression.
+    Only decoding would show whether the pixels are the same, and not even that after lossy
+    compression.
     """
     name = make_printable(other.path)
     syntaxes = (entry.transfer_syntax_uid, other.transfer_syntax_uid)
     is_alike = _pixel_shape(entry) == _pixel_shape(other)
     if not is_alike or not all(syntaxes) or len(set(syntaxes)) == 1:
         return name
-    here, there = (UID(syntax).name for syntax in syntaxes)
+    own_syntax, other_syntax = (UID(syntax).name for syntax in syntaxes)
     return (
-        f"{name} (by its header perhaps the same image in another transfer syntax: {there} there, "
-        f"{here} here)"
+        f"{name} (by its header perhaps the same image in another transfer syntax: {other_syntax} "
+        f"there, {own_syntax} here)"
     )
 
 
 def _pixel_shape(entry: InventoryEntry) -> tuple[int, ...]:
-    """What compression leaves as it is."""
+    """The attributes that compression does not change."""
     return (
         entry.rows,
         entry.columns,

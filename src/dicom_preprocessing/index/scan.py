@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.walk import SourceFile
 
 SCAN_VERSION = f"2 pydicom {pydicom.__version__}"
-"""Changed when the same file may get another outcome; the cache is then not used."""
+"""Changes when the same file may get another outcome; an older cache is then ignored."""
 
 FILES_PER_TASK = 64
-"""Files a worker scans at a time; fewer than this are scanned without workers."""
+"""Files that a worker scans at a time; fewer than this are scanned without workers."""
 
 FILES_PER_ROUND = 50 * FILES_PER_TASK
 """Files that are scanned before the outcome of the first of them is used."""
@@ -40,7 +40,8 @@ HEADER_NAMES = tuple(field.name for field in fields(Header))
 class HeaderScan:
     """Outcome of a header scan: a header, or the error that the file is recorded with.
 
-    ``sha256`` is of the whole file, and filled only where two files have one SOP Instance UID.
+    ``sha256`` is of all bytes of the file, and set only where several files share SOP Instance UID
+    and size.
     """
 
     header: Header | None = None
@@ -50,13 +51,13 @@ class HeaderScan:
     sha256: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as values: what dataclasses do of themselves takes five times as long."""
+        """Pickle as a tuple, since the dataclass's own way takes five times as long."""
         header = tuple(as_record(self.header).values()) if self.header is not None else None
         return _unpickle, (header, self.error, self.message, self.transient, self.sha256)
 
     @classmethod
     def from_error(cls, error: FileError) -> HeaderScan:
-        """The outcome of a file that is no image."""
+        """The outcome of a file that is not an image."""
         return cls(error=error.error, message=str(error), transient=error.transient)
 
 
@@ -89,25 +90,25 @@ def scan_files(
     workers : int
         Processes.
     advance : callable or None
-        Told how many more files are done.
+        Called with the number of files that were done since its last call.
 
     Yields
     ------
     HeaderScan
-        In the order of ``files``; no more than a block of them is held.
+        In the order of ``files``; at most a block of them is in memory.
     """
-    known = _CachedScans(read_cache(cache) if cache is not None else iter(()))
+    cached = _CachedScans(read_cache(cache) if cache is not None else iter(()))
     done = advance or (lambda _count: None)
     with _scanner(workers if len(files) >= FILES_PER_TASK else 1) as scan_all:
         for start in range(0, len(files), FILES_PER_ROUND):
             block = files[start : start + FILES_PER_ROUND]
-            outcomes = [known.scan_of(found) for found in block]
+            outcomes = [cached.find(file) for file in block]
             todo = [f for f, scan in zip(block, outcomes, strict=True) if scan is None]
             done(len(block) - len(todo))
-            fresh = scan_all(todo)
+            scanned = scan_all(todo)
             for scan in outcomes:
                 if scan is None:
-                    yield next(fresh)
+                    yield next(scanned)
                     done(1)
                 else:
                     yield scan
@@ -120,41 +121,45 @@ class _CachedScans:
         self._records = records
         self._next = next(records, None)
 
-    def scan_of(self, found: SourceFile) -> HeaderScan | None:
-        """What is known of a file; each file must come behind those that came before."""
-        place = path_key(found.path)
-        while self._next is not None and path_key(self._next[0][0]) < place:
+    def find(self, source_file: SourceFile) -> HeaderScan | None:
+        """The cached outcome of a file; files must be asked for in path order."""
+        key = path_key(source_file.path)
+        while self._next is not None and path_key(self._next[0][0]) < key:
             self._next = next(self._records, None)
-        if self._next is None or self._next[0] != (found.path, found.size, found.mtime_ns):
+        if self._next is None or self._next[0] != (
+            source_file.path,
+            source_file.size,
+            source_file.mtime_ns,
+        ):
             return None
         return self._next[1]
 
 
-def scan_file(found: SourceFile) -> HeaderScan:
+def scan_file(source_file: SourceFile) -> HeaderScan:
     """Scan one file."""
     try:
-        return HeaderScan(header=_header_of(found))
+        return HeaderScan(header=_read_source_header(source_file))
     except FileError as error:
         return HeaderScan.from_error(error)
-    except Exception as error:  # noqa: BLE001  # no header, however odd, may stop the index
+    except Exception as error:  # noqa: BLE001  # no header, however broken, may stop the index
         traceback.print_exc()
         return HeaderScan.from_error(DamagedError(f"{type(error).__name__}: {error}"))
 
 
-def _header_of(found: SourceFile) -> Header:
-    if found.problem:
-        raise UnreadableError(found.problem, transient=not found.is_missing)
-    if not found.is_regular:
+def _read_source_header(source_file: SourceFile) -> Header:
+    if source_file.problem:
+        raise UnreadableError(source_file.problem, transient=not source_file.is_missing)
+    if not source_file.is_regular:
         raise NotDicomError("not a regular file, such as a pipe or a device")
-    return read_header(found.path)
+    return read_header(source_file.path)
 
 
-def with_digest(found: SourceFile, scan: HeaderScan) -> HeaderScan:
+def add_digest(source_file: SourceFile, scan: HeaderScan) -> HeaderScan:
     """The scan with the SHA-256 of the file's bytes."""
     if scan.sha256:
         return scan
     try:
-        with open(found.path, "rb") as file:
+        with open(source_file.path, "rb") as file:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         return HeaderScan.from_error(UnreadableError.from_os_error(error))
@@ -162,7 +167,7 @@ def with_digest(found: SourceFile, scan: HeaderScan) -> HeaderScan:
 
 @contextmanager
 def _scanner(workers: int) -> Iterator[Callable[[Sequence[SourceFile]], Iterator[HeaderScan]]]:
-    """Give a function that scans files, by so many processes."""
+    """Yield a function that scans files, in this number of processes."""
     if workers == 1:
         yield lambda files: map(scan_file, files)
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.index.walk import find_files, walk_hash
+from dicom_preprocessing.index.walk import digest_files, find_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """What is to be tried again though nothing changed in the source.
+    """What to try again although nothing changed in the source.
 
     Parameters
     ----------
     studies : frozenset of str
-        Of which a file failed transiently: their attempt is raised.
+        With a file that failed transiently: their attempt is raised.
     renewed : frozenset of str
-        Of which a file went beyond limits that are others now: their attempts start anew.
+        With a file that exceeded limits which changed since: their attempts start again at 1.
     files : frozenset of str
         Paths that the index could not read.
     """
@@ -34,7 +34,7 @@ class RetryPlan:
     files: frozenset[str] = frozenset()
 
     @property
-    def counted(self) -> int:
+    def count(self) -> int:
         """Retries that the index adds to those issued so far."""
         return len(self.studies) + len(self.files)
 
@@ -53,5 +53,5 @@ def source_state(
         The source cannot be used; nothing may be changed then.
     """
     files = find_files(sources, excluded)
-    due = IndexFolder(output).read_retries().issued + retries.counted
-    return f"{walk_hash(files)[:32]}:{due}"
+    due = IndexFolder(output).read_retries().issued + retries.count
+    return f"{digest_files(files)[:32]}:{due}"

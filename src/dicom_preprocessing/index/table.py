@@ -1,13 +1,13 @@
 """What the index writes and others read. Standard library only: the Snakefile imports it.
 
 ```
-index/index.tsv              a row a study: what Snakemake needs
-index/excluded_files.jsonl         a line a file that no study's job will see, with its state
-index/studies/{study}.jsonl  the inventory of a study: a line a file
+index/index.tsv              one row per study: what Snakemake needs
+index/excluded_files.jsonl   one line per file that no study's job will see, with its state
+index/studies/{study}.jsonl  the inventory of a study: one line per file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
 index/request.json           what the index was asked for, and what a file may cost
-index/warnings.txt           a line about whatever is odd and was indexed all the same
+index/warnings.txt           one line per irregularity that kept no file out of the index
 ```
 """
 
@@ -53,7 +53,7 @@ class Study:
     """A row of the index table.
 
     ``mem_mb`` is what a job of the study may need, in MB; ``megapixels`` counts all its frames;
-    ``inventory`` is the ``inventory_digest``.
+    ``inventory`` is the ``digest_inventory``.
     """
 
     study_instance_uid: str
@@ -67,7 +67,8 @@ class Study:
 class InventoryEntry:
     """A line of an inventory: a file that should become an image.
 
-    ``renewal`` counts how often the study was to be processed anew though its files are as before.
+    ``renewal`` counts how often the study had to be processed again although its files did not
+    change.
     ``series_instance_uid`` is ``series`` where the file has no usable one. Files of one
     ``sop_instance_uid`` are candidates in this order, of which the first that decodes is written.
     """
@@ -157,7 +158,8 @@ class IndexFolder:
     def read_limits(self) -> Limits | None:
         """What the inventories' files may cost.
 
-        No setting of the jobs: other limits are no reason to write every study again.
+        They are not a setting of the jobs, since other limits are no reason to write every study
+        again.
         """
         request = self.read_request()
         return request.limits if request is not None else None
@@ -167,7 +169,7 @@ class IndexFolder:
         return (ExcludedFile(**record) for record in read_json_lines(self.excluded_files))
 
     def read_warnings(self) -> list[str]:
-        """What was odd and was indexed all the same; nothing before the first index."""
+        """Irregularities that kept no file out of the index; none before the first index."""
         try:
             return self.warnings.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -204,7 +206,7 @@ class IndexRequest:
     limits: Limits
 
     @classmethod
-    def made_here(
+    def from_working_directory(
         cls, output: str | Path, source: Sequence[str], duplicates: str, limits: Limits
     ) -> IndexRequest:
         """The request of a run in the current working directory."""
@@ -229,25 +231,25 @@ class RetryCounts:
         return json.dumps(asdict(self), ensure_ascii=True, indent=0)
 
 
-def study_table(studies: Iterable[Study]) -> Iterator[str]:
+def format_study_table(studies: Iterable[Study]) -> Iterator[str]:
     """The lines of index.tsv."""
     yield "\t".join(field.name for field in fields(Study)) + "\n"
     for study in studies:
         yield "\t".join(map(str, as_record(study).values())) + "\n"
 
 
-def inventory_text(entries: list[InventoryEntry]) -> str:
+def format_inventory(entries: list[InventoryEntry]) -> str:
     """The text of an inventory."""
     return "".join(json_lines(map(as_record, entries)))
 
 
-def inventory_digest(path: Path) -> str:
-    """16 hex digits for what an inventory holds."""
+def digest_inventory(path: Path) -> str:
+    """16 hex digits of the content of an inventory."""
     return short_digest(path.read_text(encoding="ascii"))
 
 
-def digest_of_studies(studies: Iterable[Study]) -> str:
-    """16 hex digits for all files of these studies."""
+def digest_studies(studies: Iterable[Study]) -> str:
+    """16 hex digits of all files of these studies."""
     return short_digest("".join(f"{s.study_instance_uid} {s.inventory}\n" for s in studies))
 
 

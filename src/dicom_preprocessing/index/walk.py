@@ -22,10 +22,10 @@ Inode = tuple[int, int]
 DICOM_PREFIX_AT = 128
 PATH_LIST_HEAD_BYTES = 65536
 DICOM_SUFFIXES = (".dcm", ".dic", ".dicom", ".ima")
-"""A file of such a name is no list of paths, whatever is in it."""
+"""A file with such a suffix is not a list of paths, whatever it contains."""
 
 CANNOT_EXIST = (errno.ENAMETOOLONG,)
-"""Errors of paths that are no path, such as lines of another text."""
+"""Errors of text that cannot be a path, such as lines of another text file."""
 
 MAX_SHOWN = 200
 """Characters of a path of a list that a message shows; a line of any text may be longer."""
@@ -38,16 +38,16 @@ class SourceFile:
     Parameters
     ----------
     path : str
-        The SOURCE entry joined with the path below it; bytes that are no UTF-8 as surrogates.
+        The SOURCE entry joined with the path below it; bytes that are not UTF-8 as surrogates.
     size, mtime_ns : int
-        As the file system tells, 0 where it does not.
+        As the file system gives them, 0 where it does not.
     named : bool
         The user named this path.
     problem : str
-        Why it cannot be read, empty if nothing is known against it.
+        Why it cannot be read, empty if it may be readable.
     is_missing, is_folder, is_regular : bool
         A missing path was named; a folder, or what may be one, is listed only if it cannot be read;
-        what is no regular file (a pipe, a device) is never opened.
+        what is not a regular file (a pipe, a device) is never opened.
     """
 
     path: str
@@ -66,7 +66,7 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Sou
     Parameters
     ----------
     sources : sequence of str
-        Folders, DICOM files, or text files with one path a line.
+        Folders, DICOM files, or text files with one path per line.
     excluded : iterable of str
         Folders that are not walked: the run's own output, and Snakemake's.
 
@@ -75,30 +75,30 @@ def find_files(sources: Sequence[str], excluded: Iterable[str] = ()) -> list[Sou
     SourceError
         No entry exists or can be read, or there is no file.
     """
-    own = {inode for inode in map(_inode, excluded) if inode is not None}
+    own = {inode for inode in map(_read_inode, excluded) if inode is not None}
     entries = [item for source in sources for item in _expand_source(source, own)]
     entries.sort(key=lambda item: path_key(item.path))
     several = len(sources) > 1 or any(map(is_path_list, sources))
-    files = _each_once(entries) if several else entries
+    files = _drop_repeats(entries) if several else entries
     problem = _explain_empty_source(sources, files)
     if problem is not None:
         raise SourceError(f"source {', '.join(map(make_printable, sources))}: {problem}")
     return files
 
 
-def _each_once(entries: Iterable[SourceFile]) -> list[SourceFile]:
-    """Entries without those that were found before under another name."""
-    found: dict[str, SourceFile] = {}
+def _drop_repeats(entries: Iterable[SourceFile]) -> list[SourceFile]:
+    """Entries without those that came before under another name."""
+    by_path: dict[str, SourceFile] = {}
     for item in entries:
         absolute = os.path.abspath(item.path)
-        first = found.setdefault(absolute, item)
+        first = by_path.setdefault(absolute, item)
         if item.named and not first.named:
-            found[absolute] = replace(first, named=True)
-    return list(found.values())
+            by_path[absolute] = replace(first, named=True)
+    return list(by_path.values())
 
 
 def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -> str | None:
-    """Why the source as a whole is of no use, None if it may be of use."""
+    """Why the source as a whole cannot be used, None if it can."""
     if not files:
         only_lists = all(map(is_path_list, sources))
         folder = "contains no files (the output folder is not searched)"
@@ -109,7 +109,7 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
     is_listed = any(map(is_path_list, sources))
     if all(item.is_missing for item in files):
         listed = (
-            f"a text file, taken for a list with one path a line, of which none exists {example}"
+            f"a text file, taken for a list with one path per line, of which none exists {example}"
         )
         return listed if is_listed else first.problem
     if all(item.problem for item in files):
@@ -123,7 +123,7 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
     return None
 
 
-def walk_hash(files: Iterable[SourceFile]) -> str:
+def digest_files(files: Iterable[SourceFile]) -> str:
     """A digest of paths, sizes and times: equal only if nothing was added, changed or removed."""
     digest = hashlib.sha256()
     for item in files:
@@ -171,44 +171,46 @@ def read_path_list(path: str) -> list[str]:
 
 
 def _expand_source(source: str, own: set[Inode]) -> Iterator[SourceFile]:
-    """What a named path leads to: its files, itself, or the entries of the list that it is."""
+    """Files of a named path: those below a folder, the file itself, or those of a list."""
     if is_path_list(source):
         for entry in read_path_list(source):
-            yield from _entry(entry, own)
+            yield from _expand_entry(entry, own)
     else:
-        yield from _entry(source, own)
+        yield from _expand_entry(source, own)
 
 
-def _entry(path: str, own: set[Inode]) -> Iterator[SourceFile]:
+def _expand_entry(path: str, own: set[Inode]) -> Iterator[SourceFile]:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         yield SourceFile(path=path, named=True, problem="no such file or folder", is_missing=True)
     except (OSError, ValueError) as error:
         is_missing = getattr(error, "errno", None) in CANNOT_EXIST
-        yield SourceFile(path=path, named=True, problem=_reason(error), is_missing=is_missing)
+        yield SourceFile(
+            path=path, named=True, problem=_explain_reason(error), is_missing=is_missing
+        )
     else:
         if stat.S_ISDIR(status.st_mode):
             inode = (status.st_dev, status.st_ino)
-            yield from _walk(path, inode, _parents(path), own, named=True)
+            yield from _walk(path, inode, _find_parents(path), own, named=True)
         else:
-            yield _file(path, status, named=True)
+            yield _make_source_file(path, status, named=True)
 
 
-def _parents(folder: str) -> frozenset[Inode]:
-    """The folders above a folder: a link to one of them leads in a circle, too."""
+def _find_parents(folder: str) -> frozenset[Inode]:
+    """The folders above a folder: a link to one of them is a loop, too."""
     above = os.path.realpath(folder)
-    found = set()
+    parents = set()
     while (parent := os.path.dirname(above)) != above:
-        found.add(_inode(parent))
+        parents.add(_read_inode(parent))
         above = parent
-    return frozenset(inode for inode in found if inode is not None)
+    return frozenset(inode for inode in parents if inode is not None)
 
 
 def _walk(
     folder: str, inode: Inode, parents: frozenset[Inode], own: set[Inode], *, named: bool = False
 ) -> Iterator[SourceFile]:
-    """Files of a folder and those below it; links that lead to a parent are not followed."""
+    """Files of a folder and those below it; links to a parent are not followed."""
     if inode in own or inode in parents:
         return
     inside = parents | {inode}
@@ -216,23 +218,23 @@ def _walk(
         with os.scandir(folder) as listing:
             items = list(listing)
     except OSError as error:
-        yield SourceFile(path=folder, named=named, problem=_reason(error), is_folder=True)
+        yield SourceFile(path=folder, named=named, problem=_explain_reason(error), is_folder=True)
         return
     for item in items:
         try:
             status = item.stat()
         except OSError as error:
             # It may be a link to a folder, so what is in it is unknown.
-            yield SourceFile(path=item.path, problem=_reason(error), is_folder=True)
+            yield SourceFile(path=item.path, problem=_explain_reason(error), is_folder=True)
             continue
         if stat.S_ISDIR(status.st_mode):
             # DirEntry.stat follows links, so a link to a folder is a folder here.
             yield from _walk(item.path, (status.st_dev, status.st_ino), inside, own)
         else:
-            yield _file(item.path, status)
+            yield _make_source_file(item.path, status)
 
 
-def _file(path: str, status: os.stat_result, *, named: bool = False) -> SourceFile:
+def _make_source_file(path: str, status: os.stat_result, *, named: bool = False) -> SourceFile:
     return SourceFile(
         path=path,
         size=status.st_size,
@@ -242,7 +244,7 @@ def _file(path: str, status: os.stat_result, *, named: bool = False) -> SourceFi
     )
 
 
-def _inode(path: str) -> Inode | None:
+def _read_inode(path: str) -> Inode | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -250,17 +252,17 @@ def _inode(path: str) -> Inode | None:
     return status.st_dev, status.st_ino
 
 
-def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error)
+def _explain_reason(error: Exception) -> str:
+    code = getattr(error, "errno", None)
+    return os.strerror(code) if code else str(error)
 
 
-def own_folders(output: str | os.PathLike[str]) -> list[str]:
-    """Folders that the workflow itself fills: they are no source."""
+def list_own_folders(output: str | os.PathLike[str]) -> list[str]:
+    """Folders that the workflow itself fills, which are not part of the source."""
     return [os.fspath(output), ".snakemake", "logs"]
 
 
-def source_list(source: str | Sequence[str] | None, bundled: str | os.PathLike[str]) -> list[str]:
+def list_sources(source: str | Sequence[str] | None, bundled: str | os.PathLike[str]) -> list[str]:
     """The key ``source`` as a list; null is the bundled examples.
 
     These are given relative to the working directory if they are below it, so that a checkout that

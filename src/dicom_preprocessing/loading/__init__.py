@@ -1,4 +1,4 @@
 """Loading for training: frames of TIFFs, datasets of manifests, and finding files.
 
-Whatever reads finished outputs as arrays; nothing that writes.
+All that reads finished outputs as arrays; nothing that writes.
 """

@@ -57,9 +57,9 @@ GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
 class Sample(NamedTuple):
     """An image of a dataset.
 
-    ``image`` is (n_frames, rows, columns, samples); ``geometry`` is None for a row without any;
-    ``row`` has the columns of the manifest, those that the project writes in their types and None
-    where they are empty, others as they are in the file: text of csv.
+    ``image`` is (n_frames, rows, columns, samples); ``geometry`` is None for a row without one.
+    ``row`` has the columns of the manifest: those that the project writes in their types, None
+    where empty; others as they are in the file, which for csv is text.
     """
 
     image: NDArray[Any]
@@ -78,22 +78,22 @@ class TiffDataset(_MapStyle):
     source : path
         A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, or any tree of TIFFs.
     root : path, optional
-        The folder from which the manifest names its images; by default images/ beside it, else
+        The folder to which the manifest's paths are relative; by default images/ beside it, else
         its own folder.
     frames : "all", "central", "random" or sequence of int, optional
-        Frames of each image; others are not read. "random" is one frame, which depends on
-        ``seed``, the epoch and the number of the image alone.
+        Frames of each image; others are not read. "random" is one frame, which depends only on
+        ``seed``, the epoch and the index of the image.
     dtype : uint8, uint16, float32 or None, optional
-        To which values are converted, as ``load_tiff_u8`` and its like do; None leaves them.
+        To which values are converted, as by ``load_tiff_u8`` and the like; None leaves them.
     transform : callable, optional
-        What becomes of each ``Sample``, such as its image alone.
+        Called with each ``Sample``; returns what the dataset gives, such as the image alone.
     seed : int, optional
 
     Raises
     ------
     SourceError
-        There is no manifest or folder, or no image; a row has no path, one that leads out of the
-        folder of images, or a value of another type than its column.
+        There is no manifest or folder, or no image; a row has no path, a path that leads out of
+        the folder of images, or a value of another type than its column.
     ValueError, OverflowError
         ``frames`` or ``dtype`` is none of these.
     """
@@ -110,7 +110,7 @@ class TiffDataset(_MapStyle):
     ) -> None:
         self.source = Path(source)
         self.frames: str | list[int] = _check_frame_choice(frames)
-        self.dtype = _dtype(dtype)
+        self.dtype = _parse_dtype(dtype)
         self.transform = transform
         self.seed = seed
         self.epoch = 0
@@ -132,8 +132,8 @@ class TiffDataset(_MapStyle):
         ------
         IndexError
         LoadError
-            A RuntimeError that names the row: its image is gone or damaged, has not the size that
-            the manifest tells, or lacks a frame; or its geometry contradicts itself.
+            A RuntimeError that names the row: its image is missing or damaged, differs from the
+            size in the manifest, or lacks a frame; or its geometry contradicts itself.
         """
         return self.load(number, self.epoch)
 
@@ -141,7 +141,7 @@ class TiffDataset(_MapStyle):
         return (self[number] for number in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Let random frames be those of another epoch."""
+        """Choose the epoch of random frames."""
         self.epoch = epoch
 
     def path(self, number: int) -> Path:
@@ -150,17 +150,17 @@ class TiffDataset(_MapStyle):
 
     def load(self, number: int, epoch: int) -> Any:  # noqa: ANN401
         """The image of a row in an epoch; see ``__getitem__``."""
-        place = range(len(self))[operator.index(number)]
-        row = self.rows[place]
+        index = range(len(self))[operator.index(number)]
+        row = self.rows[index]
         try:
-            sample = Sample(self._image(place, epoch), _geometry(row), dict(row))
+            sample = Sample(self._load_image(index, epoch), _read_geometry(row), dict(row))
         except (OutputError, LoadError, ValueError) as error:
-            raise LoadError(f"row {place + 1} of {self.source} ({row['path']}): {error}") from error
+            raise LoadError(f"row {index + 1} of {self.source} ({row['path']}): {error}") from error
         return sample if self.transform is None else self.transform(sample)
 
-    def _image(self, number: int, epoch: int) -> NDArray[Any]:
-        row = self.rows[number]
-        pages = open_pages(self.path(number))
+    def _load_image(self, index: int, epoch: int) -> NDArray[Any]:
+        row = self.rows[index]
+        pages = open_pages(self.path(index))
         frames: Sequence[int] | None = None
         if isinstance(self.frames, list):
             frames = self.frames
@@ -168,51 +168,51 @@ class TiffDataset(_MapStyle):
             count = row.get("num_frames") or count_frames(pages)
             frames = [count // 2]
             if self.frames == "random":
-                frames = [int(_rng(self.seed, epoch, number).integers(count))]
+                frames = [int(_make_rng(self.seed, epoch, index).integers(count))]
         image = load_frames(pages, frames, self.dtype)
-        told = tuple(row.get(name) for name in ("height", "width", "channels"))
-        if None not in told and told != image.shape[1:]:
+        expected = tuple(row.get(name) for name in ("height", "width", "channels"))
+        if None not in expected and expected != image.shape[1:]:
             raise OutputError(
-                f"the image has height, width and channels {image.shape[1:]}; expected {told} by "
-                "its row. Make a new manifest"
+                f"the image has height, width and channels {image.shape[1:]}; expected {expected} "
+                "by its row. Make a new manifest"
             )
         if frames is None and (row.get("num_frames") or len(image)) != len(image):
             raise OutputError(f"the image has {len(image)} frames, its row {row['num_frames']}")
         return image
 
     def inodes(self) -> NDArray[np.uint64]:
-        """Inode of each image: those of the manifest, unless the images were copied since.
+        """Inode of each image: those in the manifest, unless the images were copied since.
 
         Raises
         ------
         LoadError
-            An image is gone, and its inode is needed.
+            An image whose inode is needed is missing.
         """
         known = [row.get("inode") for row in self.rows]
         last = len(self) - 1
-        looked_at = {number: self._inode(number) for number in {0, last // 2, last}}
-        if any(known[number] != inode for number, inode in looked_at.items()) or None in known:
-            known = [self._inode(number) for number in range(len(self))]
+        sample = {index: self._read_inode(index) for index in {0, last // 2, last}}
+        if any(known[index] != inode for index, inode in sample.items()) or None in known:
+            known = [self._read_inode(index) for index in range(len(self))]
         return np.array(known, np.uint64)
 
-    def _inode(self, number: int) -> int:
+    def _read_inode(self, index: int) -> int:
         try:
-            return os.stat(self.path(number)).st_ino
+            return os.stat(self.path(index)).st_ino
         except OSError as error:
-            name = self.rows[number]["path"]
-            raise LoadError(f"row {number + 1} of {self.source} ({name}): {error}") from error
+            name = self.rows[index]["path"]
+            raise LoadError(f"row {index + 1} of {self.source} ({name}): {error}") from error
 
     def stream(
         self, *, shuffle: int = 256, shard: tuple[int, int] = (0, 1), by_inode: bool = True
     ) -> TiffStream:
-        """Every image once an epoch, read in the order of the disk.
+        """Every image once per epoch, read in the order of the disk.
 
         Parameters
         ----------
         shuffle : int, optional
-            Images that wait in memory to be given in random order; 1 gives them as they are read.
-        shard : (number, count), optional
-            The part of this process, where several train together.
+            Images that wait in memory, to be given in random order; 1 gives them as they are read.
+        shard : (index, count), optional
+            The share of this process, where several train together.
         by_inode : bool, optional
             False reads in the order of the rows.
         """
@@ -220,15 +220,15 @@ class TiffDataset(_MapStyle):
 
 
 class TiffStream(_IterableStyle):
-    """Every image of a dataset once an epoch, read in the order of the disk.
+    """Every image of a dataset once per epoch, read in the order of the disk.
 
     With torch installed, this is a ``torch.utils.data.IterableDataset``. Each process of a shard,
     and each worker of a DataLoader in it, has one range of the images in the order of the disk. It
-    starts at a random place of its range and reads on; images wait in a buffer, and a random one
+    starts at a random position of its range and reads on; images wait in a buffer, and a random one
     leaves it when the next one comes. The order depends on seed, epoch and the number of parts.
 
-    Each iteration is an epoch of its own. Workers that do not persist forget that they iterated:
-    call ``set_epoch`` before each epoch then.
+    Each iteration is a new epoch. Workers that do not persist forget their epoch: call
+    ``set_epoch`` before each one then.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class TiffStream(_IterableStyle):
     Raises
     ------
     ValueError
-        ``shuffle`` is below 1, or ``shard`` is no part.
+        ``shuffle`` is below 1, or ``shard`` is out of range.
     """
 
     def __init__(
@@ -253,18 +253,18 @@ class TiffStream(_IterableStyle):
         if shuffle < 1:
             raise ValueError(f"shuffle must be at least 1, found {shuffle}")
         if not 0 <= shard[0] < shard[1]:
-            raise ValueError(f"shard must be (number, count) with 0 <= number < count: {shard}")
+            raise ValueError(f"shard must be (index, count) with 0 <= index < count: {shard}")
         self.dataset, self.shuffle, self.shard = dataset, shuffle, shard
         self.epoch = dataset.epoch
         self.order = np.argsort(dataset.inodes(), kind="stable") if by_inode else None
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be of this epoch."""
+        """Choose the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Images of this process, of all its workers."""
-        return len(self._range(*self.shard))
+        """Number of images of this process, with all its workers."""
+        return len(self._find_range(*self.shard))
 
     def __iter__(self) -> Iterator[Any]:
         """The images of this process, or of this worker of a DataLoader.
@@ -274,49 +274,49 @@ class TiffStream(_IterableStyle):
         LoadError
             As ``TiffDataset`` does.
         """
-        worker, workers = _worker()
-        number, count = self.shard
+        worker, workers = _find_worker()
+        index, count = self.shard
         epoch = self.epoch
         self.epoch += 1
-        return self._epoch(epoch, number * workers + worker, count * workers)
+        return self._iterate_epoch(epoch, index * workers + worker, count * workers)
 
-    def _epoch(self, epoch: int, part: int, parts: int) -> Iterator[Any]:
-        rng = _rng(self.dataset.seed, epoch, part)
+    def _iterate_epoch(self, epoch: int, part: int, parts: int) -> Iterator[Any]:
+        rng = _make_rng(self.dataset.seed, epoch, part)
         waiting: list[Any] = []
-        for place in self.reading_order(epoch, part, parts):
-            waiting.append(self.dataset.load(place, epoch))
+        for index in self.reading_order(epoch, part, parts):
+            waiting.append(self.dataset.load(index, epoch))
             if len(waiting) >= self.shuffle:
                 yield _pop_random(waiting, rng)
         while waiting:
             yield _pop_random(waiting, rng)
 
     def reading_order(self, epoch: int, part: int = 0, parts: int = 1) -> list[int]:
-        """Numbers of the images of a part as they are read in an epoch."""
-        places = self._range(part, parts)
-        order = list(places) if self.order is None else self.order[places].tolist()
+        """Indices of the images of a part, in the order in which an epoch reads them."""
+        positions = self._find_range(part, parts)
+        order = list(positions) if self.order is None else self.order[positions].tolist()
         if self.shuffle == 1 or not order:
             return order
-        start = int(_rng(self.dataset.seed, epoch, part, 1).integers(len(order)))
+        start = int(_make_rng(self.dataset.seed, epoch, part, 1).integers(len(order)))
         return order[start:] + order[:start]
 
-    def _range(self, part: int, parts: int) -> range:
+    def _find_range(self, part: int, parts: int) -> range:
         n = len(self.dataset)
         return range(n * part // parts, n * (part + 1) // parts)
 
 
-def _rng(*seeds: int) -> np.random.Generator:
+def _make_rng(*seeds: int) -> np.random.Generator:
     return np.random.default_rng(seeds)
 
 
 def _pop_random(waiting: list[Any], rng: np.random.Generator) -> Any:  # noqa: ANN401
-    """A random item, which leaves the list."""
-    number = int(rng.integers(len(waiting)))
-    waiting[number], waiting[-1] = waiting[-1], waiting[number]
+    """Remove a random item from the list and return it."""
+    index = int(rng.integers(len(waiting)))
+    waiting[index], waiting[-1] = waiting[-1], waiting[index]
     return waiting.pop()
 
 
-def _worker() -> tuple[int, int]:
-    """Number of this worker of a DataLoader, and how many there are."""
+def _find_worker() -> tuple[int, int]:
+    """Index of this worker of a DataLoader, and how many there are."""
     torch = sys.modules.get("torch")
     info = torch.utils.data.get_worker_info() if torch is not None else None
     return (0, 1) if info is None else (info.id, info.num_workers)
@@ -332,7 +332,7 @@ def _check_frame_choice(frames: FrameChoice | Sequence[int]) -> str | list[int]:
     return check_frame_numbers(frames) or []
 
 
-def _dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+def _parse_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if dtype is None:
         return None
     if np.dtype(dtype).name not in DTYPES:
@@ -340,8 +340,8 @@ def _dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     return np.dtype(dtype)
 
 
-def _geometry(row: Row) -> Geometry | None:
-    """The way from the source, None where the row tells nothing of it."""
+def _read_geometry(row: Row) -> Geometry | None:
+    """The geometry of a row, None where the row has none of its columns."""
     if all(row.get(name) is None for name in GEOMETRY_COLUMNS):
         return None
     return geometry_of_row(row)
@@ -352,7 +352,7 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
     if source.is_dir():
         manifest = source / MANIFEST
         if not manifest.is_file():
-            return source, _rows_of_tree(source)
+            return source, _read_rows_of_tree(source)
         source = manifest
     if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():
         raise SourceError(f"{source} is neither a folder nor a manifest (.csv or .parquet)")
@@ -361,13 +361,13 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
     return root or root_of_manifest(source, first), rows
 
 
-def _rows_of_tree(root: Path) -> list[Row]:
+def _read_rows_of_tree(root: Path) -> list[Row]:
     names = list(COLUMN_TYPES)
-    found = []
+    rows = []
     for path in find_tiffs(root):
         try:
             row = row_of_tiff(path, root)
         except OutputError as error:
             raise SourceError(str(error)) from error
-        found.append({name: getattr(row, name) for name in names})
-    return found
+        rows.append({name: getattr(row, name) for name in names})
+    return rows

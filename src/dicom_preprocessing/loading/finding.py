@@ -1,4 +1,4 @@
-"""Find DICOM files and TIFFs, read lists of them, and order them as they lie on the disk."""
+"""Find DICOM files and TIFFs, read lists of them, and sort them in the order of the disk."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class ManifestEntry:
     dimensions: Dimensions | None
 
     def relative_path(self, root: PathLike) -> Path:
-        """The path below ``root``.
+        """The path relative to ``root``.
 
         Raises
         ------
         ValueError
-            It is not below it.
+            The file is not below ``root``.
         """
         return self.path.relative_to(root)
 
@@ -63,13 +63,13 @@ class ManifestEntry:
 def find_dicom_files(path: PathLike, spinner: bool = False) -> list[Path]:
     """DICOM files below a folder, in path order.
 
-    Names in .dcm or .dicom are taken as they are; others are looked into.
+    Names in .dcm or .dicom are accepted as they are; other files are read.
 
     Parameters
     ----------
     path : path
     spinner : bool, optional
-        Show on standard error how many files were looked at.
+        Show on standard error how many files were checked.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def find_tiff_files(path: PathLike, spinner: bool = False) -> list[Path]:
 def is_dicom_file(path: PathLike) -> bool:
     """Whether a file is DICOM: by a name in .dcm or .dicom of any case, else by its content.
 
-    What is no file, or cannot be read, is not.
+    What is not a file, or cannot be read, is not DICOM.
     """
     if not os.path.isfile(path):
         return False
@@ -127,7 +127,7 @@ def is_tiff_file(path: PathLike) -> bool:
 def read_dicom_paths(path: PathLike, bar: bool = False) -> list[Path]:
     """Paths of DICOM files from a text file, in its order.
 
-    One path a line, relative ones from the folder of the list; blank lines and lines that start
+    One path per line, relative ones from the folder of the list; blank lines and lines that start
     with # are skipped.
 
     Parameters
@@ -139,7 +139,7 @@ def read_dicom_paths(path: PathLike, bar: bool = False) -> list[Path]:
     Raises
     ------
     FileNotFoundError
-        The list is missing, or a file that it names.
+        The list, or a file that it names, is missing.
     """
     return _read_list(path, bar)
 
@@ -160,7 +160,7 @@ def _read_list(path: PathLike, bar: bool) -> list[Path]:
 
 
 def inode_sort(paths: Iterable[PathLike], bar: bool = False) -> list[Path]:
-    """Paths ordered by inode, in which reading is faster on some disks.
+    """Paths sorted by inode, an order in which some disks read faster.
 
     Raises
     ------
@@ -184,19 +184,19 @@ def get_manifest(root: PathLike, bar: bool = False) -> list[ManifestEntry]:
     NotADirectoryError
     """
     top = Path(root)
-    entries = (_entry(path, top) for path in _show_progress(find_tiffs(top), bar))
+    entries = (_make_entry(path, top) for path in _show_progress(find_tiffs(top), bar))
     return sorted(entries, key=lambda entry: path_key(str(entry.path)))
 
 
-def _entry(path: Path, root: Path) -> ManifestEntry:
+def _make_entry(path: Path, root: Path) -> ManifestEntry:
     study, series, sop = parse_image_path(path.relative_to(root))
     status = path.stat()
     is_file = stat.S_ISREG(status.st_mode)
-    dimensions = _dimensions(path) if is_file else None
+    dimensions = _read_dimensions(path) if is_file else None
     return ManifestEntry(path, study, series, sop, status.st_ino, dimensions)
 
 
-def _dimensions(path: Path) -> Dimensions | None:
+def _read_dimensions(path: Path) -> Dimensions | None:
     from dicom_preprocessing.tiff.reader import TiffPages  # noqa: PLC0415  # lists do not need numpy
 
     try:
@@ -213,7 +213,7 @@ def _dimensions(path: Path) -> Dimensions | None:
 
 
 def _show_progress(items: Iterable[T], is_shown: Any) -> Iterator[T]:  # noqa: ANN401  # truth of any kind
-    """Items as they come, with progress on standard error if it is asked for."""
+    """Yield items as they come, with progress on standard error if it is asked for."""
     if not is_shown:
         yield from items
         return

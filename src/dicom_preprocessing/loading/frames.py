@@ -1,4 +1,4 @@
-"""Frames of TIFFs as arrays, for training: only the pages that are asked for are read."""
+"""Load frames of TIFFs as arrays, for training: only the pages that are asked for are read."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def get_frame_count(path: Path) -> int:
     ------
     FileNotFoundError
     RuntimeError
-        "Failed to create decoder: ...": it is no TIFF. "Failed to decode TIFF: ...": the chain of
-        its pages is damaged.
+        "Failed to create decoder: ...": it is not a TIFF. "Failed to decode TIFF: ...": the chain
+        of its pages is damaged.
     """
     return count_frames(open_pages(path))
 
@@ -44,10 +44,10 @@ def load_tiff_u8(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.
     Parameters
     ----------
     path : path
-        Of this project or of another program.
+        A TIFF of this project or of another program.
     frames : sequence of int, optional
-        Frames in the order in which they are wanted, also several times; all if None. Others are
-        not read.
+        Frames in the order in which they are wanted, also repeated; all if None. Others are not
+        read.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def load_tiff_u8(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.
     ------
     FileNotFoundError
     RuntimeError
-        "Failed to create decoder: ...": it is no TIFF. "Failed to decode TIFF: ...": it is damaged,
-        its frames differ in size, or its values have no full range to convert.
+        "Failed to create decoder: ...": it is not a TIFF. "Failed to decode TIFF: ...": it is
+        damaged, its frames differ in size, or its values have no full range to convert.
     ValueError
         "Frame list cannot be empty", or "Frame index K is out of bounds for TIFF with N frames".
     OverflowError
@@ -69,12 +69,12 @@ def load_tiff_u8(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.
 
 
 def load_tiff_u16(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.uint16]:
-    """Load frames of a TIFF as uint16; uint8 becomes v * 257. Else like ``load_tiff_u8``."""
+    """Load frames of a TIFF as uint16; uint8 becomes v * 257. See ``load_tiff_u8``."""
     return load_frames(open_pages(path), frames, np.uint16)
 
 
 def load_tiff_f32(path: Path, frames: Sequence[int] | None = None) -> NDArray[np.float32]:
-    """Load frames of a TIFF as float32, v / 255 or v / 65535. Else like ``load_tiff_u8``."""
+    """Load frames of a TIFF as float32, v / 255 or v / 65535. See ``load_tiff_u8``."""
     return load_frames(open_pages(path), frames, np.float32)
 
 
@@ -110,10 +110,10 @@ def load_tiff_f32_batched(
         raise OverflowError(f"batch_size cannot be negative: {size}")
     if size == 0:
         raise ValueError("batch_size must be at least 1")
-    return _batches(list(paths), size, check_frame_numbers(frames))
+    return _load_batches(list(paths), size, check_frame_numbers(frames))
 
 
-def _batches(
+def _load_batches(
     paths: Sequence[Path], size: int, frames: Sequence[int] | None
 ) -> Iterator[list[NDArray[np.float32]]]:
     for start in range(0, len(paths), size):
@@ -121,14 +121,14 @@ def _batches(
 
 
 def check_frame_numbers(frames: Sequence[int] | None) -> list[int] | None:
-    """Frames as they may be asked for.
+    """Validate a choice of frames.
 
     Raises
     ------
     ValueError
-        There is none.
+        The list is empty.
     OverflowError
-        One is negative.
+        A frame is negative.
     """
     if frames is None:
         return None
@@ -147,7 +147,7 @@ def open_pages(path: Path) -> TiffPages:
     ------
     FileNotFoundError
     LoadError
-        It is no TIFF, or cannot be opened.
+        It is not a TIFF, or cannot be opened.
     """
     try:
         return TiffPages(path)
@@ -167,7 +167,7 @@ def count_frames(pages: TiffPages) -> int:
     try:
         return len(pages)
     except (OSError, OutputError) as error:
-        raise _decode_error(error) from error
+        raise _make_decode_error(error) from error
 
 
 def load_frames(
@@ -190,59 +190,59 @@ def load_frames(
             f"Frame index {max(numbers)} is out of bounds for TIFF with {count} frames"
         ) from None
     except (OSError, OutputError, TypeError) as error:
-        raise _decode_error(error) from error
+        raise _make_decode_error(error) from error
 
 
-def _decode_error(error: Exception) -> LoadError:
+def _make_decode_error(error: Exception) -> LoadError:
     return LoadError(f"Failed to decode TIFF: {error}")
 
 
 def _find_common_format(pages: TiffPages, numbers: Sequence[int]) -> PageFormat:
-    """Shape and dtype of the frames, which are all there and of a kind that can be shown."""
+    """Shape and dtype of the frames, after checking that all exist and are grey or RGB."""
     pages[max(numbers)]  # an IndexError before anything is decoded
-    chosen = sorted(set(numbers))
-    if any(pages[number].dtype is None for number in chosen):
+    distinct = sorted(set(numbers))
+    if any(pages[number].dtype is None for number in distinct):
         raise OutputError(f"{pages.path}: samples are not whole bytes of one kind")
-    kinds = {pages.page_format(number) for number in chosen}
+    kinds = {pages.page_format(number) for number in distinct}
     if len(kinds) != 1:
         shown = sorted((kind.shape, str(kind.dtype)) for kind in kinds)
         raise OutputError(f"{pages.path}: the frames differ: {shown}")
     (kind,) = kinds
     if kind.samples not in GREY_OR_RGB:
         raise OutputError(f"{pages.path}: {kind.samples} samples; expected 1 (grey) or 3 (RGB)")
-    if any(pages[number].photometric == Photometric.PALETTE for number in chosen):
+    if any(pages[number].photometric == Photometric.PALETTE for number in distinct):
         raise OutputError(f"{pages.path}: a palette; expected grey or RGB")
     return kind
 
 
 def _load_one(pages: TiffPages, number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """One frame, not copied where it need not be."""
+    """One frame, copied only where necessary."""
     is_inverted = pages[number].photometric == Photometric.WHITE_IS_ZERO
     mapped = None if is_inverted else pages.memory_map(number)
-    frame = _frame(pages, number) if mapped is None else mapped
+    frame = _read_frame(pages, number) if mapped is None else mapped
     return convert(frame, dtype)[np.newaxis]
 
 
 def _load_several(
     pages: TiffPages, numbers: Sequence[int], kind: PageFormat, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Frames decoded in the order of the file, to their places in one array."""
+    """Frames decoded in the order of the file, each to its position in one array."""
     out = np.empty((len(numbers), *kind.shape), dtype)
     scratch = None if dtype == kind.dtype else np.empty(kind.shape, kind.dtype)
-    before: tuple[int, int] = (-1, -1)
-    for number, place in sorted((number, place) for place, number in enumerate(numbers)):
-        if number == before[0]:
-            out[place] = out[before[1]]
+    previous: tuple[int, int] = (-1, -1)
+    for number, position in sorted((number, i) for i, number in enumerate(numbers)):
+        if number == previous[0]:
+            out[position] = out[previous[1]]
         elif scratch is None:
-            _frame(pages, number, out[place])
+            _read_frame(pages, number, out[position])
         else:
-            convert(_frame(pages, number, scratch), dtype, out=out[place])
-        before = number, place
+            convert(_read_frame(pages, number, scratch), dtype, out=out[position])
+        previous = number, position
     return out
 
 
-def _frame(pages: TiffPages, number: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """A page whose low values are dark."""
+def _read_frame(pages: TiffPages, number: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Read a page so that low values are dark."""
     frame = pages.read(number, out)
     if pages[number].photometric == Photometric.WHITE_IS_ZERO:
         if frame.dtype.kind != "u":

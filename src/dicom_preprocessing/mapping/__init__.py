@@ -1,4 +1,4 @@
 """Coordinates of users: tables of boxes, and previews, from the DICOM image to the output and back.
 
-Whatever applies a recorded geometry; the geometry itself is in imaging.
+All that applies a recorded geometry; the geometry itself is in imaging.
 """

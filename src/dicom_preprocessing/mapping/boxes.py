@@ -37,11 +37,11 @@ EDGES = ("left", "top", "right", "bottom")
 CORNER_AND_SIZE = ("x", "y", "width", "height")
 ADDED = "mapped_"
 DECIMALS = 6
-"""Of the pixels in a table; what is behind them is noise of the arithmetic."""
+"""Decimals of pixel coordinates in a table; further ones are noise of the arithmetic."""
 NO_BOX, BAD_BOX = "no_box", "bad_box"
 UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY = "unknown_image", "several_images", "no_geometry"
 PROBLEM_STATES = (UNKNOWN_IMAGE, SEVERAL_IMAGES, NO_GEOMETRY, BAD_BOX)
-"""States of rows that could not be mapped and should have been."""
+"""States of rows that should have been mapped and could not be."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +51,12 @@ class MappedTable:
     Parameters
     ----------
     table : DataFrame
-        All rows and columns as they were, and the columns that begin with ``mapped_``.
+        All rows and columns as they were, and new columns that begin with ``mapped_``.
     states : Counter
         Rows by state.
     drawn : dict
         By the path of an image, the boxes to draw on it: (n, 4) float64 left, top, right, bottom in
-        output pixels; and (n,) bool, whether the box is whole.
+        output pixels; and (n,) bool, whether the box is inside completely.
     """
 
     table: pd.DataFrame
@@ -65,7 +65,7 @@ class MappedTable:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write csv or parquet by the suffix of ``path``, whole or not at all."""
+    """Write csv or parquet by the suffix of ``path``, atomically."""
     if path.suffix.lower() == PARQUET:
         with atomic_write(path, "wb") as file:
             pq.write_table(_as_arrow(table), file)
@@ -75,7 +75,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def _as_arrow(table: pd.DataFrame) -> pa.Table:
-    """The columns, without what pandas would note of itself."""
+    """The columns, without the metadata of pandas."""
     return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
 
 
@@ -102,15 +102,15 @@ def read_images(manifest: Path) -> list[Row]:
     if manifest.is_dir():
         return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
     table = read_manifest(manifest)
-    lacking = set(IMAGE_COLUMNS) - set(table.columns)
-    if lacking:
-        raise OutputError(f"{manifest} is not a manifest: it has no column {min(lacking)}")
+    missing = set(IMAGE_COLUMNS) - set(table.columns)
+    if missing:
+        raise OutputError(f"{manifest} is not a manifest: it has no column {min(missing)}")
     rows: list[Row] = [*as_records(table)]
     return rows
 
 
 class ManifestIndex:
-    """Rows of the manifest by what tables of boxes know of them."""
+    """Rows of the manifest, by the identifiers that tables of boxes have."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._by_path: dict[str, Row] = {}
@@ -120,9 +120,9 @@ class ManifestIndex:
             self._by_uid[row["sop_instance_uid"]].append(row)
 
     def find(self, path: str, study: str, sop: str) -> Row | str:
-        """The row of an image, or why there is none; empty text is not known.
+        """The row of an image, or why there is none; empty identifiers are unknown.
 
-        The path decides, else the SOP Instance UID, within its study where that is told.
+        The path decides, else the SOP Instance UID, within its study if that is known.
         """
         if path:
             return self._by_path.get(os.path.normpath(path), UNKNOWN_IMAGE)
@@ -150,108 +150,109 @@ def map_table(
     Raises
     ------
     OutputError
-        Columns are missing, or would be there twice.
+        Columns are missing, or new ones exist already.
     """
-    form = _form(table)
-    boxes, is_empty = _boxes_of(table, form)
+    form = _find_box_columns(table)
+    boxes, is_empty = _read_boxes(table, form)
     states = np.where(are_boxes(boxes), "", np.where(is_empty, NO_BOX, BAD_BOX)).astype(object)
-    rows, numbers_of = _by_image(table, images, states)
+    rows, indices_of = _group_by_image(table, images, states)
     mapped, inside = np.full(boxes.shape, np.nan), np.full(len(boxes), np.nan)
     drawn = {}
-    for path, numbers in numbers_of.items():
+    for path, indices in indices_of.items():
         try:
             geometry = geometry_of_row(rows[path])
         except OutputError:
-            states[numbers] = NO_GEOMETRY
+            states[indices] = NO_GEOMETRY
             continue
-        carry = geometry.boxes_to_output if to == "output" else geometry.boxes_to_source
-        there = carry(boxes[numbers])
-        mapped[numbers], inside[numbers], states[numbers] = there.boxes, there.inside, there.state
-        in_output = there.boxes if to == "output" else boxes[numbers]
-        is_there = there.state != OUTSIDE
-        drawn[path] = in_output[is_there], (there.state == INSIDE)[is_there]
+        transform = geometry.boxes_to_output if to == "output" else geometry.boxes_to_source
+        result = transform(boxes[indices])
+        mapped[indices], inside[indices] = result.boxes, result.inside
+        states[indices] = result.state
+        in_output = result.boxes if to == "output" else boxes[indices]
+        is_visible = result.state != OUTSIDE
+        drawn[path] = in_output[is_visible], (result.state == INSIDE)[is_visible]
     if form == CORNER_AND_SIZE:
         mapped[:, 2:] -= mapped[:, :2]
     shown = [*np.round(mapped.T, DECIMALS), np.round(inside, DECIMALS), states]
     added = dict(zip((*form, "inside", "state"), shown, strict=True))
-    columns = {f"{ADDED}{name}": _as_column(values) for name, values in added.items()}
-    whole = pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
-    return MappedTable(whole, Counter(states.tolist()), drawn)
+    columns = {f"{ADDED}{name}": _make_column(values) for name, values in added.items()}
+    complete = pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
+    return MappedTable(complete, Counter(states.tolist()), drawn)
 
 
-def _as_column(values: NDArray[Any]) -> pd.api.extensions.ExtensionArray:
-    """Numbers, unknown where they are NaN, or text."""
+def _make_column(values: NDArray[Any]) -> pd.api.extensions.ExtensionArray:
+    """Numbers (NaN is unknown) or text as a column."""
     array = pa.array(values, from_pandas=True)
     return pd.array(array, dtype=pd.ArrowDtype(array.type))
 
 
-def _by_image(
+def _group_by_image(
     table: pd.DataFrame, images: ManifestIndex, states: NDArray[np.object_]
 ) -> tuple[dict[str, Row], dict[str, list[int]]]:
-    """Rows of the manifest, and numbers of sound boxes, by path; the others get their state."""
+    """Rows of the manifest, and indices of valid boxes, by path; the others get their state."""
     rows: dict[str, Row] = {}
-    numbers_of: dict[str, list[int]] = defaultdict(list)
-    for number, names in enumerate(_names(table)):
-        found = images.find(*names)
-        if isinstance(found, str):
-            states[number] = found
-        elif not states[number]:
-            rows[found["path"]] = found
-            numbers_of[found["path"]].append(number)
-    return rows, numbers_of
+    indices_of: dict[str, list[int]] = defaultdict(list)
+    for index, identifiers in enumerate(_read_identifiers(table)):
+        row = images.find(*identifiers)
+        if isinstance(row, str):
+            states[index] = row
+        elif not states[index]:
+            rows[row["path"]] = row
+            indices_of[row["path"]].append(index)
+    return rows, indices_of
 
 
-def _form(table: pd.DataFrame) -> tuple[str, ...]:
-    """The columns that tell the boxes, once it is sure that the table can be mapped."""
+def _find_box_columns(table: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of the boxes, after checking that the table can be mapped."""
     names = set(table.columns)
     found = f"found: {', '.join(table.columns)}"
     if not names & {"path", "sop_instance_uid"}:
         raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):
         if names.issuperset(form):
-            twice = sorted(names & {f"{ADDED}{name}" for name in (*form, "inside", "state")})
-            if twice:
-                raise OutputError(f"boxes already have a column {twice[0]}: rename it")
+            existing = sorted(names & {f"{ADDED}{name}" for name in (*form, "inside", "state")})
+            if existing:
+                raise OutputError(f"boxes already have a column {existing[0]}: rename it")
             return form
     raise OutputError(
         f"boxes need the columns left, top, right, bottom or x, y, width, height; {found}"
     )
 
 
-def _boxes_of(
+def _read_boxes(
     table: pd.DataFrame, form: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Left, top, right, bottom, NaN for what is no number; and which rows have no value at all."""
-    cells = [_cells(table, name) for name in form]
-    numbers = [[_number(cell) for cell in column] for column in cells]
+    """Left, top, right, bottom, NaN for what is not a number; and which rows have no value."""
+    cells = [_read_cells(table, name) for name in form]
+    numbers = [[_parse_number(cell) for cell in column] for column in cells]
     boxes = np.array(numbers, dtype=np.float64).T.reshape(-1, 4)
     if tuple(form) == CORNER_AND_SIZE:
         boxes[:, 2:] += boxes[:, :2]
-    is_empty = [[_text(cell).lower() in {"", "nan"} for cell in column] for column in cells]
+    is_empty = [[_parse_text(cell).lower() in {"", "nan"} for cell in column] for column in cells]
     return boxes, np.all(np.array(is_empty, dtype=bool).T.reshape(-1, 4), axis=1)
 
 
-def _cells(table: pd.DataFrame, name: str) -> list[Any]:
-    """Values of a column, None where nothing is known."""
+def _read_cells(table: pd.DataFrame, name: str) -> list[Any]:
+    """Values of a column, None where they are unknown."""
     return [row[name] for row in as_records(table[[name]])]
 
 
-def _number(cell: object) -> float:
-    text = _text(cell)
+def _parse_number(cell: object) -> float:
+    text = _parse_text(cell)
     try:
-        return float("nan" if "_" in text else text)  # Python's own, as in 1_000
+        return float("nan" if "_" in text else text)  # 1_000 is a number in Python only
     except ValueError:
         return float("nan")
 
 
-def _text(cell: object) -> str:
+def _parse_text(cell: object) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _names(table: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
-    """Path, Study and SOP Instance UID of each row, empty where they are not told."""
+def _read_identifiers(table: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
+    """Path, Study and SOP Instance UID of each row, empty where they are unknown."""
     columns = []
     for name in IDENTIFIER_COLUMNS:
-        cells = _cells(table, name) if name in table else [None] * len(table)
-        columns.append([_text(cell) for cell in cells])
+        cells = _read_cells(table, name) if name in table else [None] * len(table)
+        columns.append([_parse_text(cell) for cell in cells])
     return zip(*columns, strict=True)

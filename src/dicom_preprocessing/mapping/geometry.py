@@ -35,8 +35,8 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
     Parameters
     ----------
     row : mapping or ManifestRow
-        By the names of the columns: text of manifest.csv, or values of manifest.parquet; also
-        a row of a data frame.
+        Values by the names of the columns: text of manifest.csv, or values of manifest.parquet;
+        also a row of a data frame.
 
     Returns
     -------
@@ -49,18 +49,18 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
         Columns are missing or empty, or contradict each other.
     """
     try:
-        width, height = _whole(row, "width", "height") or (0, 0)
-        scale = (_number(row, "scale_x"), _number(row, "scale_y"))
-        return _geometry(
+        width, height = _read_integers(row, "width", "height") or (0, 0)
+        scale = (_read_number(row, "scale_x"), _read_number(row, "scale_y"))
+        return _make_geometry(
             Size(width, height),
-            crop=_whole(row, *CROP),
-            active=_whole(row, *ACTIVE),
+            crop=_read_integers(row, *CROP),
+            active=_read_integers(row, *ACTIVE),
             scale=None if None in scale else scale,
-            flip=(_truth(row, "flip_h"), _truth(row, "flip_v")),
-            source=_whole(row, "source_columns", "source_rows"),
+            flip=(_read_boolean(row, "flip_h"), _read_boolean(row, "flip_v")),
+            source=_read_integers(row, "source_columns", "source_rows"),
         )
     except ValueError as error:
-        name = _cell(row, "path") or _cell(row, "sop_instance_uid") or "row"
+        name = _read_cell(row, "path") or _read_cell(row, "sop_instance_uid") or "row"
         raise OutputError(f"{name}: {error}") from None
 
 
@@ -73,8 +73,8 @@ def geometry_of_tiff(
     ----------
     path : path
     source : (columns, rows), optional
-        Size of the DICOM image, for files of the reference program: these do not tell it.
-        Without it, their image ends where the crop box does, and they are taken as unflipped.
+        Size of the DICOM image, for files of the reference program, which do not state it.
+        Without it, their image ends where the crop box does, and counts as not flipped.
 
     Returns
     -------
@@ -92,9 +92,9 @@ def geometry_of_tiff(
 def geometry_of_info(
     info: TiffInfo, path: os.PathLike[str] | str, *, source: tuple[int, int] | None = None
 ) -> Geometry:
-    """As ``geometry_of_tiff``, from tags that were read; ``path`` is for messages."""
+    """Like ``geometry_of_tiff``, from tags that were read; ``path`` is for messages."""
     try:
-        return _geometry(
+        return _make_geometry(
             Size(info.width, info.height),
             crop=info.crop,
             active=info.active_area,
@@ -106,7 +106,7 @@ def geometry_of_info(
         raise OutputError(f"{path}: {error}") from None
 
 
-def _geometry(
+def _make_geometry(
     output: Size,
     *,
     crop: tuple[int, ...] | None,
@@ -129,21 +129,21 @@ def _geometry(
         box = CropBox(0, 0, round_half_away(size.width / x), round_half_away(size.height / y))
     if source is None and any(flip):
         raise ValueError("it was flipped, and the size of its source is unknown")
-    whole = Size(*source) if source is not None else Size(box.right, box.bottom)
+    image = Size(*source) if source is not None else Size(box.right, box.bottom)
     edges = Padding(left, top, output.width - right, output.height - bottom)
-    _check(box, whole, "crop box", "source")
-    _check(CropBox(left, top, size.width, size.height), output, "active area", "image")
+    _require_within(box, image, "crop box", "source")
+    _require_within(CropBox(left, top, size.width, size.height), output, "active area", "image")
     return Geometry(
-        whole,
-        flip=Flip(whole.width, whole.height, *flip) if any(flip) else None,
-        crop=box if box != CropBox(0, 0, whole.width, whole.height) else None,
+        image,
+        flip=Flip(image.width, image.height, *flip) if any(flip) else None,
+        crop=box if box != CropBox(0, 0, image.width, image.height) else None,
         resized=size if size != box.size else None,
         padding=edges if edges != Padding(0, 0, 0, 0) else None,
     )
 
 
-def _check(box: CropBox, whole: Size, name: str, of: str) -> None:
-    fits = 0 <= box.left < box.right <= whole.width and 0 <= box.top < box.bottom <= whole.height
+def _require_within(box: CropBox, size: Size, name: str, of: str) -> None:
+    fits = 0 <= box.left < box.right <= size.width and 0 <= box.top < box.bottom <= size.height
     if not fits:
         found = f"{box.width} x {box.height} at {box.left}, {box.top}"
         raise ValueError(
@@ -151,7 +151,7 @@ def _check(box: CropBox, whole: Size, name: str, of: str) -> None:
         )
 
 
-def _cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN401  # any value
+def _read_cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN401  # any value
     """A value, None where it is missing, empty or not a number."""
     value = row.get(name) if hasattr(row, "get") else getattr(row, name, None)
     is_itself = value == value  # noqa: PLR0124  # NaN is not, and pandas' NA gives NA
@@ -159,17 +159,17 @@ def _cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN4
     return value if is_known and value is not None and value != "" else None
 
 
-def _number(row: Mapping[str, Any] | ManifestRow, name: str) -> float | None:
-    value = _cell(row, name)
+def _read_number(row: Mapping[str, Any] | ManifestRow, name: str) -> float | None:
+    value = _read_cell(row, name)
     try:
         return None if value is None else float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} is not a number: {value!r}") from None
 
 
-def _whole(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[int, ...] | None:
-    """Whole numbers, None where one is unknown."""
-    numbers = [_number(row, name) for name in names]
+def _read_integers(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[int, ...] | None:
+    """Integers, None where one is unknown."""
+    numbers = [_read_number(row, name) for name in names]
     known = [number for number in numbers if number is not None]
     if len(known) < len(names):
         return None

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WHOLE, CUT = (0, 230, 60), (255, 140, 0)
-"""Green for boxes that are wholly in the image, orange for those that are cut."""
+"""Green for boxes that are completely in the image, orange for those that are cut."""
 MIN_PICTURE_SIDE = 512
-"""Smaller pictures are enlarged by a whole number, as long as both sides stay within this."""
-LINES_A_SIDE = 400
+"""Smaller pictures are enlarged by an integer factor, as long as both sides stay within this."""
+LINES_PER_SIDE = 400
 
 
 def write_preview(
     path: Path, image: Path, boxes: NDArray[np.float64], is_whole: NDArray[np.bool_]
 ) -> None:
-    """Write a PNG of the middle page of a TIFF with boxes around what they hold.
+    """Write a PNG of the middle page of a TIFF with its boxes.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def write_preview(
         Of the PNG; its folder must exist.
     image : path
     boxes : (n, 4) float64
-        Left, top, right, bottom, pixel edges at whole numbers.
+        Left, top, right, bottom, with pixel edges at integers.
     is_whole : (n,) bool
-        Which boxes are not cut, for their colour.
+        Which boxes are not cut, which decides their colour.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def write_preview(
 
 
 def stretch_to_rgb(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """Minimum to maximum of a frame as 0 to 255.
+    """Stretch a frame from minimum to maximum to 0 to 255.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def draw_box(
     picture: NDArray[np.uint8], box: NDArray[np.float64], colour: tuple[int, int, int]
 ) -> None:
     """Draw a frame around the pixels of a box, as far as it is within the picture."""
-    width = max(1, round(max(picture.shape[:2]) / LINES_A_SIDE))
+    width = max(1, round(max(picture.shape[:2]) / LINES_PER_SIDE))
     left, top, right, bottom = (int(edge) for edge in np.rint(box))
     outer = np.s_[max(0, top - width) : bottom + width, max(0, left - width) : right + width]
     inner = np.s_[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-    held = picture[inner].copy()
+    content = picture[inner].copy()
     picture[outer] = colour
-    picture[inner] = held
+    picture[inner] = content

@@ -11,7 +11,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import make_durable, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
-from dicom_preprocessing.index.table import inventory_digest, read_inventory
+from dicom_preprocessing.index.table import digest_inventory, read_inventory
 from dicom_preprocessing.processing.instance import group_by_instance, run_stages_and_write
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
@@ -59,14 +59,14 @@ def run_from_inventory(
     OSError
         An image or the receipt could not be written. Errors of source files are in the receipts.
     """
-    digest = inventory_digest(inventory)
+    digest = digest_inventory(inventory)
     groups = group_by_instance(read_inventory(inventory))
     outcomes = process_all(groups, spec, limits=limits or Limits(), cores=cores)
     receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
     receipts = _finish(receipts, spec, receipt)
     # Snakemake compares times: images newer than the new inventory would count as made from it.
-    if inventory_digest(inventory) != digest:
+    if digest_inventory(inventory) != digest:
         raise OutputError(f"{inventory} was replaced while its study was processed; run again")
     return receipts
 
@@ -108,7 +108,7 @@ def run_from_stage(
             continue
         try:
             frames = _read_kept_frames(kept.root / before.output, before)
-            image = Image(frames, before.image_geometry(), before.image_facts())
+            image = Image(frames, before.parse_geometry(), before.parse_source_info())
             with frame_threads(cores):
                 receipts.append(run_stages_and_write(image, before, before.stage, spec))
         except OutputError as error:  # pages are read as late as the writer asks for them

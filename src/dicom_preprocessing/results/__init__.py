@@ -1,4 +1,4 @@
 """What is written about the images: receipts, manifest, failures, summary, verdict, report.
 
-Whatever a user finds in the output folder besides images; nothing that makes pixels.
+All that a user finds in the output folder besides images; nothing that makes pixels.
 """

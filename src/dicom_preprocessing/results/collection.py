@@ -18,7 +18,7 @@ from dicom_preprocessing.files import (
     read_json_lines,
     remove_partials,
 )
-from dicom_preprocessing.index.table import IndexFolder, digest_of_studies
+from dicom_preprocessing.index.table import IndexFolder, digest_studies
 from dicom_preprocessing.results.failures import (
     Failure,
     by_path,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
 
 TIMESTAMP = ".snakemake_timestamp"
-"""What Snakemake puts into a folder that a job made."""
+"""The file that Snakemake puts into each folder that a job made."""
 
 EXAMPLES_SHOWN = 5
 """Examples in a message about many files."""
@@ -66,7 +66,7 @@ class CollectedResults:
 
     @property
     def files(self) -> int:
-        """How many files are told of."""
+        """Number of files in both tables."""
         return len(self.rows) + len(self.failures)
 
 
@@ -82,7 +82,7 @@ def collect_receipts(
     recipe : str
         ``Recipe.digest`` of the jobs that should have written them.
     keep : sequence of str
-        Kept stages, the first of which would have to be made anew, too.
+        Kept stages; images of other settings have to be made again from the first of them.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def collect_receipts(
     """
     images = ResultsFolder(output).images("write")
     studies = list(studies)
-    collected = CollectedResults(summary=Summary(recipe, digest_of_studies(studies)))
+    collected = CollectedResults(summary=Summary(recipe, digest_studies(studies)))
     missing = _AffectedFiles()
     stale = _AffectedFiles()
     changed = _AffectedFiles()
     for study in studies:
-        receipts = _receipts_of(output, study.study_instance_uid)
+        receipts = _read_receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
             path = _receipt_path(output, study.study_instance_uid)
             raise OutputError(
@@ -118,7 +118,7 @@ def collect_receipts(
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
-        raise OutputError(_stale_message(stale, min([*keep, "write"], key=STAGES.index)))
+        raise OutputError(_describe_stale(stale, min([*keep, "write"], key=STAGES.index)))
     if changed.number:
         raise OutputError(
             f"The images of {plural(changed.number, 'file')} are older than the index:\n{changed}\n"
@@ -126,13 +126,13 @@ def collect_receipts(
             "studies again with\n    snakemake --forcerun write"
         )
     if missing.number:
-        raise OutputError(_rebuild_message(images, missing))
+        raise OutputError(_describe_missing(images, missing))
     return collected
 
 
 @dataclass(slots=True)
 class _AffectedFiles:
-    """How many files have it, and the first few of them."""
+    """Number of files that have one problem, and the first few of them."""
 
     number: int = 0
     paths: list[str] = field(default_factory=list)
@@ -152,7 +152,7 @@ class _AffectedFiles:
         return "\n".join(lines)
 
 
-def _receipts_of(output: Path, study: str) -> list[Receipt]:
+def _read_receipts_of(output: Path, study: str) -> list[Receipt]:
     path = _receipt_path(output, study)
     try:
         return read_receipts(path)
@@ -166,7 +166,7 @@ def _receipt_path(output: Path, study: str) -> Path:
     return ResultsFolder(output).receipt("write", study)
 
 
-def _rebuild_message(images: Path, missing: _AffectedFiles) -> str:
+def _describe_missing(images: Path, missing: _AffectedFiles) -> str:
     folders = shlex.join(str(images / study) for study in missing.studies)
     command = (
         f"rm -r {folders}"
@@ -180,7 +180,7 @@ def _rebuild_message(images: Path, missing: _AffectedFiles) -> str:
     )
 
 
-def _stale_message(stale: _AffectedFiles, first: str) -> str:
+def _describe_stale(stale: _AffectedFiles, first: str) -> str:
     return (
         f"Other settings or versions were used for {plural(stale.number, 'file')}:\n{stale}\n"
         "Snakemake did not notice, because its records of these studies are lost or in another "
@@ -213,24 +213,25 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
         index.
     """
     collected = CollectedResults(summary=Summary(recipe))
-    for part, mine in parts:
+    for part, studies in parts:
         name = f"shard {part.shard} of {part.shards}"
         try:
             summary = Summary.read(part.summary)
             if summary.recipe != recipe:
                 raise OutputError(f"{name} was run with other settings; run it again")
-            if summary.studies != digest_of_studies(mine):
+            if summary.studies != digest_studies(studies):
                 raise OutputError(f"{name} is older than the index; run it again")
-            before = collected.files
+            files_before = collected.files
             collected.summary += summary
             collected.rows.extend(read_cells(part.manifest))
             collected.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
         except FileNotFoundError:
             raise OutputError(f"{name} has not finished; run it again") from None
-        found, expected = collected.files - before, sum(study.files for study in mine)
-        if found != expected:
+        files = collected.files - files_before
+        expected = sum(study.files for study in studies)
+        if files != expected:
             raise OutputError(
-                f"{name}: {part.folder} lists {plural(found, 'file')} instead of {expected}. "
+                f"{name}: {part.folder} lists {plural(files, 'file')} instead of {expected}. "
                 "Remove that folder and run the shard again"
             )
     return collected
@@ -239,29 +240,31 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
 def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = ()) -> list[Path]:
     """Folders and receipts of studies, stages or shards that are no longer part of the run.
 
-    Only what the workflow made: receipts, and folders that have one or Snakemake's timestamp.
-    ``old_parts`` are those of shards that the run does not have.
+    Only what the workflow made is listed: receipts, and folders that have one or Snakemake's
+    timestamp. ``old_parts`` are those of shards that the run does not have.
     """
     present = IndexFolder(output).read_studies()
     results = ResultsFolder(output)
     wanted = {"write", *keep}
     orphans: list[Path] = []
     for stage in STAGES:
-        receipts = _by_study(results.receipts(stage), RECEIPT_SUFFIX)
+        receipts = _list_by_study(results.receipts(stage), RECEIPT_SUFFIX)
         folders = {
             study: path
-            for study, path in _by_study(results.images(stage), "").items()
+            for study, path in _list_by_study(results.images(stage), "").items()
             if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists())
         }
-        for made in (receipts, folders):
+        for by_study in (receipts, folders):
             orphans += [
-                p for study, p in made.items() if stage not in wanted or study not in present
+                path
+                for study, path in by_study.items()
+                if stage not in wanted or study not in present
             ]
     orphans += [part.folder for part in old_parts]
     return sorted(orphans, key=lambda path: path_key(str(path)))
 
 
-def _by_study(folder: Path, suffix: str) -> dict[str, Path]:
+def _list_by_study(folder: Path, suffix: str) -> dict[str, Path]:
     """Visible entries of a folder that end in ``suffix``, by their name without it."""
     if not folder.is_dir():
         return {}
@@ -278,9 +281,9 @@ def prune_orphans(
     warn: Callable[[str], object],
     running: Collection[Path] = (),
 ) -> None:
-    """Remove orphans, unless a part of the source could not be read: it may be theirs.
+    """Remove orphans, unless a part of the source could not be read: they may come from it.
 
-    ``running`` are folders of shards that are at work, which stay.
+    ``running`` are folders of running shards, which stay.
     """
     hidden = next((i for i in IndexFolder(output).read_excluded_files() if i.hides_files), None)
     if hidden is not None:
@@ -315,20 +318,20 @@ def write_results(
     output : Path
     collected : CollectedResults
     keep : sequence of str
-        Kept stages, whose folders are no orphans.
+        Kept stages, whose folders are not orphans.
     prune : bool
         Remove orphans.
     old_parts : sequence of Part
-        Parts of shards that this run does not have: orphans.
+        Parts of shards that this run does not have, which are orphans.
     is_running : callable
-        Whether the shard that works in a folder is alive.
+        Whether the shard that works in a folder is still running.
     warn : callable
-        Told what was not pruned.
+        Called with a message about what was not pruned.
     """
-    folder, results = IndexFolder(output), ResultsFolder(output)
-    collected.failures.extend(map(failure_of_excluded_file, folder.read_excluded_files()))
-    for place in (output, folder.path, folder.studies, *map(results.receipts, STAGES)):
-        remove_partials(place)
+    index, results = IndexFolder(output), ResultsFolder(output)
+    collected.failures.extend(map(failure_of_excluded_file, index.read_excluded_files()))
+    for folder in (output, index.path, index.studies, *map(results.receipts, STAGES)):
+        remove_partials(folder)
     write_cells(collected.rows, results.manifest)
     convert_to_parquet(results.manifest, results.manifest_parquet)
     write_failures(collected.failures, results.failures)

@@ -64,7 +64,7 @@ def write_retry_list(ordered: Iterable[Failure], path: Path) -> None:
                 continue
             absolute = path_key(os.path.abspath(failure.source_path))
             if b"\n" in absolute or b"\r" in absolute:
-                # A list cannot hold it; the comment keeps it from being lost without a word.
+                # A list cannot hold it; with the comment it is not lost silently.
                 absolute = b"# has a line break in its name: " + ascii(absolute).encode()
             file.write(absolute + b"\n")
 

@@ -1,18 +1,18 @@
-"""Every path of results, once; of images also back to the UIDs that they are made of.
+"""Every path in the results, and the UIDs of an image from its path.
 
 ```
-images/{study}/...              what the stage write made
-stages/{stage}/{study}/...      what a kept stage made
-receipts/{stage}/{study}.jsonl  a line a file of the study
-receipts/summary.json           what the receipts of write tell together
-manifest.csv, .parquet          a row an image
-failures.csv, retry.txt         what has no image
+images/{study}/...              images of the write stage
+stages/{stage}/{study}/...      images of a kept stage
+receipts/{stage}/{study}.jsonl  one line per file of the study
+receipts/summary.json           summary of the receipts of the write stage
+manifest.csv, .parquet          one row per image
+failures.csv, retry.txt         files without an image
 orphans.txt                     what is no longer part of the run
 report.html, verdict.txt        about the run
-tiff_benchmark/                  about the images, on demand
+tiff_benchmark/                 about the images, on demand
 ```
 
-What is in index/ is told by `index/table.py`, what is in shards/ by `results/parts.py`.
+The folder index/ is described in `index/table.py`, shards/ in `results/parts.py`.
 Standard library only: the Snakefile imports it.
 """
 
@@ -28,7 +28,7 @@ IMAGES = "images"
 MANIFEST = "manifest.csv"
 FAILURES = "failures.csv"
 SLICES = "slices.csv"
-"""Which slice became which page; tiff-combine writes it."""
+"""The table of tiff-combine: which slice became which page."""
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
 RECEIPT_SUFFIX = ".jsonl"
@@ -60,11 +60,11 @@ class ResultsFolder:
     output: Path
 
     def images(self, stage: str) -> Path:
-        """The folder in which a stage has a folder a study, and from which images are named."""
+        """The folder in which a stage has one per study; paths of images are relative to it."""
         return self.output / IMAGES if stage == "write" else self.output / "stages" / stage
 
     def study(self, stage: str, study: str) -> Path:
-        """What a stage made of a study."""
+        """The images of a study at a stage."""
         return self.images(stage) / study
 
     def receipts(self, stage: str) -> Path:
@@ -77,12 +77,12 @@ class ResultsFolder:
 
     @property
     def summary(self) -> Path:
-        """What the receipts of the write stage tell together."""
+        """Summary of the receipts of the write stage."""
         return self.output / "receipts" / "summary.json"
 
     @property
     def manifest(self) -> Path:
-        """A row an image."""
+        """One row per image."""
         return self.output / MANIFEST
 
     @property
@@ -92,7 +92,7 @@ class ResultsFolder:
 
     @property
     def failures(self) -> Path:
-        """A row a file without an image."""
+        """One row per file without an image."""
         return self.output / FAILURES
 
     @property
@@ -102,7 +102,7 @@ class ResultsFolder:
 
     @property
     def orphans(self) -> Path:
-        """What is there and no longer part of the run."""
+        """Files and folders that are no longer part of the run."""
         return self.output / "orphans.txt"
 
     @property
@@ -112,17 +112,17 @@ class ResultsFolder:
 
     @property
     def verdict(self) -> Path:
-        """The last word on a run, which is there only if that was good enough."""
+        """The counts of a run, which are there only if they are good enough."""
         return self.output / "verdict.txt"
 
     @property
     def tiff_benchmark(self) -> Path:
-        """What compressors and file systems would make of the images, on demand."""
+        """The comparison of compressors and file systems, on demand."""
         return self.output / "tiff_benchmark"
 
     @property
-    def of_run(self) -> tuple[Path, ...]:
-        """What a whole run is for."""
+    def final_files(self) -> tuple[Path, ...]:
+        """The files with which a run is finished."""
         return (
             self.manifest,
             self.manifest_parquet,

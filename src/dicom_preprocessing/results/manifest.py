@@ -1,4 +1,4 @@
-"""The manifest: a row an image, from receipts or from the tags of any tree of TIFFs."""
+"""The manifest: one row per image, from receipts or from the tags of any tree of TIFFs."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ CSV_BLOCK_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
-    """A row of the manifest, in the order of its columns; None where nothing is known.
+    """A row of the manifest, in the order of its columns; None where a value is unknown.
 
-    A field is a column: header, types and parquet schema are made from these lines.
+    Each field is a column: header, types and parquet schema come from these lines.
 
     ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
     decoded pixels; ``active`` has right and bottom exclusive.
@@ -84,15 +84,15 @@ class ManifestRow:
 COLUMN_TYPES: dict[str, type] = {
     name: (get_args(hint) or (hint,))[0] for name, hint in get_type_hints(ManifestRow).items()
 }
-"""Columns in their order, by what they hold where something is known."""
+"""Types of the columns, in their order."""
 
 COLUMNS = tuple(COLUMN_TYPES)
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
-    """Write rows as csv or parquet, by the suffix of ``path``, whole or not at all.
+    """Write rows as csv or parquet, by the suffix of ``path``, atomically.
 
-    The rows are sorted by study and SOP Instance UID; any number of them may come.
+    They are sorted by study and SOP Instance UID, on disk, so there may be any number of them.
     """
     ordered: SortedOnDisk[Cells] = SortedOnDisk(by_instance)
     ordered.extend(map(cells_of, rows))
@@ -127,7 +127,7 @@ def read_cells(path: Path) -> Iterator[Cells]:
 
 
 def convert_to_parquet(table: Path, path: Path) -> None:
-    """Write the same manifest as parquet, typed, a block of rows at a time."""
+    """Write the same manifest as parquet, typed, one block of rows at a time."""
     import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
     import pyarrow.parquet as pq  # noqa: PLC0415
     from pyarrow import csv as arrow_csv  # noqa: PLC0415
@@ -152,7 +152,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
     FileNotFoundError
         The image is not there.
     """
-    source_info, geometry = receipt.image_facts(), receipt.image_geometry()
+    source_info, geometry = receipt.parse_source_info(), receipt.parse_geometry()
     spacing = output_spacing(source_info, geometry)
     box, scale, active = geometry.crop_box, geometry.scale, geometry.active_area
     flip, output = geometry.flip, geometry.output
@@ -197,7 +197,7 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
     Raises
     ------
     OutputError
-        The file is no TIFF that can be read.
+        The file is not a readable TIFF.
     """
     info = read_info(path)
     relative = path.relative_to(root)
@@ -213,11 +213,11 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
         channels=info.channels,
         num_frames=info.num_frames,
         dtype=info.dtype,
-        **_extras(info),
+        **_read_extra_cells(info),
     )
 
 
-def _extras(info: TiffInfo) -> dict[str, Any]:
+def _read_extra_cells(info: TiffInfo) -> dict[str, Any]:
     groups = {
         ("crop_left", "crop_top", "crop_width", "crop_height"): info.crop,
         ("scale_x", "scale_y"): info.scale,
@@ -242,17 +242,17 @@ def find_tiffs(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder")
-    found = [
+    paths = [
         Path(folder) / name
         for folder, _, names in os.walk(root)
         for name in names
         if name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
     ]
-    return sorted(found, key=lambda path: path_key(str(path)))
+    return sorted(paths, key=lambda path: path_key(str(path)))
 
 
 def root_of_manifest(manifest: Path, first: str) -> Path:
-    """The folder from which a manifest names its images, of which ``first`` is one."""
+    """The folder to which a manifest's paths are relative, of which ``first`` is one."""
     root = manifest.parent
     images = root / IMAGES
     return images if images.is_dir() and not (first and (root / first).exists()) else root

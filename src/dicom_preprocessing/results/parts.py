@@ -1,9 +1,9 @@
-"""Parts: what a shard of a run leaves of its results, to be gathered at the end.
+"""Parts: the results of one shard of a run, which are collected at the end.
 
 ```
 shards/0-of-8/manifest.csv      rows of the shard's images
-shards/0-of-8/failures.jsonl    what the shard's jobs did not write
-shards/0-of-8/summary.json      times and warnings; it is there only while the part is up to date
+shards/0-of-8/failures.jsonl    files that the shard's jobs did not write
+shards/0-of-8/summary.json      times and warnings; exists only while the part is up to date
 ```
 
 Standard library only: the Snakefile imports it.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where the results of one shard are: paths only."""
+    """Paths of the results of one shard."""
 
     output: Path
     shard: int
@@ -38,7 +38,7 @@ class Part:
 
     @property
     def failures(self) -> Path:
-        """Failures of jobs, as JSON Lines, which carry file names of any bytes."""
+        """Failures of jobs, as JSON Lines, which can hold file names of any bytes."""
         return self.folder / "failures.jsonl"
 
     @property

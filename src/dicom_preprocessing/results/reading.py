@@ -28,11 +28,11 @@ SLICE_TYPES: dict[str, type] = {
     "source_path": str,
     "position": float,
 }
-"""Columns of slices.csv in their order, by what they hold."""
+"""Types of the columns of slices.csv, in their order."""
 
 
 def read_manifest(source: PathLike) -> pd.DataFrame:
-    """Read a manifest, a row an image.
+    """Read a manifest, one row per image.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Text as ``string``, whole numbers as ``Int64``, others as ``float64``, truths as
+        Text as ``string``, integers as ``Int64``, other numbers as ``float64``, true and false as
         ``boolean``. Columns that the project does not write are as in the file.
 
     Raises
@@ -59,7 +59,7 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
 
 
 def read_failures(source: PathLike) -> pd.DataFrame:
-    """Read the table of files that are not in the manifest, a row a file.
+    """Read the table of files that are not in the manifest, one row per file.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def read_failures(source: PathLike) -> pd.DataFrame:
 
 
 def read_slices(source: PathLike) -> pd.DataFrame:
-    """Read which slice became which page of a volume, a row a slice.
+    """Read which slice became which page of a volume, one row per slice.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _table_in(source: PathLike, name: str) -> Path:
 
 
 def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
-    """Refuse rows that name nothing, or what does not lie below the folder of the images."""
+    """Refuse rows without a path, and paths out of the folder of the images."""
     if "path" not in table:
         raise SourceError(f"{path}: {what} has a column path; found: {', '.join(table.columns)}")
     is_known = table["path"].notna()

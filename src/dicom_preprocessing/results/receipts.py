@@ -1,4 +1,4 @@
-"""Receipts: what a job did with each file of its study, one JSON line a file.
+"""Receipts: what a job did with each file of its study, one line of JSON per file.
 
 Manifest, failures, retry list and report are made from receipts and the index alone.
 """
@@ -34,21 +34,21 @@ class Receipt:
     state : str
         written, skipped or failed.
     error, message, transient
-        Of a file that was not written.
+        For a file that was not written.
     stage : str
         Where it failed, or the stage that wrote ``output``.
     output : str
         Path of the TIFF relative to the folder of all studies of the stage.
-    facts, geometry : dict
+    source_info, geometry : dict
         ``SourceInfo.as_dict`` and ``Geometry.as_dict`` of a written image.
     frames, channels, dtype
-        Of a written image.
+        For a written image.
     seconds : dict
         Time by stage.
     recipe : str
         ``Recipe.digest`` of the job that wrote the receipt.
     inventory : str
-        ``inventory_digest`` of what the image was made from.
+        ``digest_inventory`` of what the image was made from.
     """
 
     source_path: str
@@ -108,17 +108,17 @@ class Receipt:
             dtype=str(image.frames.dtype),
         )
 
-    def image_facts(self) -> SourceInfo:
-        """SourceInfo of a written image, numbers exactly as they were."""
+    def parse_source_info(self) -> SourceInfo:
+        """SourceInfo of a written image, its numbers exactly as they were."""
         return SourceInfo.from_dict(self.source_info or {})
 
-    def image_geometry(self) -> Geometry:
+    def parse_geometry(self) -> Geometry:
         """Geometry of a written image."""
         return Geometry.from_dict(self.geometry or {})
 
 
 def new_receipt(entry: InventoryEntry) -> Receipt:
-    """The receipt of a file at which no work was done yet."""
+    """The receipt of a file on which no work was done yet."""
     return Receipt(
         source_path=entry.path,
         study_instance_uid=entry.study_instance_uid,
@@ -129,10 +129,11 @@ def new_receipt(entry: InventoryEntry) -> Receipt:
 
 
 def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
-    """Write a receipt file whole.
+    """Write a receipt file atomically.
 
-    Its folder may be gone again: a Snakemake that ends with an error removes empty folders, also
-    of other shards. A receipt whose name is lost with the power makes its study once more.
+    Its folder may be gone again: when Snakemake ends with an error it removes empty folders, also
+    those of other shards. If a power failure loses the name of a receipt, its study is processed
+    once more.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, is_name_durable=False) as file:

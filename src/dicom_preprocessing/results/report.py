@@ -14,14 +14,14 @@ import pandas as pd
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
-from dicom_preprocessing.html import whole_page
+from dicom_preprocessing.html import make_page
 from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.reading import read_failures_in_parts, read_manifest_in_parts
 from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.results.tables import as_records
-from dicom_preprocessing.results.verdict import count
+from dicom_preprocessing.results.verdict import count_files
 from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.version import __version__
@@ -50,21 +50,21 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     written, failures = _WrittenImages(results.manifest), _Failures(results.failures)
     summary = Summary.read(results.summary)
     sections = [
-        _counts(written.images, failures),
+        _render_counts(written.images, failures),
         failures.table("Failed", "failed"),
         failures.table("Skipped", "skipped"),
-        _warnings(IndexFolder(output).read_warnings(), summary.warnings),
+        _render_warnings(IndexFolder(output).read_warnings(), summary.warnings),
         written.table(),
-        _times(summary.seconds),
-        _settings(settings),
-        _contact_sheet(written, results.images("write")),
+        _render_times(summary.seconds),
+        _render_settings(settings),
+        _render_contact_sheet(written, results.images("write")),
     ]
     with atomic_write(results.report) as file:
-        file.write(whole_page("DICOM preprocessing", "".join(sections)))
+        file.write(make_page("DICOM preprocessing", "".join(sections)))
 
 
 class _Failures:
-    """Error classes of a failures.csv with their number and the first file of each."""
+    """Error classes of a failures.csv, with the number of files and the first file of each."""
 
     def __init__(self, path: Path) -> None:
         self.numbers: Counter[tuple[str, str]] = Counter()
@@ -87,11 +87,13 @@ class _Failures:
             )
             for kind in kinds
         ]
-        return _table(title, ("error", "files", "for example", "message"), rows) if rows else ""
+        return (
+            _render_table(title, ("error", "files", "for example", "message"), rows) if rows else ""
+        )
 
 
-def _counts(written: int, failures: _Failures) -> str:
-    counts = count(written + failures.numbers.total(), failures.numbers.elements())
+def _render_counts(written: int, failures: _Failures) -> str:
+    counts = count_files(written + failures.numbers.total(), failures.numbers.elements())
     skipped, failed = sum(counts.skipped.values()), sum(counts.failed.values())
     parts = [
         ("", counts.found, "files found"),
@@ -103,9 +105,9 @@ def _counts(written: int, failures: _Failures) -> str:
     return f'<div class="counts">{cells}</div>\n'
 
 
-def _warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
+def _render_warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
     rows = [*of_images.most_common(), *((warning, 1) for warning in of_index)]
-    return _table("Warnings", ("warning", "times"), rows) if rows else ""
+    return _render_table("Warnings", ("warning", "times"), rows) if rows else ""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class _ImageGroup:
 
 
 class _WrittenImages:
-    """What a manifest.csv holds, without its rows; they are sorted by study."""
+    """What the page shows of a manifest.csv, whose rows are sorted by study and not held."""
 
     COLUMNS = (
         *("study_instance_uid", "sop_instance_uid", "path", "modality", "channels", "dtype"),
@@ -135,9 +137,9 @@ class _WrittenImages:
             self.images += len(part)
             for key, group in part.groupby(["modality", "channels", "dtype"]):
                 kind = self.kinds.setdefault(key, _ImageGroup())
-                numbers = group["study"]
-                kind.studies += numbers.nunique() - int(numbers.iloc[0] == kind.last_study)
-                kind.last_study = int(numbers.iloc[-1])
+                studies = group["study"]
+                kind.studies += studies.nunique() - int(studies.iloc[0] == kind.last_study)
+                kind.last_study = int(studies.iloc[-1])
                 kind.images += len(group)
                 kind.frames += int(group["num_frames"].sum())
                 sizes = group.groupby(["width", "height"], sort=False).size()
@@ -145,16 +147,16 @@ class _WrittenImages:
                 self.studies = max(self.studies, kind.last_study + 1)
 
     def parts(self) -> Iterator[pd.DataFrame]:
-        """Rows, some at a time; ``study`` is the number of their study, from 0."""
+        """Rows, some at a time; ``study`` is the index of their study, from 0."""
         last, count = None, 0
         for part in read_manifest_in_parts(self.path, self.COLUMNS):
             if part.empty:
                 return
             uids = part["study_instance_uid"].fillna("").to_numpy(object)
             is_new = uids != np.array([last, *uids[:-1]], object)
-            numbers = count - 1 + np.cumsum(is_new)
-            last, count = uids[-1], int(numbers[-1]) + 1
-            yield part.assign(study=numbers).fillna({"modality": "", "dtype": ""})
+            indices = count - 1 + np.cumsum(is_new)
+            last, count = uids[-1], int(indices[-1]) + 1
+            yield part.assign(study=indices).fillna({"modality": "", "dtype": ""})
 
     def table(self) -> str:
         rows = [
@@ -165,32 +167,32 @@ class _WrittenImages:
                 kind.studies,
                 kind.images,
                 kind.frames,
-                _sizes(kind.sizes),
+                _describe_sizes(kind.sizes),
             )
             for (modality, channels, dtype), kind in sorted(self.kinds.items())
         ]
         columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
-        return _table("Written", columns, rows) if rows else ""
+        return _render_table("Written", columns, rows) if rows else ""
 
     def sample_rows(self) -> list[dict[str, Any]]:
-        """At most THUMBNAILS rows: one of each study before a second one of any."""
+        """At most THUMBNAILS rows: one per study before a second one of any study."""
         step = max(1, self.studies // THUMBNAILS)
-        found = []
+        candidates = []
         for part in self.parts():
             is_wanted = (part["study"] % step == 0) & (part["study"] // step < THUMBNAILS)
-            found.append(part[is_wanted].groupby("study").head(THUMBNAILS))
-        rows = pd.concat(found)
+            candidates.append(part[is_wanted].groupby("study").head(THUMBNAILS))
+        rows = pd.concat(candidates)
         rows = rows.assign(turn=rows.groupby("study").cumcount())
-        chosen = rows.sort_values(["turn", "study"]).head(THUMBNAILS)
-        return as_records(chosen.sort_values(["study_instance_uid", "sop_instance_uid"]))
+        shown = rows.sort_values(["turn", "study"]).head(THUMBNAILS)
+        return as_records(shown.sort_values(["study_instance_uid", "sop_instance_uid"]))
 
 
-def _sizes(sizes: Counter[tuple[int, int]]) -> str:
+def _describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
     shown = ", ".join(f"{w} x {h}" for (w, h), _ in sizes.most_common(3))
     return shown + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")  # noqa: PLR2004
 
 
-def _times(seconds: Mapping[str, Durations]) -> str:
+def _render_times(seconds: Mapping[str, Durations]) -> str:
     rows = [
         (
             stage,
@@ -201,16 +203,20 @@ def _times(seconds: Mapping[str, Durations]) -> str:
         )
         for stage, spent in seconds.items()
     ]
-    return _table("Time", ("stage", "files", "in all", "median", "longest"), rows) if rows else ""
+    return (
+        _render_table("Time", ("stage", "files", "in all", "median", "longest"), rows)
+        if rows
+        else ""
+    )
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
+def _render_settings(settings: Mapping[str, Any]) -> str:
     rows = [(key, as_yaml(value)) for key, value in settings.items()]
     rows.append(("version", __version__))
-    return _table("Settings that are not the default", ("key", "value"), rows)
+    return _render_table("Settings that are not the default", ("key", "value"), rows)
 
 
-def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+def _render_table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(value: object) -> str:
         if isinstance(value, int):
             return f'<td class="n">{value:,}</td>'
@@ -225,14 +231,14 @@ def _table(title: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) ->
     return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>\n"
 
 
-def _contact_sheet(written: _WrittenImages, images: Path) -> str:
+def _render_contact_sheet(written: _WrittenImages, images: Path) -> str:
     """Middle pages of some images."""
     if not written.images:
         return ""
     shown = written.sample_rows()
     figures = []
     for row in shown:
-        png = base64.b64encode(_thumbnail(images / row["path"])).decode("ascii")
+        png = base64.b64encode(_encode_thumbnail(images / row["path"])).decode("ascii")
         frames = f", {row['num_frames']} frames" if row["num_frames"] != "1" else ""
         caption = f"{row['modality']} {row['width']} x {row['height']}{frames}"
         figures.append(
@@ -243,8 +249,8 @@ def _contact_sheet(written: _WrittenImages, images: Path) -> str:
     return f'<h2>{title}</h2>\n<div class="sheet">{"".join(figures)}</div>\n'
 
 
-def _thumbnail(path: Path) -> bytes:
-    """PNG of the middle page, at most THUMBNAIL_SIDE a side, minimum to maximum."""
+def _encode_thumbnail(path: Path) -> bytes:
+    """PNG of the middle page, no side longer than THUMBNAIL_SIDE, minimum to maximum."""
     frames = read_frames(path)
     page = np.asarray(frames[len(frames) // 2])
     stride = max(1, -(-max(page.shape[:2]) // THUMBNAIL_SIDE))

@@ -1,6 +1,6 @@
-"""What receipts tell together: time by stage, warnings, and which studies may be tried again.
+"""Summary of receipts: time by stage, warnings, and which studies may be tried again.
 
-It adds up, so that parts of a run are summed up apart.
+Summaries can be added, so each part of a run has its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_SECONDS = 1e-6
 
 @dataclass(slots=True)
 class Durations:
-    """Times in seconds, of which single ones are known to one percent.
+    """Times in seconds; single ones are known to one percent.
 
     ``bins`` counts them by the logarithm of the time.
     """
@@ -68,8 +68,8 @@ class Durations:
 class Summary:
     """Times by stage, how often each warning was given, and studies with a transient failure.
 
-    ``recipe`` is that of all receipts, ``studies`` the ``digest_of_studies``. The next index looks
-    for retries in ``transient``: here they are few names, and nobody edits them as failures.csv.
+    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. The next index looks
+    for retries in ``transient``: it is short, and nobody edits it, as users may edit failures.csv.
     """
 
     recipe: str = ""
@@ -88,8 +88,8 @@ class Summary:
 
     def __iadd__(self, other: Summary) -> Self:
         for stage, durations in other.seconds.items():
-            mine = self.seconds.setdefault(stage, Durations())
-            mine += durations
+            total = self.seconds.setdefault(stage, Durations())
+            total += durations
         self.warnings += other.warnings
         self.transient |= other.transient
         return self

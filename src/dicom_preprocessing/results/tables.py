@@ -1,6 +1,6 @@
-"""Tables as files, of this project and of its users, as data frames: csv or parquet, by suffix.
+"""Load tables of this project and of its users as data frames: csv or parquet, by suffix.
 
-pandas is imported when a table is read, since jobs and commands import this module for less.
+pandas is imported only when a table is read, since jobs and commands import this module for less.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 
 DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
-"""Of columns whose type is known. What is unknown is NA, in float64 NaN."""
+"""Dtypes of columns whose type is known. Unknown values are NA, in float64 NaN."""
 
 ROWS_AT_ONCE = 20_000
 
@@ -35,7 +35,7 @@ EXACT_FLOAT_END = 2**53
 
 
 def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
-    """Load a whole table.
+    """Load a complete table.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def load_in_parts(
     columns: Collection[str] | None = None,
     rows: int = ROWS_AT_ONCE,
 ) -> Iterator[pd.DataFrame]:
-    """Load a table so many rows at a time: at least one data frame, which may have no row.
+    """Load a table ``rows`` rows at a time: at least one data frame, which may have no row.
 
-    ``columns`` are those that are needed of it; the rest is as for ``load_table``.
+    ``columns`` are the names to load, None for all; the rest is as for ``load_table``.
     """
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
@@ -88,7 +88,7 @@ def load_in_parts(
                 if kind is None:
                     data[name] = pd.array(cells, dtype=pd.ArrowDtype(cells.type))
                 else:
-                    data[name] = _parse(cells, kind, name, start, path)
+                    data[name] = _parse_column(cells, kind, name, start, path)
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
     except UnicodeDecodeError as error:
@@ -150,19 +150,19 @@ def _require_header(names: list[str]) -> None:
         raise ValueError(f"the first line names a column twice: {', '.join(names)}")
 
 
-def _parse(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
-    """Cells as a column in the dtype of a type; each value is parsed once."""
+def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
+    """Cells as a column in the dtype of a type; each distinct value is parsed once."""
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
     encoded = cells.dictionary_encode()
     parsed: list[Any] = []
-    for place, cell in enumerate(encoded.dictionary.to_pylist()):
+    for code, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
             is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
             parsed.append(PARSERS[kind](cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
-            number = start + encoded.indices.index(place).as_py() + 1
+            number = start + encoded.indices.index(code).as_py() + 1
             raise SourceError(f"row {number} of {path}: {name} is {cell!r}") from None
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
     column = pa.array(parsed, arrow).take(encoded.indices)
@@ -172,14 +172,14 @@ def _parse(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> An
 
 
 def _parse_text(cell: object) -> str:
-    """Text; a number with a fraction is what another program took a UID for."""
+    """Text; a float is refused, as other programs may have taken a UID for one."""
     if isinstance(cell, float | bytes):
         raise TypeError
     return str(cell)
 
 
-def _parse_whole(cell: Any) -> int:  # noqa: ANN401  # any cell
-    """A whole number, also as 0.0, which programs write that have gaps in a column."""
+def _parse_integer(cell: Any) -> int:  # noqa: ANN401  # any cell
+    """An integer, also one like 0.0, as other programs write it in columns with gaps."""
     if isinstance(cell, bool):
         raise TypeError
     try:
@@ -199,14 +199,14 @@ def parse_truth(cell: object) -> bool:
 
 PARSERS: dict[type, Callable[[Any], Any]] = {
     str: _parse_text,
-    int: _parse_whole,
+    int: _parse_integer,
     float: float,
     bool: parse_truth,
 }
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as Python's values by name, None where nothing is known."""
+    """Rows as Python values by column name, None where a value is unknown."""
     columns = [table[name].astype(object) for name in table.columns]
     values = [column.where(column.notna(), None).tolist() for column in columns]
     names = list(table.columns)

@@ -1,4 +1,4 @@
-"""The last word on a run: one line of counts, and whether they are good enough."""
+"""The verdict on a run: one line of counts, and whether they are good enough."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _detail(errors: Mapping[str, int]) -> str:
     return f" ({', '.join(f'{name} {n}' for name, n in sorted(errors.items()))})" if errors else ""
 
 
-def count(found: int, outcomes: Iterable[tuple[str, str]]) -> Counts:
+def count_files(found: int, outcomes: Iterable[tuple[str, str]]) -> Counts:
     """Count ``found`` files of which ``outcomes`` (state, error) were not written."""
     by_state: dict[str, Counter[str]] = {"skipped": Counter(), "failed": Counter()}
     for state, error in outcomes:
@@ -84,9 +84,9 @@ def judge_run(output: Path, *, strict: bool) -> str | None:
     excluded = sum(1 for _ in folder.read_excluded_files())
     found = excluded + sum(study.files for study in folder.read_studies().values())
     rows = iterate_failures(results.failures)
-    counts = count(found, ((row["state"], row["error"]) for row in rows))
-    odd = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
-    named = next((item.source_path for item in odd), None)
+    counts = count_files(found, ((row["state"], row["error"]) for row in rows))
+    not_dicom = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
+    named = next((item.source_path for item in not_dicom), None)
     problem = find_failure_reason(counts, strict=strict, named_not_written=named)
     if problem is not None:
         return f"{problem} ({counts}); see {results.failures}"

@@ -1,4 +1,4 @@
-"""Whether a DICOM file can become an image, and what would be assumed of it.
+"""Check whether a DICOM file can become an image, and what would be assumed about it.
 
-Checks that only read and report; what a finding changes is decided in dicom and decode.
+Checks only read and report; dicom and decode decide what a finding changes.
 """

@@ -1,4 +1,4 @@
-"""The image that is checked, what is found about it, and the facts that checks and report share."""
+"""The image that is checked, its findings, and the facts that checks and report share."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ IMAGE_ATTRIBUTES: Final = (
     "HighBit",
     "PixelRepresentation",
 )
-"""Required of every image, in the order in which they are looked at."""
+"""Attributes that every image must have, in the order in which they are checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class MacroAttribute:
-    """An attribute of functional group macros that changes the output where it is there.
+    """An attribute of functional group macros that changes the output where it is present.
 
-    ``row`` is that of the table of contradictions by which its place counts, ``read`` what is read
-    of that place, and ``attribute`` the attribute itself.
+    ``row`` of the table of contradictions decides which groups count, ``read`` gives the value that
+    is read from such groups, and ``attribute`` the attribute itself.
     """
 
     row: str
     read: Callable[[FunctionalGroups], object | None]
     attribute: Callable[[FunctionalGroups], Attribute]
 
-    def found(self, description: Description) -> tuple[Attribute, ...]:
-        """The attribute at the places that count; where none does, wherever it is found."""
-        counting = description.find_effective_groups(self.row, self.read)
-        there = (self.attribute(groups) for groups in counting)
-        found = tuple(attribute for attribute in there if attribute.is_present)
-        return found or description.find_present(self.attribute)
+    def find(self, description: Description) -> tuple[Attribute, ...]:
+        """The attribute in the groups that count; if it is in none, wherever it is present."""
+        effective_groups = description.find_effective_groups(self.row, self.read)
+        attributes = (self.attribute(groups) for groups in effective_groups)
+        present = tuple(attribute for attribute in attributes if attribute.is_present)
+        return present or description.find_present(self.attribute)
 
 
 GROUPS: Final = FunctionalGroups
@@ -76,32 +76,32 @@ MACRO_ATTRIBUTES: Final[Mapping[str, MacroAttribute]] = {
         "spacing_between_slices", GROUPS.slice_spacing, attrgetter("spacing_between_slices")
     ),
 }
-"""By keyword. Validation shows the values that decoding takes."""
+"""By keyword. Validation shows the values that decoding uses."""
 
 
-def found_of(description: Description, keyword: str) -> tuple[Attribute, ...]:
-    """An attribute that changes the output, at each place where it counts."""
+def find_attributes(description: Description, keyword: str) -> tuple[Attribute, ...]:
+    """An attribute that changes the output, in each group where it counts."""
     if keyword == "PixelPaddingValue":
         padding = description.pixel_padding.value
         return (padding,) if padding.is_present else ()
-    return MACRO_ATTRIBUTES[keyword].found(description)
+    return MACRO_ATTRIBUTES[keyword].find(description)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a check has to say.
+    """The result of a check of the file (not a radiological finding).
 
     Parameters
     ----------
     code : str
-        A word for programs.
+        An identifier for programs.
     severity : error, warning or info
     message : str
-        A phrase for people.
+        A phrase for readers.
     keyword : str
         The attribute that it is about, if it is about one.
     value : str or None
-        What stands there.
+        The value of the attribute.
     """
 
     code: str
@@ -120,7 +120,7 @@ class CheckedImage:
     description : Description
     pixel_data : PixelData or None
     broken : str
-        Why the pixel data that is there could not be found.
+        Why pixel data that the file has could not be found.
     """
 
     description: Description
@@ -134,7 +134,7 @@ class CheckedImage:
 
     @property
     def keyword(self) -> str:
-        """Of the pixel data element, PixelData where there is none."""
+        """Keyword of the pixel data element, PixelData where there is none."""
         return self.pixel_data.keyword if self.pixel_data is not None else "PixelData"
 
     @property
@@ -144,13 +144,13 @@ class CheckedImage:
 
     @property
     def is_image(self) -> bool:
-        """Whether anything of an image is there."""
+        """Whether the file has any part of an image."""
         return self.has_pixels or any(self.attribute(name).is_present for name in IMAGE_ATTRIBUTES)
 
     def attribute(self, keyword: str) -> Attribute:
         """An attribute of the Image Pixel Module."""
-        found: Attribute = getattr(self.description.pixel, snake(keyword))
-        return found
+        attribute: Attribute = getattr(self.description.pixel, to_snake_case(keyword))
+        return attribute
 
     def integer(self, keyword: str) -> int | None:
         """An unsigned short of the Image Pixel Module, None where there is none."""
@@ -159,15 +159,15 @@ class CheckedImage:
 
     @property
     def number_of_frames(self) -> tuple[int | None, str]:
-        """Number of Frames, 1 by default, and where it is from: explicit, default or invalid."""
+        """Number of Frames, 1 by default, and its origin: explicit, default or invalid."""
         number = self.description.number_of_frames()
         if self.description.pixel.number_of_frames.is_empty:
             return number, "default"
         return number, "explicit" if number is not None else "invalid"
 
 
-def output_color_type(image: CheckedImage) -> str | None:
-    """Gray8, Gray16, RGB8 or RGB16: the pixels to be written; None for a format not handled."""
+def find_color_type(image: CheckedImage) -> str | None:
+    """Gray8, Gray16, RGB8 or RGB16: the pixels to be written; None for an unsupported format."""
     if image.pixel_data is None:
         return None
     try:
@@ -178,24 +178,25 @@ def output_color_type(image: CheckedImage) -> str | None:
     return f"{kind}{8 if pixel_format.bits_stored <= 8 else 16}"  # noqa: PLR2004  # bits of a byte
 
 
-def resolution(image: CheckedImage) -> dict[str, float]:
-    """Pixels a mm in x and y, and frames a mm, as far as they are known."""
+def find_resolution(image: CheckedImage) -> dict[str, float]:
+    """Pixels per mm in x and y, and frames per mm, as far as they are known."""
     description = image.description
-    found: dict[str, float] = {}
+    resolution: dict[str, float] = {}
     spacing = description.pixel_spacing()
     if spacing is not None:
-        found["pixels_per_mm_x"], found["pixels_per_mm_y"] = (1 / side for side in spacing)
+        x, y = spacing
+        resolution |= {"pixels_per_mm_x": 1 / x, "pixels_per_mm_y": 1 / y}
     n = image.number_of_frames[0] or 1
     step = frame_order(description, n if n == len(description.frames) else 1).spacing
     if step:
-        found["frames_per_mm"] = 1 / step
-    return found
+        resolution["frames_per_mm"] = 1 / step
+    return resolution
 
 
-def voi_lut_items(image: CheckedImage) -> int:
-    """Items of VOI LUT Sequence, of all frames."""
-    counting = image.description.find_effective_groups("voi_lut", lambda groups: groups.voi_lut)
-    return sum(groups.voi_lut_items or 0 for groups in counting)
+def count_voi_lut_items(image: CheckedImage) -> int:
+    """Number of items of VOI LUT Sequence, in all frames."""
+    effective = image.description.find_effective_groups("voi_lut", lambda groups: groups.voi_lut)
+    return sum(groups.voi_lut_items or 0 for groups in effective)
 
 
 def has_output_path(image: CheckedImage) -> bool:
@@ -204,12 +205,13 @@ def has_output_path(image: CheckedImage) -> bool:
     return is_path_part(header.study_instance_uid) and is_path_part(header.sop_instance_uid)
 
 
-def numbers_in(description: Description, keyword: str) -> list[float]:
-    """Numbers of an attribute, each once, of all frames; what is no finite number is left out."""
-    found = (attribute.numbers() for attribute in found_of(description, keyword))
-    return list(dict.fromkeys(n for numbers in found for n in numbers if math.isfinite(n)))
+def find_numbers(description: Description, keyword: str) -> list[float]:
+    """Distinct finite numbers of an attribute, in all frames."""
+    attributes = find_attributes(description, keyword)
+    numbers = (n for attribute in attributes for n in attribute.numbers())
+    return list(dict.fromkeys(n for n in numbers if math.isfinite(n)))
 
 
-def snake(keyword: str) -> str:
+def to_snake_case(keyword: str) -> str:
     """``BitsAllocated`` as ``bits_allocated``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", keyword).lower()

@@ -1,8 +1,8 @@
-"""What may be wrong with a DICOM image, found by its header alone.
+"""Checks of a DICOM image by its header alone.
 
-A check is a function of the description that yields findings. An error is what keeps the file from
-being written, or a required attribute of the Image Pixel Module that is not right (PS3.3 C.7.6.3);
-a warning is where something was assumed.
+A check is a function of the description that yields findings. An error keeps the file from being
+written, or is about a required attribute of the Image Pixel Module (PS3.3 C.7.6.3) that is wrong;
+a warning says that something was assumed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from dicom_preprocessing.validation.checked_image import (
     CheckedImage,
     Finding,
     Severity,
-    found_of,
-    resolution,
-    snake,
-    voi_lut_items,
+    count_voi_lut_items,
+    find_attributes,
+    find_resolution,
+    to_snake_case,
 )
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ OPTIONAL: Final = (
     "SpacingBetweenSlices",
     "PixelPaddingValue",
 )
-"""Attributes that change the output where they are there."""
+"""Attributes that change the output where they are present."""
 
 POSITIVE_KEYWORDS: Final = ("Rows", "Columns", "SamplesPerPixel")
 
 
 def required_attributes(image: CheckedImage) -> Iterator[Finding]:
-    """Attributes of the Image Pixel Module that must be there with a value of their type."""
+    """The Image Pixel Module has all attributes that it must have, with values of their types."""
     if not image.is_image:
         return
     for keyword in IMAGE_ATTRIBUTES:
@@ -66,9 +66,11 @@ def required_attributes(image: CheckedImage) -> Iterator[Finding]:
             continue
         attribute = image.attribute(keyword)
         if not attribute.is_present:
-            yield _finding(image, f"missing_{snake(keyword)}", "error", "is missing", keyword)
+            yield _make_finding(
+                image, f"missing_{to_snake_case(keyword)}", "error", "is missing", keyword
+            )
         elif attribute.is_empty:
-            yield _finding(image, "empty_required_tag", "error", "has no value", keyword)
+            yield _make_finding(image, "empty_required_tag", "error", "has no value", keyword)
         elif keyword == "PhotometricInterpretation":
             yield from _photometric(image)
         else:
@@ -79,11 +81,11 @@ def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
     code, number = "invalid_u16_value", image.integer(keyword)
     if number is None:
         message = f"is not a whole number from 0 to {U16_MAX}"
-        yield _finding(image, code, "error", message, keyword)
+        yield _make_finding(image, code, "error", message, keyword)
     elif number == 0 and keyword in POSITIVE_KEYWORDS:
-        yield _finding(image, code, "error", "must be above 0", keyword)
+        yield _make_finding(image, code, "error", "must be above 0", keyword)
     elif image.attribute(keyword).has_several:
-        yield _finding(image, code, "warning", "has several values: the first counts", keyword)
+        yield _make_finding(image, code, "warning", "has several values: the first counts", keyword)
 
 
 def _photometric(image: CheckedImage) -> Iterator[Finding]:
@@ -92,13 +94,13 @@ def _photometric(image: CheckedImage) -> Iterator[Finding]:
     text = attribute.text()
     is_text = all(isinstance(value, str) for value in attribute.values)
     if not (is_text and text and text.isascii() and text.isprintable()):
-        yield _finding(image, code, "error", "is not text", keyword)
+        yield _make_finding(image, code, "error", "is not text", keyword)
     elif attribute.has_several:
-        yield _finding(image, code, "warning", "has several values: the first counts", keyword)
+        yield _make_finding(image, code, "warning", "has several values: the first counts", keyword)
 
 
 def pixel_data(image: CheckedImage) -> Iterator[Finding]:
-    """There is a pixel data element with what its transfer syntax asks for."""
+    """There is a pixel data element with what its transfer syntax requires."""
     keyword, element = image.keyword, image.pixel_data
     if image.broken:
         yield Finding("invalid_pixel_data_value", "error", image.broken, keyword)
@@ -118,7 +120,7 @@ def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Findi
             message = f"has fragments, as compressed pixels do, but the syntax is {syntax.name}"
             yield Finding(code, "error", message, element.keyword)
             return
-        with suppress(FileError):  # other checks tell what is wrong with the header
+        with suppress(FileError):  # other checks report what is wrong with the header
             pixel_format = read_pixel_format(image.description, element.keyword)
             if element.value.length < pixel_format.native_bytes:
                 message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
@@ -144,25 +146,27 @@ def number_of_frames(image: CheckedImage) -> Iterator[Finding]:
         return
     keyword, (_, source) = "NumberOfFrames", image.number_of_frames
     if source == "default":
-        message = "is absent: 1 is taken"
-        yield _finding(image, "default_number_of_frames", "info", message, keyword)
+        message = "is absent: 1 is assumed"
+        yield _make_finding(image, "default_number_of_frames", "info", message, keyword)
     elif source == "invalid":
         message = "is not a positive whole number"
-        yield _finding(image, "invalid_number_of_frames", "error", message, keyword)
+        yield _make_finding(image, "invalid_number_of_frames", "error", message, keyword)
 
 
 def planar_configuration(image: CheckedImage) -> Iterator[Finding]:
-    """Planar Configuration is 0 or 1; it must be there where a pixel has several samples."""
+    """Planar Configuration is 0 or 1; it must be present where a pixel has several samples."""
     keyword = "PlanarConfiguration"
     attribute = image.attribute(keyword)
     is_colour = (image.integer("SamplesPerPixel") or 1) > 1
     if attribute.is_empty:
         if is_colour:
-            message = "is absent: 0 is taken, samples pixel by pixel"
-            yield _finding(image, "default_planar_configuration", "warning", message, keyword)
+            message = "is absent: 0 is assumed, samples pixel by pixel"
+            yield _make_finding(image, "default_planar_configuration", "warning", message, keyword)
     elif attribute.integer(-1) not in (0, 1):
         severity: Severity = "error" if is_colour else "warning"
-        yield _finding(image, "invalid_planar_configuration", severity, "is not 0 or 1", keyword)
+        yield _make_finding(
+            image, "invalid_planar_configuration", severity, "is not 0 or 1", keyword
+        )
 
 
 def bits(image: CheckedImage) -> Iterator[Finding]:
@@ -172,24 +176,24 @@ def bits(image: CheckedImage) -> Iterator[Finding]:
         return
     supported = FLOAT_BITS_ALLOCATED if image.is_float else BITS_ALLOCATED
     if allocated not in supported:
-        message = f"is none of {', '.join(map(str, supported))}, which can be read"
-        yield _finding(image, "unsupported_bits_allocated", "error", message, "BitsAllocated")
+        message = f"is not one of {', '.join(map(str, supported))}, which can be read"
+        yield _make_finding(image, "unsupported_bits_allocated", "error", message, "BitsAllocated")
     stored = image.integer("BitsStored")
     if image.is_float or stored is None:
         return
     if not 1 <= stored <= allocated:
         message = f"is not from 1 to Bits Allocated, {allocated}"
-        yield _finding(image, "invalid_bits_stored", "error", message, "BitsStored")
+        yield _make_finding(image, "invalid_bits_stored", "error", message, "BitsStored")
         return
     high = image.integer("HighBit")
     if high is None or high == stored - 1:
         return
     if stored - 1 < high < allocated:
         message = f"is not {stored - 1}, Bits Stored - 1: values are moved down"
-        yield _finding(image, "invalid_high_bit", "warning", message, "HighBit")
+        yield _make_finding(image, "invalid_high_bit", "warning", message, "HighBit")
     else:
         message = f"is not {stored - 1}, Bits Stored - 1"
-        yield _finding(image, "invalid_high_bit", "error", message, "HighBit")
+        yield _make_finding(image, "invalid_high_bit", "error", message, "HighBit")
 
 
 def pixel_representation(image: CheckedImage) -> Iterator[Finding]:
@@ -197,11 +201,11 @@ def pixel_representation(image: CheckedImage) -> Iterator[Finding]:
     number = image.integer("PixelRepresentation")
     if number is not None and number not in (0, 1) and not image.is_float:
         message, keyword = "is not 0 or 1", "PixelRepresentation"
-        yield _finding(image, "invalid_pixel_representation", "error", message, keyword)
+        yield _make_finding(image, "invalid_pixel_representation", "error", message, keyword)
 
 
 def colour_type(image: CheckedImage) -> Iterator[Finding]:
-    """Photometric Interpretation, samples and bits together mean something."""
+    """Photometric Interpretation, samples and bits form a known combination."""
     keyword = "PhotometricInterpretation"
     photometric = image.attribute(keyword).text()
     samples, allocated = (image.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
@@ -212,66 +216,66 @@ def colour_type(image: CheckedImage) -> Iterator[Finding]:
             image.description, photometric, samples, allocated, is_float=image.is_float
         )
     except UnsupportedPixelsError as error:
-        yield _finding(image, "unsupported_output_color_type", "error", str(error), keyword)
+        yield _make_finding(image, "unsupported_output_color_type", "error", str(error), keyword)
     except MissingAttributeError:
         return  # of Planar Configuration, which has its own check
 
 
 def optional_attributes(image: CheckedImage) -> Iterator[Finding]:
-    """Attributes that change the output where they are there."""
+    """Attributes that change the output where they are present."""
     for keyword in OPTIONAL if image.is_image else ():
-        found = found_of(image.description, keyword)
-        if found and not found[0].is_empty:
-            value = found[0].shorten_for_message()
-            yield Finding("optional_tag_present", "info", "is there", keyword, value)
+        attributes = find_attributes(image.description, keyword)
+        if attributes and not attributes[0].is_empty:
+            value = attributes[0].shorten_for_message()
+            yield Finding("optional_tag_present", "info", "is present", keyword, value)
         else:
-            message = "has no value" if found else "is absent"
+            message = "has no value" if attributes else "is absent"
             yield Finding("optional_tag_absent", "info", message, keyword)
 
 
 def voi_lut_function(image: CheckedImage) -> Iterator[Finding]:
-    """VOI LUT Function is one that is known."""
+    """VOI LUT Function is a known one."""
     if not image.is_image:
         return
     keyword = "VOILUTFunction"
-    found = found_of(image.description, keyword)
-    if not found:
+    attributes = find_attributes(image.description, keyword)
+    if not attributes:
         message = "is absent: windows are LINEAR"
         yield Finding("voi_lut_function_absent", "info", message, keyword)
-    elif found[0].is_empty:
+    elif attributes[0].is_empty:
         message = "has no value: windows are LINEAR"
         yield Finding("empty_voi_lut_function", "warning", message, keyword, "")
     else:
-        function = found[0].text().upper()
+        function = attributes[0].text().upper()
         is_known = function in FUNCTIONS
-        message = "is there" if is_known else "is unknown: windows are LINEAR"
+        message = "is present" if is_known else "is unknown: windows are LINEAR"
         severity: Severity = "info" if is_known else "warning"
         yield Finding("voi_lut_function_present", severity, message, keyword, function)
 
 
 def voi_lut_sequence(image: CheckedImage) -> Iterator[Finding]:
-    """Whether there is a VOI LUT, which goes before windows."""
+    """Whether there is a VOI LUT, which takes precedence over windows."""
     if not image.is_image:
         return
-    keyword, count = "VOILUTSequence", voi_lut_items(image)
+    keyword, count = "VOILUTSequence", count_voi_lut_items(image)
     if count:
-        message = "is there and goes before windows"
+        message = "is present and takes precedence over windows"
         yield Finding("voi_lut_sequence_present", "info", message, keyword, f"{count} items")
     else:
         yield Finding("voi_lut_sequence_absent", "info", "is absent", keyword)
 
 
 def resolution_check(image: CheckedImage) -> Iterator[Finding]:
-    """The distance of pixels is known, so that images can be resized by spacing."""
+    """The pixel spacing is known, so that images can be resized by spacing."""
     if not image.is_image:
         return
-    found = resolution(image)
-    if "pixels_per_mm_x" in found:
-        x, y = found["pixels_per_mm_x"], found["pixels_per_mm_y"]
-        yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels a mm")
+    resolution = find_resolution(image)
+    if "pixels_per_mm_x" in resolution:
+        x, y = resolution["pixels_per_mm_x"], resolution["pixels_per_mm_y"]
+        yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels per mm")
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        for attribute in found_of(image.description, keyword)[:1]:
+        for attribute in find_attributes(image.description, keyword)[:1]:
             message = "is not two positive numbers: the pixel spacing is unknown"
             value = attribute.shorten_for_message()
             yield Finding("resolution_unavailable", "warning", message, keyword, value)
@@ -280,7 +284,7 @@ def resolution_check(image: CheckedImage) -> Iterator[Finding]:
 
 
 def output_naming(image: CheckedImage) -> Iterator[Finding]:
-    """Study and SOP Instance UID can be the path of an image."""
+    """Study and SOP Instance UID can become the path of an image."""
     header = image.description.header
     uids = {
         "StudyInstanceUID": header.study_instance_uid,
@@ -309,10 +313,10 @@ CHECKS: Final[dict[str, Callable[[CheckedImage], Iterator[Finding]]]] = {
     "resolution": resolution_check,
     "output_naming": output_naming,
 }
-"""Every check by its name in the report, in the order in which they are made."""
+"""Every check by its name in the report, in the order of the report."""
 
 
-def _finding(
+def _make_finding(
     image: CheckedImage, code: str, severity: Severity, message: str, keyword: str
 ) -> Finding:
     """A finding about an attribute of the Image Pixel Module, with its value."""

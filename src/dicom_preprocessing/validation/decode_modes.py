@@ -1,4 +1,4 @@
-"""What validation may decode; a module of its own for ``--help``."""
+"""What validation may decode; in a module of its own, so that ``--help`` imports little."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Validation: whether a DICOM file can become an image, and what would be assumed of it."""
+"""Validation: whether a DICOM file can become an image, and what would be assumed about it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from dicom_preprocessing.validation.checked_image import (
     CheckedImage,
     Finding,
     Severity,
-    found_of,
+    count_voi_lut_items,
+    find_attributes,
+    find_color_type,
+    find_numbers,
+    find_resolution,
     has_output_path,
-    numbers_in,
-    output_color_type,
-    resolution,
-    snake,
-    voi_lut_items,
+    to_snake_case,
 )
 from dicom_preprocessing.validation.checks import CHECKS
 from dicom_preprocessing.validation.decode_modes import DECODE_MODES
@@ -65,7 +65,7 @@ class ValidationMessage(AttributeReference):
 
 
 class ValidationCheck(AttributeReference):
-    """What a check had to say, one entry a finding."""
+    """The outcome of a check, one entry per finding."""
 
     name: str
     status: CheckStatus
@@ -74,7 +74,7 @@ class ValidationCheck(AttributeReference):
 
 
 class SmokeTest(TypedDict):
-    """How decoding one frame went; ``frame_index`` counts from 0."""
+    """The outcome of decoding one frame; ``frame_index`` counts from 0."""
 
     attempted: bool
     status: Literal["pass", "fail", "skip"]
@@ -107,9 +107,9 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     ----------
     path : path
     decode : str
-        ``frame`` decodes the first frame to display values, ``none`` looks at the header alone; in
-        upper or lower case. A codec that crashes takes the process along: for files that nobody
-        knows, ``dicom-validate`` decodes in a process of its own.
+        ``frame`` decodes the first frame to display values, ``none`` checks the header alone; in
+        upper or lower case. A codec that crashes ends the process: for files from unknown sources,
+        ``dicom-validate`` decodes in a process of its own.
 
     Returns
     -------
@@ -133,17 +133,17 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     mode = decode.lower()
     if mode not in DECODE_MODES:
         raise ValueError(f"Invalid decode mode: {decode}. Expected 'frame' or 'none'")
-    test = _decode_frame if mode == "frame" else _not_wanted
-    return _report(path, _read(path), mode, test)
+    test = _decode_frame if mode == "frame" else _skip_decoding
+    return _make_report(path, _open(path), mode, test)
 
 
 def report_of_crash(path: str | os.PathLike[str], error: FileError) -> ValidationReport:
     """The report of a file whose decoding ended the process in which it was tried."""
-    return _report(path, _read(path), "frame", lambda _subject: _failed(error))
+    return _make_report(path, _open(path), "frame", lambda _subject: _make_failure(error))
 
 
-def _read(path: str | os.PathLike[str]) -> CheckedImage:
-    """Open a file; a pixel data element that cannot be found is no reason to stop."""
+def _open(path: str | os.PathLike[str]) -> CheckedImage:
+    """Open a file, even if its pixel data element cannot be found."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"File not found: {os.fspath(path)}")
     try:
@@ -155,16 +155,16 @@ def _read(path: str | os.PathLike[str]) -> CheckedImage:
                 raise
             return CheckedImage(describe_without_pixels(path), None, broken=str(error))
     except FileError as error:
-        raise RuntimeError(f"{_problem(error)} {os.fspath(path)}: {error}") from error
+        raise RuntimeError(f"{_name_problem(error)} {os.fspath(path)}: {error}") from error
 
 
-def _problem(error: FileError) -> str:
+def _name_problem(error: FileError) -> str:
     words = {"not_dicom": "Not a DICOM file:", "damaged": "Damaged DICOM file:"}
     return words.get(error.error, "Cannot read")
 
 
 def _require_whole(path: str | os.PathLike[str]) -> None:
-    """As the index asks of a file; a DICOMDIR has no pixels, which the report tells."""
+    """Require what the index does; a DICOMDIR has no pixels, which the report says."""
     try:
         read_header(path)
     except FileError as error:
@@ -172,28 +172,35 @@ def _require_whole(path: str | os.PathLike[str]) -> None:
             raise
 
 
-def _report(
+def _make_report(
     path: str | os.PathLike[str],
     image: CheckedImage,
     mode: str,
     test: Callable[[CheckedImage], SmokeTest],
 ) -> ValidationReport:
-    found = {name: list(check(image)) for name, check in CHECKS.items()}
-    smoke = _skipped("errors were found in the header")
-    if not any(f.severity == "error" for findings in found.values() for f in findings):
+    findings = {name: list(check(image)) for name, check in CHECKS.items()}
+    smoke = _make_skip("errors were found in the header")
+    if not any(f.severity == "error" for of_check in findings.values() for f in of_check):
         smoke = test(image)
     if smoke["status"] == "fail":
         keyword = image.keyword
         failure = Finding("frame_decode_failed", "error", smoke["message"], keyword)
-        found["decode_smoke_test"] = [failure]
+        findings["decode_smoke_test"] = [failure]
     errors, warnings, infos = (
-        [_message(f) for findings in found.values() for f in findings if f.severity == severity]
+        [
+            _make_message(f)
+            for of_check in findings.values()
+            for f in of_check
+            if f.severity == severity
+        ]
         for severity in ("error", "warning", "info")
     )
-    checks = [entry for name, findings in found.items() for entry in _entries(name, findings)]
+    checks = [
+        entry for name, of_check in findings.items() for entry in _make_entries(name, of_check)
+    ]
     if smoke["status"] != "fail":
         outcome = Finding("decode_smoke_test", "info", smoke["message"])
-        checks.append(_check("decode_smoke_test", smoke["status"], outcome))
+        checks.append(_make_check("decode_smoke_test", smoke["status"], outcome))
     return {
         "status": "fail" if errors else "pass",
         "summary": {
@@ -232,33 +239,33 @@ def _image_facts(image: CheckedImage) -> dict[str, Any]:
     photometric = image.description.pixel.photometric_interpretation
     facts["photometric_interpretation"] = photometric.text() or None
     facts |= _integers(image, "PlanarConfiguration", "PixelRepresentation")
-    return _known(facts)
+    return _drop_unknown(facts)
 
 
 def _pixel_facts(image: CheckedImage) -> dict[str, Any]:
     facts = _integers(image, "BitsAllocated", "BitsStored", "HighBit")
-    return _known(facts | {"output_color_type": output_color_type(image)})
+    return _drop_unknown(facts | {"output_color_type": find_color_type(image)})
 
 
 def _preprocessing_facts(image: CheckedImage) -> dict[str, Any]:
     description = image.description
     header = description.header
-    voi_items, measures = voi_lut_items(image), resolution(image)
-    functions = (attribute.text() for attribute in found_of(description, "VOILUTFunction"))
+    voi_items, resolution = count_voi_lut_items(image), find_resolution(image)
+    functions = (attribute.text() for attribute in find_attributes(description, "VOILUTFunction"))
     uids = {
         "study_instance_uid": header.study_instance_uid,
         "series_instance_uid": header.series_instance_uid,
         "sop_instance_uid": header.sop_instance_uid,
     }
     return {
-        "rescale_slope": numbers_in(description, "RescaleSlope"),
-        "rescale_intercept": numbers_in(description, "RescaleIntercept"),
-        "window_center": numbers_in(description, "WindowCenter"),
-        "window_width": numbers_in(description, "WindowWidth"),
+        "rescale_slope": find_numbers(description, "RescaleSlope"),
+        "rescale_intercept": find_numbers(description, "RescaleIntercept"),
+        "window_center": find_numbers(description, "WindowCenter"),
+        "window_width": find_numbers(description, "WindowWidth"),
         "voi_lut_function": [f for f in functions if f],
         "voi_lut_sequence_present": voi_items > 0,
         "voi_lut_sequence_items": voi_items,
-        "resolution": {"available": "pixels_per_mm_x" in measures, **measures},
+        "resolution": {"available": "pixels_per_mm_x" in resolution, **resolution},
         "output_naming": {
             "directory_output_ready": has_output_path(image),
             **{name: uid for name, uid in uids.items() if uid},
@@ -267,11 +274,11 @@ def _preprocessing_facts(image: CheckedImage) -> dict[str, Any]:
 
 
 def _integers(image: CheckedImage, *keywords: str) -> dict[str, Any]:
-    there = (name for name in keywords if image.attribute(name).is_present)
-    return {snake(name): image.integer(name) for name in there}
+    present = (name for name in keywords if image.attribute(name).is_present)
+    return {to_snake_case(name): image.integer(name) for name in present}
 
 
-def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_unknown(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
@@ -280,17 +287,17 @@ def _decode_frame(image: CheckedImage) -> SmokeTest:
     try:
         return _try_decode(image)
     except FileError as error:
-        return _failed(error)
+        return _make_failure(error)
     except MemoryError:
-        return _failed(FileError("not enough memory"))
-    except Exception as error:  # noqa: BLE001  # what no test has shown yet is a fact about the file
-        return _failed(FileError(f"{type(error).__name__}: {error}"))
+        return _make_failure(FileError("not enough memory"))
+    except Exception as error:  # noqa: BLE001  # an unforeseen error is a fact about the file, too
+        return _make_failure(FileError(f"{type(error).__name__}: {error}"))
 
 
 def _try_decode(image: CheckedImage) -> SmokeTest:
     description, pixel_data = image.description, image.pixel_data
     if pixel_data is None:
-        return _skipped("there is no pixel data")
+        return _make_skip("there is no pixel data")
     pixel_format = read_pixel_format(description, pixel_data.keyword)
     pixels, limit = (
         pixel_format.rows * pixel_format.columns * pixel_format.number_of_frames,
@@ -315,7 +322,7 @@ def _try_decode(image: CheckedImage) -> SmokeTest:
     }
 
 
-def _failed(error: FileError) -> SmokeTest:
+def _make_failure(error: FileError) -> SmokeTest:
     return {
         "attempted": True,
         "status": "fail",
@@ -324,39 +331,39 @@ def _failed(error: FileError) -> SmokeTest:
     }
 
 
-def _skipped(reason: str) -> SmokeTest:
+def _make_skip(reason: str) -> SmokeTest:
     return {"attempted": False, "status": "skip", "message": f"not decoded: {reason}"}
 
 
-def _not_wanted(_subject: CheckedImage) -> SmokeTest:
-    return _skipped("decode is none")
+def _skip_decoding(_subject: CheckedImage) -> SmokeTest:
+    return _make_skip("decode is none")
 
 
-def _entries(name: str, findings: list[Finding]) -> list[ValidationCheck]:
+def _make_entries(name: str, findings: list[Finding]) -> list[ValidationCheck]:
     """Outcomes of a check, one for each of its findings."""
     statuses: dict[Severity, CheckStatus] = {"error": "fail", "warning": "warn", "info": "pass"}
-    return [_check(name, statuses[f.severity], f) for f in findings] or [
-        _check(name, "pass", Finding(name, "info", "nothing to say"))
+    return [_make_check(name, statuses[f.severity], f) for f in findings] or [
+        _make_check(name, "pass", Finding(name, "info", "no findings"))
     ]
 
 
-def _check(name: str, status: CheckStatus, finding: Finding) -> ValidationCheck:
+def _make_check(name: str, status: CheckStatus, finding: Finding) -> ValidationCheck:
     severity, message = finding.severity, finding.message
-    place = _place(finding)
-    return {"name": name, "status": status, "severity": severity, "message": message, **place}
+    reference = _describe_reference(finding)
+    return {"name": name, "status": status, "severity": severity, "message": message, **reference}
 
 
-def _message(finding: Finding) -> ValidationMessage:
-    return {"code": finding.code, "message": finding.message, **_place(finding)}
+def _make_message(finding: Finding) -> ValidationMessage:
+    return {"code": finding.code, "message": finding.message, **_describe_reference(finding)}
 
 
-def _place(finding: Finding) -> AttributeReference:
-    """What a finding is about, as far as it is about an attribute."""
-    place: AttributeReference = {}
+def _describe_reference(finding: Finding) -> AttributeReference:
+    """The attribute that a finding is about, empty if it is about none."""
+    reference: AttributeReference = {}
     tag = tag_for_keyword(finding.keyword) if finding.keyword else None  # pydicom knows one for ""
     if tag is not None:
-        place["tag"] = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-        place["tag_name"] = finding.keyword
+        reference["tag"] = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        reference["tag_name"] = finding.keyword
     if finding.value is not None:
-        place["value"] = finding.value
-    return place
+        reference["value"] = finding.value
+    return reference

@@ -1,7 +1,7 @@
-"""Where the scripts and the package of a workflow are.
+"""Find the checkout, with the scripts and the package of a workflow.
 
 Standard library only, and nothing of this package: the Snakefile runs this file by itself to find
-out from where it may import the rest.
+out where to import the rest from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def find_checkout(workflow: Any) -> Path:  # noqa: ANN401  # Snakemake's
     base = workflow.current_basedir
     if isinstance(base, (str, os.PathLike)):
         return Path(base).resolve().parents[1]
-    from git import Repo  # noqa: PLC0415  # only there where Snakemake needed it too
+    from git import Repo  # noqa: PLC0415  # installed only where Snakemake needs it, too
 
     repo = base.hosted_repo.repo if hasattr(base, "hosted_repo") else Repo(base.repo_path)
     commit = repo.commit(base.ref).hexsha

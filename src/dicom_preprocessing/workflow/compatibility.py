@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 TESTED_VERSIONS = frozenset({"9.27.1"})
-"""Of which the limit of jobs a second is known; see ``remove_job_rate_limit``."""
+"""Versions whose limit of jobs per second is known; see ``remove_job_rate_limit``."""
 
 DEFAULT_RATE = (100, 1)
 """Jobs and seconds of the limit that Snakemake sets where the user sets none."""
@@ -31,10 +31,10 @@ UNCHANGED = "DP_UNCHANGED_SNAKEMAKE"
 
 
 def remove_job_rate_limit(workflow: Workflow) -> None:
-    """Drop Snakemake's default limit of jobs a second, which is meant for clusters.
+    """Drop Snakemake's default limit of jobs per second, which is meant for clusters.
 
-    With it each finished job starts a timer that has jobs selected again a second later, and starts
-    the next timer: a thousand jobs and a second later there are a thousand selections a second. It
+    With it, each finished job starts a timer that selects jobs again a second later and starts the
+    next timer: a second after a thousand jobs there are a thousand selections per second. This
     takes a quarter of the CPU time of 1,000 studies, and more of a longer run. No option switches
     it off: ``--max-jobs-per-timespan`` has no such value.
     """
@@ -64,7 +64,7 @@ def require_forcing(workflow: Workflow) -> None:
 
 
 def run_again(workflow: Workflow, file: str) -> None:
-    """Have the job that makes a file run in this run, as ``--forcerun`` with a file does.
+    """Make the job of a file run in this run, as ``--forcerun`` with that file does.
 
     Snakemake's records of settings are in the working directory of the run that wrote them. A run
     in another one, or in another number of shards, has none of the same results, or older ones. So
@@ -74,10 +74,10 @@ def run_again(workflow: Workflow, file: str) -> None:
 
 
 def end_gracefully_in_thread() -> None:
-    """Keep SIGTERM from hanging Snakemake; to be called when a run starts.
+    """Keep Snakemake from hanging at SIGTERM; to be called when a run starts.
 
-    Its handler takes a lock in the main thread, which may be holding it: with small studies a
-    tenth of the time.
+    Its handler takes a lock in the main thread, which may hold that lock already: with small
+    studies it does a tenth of the time.
     """
     handle = signal.getsignal(signal.SIGTERM)
     if callable(handle) and not _is_to_be_unchanged():

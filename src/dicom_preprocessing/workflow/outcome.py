@@ -1,7 +1,7 @@
-"""What is said last on the screen: how a run ended, and why jobs failed.
+"""The last lines on the screen: how a run ended, and why jobs failed.
 
-Snakemake prints of a failed job the command and its exit status, and with ``--quiet rules`` not
-even the name of its log, where the reason is. Standard library only: the Snakefile imports it.
+For a failed job Snakemake prints the command and its exit status, and with ``--quiet rules`` not
+even the name of its log, which has the reason. Standard library only: the Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ JOB_ERROR = "job_error"
 """Snakemake's name for the event of a log record (``snakemake_interface_logger_plugins``)."""
 
 CAUSES_SHOWN = 2
-"""At the end of a run, of which Snakemake prints four lines more, a reader sees some ten lines."""
+"""A reader sees some ten lines at the end of a run, of which Snakemake prints four."""
 
 PATH = re.compile(r"\S*/\S*")
-"""What differs between messages of one cause."""
+"""Paths, which differ between messages of one cause."""
 
 TAIL_BYTES = 4096
 MAX_REASON_LENGTH = 400
@@ -37,8 +37,8 @@ ERROR = "error: "
 """How the message of a job with an expected error begins (``cli.job``)."""
 
 NO_REASON = (
-    "it ended without a message, as a process does that was killed: by the system for want of "
-    "memory, by a queue at a limit, or by hand"
+    "it ended without a message, as a process does that was killed: by the system because memory "
+    "ran out, by a queue at a limit, or by hand"
 )
 
 
@@ -89,16 +89,16 @@ def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
     commonest = sorted(by_cause.values(), key=len, reverse=True)
     for failed in commonest[:CAUSES_SHOWN]:
         job, reason = failed[0]
-        number = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
+        count = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
         log = f" (log: {make_printable(job.log)})" if job.log else ""
-        yield f"error: {job.rule}{number}: {reason}{log}"
+        yield f"error: {job.rule}{count}: {reason}{log}"
     total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
-    elsewhere = (
+    other_reasons = (
         f" {plural(others, 'job')} failed for other reasons: see the logs." if others else ""
     )
     yield (
-        f"{plural(total, 'job')} failed.{elsewhere} What is finished stays. Mend the cause and run "
-        "the same command again."
+        f"{plural(total, 'job')} failed.{other_reasons} Finished results stay. Fix the cause and "
+        "run the same command again."
     )
 
 

@@ -1,4 +1,4 @@
-"""What has to be done again by what earlier jobs left: receipts, and their summary.
+"""What has to be done again, by the receipts of earlier jobs and their summary.
 
 Standard library only: the Snakefile imports it.
 """
@@ -13,7 +13,7 @@ from dicom_preprocessing.files import read_json_lines
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import (
     IndexFolder,
-    inventory_digest,
+    digest_inventory,
     is_path_part,
 )
 from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
@@ -24,46 +24,48 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config import Limits
 
 MAX_ATTEMPTS = 3
-"""How often a file with a transient failure is tried in all."""
+"""How often a file with a transient failure is tried altogether."""
 
 LIMIT_PREFIX = "limit_"
-"""What the errors of files that went beyond a limit begin with."""
+"""What the errors of files that exceeded a limit begin with."""
 
 
 def plan_retries(folder: IndexFolder, limits: Limits | None = None) -> RetryPlan:
-    """What the next index has to have tried again.
+    """Find out what the next index has to have tried again.
 
     Parameters
     ----------
     folder : IndexFolder
         As the last index left it.
     limits : Limits or None
-        Those of this run; None does not look for studies that other limits free.
+        Those of this run; None does not look for studies that earlier limits stopped.
     """
     before = folder.read_request() if limits is not None else None
-    is_freed = before is not None and before.limits != limits
+    has_new_limits = before is not None and before.limits != limits
     tried = folder.read_retries().unreadable
     return RetryPlan(
-        studies=frozenset(study for study in _transient(folder) if _is_pending(folder, study)),
-        renewed=frozenset(_limited_studies(folder)) if is_freed else frozenset(),
+        studies=frozenset(
+            study for study in _find_transient_studies(folder) if _is_pending(folder, study)
+        ),
+        renewed=frozenset(_find_limited_studies(folder)) if has_new_limits else frozenset(),
         files=frozenset(path for path, attempts in tried.items() if attempts < MAX_ATTEMPTS),
     )
 
 
 def receipt_matches(receipt: Path, recipe: str, inventory: str) -> bool:
-    """Whether a receipt tells these digests, of settings and of files."""
+    """Whether a receipt has these digests, of settings and of files."""
     try:
         with receipt.open(encoding="ascii") as lines:
-            receipt_line = json.loads(lines.readline())
+            first = json.loads(lines.readline())
     except (OSError, ValueError):
         return False
-    return (receipt_line.get("recipe"), receipt_line.get("inventory")) == (recipe, inventory)
+    return (first.get("recipe"), first.get("inventory")) == (recipe, inventory)
 
 
-def _transient(folder: IndexFolder) -> list[str]:
-    """Studies of which a file had failed transiently when results were last gathered.
+def _find_transient_studies(folder: IndexFolder) -> list[str]:
+    """Studies with a file that had failed transiently when results were last collected.
 
-    By the summary of the receipts, since to open each of them takes seconds at every start.
+    By the summary of the receipts, since opening each of them takes seconds at every start.
     """
     try:
         summary = json.loads(ResultsFolder(folder.output).summary.read_text(encoding="utf-8"))
@@ -74,7 +76,7 @@ def _transient(folder: IndexFolder) -> list[str]:
 
 def _is_pending(folder: IndexFolder, study: str) -> bool:
     """The summary may be older than the receipt, and the receipt than the inventory."""
-    lines = _lines_of(ResultsFolder(folder.output).receipt("write", study))
+    lines = _read_lines(ResultsFolder(folder.output).receipt("write", study))
     try:
         with folder.inventory(study).open(encoding="ascii") as inventory:
             attempt = json.loads(inventory.readline())["attempt"]
@@ -84,31 +86,31 @@ def _is_pending(folder: IndexFolder, study: str) -> bool:
     return bool(tried and attempt < MAX_ATTEMPTS)
 
 
-def _limited_studies(folder: IndexFolder) -> set[str]:
-    """Studies of which a file went beyond a limit, and which are not to be done again anyway.
+def _find_limited_studies(folder: IndexFolder) -> set[str]:
+    """Studies with a file that exceeded a limit, unless they are to be done again anyway.
 
     By the receipts of all stages, since there may be no summary of the last jobs: a run was killed,
-    or shards were not gathered.
+    or shards were not collected.
     """
-    places = map(ResultsFolder(folder.output).receipts, STAGES)
-    receipts = (receipt for place in places for receipt in place.glob(f"*{RECEIPT_SUFFIX}"))
+    folders = map(ResultsFolder(folder.output).receipts, STAGES)
+    receipts = (path for receipts in folders for path in receipts.glob(f"*{RECEIPT_SUFFIX}"))
     return {receipt.stem for receipt in receipts if _is_limited(folder, receipt)}
 
 
 def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
     if LIMIT_PREFIX.encode() not in receipt.read_bytes():
-        return False  # nearly all; to parse them would take three times as long
-    lines = _lines_of(receipt)
+        return False  # nearly all; parsing them would take three times as long
+    lines = _read_lines(receipt)
     if not any(str(line.get("error")).startswith(LIMIT_PREFIX) for line in lines):
         return False
     try:
-        return bool(lines[0].get("inventory") == inventory_digest(folder.inventory(receipt.stem)))
+        return bool(lines[0].get("inventory") == digest_inventory(folder.inventory(receipt.stem)))
     except FileNotFoundError:
         return False  # the study has vanished
 
 
-def _lines_of(receipt: Path) -> list[dict[str, Any]]:
-    """The lines of a receipt, none of one that is not there or cut."""
+def _read_lines(receipt: Path) -> list[dict[str, Any]]:
+    """The lines of a receipt; none if it does not exist or is cut."""
     try:
         return list(read_json_lines(receipt))
     except (OSError, ValueError):

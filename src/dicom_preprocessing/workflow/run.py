@@ -1,7 +1,7 @@
-"""One run of the workflow, as its rules ask about it: paths, inputs, targets, settings, resources.
+"""A run of the workflow, which answers its rules: paths, inputs, targets, settings, resources.
 
-It knows nothing of Snakemake: the Snakefile hands over what only Snakemake knows. Standard library
-only, besides what the configuration needs.
+It knows nothing about Snakemake: the Snakefile passes on what only Snakemake knows. Standard
+library only, besides what the configuration needs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from dicom_preprocessing.config.recipe import RECIPE_VARIABLE, make_recipe
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
-from dicom_preprocessing.index.walk import own_folders, source_list
+from dicom_preprocessing.index.walk import list_own_folders, list_sources
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.resources import (
-    cores_on_cluster,
-    job_mem_mb,
-    local_cores,
-    runtime_minutes,
+    choose_cluster_cores,
+    choose_local_cores,
+    estimate_mem_mb,
+    estimate_minutes,
 )
 from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
-from dicom_preprocessing.workflow.shards import belongs_to, find_parts, parts_of
+from dicom_preprocessing.workflow.shards import belongs_to, find_parts, list_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,15 +58,15 @@ WILDCARDS = (
         },
     ),
 )
-"""What the names of a stage's two rules end in, the wildcards of a study, and their constraints.
+"""Suffixes of the names of a stage's two rules, the wildcards of a study, and their constraints.
 
-Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. Such
-studies have rules with a UID in pieces that are shorter.
+Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. So
+such studies have rules of their own, with the UID in shorter pieces.
 """
 
 
 class Run:
-    """What is configured, where results go, and what there is to make.
+    """The configuration of a run, the paths of its results, and what it has to make.
 
     Parameters
     ----------
@@ -74,14 +74,15 @@ class Run:
     examples : Path
         The bundled studies, which are read where no source is set.
     wait_for_index : callable
-        Called before the index is read: raises what Snakemake wants to see while it is not made.
+        Called before the index is read. Until the index exists, it raises the exception that
+        makes Snakemake ask again later.
     """
 
     def __init__(
         self, config: Config, examples: Path, wait_for_index: Callable[[], object] = lambda: None
     ) -> None:
         self.config = config
-        self.sources = source_list(config.source, examples)
+        self.sources = list_sources(config.source, examples)
         self.wait_for_index = wait_for_index
         self.part: Part | None = None
         self.output = config.output
@@ -100,7 +101,7 @@ class Run:
     def output_in_shell(self) -> str:
         """The folder of results as shell text, in which Snakemake replaces what is in braces.
 
-        Text, because a param by a function costs time at each job.
+        It is not a param, because one that is a function costs time at each job.
         """
         return shlex.quote(self.output).replace("{", "{{").replace("}", "}}")
 
@@ -118,7 +119,7 @@ class Run:
 
     @cached_property
     def studies(self) -> dict[str, Study]:
-        """Studies of this run by UID; raises, and asks again, until the index is made."""
+        """Studies of this run by UID; raises, and is asked again, until the index exists."""
         self.wait_for_index()
         table = self.index.read_studies()
         return {
@@ -128,7 +129,7 @@ class Run:
         }
 
     def kept_stage_before(self, stage: Stage) -> str:
-        """The nearest kept stage before this one, or ``none``, as jobs are told."""
+        """The nearest kept stage before this one, or ``none``, as for option --kept of a job."""
         before = STAGES[: STAGES.index(stage)]
         return next((name for name in reversed(before) if name in self.config.keep), "none")
 
@@ -149,10 +150,10 @@ class Run:
         return [self.images("write", study) for study in self.studies]
 
     def targets(self) -> list[str]:
-        """The results, and which of the images and receipts before them are missing.
+        """The results, and those of the images and receipts before them that are missing.
 
-        Snakemake does not look for what is missing between up-to-date results. What is there is
-        not named, because each name costs at each run.
+        Snakemake does not look for what is missing between up-to-date results. What exists is not
+        named, because each name costs time at each run.
         """
         if self.config.gather:
             self.wait_for_index()
@@ -167,28 +168,28 @@ class Run:
         return [*_filter_missing(wanted), *self.final_targets()]
 
     def final_targets(self) -> list[str]:
-        """What a run is for."""
+        """The files with which a run is finished."""
         if self.part is None:
-            return [str(path) for path in self.results.of_run]
+            return [str(path) for path in self.results.final_files]
         return [str(path) for path in (self.part.manifest, self.part.failures, self.part.summary)]
 
     def parts_to_collect(self) -> list[Path]:
         """Results of all shards; raises an OutputError that names those that have not finished."""
         shards = self.config.gather or 0
-        parts = parts_of(self.output, shards)
+        parts = list_parts(self.output, shards)
         missing = [str(part.shard) for part in parts if not part.summary.exists()]
         if missing:
             finished = {p.shards for p in find_parts(Path(self.output)) if p.summary.exists()}
             others = ", ".join(map(str, sorted(finished - {shards})))
             raise OutputError(
                 f"{len(missing)} of {shards} shards have not finished: {', '.join(missing)}. "
-                f"Run them again (shard: [{missing[0]}, {shards}]), then gather. What stopped one "
-                "is at the end of what it printed."
+                f"Run them again (shard: [{missing[0]}, {shards}]), then gather. The end of a "
+                "shard's output says what stopped it."
                 + (f" There are parts of {others} shards." if others else "")
             )
         return [path for part in parts for path in (part.manifest, part.failures, part.summary)]
 
-    @cache  # noqa: B019  # there is one run in a process
+    @cache  # noqa: B019  # a process has one run
     def recipe_digest(self, stage: Stage) -> str:
         """Digest of versions and settings of the stages up to this one: what Snakemake watches."""
         return make_recipe(self.config, stage).digest
@@ -196,8 +197,8 @@ class Run:
     def environment(self, scripts: Path, *, is_conda: bool) -> dict[str, str]:
         """Environment variables of jobs: Python, scripts, where snakemake was called, recipes.
 
-        Recipes by their digests, so that a rule's param, which Snakemake prints for each job, is 16
-        characters long. Of jobs in a conda environment, Python is the one there.
+        Recipes are named by their digests, so that a rule's param, which Snakemake prints for each
+        job, is 16 characters long. Jobs in a conda environment use the Python of that.
         """
         recipes = (make_recipe(self.config, stage) for stage in STAGES)
         return {
@@ -207,7 +208,7 @@ class Run:
         } | {RECIPE_VARIABLE + recipe.digest: recipe.to_json() for recipe in recipes}
 
     def is_outdated(self, stage: Stage, study: str) -> bool:
-        """Whether there is a receipt of a study, of other settings or files than those of now."""
+        """Whether a study has a receipt of other settings or files than the present ones."""
         receipt = self.results.receipt(stage, study)
         inventory = self.studies[study].inventory
         return receipt.exists() and not receipt_matches(
@@ -215,19 +216,19 @@ class Run:
         )
 
     def threads(self, study: str, cores: int | None) -> int:
-        """Cores of a job: a share of those of this machine, or, with None, by the headers."""
+        """Cores of a job: a share of ``cores`` of this machine, or by the headers if None."""
         if cores is not None:
-            return local_cores(len(self.studies), cores)
-        return cores_on_cluster(self.studies.get(study))
+            return choose_local_cores(len(self.studies), cores)
+        return choose_cluster_cores(self.studies.get(study))
 
     def mem_mb(self, study: str, threads: int, attempt: int, *, is_local: bool) -> int:
         """Memory of a job in MB."""
         known = self.studies.get(study)
-        return job_mem_mb(known, threads=threads, attempt=attempt, on_cluster=not is_local)
+        return estimate_mem_mb(known, threads=threads, attempt=attempt, on_cluster=not is_local)
 
     def runtime(self, study: str, attempt: int) -> int:
         """Minutes of a job."""
-        return runtime_minutes(self.studies.get(study), attempt=attempt)
+        return estimate_minutes(self.studies.get(study), attempt=attempt)
 
     def state_of_source(self) -> str:
         """Digest of the files of the source and of retries that are due; walks all folders."""
@@ -238,7 +239,7 @@ class Run:
             raise SourceError(f"{error}. Nothing was changed.") from None
 
     def collection_settings(self, **values: object) -> str:
-        """What the rules ask for that collect results, as one line of JSON."""
+        """Settings of the rules that collect results, as one line of JSON."""
         return to_json(
             recipe=self.recipe_digest("write"),
             keep=self.config.keep,
@@ -248,7 +249,7 @@ class Run:
         )
 
     def changed_settings(self) -> dict[str, Any]:
-        """Keys that decide about images and differ from the defaults."""
+        """Keys that affect images and differ from the defaults."""
         values, about = as_mapping(self.config), keys()
         return {
             key: values[key]
@@ -258,20 +259,20 @@ class Run:
 
 
 def to_json(**values: object) -> str:
-    """Settings of a rule that is no stage, as one line of JSON with sorted keys."""
+    """Settings of a rule that is not a stage, as one line of JSON with sorted keys."""
     return json.dumps(values, sort_keys=True)
 
 
 def _filter_missing(paths: Iterable[str]) -> Iterator[str]:
-    """Those of the paths that are not there; looks at folders, not at each path."""
-    names_in = cache(_names_in)
+    """Those of the paths that do not exist; lists folders instead of checking each path."""
+    names_in = cache(_list_names)
     for path in paths:
         folder, name = os.path.split(path)
         if name not in names_in(folder):
             yield path
 
 
-def _names_in(folder: str) -> Sequence[str] | set[str]:
+def _list_names(folder: str) -> Sequence[str] | set[str]:
     try:
         return set(os.listdir(folder))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The lock of a run on its working directory, which tells a killed run from one that is alive.
+"""The lock of a run on its working directory, which shows whether a run is alive or was killed.
 
 Snakemake's own locks are files that a killed run leaves behind. Standard library only: the
 Snakefile imports it.
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_LOCK = ".snakemake/run.lock"
-"""Locked, shared, as long as Snakemake lives."""
+"""Locked, shared, as long as Snakemake runs."""
 
 LOCK_DESCRIPTORS: dict[Path, int] = {}
-"""Descriptors of locked files by working directory: what is closed is unlocked."""
+"""Descriptors of locked files by working directory, kept open because closing unlocks."""
 
 
 def hold_run_lock(folder: Path) -> list[str]:
@@ -37,7 +37,7 @@ def hold_run_lock(folder: Path) -> list[str]:
     leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
     warnings = []
     try:
-        _lock_alone(descriptor)
+        _lock_exclusively(descriptor)
         for lock in leftover:
             lock.unlink(missing_ok=True)
     except BlockingIOError:
@@ -54,15 +54,15 @@ def hold_run_lock(folder: Path) -> list[str]:
     return warnings
 
 
-def _lock_alone(descriptor: int, tries: int = 3) -> None:
-    """Wait a moment for what only looks whether a run is alive."""
+def _lock_exclusively(descriptor: int, tries: int = 3) -> None:
+    """Lock, waiting a moment for processes that only check whether a run is alive."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if tries == 1:
             raise
         time.sleep(0.05)
-        _lock_alone(descriptor, tries - 1)
+        _lock_exclusively(descriptor, tries - 1)
 
 
 def is_run_alive(folder: Path) -> bool:
@@ -70,7 +70,7 @@ def is_run_alive(folder: Path) -> bool:
     try:
         with (folder / RUN_LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # or it may be another user's
+    except (BlockingIOError, PermissionError):  # the latter if it is another user's
         return True
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""The configuration of a run, checked before any work: of itself, and against what is there.
+"""The configuration of a run, checked before any work: by itself, and against existing results.
 
 Standard library only, besides what the configuration needs: the Snakefile imports it.
 """
@@ -34,7 +34,7 @@ def read_settings(
     values : mapping
         The configuration as Snakemake merged it.
     given : mapping
-        What ``--config`` gave; a word without a value, as from an unset variable, is None there.
+        What ``--config`` gave; a key without a value, as from an unset variable, is None.
     is_module, has_prefix : bool
         Whether another workflow includes this one, and puts a prefix before its paths.
     has_directory : bool
@@ -70,7 +70,7 @@ def read_settings(
 
 
 def require_usable(run: Run) -> None:
-    """Raise an OutputError where a run could not write its results, or has not got its index."""
+    """Raise an OutputError where a run could not write its results, or lacks its index."""
     _require_writable(Path(run.config.output))
     if run.config.shard or run.config.gather:
         _require_index(run.config, run.sources)
@@ -97,23 +97,25 @@ def _require_index(config: Config, sources: Sequence[str]) -> None:
     folder = IndexFolder(config.output)
     command = "snakemake index (with the same keys, without shard and gather)"
     if not folder.table.exists():
-        raise OutputError(f"{folder.table} is not there. Make it once for all shards: {command}")
-    found = folder.read_request()
-    if found is None:
+        raise OutputError(f"{folder.table} does not exist. Make it once for all shards: {command}")
+    existing = folder.read_request()
+    if existing is None:
         raise OutputError(
             f"{folder.table} was written by another version: remove it, then {command}"
         )
-    wanted = IndexRequest.made_here(config.output, sources, config.duplicates, config.limits)
+    wanted = IndexRequest.from_working_directory(
+        config.output, sources, config.duplicates, config.limits
+    )
     for key in ("source", "duplicates", "limits"):
-        before, now = getattr(found, key), getattr(wanted, key)
+        before, now = getattr(existing, key), getattr(wanted, key)
         if before != now:
             raise OutputError(
                 f"config key '{key}': {folder.path} was made with {before}, this run has {now}. "
-                f"Make it anew: {command}"
+                f"Make it again: {command}"
             )
-    if found.start != wanted.start:
-        start = os.path.normpath(os.path.join(folder.output.resolve(), found.start))
+    if existing.start != wanted.start:
+        start = os.path.normpath(os.path.join(folder.output.resolve(), existing.start))
         raise OutputError(
             f"config key 'source': {folder.path} was made in {start}, where its relative paths "
-            "start. Call snakemake there."
+            "start. Run snakemake there."
         )

@@ -1,4 +1,4 @@
-"""Shards: the studies of one index dealt out to several runs, whose parts are gathered at the end.
+"""Shards: the studies of one index assigned to several runs, whose parts are collected at the end.
 
 Standard library only: the Snakefile imports it.
 """
@@ -21,7 +21,7 @@ PART_NAME = re.compile(r"(\d+)-of-(\d+)")
 
 
 def shard_of(study: str, shards: int) -> int:
-    """The shard of a study, from 0: its hashed UID, so that other studies do not move it."""
+    """The shard of a study, from 0, by its hashed UID, so that other studies do not move it."""
     return int.from_bytes(hashlib.sha256(study.encode()).digest()[:8]) % shards
 
 
@@ -30,29 +30,30 @@ def belongs_to(study: str, part: Part) -> bool:
     return shard_of(study, part.shards) == part.shard
 
 
-def parts_of(output: str | Path, shards: int) -> list[Part]:
-    """Every part of a run in so many shards."""
+def list_parts(output: str | Path, shards: int) -> list[Part]:
+    """All parts of a run in this number of shards."""
     return [Part(Path(output), shard, shards) for shard in range(shards)]
 
 
 def assign_to_shards(studies: Iterable[Study], shards: int) -> list[list[Study]]:
     """The studies of each shard."""
-    dealt: list[list[Study]] = [[] for _ in range(shards)]
+    by_shard: list[list[Study]] = [[] for _ in range(shards)]
     for study in studies:
-        dealt[shard_of(study.study_instance_uid, shards)].append(study)
-    return dealt
+        by_shard[shard_of(study.study_instance_uid, shards)].append(study)
+    return by_shard
 
 
 def find_parts(output: Path) -> list[Part]:
-    """Parts of which there is a folder, of any number of shards."""
+    """Parts whose folder exists, of any number of shards."""
     folder = output / "shards"
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = filter(None, map(PART_NAME.fullmatch, names))
-    return [Part(output, int(shard), int(shards)) for shard, shards in map(re.Match.groups, found)]
+    matches = filter(None, map(PART_NAME.fullmatch, names))
+    numbers = map(re.Match.groups, matches)
+    return [Part(output, int(shard), int(shards)) for shard, shards in numbers]
 
 
-def parts_of_other_runs(output: Path, shards: int | None = None) -> list[Part]:
-    """Parts that a run in so many shards, or in none, does not make."""
+def find_other_parts(output: Path, shards: int | None = None) -> list[Part]:
+    """Parts that a run in this number of shards, or without shards, does not make."""
     return [part for part in find_parts(output) if part.shards != shards]
 
 

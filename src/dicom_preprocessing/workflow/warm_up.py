@@ -1,6 +1,6 @@
-"""A tiny image from file to TIFF, so that what libraries make ready at first use is there.
+"""Process a tiny image, so that libraries have done what they do at first use.
 
-A process that is forked after this need not do it again.
+Processes that are forked afterwards need not do it again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SIDE = 16
 
 
 def warm_up(folder: Path) -> None:
-    """Write an image and a receipt to a folder that is there."""
+    """Write an image and a receipt to an existing folder."""
     path = folder / "image.dcm"
-    pydicom.dcmwrite(path, _data_set(), enforce_file_format=True)
+    pydicom.dcmwrite(path, _make_data_set(), enforce_file_format=True)
     status = path.stat()
     entry = InventoryEntry(
         path=str(path),
@@ -53,7 +53,7 @@ def warm_up(folder: Path) -> None:
     write_receipts(folder / "receipt.jsonl", process_instance([entry], spec))
 
 
-def _data_set() -> Dataset:
+def _make_data_set() -> Dataset:
     """A grey image of 12 bits with a window, as most are."""
     data_set = Dataset()
     data_set.file_meta = FileMetaDataset()

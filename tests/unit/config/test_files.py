@@ -49,7 +49,7 @@ def test_good_file_is_read(tmp_path):
         ("crop: true\nsize: 0\n", "my.yaml, line 2: config key 'size': found 0, allowed: "),
         (
             "size: [1, 2]\ncrop: true\nsize: [3, 4]\n",
-            "my.yaml, line 3: config key 'size' is there twice, first in line 1.",
+            "my.yaml, line 3: config key 'size' is given twice, first in line 1.",
         ),
         (b"crop: true\nsource: /\xff\n", "my.yaml, line 2: is not text in UTF-8"),
         (b"crop: \0\n", "my.yaml: is not valid YAML: "),

@@ -78,7 +78,7 @@ class TestImages:
         path = write(blob(*at), syntax=syntax, PixelSpacing=[1, 1])
         receipt, image = run(path, fast_decode=True, **values)
         assert receipt.source_info["resolution_level"] > 0
-        expected = receipt.image_geometry().to_output(at)
+        expected = receipt.parse_geometry().to_output(at)
         assert np.abs(centroid(pages_of(image)[0, ..., 0]) - expected).max() < 0.1
 
     def test_a_dot_of_an_image_that_is_turned(self, write, run):
@@ -91,7 +91,7 @@ class TestImages:
         )
         receipt, image = run(path, fast_decode=True, crop=True)
         assert receipt.geometry["flip"] is not None
-        expected = receipt.image_geometry().to_output((101.3, 87.6))
+        expected = receipt.parse_geometry().to_output((101.3, 87.6))
         assert np.abs(centroid(pages_of(image)[0, ..., 0]) - expected).max() < 0.1
 
     def test_is_like_the_exact_one(self, write, run):
@@ -102,8 +102,8 @@ class TestImages:
 
     def test_crop_holds_what_the_exact_one_holds(self, write, run):
         path = write(blob(101.3, 87.6))
-        exact = run(path, crop=True)[0].image_geometry().crop_box
-        fast = run(path, crop=True, fast_decode=True)[0].image_geometry().crop_box
+        exact = run(path, crop=True)[0].parse_geometry().crop_box
+        fast = run(path, crop=True, fast_decode=True)[0].parse_geometry().crop_box
         assert (fast.left <= exact.left, fast.top <= exact.top) == (True, True)
         assert (fast.right >= exact.right, fast.bottom >= exact.bottom) == (True, True)
         assert fast.width - exact.width <= 4 * 4
@@ -112,9 +112,9 @@ class TestImages:
         path = write(blob(101.3, 87.6, sigma=4.0))
         receipt, image = run(path, crop=True, fast_decode=True)
         assert receipt.source_info["resolution_level"] == 0
-        box = receipt.image_geometry().crop_box
+        box = receipt.parse_geometry().crop_box
         assert max(box.width, box.height) < 120
-        expected = receipt.image_geometry().to_output((101.3, 87.6))
+        expected = receipt.parse_geometry().to_output((101.3, 87.6))
         assert np.abs(centroid(pages_of(image)[0, ..., 0]) - expected).max() < 0.1
 
     def test_overshoot_is_clipped_not_wrapped_around(self, write):

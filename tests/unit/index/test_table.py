@@ -9,7 +9,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.index.table import (
     IndexFolder,
-    inventory_digest,
+    digest_inventory,
     is_path_part,
     read_inventory,
 )
@@ -33,7 +33,7 @@ def test_table_tells_the_digest_of_each_inventory(source, output, write_dicom):
     update(source, output)
     folder = IndexFolder(output)
     assert {uid: study.inventory for uid, study in folder.read_studies().items()} == {
-        uid: inventory_digest(folder.inventory(uid)) for uid in ("1.2.3", "1.2.4")
+        uid: digest_inventory(folder.inventory(uid)) for uid in ("1.2.3", "1.2.4")
     }
 
 

@@ -9,12 +9,12 @@ from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index import walk
 from dicom_preprocessing.index.walk import (
     SourceFile,
+    digest_files,
     find_files,
     is_path_list,
-    own_folders,
+    list_own_folders,
+    list_sources,
     read_path_list,
-    source_list,
-    walk_hash,
 )
 from tests.conftest import needs_byte_names
 
@@ -337,7 +337,7 @@ def test_excluded_folder_need_not_exist(source):
 
 
 def test_own_folders_are_the_output_and_those_of_snakemake():
-    assert own_folders("out") == ["out", ".snakemake", "logs"]
+    assert list_own_folders("out") == ["out", ".snakemake", "logs"]
 
 
 def test_pipe_is_found_and_marked(source):
@@ -385,8 +385,8 @@ def test_source_of_which_nothing_exists_is_refused(source):
 def test_list_of_which_nothing_exists_is_refused(source):
     listing = touch(source / "list.txt", b"x.dcm\ny.dcm\n")
     message = (
-        r"^source .*/list\.txt: a text file, taken for a list with one path a line, of which none "
-        r"exists \(the first: .*/x\.dcm: no such file or folder\)$"
+        r"^source .*/list\.txt: a text file, taken for a list with one path per line, of which "
+        r"none exists \(the first: .*/x\.dcm: no such file or folder\)$"
     )
     with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
@@ -503,83 +503,85 @@ def before(source):
     """Digest of a source with two files."""
     for name in ("a.dcm", "b.dcm"):
         os.utime(touch(source / name), ns=(1, 1))
-    return walk_hash(find_files([str(source)]))
+    return digest_files(find_files([str(source)]))
 
 
 def test_walk_hash_stays_while_nothing_changes(source, before):
-    assert walk_hash(find_files([str(source)])) == before
+    assert digest_files(find_files([str(source)])) == before
 
 
 def test_walk_hash_stays_when_a_file_is_read(source, before):
     (source / "a.dcm").read_bytes()
     os.utime(source / "a.dcm", ns=(10**18, 1))
-    assert walk_hash(find_files([str(source)])) == before
+    assert digest_files(find_files([str(source)])) == before
 
 
 def test_walk_hash_stays_when_an_empty_folder_is_added(source, before):
     (source / "new").mkdir()
-    assert walk_hash(find_files([str(source)])) == before
+    assert digest_files(find_files([str(source)])) == before
 
 
 def test_walk_hash_stays_when_the_same_entry_is_named_twice(source, before):
-    assert walk_hash(find_files([str(source), str(source)])) == before
+    assert digest_files(find_files([str(source), str(source)])) == before
 
 
 def test_walk_hash_changes_when_a_file_is_added(source, before):
     touch(source / "c.dcm")
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_when_a_file_is_touched(source, before):
     os.utime(source / "a.dcm", ns=(1, 2))
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_when_a_file_grows(source, before):
     os.utime(touch(source / "a.dcm", b"\0content and more"), ns=(1, 1))
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_when_a_file_is_removed(source, before):
     (source / "a.dcm").unlink()
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_when_a_file_is_renamed(source, before):
     (source / "a.dcm").rename(source / "c.dcm")
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_when_a_folder_cannot_be_listed_any_more(source, before, monkeypatch):
     (source / "new").mkdir()
     make_unreadable(monkeypatch, source / "new")
-    assert walk_hash(find_files([str(source)])) != before
+    assert digest_files(find_files([str(source)])) != before
 
 
 def test_walk_hash_changes_with_what_keeps_a_path_from_being_read():
     missing = SourceFile(path="a", problem="no such file or folder", is_missing=True)
-    assert walk_hash([missing]) != walk_hash([SourceFile(path="a", problem="Permission denied")])
+    assert digest_files([missing]) != digest_files(
+        [SourceFile(path="a", problem="Permission denied")]
+    )
 
 
 # The key source
 
 
 def test_source_that_is_a_path_is_a_list_of_one():
-    assert source_list("a", "bundled") == ["a"]
+    assert list_sources("a", "bundled") == ["a"]
 
 
 def test_source_that_is_a_list_is_itself():
-    assert source_list(("a", "b"), "bundled") == ["a", "b"]
+    assert list_sources(("a", "b"), "bundled") == ["a", "b"]
 
 
 def test_source_null_is_the_bundled_examples_relative_to_the_working_directory(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert source_list(None, tmp_path / "examples" / "studies") == ["examples/studies"]
+    assert list_sources(None, tmp_path / "examples" / "studies") == ["examples/studies"]
 
 
 def test_source_null_is_absolute_where_the_examples_are_elsewhere(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    assert source_list(None, tmp_path / "examples") == [str(tmp_path / "examples")]
+    assert list_sources(None, tmp_path / "examples") == [str(tmp_path / "examples")]

@@ -244,8 +244,8 @@ class TestInodes:
     def test_are_those_of_the_manifest(self, results, monkeypatch):
         images = TiffDataset(results)
         looked_at = []
-        real = images._inode
-        monkeypatch.setattr(images, "_inode", lambda n: looked_at.append(n) or real(n))
+        real = images._read_inode
+        monkeypatch.setattr(images, "_read_inode", lambda n: looked_at.append(n) or real(n))
         assert images.inodes().tolist() == [images.path(n).stat().st_ino for n in range(N)]
         assert sorted(looked_at) == [0, (N - 1) // 2, N - 1]
 
@@ -338,8 +338,8 @@ class TestStream:
         ("settings", "message"),
         [
             ({"shuffle": 0}, "shuffle must be at least 1"),
-            ({"shard": (2, 2)}, "0 <= number < count"),
-            ({"shard": (-1, 2)}, "0 <= number < count"),
+            ({"shard": (2, 2)}, "0 <= index < count"),
+            ({"shard": (-1, 2)}, "0 <= index < count"),
         ],
     )
     def test_wrong_settings(self, results, settings, message):

@@ -56,7 +56,7 @@ def test_all_steps_are_carried_out_in_order(tmp_path, source, write_dicom):
 def test_receipt_tells_the_geometry_of_all_steps(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm", COLOUR)
     receipt = run(tmp_path, path, crop=True, size=[6, 4], filter="nearest", padding="center")
-    assert receipt["a.dcm"].image_geometry() == Geometry(
+    assert receipt["a.dcm"].parse_geometry() == Geometry(
         source=Size(4, 3),
         crop=CropBox(1, 1, 2, 2),
         resized=Size(4, 4),
@@ -82,7 +82,7 @@ def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, wri
         channels=3,
         dtype="uint8",
     )
-    assert receipt.image_facts() == SourceInfo(
+    assert receipt.parse_source_info() == SourceInfo(
         study_instance_uid="1.2.3",
         series_instance_uid="1.2.3.1",
         sop_instance_uid="1.2.3.1.1",

@@ -12,7 +12,7 @@ from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, STAGES, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.index.table import inventory_digest, read_inventory
+from dicom_preprocessing.index.table import digest_inventory, read_inventory
 from dicom_preprocessing.processing import study as study_module
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.receipts import read_receipts
@@ -139,7 +139,7 @@ def test_receipts_tell_the_recipe_of_their_own_stage(tmp_path, source, write_dic
 def test_receipts_of_every_stage_tell_the_inventory(tmp_path, source, write_dicom):
     runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
-    assert decoded.inventory == final.inventory == inventory_digest(runs.inventory)
+    assert decoded.inventory == final.inventory == digest_inventory(runs.inventory)
 
 
 def test_failed_files_are_handed_on_from_stage_to_stage(tmp_path, source, write_dicom):

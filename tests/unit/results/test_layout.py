@@ -56,7 +56,7 @@ def test_images_and_receipt_of_a_study(stage, folder):
 
 
 def test_results_of_a_whole_run():
-    assert [str(path) for path in ResultsFolder(Path()).of_run] == [
+    assert [str(path) for path in ResultsFolder(Path()).final_files] == [
         "manifest.csv",
         "manifest.parquet",
         "failures.csv",

@@ -34,7 +34,7 @@ def test_receipts_round_trip(tmp_path, source, write_dicom):
     assert failed_again == failed
     # JSON has no tuples: facts are compared as what they are read for.
     assert replace(again, source_info=None) == replace(written, source_info=None)
-    assert again.image_facts() == written.image_facts()
+    assert again.parse_source_info() == written.parse_source_info()
 
 
 def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
@@ -42,7 +42,7 @@ def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
     runs = StudyRuns(tmp_path, entries_of(source))
     runs.from_inventory()
     (receipt,) = read_receipts(runs.receipt("write"))
-    assert receipt.image_facts().pixel_spacing == (0.1, 0.333333333333333)
+    assert receipt.parse_source_info().pixel_spacing == (0.1, 0.333333333333333)
 
 
 @needs_byte_names

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.results.verdict import Counts, count, find_failure_reason, judge_run
+from dicom_preprocessing.results.verdict import Counts, count_files, find_failure_reason, judge_run
 from tests.unit.run_results import NOT_UTF_8
 
 # Files that break the standard make pydicom warn.
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 def test_files_that_have_no_other_outcome_are_written():
     outcomes = [("skipped", "not_dicom"), ("failed", "damaged"), ("skipped", "not_dicom")]
-    assert count(12, outcomes) == Counts(9, {"not_dicom": 2}, {"damaged": 1})
+    assert count_files(12, outcomes) == Counts(9, {"not_dicom": 2}, {"damaged": 1})
 
 
 def test_counts_add_up_to_the_files_found():

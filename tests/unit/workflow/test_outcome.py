@@ -16,7 +16,7 @@ from dicom_preprocessing.workflow.outcome import (
 )
 
 FULL = "No space left on device. What to do: free space, then run again"
-AGAIN = "What is finished stays. Mend the cause and run the same command again."
+AGAIN = "Finished results stay. Fix the cause and run the same command again."
 
 
 @pytest.fixture

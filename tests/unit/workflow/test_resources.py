@@ -4,10 +4,10 @@ import pytest
 
 from dicom_preprocessing.index.table import Study
 from dicom_preprocessing.workflow.resources import (
-    cores_on_cluster,
-    job_mem_mb,
-    local_cores,
-    runtime_minutes,
+    choose_cluster_cores,
+    choose_local_cores,
+    estimate_mem_mb,
+    estimate_minutes,
 )
 
 
@@ -18,29 +18,29 @@ def study(mem_mb=300, megapixels=0):
 
 
 def test_memory_is_what_the_headers_tell_for_each_thread():
-    assert job_mem_mb(study(500), threads=1, attempt=1, on_cluster=False) == 500
-    assert job_mem_mb(study(500), threads=3, attempt=1, on_cluster=False) == 1500
+    assert estimate_mem_mb(study(500), threads=1, attempt=1, on_cluster=False) == 500
+    assert estimate_mem_mb(study(500), threads=3, attempt=1, on_cluster=False) == 1500
 
 
 def test_memory_on_a_cluster_holds_snakemake_once():
-    assert job_mem_mb(study(500), threads=3, attempt=1, on_cluster=True) == 1900
+    assert estimate_mem_mb(study(500), threads=3, attempt=1, on_cluster=True) == 1900
 
 
 def test_each_attempt_asks_for_more():
-    assert job_mem_mb(study(500), threads=1, attempt=2, on_cluster=True) == 1800
-    assert runtime_minutes(study(megapixels=1200), attempt=2) == 40
+    assert estimate_mem_mb(study(500), threads=1, attempt=2, on_cluster=True) == 1800
+    assert estimate_minutes(study(megapixels=1200), attempt=2) == 40
 
 
 @pytest.mark.parametrize(("megapixels", "cores"), [(0, 1), (599, 1), (600, 2), (10_000, 4)])
 def test_cores_on_a_cluster(megapixels, cores):
-    assert cores_on_cluster(study(megapixels=megapixels)) == cores
+    assert choose_cluster_cores(study(megapixels=megapixels)) == cores
 
 
 @pytest.mark.parametrize(("studies", "cores"), [(0, 8), (1, 8), (3, 2), (9, 1)])
 def test_studies_share_the_cores_of_a_machine(studies, cores):
-    assert local_cores(studies, 8) == cores
+    assert choose_local_cores(studies, 8) == cores
 
 
 def test_unknown_study_gets_the_least():
-    assert job_mem_mb(None, threads=1, attempt=1, on_cluster=False) == 1000
-    assert (runtime_minutes(None, attempt=1), cores_on_cluster(None)) == (10, 1)
+    assert estimate_mem_mb(None, threads=1, attempt=1, on_cluster=False) == 1000
+    assert (estimate_minutes(None, attempt=1), choose_cluster_cores(None)) == (10, 1)

@@ -10,7 +10,7 @@ from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import LimitMemoryError
 from dicom_preprocessing.index import build
 from dicom_preprocessing.index.state import RetryPlan
-from dicom_preprocessing.index.table import IndexFolder, inventory_digest, read_inventory
+from dicom_preprocessing.index.table import IndexFolder, digest_inventory, read_inventory
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
@@ -87,7 +87,7 @@ def test_attempt_starts_again_when_the_file_changes(indexed, output):
 def test_missing_named_path_asks_for_no_retry(indexed, output):
     sources = [str(indexed), str(indexed / "none.dcm")]
     update_with_retries(output, sources, excluded=[str(output)])
-    assert plan_retries(IndexFolder(output)).counted == 0
+    assert plan_retries(IndexFolder(output)).count == 0
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def process_limited(folder):
     receipts = folder.output / "receipts" / "write"
     receipts.mkdir(parents=True, exist_ok=True)
     for study, error in (("1.2.3", "limit_pixels"), ("1.2.4", "decode_error")):
-        digest = inventory_digest(folder.inventory(study))
+        digest = digest_inventory(folder.inventory(study))
         line = {"state": "failed", "error": error, "inventory": digest}
         (receipts / f"{study}.jsonl").write_text(json.dumps(line))
 

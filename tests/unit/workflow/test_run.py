@@ -76,7 +76,7 @@ class TestTargets:
         made = run()
         for study in made.studies:
             finish(made, study)
-        assert made.targets() == made.final_targets() == [str(p) for p in made.results.of_run]
+        assert made.targets() == made.final_targets() == [str(p) for p in made.results.final_files]
 
     def test_of_a_shard_are_its_parts(self, run):
         made = run(shard=[0, 1])
@@ -141,12 +141,12 @@ class TestRecipes:
             monkeypatch.setenv(name, value)
         for stage in STAGES:
             expected = make_recipe(made.config, stage)
-            assert recipe_from_environment(made.recipe_digest(stage)) == expected
+            assert read_recipe(made.recipe_digest(stage)) == expected
 
     def test_that_is_not_there_is_an_error(self, monkeypatch):
         monkeypatch.delenv(f"{RECIPE_VARIABLE}1", raising=False)
         with pytest.raises(ConfigError, match="has no settings DP_RECIPE_1: Snakemake sets them"):
-            recipe_from_environment("1")
+            read_recipe("1")
 
     def test_python_of_a_conda_environment_is_the_one_there(self, run):
         assert run().environment(Path("s"), is_conda=True)["DP_PYTHON"] == "python"

@@ -18,10 +18,10 @@ from dicom_preprocessing.workflow.run_lock import RUN_LOCK
 from dicom_preprocessing.workflow.shards import (
     assign_to_shards,
     belongs_to,
+    find_other_parts,
     find_parts,
     invalidate_parts,
-    parts_of,
-    parts_of_other_runs,
+    list_parts,
     shard_of,
 )
 from tests.unit.run_results import Results
@@ -42,7 +42,7 @@ def test_studies_are_dealt_out_evenly():
 
 def test_folders_of_parts(tmp_path):
     assert Part(tmp_path, 3, 8).folder == tmp_path / "shards" / "3-of-8"
-    assert [part.shard for part in parts_of(tmp_path, 3)] == [0, 1, 2]
+    assert [part.shard for part in list_parts(tmp_path, 3)] == [0, 1, 2]
 
 
 def test_other_folders_are_no_parts(tmp_path):
@@ -56,7 +56,7 @@ def test_without_shards_there_are_no_parts(tmp_path):
 
 
 def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tmp_path):
-    parts = [*parts_of(tmp_path, 2), *parts_of(tmp_path, 3)]
+    parts = [*list_parts(tmp_path, 2), *list_parts(tmp_path, 3)]
     for part in parts:
         part.folder.mkdir(parents=True)
         part.summary.touch()
@@ -90,34 +90,34 @@ def studies_of(results):
 
 def gather(results, shards, recipe=None):
     studies = assign_to_shards(studies_of(results), shards)
-    parts = zip(parts_of(results.output, shards), studies, strict=True)
+    parts = zip(list_parts(results.output, shards), studies, strict=True)
     return collect_parts(parts, recipe or results.recipe)
 
 
 def write(results, shards):
     """Gather the parts of a run in so many shards."""
-    old_parts = parts_of_other_runs(results.output, shards)
+    old_parts = find_other_parts(results.output, shards)
     write_results(results.output, gather(results, shards), old_parts=old_parts)
 
 
 def test_parts_together_are_what_one_run_gathers(results):
     results.gather()
     before = {name: (results.output / name).read_bytes() for name in RESULTS}
-    for part in parts_of(results.output, 3):
+    for part in list_parts(results.output, 3):
         make_part(results, part)
     write(results, 3)
     assert {name: (results.output / name).read_bytes() for name in RESULTS} == before
 
 
 def test_part_that_is_missing_is_named(results):
-    parts = parts_of(results.output, 2)
+    parts = list_parts(results.output, 2)
     make_part(results, parts[0])
     with pytest.raises(OutputError, match=r"^shard 1 of 2 has not finished; run it again$"):
         gather(results, 2)
 
 
 def test_part_of_other_settings_is_refused(results):
-    for part in parts_of(results.output, 2):
+    for part in list_parts(results.output, 2):
         make_part(results, part)
     with pytest.raises(OutputError, match=r"^shard 0 of 2 was run with other settings; run it"):
         gather(results, 2, "another")
@@ -125,7 +125,7 @@ def test_part_of_other_settings_is_refused(results):
 
 def test_part_that_was_written_after_the_index_changed_is_refused(results, write_dicom):
     """As by a shard that was running when the index was made anew."""
-    parts = parts_of(results.output, 2)
+    parts = list_parts(results.output, 2)
     for part in parts:
         make_part(results, part)
     late = parts[shard_of("1.2.5", 2)]
@@ -139,7 +139,7 @@ def test_part_that_was_written_after_the_index_changed_is_refused(results, write
 
 
 def test_part_without_some_of_its_files_is_refused(results):
-    parts = parts_of(results.output, 2)
+    parts = list_parts(results.output, 2)
     for part in parts:
         make_part(results, part)
     lines = parts[1].manifest.read_text().splitlines(keepends=True)
@@ -149,11 +149,11 @@ def test_part_without_some_of_its_files_is_refused(results):
 
 
 def present(results, shards):
-    return {p.shard for p in parts_of(results.output, shards) if p.summary.exists()}
+    return {p.shard for p in list_parts(results.output, shards) if p.summary.exists()}
 
 
 def test_index_withdraws_the_part_of_a_changed_study_only(results, write_dicom):
-    for part in parts_of(results.output, 4):
+    for part in list_parts(results.output, 4):
         make_part(results, part)
     results.run()
     assert present(results, 4) == {0, 1, 2, 3}
@@ -163,7 +163,7 @@ def test_index_withdraws_the_part_of_a_changed_study_only(results, write_dicom):
 
 
 def test_index_withdraws_the_part_of_a_study_that_vanished(results):
-    for part in parts_of(results.output, 4):
+    for part in list_parts(results.output, 4):
         make_part(results, part)
     (results.source / "7.dcm").unlink()
     results.run()
@@ -171,7 +171,7 @@ def test_index_withdraws_the_part_of_a_study_that_vanished(results):
 
 
 def test_part_whose_shard_is_running_is_not_pruned(results):
-    for part in [*parts_of(results.output, 1), *parts_of(results.output, 2)]:
+    for part in [*list_parts(results.output, 1), *list_parts(results.output, 2)]:
         make_part(results, part)
     folder = results.output / "shards" / "0-of-2"
     lock = folder / RUN_LOCK
@@ -187,7 +187,7 @@ def test_part_whose_shard_is_running_is_not_pruned(results):
 
 
 def test_parts_of_another_number_of_shards_are_orphans(results):
-    for part in [*parts_of(results.output, 2), *parts_of(results.output, 3)]:
+    for part in [*list_parts(results.output, 2), *list_parts(results.output, 3)]:
         make_part(results, part)
     write(results, 2)
     assert results.orphans() == ["shards/0-of-3", "shards/1-of-3", "shards/2-of-3"]

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.files import atomic_write
-from dicom_preprocessing.html import whole_page
+from dicom_preprocessing.html import make_page
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
         f'<p class="note">dicom-preprocessing {__version__}</p>',
     ]
     with atomic_write(path) as file:
-        file.write(whole_page("TIFF benchmark", "".join(sections), style=EXTRA_STYLE))
+        file.write(make_page("TIFF benchmark", "".join(sections), style=EXTRA_STYLE))
 
 
 def _model(benchmark: Benchmark) -> str:
