@@ -158,7 +158,7 @@ def study_of(tmp_path):
         make_source(tmp_path / "source", kind)
         (entries,) = build_index(find_files([str(tmp_path / "source")])).studies.values()
         inventory = tmp_path / "inventory.jsonl"
-        inventory.write_text(inventory_text(entries))
+        inventory.write_text(format_inventory(entries))
         (tmp_path / "warm-up").mkdir()
         warm_up(tmp_path / "warm-up")  # imports what is needed, once and not in each job
         settings = SETTINGS[kind] | values

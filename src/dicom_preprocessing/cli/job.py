@@ -147,7 +147,7 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
 
 
 def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
-    from dicom_preprocessing.config.recipe import recipe_from_environment
+    from dicom_preprocessing.config.recipe import read_recipe
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec

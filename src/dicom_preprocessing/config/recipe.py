@@ -138,7 +138,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def recipe_from_environment(digest: str) -> Recipe:
+def read_recipe(digest: str) -> Recipe:
     """The recipe of a digest, from the environment of a job; see ``workflow.run.Run.environment``.
 
     Raises

@@ -146,9 +146,7 @@ def _require_within(box: CropBox, size: Size, name: str, of: str) -> None:
     fits = 0 <= box.left < box.right <= size.width and 0 <= box.top < box.bottom <= size.height
     if not fits:
         found = f"{box.width} x {box.height} at {box.left}, {box.top}"
-        raise ValueError(
-            f"its {name} {found} is not within its {of} {whole.width} x {whole.height}"
-        )
+        raise ValueError(f"its {name} {found} is not within its {of} {size.width} x {size.height}")
 
 
 def _read_cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN401  # any value
@@ -179,8 +177,8 @@ def _read_integers(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[i
     return tuple(map(int, known))
 
 
-def _truth(row: Mapping[str, Any] | ManifestRow, name: str) -> bool:
-    value = _cell(row, name)
+def _read_boolean(row: Mapping[str, Any] | ManifestRow, name: str) -> bool:
+    value = _read_cell(row, name)
     try:
         return value is not None and parse_truth(value)
     except KeyError:

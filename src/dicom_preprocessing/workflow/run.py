@@ -232,7 +232,7 @@ class Run:
 
     def state_of_source(self) -> str:
         """Digest of the files of the source and of retries that are due; walks all folders."""
-        own = own_folders(self.output)
+        own = list_own_folders(self.output)
         try:
             return source_state(self.sources, self.output, own, plan_retries(self.index))
         except SourceError as error:

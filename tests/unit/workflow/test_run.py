@@ -12,7 +12,7 @@ from dicom_preprocessing.config import STAGES, parse_config
 from dicom_preprocessing.config.recipe import (
     RECIPE_VARIABLE,
     make_recipe,
-    recipe_from_environment,
+    read_recipe,
 )
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.table import is_path_part
