@@ -22,6 +22,14 @@ IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
+## A misspelled variable would be ignored.
+VARIABLES := PYTHON VENV LATEST CORES CONFIG PYTEST_OPTIONS BENCH IMAGES TIFF_BENCHMARK \
+	TIFF_BENCHMARK_OPTIONS
+SPACE := $(subst ,, )
+UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEOVERRIDES)))
+$(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
+	configuration are in the file that CONFIG names))
+
 .PHONY: check-python run test test-latest test-slurm faults bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
@@ -47,8 +55,8 @@ $(VENV)/.dev: $(VENV)/.workflow
 	@touch $@
 
 run: $(VENV)/.workflow
-	@$(BIN)/python scripts/check_config.py $(CONFIG)
-	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules
+	@$(BIN)/python scripts/check_config.py "$(CONFIG)"
+	@$(BIN)/snakemake --cores $(CORES) --configfile "$(CONFIG)" --quiet rules
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)

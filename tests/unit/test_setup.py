@@ -261,3 +261,9 @@ def test_any_other_error_of_pip_is_reported(checkout):
     assert checkout.make()[1][-1] == (
         "error: pip could not install the packages: Cannot install a and b (details: .venv/pip.log)"
     )
+
+
+def test_misspelled_variable_is_refused(checkout):
+    said = checkout.refuse("run", "config=my.yaml", "CORES=2")
+    assert "config=my.yaml: not a variable of make; it has PYTHON VENV" in said
+    assert checkout.make("help", "PYTEST_OPTIONS=-k a")[0] == 0

@@ -63,6 +63,7 @@ def test_strict_tells_what_it_did_not_like(project):
     [
         (["--config", "siez=8,8"], "error: config key 'siez' is unknown, did you mean 'size'?"),
         (["--config", "size=0,8"], "error: config key 'size': found 0,8, allowed: two integers"),
+        (["--cores", "0"], "error: --cores: found 0, allowed: a number of at least 1, or all"),
         (["--config", "source=nowhere"], "nowhere: no such file or folder"),
         (
             ["--", "results/images/1.2.9"],

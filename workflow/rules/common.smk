@@ -25,7 +25,7 @@ ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # Python and the scripts are found by environment variables, since a path in shell text or params
 # would make everything run again in a checkout that was moved.
 RUN_JOB = '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py'
-CORES = workflow.resource_settings.cores or 1  # none for --summary and the like
+CORES = workflow.resource_settings.cores or 1  # None for --summary and the like
 
 
 def stop_on_error(function):
@@ -48,10 +48,8 @@ def is_module():
 
 def wait_for_index():
     """Raise Snakemake's exception until the checkpoint has run, where there is one."""
-    if CONFIG.shard or CONFIG.gather:
-        prepare_run()
-    else:
-        checkpoints.index.get()
+    is_indexed = CONFIG.shard or CONFIG.gather
+    prepare_run() if is_indexed else checkpoints.index.get()
 
 
 @stop_on_error
@@ -69,7 +67,7 @@ def configure():
     if is_main:
         for warning in warnings:
             logger.warning(warning)
-        settings.require_usable(run)
+        settings.require_usable(run, workflow.resource_settings.cores)
     methods = map(str, workflow.deployment_settings.deployment_method)
     os.environ.update(
         run.environment(CHECKOUT / "scripts", is_conda="conda" in methods)

@@ -39,6 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = arguments.output or arguments.source / MANIFEST
     if output.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"OUTPUT {output} must end in .csv or .parquet")
+    from dicom_preprocessing.index.table import IndexFolder
+
+    if output.parent == arguments.source and IndexFolder(arguments.source).table.exists():
+        parser.error(
+            f"SOURCE {arguments.source} is a folder of the workflow, which writes its manifest "
+            f"there. Name the images, {arguments.source / 'images'}, or an OUTPUT elsewhere"
+        )
     try:
         return _write(arguments.source, output)
     except OSError as error:

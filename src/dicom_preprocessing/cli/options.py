@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+LIMITS = {
+    "seconds": "Seconds that a file may take.",
+    "pixels": "Pixels that a file may have, by its header.",
+    "memory_mb": "MB of memory that a file may take.",
+}
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for every key of the configuration that has one."""
     for name, key in keys().items():
@@ -48,7 +55,7 @@ def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
             type=read_positive,
             default=argparse.SUPPRESS,
             metavar="N",
-            help=f"{key.doc} This one: {limit}.",
+            help=LIMITS[limit],
         )
 
 

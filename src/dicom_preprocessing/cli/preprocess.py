@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
+        print("stopped: what is written stays", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,8 +31,11 @@ CAUSES_SHOWN = 2
 PATH = re.compile(r"\S*/\S*")
 """Paths, which differ between messages of one cause."""
 
-TAIL_BYTES = 4096
-MAX_REASON_LENGTH = 400
+TAIL_BYTES = 1 << 16
+MAX_REASON_LENGTH = 600
+
+INTERRUPTED = "KeyboardInterrupt"
+"""The last line of a job that Ctrl-C ended."""
 
 ERROR = "error: "
 """How the message of a job with an expected error begins (``cli.job``)."""
@@ -79,26 +83,26 @@ class FailedJobs(logging.Handler):
 
 
 def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
-    """Lines that say why jobs failed, where more can be read, and what to do."""
+    """Say why jobs failed, where more can be read, and what to do; without jobs, what stopped."""
     by_cause: dict[tuple[str, str], list[tuple[FailedJob, str]]] = defaultdict(list)
     for job in jobs:
         reason = _read_reason(job.log)
-        by_cause[job.rule, PATH.sub("", reason)].append((job, reason))
+        if reason != INTERRUPTED:
+            by_cause[job.rule, PATH.sub("", reason)].append((job, reason))
     if not by_cause:
+        yield "The run was stopped. Finished results stay: run the same command again to go on."
         return
     commonest = sorted(by_cause.values(), key=len, reverse=True)
     for failed in commonest[:CAUSES_SHOWN]:
         job, reason = failed[0]
-        count = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
+        number = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
         log = f" (log: {make_printable(job.log)})" if job.log else ""
-        yield f"error: {job.rule}{count}: {reason}{log}"
+        yield f"error: {job.rule}{number}: {reason}{log}"
     total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
-    other_reasons = (
-        f" {plural(others, 'job')} failed for other reasons: see the logs." if others else ""
-    )
+    elsewhere = f" {plural(others, 'job')} failed for other reasons: see logs." if others else ""
     yield (
-        f"{plural(total, 'job')} failed.{other_reasons} Finished results stay. Fix the cause and "
-        "run the same command again."
+        f"{plural(total, 'job')} failed.{elsewhere} Finished results stay. Fix the cause and run "
+        "the same command again."
     )
 
 
@@ -114,17 +118,24 @@ def _read_reason(log: str) -> str:
     starts = [i for i, line in enumerate(lines) if line.startswith(ERROR)]
     if starts:
         reason = " ".join(lines[starts[-1] :]).removeprefix(ERROR)
+    elif lines[-1:] == [INTERRUPTED]:
+        return INTERRUPTED
     elif "Traceback (most recent call last):" in lines:
         reason = f"{lines[-1]} (an error in the program: please report it with the log)"
     else:
         return NO_REASON
     reason = make_printable(reason)
-    return reason if len(reason) <= MAX_REASON_LENGTH else f"{reason[: MAX_REASON_LENGTH - 3]}..."
+    if len(reason) <= MAX_REASON_LENGTH:
+        return reason
+    half = MAX_REASON_LENGTH // 2  # what to do is at the end
+    return f"{reason[:half]} ... {reason[-half:]}"
 
 
 def print_last(lines: Iterable[str]) -> None:
     """Print lines to the screen, however quiet Snakemake is."""
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    for line in lines:
+        sys.stderr.write(f"{red}{line}{plain}\n" if line.startswith(ERROR) else f"{line}\n")
     sys.stderr.flush()
 
 
@@ -138,3 +149,10 @@ def describe_results(results: ResultsFolder) -> Iterator[str]:
     yield f"Images in {results.images('write')}, table {results.manifest}, report {results.report}"
     if " 0 failed" not in verdict:
         yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"
+    with suppress(FileNotFoundError):
+        orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
+        if orphans:
+            yield (
+                f"{orphans} folders or receipts of earlier runs remain, which prune: true "
+                f"removes: see {results.orphans}"
+            )

@@ -69,8 +69,24 @@ def read_settings(
     return config, warnings
 
 
-def require_usable(run: Run) -> None:
-    """Raise an OutputError where a run could not write its results, or lacks its index."""
+def require_usable(run: Run, cores: int | None) -> None:
+    """Check what a run needs besides its configuration.
+
+    Parameters
+    ----------
+    run : Run
+    cores : int or None
+        Of ``--cores``; with 0 Snakemake would wait forever.
+
+    Raises
+    ------
+    ConfigError
+        There are no cores.
+    OutputError
+        Results cannot be written, or there is no index for a shard.
+    """
+    if cores is not None and cores < 1:
+        raise ConfigError(f"--cores: found {cores}, allowed: a number of at least 1, or all")
     _require_writable(Path(run.config.output))
     if run.config.shard or run.config.gather:
         _require_index(run.config, run.sources)

@@ -41,6 +41,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "header.csv").write_text("path,left\n")
     (tmp_path / "boxes.csv").write_text(BOXES)
     (tmp_path / "unknown.csv").write_text(BOXES.replace("a.tiff", "other.tiff"))
+    (tmp_path / "results" / "index").mkdir(parents=True)
+    (tmp_path / "results" / "index" / "index.tsv").touch()
     (tmp_path / "notes.dcm").write_text("some notes\n")
     (tmp_path / "notes.txt").write_text("some notes\n")
     return tmp_path
@@ -91,6 +93,7 @@ MISTAKES = {
         "tree empty": (2, "error: OUTPUT empty must end in .csv or .parquet"),
         "tree a.dcm/out.csv": (1, "error: a.dcm: File exists. What to do: remove or rename"),
         f"tree {'x' * 300}.csv": (1, "File name too long. What to do: use a shorter path"),
+        "results": (2, "error: SOURCE results is a folder of the workflow, which writes its"),
         "tree out.csv more": (2, "unrecognized arguments: more"),
         "": (2, "the following arguments are required: SOURCE"),
     },

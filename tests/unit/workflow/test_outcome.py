@@ -37,8 +37,11 @@ def explain(*jobs):
     return list(explain_failed_jobs(jobs))
 
 
-def test_nothing_is_said_where_no_job_failed():
-    assert explain() == []
+def test_run_that_was_stopped_can_go_on(job):
+    interrupted = job('Traceback (most recent call last):\n  File "a.py"\nKeyboardInterrupt\n')
+    said = ["The run was stopped. Finished results stay: run the same command again to go on."]
+    assert explain() == explain(interrupted, interrupted) == said
+    assert len(explain(interrupted, job("error: no space\n", name="2"))) == 2
 
 
 def test_reason_log_and_remedy_of_a_job_are_reported(job):
@@ -70,7 +73,7 @@ def test_lines_are_few_with_any_number_of_causes(job):
         "error: write: cause a",
         "error: write: cause b",
     ]
-    assert last == f"6 jobs failed. 4 jobs failed for other reasons: see the logs. {AGAIN}"
+    assert last == f"6 jobs failed. 4 jobs failed for other reasons: see logs. {AGAIN}"
 
 
 @pytest.mark.parametrize("text", [None, "", "1.2: warning: no window\n"])
@@ -81,6 +84,12 @@ def test_job_without_a_message_was_killed(job, text):
 def test_bug_is_called_one(job):
     text = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 7\n'
     assert "write: KeyError: 7 (an error in the program: please report it" in explain(job(text))[0]
+
+
+def test_long_message_keeps_its_end_where_the_remedy_is(job):
+    line = explain(job(f"error: begin {'x' * 5000}\nWhat to do: end\n"))[0]
+    assert "begin x" in line
+    assert "What to do: end (log:" in line
 
 
 def test_long_message_and_control_characters_do_no_harm(job):
@@ -122,9 +131,21 @@ def test_records_of_snakemake_are_as_expected():
 def test_results_are_described(tmp_path, failed, lines):
     results = ResultsFolder(tmp_path)
     assert list(describe_results(results)) == []
+    results.orphans.write_text("")
     results.verdict.write_text(
         f"12 files found: 2 written, 0 skipped, {failed} failed (damaged 3)\n"
     )
     described = list(describe_results(results))
     assert (len(described), f"{failed} failed" in described[0]) == (lines, True)
     assert (str(results.failures) in described[-1]) == (lines > 2)
+
+
+def test_what_earlier_runs_left_is_counted(tmp_path):
+    results = ResultsFolder(tmp_path)
+    results.verdict.write_text("1 file found: 1 written, 0 skipped, 0 failed\n")
+    results.orphans.write_text("images/1.2\nreceipts/write/1.2.jsonl\n")
+    (*_, line) = describe_results(results)
+    assert line == (
+        "2 folders or receipts of earlier runs remain, which prune: true removes: see "
+        f"{results.orphans}"
+    )
