@@ -153,20 +153,20 @@ def measure(
     target = OutputSpec(folder / "images", make_recipe(config, "write"))
     keep_freed_memory()  # as a worker does
 
-    def everything() -> None:
+    def process_all() -> None:
         for group in groups:
             (receipt,) = process_instance(group, target)
             if not receipt.is_written:
                 raise SystemExit(f"{receipt.source_path}: {receipt.message}")
 
-    def anew() -> float:
+    def load_again() -> float:
         shutil.rmtree(
             target.root, ignore_errors=True
         )  # replacing a file costs more than making one
-        return cpu_of(everything)
+        return cpu_of(process_all)
 
-    anew()
-    total = statistics.median(anew() for _ in range(repeat))
+    load_again()
+    total = statistics.median(load_again() for _ in range(repeat))
     codec = 0.0
     for path in files:
         work = codec_only(path)

@@ -84,10 +84,10 @@ def costs_of(folder: Path, count: int) -> Iterator[Cost]:
         (folder / name).mkdir()
         for run in ("full", "no-op"):
             arguments = ["--cores", "2", "--quiet", "all", "--directory", str(folder / name)]
-            yield _measured(folder / "used.json", [*options, *arguments], name, run, count)
+            yield _measure(folder / "used.json", [*options, *arguments], name, run, count)
 
 
-def _measured(place: Path, arguments: Sequence[str], name: str, run: str, count: int) -> Cost:
+def _measure(place: Path, arguments: Sequence[str], name: str, run: str, count: int) -> Cost:
     start = time.perf_counter()
     command = [sys.executable, "-c", RUN, str(place), *arguments]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603

@@ -159,8 +159,8 @@ def study_of(tmp_path):
         (entries,) = build_index(find_files([str(tmp_path / "source")])).studies.values()
         inventory = tmp_path / "inventory.jsonl"
         inventory.write_text(format_inventory(entries))
-        (tmp_path / "rehearsal").mkdir()
-        warm_up(tmp_path / "rehearsal")  # imports what is needed, once and not in each job
+        (tmp_path / "warm-up").mkdir()
+        warm_up(tmp_path / "warm-up")  # imports what is needed, once and not in each job
         settings = SETTINGS[kind] | values
         study = StudyJobs(inventory, tmp_path / "results", stages, settings)
         for stage in stages[:-1]:

@@ -109,6 +109,8 @@ def unwrapped(other, data_set, layout, stored):
     if syntax_of(data_set) not in LOSSY or not layout.is_monochrome:
         return other
     top = (1 << layout.bits_stored) - 1
+    if top > np.iinfo(other.dtype).max:  # of signed values, which have no such one
+        return other
     return np.where((stored == top) & (other < top // 2), top, other)
 
 

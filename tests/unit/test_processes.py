@@ -60,3 +60,30 @@ def test_process_dies_with_its_parent():
     while resident_bytes(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_search_for_cycles_is_as_before_after_imports(is_enabled):
+    code = (
+        "import gc, sys\n"
+        "from dicom_preprocessing.processes import importing\n"
+        f"if not {is_enabled}: gc.disable()\n"
+        "with importing():\n"
+        "    during = gc.isenabled()\n"
+        "    import colorsys\n"
+        "print(during, gc.isenabled(), gc.get_freeze_count() > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"False {is_enabled} True\n"
+
+
+def test_nothing_is_kept_for_ever_where_nothing_was_imported():
+    code = (
+        "import gc\n"
+        "from dicom_preprocessing.processes import importing\n"
+        "with importing():\n"
+        "    import gc\n"
+        "print(gc.get_freeze_count())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

@@ -256,7 +256,7 @@ def test_full_disk_tells_the_free_space(checkout):
     assert re.fullmatch(pattern, checkout.make()[1][-1])
 
 
-def test_any_other_error_of_pip_is_told(checkout):
+def test_any_other_error_of_pip_is_reported(checkout):
     checkout.set_up("ERROR: Cannot install a and b\nnote: something\n", pip=1)
     assert checkout.make()[1][-1] == (
         "error: pip could not install the packages: Cannot install a and b (details: .venv/pip.log)"

@@ -115,5 +115,5 @@ def test_every_error_of_the_file_system_that_a_user_can_mend_says_how(number):
         (25 * 10**12, "25 TB"),
     ],
 )
-def test_bytes_are_told_in_powers_of_a_thousand(number, text):
+def test_bytes_are_reported_in_powers_of_a_thousand(number, text):
     assert format_bytes(number) == text

@@ -58,7 +58,7 @@ def test_file_to_file_needs_no_uid(tmp_path):
 
 
 @pytest.mark.parametrize("to_file", [False, True], ids=["folder", "file"])
-def test_disk_that_is_full_only_later_is_told(source, tmp_path, capsys, monkeypatch, to_file):
+def test_disk_that_is_full_only_later_is_reported(source, tmp_path, capsys, monkeypatch, to_file):
     fail_on_fsync(monkeypatch, ".2.tiff")
     written = tmp_path / "out" / "1.2.3" / "1.2.3.1.2.tiff"
     ends = (source / "1.2.3" / "2.dcm", written) if to_file else (source, tmp_path / "out")
@@ -75,7 +75,7 @@ def test_file_to_file_ends_with_the_counts(source, tmp_path, capsys):
     assert capsys.readouterr().out == "1 file found: 1 written, 0 skipped, 0 failed\n"
 
 
-def test_warnings_are_told_once_with_their_number(tmp_path, capsys):
+def test_warnings_are_reported_once_with_their_number(tmp_path, capsys):
     for n in (1, 2):
         blank = instance("1.2.3", n, PixelData=bytes(384))
         save(blank, tmp_path / "source" / f"{n}.dcm")

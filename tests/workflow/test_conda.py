@@ -99,10 +99,10 @@ def test_one_environment_is_made_of_the_file_of_envs(with_conda):
     assert conda.created_from == [yaml.safe_load(file.read_text())]
 
 
-def test_jobs_run_in_it_warm_and_cold(with_conda):
+def test_jobs_run_in_it_forked_and_in_new_processes(with_conda):
     conda, _, run = with_conda
     assert run.jobs["write"] == 3
-    assert {"index.py", "fork_server.py"} <= conda.starts
+    assert {"job.py", "fork_server.py"} <= conda.starts
 
 
 def test_images_are_those_of_a_run_without(with_conda, first_run):

@@ -85,7 +85,7 @@ def test_job_runs_in_a_new_process_without_a_server(place):
     assert run(place, LOADED).stdout == "False\n"
 
 
-def test_job_is_cold_with_another_interpreter(place, tmp_path):
+def test_job_is_not_served_with_another_interpreter(place, tmp_path):
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
     words, environment = command(place, LOADED)
@@ -303,12 +303,13 @@ def test_workflow_leaves_no_server_however_it_ends(tmp_path, end):
 
 
 IMPORTS = """
-import sys
+import os, sys
 sys.path.insert(0, sys.argv[2])
-from dicom_preprocessing.cli.job import stage_main
+os.environ["DP_RECIPE_1"] = sys.argv[3]
+from dicom_preprocessing.cli.job import main
 
 before = set(sys.modules)
-status = stage_main("write", sys.argv[3:])
+status = main(["write", *sys.argv[4:]], examples=None)
 with open(sys.argv[1], "w") as log:
     log.write(" ".join(sorted({*sys.modules} - before | {"pandas", "pyarrow"} & {*sys.modules})))
 sys.exit(status)

@@ -5,7 +5,7 @@ import shutil
 from tests.workflow.conftest import rows, tiffs
 from tests.workflow.tiny import instance, save
 
-GATHER = {"manifest": 1, "report": 1, "verdict": 1, "all": 1}
+RESULTS_RULES = {"manifest": 1, "report": 1, "verdict": 1, "all": 1}
 
 
 def renewed(before, after):
@@ -14,7 +14,7 @@ def renewed(before, after):
 
 def test_first_run_writes_images_manifest_and_verdict(first_run):
     finished, run = first_run
-    assert run.jobs == {"index": 1, "write": 3} | GATHER
+    assert run.jobs == {"index": 1, "write": 3} | RESULTS_RULES
     assert len(finished.images()) == 6
     assert [row["path"] for row in rows(finished.results / "manifest.csv")] == [
         f"1.2.{s}/1.2.{s}.1.{n}.tiff" for s in (1, 2, 3) for n in (1, 2)
@@ -37,7 +37,7 @@ def test_added_file_reruns_its_study_only(finished):
     save(instance("1.2.2", 9), finished.source / "1.2.2" / "9.dcm")
     run = finished.run()
     assert run.studies == {"1.2.2"}
-    assert run.jobs == {"index": 1, "write": 1} | GATHER
+    assert run.jobs == {"index": 1, "write": 1} | RESULTS_RULES
     others = {p for p in renewed(before, finished.times()) if "1.2.1" in p or "1.2.3" in p}
     assert others == set()
     assert len(rows(finished.results / "manifest.csv")) == 7
@@ -67,7 +67,7 @@ def test_removed_file_reruns_its_study_only(finished):
 def test_new_study_runs_alone(finished):
     save(instance("1.2.4", 1), finished.source / "new" / "1.dcm")
     before = finished.times("images")
-    assert finished.run().jobs == {"index": 1, "write": 1} | GATHER
+    assert finished.run().jobs == {"index": 1, "write": 1} | RESULTS_RULES
     assert {p for p in renewed(before, finished.times("images")) if "1.2.4" not in p} == set()
     assert len(rows(finished.results / "manifest.csv")) == 7
 
@@ -75,7 +75,7 @@ def test_new_study_runs_alone(finished):
 def test_vanished_study_leaves_the_manifest_and_becomes_an_orphan(finished):
     shutil.rmtree(finished.source / "1.2.2")
     run = finished.run()
-    assert run.jobs == {"index": 1} | GATHER
+    assert run.jobs == {"index": 1} | RESULTS_RULES
     assert {row["study_instance_uid"] for row in rows(finished.results / "manifest.csv")} == {
         "1.2.1",
         "1.2.3",
@@ -157,7 +157,7 @@ def test_padding_edited_with_resize_kept_does_not_renew_resize(project):
     assert any("resize" in path for path in before)
     project.config["padding"] = "bottom-right"
     run = project.run()
-    assert run.jobs == {"write": 3} | GATHER
+    assert run.jobs == {"write": 3} | RESULTS_RULES
     assert project.times("stages") == before
     assert project.run().is_noop
 
@@ -167,25 +167,25 @@ def test_compressor_edited_with_decode_kept_does_not_decode_again(project):
     project.run()
     before = project.times("stages")
     project.config["compressor"] = "deflate"
-    assert project.run().jobs == {"write": 3} | GATHER
+    assert project.run().jobs == {"write": 3} | RESULTS_RULES
     assert project.times("stages") == before
 
 
 def test_compressor_edited_writes_every_study_again(finished):
     before = finished.images()
     finished.config["compressor"] = "lzw"
-    assert finished.run().jobs == {"write": 3} | GATHER
+    assert finished.run().jobs == {"write": 3} | RESULTS_RULES
     assert all(data != before[path] for path, data in finished.images().items())
 
 
 def test_keep_switched_on_and_off(finished):
     before = finished.images()
     finished.config["keep"] = ["decode"]
-    assert finished.run().jobs == {"decode": 3, "write": 3} | GATHER
+    assert finished.run().jobs == {"decode": 3, "write": 3} | RESULTS_RULES
     assert finished.run().is_noop
     assert finished.images() == before
     finished.config["keep"] = []
-    assert finished.run().jobs == {"write": 3} | GATHER
+    assert finished.run().jobs == {"write": 3} | RESULTS_RULES
     assert finished.images() == before
     assert "stages/decode/1.2.1" in (finished.results / "orphans.txt").read_text().splitlines()
     assert finished.run().is_noop
@@ -196,7 +196,7 @@ def test_another_stage_kept_does_not_renew_the_one_before(project):
     project.run()
     before = project.times("stages")
     project.config["keep"] = ["decode", "resize"]
-    assert project.run().jobs == {"resize": 3, "write": 3} | GATHER
+    assert project.run().jobs == {"resize": 3, "write": 3} | RESULTS_RULES
     after = project.times("stages")
     assert {path: after[path] for path in before} == before
 
@@ -214,7 +214,7 @@ def test_decode_key_edited_with_two_stages_kept(project):
     project.config["keep"] = ["decode", "resize"]
     project.run()
     project.config["intensity"] = "minmax"
-    assert project.run().jobs == {"decode": 3, "resize": 3, "write": 3} | GATHER
+    assert project.run().jobs == {"decode": 3, "resize": 3, "write": 3} | RESULTS_RULES
 
 
 def test_staged_and_fused_bytes_are_equal(project):
@@ -255,12 +255,3 @@ def test_layout_with_series(project):
     project.run()
     assert "1.2.1/1.2.1.1/1.2.1.1.1.tiff" in project.images()
     assert rows(project.results / "manifest.csv")[0]["path"] == "1.2.1/1.2.1.1/1.2.1.1.1.tiff"
-
-
-def test_changed_params_are_listed(finished):
-    assert "receipts/write" not in finished.run("--list-changes", "params").output
-    finished.config["size"] = [9, 9]
-    listed = finished.run("--list-changes", "params").output.splitlines()
-    assert {line for line in listed if line.startswith("results/receipts/write")} == {
-        f"results/receipts/write/1.2.{n}.jsonl" for n in (1, 2, 3)
-    }

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -295,6 +296,56 @@ def all_but_times(results):
             content[name] = path.read_bytes()
     summary = json.loads(content.pop("receipts/summary.json"))
     return content | {"summary": summary | {"seconds": list(summary["seconds"])}}
+
+
+IN_PROCESS = """
+import gc, json, sys
+import snakemake.cli
+from snakemake.settings.types import SchedulingSettings
+
+def members():
+    # Functions of modules and members of classes; a Snakefile lives in snakemake.workflow.
+    found = {}
+    for module in [m for n, m in sys.modules.items() if n.startswith("snakemake")]:
+        for name, value in list(vars(module).items()):
+            if not str(getattr(value, "__module__", "")).startswith("snakemake"):
+                continue
+            if module.__name__ != "snakemake.workflow":
+                found[module.__name__, name] = id(value)
+            if isinstance(value, type):
+                found |= {(value.__module__, value.__qualname__, n): id(v)
+                          for n, v in vars(value).items() if n[:2] != "__"}
+    return found
+
+try:
+    import snakemake.dag, snakemake.executors.local, snakemake.jobs, snakemake.persistence.file
+    import snakemake.scheduling.greedy, snakemake.scheduling.job_scheduler, snakemake.workflow
+    before = members()
+    snakemake.cli.main(sys.argv[2:])
+except SystemExit as end:
+    status = end.code
+after = members()
+(settings,) = [o for o in gc.get_objects() if type(o) is SchedulingSettings]
+with open(sys.argv[1], "w") as file:
+    replaced = [name for name in before if after.get(name, before[name]) != before[name]]
+    json.dump([status, replaced, settings.max_jobs_per_timespan is None], file)
+"""
+
+
+def test_no_member_of_snakemake_is_replaced_and_one_setting_is_changed(project):
+    (project.folder / "in_process.py").write_text(IN_PROCESS)
+    for unchanged in ("", "1"):
+        project.environment["DP_UNCHANGED_SNAKEMAKE"] = unchanged
+        words = project.command("--forceall")[3:]
+        subprocess.run(
+            [sys.executable, "in_process.py", "found.json", *words],
+            cwd=project.folder,
+            env=os.environ | project.environment,
+            check=True,
+            capture_output=True,
+        )
+        found = json.loads((project.folder / "found.json").read_text())
+        assert found == [0, [], not unchanged]
 
 
 def test_run_without_changes_to_snakemake_does_the_same(project):

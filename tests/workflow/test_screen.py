@@ -22,7 +22,7 @@ def test_run_ends_with_counts_and_where_results_are(finished):
     )
 
 
-def test_files_that_failed_are_told_with_their_reasons(project):
+def test_files_that_failed_are_reported_with_their_reasons(project):
     project.config["limits"] = {"pixels": 300}
     large = instance("1.2.1", 9, Rows=20, Columns=20, PixelData=bytes(800))
     save(large, project.source / "1.2.1" / "large.dcm")
@@ -31,7 +31,7 @@ def test_files_that_failed_are_told_with_their_reasons(project):
     assert "Why files failed: results/failures.csv; their paths: results/retry.txt" in seen
 
 
-def test_full_disk_is_told_with_path_log_and_remedy(project):
+def test_full_disk_is_reported_with_path_log_and_remedy(project):
     project.environment = fault("disk_full", "write")
     run = project.run(*QUIET, check=False)
     seen = last_lines(run)
@@ -42,7 +42,7 @@ def test_full_disk_is_told_with_path_log_and_remedy(project):
     assert "1 job failed. Finished results stay. Fix the cause and run the same command" in seen
 
 
-def test_killed_job_is_told(project):
+def test_killed_job_is_reported(project):
     project.environment = fault("killed", "write")
     run = project.run(*QUIET, check=False)
     assert run.returncode == 1

@@ -89,7 +89,7 @@ def test_what_is_forced_is_forced_in_shards_alone(submitted):
     assert (submitted.results / "verdict.txt").exists(), submitted.log("gather").output
 
 
-def test_gather_that_cannot_be_submitted_is_told(submitted):
+def test_gather_that_cannot_be_submitted_is_reported(submitted):
     submitted.environment = {"DP_TEST_REFUSED": "gather"}
     run = submitted.submit()
     assert run.returncode == 1

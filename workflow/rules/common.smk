@@ -26,20 +26,19 @@ ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # would make everything run again in a checkout that was moved.
 RUN_JOB = '"$DP_PYTHON" -I -S "$DP_SCRIPTS"/run_job.py'
 CORES = workflow.resource_settings.cores or 1  # none for --summary and the like
-FAILED_JOBS = outcome.FailedJobs()
 
 
 def stop_on_error(function):
     """End the run on an expected error with its message, which --quiet does not suppress."""
 
     @functools.wraps(function)
-    def stopping(*arguments, **options):
+    def call(*arguments, **options):
         try:
             return function(*arguments, **options)
         except DicomPreprocessingError as error:
             raise SystemExit(f"error: {error}")
 
-    return stopping
+    return call
 
 
 def is_module():
@@ -71,7 +70,6 @@ def configure():
         for warning in warnings:
             logger.warning(warning)
         settings.require_usable(run)
-        logger.addHandler(FAILED_JOBS)
     methods = map(str, workflow.deployment_settings.deployment_method)
     os.environ.update(
         run.environment(CHECKOUT / "scripts", is_conda="conda" in methods)
@@ -81,16 +79,18 @@ def configure():
 
 RUN = configure()
 CONFIG, INDEX, RESULTS = RUN.config, RUN.index, RUN.results
+FAILED_JOBS = outcome.FailedJobs(RUN.logs, is_module=is_module())
+logger.addHandler(FAILED_JOBS)
 
 
 @functools.cache
 def prepare_run():
     """Do what has to be done once, when it is known what kind of run this is."""
     settings.require_local_cores(CONFIG, is_local=workflow.local_exec)
+    compatibility.require_forcing(workflow)
     if not workflow.dryrun and not is_module():
-        advice = hold_run_lock(Path.cwd())
-        if advice:
-            logger.warning(advice)
+        for warning in hold_run_lock(Path.cwd()):
+            logger.warning(warning)
     if workflow.local_exec and not workflow.dryrun:
         keep_libraries_loaded()
         if not is_module():
@@ -141,8 +141,8 @@ def threads_of_study(wildcards):
 
 @stop_on_error
 def mem_mb_of_study(wildcards, attempt, threads):
-    is_local = workflow.local_exec
-    return RUN.mem_mb(study_of(wildcards), threads, attempt, is_local=is_local)
+    study, is_local = study_of(wildcards), workflow.local_exec
+    return RUN.mem_mb(study, threads, attempt, is_local=is_local)
 
 
 @stop_on_error

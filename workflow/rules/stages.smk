@@ -1,6 +1,6 @@
 for stage in STAGES:
-    # Each stage has two rules, which differ in the wildcards of a study.
-    for suffix, study, constraints in WILDCARDS:
+    # Each stage is two rules that differ in the wildcards of a study.
+    for suffix, wildcards_of_study, constraints in WILDCARDS:
 
         rule:
             name:
@@ -8,10 +8,10 @@ for stage in STAGES:
             input:
                 inputs_of(stage),
             output:
-                images=directory(RUN.images(stage, study)),
-                receipt=RUN.receipt(stage, study),
+                images=directory(RUN.images(stage, wildcards_of_study)),
+                receipt=RUN.receipt(stage, wildcards_of_study),
             log:
-                RUN.log(stage, study),
+                RUN.log(stage, wildcards_of_study),
             wildcard_constraints:
                 **constraints,
             conda:
@@ -23,7 +23,7 @@ for stage in STAGES:
             params:
                 # Snakemake records only params that are str. Of these, receipts are the record.
                 stage=NotRecorded(stage),
-                study=study,
+                study=wildcards_of_study,
                 kept=NotRecorded(RUN.kept_stage_before(stage)),
                 recipe=NotRecorded(RUN.recipe_digest(stage)),
             shell:

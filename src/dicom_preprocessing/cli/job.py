@@ -147,11 +147,11 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
 
 
 def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
+    from dicom_preprocessing.config.recipe import read_recipe
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
-    from dicom_preprocessing.workflow.run import read_recipe
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
     recipe = read_recipe(arguments.recipe)

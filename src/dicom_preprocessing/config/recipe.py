@@ -7,11 +7,13 @@ a pixel key, a stage version or the set of decoders changes, the stage and all a
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, Config, Stage, as_mapping, keys
+from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.files import short_digest
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ STAGE_VERSIONS: Mapping[Stage, int] = {
     "write": 1,
 }
 """To be raised when a stage gives other pixels, or other bytes, for the same input and settings."""
+
+RECIPE_VARIABLE = "DP_RECIPE_"
+"""Environment variables that begin with it hold recipes; their digests follow."""
 
 DECODER_PACKAGES = (
     "imagecodecs",
@@ -131,3 +136,20 @@ def _is_installed(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+def read_recipe(digest: str) -> Recipe:
+    """The recipe of a digest, from the environment of a job; see ``workflow.run.Run.environment``.
+
+    Raises
+    ------
+    ConfigError
+        It is not there: the job was not started by Snakemake.
+    """
+    text = os.environ.get(RECIPE_VARIABLE + digest)
+    if text is None:
+        raise ConfigError(
+            f"the environment has no settings {RECIPE_VARIABLE}{digest}: Snakemake sets them for "
+            "the jobs that it starts"
+        )
+    return Recipe.from_json(text)

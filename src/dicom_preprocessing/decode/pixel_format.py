@@ -99,10 +99,10 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     """
     # Before decoding: a wrong guess of sign or bits would be a wrong image, and no error.
     pixel = description.pixel
-    rows = _required(pixel.rows, "Rows")
-    columns = _required(pixel.columns, "Columns")
-    allocated = _required(pixel.bits_allocated, "BitsAllocated")
-    samples = _required(pixel.samples_per_pixel, "SamplesPerPixel")
+    rows = _require_positive(pixel.rows, "Rows")
+    columns = _require_positive(pixel.columns, "Columns")
+    allocated = _require_positive(pixel.bits_allocated, "BitsAllocated")
+    samples = _require_positive(pixel.samples_per_pixel, "SamplesPerPixel")
     photometric = pixel.photometric_interpretation.text()
     if not photometric:
         raise MissingAttributeError("(0028,0004) Photometric Interpretation is missing")
@@ -110,16 +110,16 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     if allocated not in (FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED):
         raise UnsupportedPixelsError(
             f"(0028,0100) Bits Allocated is {allocated}; {keyword} is read with "
-            f"{_either(FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED)}"
+            f"{_list_allowed(FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED)}"
         )
     require_known_samples(description, photometric, samples, allocated, is_float=is_float)
-    stored = allocated if is_float else _required(pixel.bits_stored, "BitsStored")
+    stored = allocated if is_float else _require_positive(pixel.bits_stored, "BitsStored")
     if stored > allocated:
         raise MissingAttributeError(f"{stored} bits stored do not fit {allocated} bits allocated")
     representation = pixel.pixel_representation
     if not is_float and (representation.has_several or representation.integer(-1) not in (0, 1)):
         raise MissingAttributeError(
-            f"(0028,0103) Pixel Representation {_found(representation)}; allowed are 0 and 1"
+            f"(0028,0103) Pixel Representation {_describe(representation)}; allowed are 0 and 1"
         )
     # PS3.5 8.1.1. A High Bit below Bits Stored - 1 leaves no room for the stored bits, and one
     # above the allocated bits does not exist: the low bits are taken.
@@ -131,7 +131,7 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     number_of_frames = description.number_of_frames()
     if number_of_frames is None:
         raise MissingAttributeError(
-            f"(0028,0008) Number of Frames {_found(pixel.number_of_frames)}; {AT_LEAST_ONE}"
+            f"(0028,0008) Number of Frames {_describe(pixel.number_of_frames)}; {AT_LEAST_ONE}"
         )
     return PixelFormat(
         keyword=keyword,
@@ -171,34 +171,35 @@ def require_known_samples(
     if not is_colour or allocated not in COLOUR_BITS_ALLOCATED:
         raise UnsupportedPixelsError(
             f"{combination} is not supported; supported are 3 unsigned samples of "
-            f"{_either(COLOUR_BITS_ALLOCATED)} bits in {_either(COLOUR)}, and greyscale"
+            f"{_list_allowed(COLOUR_BITS_ALLOCATED)} bits in {_list_allowed(COLOUR)}, "
+            "and greyscale"
         )
     planar = pixel.planar_configuration
     if planar.integer() not in (0, 1):
         raise MissingAttributeError(
-            f"(0028,0006) Planar Configuration {_found(planar)}; allowed are 0 and 1"
+            f"(0028,0006) Planar Configuration {_describe(planar)}; allowed are 0 and 1"
         )
     # PS3.3 C.7.6.3.1.2 has 4:2:0 for compressed streams, and defines no native layout.
     if photometric == "YBR_PARTIAL_420" and description.transfer_syntax_uid in NATIVE:
         raise UnsupportedPixelsError(f"{photometric} is defined for compressed pixel data only")
 
 
-def _required(attribute: Attribute, keyword: str) -> int:
+def _require_positive(attribute: Attribute, keyword: str) -> int:
     """Return the positive integer of an attribute, or raise MissingAttributeError."""
     value = attribute.integer()
     if value < 1:
-        raise MissingAttributeError(f"{keyword} {_found(attribute)}; {AT_LEAST_ONE}")
+        raise MissingAttributeError(f"{keyword} {_describe(attribute)}; {AT_LEAST_ONE}")
     return value
 
 
-def _found(attribute: Attribute) -> str:
+def _describe(attribute: Attribute) -> str:
     """Describe the value of an attribute, for messages about allowed values."""
     if attribute.is_empty:
         return "is empty" if attribute.is_present else "is missing"
     return f"is {make_printable(attribute.shorten_for_message() or '')}"
 
 
-def _either(allowed: Sequence[object]) -> str:
+def _list_allowed(allowed: Sequence[object]) -> str:
     """Join values as in "8 or 16"."""
     *first, last = map(str, allowed)
     return f"{', '.join(first)} or {last}"

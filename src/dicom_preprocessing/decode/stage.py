@@ -176,8 +176,8 @@ def _decode_at_level(
     # The crop may need a finer level than the uncropped image, and then decodes again.
     reduction = None
     if level:
-        again = partial(_decode_at_level, source, settings)
-        reduction = ReducedResolution(level, sampling, level_of, again)
+        decode = partial(_decode_at_level, source, settings)
+        reduction = ReducedResolution(level, sampling, level_of, decode)
     return Image(frames, geometry, source_info, values.lookup, reduction)
 
 

@@ -92,7 +92,7 @@ def _crop_to(image: Image, box: CropBox, warning: str | None) -> Image:
     if image.reduction is not None:
         level = image.reduction.level_for(box.size)
         if level != image.reduction.level:
-            image = image.reduction.again(level).with_source_info_of(image)
+            image = image.reduction.decode_at_level(level).with_source_info_of(image)
     reduction = image.reduction
     if reduction is None:
         return image.evolve(_cut_frames(image.frames, box), geometry, warning)
@@ -170,12 +170,12 @@ def _foreground_of(
     """Return a function from a frame (rows, columns, samples) to its foreground (rows, columns)."""
     if lookup is None:
 
-        def by_display(frame: NDArray[Any]) -> NDArray[np.bool_]:
+        def find_in_display_values(frame: NDArray[Any]) -> NDArray[np.bool_]:
             grey = luma(frame)
             mask: NDArray[np.bool_] = grey != background
             return mask if ignored is None else mask & (grey != ignored)
 
-        return by_display
+        return find_in_display_values
     # A window makes an interval of stored values foreground, so that one or two comparisons find
     # it, and display values of what is cut off are never computed.
     flags = lookup.table != background
@@ -191,13 +191,13 @@ def _foreground_of(
         return lambda frame: flag_lookup(frame[..., 0])
     low, high = lookup.low + first, lookup.low + last
 
-    def by_stored(frame: NDArray[Any]) -> NDArray[np.bool_]:
+    def find_in_stored_values(frame: NDArray[Any]) -> NDArray[np.bool_]:
         grey = frame[..., 0]
         if last + 1 == len(flags):
             return np.asarray(grey >= low)
         return np.asarray(grey <= high) if not first else (grey >= low) & (grey <= high)
 
-    return by_stored
+    return find_in_stored_values
 
 
 def _cut_frames(frames: Frames, box: CropBox) -> Frames:

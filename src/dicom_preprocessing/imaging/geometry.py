@@ -248,7 +248,7 @@ class Geometry:
         columns = box.left + nearest_index(active.width, box.width)
         return sample_mask(
             masks,
-            self._unflipped(rows, columns),
+            self._undo_flip(rows, columns),
             shape=(size.height, size.width),
             within=self.active_area,
             fill=fill,
@@ -289,7 +289,7 @@ class Geometry:
             fill=fill,
         )
 
-    def _unflipped(
+    def _undo_flip(
         self, rows: NDArray[np.intp], columns: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return rows and columns of the stored image, from those after the flip."""

@@ -141,14 +141,14 @@ class ReducedResolution:
         Positions of the samples in the image.
     level_for : callable
         From the size of an image to the level that it needs.
-    again : callable
+    decode_at_level : callable
         Decodes the uncropped image at another level.
     """
 
     level: int
     sampling: Sampling
     level_for: Callable[[Size], int]
-    again: Callable[[int], Image]
+    decode_at_level: Callable[[int], Image]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ BANDS = 6
 BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 
 
-def modulated_detail(
+def modulate_detail(
     image: NDArray[np.float64], brightness: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Sum the bands of detail of an image, each damped where ``brightness`` is low.

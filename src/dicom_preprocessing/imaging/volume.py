@@ -10,7 +10,7 @@ import numpy as np
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
 from dicom_preprocessing.imaging.frames import combine_frames, select_frames, spool_frames
 from dicom_preprocessing.imaging.geometry import round_half_away
-from dicom_preprocessing.imaging.pyramid import modulated_detail
+from dicom_preprocessing.imaging.pyramid import modulate_detail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +182,7 @@ def laplacian_mip(
     # The mean, not the sum over its highest value: one white label would darken all of the image.
     base = total / len(kept) if projection == "parallel-beam" else total
     top = np.iinfo(frames.dtype).max
-    fused = base + mip_weight * modulated_detail(highest.astype(np.float64), base / top)
+    fused = base + mip_weight * modulate_detail(highest.astype(np.float64), base / top)
     fused[highest == 0] = 0  # else crop would find the halo of an edge
     rounded: NDArray[Any] = np.floor(np.clip(fused, 0, top) + 0.5).astype(frames.dtype)
     return rounded[np.newaxis]

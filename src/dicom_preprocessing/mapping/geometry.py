@@ -1,8 +1,10 @@
-"""Read a geometry from a row of a manifest, or from the tags of a TIFF."""
+"""Geometry from rows of a manifest and from tags of a TIFF."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import (
@@ -13,6 +15,7 @@ from dicom_preprocessing.imaging.geometry import (
     Size,
     round_half_away,
 )
+from dicom_preprocessing.results.tables import parse_truth
 from dicom_preprocessing.tiff.info import read_info
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 CROP = ("crop_left", "crop_top", "crop_width", "crop_height")
 ACTIVE = ("active_left", "active_top", "active_right", "active_bottom")
-BOOLEANS = {"true": True, "false": False}
 
 
 def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
@@ -150,7 +152,9 @@ def _require_within(box: CropBox, size: Size, name: str, of: str) -> None:
 def _read_cell(row: Mapping[str, Any] | ManifestRow, name: str) -> Any:  # noqa: ANN401  # any value
     """A value, None where it is missing, empty or not a number."""
     value = row.get(name) if hasattr(row, "get") else getattr(row, name, None)
-    return None if value is None or value == "" or value != value else value  # noqa: PLR0124
+    is_itself = value == value  # noqa: PLR0124  # NaN is not, and pandas' NA gives NA
+    is_known = isinstance(is_itself, bool | np.bool_) and bool(is_itself)
+    return value if is_known and value is not None and value != "" else None
 
 
 def _read_number(row: Mapping[str, Any] | ManifestRow, name: str) -> float | None:
@@ -175,8 +179,7 @@ def _read_integers(row: Mapping[str, Any] | ManifestRow, *names: str) -> tuple[i
 
 def _read_boolean(row: Mapping[str, Any] | ManifestRow, name: str) -> bool:
     value = _read_cell(row, name)
-    if isinstance(value, str):
-        if value.lower() not in BOOLEANS:
-            raise ValueError(f"{name} is neither true nor false: {value!r}")
-        return BOOLEANS[value.lower()]
-    return bool(value)
+    try:
+        return value is not None and parse_truth(value)
+    except KeyError:
+        raise ValueError(f"{name} is neither true nor false: {value!r}") from None

@@ -207,11 +207,11 @@ def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
     reduction = image.reduction
     if reduction is not None:
 
-        def again(level: int) -> Image:
+        def decode_again(level: int) -> Image:
             with timer.measure("decode"):
-                return _add_index_uids(reduction.again(level), entry, timer)
+                return _add_index_uids(reduction.decode_at_level(level), entry, timer)
 
-        image = replace(image, reduction=replace(reduction, again=again))
+        image = replace(image, reduction=replace(reduction, decode_at_level=decode_again))
     source_info = replace(
         image.source_info,
         study_instance_uid=entry.study_instance_uid,

@@ -27,8 +27,11 @@ DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: 
 
 ROWS_AT_ONCE = 20_000
 
-BOOLEANS = {"true": True, "false": False}
+TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 INT64_END = 2**63
+
+EXACT_FLOAT_END = 2**53
+"""Floats above it do not hold every whole number."""
 
 
 def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
@@ -183,20 +186,22 @@ def _parse_integer(cell: Any) -> int:  # noqa: ANN401  # any cell
         number = int(cell) if isinstance(cell, str | int) else float(cell)
     except ValueError:
         number = float(cell)
-    if number != int(number) or not -INT64_END <= number < INT64_END:
+    end = EXACT_FLOAT_END if isinstance(number, float) else INT64_END
+    if number != int(number) or not -end <= number < end:
         raise ValueError
     return int(number)
 
 
-def _parse_boolean(cell: object) -> bool:
-    return cell if isinstance(cell, bool) else BOOLEANS[str(cell).lower()]
+def parse_truth(cell: object) -> bool:
+    """Read a truth value, also as 0 and 1, which other programs write; others are a KeyError."""
+    return TRUTHS[str(cell).lower()]
 
 
 PARSERS: dict[type, Callable[[Any], Any]] = {
     str: _parse_text,
     int: _parse_integer,
     float: float,
-    bool: _parse_boolean,
+    bool: parse_truth,
 }
 
 

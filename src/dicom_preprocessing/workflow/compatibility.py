@@ -1,7 +1,9 @@
-"""Uses of Snakemake beyond its documented interface, and the one thing that is changed.
+"""What is used of Snakemake besides its documented interface, and what is changed for a run.
 
-Nothing of Snakemake's classes and modules is replaced. ``DP_UNCHANGED_SNAKEMAKE=1`` switches the
-change off, and so does any version that was not tested.
+No member of Snakemake's classes and modules is replaced. Two settings of a process are changed: the
+limit of jobs per second, for speed and in tested versions only, and the handler of SIGTERM.
+``DP_UNCHANGED_SNAKEMAKE=1`` leaves both, and so does a workflow that includes this one. Correct
+results need one thing, which such a workflow has too: jobs are added to those that are forced.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snakemake import __version__
 from snakemake.logging import logger
@@ -36,7 +38,7 @@ def remove_job_rate_limit(workflow: Workflow) -> None:
     takes a quarter of the CPU time of 1,000 studies, and more of a longer run. No option switches
     it off: ``--max-jobs-per-timespan`` has no such value.
     """
-    if os.environ.get(UNCHANGED, "") not in ("", "0"):
+    if _is_to_be_unchanged():
         return
     if __version__ not in TESTED_VERSIONS:
         logger.info(
@@ -51,26 +53,24 @@ def remove_job_rate_limit(workflow: Workflow) -> None:
         settings.max_jobs_per_timespan = None
 
 
+def require_forcing(workflow: Workflow) -> None:
+    """Raise an OutputError where ``run_again`` cannot work with this version of Snakemake."""
+    if not isinstance(getattr(workflow.dag, "forcefiles", None), set):
+        raise OutputError(
+            f"Snakemake {__version__} was not tested with this workflow, and does not let it run "
+            "jobs again whose settings changed. Install a tested version: "
+            f"{', '.join(sorted(TESTED_VERSIONS))}"
+        )
+
+
 def run_again(workflow: Workflow, file: str) -> None:
     """Make the job of a file run in this run, as ``--forcerun`` with that file does.
 
     Snakemake's records of settings are in the working directory of the run that wrote them. A run
-    in another directory, or in another number of shards, has no records of the same results, or
-    older ones. So the receipts are the record, and decide.
-
-    Raises
-    ------
-    OutputError
-        This version of Snakemake does not let a job be forced.
+    in another one, or in another number of shards, has none of the same results, or older ones. So
+    receipts are the record, and decide here.
     """
-    forced: Any = getattr(workflow.dag, "forcefiles", None)
-    if not isinstance(forced, set):
-        raise OutputError(
-            f"{file} was made with other settings or files, and with Snakemake {__version__} its "
-            "job cannot be forced. Name the rules that have to run, for example --forcerun decode "
-            "write"
-        )
-    forced.add(file)
+    workflow.dag.forcefiles.add(file)
 
 
 def end_gracefully_in_thread() -> None:
@@ -80,7 +80,11 @@ def end_gracefully_in_thread() -> None:
     studies it does a tenth of the time.
     """
     handle = signal.getsignal(signal.SIGTERM)
-    if callable(handle):
+    if callable(handle) and not _is_to_be_unchanged():
         signal.signal(
             signal.SIGTERM, lambda *about: threading.Thread(target=handle, args=about).start()
         )
+
+
+def _is_to_be_unchanged() -> bool:
+    return os.environ.get(UNCHANGED, "") not in ("", "0")

@@ -50,17 +50,32 @@ class FailedJob(NamedTuple):
 
 
 class FailedJobs(logging.Handler):
-    """Remembers the jobs whose errors Snakemake logs, however quiet it is on the screen."""
+    """Collects the failed jobs that Snakemake logs, however quiet it is on the screen.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    logs : str
+        Folder of the logs of this workflow's jobs; others are not its own.
+    is_module : bool
+        Whether another workflow includes this one: then reasons are printed at once, since only
+        that workflow can print something at the end.
+    """
+
+    def __init__(self, logs: str, *, is_module: bool = False) -> None:
         super().__init__()
+        self.folder = logs
+        self.is_module = is_module
         self.jobs: dict[FailedJob, None] = {}  # each once, though a job may be tried again
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember the job of a record about a failed one."""
-        if getattr(record, "event", None) == JOB_ERROR:
-            logs = list(getattr(record, "log", None) or [""])
-            self.jobs[FailedJob(getattr(record, "rule_name", ""), str(logs[0]))] = None
+        """Add the job of a record about a failed one."""
+        logs = getattr(record, "log", None) or [""]
+        if getattr(record, "event", None) != JOB_ERROR or not str(logs[0]).startswith(self.folder):
+            return
+        job = FailedJob(getattr(record, "rule_name", ""), str(logs[0]))
+        self.jobs[job] = None
+        if self.is_module:
+            print_last(explain_failed_jobs([job]))
 
 
 def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
@@ -88,7 +103,7 @@ def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
 
 
 def _read_reason(log: str) -> str:
-    """The last message of a log, of an expected error or of a bug."""
+    """Read the end of a log: the message of an expected error, or of a bug."""
     try:
         with Path(log).open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))

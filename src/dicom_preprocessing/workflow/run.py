@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys
-from dicom_preprocessing.config.recipe import Recipe, make_recipe
-from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
+from dicom_preprocessing.config.recipe import RECIPE_VARIABLE, make_recipe
+from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import list_own_folders, list_sources
@@ -63,9 +63,6 @@ WILDCARDS = (
 Snakemake takes a wildcard that ends in something twenty times for endless recursion of a rule. So
 such studies have rules of their own, with the UID in shorter pieces.
 """
-
-RECIPE_VARIABLE = "DP_RECIPE_"
-"""Environment variables that hold recipes begin with it, and end with the digest."""
 
 
 class Run:
@@ -236,7 +233,10 @@ class Run:
     def state_of_source(self) -> str:
         """Digest of the files of the source and of retries that are due; walks all folders."""
         own = list_own_folders(self.output)
-        return source_state(self.sources, self.output, own, plan_retries(self.index))
+        try:
+            return source_state(self.sources, self.output, own, plan_retries(self.index))
+        except SourceError as error:
+            raise SourceError(f"{error}. Nothing was changed.") from None
 
     def collection_settings(self, **values: object) -> str:
         """Settings of the rules that collect results, as one line of JSON."""
@@ -256,23 +256,6 @@ class Run:
             for key, default in defaults().items()
             if values[key] != default and (key == "source" or about[key].alters)
         }
-
-
-def read_recipe(digest: str) -> Recipe:
-    """Read the recipe with this digest from the environment of a job; see ``Run.environment``.
-
-    Raises
-    ------
-    ConfigError
-        It is missing, since the job was not started by Snakemake.
-    """
-    text = os.environ.get(RECIPE_VARIABLE + digest)
-    if text is None:
-        raise ConfigError(
-            f"the environment has no settings {RECIPE_VARIABLE}{digest}: Snakemake sets them for "
-            "the jobs that it starts"
-        )
-    return Recipe.from_json(text)
 
 
 def to_json(**values: object) -> str:

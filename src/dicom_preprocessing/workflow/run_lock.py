@@ -22,20 +22,20 @@ LOCK_DESCRIPTORS: dict[Path, int] = {}
 """Descriptors of locked files by working directory, kept open because closing unlocks."""
 
 
-def hold_run_lock(folder: Path) -> str:
-    """Remove the locks that a killed run left, unless another run is alive, and lock until the end.
+def hold_run_lock(folder: Path) -> list[str]:
+    """Remove the locks that a killed run left, unless another is alive, and lock until the end.
 
     Returns
     -------
-    str
-        What to do where files cannot be locked and locks exist, else empty.
+    list of str
+        Warnings: what to do where files cannot be locked and there are locks.
     """
     if folder in LOCK_DESCRIPTORS:
-        return ""
+        return []
     (folder / RUN_LOCK).parent.mkdir(exist_ok=True)
     LOCK_DESCRIPTORS[folder] = descriptor = os.open(folder / RUN_LOCK, os.O_CREAT | os.O_RDWR)
     leftover = list((folder / ".snakemake" / "locks").glob("*.lock"))
-    advice = ""
+    warnings = []
     try:
         _lock_exclusively(descriptor)
         for lock in leftover:
@@ -44,14 +44,14 @@ def hold_run_lock(folder: Path) -> str:
         pass  # another run is alive: Snakemake decides
     except OSError as error:
         if leftover:
-            advice = (
-                f"{folder}: another run is alive here, or was killed; it is unknown which, because "
-                f"files cannot be locked on this file system ({error.strerror}). If none is alive: "
-                "rm -r .snakemake/locks in this folder, and run again"
+            warnings.append(
+                f"{folder}: another run is alive in this folder, or one was killed; which of both "
+                f"is unknown, because this file system cannot lock files ({error.strerror}). If "
+                "none is alive: rm -r .snakemake/locks in this folder, and run again"
             )
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    return advice
+    return warnings
 
 
 def _lock_exclusively(descriptor: int, tries: int = 3) -> None:

@@ -159,25 +159,25 @@ class TestErrors:
             call(slices[0].read_bytes())
 
 
-def test_error_of_a_stream_that_does_not_decode_is_told():
+def test_error_of_a_stream_that_does_not_decode_is_reported():
     cut = CORPUS / "crafted" / "j2k_stream_cut.dcm"
     with pytest.raises(dp.PreprocessingError, match=r"^Failed to prepare image: ") as caught:
         dp.preprocess_u16(cut)
     assert caught.value.error == "decode_error"
 
 
-def test_no_pixel_data_is_told():
+def test_no_pixel_data_is_reported():
     path = CORPUS / "cornerstone3D" / "no-pixel-data.dcm"
     with pytest.raises(RuntimeError, match=r"^Failed to prepare image: .*no pixel data element"):
         dp.preprocess_u8(path)
 
 
-def test_unknown_spacing_is_told(slices):
+def test_unknown_spacing_is_reported(slices):
     with pytest.raises(RuntimeError, match=r"^Failed to prepare image: .*cannot resample to mm"):
         dp.preprocess_u8(slices[0], dp.Preprocessor(spacing=(1, 1)))
 
 
-def test_frame_that_does_not_decode_is_told_with_its_file(tmp_path):
+def test_frame_that_does_not_decode_is_reported_with_its_file(tmp_path):
     def coded(name, *streams):
         data_set = data_set_of(np.ones((len(streams), 1, 4), np.uint8))
         return save(tmp_path / name, compressed(data_set, list(streams)), RLELossless)

@@ -41,7 +41,7 @@ class TestMetadata:
             num_frames=1,
         )
 
-    def test_what_was_odd_is_told(self, tmp_path, slices):
+    def test_what_was_odd_is_reported(self, tmp_path, slices):
         black = write_shown_file(tmp_path / "black.dcm", ramp(0))
         _, told = dp.preprocess_u8_with_metadata(black)
         assert told.warnings == ("nothing but background: the image was not cropped",)
@@ -49,7 +49,7 @@ class TestMetadata:
         _, told = dp.preprocess_u8_with_metadata(slices[0])
         assert told.warnings == ()
 
-    def test_what_is_odd_about_a_slice_is_told_with_its_name(self, tmp_path, slices):
+    def test_what_is_odd_about_a_slice_is_reported_with_its_name(self, tmp_path, slices):
         longer = save(
             tmp_path / "longer.dcm",
             show_stored_values(data_set_of(np.ones((1, 4, 5), np.uint8), PixelData=bytes(40))),
@@ -68,7 +68,7 @@ class TestMetadata:
         ("name", "told"),
         [("catmull-rom", "catmullrom"), ("max-pool", "maxpool"), ("lanczos3", "lanczos3")],
     )
-    def test_filter_is_told_in_one_word(self, slices, name, told):
+    def test_filter_is_reported_in_one_word(self, slices, name, told):
         _, metadata = dp.preprocess_u8_with_metadata(
             slices[0], dp.Preprocessor(size=(9, 9), filter=name)
         )

@@ -79,7 +79,7 @@ def test_target_frames_alone_changes_nothing():
     assert config_of(target_frames=5) == config_of()
 
 
-def test_chain_ends_with_padding():
+def test_recipe_ends_with_padding():
     assert Preprocessor(size=(8, 8)).recipe.settings["pad"] == {"size": [8, 8], "padding": "zero"}
 
 

@@ -145,7 +145,7 @@ class TestSpacingAlongSlices:
         paths = placed(1, 1, 1, SpacingBetweenSlices=2)
         assert len(dp.preprocess_u8_slices(paths, dp.Preprocessor(spacing=(1, 1, 1)))) == 6
 
-    def test_unknown_spacing_is_told(self, placed):
+    def test_unknown_spacing_is_reported(self, placed):
         with pytest.raises(RuntimeError, match=r"spacing between frames is unknown"):
             dp.preprocess_u8_slices(placed(1, 1, 1), dp.Preprocessor(spacing=(1, 1, 1)))
 

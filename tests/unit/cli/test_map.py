@@ -31,7 +31,7 @@ class TestFiles:
         assert found["mapped_width"].to_pylist() == [4, None]
         assert found["mapped_state"].to_pylist() == ["inside", "outside"]
 
-    def test_csv_goes_where_it_is_told(self, results, mapped):
+    def test_csv_goes_where_it_is_named(self, results, mapped):
         status, rows, _ = mapped(EDGES, "1.2.1,3,1,5,2", options=["-o", "mapped.csv"])
         assert (status, rows) == (0, [])
         assert (results / "mapped.csv").read_text().splitlines()[1] == (
@@ -61,44 +61,44 @@ class TestErrors:
             ([], "boxes.csv: cannot be read: the first line has no names"),
         ],
     )
-    def test_unusable_tables_are_told(self, mapped, lines, message):
+    def test_unusable_tables_are_reported(self, mapped, lines, message):
         status, rows, err = mapped(*lines)
         assert (status, rows) == (1, [])
         assert err.startswith(f"error: {message}")
 
-    def test_other_content_is_told(self, results, capsys):
+    def test_other_content_is_reported(self, results, capsys):
         (results / "boxes.parquet").write_bytes(b"no parquet")
         assert main(["boxes.parquet", "--to", "output"]) == 1
         assert "error: boxes.parquet: cannot be read: " in capsys.readouterr().err
 
     @pytest.mark.usefixtures("results")
-    def test_missing_table_is_told(self, capsys):
+    def test_missing_table_is_reported(self, capsys):
         assert main(["gone.csv", "--to", "output"]) == 1
         assert (
             "error: gone.csv: cannot be read: No such file or directory\n"
             in capsys.readouterr().err
         )
 
-    def test_table_that_is_no_manifest_is_told(self, mapped):
+    def test_table_that_is_no_manifest_is_reported(self, mapped):
         options = ["--manifest", "boxes.csv"]
         status, _, err = mapped(EDGES, "1.2.1,3,1,5,2", options=options)
         found = "sop_instance_uid, left, top, right, bottom"
         message = f"error: boxes.csv: a manifest has a column path; found: {found}\n"
         assert (status, err) == (1, message)
 
-    def test_manifest_without_sizes_is_told(self, results, mapped):
+    def test_manifest_without_sizes_is_reported(self, results, mapped):
         (results / "m.csv").write_text("path,study_instance_uid,sop_instance_uid,width\n")
         status, _, err = mapped(EDGES, options=["--manifest", "m.csv"])
         assert (status, err) == (1, "error: m.csv is not a manifest: it has no column height\n")
 
     @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
-    def test_unreadable_manifest_is_told(self, results, mapped, name):
+    def test_unreadable_manifest_is_reported(self, results, mapped, name):
         (results / name).write_bytes(b"path\n\xff\n")
         status, rows, err = mapped(EDGES, "1.2.1,3,1,5,2", options=["--manifest", name])
         assert (status, rows) == (1, [])
         assert err.startswith(f"error: {name}: cannot be read: ")
 
-    def test_manifest_without_names_is_told(self, results, mapped):
+    def test_manifest_without_names_is_reported(self, results, mapped):
         names = {name: pa.nulls(1, pa.string()) for name in ("path", "study_instance_uid")}
         numbers = {"sop_instance_uid": ["1"], "width": [1], "height": [1]}
         pq.write_table(pa.table(names | numbers), results / "m.parquet")
@@ -107,7 +107,7 @@ class TestErrors:
         message = "error: row 1 of m.parquet has no path\n"
         assert (status, err) == (1, message)
 
-    def test_two_columns_of_one_name_are_told(self, results, capsys):
+    def test_two_columns_of_one_name_are_reported(self, results, capsys):
         table = pa.Table.from_arrays([pa.array(["1.2.1"])] * 2, names=["path", "path"])
         pq.write_table(table, results / "boxes.parquet")
         assert main(["boxes.parquet", "--to", "output"]) == 1

@@ -194,7 +194,7 @@ MISTAKES = {
     ("command", "arguments"),
     [(command, arguments) for command in MISTAKES for arguments in MISTAKES[command]],
 )
-def test_mistake_is_told_with_what_was_found_and_what_to_do(folder, capsys, command, arguments):
+def test_mistake_is_reported_with_what_was_found_and_what_to_do(folder, capsys, command, arguments):
     status, shown = call(command, arguments, capsys)
     expected, message = MISTAKES[command][arguments]
     assert message in shown
@@ -236,7 +236,7 @@ sys.exit(importlib.import_module(f"dicom_preprocessing.cli.{sys.argv[1]}").main(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", ["dicom-validate", "dicom-map", "tiff-stats", "tiff-benchmark"])
-def test_standard_output_that_is_full_is_told(folder, command):
+def test_standard_output_that_is_full_is_reported(folder, command):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", CALLED, COMMANDS[command], *RIGHT[command].split()],

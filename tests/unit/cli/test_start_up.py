@@ -77,6 +77,19 @@ def test_one_small_file_imports_neither_scipy_nor_what_only_options_need(tmp_pat
     assert loaded & unwanted == set()
 
 
+@pytest.mark.parametrize(
+    ("options", "library"),
+    [
+        (["--size", "8,8"], "scipy.sparse"),
+        (["--spacing", "1,1"], "scipy.sparse"),
+        (["--crop", "--crop-components"], "scipy.ndimage"),
+    ],
+)
+def test_libraries_of_workers_are_imported_before_these_are_forked(tmp_path, options, library):
+    loaded = modules_after("dicom-preprocess", SMALL_FILE, tmp_path / "image.tiff", *options)
+    assert library in loaded
+
+
 def test_names_of_modules_are_those_that_there_are():
     for name in (*SLOW_HELP, "numpy.ma"):
         if name != "pandas":

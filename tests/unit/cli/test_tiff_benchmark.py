@@ -39,7 +39,7 @@ class TestCommand:
         assert main([str(tree), str(output), "--repeat", "1", "--limit", "2"]) == 0
         assert "2 images of 4 frames" in capsys.readouterr().out
 
-    def test_images_that_cannot_be_read_are_told(self, tree, tmp_path_factory, capsys):
+    def test_images_that_cannot_be_read_are_reported(self, tree, tmp_path_factory, capsys):
         (tree / "1.tiff").write_bytes(b"II*\0")
         output = tmp_path_factory.mktemp("benchmark")
         assert main([str(tree), str(output), "--repeat", "1"]) == 0

@@ -30,7 +30,7 @@ def test_tables_of_volumes_and_slices(tree):
     }
 
 
-def test_disk_that_is_full_only_later_is_told(tree, capsys, monkeypatch):
+def test_disk_that_is_full_only_later_is_reported(tree, capsys, monkeypatch):
     capsys.readouterr()
     fail_on_fsync(monkeypatch, "/1.2.3.1.tiff")
     assert run(tree, "--source", str(tree.parent / "dicom")) == 1

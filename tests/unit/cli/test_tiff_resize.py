@@ -20,7 +20,7 @@ class TestCommand:
         named = row["sop_instance_uid"], row["modality"], row["series_instance_uid"], row["width"]
         assert named == ("1.2.3", "MG", "1.9", "8")
 
-    def test_bad_file_is_told_and_the_others_are_written(self, tmp_path, capsys):
+    def test_bad_file_is_reported_and_the_others_are_written(self, tmp_path, capsys):
         save(tmp_path / "a" / "1.tiff")
         (tmp_path / "a" / "2.tiff").write_bytes(b"II*\0")
         arguments = [str(tmp_path / "a"), str(tmp_path / "b"), "--scale", "0.5", "-j", "2"]
@@ -30,7 +30,7 @@ class TestCommand:
         assert "2.tiff: cannot be read" in shown.err
         assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["1.tiff", "manifest.csv"]
 
-    def test_disk_that_is_full_only_later_is_told(self, tmp_path, capsys, monkeypatch):
+    def test_disk_that_is_full_only_later_is_reported(self, tmp_path, capsys, monkeypatch):
         for name in "12":
             save(tmp_path / "a" / f"{name}.tiff")
         fail_on_fsync(monkeypatch, "/2.tiff")

@@ -15,7 +15,7 @@ class TestCommand:
         record = json.loads(capsys.readouterr().out)
         assert (record["files"], record["kinds"][0]["frames"]) == (2, 4)
 
-    def test_bad_file_is_told_and_the_others_count(self, tmp_path, capsys):
+    def test_bad_file_is_reported_and_the_others_count(self, tmp_path, capsys):
         save(tmp_path / "a.tiff", PAGES)
         (tmp_path / "b.tiff").write_bytes(b"II*\0 no TIFF")
         assert main([str(tmp_path)]) == 1

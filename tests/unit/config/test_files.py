@@ -55,7 +55,7 @@ def test_good_file_is_read(tmp_path):
         (b"crop: \0\n", "my.yaml: is not valid YAML: "),
     ],
 )
-def test_mistake_is_told_with_its_line(message, content, begin):
+def test_mistake_is_reported_with_its_line(message, content, begin):
     assert message(content).startswith(begin)
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dicom_preprocessing.config import STAGES, parse_config
-from dicom_preprocessing.config import recipe as chain_module
+from dicom_preprocessing.config import recipe as recipe_module
 from dicom_preprocessing.config.recipe import (
     STAGE_VERSIONS,
     Recipe,
@@ -46,7 +46,7 @@ def test_stage_gets_the_keys_that_alter_it_and_no_others(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_chain_holds_the_stages_up_to_its_own_and_no_others(stage):
+def test_recipe_holds_the_stages_up_to_its_own_and_no_others(stage):
     names = list(STAGES[: STAGES.index(stage) + 1])
     recipe = recipe_of(stage)
     assert (recipe.stage, list(recipe.settings), list(recipe.versions)) == (stage, names, names)
@@ -55,12 +55,12 @@ def test_chain_holds_the_stages_up_to_its_own_and_no_others(stage):
 @pytest.mark.parametrize("values", [{}, {"fast_decode": True, "size": [4, 4]}])
 @pytest.mark.parametrize("last", STAGES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_chain_of_an_earlier_stage_is_in_that_of_a_later_one(values, stage, last):
+def test_recipe_of_an_earlier_stage_is_in_that_of_a_later_one(values, stage, last):
     if STAGES.index(stage) <= STAGES.index(last):
         assert recipe_of(last, **values).up_to(stage) == recipe_of(stage, **values)
 
 
-def test_chain_holds_the_values_of_the_configuration():
+def test_recipe_holds_the_values_of_the_configuration():
     recipe = recipe_of(
         crop=True, size=[64, 32], padding="center", window=[40, 400], layout="study/series/sop"
     )
@@ -131,12 +131,12 @@ def test_key_changes_its_stage_and_those_behind_it_only(name):
     ],
     ids=lambda values: next(iter(values)),
 )
-def test_key_that_alters_no_stage_is_not_in_the_chain(values):
+def test_key_that_alters_no_stage_is_not_in_the_recipe(values):
     assert recipe_of(**values).to_json() == recipe_of().to_json()
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_json_gives_the_chain_back(stage):
+def test_json_gives_the_recipe_back(stage):
     recipe = recipe_of(
         stage, crop=True, spacing=[0.5, 1, 2], skip_frames=[1, 2], window=[-600, 1500]
     )
@@ -163,7 +163,7 @@ def test_json_changes_with_a_stage_version(monkeypatch):
     assert recipe_of().to_json() != before
 
 
-def test_version_of_a_later_stage_leaves_the_chain_alone(monkeypatch):
+def test_version_of_a_later_stage_leaves_the_recipe_alone(monkeypatch):
     before = recipe_of("resize").to_json()
     monkeypatch.setitem(STAGE_VERSIONS, "pad", STAGE_VERSIONS["pad"] + 1)
     assert recipe_of("resize").to_json() == before
@@ -171,7 +171,7 @@ def test_version_of_a_later_stage_leaves_the_chain_alone(monkeypatch):
 
 def test_json_changes_with_the_decoders(monkeypatch):
     before = recipe_of("decode").to_json()
-    monkeypatch.setattr(chain_module, "installed_decoders", lambda: ("another",))
+    monkeypatch.setattr(recipe_module, "installed_decoders", lambda: ("another",))
     assert recipe_of("decode").to_json() != before
 
 
@@ -206,7 +206,7 @@ def test_fingerprint_ignores_what_leaves_pixels_alone(values):
 
 def test_fingerprint_ignores_the_decoders(monkeypatch):
     before = recipe_of().fingerprint
-    monkeypatch.setattr(chain_module, "installed_decoders", lambda: ("another",))
+    monkeypatch.setattr(recipe_module, "installed_decoders", lambda: ("another",))
     assert recipe_of().fingerprint == before
 
 

@@ -90,7 +90,7 @@ class TestModality:
         with pytest.raises(MissingAttributeError, match="is not a number"):
             modality(number_of_frames=2, frames=frames)
 
-    def test_frames_with_and_without_a_macro_are_told(self):
+    def test_frames_with_and_without_a_macro_are_reported(self):
         frames = (groups(macros=[TRANSFORMATION], rescale_slope=2), groups())
         description = description_of(number_of_frames=2, frames=frames)
         (warning,) = modality_warnings(description, [Rescale(2), Rescale()])
@@ -163,7 +163,7 @@ class TestVoi:
         assert shown([10, 20]) == ([[0, 255]], [])
 
     @pytest.mark.parametrize(("center", "width"), [(5, 0), (math.nan, 9), ("x", 9), (5, "x")])
-    def test_unusable_window_is_passed_over_and_told(self, center, width):
+    def test_unusable_window_is_passed_over_and_reported(self, center, width):
         found = shown([10, 20], window_center=center, window_width=width)
         assert found == ([[0, 255]], ["an unusable window was passed over"])
 
@@ -191,7 +191,7 @@ class TestVoi:
         found, _ = shown([0, 1], shared=groups(voi_lut=table(7, 8)), **WIDE)
         assert found == [[7, 8]]
 
-    def test_frame_without_any_has_minimum_to_maximum_of_all_and_is_told(self):
+    def test_frame_without_any_has_minimum_to_maximum_of_all_and_is_reported(self):
         found = shown([0, 100], [20, 10], frames=(groups(**WIDE), groups()))
         warning = "frames without a usable window use minimum to maximum"
         # LINEAR over 101 steps: ((20 - 49.5) / 100 + 0.5) * 255 and ((10 - 49.5) / 100 + 0.5) * 255

@@ -263,7 +263,7 @@ class TestTomosynthesis:
         assert decoded(functional_groups(data_set, shared=shared)).geometry.flip == HALF_TURN
 
 
-class TestFacts:
+class TestSourceInfo:
     def test_source_and_uids(self, decoded):
         source_info = decoded(data_set_of(np.ones((2, 3, 4), np.uint8), Modality="MG")).source_info
         assert (source_info.source_frames, source_info.source_rows, source_info.source_columns) == (
@@ -332,7 +332,7 @@ class TestHeadersThatWouldMislead:
             decoded(data_set)
 
     @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-    def test_room_for_more_frames_than_stated_is_told(self, decoded):
+    def test_room_for_more_frames_than_stated_is_reported(self, decoded):
         data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
         (warning,) = decoded(data_set).source_info.warnings
         assert warning == "pixel data for 3 frames, of which the header says 2"
@@ -344,7 +344,7 @@ class TestHeadersThatWouldMislead:
         with pytest.raises(MissingAttributeError, match="is not a number"):
             decoded(data_set)
 
-    def test_frames_without_a_rescale_among_others_are_told(self, decoded):
+    def test_frames_without_a_rescale_among_others_are_reported(self, decoded):
         groups = [
             item(PixelValueTransformationSequence=[item(RescaleSlope=2, RescaleIntercept=0)]),
             item(),
@@ -352,7 +352,7 @@ class TestHeadersThatWouldMislead:
         data_set = functional_groups(data_set_of(np.ones((2, 1, 2), np.uint16)), frames=groups)
         assert any("without a rescale" in w for w in decoded(data_set).source_info.warnings)
 
-    def test_table_with_fewer_entries_than_stated_is_told(self, decoded):
+    def test_table_with_fewer_entries_than_stated_is_reported(self, decoded):
         data_set = data_set_of(ramp(1, 2), VOILUTSequence=[lut([1, 2, 3], count=4096)])
         assert any("fewer entries" in w for w in decoded(data_set).source_info.warnings)
 

@@ -29,7 +29,7 @@ def test_first_source_that_tells_something_wins():
     assert decide("in_plane_spacing", values) == Decision((1.0, 2.0), "ImagerPixelSpacing")
 
 
-def test_order_of_the_table_counts_and_not_that_of_what_is_told():
+def test_order_of_the_table_counts_and_not_that_of_the_values():
     values = {"ViewPosition": "MLO", "ViewCodeSequence": "CC"}
     assert decide("view", values).value == "CC"
 

@@ -100,7 +100,7 @@ def placed(case, *, top=None, shared=None, frame=None):
     return case.read(description_of(**fields, **others))
 
 
-class TestPlaces:
+class TestGroupLevels:
     @EVERY
     def test_nothing_tells_nothing(self, name):
         assert placed(CASES[name]) is None

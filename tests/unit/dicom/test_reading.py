@@ -217,7 +217,7 @@ def test_error_while_reading_is_unreadable(write_dicom, path, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["DICOMDIR", "DICOMDIR-bigEnd", "DICOMDIR-implicit", "DICOMDIR-empty.dcm"]
 )
-def test_media_directory_is_told_apart(name):
+def test_media_directory_is_distinguished(name):
     with pytest.raises(FileError, match="a DICOMDIR lists files and is not an image") as caught:
         read_header(get_testdata_file(f"dicomdirtests/{name}") or get_testdata_file(name))
     assert caught.value.error == "dicomdir"
@@ -279,7 +279,7 @@ def test_cut_in_the_sop_class_or_right_behind_it_is_damaged(write_dicom, path):
     assert {n: outcome(path, content[:n]) for n in cuts} == dict.fromkeys(cuts, "damaged")
 
 
-def test_cut_between_two_elements_cannot_be_told_from_a_whole_data_set(write_dicom, path):
+def test_cut_between_two_elements_cannot_be_distinguished_from_a_whole_data_set(write_dicom, path):
     content = write_dicom(path).read_bytes()
     _, *starts = element_starts(content)
     assert {outcome(path, content[:n]) for n in starts} == {"no pixel data"}

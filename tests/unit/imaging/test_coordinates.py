@@ -58,13 +58,13 @@ class TestBoxes:
         assert UPRIGHT.kept_area == (2, 1, 8, 5)
         assert FULL.kept_area == (2, 3, 8, 7)
 
-    def test_box_partly_outside_is_cut_and_told(self):
+    def test_box_partly_outside_is_cut_and_reported(self):
         mapped = UPRIGHT.boxes_to_output([[0, 1, 4, 3]])
         assert mapped.boxes.tolist() == [[1, 2, 5, 6]]
         assert mapped.unclipped.tolist() == [[-3, 2, 5, 6]]
         assert (mapped.inside.tolist(), mapped.state.tolist()) == ([0.5], ["partly"])
 
-    def test_box_outside_has_no_place_and_is_told(self):
+    def test_box_outside_has_no_place_and_is_reported(self):
         mapped = UPRIGHT.boxes_to_output([[0, 0, 2, 8]])
         assert np.isnan(mapped.boxes).all()
         assert mapped.unclipped.tolist() == [[-3, 0, 1, 16]]
@@ -138,7 +138,7 @@ class TestBoxProperties:
         assert back.boxes[0] == pytest.approx(box, abs=1e-6)
 
     @given(geometries(), st.data())
-    def test_any_box_is_told_by_its_area(self, geometry, data):
+    def test_any_box_is_reported_by_its_area(self, geometry, data):
         box = data.draw(boxes_within((-100, -100, 500, 500)))
         mapped = geometry.boxes_to_output([box])
         whole, part = mapped.unclipped[0], mapped.boxes[0]
@@ -169,7 +169,7 @@ class TestPolygons:
         assert mapped.points.tolist() == UPRIGHT.to_output(TRIANGLE).tolist()
         assert (mapped.inside, mapped.state) == (1, "inside")
 
-    def test_part_outside_is_cut_and_told(self):
+    def test_part_outside_is_cut_and_reported(self):
         # The left edge of the crop box is at 1.5: a square of two pixels loses half of one.
         mapped = UPRIGHT.polygon_to_output([[0.5, 1], [2.5, 1], [2.5, 3], [0.5, 3]])
         assert mapped.state == "partly"
@@ -190,7 +190,7 @@ class TestPolygons:
         assert sorted(mapped.points.tolist()) == corners
         assert mapped.inside == pytest.approx(6 * 4 / 39**2)
 
-    def test_outside_has_no_points_and_is_told(self):
+    def test_outside_has_no_points_and_is_reported(self):
         mapped = UPRIGHT.polygon_to_output([[-3, 0], [0, 0], [0, 5]])
         assert mapped.points.shape == (0, 2)
         assert mapped.unclipped.shape == (3, 2)

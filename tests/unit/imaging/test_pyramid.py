@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dicom_preprocessing.imaging.pyramid import expand, gaussian_levels, modulated_detail
+from dicom_preprocessing.imaging.pyramid import expand, gaussian_levels, modulate_detail
 
 
 class TestPyramid:
@@ -29,9 +29,9 @@ class TestPyramid:
         levels = gaussian_levels(image)
         assert [level.shape[0] for level in levels] == [4, 2, 1]
         coarsest = expand(expand(levels[2], (2, 2)), (4, 4))
-        found = modulated_detail(image, np.ones((4, 4, 1)))
+        found = modulate_detail(image, np.ones((4, 4, 1)))
         assert found == pytest.approx(image - coarsest)
 
     def test_no_brightness_gives_nothing(self):
         image = np.random.default_rng(1).uniform(0, 100, (8, 8, 1))
-        assert not modulated_detail(image, np.zeros((8, 8, 1))).any()
+        assert not modulate_detail(image, np.zeros((8, 8, 1))).any()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
-from dicom_preprocessing.imaging.pyramid import modulated_detail
+from dicom_preprocessing.imaging.pyramid import modulate_detail
 from dicom_preprocessing.imaging.volume import (
     Volume,
     handle_volume,
@@ -245,7 +245,7 @@ class TestLaplacianMip:
         """Full weight needs a projection of the highest value, so the spot stays below."""
         frames = spot_volume()
         gained = int(laplacian_mip(frames, mip_weight=1)[0, 20, 20, 0]) - 67
-        detail = modulated_detail(frames.max(axis=0).astype(float), np.ones(frames.shape[1:]))
+        detail = modulate_detail(frames.max(axis=0).astype(float), np.ones(frames.shape[1:]))
         assert 0 < gained < 0.6 * detail[20, 20, 0]
 
     def test_flat_body_keeps_its_value_far_from_edges(self):

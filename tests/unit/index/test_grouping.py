@@ -75,7 +75,7 @@ def test_file_that_may_not_be_opened_is_unreadable_and_transient(source, write_d
     assert (item.error, item.message, item.transient) == ("unreadable", "Permission denied", True)
 
 
-def test_media_directory_is_told_apart(source):
+def test_media_directory_is_distinguished(source):
     shutil.copyfile(get_testdata_file("DICOMDIR"), source / "DICOMDIR")
     assert outcome(source / "DICOMDIR") == "skipped: dicomdir"
 
@@ -319,7 +319,7 @@ def test_found_is_the_sum_of_all_states(source, write_dicom):
     assert (index.found, len(index.excluded_files), len(index.studies)) == (8, 5, 2)
 
 
-def test_left_out_files_are_in_path_order(source, write_dicom):
+def test_excluded_files_are_in_path_order(source, write_dicom):
     make_mixture(source, write_dicom)
     names = [os.path.relpath(item.source_path, source) for item in index_of(source).excluded_files]
     assert names == ["a/2.dcm", "b/2.dcm", "broken", "c/2.dcm", "notes.txt"]
@@ -331,7 +331,7 @@ def test_workers_change_nothing(source, write_dicom, monkeypatch):
     assert index_of(source, workers=2) == index_of(source, workers=1)
 
 
-def test_advance_is_told_of_every_file(source, write_dicom):
+def test_advance_is_called_for_every_file(source, write_dicom):
     make_mixture(source, write_dicom)
     steps = []
     index_of(source, advance=steps.append)

@@ -73,7 +73,7 @@ def test_table_of_another_version_is_refused(source, output, write_dicom):
         IndexFolder(output).read_studies()
 
 
-def test_left_out_files_are_written_down(source, output, write_dicom):
+def test_excluded_files_are_written_down(source, output, write_dicom):
     make_mixture(source, write_dicom)
     update(source, output)
     assert list(IndexFolder(output).read_excluded_files()) == index_of(source).excluded_files

@@ -81,7 +81,7 @@ class TestSources:
         assert (row["path"], row["width"], row["flip_h"]) == ("1.03/1.03.1.tiff", 6, False)
         assert (row["spacing_x"], row["scale_x"]) == (None, 1.0)
 
-    def test_root_is_where_it_is_told(self, results):
+    def test_root_is_where_it_is_named(self, results):
         (results / "images").rename(results / "moved")
         images = TiffDataset(results / "manifest.csv", root=results / "moved")
         assert numbers(images) == list(range(N))

@@ -41,11 +41,11 @@ class TestRows:
         values = [row[f"mapped_{name}"] for name in ("left", "top", "right", "bottom")]
         assert values == ["3.0", "1.0", "5.0", "2.0"]
 
-    def test_part_outside_is_told(self, mapped):
+    def test_part_outside_is_reported(self, mapped):
         status, (row,), _ = mapped(EDGES, "1.2.1,0,1,4,3")
         assert (row["mapped_inside"], row["mapped_state"], status) == ("0.5", "partly", 0)
 
-    def test_outside_is_told_and_has_no_place(self, mapped):
+    def test_outside_is_reported_and_has_no_place(self, mapped):
         status, (row,), _ = mapped(EDGES, "1.2.1,0,0,1,1")
         assert (row["mapped_left"], row["mapped_inside"]) == ("", "0.0")
         assert (row["mapped_state"], status) == ("outside", 0)
@@ -68,7 +68,7 @@ class TestRows:
             ("1.2.1,3,1,1_0,2", "bad_box"),
         ],
     )
-    def test_what_cannot_be_mapped_is_told_and_fails(self, mapped, line, state):
+    def test_what_cannot_be_mapped_is_reported_and_fails(self, mapped, line, state):
         status, rows, err = mapped(EDGES, line, "1.2.1,3,1,5,2")
         assert [row["mapped_state"] for row in rows] == [state, "inside"]
         assert rows[0]["mapped_left"] == rows[0]["mapped_inside"] == ""

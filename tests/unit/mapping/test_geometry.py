@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import tifffile
 
+from dicom_preprocessing import read_manifest
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
@@ -104,6 +105,18 @@ class TestFromRow:
         }
         geometry = geometry_of_row(row)
         assert geometry == Geometry(Size(12, 8), padding=Padding(1, 2, 3, 4))
+
+    @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
+    def test_rows_of_a_data_frame(self, tmp_path, name):
+        """Also of an image whose geometry is unknown, of which cells are NA."""
+        unknown = replace(tables.ROW, sop_instance_uid="9", crop_left=None)
+        rows = [tables.ROW, replace(unknown, flip_h=None, flip_v=None)]
+        write_manifest(rows, tmp_path / name)
+        frame = read_manifest(tmp_path / name)
+        expected = [geometry_of_row(row) for row in rows]
+        assert [geometry_of_row(frame.iloc[i]) for i in range(2)] == expected
+        assert [geometry_of_row(row) for row in frame.to_dict("records")] == expected
+        assert [geometry_of_row(row) for row in frame.itertuples()] == expected
 
     def test_row_made_from_tags(self, tmp_path):
         image = image_of(np.zeros((1, 14, 16, 1), np.uint8), FULL, source_rows=8, source_columns=10)

@@ -51,7 +51,7 @@ class TestPreview:
         written(results / "results")
         assert mapped(EDGES, "1.2.1,3,1,5,2", options=["--preview", "seen"])[0] == 0
 
-    def test_missing_image_is_told(self, mapped):
+    def test_missing_image_is_reported(self, mapped):
         status, rows, err = mapped(EDGES, "1.2.1,3,1,5,2", options=["--preview", "seen"])
         assert (status, len(rows)) == (1, 1)
         assert "1.2.1.tiff: cannot be read as TIFF" in err

@@ -128,7 +128,7 @@ def test_second_run_writes_the_same_bytes(tmp_path, source, write_dicom):
     assert runs.images() == before
 
 
-def test_receipts_tell_the_chain_of_their_own_stage(tmp_path, source, write_dicom):
+def test_receipts_tell_the_recipe_of_their_own_stage(tmp_path, source, write_dicom):
     runs = StudyRuns(tmp_path, entries_of(write_dicom(source / "a.dcm")))
     (decoded,), (final,) = runs.from_inventory("decode"), runs.from_stage("decode")
     config, _ = parse_config({})

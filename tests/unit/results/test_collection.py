@@ -206,7 +206,7 @@ def test_nothing_is_pruned_while_a_named_path_is_missing(mixed):
     assert [(mixed.output / path).exists() for path in ORPHANS] == [True] * 4
 
 
-def test_user_is_told_that_nothing_is_pruned(mixed):
+def test_message_says_that_nothing_is_pruned(mixed):
     missing = mixed.source / "none"
     make_orphans(mixed).run(mixed.source, missing).gather(prune=True)
     assert mixed.warnings == [

@@ -92,6 +92,22 @@ def test_column_with_a_gap_that_pandas_wrote_is_whole(tmp_path):
         assert values(table, "flip") == [True, None, False]
 
 
+@pytest.mark.parametrize(
+    ("cell", "value"), [("1", True), ("0", False), ("1.0", True), ("0.0", False)]
+)
+def test_truths_that_others_wrote_as_numbers_are_truths(tmp_path, cell, value):
+    assert values(load_table(saved(tmp_path, f"flip\n{cell}\n"), TYPES), "flip") == [value]
+    of_number = of_parquet(tmp_path, flip=[type(float(cell))(cell), None])
+    assert values(load_table(of_number, TYPES), "flip") == [value, None]
+
+
+@pytest.mark.parametrize("cell", ["1.152921504606847e+18", "9007199254740993.0", "2", "no"])
+def test_what_is_not_exact_any_more_is_an_error(tmp_path, cell):
+    name = "flip" if len(cell) < 3 else "width"
+    with pytest.raises(SourceError, match=rf"^row 1 of .*: {name} is"):
+        load_table(saved(tmp_path, f"{name}\n{cell}\n"), TYPES)
+
+
 def test_inode_of_more_than_53_bits_is_exact(tmp_path):
     for path in (
         saved(tmp_path, "width\n9007199254740993\n"),

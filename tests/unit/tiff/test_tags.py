@@ -83,7 +83,7 @@ class TestPageNumber:
         pages = tags_of(written(full_image(pages=3)))
         assert [page[297][2] for page in pages] == [(0, 0), (1, 0), (2, 0)]
 
-    def test_total_at_the_limit_is_told(self, written, monkeypatch):
+    def test_total_at_the_limit_is_reported(self, written, monkeypatch):
         monkeypatch.setattr(tiff, "PAGE_TOTAL_LIMIT", 3)
         pages = tags_of(written(full_image(pages=3)))
         assert [page[297][2] for page in pages] == [(0, 3), (1, 3), (2, 3)]
@@ -169,7 +169,7 @@ class TestDescription:
         }
         assert steps["pad"] == {"padding": "center", "size": [17, 11]}
 
-    def test_filter_is_told(self, written):
+    def test_filter_is_reported(self, written):
         steps = description_of(written(full_image(), recipe=STEPS))["steps"]
         assert steps["resize"]["filter"] == "lanczos3"
 
@@ -179,12 +179,12 @@ class TestDescription:
     def test_stage_versions(self, written):
         assert description_of(written(plain_image()))["versions"] == dict(STAGE_VERSIONS)
 
-    def test_fingerprint_is_that_of_the_chain(self, written):
+    def test_fingerprint_is_that_of_the_recipe(self, written):
         found = description_of(written(full_image(), recipe=STEPS))["fingerprint"]
         assert found == STEPS.fingerprint
         assert len(found) == 16
 
-    def test_nothing_else_is_told(self, written):
+    def test_nothing_else_is_reported(self, written):
         assert sorted(description_of(written(full_image(), recipe=STEPS))) == [
             "background",
             "fingerprint",
@@ -211,7 +211,7 @@ class TestPrivacy:
         assert b"image.tiff" not in content
 
     @pytest.mark.parametrize("code", [269, 306, 315, 316], ids=str)
-    def test_no_name_date_artist_or_host_is_told(self, written, code):
+    def test_no_name_date_artist_or_host_is_reported(self, written, code):
         assert all(code not in page for page in tags_of(written(full_image())))
 
 

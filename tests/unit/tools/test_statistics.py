@@ -49,7 +49,7 @@ def test_signed_values_are_not_normalised(tmp_path):
     assert channel["histogram"]["counts"] == [1, 0, 0, 1]
 
 
-def test_values_that_are_not_finite_are_told_and_left_out(tmp_path):
+def test_values_that_are_not_finite_are_reported_and_left_out(tmp_path):
     path = save(tmp_path / "a.tiff", [np.array([[0.25, np.nan, 0.75, np.inf]], np.float32)])
     record = record_of(path)
     assert record["kinds"][0]["not_finite"] == 2

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -18,6 +16,7 @@ from dicom_preprocessing.workflow.compatibility import (
     UNCHANGED,
     end_gracefully_in_thread,
     remove_job_rate_limit,
+    require_forcing,
     run_again,
 )
 
@@ -55,7 +54,9 @@ class TestRateOfJobs:
         monkeypatch.setenv(UNCHANGED, value)
         assert (limit(*DEFAULT_RATE) is None) == is_dropped
 
-    def test_version_that_was_not_tested_is_left_alone_and_told(self, limit, monkeypatch, caplog):
+    def test_version_that_was_not_tested_is_left_alone_and_reported(
+        self, limit, monkeypatch, caplog
+    ):
         monkeypatch.setattr(compatibility, "__version__", "99.1")
         monkeypatch.setattr(compatibility.logger, "propagate", True)
         with caplog.at_level("INFO"):
@@ -71,16 +72,15 @@ class TestRateOfJobs:
 
 class TestOutdatedFile:
     def test_is_made_again(self):
-        dag = SimpleNamespace(forcefiles={"a"})
-        run_again(SimpleNamespace(dag=dag), "b")
-        assert dag.forcefiles == {"a", "b"}
+        workflow = SimpleNamespace(dag=SimpleNamespace(forcefiles={"a"}))
+        require_forcing(workflow)
+        run_again(workflow, "b")
+        assert workflow.dag.forcefiles == {"a", "b"}
 
     @pytest.mark.parametrize("attributes", [{}, {"forcefiles": ()}])
-    def test_of_which_snakemake_cannot_be_told_ends_with_a_sentence(self, attributes):
-        with pytest.raises(
-            OutputError, match=r"^b was made with other settings or files, and with Snakemake 9"
-        ):
-            run_again(SimpleNamespace(dag=SimpleNamespace(**attributes)), "b")
+    def test_needs_a_version_that_lets_jobs_be_forced(self, attributes):
+        with pytest.raises(OutputError, match=r"was not tested .* Install a tested version: 9"):
+            require_forcing(SimpleNamespace(dag=SimpleNamespace(**attributes)))
 
 
 class TestSigterm:
@@ -106,34 +106,14 @@ class TestSigterm:
             assert not ended.is_set()
         assert ended.wait(10)
 
+    def test_is_left_alone_where_that_is_asked_for(self, handler, monkeypatch):
+        monkeypatch.setenv(UNCHANGED, "1")
+        handler(print)
+        end_gracefully_in_thread()
+        assert signal.getsignal(signal.SIGTERM) is print
+
     @pytest.mark.parametrize("function", [signal.SIG_DFL, signal.SIG_IGN])
     def test_is_left_alone_where_there_is_no_handler(self, handler, function):
         handler(function)
         end_gracefully_in_thread()
         assert signal.getsignal(signal.SIGTERM) == function
-
-
-def test_members_of_snakemake_are_left_as_they_are():
-    """Whatever is called here, no class or module of Snakemake has another member afterwards."""
-    code = """
-import sys, types
-import snakemake.api, snakemake.cli, snakemake.dag, snakemake.jobs, snakemake.workflow
-import snakemake.scheduling.job_scheduler
-def members():
-    return {
-        (name, owner.__name__, key): id(value)
-        for name, module in sys.modules.items() if name.startswith("snakemake")
-        for owner in [module, *(v for v in vars(module).values() if isinstance(v, type))]
-        for key, value in vars(owner).items()
-        if key not in ("__weakref__", "__dict__", "__abstractmethods__", "_abc_impl")
-    }
-before = members()
-from types import SimpleNamespace
-from dicom_preprocessing.workflow import compatibility, outcome, run, settings
-compatibility.remove_job_rate_limit(SimpleNamespace(scheduling_settings=None))
-compatibility.run_again(SimpleNamespace(dag=SimpleNamespace(forcefiles=set())), "a")
-compatibility.end_gracefully_in_thread()
-after = members()
-assert {key: after[key] for key in before} == before
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -62,14 +62,14 @@ def test_folder_is_elsewhere_where_its_path_would_be_too_long_for_a_socket(folde
     place.rmdir()
 
 
-def test_without_a_folder_for_temporary_files_jobs_are_cold(folder, monkeypatch):
+def test_without_a_folder_for_temporary_files_jobs_are_not_served(folder, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "missing"))
     keep_libraries_loaded()
     assert "DP_FORK_SERVER" not in os.environ
 
 
 @pytest.mark.usefixtures("folder")
-def test_on_an_old_kernel_jobs_are_cold(monkeypatch):
+def test_on_an_old_kernel_jobs_are_not_served(monkeypatch):
     def missing(_pid):
         raise OSError
 
@@ -146,7 +146,7 @@ list(scan.scan_files([SourceFile(path=str(n)) for n in range(3 * scan.FILES_PER_
 """
 
 
-def test_cold_index_ends_with_snakemake_and_takes_its_workers_along():
+def test_index_in_a_new_process_ends_with_snakemake_and_takes_its_workers_along():
     snakemake = subprocess.Popen(["sleep", "60"])
     job = subprocess.Popen(
         [sys.executable, "-c", COLD_JOB],
@@ -165,7 +165,7 @@ def test_cold_index_ends_with_snakemake_and_takes_its_workers_along():
         time.sleep(0.05)
 
 
-def test_cold_job_does_not_begin_after_the_end_of_snakemake():
+def test_job_in_a_new_process_does_not_begin_after_the_end_of_snakemake():
     snakemake = subprocess.Popen(["true"])
     snakemake.wait()
     job = subprocess.run(

@@ -1,6 +1,7 @@
 """What is printed last: how a run ended, and why jobs failed."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_nothing_is_said_where_no_job_failed():
     assert explain() == []
 
 
-def test_reason_log_and_remedy_of_a_job_are_told(job):
+def test_reason_log_and_remedy_of_a_job_are_reported(job):
     failed = job(f"1.2: warning: no window\nerror: results/a.tiff: {FULL}\n")
     assert explain(failed) == [
         f"error: write: results/a.tiff: {FULL} (log: {failed.log})",
@@ -55,7 +56,7 @@ def test_message_of_several_lines_is_one(job):
     assert "write: config key 'size': found 0 Write for example: size: [1, 2] (log:" in line
 
 
-def test_jobs_that_failed_for_one_cause_are_told_once(job):
+def test_jobs_that_failed_for_one_cause_are_reported_once(job):
     logs = [job(f"error: results/{n}.tiff: {FULL}\n", name=str(n)) for n in range(30)]
     line, last = explain(*logs)
     assert line.startswith(f"error: write, 30 jobs, one of them: results/0.tiff: {FULL} (log: ")
@@ -95,11 +96,19 @@ def record(**fields):
 
 
 def test_failed_jobs_are_taken_from_log_records_each_once():
-    jobs = FailedJobs()
-    failed = {"event": "job_error", "rule_name": "write", "log": ["a.log"]}
-    for fields in (failed, failed, {"event": "job_finished"}, {}, failed | {"log": []}):
+    jobs = FailedJobs("logs")
+    failed = {"event": "job_error", "rule_name": "write", "log": ["logs/a.log"]}
+    others = [{"event": "job_finished"}, {}, failed | {"log": []}, failed | {"log": ["host/a.log"]}]
+    for fields in (failed, failed, *others):
         jobs.handle(record(**fields))
-    assert list(jobs.jobs) == [FailedJob("write", "a.log"), FailedJob("write", "")]
+    assert list(jobs.jobs) == [FailedJob("write", "logs/a.log")]
+
+
+def test_reasons_are_printed_at_once_in_a_module(job, capsys):
+    failed = job("error: no space\n")
+    jobs = FailedJobs(str(Path(failed.log).parent), is_module=True)
+    jobs.handle(record(event="job_error", rule_name="dp_write", log=[failed.log]))
+    assert capsys.readouterr().err.startswith(f"error: dp_write: no space (log: {failed.log})\n")
 
 
 def test_records_of_snakemake_are_as_expected():

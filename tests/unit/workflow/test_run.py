@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector, regex_from_filepattern, update_wildcard_constraints
 
 from dicom_preprocessing.config import STAGES, parse_config
-from dicom_preprocessing.config.recipe import make_recipe
+from dicom_preprocessing.config.recipe import (
+    RECIPE_VARIABLE,
+    make_recipe,
+    read_recipe,
+)
 from dicom_preprocessing.errors import ConfigError, OutputError, SourceError
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.workflow.run import (
-    RECIPE_VARIABLE,
     WILDCARDS,
     Run,
-    read_recipe,
     to_json,
 )
 from tests.unit.indexes import update

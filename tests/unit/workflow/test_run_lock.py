@@ -50,19 +50,19 @@ def leftover(folder):
 
 
 def test_locks_of_a_killed_run_are_removed(folder):
-    assert hold_run_lock(folder) == ""
+    assert hold_run_lock(folder) == []
     assert leftover(folder) == []
 
 
 def test_locks_of_a_run_that_is_alive_stay(folder, other_run):
-    assert hold_run_lock(folder) == ""
+    assert hold_run_lock(folder) == []
     assert leftover(folder) == ["0.input.lock"]
 
 
 def test_locks_stay_once_the_lock_is_held(folder):
     hold_run_lock(folder)
     (folder / ".snakemake" / "locks" / "0.input.lock").touch()
-    assert hold_run_lock(folder) == ""
+    assert hold_run_lock(folder) == []
     assert leftover(folder) == ["0.input.lock"]
 
 
@@ -71,8 +71,8 @@ def test_where_files_cannot_be_locked_it_is_said_what_to_do(folder, monkeypatch)
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    advice = hold_run_lock(folder)
-    assert "files cannot be locked on this file system (Function not implemented)" in advice
+    (advice,) = hold_run_lock(folder)
+    assert "this file system cannot lock files (Function not implemented)" in advice
     assert "rm -r .snakemake/locks" in advice
     assert leftover(folder) == ["0.input.lock"]
     assert not is_run_alive(folder)

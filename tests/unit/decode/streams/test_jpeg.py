@@ -93,7 +93,7 @@ class TestColourTold:
         assert stated_colours(apps=b"\xff\xee\0\x0dAdobe" + bytes(6)) == {}
 
     @pytest.mark.parametrize("apps", [adobe(0) + JFIF, JFIF + adobe(0)])
-    def test_adobe_and_jfif_are_told_in_any_order(self, apps):
+    def test_adobe_and_jfif_are_reported_in_any_order(self, apps):
         assert stated_colours(apps=apps) == {"Adobe marker": "RGB", "JFIF marker": "YBR_FULL"}
 
     def test_names_say_rgb(self):
