@@ -122,7 +122,7 @@ def preprocess_u8_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
-    """Preprocess a DICOM file to uint8, and tell what was done."""
+    """Preprocess a DICOM file to uint8, and return what was done."""
     return preprocess_path(path, preprocessor, parallel, np.uint8)
 
 
@@ -142,7 +142,7 @@ def preprocess_u8_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
-    """Preprocess DICOM files, one volume, to uint8, and tell what was done."""
+    """Preprocess DICOM files, one volume, to uint8, and return what was done."""
     return preprocess_paths(paths, preprocessor, parallel, np.uint8)
 
 
@@ -162,7 +162,7 @@ def preprocess_stream_u8_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint8], PreprocessingMetadata]:
-    """Preprocess a DICOM file in memory to uint8, and tell what was done."""
+    """Preprocess a DICOM file in memory to uint8, and return what was done."""
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint8)
 
 
@@ -182,7 +182,7 @@ def preprocess_stream_u8_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
-    """Preprocess DICOM files in memory, one volume, to uint8, and tell what was done."""
+    """Preprocess DICOM files in memory, one volume, to uint8, and return what was done."""
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint8)
 
 
@@ -202,7 +202,7 @@ def preprocess_u16_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
-    """Preprocess a DICOM file to uint16, and tell what was done."""
+    """Preprocess a DICOM file to uint16, and return what was done."""
     return preprocess_path(path, preprocessor, parallel, np.uint16)
 
 
@@ -222,7 +222,7 @@ def preprocess_u16_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
-    """Preprocess DICOM files, one volume, to uint16, and tell what was done."""
+    """Preprocess DICOM files, one volume, to uint16, and return what was done."""
     return preprocess_paths(paths, preprocessor, parallel, np.uint16)
 
 
@@ -242,7 +242,7 @@ def preprocess_stream_u16_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.uint16], PreprocessingMetadata]:
-    """Preprocess a DICOM file in memory to uint16, and tell what was done."""
+    """Preprocess a DICOM file in memory to uint16, and return what was done."""
     return preprocess_buffer(buffer, preprocessor, parallel, np.uint16)
 
 
@@ -262,7 +262,7 @@ def preprocess_stream_u16_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.uint16]], PreprocessingMetadata]:
-    """Preprocess DICOM files in memory, one volume, to uint16, and tell what was done."""
+    """Preprocess DICOM files in memory, one volume, to uint16, and return what was done."""
     return preprocess_buffers(buffers, preprocessor, parallel, np.uint16)
 
 
@@ -282,7 +282,7 @@ def preprocess_f32_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
-    """Preprocess a DICOM file to float32, and tell what was done."""
+    """Preprocess a DICOM file to float32, and return what was done."""
     return preprocess_path(path, preprocessor, parallel, np.float32)
 
 
@@ -302,7 +302,7 @@ def preprocess_f32_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
-    """Preprocess DICOM files, one volume, to float32, and tell what was done."""
+    """Preprocess DICOM files, one volume, to float32, and return what was done."""
     return preprocess_paths(paths, preprocessor, parallel, np.float32)
 
 
@@ -322,7 +322,7 @@ def preprocess_stream_f32_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[NDArray[np.float32], PreprocessingMetadata]:
-    """Preprocess a DICOM file in memory to float32, and tell what was done."""
+    """Preprocess a DICOM file in memory to float32, and return what was done."""
     return preprocess_buffer(buffer, preprocessor, parallel, np.float32)
 
 
@@ -342,5 +342,5 @@ def preprocess_stream_f32_slices_with_metadata(
     preprocessor: Preprocessor | None = None,
     parallel: bool = False,
 ) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
-    """Preprocess DICOM files in memory, one volume, to float32, and tell what was done."""
+    """Preprocess DICOM files in memory, one volume, to float32, and return what was done."""
     return preprocess_buffers(buffers, preprocessor, parallel, np.float32)

@@ -1,4 +1,4 @@
-"""Values of options, read with messages that say what was found and what is allowed."""
+"""Parse values of options, with messages that say what was found and what is allowed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 
 def read_positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse an integer of at least 1."""
     try:
         number = int(text)
     except ValueError:
@@ -18,7 +18,7 @@ def read_positive(text: str) -> int:
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """Width and height, such as ``512,512``."""
+    """Parse width and height, such as ``512,512``."""
     try:
         width, height = map(int, text.split(","))
     except ValueError:
@@ -29,7 +29,7 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def read_factor(text: str) -> float:
-    """A finite number above 0."""
+    """Parse a finite number above 0."""
     try:
         factor = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""check_config.py: whether a configuration file can be used, told with the line of each mistake."""
+"""check_config.py: check configuration files, with the line of each mistake."""
 
 from __future__ import annotations
 

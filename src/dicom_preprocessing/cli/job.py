@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, *, examples: Path) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Of the process by default.
+        By default, those of the process.
     examples : Path
         The bundled studies, which the index reads where no source is set.
     """
@@ -160,7 +160,7 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     expected = ResultsFolder(arguments.output).study(stage, arguments.study)
     if arguments.images != expected:
         raise DicomPreprocessingError(f"--images is {arguments.images}, not {expected}")
-    output, images, receipt, *inputs = _work_where_called(
+    output, images, receipt, *inputs = _change_to_start_folder(
         arguments.output, arguments.images, arguments.receipt, *arguments.input
     )
     results = ResultsFolder(output)
@@ -168,7 +168,7 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
 
     _remove_verdict(output)
     invalidate_parts(output, [arguments.study])
-    shutil.rmtree(images, ignore_errors=True)  # what a job left that died
+    shutil.rmtree(images, ignore_errors=True)  # what a killed job left
     images.mkdir(parents=True, exist_ok=True)
     spec = OutputSpec(results.images(stage), recipe)
     if arguments.kept != "none":
@@ -180,17 +180,17 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
         (inventory,) = inputs
         limits = IndexFolder(output).read_limits()
         receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
-    for made in receipts:
-        for warning in (made.source_info or {}).get("warnings", ()):
-            print(f"{made.sop_instance_uid}: warning: {warning}")
-        if not made.is_written:
-            print(f"{made.sop_instance_uid}: {made.state}: {made.error}: {made.message}")
+    for line in receipts:
+        for warning in (line.source_info or {}).get("warnings", ()):
+            print(f"{line.sop_instance_uid}: warning: {warning}")
+        if not line.is_written:
+            print(f"{line.sop_instance_uid}: {line.state}: {line.error}: {line.message}")
 
 
-def _work_where_called(*paths: Path) -> list[Path]:
-    """Go to the folder in which snakemake was called, and take paths along.
+def _change_to_start_folder(*paths: Path) -> list[Path]:
+    """Change to the folder in which snakemake was started, and make paths absolute.
 
-    Paths of the source start there, while the run of a shard works in a folder of its own.
+    Paths of the source are relative to it, while the run of a shard works in a folder of its own.
     """
     folder = os.environ.get("DP_DIRECTORY", os.curdir)
     if os.path.samefile(folder, os.curdir):
@@ -268,5 +268,5 @@ def _judge(arguments: argparse.Namespace) -> None:
 
 
 def _remove_verdict(output: Path) -> None:
-    """Results that are about to change have no verdict, whatever becomes of this run."""
+    """Remove the verdict, since results are about to change, whether or not this job succeeds."""
     ResultsFolder(output).verdict.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = argparse.ArgumentParser(
         prog="dicom-manifest",
         description="Write a manifest of the TIFFs below a folder, with geometry from their tags.",

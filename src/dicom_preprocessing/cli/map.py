@@ -1,4 +1,4 @@
-"""dicom-map: boxes of annotations carried to the images, or of predictions back to the DICOM."""
+"""dicom-map: map boxes of annotations to the images, or of predictions back to the DICOM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_MANIFEST = Path("results/manifest.csv")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     boxes, output = arguments.boxes, arguments.output
@@ -101,7 +101,7 @@ def _write(done: MappedTable, output: Path | None) -> None:
 
 
 def _root_of(manifest: Path, done: MappedTable) -> Path:
-    """Where the paths of a manifest start, or those of a folder."""
+    """The folder to which the paths of a manifest are relative, or a folder of TIFFs itself."""
     from dicom_preprocessing.results.manifest import root_of_manifest
 
     if manifest.is_dir():
@@ -123,13 +123,13 @@ def _preview(done: MappedTable, images: Path, folder: Path) -> None:
 
 
 def _conclude(done: MappedTable) -> int:
-    """Say how it went, beside the table."""
+    """Print the counts to standard error, and return the exit status."""
     from dicom_preprocessing.mapping.boxes import PROBLEM_STATES
 
     counts = ", ".join(f"{n} {state}" for state, n in done.states.most_common())
     print(f"{plural(len(done.table), 'row')}: {counts or 'nothing to map'}", file=sys.stderr)
-    lost = sum(done.states[state] for state in PROBLEM_STATES)
-    if lost:
-        problem = f"{plural(lost, 'row')} could not be mapped: see the column mapped_state"
+    unmapped = sum(done.states[state] for state in PROBLEM_STATES)
+    if unmapped:
+        problem = f"{plural(unmapped, 'row')} could not be mapped: see the column mapped_state"
         print(f"error: {problem}", file=sys.stderr)
-    return 1 if lost else 0
+    return 1 if unmapped else 0

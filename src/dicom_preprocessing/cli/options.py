@@ -1,4 +1,4 @@
-"""Options of dicom-preprocess, made from the configuration model: one truth for both."""
+"""Options of dicom-preprocess, made from the configuration model."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def join_negative_values(argv: Sequence[str]) -> list[str]:
-    """Join ``--window -600,1500`` to one word; argparse takes the value for an option."""
+    """Join ``--window -600,1500`` to one word, since argparse takes the value for an option."""
     joined: list[str] = []
     for word in argv:
         looks_negative = word[:1] == "-" and word[1:2].isdigit() and "," in word

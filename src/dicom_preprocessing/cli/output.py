@@ -1,4 +1,4 @@
-"""Standard output that says so when it cannot be written."""
+"""Report when standard output cannot be written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def require_output() -> Iterator[None]:
-    """See to it that what is printed in the block arrives.
+    """Ensure that what the block prints is written.
 
     Raises
     ------
     OSError
-        It does not, as into a full disk, or a pipe whose reader has ended (``| head``). What is
-        left goes nowhere, since Python would try again at its end, and fail with a traceback.
+        It is not, as on a full disk, or in a pipe whose reader has ended (``| head``). The rest of
+        the output is discarded, since Python would try to write it again when it exits, and fail
+        with a traceback.
     """
     try:
         yield
@@ -27,7 +28,7 @@ def require_output() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:  # of another file
             raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
         raise OSError(error.errno, f"standard output: {error.strerror}") from error

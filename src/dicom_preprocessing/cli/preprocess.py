@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
-"""What no folder is likely to be called."""
+"""Suffixes that a folder is unlikely to have."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells, or 130 (interrupted)."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says, or 130 (interrupted)."""
     parser = _parser()
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
     if not arguments.source or not arguments.output:
-        parser.error(f"{'OUTPUT' if arguments.source else 'SOURCE'} is an empty text")
+        parser.error(f"{'OUTPUT' if arguments.source else 'SOURCE'} is empty")
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong without a screen of options before it."""
+    """Parser that prints only what is wrong, without all options before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_USAGE, f"{self.prog}: error: {message}\n(--help lists the options)\n")
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "source", metavar="SOURCE", help="folder, DICOM file, or text file with one path a line"
+        "source", metavar="SOURCE", help="folder, DICOM file, or text file with one path per line"
     )
     parser.add_argument(
         "output", metavar="OUTPUT", help="folder; or .tiff if SOURCE is one DICOM file"
@@ -122,8 +122,8 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.processing.isolation import process_all
         from dicom_preprocessing.results.verdict import count_files
 
-    (found,) = find_files([source])
-    scan = scan_file(found)
+    (source_file,) = find_files([source])
+    scan = scan_file(source_file)
     if scan.header is None or not scan.header.has_pixel_data:
         problem = (
             f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is not an image"
@@ -131,7 +131,8 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
-    entry = make_entry(found, scan.header, scan.header.series_instance_uid or SERIES_WITHOUT_UID)
+    series = scan.header.series_instance_uid or SERIES_WITHOUT_UID
+    entry = make_entry(source_file, scan.header, series)
     target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     _print_warnings([receipt])
@@ -170,7 +171,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
 
 
 def _print_warnings(receipts: Sequence[Receipt]) -> None:
-    """Each warning once, with the number of images that gave it."""
+    """Print each warning once, with the number of its images."""
     warnings = Counter(
         w for receipt in receipts for w in (receipt.source_info or {}).get("warnings", ())
     )
@@ -193,7 +194,7 @@ def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
 
 
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
-    """Write failures.csv if there is something to write, and say how it went."""
+    """Write failures.csv if any file failed, print the counts, and return the exit status."""
     from dicom_preprocessing.results.failures import (
         by_path,
         failure_of_excluded_file,

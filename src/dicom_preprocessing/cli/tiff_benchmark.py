@@ -1,4 +1,4 @@
-"""tiff-benchmark: what a tree of TIFFs costs with each compressor, in space and time."""
+"""tiff-benchmark: compare the size and speed of a tree of TIFFs with each compressor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
     from dicom_preprocessing.tools.tiff_benchmark.page import write_page
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             limit=arguments.limit,
             repeat=arguments.repeat,
             record_bytes=arguments.record_size * 1024,
-            place=output,
+            folder=output,
             on_compressor=lambda compressor: print(
                 f"{compressor} ...", file=sys.stderr, flush=True
             ),
@@ -53,14 +53,14 @@ def _print(benchmark: Benchmark) -> None:
     from dicom_preprocessing.tools.tiff_benchmark.page import (
         describe_cache,
         describe_images,
-        recommendation,
-        tables,
+        make_tables,
+        recommend,
     )
 
     print(describe_images(benchmark))
-    for table in tables(benchmark):
+    for table in make_tables(benchmark):
         print("", f"{table.title}:", "", *table.markdown(), sep="\n")
-    print("", describe_cache(benchmark), *recommendation(benchmark), sep="\n")
+    print("", describe_cache(benchmark), *recommend(benchmark), sep="\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""tiff-combine: one multi-page TIFF a series from a tree of single-frame slices."""
+"""tiff-combine: one multi-page TIFF per series from a tree of single-frame slices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.tools.combine import sort_by_headers, sort_by_table
@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tiff-combine",
-        description="Write single-frame slices as one TIFF a series, OUTPUT/{study}/{series}.tiff. "
-        "A finished tree does not know where its slices lie: their order comes from a table or "
-        "from the DICOM files that they were made of.",
-        epilog="OUTPUT/slices.csv tells which slice became which page. "
+        description="Write single-frame slices as one TIFF per series, "
+        "OUTPUT/{study}/{series}.tiff. A finished tree has no slice positions: the order of slices "
+        "comes from a table or from the DICOM files that they were made from.",
+        epilog="OUTPUT/slices.csv says which slice became which page. "
         "Exit status: 0 every series is written; 1 a series could not be, or a row of the table "
         "has no image, or an image no DICOM file (the rest is written); 2 wrong usage.",
         allow_abbrev=False,
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--table",
         type=Path,
         help=".csv or .parquet with path or sop_instance_uid, and position or instance_number; "
-        "series_instance_uid where manifest and folders do not tell it",
+        "series_instance_uid where manifest and folders do not have it",
     )
     how.add_argument(
         "--source",
@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--order", metavar="COLUMN", help="column of the table to order by")
     parser.add_argument("-z", "--compressor", choices=COMPRESSORS, help="default: as before")
     parser.add_argument(
-        "--force", action="store_true", help="although slices share a place or differ in geometry"
+        "--force",
+        action="store_true",
+        help="even if slices share a position or differ in geometry",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -87,7 +89,7 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
     for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):
         problem = None if arguments.force else sorting.problems.get(where)
         try:
-            volumes.append(_written(slices, problem, arguments))
+            volumes.append(_write_volume(slices, problem, arguments))
         except OutputError as error:
             print(f"error: {make_printable(str(error))}", file=sys.stderr)
     make_durable(arguments.output / volume.row.path for volume in volumes)
@@ -104,7 +106,7 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
     return 0 if volumes and is_complete and (arguments.table or not sorting.unlisted) else 1
 
 
-def _written(
+def _write_volume(
     slices: Sequence[Slice], problem: str | None, arguments: argparse.Namespace
 ) -> CombinedVolume:
     from dicom_preprocessing.tools.combine import combine

@@ -1,4 +1,4 @@
-"""tiff-resize: another size for a finished tree of TIFFs."""
+"""tiff-resize: write the images of a finished tree of TIFFs in another size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.tools.resize import ResizeOptions
     from dicom_preprocessing.tools.tree import open_tree, require_outside

@@ -26,7 +26,7 @@ CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help tells."""
+    """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.files import atomic_write
     from dicom_preprocessing.tools.statistics import PixelSelection
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         active_only=arguments.active_only, skip_background=arguments.skip_background
     )
     try:
-        statistics = _gather(arguments.sources, choice, arguments.jobs)
+        statistics = _collect(arguments.sources, choice, arguments.jobs)
         record = statistics.as_dict(arguments.bins)
         if arguments.json is not None and str(arguments.json) != "-":
             with atomic_write(arguments.json) as file:
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-background",
         action="store_true",
-        help="without pixels of the background value in all channels: 0, or what the file tells",
+        help="without pixels of the background value in all channels: 0, or that of the file",
     )
     parser.add_argument("--bins", type=read_positive, default=16, metavar="N", help="of histograms")
     parser.add_argument(
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _gather(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
+def _collect(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
     from tqdm import tqdm
 
     from dicom_preprocessing.tools.statistics import Statistics, tally_file
@@ -120,8 +120,8 @@ def _channel_text(name: str, channel: dict[str, Any], top: int | None) -> Iterat
     if not channel["pixels"]:
         yield f"  {name}: no pixels"
         return
-    found = (f"{key} {channel[key]:.6g}" for key in ("mean", "std", "min", "max"))
-    yield f"  {name}: {channel['pixels']:,} pixels, {', '.join(found)}"
+    figures = (f"{key} {channel[key]:.6g}" for key in ("mean", "std", "min", "max"))
+    yield f"  {name}: {channel['pixels']:,} pixels, {', '.join(figures)}"
     if channel["normalised"]:
         mean, std = channel["normalised"]["mean"], channel["normalised"]["std"]
         yield f"  {name} / {top}: mean {mean:.6f}, std {std:.6f}"

@@ -1,4 +1,4 @@
-"""dicom-validate: whether DICOM files can become images, and what would be assumed of them."""
+"""dicom-validate: whether DICOM files can become images, and what would be assumed about them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from dicom_preprocessing.validation.report import ValidationMessage, ValidationReport
 
 STATUSES = {"pass": 0, "fail": 1, "error": 2}
-"""What a file may come to, with the exit status; the highest of all files counts."""
+"""Exit status by the outcome of a file; the highest of all files counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file without a report, and why."""
+    """A file without a report, and the reason."""
 
     path: Path
     message: str
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     outcomes = []
     for path in arguments.files:
-        outcome = outcome_of(path, arguments.decode)
+        outcome = validate_isolated(path, arguments.decode)
         outcomes.append(outcome)
         if isinstance(outcome, Unreadable):
             print(f"error: {make_printable(outcome.message)}", file=sys.stderr)
@@ -67,8 +67,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     return max(STATUSES[status] for status in statuses)
 
 
-def outcome_of(path: Path, decode: str) -> ValidationReport | Unreadable:
-    """The report of a file, made in a process of its own, which a codec may take along."""
+def validate_isolated(path: Path, decode: str) -> ValidationReport | Unreadable:
+    """Validate a file in a process of its own, which a codec may crash."""
     from dicom_preprocessing.processing.isolation import call_isolated
     from dicom_preprocessing.validation.report import report_of_crash, validate_dicom
 
@@ -79,7 +79,7 @@ def outcome_of(path: Path, decode: str) -> ValidationReport | Unreadable:
             return call_isolated(report_of_crash, path, error, limits=Limits())
     except (RuntimeError, OSError) as error:
         return Unreadable(path, str(error))
-    except FileError as error:  # the header alone does it
+    except FileError as error:  # reading the header alone fails
         return Unreadable(path, f"Cannot read {path}: {error}")
 
 
@@ -95,15 +95,15 @@ def _record(outcome: ValidationReport | Unreadable) -> object:
 
 
 def _text(report: ValidationReport, *, is_verbose: bool) -> Iterator[str]:
-    """A line of the file, one of what it is, one for each message."""
+    """A line for the file, one for its facts, and one for each message."""
     yield f"{make_printable(report['file']['path'])}: {report['status']}"
     yield f"  {_facts(report)}"
-    kinds = {"error": report["errors"], "warning": report["warnings"]}
+    severities = {"error": report["errors"], "warning": report["warnings"]}
     if is_verbose:
-        kinds["info"] = report["info"]
-    for kind, messages in kinds.items():
+        severities["info"] = report["info"]
+    for severity, messages in severities.items():
         for message in messages:
-            yield f"  {kind}: {_sentence(message)}"
+            yield f"  {severity}: {_sentence(message)}"
 
 
 def _sentence(message: ValidationMessage) -> str:
@@ -113,7 +113,7 @@ def _sentence(message: ValidationMessage) -> str:
 
 
 def _facts(report: ValidationReport) -> str:
-    """What the image is, as far as the header tells."""
+    """The facts of the image, as far as the header has them."""
     image, pixels, file = report["image"], report["pixel_format"], report["file"]
     facts = []
     if "rows" in image and "columns" in image:
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=DECODE_MODES,
         default="frame",
         type=str.lower,
-        help="frame: decode the first frame (default); none: look at the header alone",
+        help="frame: decode the first frame (default); none: check the header alone",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show also what is neither error nor warning"

@@ -158,7 +158,7 @@ class IndexFolder:
     def read_limits(self) -> Limits | None:
         """What the inventories' files may cost.
 
-        They are not a setting of the jobs, since other limits are no reason to write every study
+        They are not a setting of the jobs, since other limits do not require writing every study
         again.
         """
         request = self.read_request()

@@ -1,8 +1,8 @@
-"""Volumes of several pages from the single-frame images of series.
+"""Combine the single-frame images of a series into a volume of several pages.
 
-A finished tree knows which images are of one series, by its manifest or its folders, and not where
-they lie in space: neither tags nor manifest have slice positions. The order comes from a table, or
-from the headers of the DICOM files that the images were made of.
+A finished tree says which images are of one series, by its manifest or its folders, but not their
+positions in space: neither tags nor manifest have slice positions. The order comes from a table, or
+from the headers of the DICOM files that the images were made from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ from dicom_preprocessing.results.tables import as_records, load_table
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.tiff_image import TiffImage, as_text, read_tiff_image, with_record
+from dicom_preprocessing.tools.tiff_image import (
+    TiffImage,
+    add_record,
+    format_description,
+    read_tiff_image,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,16 +49,16 @@ if TYPE_CHECKING:
 TOOL = "tiff-combine"
 POSITION, INSTANCE_NUMBER = "position", "instance_number"
 ORDERS = (POSITION, INSTANCE_NUMBER)
-"""Columns that a table is ordered by if none is named, the first that it has."""
+"""Columns to order a table by if none is named; the first that it has is used."""
 ORDER_TABLE_TYPES = {"path": str, "sop_instance_uid": str, "series_instance_uid": str}
-"""Columns of a table that tells an order, beside the one to order by."""
+"""Columns of a table of slices, besides the one to order by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """An image that becomes a page.
 
-    ``sort_value`` is what orders it: mm along the normal if ``is_mm``, else any number.
+    Slices are sorted by ``sort_value``: mm along the normal if ``is_mm``, else any number.
     """
 
     path: Path
@@ -68,10 +73,10 @@ class Slice:
 
 @dataclass(slots=True)
 class SliceGroups:
-    """Slices by study and series, what is wrong with some, and how many do not fit together.
+    """Slices by study and series, problems of some series, and counts of what does not match.
 
-    ``unlisted`` images are not in the table or headers, ``missing`` rows of the table have no
-    image.
+    ``unlisted`` counts images that are not in the table or headers, ``missing`` rows of the table
+    without an image.
     """
 
     series: dict[tuple[str, str], list[Slice]] = field(default_factory=lambda: defaultdict(list))
@@ -88,7 +93,7 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     tree : Tree
     table : Path
         .csv or .parquet, with a column path (as in the manifest) or sop_instance_uid, one to
-        order by, and series_instance_uid unless manifest or folders tell it.
+        order by, and series_instance_uid unless manifest or folders have it.
     order : str or None
         The column; None for position (mm), else instance_number.
 
@@ -110,19 +115,21 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     for row in rows:
         by_key[row[key]].append(row)
     sorting = SliceGroups()
-    found = Counter[str | None]()
+    used = Counter[str | None]()
     for path in tree.paths:
         name = str(path.relative_to(tree.root))
-        own = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
-        found.update(row[key] for row in own[:1])
-        if not own:
+        matching = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
+        used.update(row[key] for row in matching[:1])
+        if not matching:
             sorting.unlisted += 1
             continue
-        _put(sorting, tree, path, own[0], _number(own[0][order]), is_mm=order == POSITION)
-        if len(own) > 1:
-            where = _series_of(tree, path, own[0])
-            sorting.problems[where] = f"{own[0][key]} is in {len(own)} rows of the table"
-    missing = [row for row in rows if row[key] not in found]
+        row = matching[0]
+        made = _make_slice(tree, path, row, _parse_number(row[order]), is_mm=order == POSITION)
+        sorting.series[made.study, made.series].append(made)
+        if len(matching) > 1:
+            problem = f"{row[key]} is in {len(matching)} rows of the table"
+            sorting.problems[made.study, made.series] = problem
+    missing = [row for row in rows if row[key] not in used]
     sorting.missing = len(missing)
     of_series = {row["series_instance_uid"]: row for row in missing if "series_instance_uid" in row}
     for where in [where for where in sorting.series if where[1] in of_series]:
@@ -133,7 +140,7 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
 def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
     """Sort images by the position in the headers of their DICOM files, else by instance number.
 
-    A series of which the tree has not all images is a problem: its volume would have gaps.
+    A series of which the tree lacks images is a problem: its volume would have gaps.
 
     Raises
     ------
@@ -144,31 +151,31 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
     entries = {
         (study, entry.sop_instance_uid): entry
         for study, of_study in index.studies.items()
-        for entry in reversed(of_study)  # of candidates for one image the first counts
+        for entry in reversed(of_study)  # the first of several candidates counts
     }
     sorting = SliceGroups()
-    found: dict[tuple[str, str], list[tuple[Slice, InventoryEntry]]] = defaultdict(list)
+    by_series: dict[tuple[str, str], list[tuple[Slice, InventoryEntry]]] = defaultdict(list)
     for path in tree.paths:
         study, _, sop = parse_image_path(path.relative_to(tree.root))
         entry = entries.get((study, sop))
         if entry is None:
             sorting.unlisted += 1
             continue
-        named = {"series_instance_uid": entry.series_instance_uid}
-        made = _slice(tree, path, named, float(entry.instance_number), is_mm=False)
-        found[made.study, made.series].append((made, entry))
+        row = {"series_instance_uid": entry.series_instance_uid}
+        made = _make_slice(tree, path, row, float(entry.instance_number), is_mm=False)
+        by_series[made.study, made.series].append((made, entry))
     expected = Counter((study, entry.series_instance_uid) for (study, _), entry in entries.items())
-    for where, pairs in found.items():
+    for where, pairs in by_series.items():
         slices = [made for made, _ in pairs]
         try:
-            along = _positions([entry for _, entry in pairs])
+            positions = _read_positions([entry for _, entry in pairs])
         except OutputError as error:
             sorting.problems[where] = str(error)
-            along = None
-        if along is not None:
+            positions = None
+        if positions is not None:
             slices = [
                 replace(made, sort_value=mm, is_mm=True)
-                for made, mm in zip(slices, along, strict=True)
+                for made, mm in zip(slices, positions, strict=True)
             ]
         sorting.series[where] = slices
         if len(slices) < expected[where]:
@@ -178,7 +185,7 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
     return sorting
 
 
-def _positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
+def _read_positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
     """Mm along the normal, None unless every header has position and orientation."""
     positions, orientations = [], []
     for entry in entries:
@@ -197,23 +204,10 @@ def _positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
     return distances_along_normal(known, first)
 
 
-def _put(
-    sorting: SliceGroups,
-    tree: Tree,
-    path: Path,
-    row: dict[str, Any],
-    sort_value: float | None,
-    *,
-    is_mm: bool,
-) -> None:
-    made = _slice(tree, path, row, sort_value, is_mm=is_mm)
-    sorting.series[made.study, made.series].append(made)
-
-
-def _slice(
+def _make_slice(
     tree: Tree, path: Path, row: dict[str, Any], sort_value: float | None, *, is_mm: bool
 ) -> Slice:
-    study, series = _series_of(tree, path, row)
+    study, series = _find_series(tree, path, row)
     return Slice(
         path=path,
         name=str(path.relative_to(tree.root)),
@@ -226,14 +220,14 @@ def _slice(
     )
 
 
-def _series_of(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]:
+def _find_series(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]:
     """Study and series: the table's, else the manifest's, else the folder's."""
     study, in_path, _ = parse_image_path(path.relative_to(tree.root))
     known = row.get("series_instance_uid") or tree.row(path).get("series_instance_uid")
     return study, known or in_path or ""
 
 
-def _number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
+def _parse_number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
     try:
         value = float(cell)
     except (TypeError, ValueError):
@@ -268,14 +262,16 @@ def combine(
     compressor : str or None
         None: that of the first slice.
     force : bool
-        Write although slices share a place or differ in geometry. Each page then has its own tags.
+        Write even if slices share a position or differ in geometry. Each page then has its own
+        tags.
 
     Raises
     ------
     OutputError
-        The slices are no volume: unknown order, several at one place, other sizes or geometry.
+        The slices do not form a volume: their order is unknown, several are at one position, or
+        sizes or geometry differ.
     """
-    ordered = _in_order(slices, force=force)
+    ordered = _sort_slices(slices, force=force)
     stored = [_reopen_per_page(read_tiff_image(made.path)) for made in ordered]
     _require_slices(stored)
     if not force:
@@ -283,11 +279,11 @@ def combine(
     first, study, series = stored[0], ordered[0].study, ordered[0].series
     spacing = _frame_spacing(ordered, stored)
     record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
-    own = [first] if not force else stored
-    tags = [_page_tags(page, len(stored), spacing, record) for page in own]
+    pages = [first] if not force else stored
+    tags = [_make_page_tags(page, len(stored), spacing, record) for page in pages]
     target = output / study / f"{series}{SUFFIX}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_pages(target, _pages(stored), tags, compressor=first.compressor_or(compressor))
+    write_pages(target, _join_pages(stored), tags, compressor=first.choose_compressor(compressor))
     row = replace(
         row_of_tiff(target, output),
         series_instance_uid=series,
@@ -297,7 +293,7 @@ def combine(
     return CombinedVolume(row, tuple(ordered))
 
 
-def _in_order(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
+def _sort_slices(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
     series = slices[0].series
     if not is_path_part(series):
         raise OutputError(
@@ -330,10 +326,10 @@ def _require_slices(stored: Sequence[TiffImage]) -> None:
 
 
 def _require_agreement(stored: Sequence[TiffImage]) -> None:
-    """All slices have one way from source to output, and were made with the same settings."""
-    expected = _comparable(stored[0])
+    """Require that all slices have the same geometry and were made with the same settings."""
+    expected = _describe_settings(stored[0])
     for other in stored[1:]:
-        for name, value in _comparable(other).items():
+        for name, value in _describe_settings(other).items():
             if value != expected[name]:
                 raise OutputError(
                     f"{other.path}: {name} is {value}, and {expected[name]} in {stored[0].path}; "
@@ -341,7 +337,7 @@ def _require_agreement(stored: Sequence[TiffImage]) -> None:
                 )
 
 
-def _comparable(stored: TiffImage) -> dict[str, Any]:
+def _describe_settings(stored: TiffImage) -> dict[str, Any]:
     geometry, info = stored.geometry, stored.info
     return {
         "crop box": info.crop,
@@ -365,31 +361,31 @@ def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[TiffImage]) -> flo
     return stated.pop() if len(stated) == 1 else None
 
 
-def _page_tags(
+def _make_page_tags(
     stored: TiffImage, count: int, spacing: float | None, record: dict[str, Any]
 ) -> PageTags:
-    description = with_record(stored.description, **record)
+    description = add_record(stored.description, **record)
     if stored.description:
         source = {**description["source"], "frames": count}
         description |= {"source": source, "frame_spacing": spacing}
-    return replace(stored.tags(), description=as_text(description))
+    return replace(stored.tags(), description=format_description(description))
 
 
 def _reopen_per_page(stored: TiffImage) -> TiffImage:
-    """The same with a file that is opened for each page, since a series may have thousands."""
+    """The same, but the file is opened for each page, since a series may have thousands."""
     path, frames = stored.path, stored.frames
-    again = LazyFrames(frames.shape, frames.dtype, lambda number: read_frames(path)[number])
-    return replace(stored, frames=again)
+    reopened = LazyFrames(frames.shape, frames.dtype, lambda index: read_frames(path)[index])
+    return replace(stored, frames=reopened)
 
 
-def _pages(stored: Sequence[TiffImage]) -> LazyFrames:
+def _join_pages(stored: Sequence[TiffImage]) -> LazyFrames:
     first = stored[0].frames
     shape = (len(stored), *first.shape[1:])
-    return LazyFrames(shape, first.dtype, lambda number: stored[number].frames[0])
+    return LazyFrames(shape, first.dtype, lambda index: stored[index].frames[0])
 
 
 def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
-    """Write which slice became which page."""
+    """Write slices.csv: which slice became which page."""
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SLICE_TYPES)

@@ -1,4 +1,4 @@
-"""Values counted, with exact sums: one counter a value up to 16 bits, cells of a histogram beyond.
+"""Count values, with exact sums: one counter per value up to 16 bits, a histogram above.
 
 Sums of wider integers are exact too; floats are merged page by page by the formulas of Chan, Golub
 and LeVeque (1983), which do not lose digits where the mean is large.
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COUNTED_BYTES = 2
-"""Bytes of an integer up to which every value has a counter."""
+"""Largest size of an integer, in bytes, whose every value has a counter."""
 CELLS = 4096
-"""Cells of the histogram of wider values, of which the shown one is made."""
+"""Cells of the histogram of wider values, from which the shown histogram is made."""
 FLOAT_DIGITS = 53
 
 
@@ -39,19 +39,21 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else math.nan
 
     def combine(self, other: Moments) -> Moments:
-        """Of the values of both."""
+        """Moments of the values of both."""
         count = self.count + other.count
         if not self.count or not other.count:
             return self if self.count else other
-        apart = other.mean - self.mean
+        difference = other.mean - self.mean
         return Moments(
             count,
-            self.mean + apart * other.count / count,
-            self.squares + other.squares + apart * apart * self.count * other.count / count,
+            self.mean + difference * other.count / count,
+            self.squares
+            + other.squares
+            + difference * difference * self.count * other.count / count,
         )
 
     def divide(self, by: float) -> Moments:
-        """Of the values divided by a number."""
+        """Moments of the values divided by a number."""
         return Moments(self.count, self.mean / by, self.squares / by / by)
 
 
@@ -77,26 +79,26 @@ class CountedValues:
         self.counts += np.bincount(shifted, minlength=len(self.counts))
 
     def merge(self, other: CountedValues) -> None:
-        """Add what another one counted."""
+        """Add the counts of another one."""
         self.counts += other.counts
 
     @property
     def range(self) -> tuple[int, int]:
         """Lowest and highest value; there must be one."""
-        there = np.flatnonzero(self.counts)
-        return int(there[0]) + self.lowest, int(there[-1]) + self.lowest
+        occurring = np.flatnonzero(self.counts)
+        return int(occurring[0]) + self.lowest, int(occurring[-1]) + self.lowest
 
     @property
     def moments(self) -> Moments:
-        """From sums in whole numbers."""
-        there = np.flatnonzero(self.counts)
-        pairs = [(int(i) + self.lowest, int(self.counts[i])) for i in there]
+        """Moments from exact integer sums."""
+        occurring = np.flatnonzero(self.counts)
+        pairs = [(int(i) + self.lowest, int(self.counts[i])) for i in occurring]
         return _moments_of_sums(
             sum(n for _, n in pairs), sum(v * n for v, n in pairs), sum(v * v * n for v, n in pairs)
         )
 
     def histogram(self, bins: int) -> Histogram:
-        """Over the whole range of an unsigned dtype, over the values found of a signed one."""
+        """Over the full range of an unsigned dtype, over the occurring values of a signed one."""
         first, last = self.range if self.lowest else (0, len(self.counts) - 1)
         span = last - first + 1
         counts = self.counts[first - self.lowest :][:span]
@@ -114,20 +116,20 @@ def _moments_of_sums(count: int, total: int, squares: int) -> Moments:
 class BinnedValues:
     """Sums and a histogram of floats, or of integers of more than 16 bits.
 
-    The cells of the histogram are as wide as a power of two and begin at its multiples, so that two
-    of them make one of the next width: nothing need be known of the range beforehand.
+    The width of the cells of the histogram is a power of two, and they begin at its multiples, so
+    two of them make one of the next width: the range need not be known beforehand.
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.is_integer = dtype.kind in "iu"
         self.count = self.total = self.squares = 0
-        self.of_floats = Moments()
+        self.float_moments = Moments()
         self.range: tuple[float, float] = (math.inf, -math.inf)
         self.exponent = 0 if self.is_integer else -(10**6)
         self.cells: dict[int, int] = {}
 
     def add(self, values: NDArray[Any]) -> None:
-        """Take in finite values, (n,)."""
+        """Add finite values, (n,)."""
         if not values.size:
             return
         if self.is_integer:
@@ -138,33 +140,33 @@ class BinnedValues:
         else:
             wide = values.astype(np.float64)
             mean = float(wide.mean())
-            own = Moments(values.size, mean, float(np.square(wide - mean).sum()))
-            self.of_floats = self.of_floats.combine(own)
+            moments = Moments(values.size, mean, float(np.square(wide - mean).sum()))
+            self.float_moments = self.float_moments.combine(moments)
         low, high = values.min().item(), values.max().item()
         self.range = min(self.range[0], low), max(self.range[1], high)
         self._widen(self._exponent_for(low, high))
         if self.is_integer:
-            places = values >> values.dtype.type(self.exponent)
+            cells = values >> values.dtype.type(self.exponent)
         else:
-            places = np.floor(np.ldexp(values.astype(np.float64), -self.exponent)).astype(np.int64)
-        for place, n in zip(*np.unique(places, return_counts=True), strict=True):
-            self.cells[int(place)] = self.cells.get(int(place), 0) + int(n)
+            cells = np.floor(np.ldexp(values.astype(np.float64), -self.exponent)).astype(np.int64)
+        for cell, n in zip(*np.unique(cells, return_counts=True), strict=True):
+            self.cells[int(cell)] = self.cells.get(int(cell), 0) + int(n)
         self._shrink()
 
     def merge(self, other: BinnedValues) -> None:
-        """Add what another one has."""
+        """Add the values of another one."""
         self.count += other.count
         self.total += other.total
         self.squares += other.squares
-        self.of_floats = self.of_floats.combine(other.of_floats)
+        self.float_moments = self.float_moments.combine(other.float_moments)
         self.range = min(self.range[0], other.range[0]), max(self.range[1], other.range[1])
         self._widen(other.exponent)
-        for place, n in _coarser(other.cells, self.exponent - other.exponent).items():
-            self.cells[place] = self.cells.get(place, 0) + n
+        for cell, n in _merge_cells(other.cells, self.exponent - other.exponent).items():
+            self.cells[cell] = self.cells.get(cell, 0) + n
         self._shrink()
 
     def _exponent_for(self, low: float, high: float) -> int:
-        """Of cells that are fine enough for these values, and no finer than they are."""
+        """Exponent of cells that are fine enough for these values, but not finer than they are."""
         if self.is_integer:
             return max(0, (int(high) - int(low)).bit_length() - CELLS.bit_length() + 1)
         size = math.frexp(max(abs(low), abs(high)))[1] - FLOAT_DIGITS
@@ -174,7 +176,7 @@ class BinnedValues:
     def _widen(self, exponent: int) -> None:
         if exponent > self.exponent:
             if self.cells:
-                self.cells = _coarser(self.cells, exponent - self.exponent)
+                self.cells = _merge_cells(self.cells, exponent - self.exponent)
             self.exponent = exponent
 
     def _shrink(self) -> None:
@@ -183,32 +185,32 @@ class BinnedValues:
 
     @property
     def moments(self) -> Moments:
-        """Of all values."""
+        """Moments of all values."""
         if self.is_integer:
             return _moments_of_sums(self.count, self.total, self.squares)
-        return self.of_floats
+        return self.float_moments
 
     def histogram(self, bins: int) -> Histogram:
-        """At most ``bins`` bins, as wide as a power of two."""
+        """At most ``bins`` bins, whose width is a power of two."""
         cells, exponent = dict(self.cells), self.exponent
         while max(cells) - min(cells) >= bins:
-            cells, exponent = _coarser(cells, 1), exponent + 1
-        places = range(min(cells), max(cells) + 1)
-        edges = [math.ldexp(place, exponent) for place in (*places, places.stop)]
-        return Histogram(edges, [cells.get(place, 0) for place in places])
+            cells, exponent = _merge_cells(cells, 1), exponent + 1
+        span = range(min(cells), max(cells) + 1)
+        edges = [math.ldexp(cell, exponent) for cell in (*span, span.stop)]
+        return Histogram(edges, [cells.get(cell, 0) for cell in span])
 
 
-def _coarser(cells: Mapping[int, int], steps: int) -> dict[int, int]:
-    """Cells 2**steps times as wide."""
+def _merge_cells(cells: Mapping[int, int], steps: int) -> dict[int, int]:
+    """Merge cells into ones that are 2**steps times as wide."""
     merged: dict[int, int] = {}
-    for place, n in cells.items():
-        merged[place >> steps] = merged.get(place >> steps, 0) + n
+    for cell, n in cells.items():
+        merged[cell >> steps] = merged.get(cell >> steps, 0) + n
     return merged
 
 
 def _exact_sums(values: NDArray[Any]) -> tuple[int, int]:
-    """Sum and sum of squares of integers; of 32 bits by halves, whose sums 64 bits hold."""
-    if values.dtype.itemsize > 4:  # noqa: PLR2004  # 64 bits are rare enough for Python's numbers
+    """Sum and sum of squares of integers; 32 bits are split into halves, so sums fit in 64 bits."""
+    if values.dtype.itemsize > 4:  # noqa: PLR2004  # 64 bits are rare: Python's integers will do
         numbers = values.tolist()
         return sum(numbers), sum(v * v for v in numbers)
     wide = values.astype(np.int64)

@@ -1,8 +1,8 @@
-"""Another size for the images of a finished tree, with tags that still lead to the source.
+"""Resize the images of a finished tree, with tags that still lead to the source.
 
-The image within the padding is resized, and padded anew: padding never blends into its border, and
-ActiveArea, which counts whole pixels, is exact. DefaultScale is then the ratio of the whole way,
-from the crop box to the new image.
+The image within the padding is resized, and padded again: padding never blends into its border, and
+ActiveArea, which counts full pixels, is exact. DefaultScale is then the ratio of both steps, from
+the crop box to the new image.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dicom_preprocessing.tiff.tags import PageTags, output_resolution, spacing_o
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_image import (
     TiffImage,
-    as_text,
+    add_pixel_record,
+    format_description,
     read_tiff_image,
-    with_new_pixels,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ TOOL = "tiff-resize"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeOptions:
-    """What is asked for.
+    """Options of tiff-resize.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ class ResizeOptions:
     compressor: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """For ImageDescription."""
-        wanted = {"size": list(self.size)} if self.size else {"scale": self.scale}
-        return {"tool": TOOL, "filter": self.filter, **wanted}
+        """The record for ImageDescription."""
+        target = {"size": list(self.size)} if self.size else {"scale": self.scale}
+        return {"tool": TOOL, "filter": self.filter, **target}
 
 
 def resize_file(source: Path, target: Path, options: ResizeOptions) -> None:
@@ -73,36 +73,38 @@ def resize_file(source: Path, target: Path, options: ResizeOptions) -> None:
     Raises
     ------
     OutputError
-        The source is no TIFF that can be read and written.
+        The source is not a TIFF that can be read and written.
     OSError
-        The target cannot be written; nothing is left of it.
+        The target cannot be written; no part of it stays.
     """
     stored = read_tiff_image(source)
-    compressor = stored.compressor_or(options.compressor)
+    compressor = stored.choose_compressor(options.compressor)
     image = resize_image(stored, options)
     tags = PageTags(
         geometry=image.geometry,
         resolution=output_resolution(image),
-        description=as_text(with_new_pixels(_describe_source(stored), **options.record())),
+        description=format_description(
+            add_pixel_record(_describe_source(stored), **options.record())
+        ),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_pages(target, image.frames, [tags], compressor=compressor)
 
 
 def resize_image(stored: TiffImage, options: ResizeOptions) -> Image:
-    """The image in another size, with the way from its source."""
+    """The image in another size, with its geometry."""
     geometry, info = stored.geometry, stored.info
     active = geometry.active_size
     if options.size is not None:
         outer = Size(*options.size)
         content = fit_size(active, outer)
     else:
-        outer = _times(Size(info.width, info.height), options.scale or 1)
-        content = _times(active, options.scale or 1)
+        outer = _scale_size(Size(info.width, info.height), options.scale or 1)
+        content = _scale_size(active, options.scale or 1)
     frames = resize_frames(_cut_padding(stored), size=content, filter=options.filter)
-    source_info = _facts(stored)
+    source_info = _make_source_info(stored)
     image = Image(frames, replace(geometry, resized=content, padding=None), source_info)
-    padding = _padding(image, stored, outer, options.padding)
+    padding = _plan_padding(image, stored, outer, options.padding)
     if padding is None:
         return image
     widths = ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
@@ -118,7 +120,7 @@ def resize_image(stored: TiffImage, options: ResizeOptions) -> Image:
     return image.evolve(padded, image.geometry.with_padding(padding))
 
 
-def _times(size: Size, scale: float) -> Size:
+def _scale_size(size: Size, scale: float) -> Size:
     return Size(
         max(1, round_half_away(size.width * scale)), max(1, round_half_away(size.height * scale))
     )
@@ -130,7 +132,7 @@ def _cut_padding(stored: TiffImage) -> Frames:
     return map_frames(stored.frames, lambda frame: frame[top:bottom, left:right], shape=shape)
 
 
-def _facts(stored: TiffImage) -> SourceInfo:
+def _make_source_info(stored: TiffImage) -> SourceInfo:
     spacing, scale = spacing_of(stored.resolution), stored.geometry.scale
     native = (spacing[0] * scale[0], spacing[1] * scale[1]) if spacing else None
     source = stored.geometry.source
@@ -148,8 +150,10 @@ def _facts(stored: TiffImage) -> SourceInfo:
     )
 
 
-def _padding(image: Image, stored: TiffImage, outer: Size, wanted: str | None) -> Padding | None:
-    """Padding to ``outer``: as wanted, else on the sides on which the image had it before."""
+def _plan_padding(
+    image: Image, stored: TiffImage, outer: Size, wanted: str | None
+) -> Padding | None:
+    """Padding to ``outer``: as ``wanted`` says, else on the sides that had padding before."""
     before = stored.geometry.padding or Padding(0, 0, 0, 0)
     step = stored.description.get("steps", {}).get("pad", {})
     setting = wanted or step.get("padding") or ("zero" if any(_amounts(before)) else "none")
@@ -157,17 +161,17 @@ def _padding(image: Image, stored: TiffImage, outer: Size, wanted: str | None) -
         return None
     if setting in FIXED_SIDES:
         return plan_padding(image.size, outer, x=FIXED_SIDES[setting], y=FIXED_SIDES[setting])
-    x = None if wanted else _side(before.left, before.right)
-    y = None if wanted else _side(before.top, before.bottom)
+    x = None if wanted else _find_side(before.left, before.right)
+    y = None if wanted else _find_side(before.top, before.bottom)
     if x and y:
         return plan_padding(image.size, outer, x=x, y=y)
-    # Frames decide on an axis that had no padding; they are asked for once more to be written.
-    found = plan_image_padding(image, outer, "zero")
+    # On an axis without padding the frames decide; to be written, they are made a second time.
+    by_frames = plan_image_padding(image, outer, "zero")
     return plan_padding(
         image.size,
         outer,
-        x=x or _side(found.left, found.right) or "before",
-        y=y or _side(found.top, found.bottom) or "before",
+        x=x or _find_side(by_frames.left, by_frames.right) or "before",
+        y=y or _find_side(by_frames.top, by_frames.bottom) or "before",
     )
 
 
@@ -175,14 +179,14 @@ def _amounts(padding: Padding) -> tuple[int, int, int, int]:
     return padding.left, padding.top, padding.right, padding.bottom
 
 
-def _side(before: int, after: int) -> Side | None:
+def _find_side(before: int, after: int) -> Side | None:
     if before and after:
         return "split"
     return "before" if before else "after" if after else None
 
 
 def _describe_source(stored: TiffImage) -> dict[str, Any]:
-    """The description; of another program's file, the file is the source."""
+    """The description; for a file of another program, the file itself is the source."""
     if stored.description or stored.info.crop is not None:
         return stored.description
     info = stored.info
@@ -191,7 +195,7 @@ def _describe_source(stored: TiffImage) -> dict[str, Any]:
 
 
 def complete_row(new: ManifestRow, row: Mapping[str, Any]) -> ManifestRow:
-    """A row by tags, with what they do not tell from the manifest that listed the image before."""
+    """A row from tags, completed from the manifest that listed the image before."""
     return replace(
         new,
         series_instance_uid=new.series_instance_uid or row.get("series_instance_uid") or None,

@@ -1,6 +1,6 @@
 """Mean, standard deviation, range and histogram of the pixels of TIFFs, with one page in memory.
 
-How values are counted is in counting.py.
+The counting itself is in counting.py.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Tally:
 
     def __init__(self, kind: PixelType) -> None:
         dtype = np.dtype(kind[0])
-        counted = dtype.kind in "iu" and dtype.itemsize <= COUNTED_BYTES
-        make = CountedValues if counted else BinnedValues
+        is_counted = dtype.kind in "iu" and dtype.itemsize <= COUNTED_BYTES
+        make = CountedValues if is_counted else BinnedValues
         self.pixel_type = kind
         self.files = self.frames = self.not_finite = 0
         self.channels: list[Any] = [make(dtype) for _ in range(kind[1])]
 
     def add(self, pixels: NDArray[Any]) -> None:
-        """Take in pixels, (n, channels)."""
+        """Add the pixels of a page, (n, channels)."""
         self.frames += 1
         for channel, values in zip(self.channels, pixels.T, strict=True):
             finite = values
@@ -49,7 +49,7 @@ class Tally:
             channel.add(finite)
 
     def merge(self, other: Tally) -> None:
-        """Add another one of the same kind."""
+        """Add another one of the same dtype and number of channels."""
         self.files += other.files
         self.frames += other.frames
         self.not_finite += other.not_finite
@@ -58,9 +58,9 @@ class Tally:
 
     @property
     def top(self) -> int | None:
-        """What is divided by for values in 0 to 1; None where the dtype has no full range.
+        """The divisor that gives values in 0 to 1; None where the dtype has no full range.
 
-        255 and 65535; 1 for floats that lie in 0 to 1. Signed integers, and floats elsewhere, are
+        It is 255 or 65535, and 1 for floats within 0 to 1. Signed integers and other floats are
         values such as Hounsfield units.
         """
         dtype = np.dtype(self.pixel_type[0])
@@ -75,8 +75,8 @@ class Tally:
 class PixelSelection:
     """Which pixels count.
 
-    ``active_only`` leaves padding out, by ActiveArea; ``skip_background`` pixels that are the
-    background in all channels: 0, or what ImageDescription says for stored values.
+    ``active_only`` leaves out padding, by ActiveArea; ``skip_background`` leaves out pixels that
+    are the background in all channels: 0, or the value in ImageDescription for stored values.
     """
 
     active_only: bool = False
@@ -94,13 +94,13 @@ def tally_file(path: Path, choice: PixelSelection | None = None) -> dict[PixelTy
     choice = choice or PixelSelection()
     info = read_info(path)
     tallies: dict[PixelType, Tally] = {}
-    background = background_of(path) if choice.skip_background else None
-    for page in _pages(path):
-        chosen = page
+    background = read_background(path) if choice.skip_background else None
+    for page in _read_pages(path):
+        selected = page
         if choice.active_only and info.active_area is not None:
             left, top, right, bottom = info.active_area
-            chosen = page[top:bottom, left:right]
-        pixels = chosen.reshape(-1, page.shape[2])
+            selected = page[top:bottom, left:right]
+        pixels = selected.reshape(-1, page.shape[2])
         if background is not None:
             pixels = pixels[(pixels != background).any(axis=1)]
         kind = str(page.dtype), page.shape[2]
@@ -110,8 +110,8 @@ def tally_file(path: Path, choice: PixelSelection | None = None) -> dict[PixelTy
     return tallies
 
 
-def background_of(path: Path) -> float:
-    """The value of the background that ImageDescription tells, else 0."""
+def read_background(path: Path) -> float:
+    """The value of the background in ImageDescription, else 0."""
     with tifffile.TiffFile(path) as tiff:
         description = tiff.pages.first.description
     try:
@@ -120,8 +120,8 @@ def background_of(path: Path) -> float:
         return 0.0
 
 
-def _pages(path: Path) -> Iterator[NDArray[Any]]:
-    """Pages of any TIFF, (rows, columns, channels), one after the other."""
+def _read_pages(path: Path) -> Iterator[NDArray[Any]]:
+    """Read the pages of any TIFF, (rows, columns, channels), one after the other."""
     try:
         with tifffile.TiffFile(path) as tiff:
             size = tiff.filehandle.size
@@ -137,7 +137,7 @@ def _pages(path: Path) -> Iterator[NDArray[Any]]:
                 yield pixels.reshape(shape)
     except MemoryError:
         raise
-    except Exception as error:  # tifffile and codecs raise nearly anything on bad bytes
+    except Exception as error:  # tifffile and codecs raise errors of any type on bad bytes
         raise OutputError(
             f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
         ) from error
@@ -151,14 +151,14 @@ def _require_whole(page: tifffile.TiffPage, size: int) -> None:
 
 @dataclass(slots=True)
 class Statistics:
-    """What was found in all files that could be read, and what could not be."""
+    """Tallies of all files that could be read, and messages about the others."""
 
     tallies: dict[PixelType, Tally] = field(default_factory=dict)
     files: int = 0
     bad: list[str] = field(default_factory=list)
 
     def add(self, outcome: dict[PixelType, Tally] | OutputError) -> None:
-        """Take in a file."""
+        """Add the outcome of a file."""
         self.files += 1
         if isinstance(outcome, OutputError):
             self.bad.append(str(outcome))
@@ -171,15 +171,15 @@ class Statistics:
 
     def normalised(self) -> dict[int, list[Moments]]:
         """Moments of values in 0 to 1 by number of channels, over every dtype that has them."""
-        found: dict[int, list[Moments]] = {}
-        for (_, channels), tally in self._in_order():
+        by_channels: dict[int, list[Moments]] = {}
+        for (_, channels), tally in self._sort_tallies():
             if tally.top is not None:
-                own = [c.moments.divide(tally.top) for c in tally.channels]
-                so_far = found.get(channels, [Moments()] * channels)
-                found[channels] = [a.combine(b) for a, b in zip(so_far, own, strict=True)]
-        return found
+                moments = [c.moments.divide(tally.top) for c in tally.channels]
+                total = by_channels.get(channels, [Moments()] * channels)
+                by_channels[channels] = [a.combine(b) for a, b in zip(total, moments, strict=True)]
+        return by_channels
 
-    def _in_order(self) -> Iterable[tuple[PixelType, Tally]]:
+    def _sort_tallies(self) -> Iterable[tuple[PixelType, Tally]]:
         return sorted(self.tallies.items())
 
     def as_dict(self, bins: int) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class Statistics:
         return {
             "files": self.files,
             "bad": self.bad,
-            "kinds": [_kind_record(tally, bins) for _, tally in self._in_order()],
+            "kinds": [_make_kind_record(tally, bins) for _, tally in self._sort_tallies()],
             "normalised": [
                 {
                     "channels": channels,
@@ -201,7 +201,7 @@ class Statistics:
         }
 
 
-def _kind_record(tally: Tally, bins: int) -> dict[str, Any]:
+def _make_kind_record(tally: Tally, bins: int) -> dict[str, Any]:
     dtype, channels = tally.pixel_type
     return {
         "dtype": dtype,
@@ -210,11 +210,11 @@ def _kind_record(tally: Tally, bins: int) -> dict[str, Any]:
         "frames": tally.frames,
         "not_finite": tally.not_finite,
         "full_range": tally.top,
-        "by_channel": [_channel_record(values, tally.top, bins) for values in tally.channels],
+        "by_channel": [_make_channel_record(values, tally.top, bins) for values in tally.channels],
     }
 
 
-def _channel_record(values: Any, top: int | None, bins: int) -> dict[str, Any]:  # noqa: ANN401
+def _make_channel_record(values: Any, top: int | None, bins: int) -> dict[str, Any]:  # noqa: ANN401
     moments = values.moments
     if not moments.count:
         return {"pixels": 0}

@@ -1,4 +1,4 @@
-"""Images of a finished tree, with all that is needed to write them anew."""
+"""Images of a finished tree, with all that is needed to write them again."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class TiffImage:
         Read when they are asked for.
     info : TiffInfo
     geometry : Geometry
-        By the tags; of other programs' files, the whole image.
+        By the tags; for files of other programs, that of the complete image.
     resolution : (x, y)
-        As it stands in the file, pixels per cm.
+        As in the file, pixels per cm.
     description : dict
-        ImageDescription, empty if it is not this project's.
+        ImageDescription; empty if it was not written by this project.
     compressor : str or None
         None for one that this project does not write.
     """
@@ -62,44 +62,44 @@ class TiffImage:
         return float(value) if isinstance(value, int | float) else 0.0
 
     def tags(self) -> PageTags:
-        """Tags that say what those of the file say."""
+        """Tags with the contents of those of the file."""
         return PageTags(
             geometry=self.geometry,
             resolution=self.resolution,
-            description=as_text(self.description),
+            description=format_description(self.description),
         )
 
-    def compressor_or(self, wanted: str | None) -> str:
-        """The compressor that is asked for, else the file's own.
+    def choose_compressor(self, wanted: str | None) -> str:
+        """The compressor ``wanted``, else the file's own.
 
         Raises
         ------
         OutputError
-            None is asked for, and the file's own is none that is written here.
+            ``wanted`` is None, and this project does not write the file's own.
         """
-        found = wanted or self.compressor
-        if found is None:
+        compressor = wanted or self.compressor
+        if compressor is None:
             names = ", ".join(COMPRESSORS)
             raise OutputError(f"{self.path}: name a compressor, its own is not written: {names}")
-        return found
+        return compressor
 
 
 def read_tiff_image(path: Path) -> TiffImage:
-    """Read tags, and frames when they are asked for.
+    """Read tags; frames are read when they are asked for.
 
     Raises
     ------
     OutputError
-        No TIFF that can be read, or one of a kind that is not written here: tiles, palettes,
-        planes, inverted grey.
+        The file is not a readable TIFF, or of a kind that this project does not write: tiles,
+        palettes, planes, inverted grey.
     """
     info, frames = read_info(path), read_frames(path)
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         tags = {tag.code: tag.value for tag in page.tags}
     photometric = getattr(page.photometric, "name", str(page.photometric)).lower()
-    is_plain = page.samplesperpixel == {"minisblack": 1, "rgb": 3}.get(photometric)
-    if not is_plain or page.is_tiled or (page.planarconfig != 1 and page.samplesperpixel > 1):
+    is_supported = page.samplesperpixel == {"minisblack": 1, "rgb": 3}.get(photometric)
+    if not is_supported or page.is_tiled or (page.planarconfig != 1 and page.samplesperpixel > 1):
         raise OutputError(
             f"{path}: found {photometric} in {page.samplesperpixel} samples; expected grey or RGB "
             "in strips, not tiles or planes"
@@ -108,15 +108,15 @@ def read_tiff_image(path: Path) -> TiffImage:
         path=path,
         frames=frames,
         info=info,
-        geometry=_geometry(path, info),
+        geometry=_read_geometry(path, info),
         resolution=resolution_of(tags),
-        description=_description(page.description),
+        description=_parse_description(page.description),
         compressor=compressor_of(page.compression),
     )
 
 
-def _geometry(path: Path, info: TiffInfo) -> Geometry:
-    """The way from the source to the file by its tags; of other programs' files, the whole image.
+def _read_geometry(path: Path, info: TiffInfo) -> Geometry:
+    """Geometry by the tags; for files of other programs, that of the complete image.
 
     Raises
     ------
@@ -128,26 +128,26 @@ def _geometry(path: Path, info: TiffInfo) -> Geometry:
     return geometry_of_info(info, path)
 
 
-def _description(text: str) -> dict[str, Any]:
+def _parse_description(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        description = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) and "steps" in found else {}
+    return description if isinstance(description, dict) and "steps" in description else {}
 
 
-def as_text(description: Mapping[str, Any]) -> str:
+def format_description(description: Mapping[str, Any]) -> str:
     """ImageDescription as ``tiff.tags.describe`` writes it."""
     return json.dumps(description, sort_keys=True, ensure_ascii=True)
 
 
-def with_record(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The description with what a tool did to the image."""
+def add_record(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Add what a tool did to an image to its description."""
     return {**description, TOOLS: [*description.get(TOOLS, ()), record]}
 
 
-def with_new_pixels(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The same for a tool that changed pixels: the fingerprint follows from the one before."""
+def add_pixel_record(description: Mapping[str, Any], **record: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The same for a tool that changed pixels: the fingerprint comes from the previous one."""
     before = description.get("fingerprint", "")
     text = json.dumps([before, record], sort_keys=True)
-    return with_record(description, **record) | {"fingerprint": short_digest(text)}
+    return add_record(description, **record) | {"fingerprint": short_digest(text)}

@@ -1,4 +1,4 @@
-"""Trees of TIFFs as tools are given them: by a folder, by a manifest, or by names."""
+"""Trees of TIFFs that tools read: by a folder, by a manifest, or by names."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-UNTOLD_BY_TAGS = ("series_instance_uid", "modality")
-"""Columns of a manifest that no TIFF tells."""
+COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality")
+"""Columns of a manifest that are not in the tags of a TIFF."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """Images below a folder, with the rows of their manifest by relative path, if there is one.
 
-    Rows have ``UNTOLD_BY_TAGS``, as far as the manifest does.
+    Rows have those of the ``COLUMNS_NOT_IN_TAGS`` that the manifest has.
     """
 
     root: Path
@@ -44,42 +44,43 @@ def open_tree(source: Path) -> Tree:
 
     Of results, the images are those below images/, not those of kept stages. A manifest names
     images relative to images/ beside it (the workflow's) or to its own folder (dicom-manifest's);
-    one from which rows were taken out is a choice of images.
+    one from which rows were removed is a selection of images.
 
     Raises
     ------
     SourceError
-        Nothing is there, or no TIFF.
+        The source does not exist, or has no TIFF.
     """
     if source.is_dir():
-        manifest = _manifest_of(source)
-        rows = _rows(manifest) if manifest else {}
+        manifest = _find_manifest(source)
+        rows = _read_rows(manifest) if manifest else {}
         root = source
         if manifest == source / MANIFEST:
             root = root_of_manifest(manifest, next(iter(rows), ""))
         tree = Tree(root, find_tiffs(root), rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
-        rows = _rows(source)
+        rows = _read_rows(source)
         root = root_of_manifest(source, next(iter(rows), ""))
         tree = Tree(root, [root / name for name in rows], rows)
     else:
-        found = "is neither a folder nor a manifest (.csv or .parquet)"
-        raise SourceError(f"{source} {found if source.exists() else 'does not exist'}")
+        problem = "is neither a folder nor a manifest (.csv or .parquet)"
+        raise SourceError(f"{source} {problem if source.exists() else 'does not exist'}")
     if not tree.paths:
-        found = "contains no TIFFs" if source.is_dir() else "is a manifest without rows"
-        raise SourceError(f"{source} {found}")
+        problem = "contains no TIFFs" if source.is_dir() else "is a manifest without rows"
+        raise SourceError(f"{source} {problem}")
     return tree
 
 
-def _manifest_of(folder: Path) -> Path | None:
+def _find_manifest(folder: Path) -> Path | None:
     """The manifest in a folder, or beside the folder of images of a workflow."""
-    places = (folder, folder.parent) if folder.name == IMAGES else (folder,)
-    return next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
+    folders = (folder, folder.parent) if folder.name == IMAGES else (folder,)
+    manifests = (folder / MANIFEST for folder in folders)
+    return next((path for path in manifests if path.is_file()), None)
 
 
-def _rows(manifest: Path) -> dict[str, dict[str, Any]]:
+def _read_rows(manifest: Path) -> dict[str, dict[str, Any]]:
     table = read_manifest(manifest)
-    rows = as_records(table[[name for name in UNTOLD_BY_TAGS if name in table]])
+    rows = as_records(table[[name for name in COLUMNS_NOT_IN_TAGS if name in table]])
     return dict(zip(table["path"], rows or [{} for _ in table.index], strict=True))
 
 
@@ -89,17 +90,17 @@ def find_images(sources: Sequence[Path]) -> list[Path]:
     Raises
     ------
     SourceError
-        A source is neither; a TIFF that is missing is not found out here.
+        A source is none of these. Whether a named TIFF exists is not checked.
     """
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for source in sources:
         is_tiff = source.suffix.lower() in TIFF_SUFFIXES and not source.is_dir()
-        found |= dict.fromkeys([source] if is_tiff else open_tree(source).paths)
-    return list(found)
+        paths |= dict.fromkeys([source] if is_tiff else open_tree(source).paths)
+    return list(paths)
 
 
 def require_outside(tree: Tree, output: Path) -> None:
-    """Refuse to write into the tree that is read, or around it.
+    """Refuse an output folder inside the tree that is read, or around it.
 
     Raises
     ------
@@ -113,8 +114,8 @@ def require_outside(tree: Tree, output: Path) -> None:
 def map_in_processes(
     function: Callable[[Any], T], items: Sequence[Any], jobs: int
 ) -> Iterator[T | OutputError]:
-    """``function`` of each item, or the error that it raised, in order."""
-    work = partial(_outcome, function)
+    """Yield ``function`` of each item, or the error that it raised, in order."""
+    work = partial(_try_call, function)
     if jobs == 1 or len(items) <= 1:
         yield from map(work, items)
         return
@@ -122,7 +123,7 @@ def map_in_processes(
         yield from pool.map(work, items, chunksize=1)
 
 
-def _outcome(function: Callable[[Any], T], item: Any) -> T | OutputError:  # noqa: ANN401
+def _try_call(function: Callable[[Any], T], item: Any) -> T | OutputError:  # noqa: ANN401
     try:
         return function(item)
     except OutputError as error:

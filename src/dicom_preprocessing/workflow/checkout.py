@@ -18,7 +18,7 @@ def find_checkout(workflow: Any) -> Path:  # noqa: ANN401  # Snakemake's
     """Folder of the checkout to which the Snakefile that is being read belongs.
 
     As a module, ``workflow.basedir`` is the folder of the host. A module from a tag of a
-    repository, as ``github(...)``, is no folder at all: Snakemake reads single files from a bare
+    repository, as ``github(...)``, is not a folder: Snakemake reads single files from a bare
     clone, so the commit is unpacked once beside its cache.
     """
     base = workflow.current_basedir

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 SEED = 7
 MS = 1000
 MIN_DROPPED_SHARE = 0.99
-"""Part of the pages that is out of the cache in a read that is called cold."""
+"""Share of the pages that must be out of the cache in a read that counts as uncached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """A row of the first table: bytes of all files, times of an image in ms.
+    """A row of the first table: bytes of all files, times per image in ms.
 
     An image's time is the best of the repeats, read from the cache; ``decode_peak_ms`` is that of
     the slowest image.
@@ -53,9 +53,9 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A row of the second table: reading without decoding, files a second.
+    """A row of the second table: reading without decoding, files per second.
 
-    ``dropped`` is the part of pages that were out of the cache before, None where unknown.
+    ``dropped`` is the share of pages that were out of the cache before, None where unknown.
     """
 
     compressor: str
@@ -66,7 +66,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A row of the third table: files a second, read in random order and decoded."""
+    """A row of the third table: files per second, read in random order and decoded."""
 
     compressor: str
     first: float
@@ -91,8 +91,8 @@ class Benchmark:
     runs: list[Runs]
 
     @property
-    def is_cold(self) -> bool:
-        """Whether all but a few pages were out of the cache before reads that should be cold."""
+    def is_uncached(self) -> bool:
+        """Whether nearly all pages were out of the cache before the first reads."""
         parts = [row.dropped for row in self.reading] + [row.dropped for row in self.runs]
         return all(part is not None and part > MIN_DROPPED_SHARE for part in parts)
 
@@ -103,7 +103,7 @@ def run_benchmark(
     limit: int | None = None,
     repeat: int = 3,
     record_bytes: int = RECORD_BYTES,
-    place: Path | None = None,
+    folder: Path | None = None,
     on_compressor: Callable[[str], object] = lambda _: None,
 ) -> Benchmark:
     """Write images with each compressor to a temporary folder, and measure.
@@ -113,15 +113,15 @@ def run_benchmark(
     tree : Tree
         Images that the workflow wrote.
     limit : int or None
-        At most so many, spread over the tree.
+        At most this number of images, spread over the tree.
     repeat : int
-        Passes; the best counts for times of an image, the median for rates.
+        Passes; the best counts for times per image, the median for rates.
     record_bytes : int
-        Of the model of ZFS.
-    place : Path or None
+        Record size of the model of ZFS.
+    folder : Path or None
         Folder on the file system to measure; None: that of temporary files.
     on_compressor : callable
-        Told what is being done.
+        Called with each compressor before it is measured.
 
     Raises
     ------
@@ -130,17 +130,17 @@ def run_benchmark(
     """
     paths = _sample_evenly(tree.paths, limit)
     sizes, reading, runs = [], [], []
-    counted = (0, 0, 0, 0)
-    with tempfile.TemporaryDirectory(prefix="tiff-benchmark-", dir=place) as name:
+    counts = (0, 0, 0, 0)
+    with tempfile.TemporaryDirectory(prefix="tiff-benchmark-", dir=folder) as temporary:
         for compressor in COMPRESSORS:
             on_compressor(compressor)
-            folder = Path(name) / compressor
-            written, write_ms, counted = _write(paths, folder, compressor)
-            sizes.append(_sizes(compressor, written, write_ms, repeat, record_bytes))
-            reading.append(_reading(compressor, written, repeat))
-            runs.append(_runs(compressor, written, repeat))
-            shutil.rmtree(folder)
-    return Benchmark(*counted, record_bytes, sizes, reading, runs)
+            copies = Path(temporary) / compressor
+            written, write_ms, counts = _write_copies(paths, copies, compressor)
+            sizes.append(_measure_sizes(compressor, written, write_ms, repeat, record_bytes))
+            reading.append(_measure_reading(compressor, written, repeat))
+            runs.append(_measure_runs(compressor, written, repeat))
+            shutil.rmtree(copies)
+    return Benchmark(*counts, record_bytes, sizes, reading, runs)
 
 
 def _sample_evenly(paths: Sequence[Path], limit: int | None) -> list[Path]:
@@ -149,7 +149,7 @@ def _sample_evenly(paths: Sequence[Path], limit: int | None) -> list[Path]:
     return [paths[i * len(paths) // limit] for i in range(limit)]
 
 
-def _write(
+def _write_copies(
     paths: Sequence[Path], folder: Path, compressor: str
 ) -> tuple[list[Path], list[float], tuple[int, int, int, int]]:
     """Paths, times in ms, and how many images, unreadable ones, frames and bytes of pixels."""
@@ -173,7 +173,7 @@ def _write(
     return written, spent, (len(written), len(paths) - len(written), frames, pixel_bytes)
 
 
-def _sizes(
+def _measure_sizes(
     compressor: str,
     paths: Sequence[Path],
     write_ms: Sequence[float],
@@ -181,7 +181,7 @@ def _sizes(
     record_bytes: int,
 ) -> Sizes:
     stored = [measure_disk_usage(path, record_bytes) for path in paths]
-    decode_ms = [min(_decode_ms(path) for _ in range(repeat)) for path in paths]
+    decode_ms = [min(_measure_decode_ms(path) for _ in range(repeat)) for path in paths]
     return Sizes(
         compressor,
         sum(s.apparent for s in stored),
@@ -193,7 +193,7 @@ def _sizes(
     )
 
 
-def _decode_ms(path: Path) -> float:
+def _measure_decode_ms(path: Path) -> float:
     start = time.perf_counter()
     decode(path)
     return MS * (time.perf_counter() - start)
@@ -202,56 +202,61 @@ def _decode_ms(path: Path) -> float:
 def decode(path: Path) -> None:
     """Read and decode every page, as a loader would."""
     frames = read_frames(path)
-    for number in range(len(frames)):
-        frames[number]
+    for index in range(len(frames)):
+        frames[index]
 
 
-def _reading(compressor: str, paths: Sequence[Path], repeat: int) -> Reading:
+def _measure_reading(compressor: str, paths: Sequence[Path], repeat: int) -> Reading:
     by_inode = sorted(paths, key=lambda path: path.stat().st_ino)
-    shuffled = _shuffled(paths)
+    shuffled = _shuffle(paths)
     sequential: list[float] = []
     at_random: list[float] = []
     dropped = []
     for _ in range(repeat):
         for order, rates in ((by_inode, sequential), (shuffled, at_random)):
             dropped.append(drop_cached(paths))
-            rates.append(_rate(order, read_and_discard))
+            rates.append(_measure_rate(order, read_and_discard))
     return Reading(
-        compressor, statistics.median(sequential), statistics.median(at_random), _least(dropped)
+        compressor,
+        statistics.median(sequential),
+        statistics.median(at_random),
+        _find_minimum(dropped),
     )
 
 
-def _runs(compressor: str, paths: Sequence[Path], repeat: int) -> Runs:
-    order = _shuffled(paths)
+def _measure_runs(compressor: str, paths: Sequence[Path], repeat: int) -> Runs:
+    order = _shuffle(paths)
     first, second, dropped = [], [], []
     for _ in range(repeat):
         dropped.append(drop_cached(paths))
-        first.append(_rate(order, decode))
-        second.append(_rate(order, decode))
-    return Runs(compressor, statistics.median(first), statistics.median(second), _least(dropped))
+        first.append(_measure_rate(order, decode))
+        second.append(_measure_rate(order, decode))
+    return Runs(
+        compressor, statistics.median(first), statistics.median(second), _find_minimum(dropped)
+    )
 
 
-def _shuffled(paths: Sequence[Path]) -> list[Path]:
+def _shuffle(paths: Sequence[Path]) -> list[Path]:
     order = list(paths)
-    random.Random(SEED).shuffle(order)  # noqa: S311  # no secret
+    random.Random(SEED).shuffle(order)  # noqa: S311  # not a secret
     return order
 
 
-def _rate(paths: Sequence[Path], read: Callable[[Path], object]) -> float:
-    """Files a second."""
+def _measure_rate(paths: Sequence[Path], read: Callable[[Path], object]) -> float:
+    """Files per second."""
     start = time.perf_counter()
     for path in paths:
         read(path)
     return len(paths) / (time.perf_counter() - start)
 
 
-def _least(dropped: Sequence[float | None]) -> float | None:
+def _find_minimum(dropped: Sequence[float | None]) -> float | None:
     known = [part for part in dropped if part is not None]
     return min(known) if len(known) == len(dropped) else None
 
 
 def write_tables(benchmark: Benchmark, folder: Path) -> None:
-    """sizes.csv, reading.csv and runs.csv."""
+    """Write sizes.csv, reading.csv and runs.csv."""
     tables: dict[str, Sequence[Any]] = {
         "sizes": benchmark.sizes,
         "reading": benchmark.reading,

@@ -1,4 +1,4 @@
-"""Reading files with and without the system's cache of them."""
+"""Read files with and without the system's page cache."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ TRIES = 3
 
 
 def drop_cached(paths: Iterable[Path]) -> float | None:
-    """Drop files from the cache, as far as the system lets one do that without being root.
+    """Drop files from the cache, as far as the system allows without being root.
 
     Returns
     -------
-    Part of the pages that are no longer cached, 0 to 1; None where the system cannot drop or cannot
-    tell (macOS).
+    Share of the pages that are no longer cached, 0 to 1; None where the system cannot drop pages or
+    does not say which are cached (macOS).
     """
     if not hasattr(os, "posix_fadvise"):
         return None
     cached = pages = 0
     for path in paths:
-        found = _dropped(path)
-        if found is None:
+        counts = _drop_file(path)
+        if counts is None:
             return None
-        cached, pages = cached + found[0], pages + found[1]
+        cached, pages = cached + counts[0], pages + counts[1]
     return 1 - cached / pages if pages else None
 
 
-def _dropped(path: Path) -> tuple[int, int] | None:
-    """Drop one file; how many of its pages are still cached, of how many."""
+def _drop_file(path: Path) -> tuple[int, int] | None:
+    """Drop one file; return how many of its pages are still cached, and how many it has."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # pages that were not written yet are not dropped
-        for _ in range(TRIES):  # nor are those that something else looks at just now
+        for _ in range(TRIES):  # nor are those that another process is reading
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            found = cached_pages(descriptor)
-            if found is None or found[0] == 0:
+            counts = count_cached_pages(descriptor)
+            if counts is None or counts[0] == 0:
                 break
-        return found
+        return counts
     finally:
         os.close(descriptor)
 
 
-def cached_pages(descriptor: int) -> tuple[int, int] | None:
-    """Cached pages of a file and all of them, by mincore(2), which reads none; None without it."""
+def count_cached_pages(descriptor: int) -> tuple[int, int] | None:
+    """Numbers of cached and of all pages of a file, by mincore(2), which reads none; else None."""
     size = os.fstat(descriptor).st_size
     count = -(-size // mmap.PAGESIZE)
     if not count:
@@ -60,7 +60,7 @@ def cached_pages(descriptor: int) -> tuple[int, int] | None:
     except AttributeError:
         return None
     mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-    # ctypes wants a buffer that could be written; nothing is.
+    # ctypes requires a writable buffer, but nothing is written to it.
     with mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
         states = (ctypes.c_ubyte * count)()
         first = ctypes.c_ubyte.from_buffer(mapped)
@@ -70,7 +70,7 @@ def cached_pages(descriptor: int) -> tuple[int, int] | None:
 
 
 def read_and_discard(path: Path) -> int:
-    """Read a file and forget it; its bytes."""
+    """Read a file and discard it; return its size in bytes."""
     size = 0
     buffer = bytearray(READ_BYTES)
     with path.open("rb", buffering=0) as file:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 MB = 1e6
 MAX_RATIO_TO_SMALLEST = 1.1
-"""How much larger than the smallest is still taken for as small."""
+"""Up to this ratio to the smallest, a size counts as equally small."""
 MIN_NOTABLE_RATIO = 1.3
-"""Factor between two rates from which they are called different."""
+"""From this ratio on, two rates count as different."""
 
 PUBLISHED = (
     "Published by the authors of medcognetics/dicom-preprocessing for 26,474 tomosynthesis "
@@ -53,14 +53,14 @@ td.n { overflow-wrap: normal; } .note { color: #555; font-size: 13px; }
 
 @dataclass(frozen=True, slots=True)
 class ReportTable:
-    """A table whose first column is text and whose others are figures."""
+    """A table whose first column is text and whose other columns are figures."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> Iterator[str]:
-        """Lines that align, for screens and documents."""
+        """Lines of aligned Markdown, for screens and documents."""
         cells = [self.columns, *self.rows]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
 
@@ -74,7 +74,7 @@ class ReportTable:
         yield from map(line, self.rows)
 
     def html(self) -> str:
-        """With its title."""
+        """HTML with the title."""
 
         def line(row: Sequence[str], tag: str) -> str:
             first, *rest = map(escape, row)
@@ -85,8 +85,8 @@ class ReportTable:
         return f"<h2>{escape(self.title)}</h2>\n<table>{line(self.columns, 'th')}{body}</table>\n"
 
 
-def tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]:
-    """Sizes and times, reading, first against second run."""
+def make_tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]:
+    """Tables of sizes and times, of reading, and of first and second runs."""
     zfs = f"{benchmark.record_bytes // 1024}K records"
     sizes = ReportTable(
         "Size and time by compressor",
@@ -121,7 +121,7 @@ def tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]
                 f"{row.sequential:.0f}",
                 f"{row.random:.0f}",
                 f"{row.sequential / row.random:.2f}",
-                _part(row.dropped),
+                _format_share(row.dropped),
             )
             for row in benchmark.reading
         ),
@@ -135,7 +135,7 @@ def tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]
                 f"{row.first:.0f}",
                 f"{row.second:.0f}",
                 f"{row.second / row.first:.2f}",
-                _part(row.dropped),
+                _format_share(row.dropped),
             )
             for row in benchmark.runs
         ),
@@ -143,12 +143,12 @@ def tables(benchmark: Benchmark) -> tuple[ReportTable, ReportTable, ReportTable]
     return sizes, reading, runs
 
 
-def _part(dropped: float | None) -> str:
+def _format_share(dropped: float | None) -> str:
     return "unknown" if dropped is None else f"{100 * dropped:.0f} %"
 
 
 def describe_images(benchmark: Benchmark) -> str:
-    """What was measured, in a few sentences."""
+    """Describe what was measured, in a few sentences."""
     unreadable = f" {benchmark.unreadable:,} could not be read and are left out." * bool(
         benchmark.unreadable
     )
@@ -161,24 +161,24 @@ def describe_images(benchmark: Benchmark) -> str:
 
 
 def describe_cache(benchmark: Benchmark) -> str:
-    """Whether the first reads were cold, and what that does not say."""
-    if benchmark.is_cold:
+    """Say whether the first reads were uncached, and what that does not mean."""
+    if benchmark.is_uncached:
         return (
             "Files were dropped from this system's cache before the first reads, and it was "
             "checked that they were. Names and inodes stayed cached, and so may what a disk, a "
             "server or the host of a virtual machine keeps."
         )
     return (
-        "Not all files could be dropped from the cache, or the system does not tell (last column): "
-        "the first reads were partly or wholly from memory, and say little about the disk."
+        "Not all files could be dropped from the cache, or the system does not say (last column): "
+        "the first reads were partly or completely from memory, and say little about the disk."
     )
 
 
-def recommendation(benchmark: Benchmark) -> list[str]:
-    """Sentences that follow from the figures: of the smallest, the fastest to decode."""
-    plain = next(row for row in benchmark.sizes if row.compressor == "uncompressed")
+def recommend(benchmark: Benchmark) -> list[str]:
+    """Recommendations by the figures: of the smallest, the fastest to decode."""
+    uncompressed = next(row for row in benchmark.sizes if row.compressor == "uncompressed")
     sentences = [
-        _recommend_compressor(benchmark.sizes, attribute, where, plain)
+        _recommend_compressor(benchmark.sizes, attribute, where, uncompressed)
         for attribute, where in STORAGES.items()
     ]
     order = statistics.median(row.sequential / row.random for row in benchmark.reading)
@@ -221,21 +221,21 @@ def _recommend_compressor(sizes: Sequence[Sizes], attribute: str, where: str, pl
     if best is plain:
         return (
             f"{text}, as little as the smallest or nearly so, and {best.decode_median_ms:.2f} ms "
-            "an image to decode."
+            "per image to decode."
         )
     return (
         f"{text}, {share:.0f} % of what uncompressed images take there, and "
-        f"{best.decode_median_ms:.2f} ms an image to decode, against "
+        f"{best.decode_median_ms:.2f} ms per image to decode, against "
         f"{plain.decode_median_ms:.2f} ms uncompressed."
     )
 
 
 def write_page(benchmark: Benchmark, path: Path) -> None:
-    """Write the page, whole or not at all."""
-    sizes, reading, runs = tables(benchmark)
+    """Write the page, atomically."""
+    sizes, reading, runs = make_tables(benchmark)
     names = [row.compressor for row in benchmark.sizes]
     mb = [[row.total_bytes, row.lz4_bytes, row.zstd_bytes] for row in benchmark.sizes]
-    advice = "".join(f"<li>{escape(sentence)}</li>\n" for sentence in recommendation(benchmark))
+    advice = "".join(f"<li>{escape(sentence)}</li>\n" for sentence in recommend(benchmark))
     choice = (
         f"<p>{escape(describe_images(benchmark))}</p>\n<h2>What to choose</h2>\n<ul>{advice}</ul>\n"
         f'<p class="note">The rule: of the compressors within '
@@ -245,16 +245,18 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
     sections = [
         choice,
         sizes.html(),
-        bars("MB", names, ("plain", "LZ4", "ZSTD"), [[value / MB for value in row] for row in mb]),
-        bars(
-            "decode, ms an image",
+        draw_bars(
+            "MB", names, ("plain", "LZ4", "ZSTD"), [[value / MB for value in row] for row in mb]
+        ),
+        draw_bars(
+            "decode, ms per image",
             names,
             ("median", "peak"),
             [[row.decode_median_ms, row.decode_peak_ms] for row in benchmark.sizes],
         ),
-        f'<p class="note">{escape(_model(benchmark))}</p>',
+        f'<p class="note">{escape(_describe_model(benchmark))}</p>',
         reading.html(),
-        bars(
+        draw_bars(
             "files/s, without decoding",
             [row.compressor for row in benchmark.reading],
             ("in order of inodes", "random"),
@@ -262,13 +264,13 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
         ),
         f'<p class="note">{escape(describe_cache(benchmark))}</p>',
         runs.html(),
-        bars(
+        draw_bars(
             "files/s, with decoding",
             [row.compressor for row in benchmark.runs],
             ("first run", "second run"),
             [[row.first, row.second] for row in benchmark.runs],
         ),
-        *(table.html() for table in published_tables()),
+        *(table.html() for table in make_published_tables()),
         f'<p class="note">{escape(PUBLISHED)}</p>',
         f'<p class="note">dicom-preprocessing {__version__}</p>',
     ]
@@ -276,7 +278,7 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
         file.write(make_page("TIFF benchmark", "".join(sections), style=EXTRA_STYLE))
 
 
-def _model(benchmark: Benchmark) -> str:
+def _describe_model(benchmark: Benchmark) -> str:
     return (
         "LZ4 and ZSTD are a model of ZFS: files in records of "
         f"{benchmark.record_bytes // 1024} KiB, each compressed by itself (ZSTD at level 3) and "
@@ -285,8 +287,8 @@ def _model(benchmark: Benchmark) -> str:
     )
 
 
-def published_tables() -> tuple[ReportTable, ReportTable]:
-    """What others found, for comparison."""
+def make_published_tables() -> tuple[ReportTable, ReportTable]:
+    """Published figures of others, for comparison."""
     return (
         ReportTable(
             "Published sizes",
@@ -300,10 +302,10 @@ def published_tables() -> tuple[ReportTable, ReportTable]:
 ROW, GAP, LEFT, WIDTH, LABEL = 16, 12, 110, 560, 90
 
 
-def bars(
+def draw_bars(
     unit: str, groups: Sequence[str], series: Sequence[str], values: Sequence[Sequence[float]]
 ) -> str:
-    """Horizontal bars, a group a compressor, as SVG.
+    """Draw horizontal bars, one group per compressor, as SVG.
 
     Parameters
     ----------
@@ -311,7 +313,7 @@ def bars(
         Of all values.
     groups, series : sequence of str
         Names of the groups, and of the bars of each.
-    values : one row a group, one value a bar
+    values : one row per group, one value per bar
     """
     highest = max((value for row in values for value in row), default=0) or 1
     step = ROW * len(series) + GAP

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dicom_preprocessing.tools.tiff_benchmark.cache import (
-    cached_pages,
+    count_cached_pages,
     drop_cached,
     read_and_discard,
 )
@@ -22,7 +22,7 @@ def test_file_is_read_whole(tmp_path):
 def test_pages_that_were_read_are_cached(tmp_path):
     (tmp_path / "a").write_bytes(NOISE)
     with (tmp_path / "a").open("rb") as file:
-        assert cached_pages(file.fileno()) == (50, 50)
+        assert count_cached_pages(file.fileno()) == (50, 50)
 
 
 def test_looking_does_not_read(tmp_path):
@@ -30,7 +30,7 @@ def test_looking_does_not_read(tmp_path):
     if drop_cached([tmp_path / "a"]) != 1:
         pytest.skip("this file system does not drop files from the cache")
     with (tmp_path / "a").open("rb") as file:
-        assert [cached_pages(file.fileno()) for _ in range(3)] == [(0, 50)] * 3
+        assert [count_cached_pages(file.fileno()) for _ in range(3)] == [(0, 50)] * 3
 
 
 def test_without_fadvise_nothing_is_said_to_be_cold(tmp_path, monkeypatch):

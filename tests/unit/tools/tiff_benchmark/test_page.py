@@ -31,13 +31,13 @@ BENCHMARK = Benchmark(
 
 class TestRecommendation:
     def test_fastest_of_the_smallest_by_file_system(self):
-        plain, lz4, zstd, *_ = page.recommendation(BENCHMARK)
+        plain, lz4, zstd, *_ = page.recommend(BENCHMARK)
         assert plain.startswith("On a file system that does not compress: zstd. It takes 5.9 MB")
         assert lz4.startswith("On ZFS with LZ4: uncompressed.")
         assert zstd.startswith("On ZFS with ZSTD: uncompressed. It takes 3.0 MB")
 
     def test_order_and_second_run(self):
-        *_, order, again = page.recommendation(BENCHMARK)
+        *_, order, again = page.recommend(BENCHMARK)
         assert "60.0 times as fast as random order" in order
         assert "hardly faster than the first (a factor of 1.10)" in again
 
@@ -48,7 +48,7 @@ class TestRecommendation:
 
 
 def test_tables_have_the_figures():
-    first, second, third = page.tables(BENCHMARK)
+    first, second, third = page.make_tables(BENCHMARK)
     assert first.rows[1] == ("lzw", "6.0", "6.0", "6.0", "40.00", "80.0", "1.0")
     assert second.rows == (("lzw", "600", "10", "60.00", "100 %"),)
     assert third.rows == (("lzw", "100", "110", "1.10", "100 %"),)
@@ -57,7 +57,7 @@ def test_tables_have_the_figures():
 
 
 def test_bars_are_as_long_as_their_values():
-    svg = page.bars("MB", ["a", "b"], ["plain"], [[50.0], [100.0]])
+    svg = page.draw_bars("MB", ["a", "b"], ["plain"], [[50.0], [100.0]])
     assert f'width="{page.WIDTH / 2:.1f}"' in svg
     assert f'width="{page.WIDTH:.1f}"' in svg
 
