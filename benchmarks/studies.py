@@ -7,6 +7,7 @@ jobs are what it cannot go below.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -72,18 +73,21 @@ def make_studies(folder: Path, count: int) -> None:
 
 
 def costs_of(folder: Path, count: int) -> Iterator[Cost]:
-    """A full run and one with nothing to do, of the workflow and of a bare one."""
+    """A full run and one with nothing to do: bare, of the workflow, and with Snakemake unchanged."""
     make_studies(folder, count)
     (folder / "bare.smk").write_text(BARE.format(studies=count))
     source = f"source={folder / 'source'}"
+    this = ["-s", str(CHECKOUT / "Snakefile"), *CONFIG, source]
     commands = {
         "bare": ["-s", str(folder / "bare.smk"), *GREEDY],
-        "this": ["-s", str(CHECKOUT / "Snakefile"), *CONFIG, source],
+        "this": this,
+        "unchanged": this,
     }
     for name, options in commands.items():
         (folder / name).mkdir()
         for run in ("full", "no-op"):
             arguments = ["--cores", "2", "--quiet", "all", "--directory", str(folder / name)]
+            os.environ["DP_UNCHANGED_SNAKEMAKE"] = str(int(name == "unchanged"))
             yield _measure(folder / "used.json", [*options, *arguments], name, run, count)
 
 
