@@ -73,7 +73,7 @@ def make_studies(folder: Path, count: int) -> None:
 
 
 def costs_of(folder: Path, count: int) -> Iterator[Cost]:
-    """A full run and one with nothing to do: bare, of the workflow, and with Snakemake unchanged."""
+    """A full run and one with nothing to do: bare, as it is, and with Snakemake unchanged."""
     make_studies(folder, count)
     (folder / "bare.smk").write_text(BARE.format(studies=count))
     source = f"source={folder / 'source'}"
