@@ -100,7 +100,8 @@ def _collect(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Stat
 
 
 def _text(record: dict[str, Any]) -> Iterator[str]:
-    yield f"{record['files']:,} files, {len(record['bad'])} of them cannot be read"
+    noun = "file" if record["files"] == 1 else "files"
+    yield f"{record['files']:,} {noun}, {len(record['bad'])} of them cannot be read"
     for kind in record["kinds"]:
         yield ""
         channels = f"{kind['channels']} channel{'s' if kind['channels'] > 1 else ''}"

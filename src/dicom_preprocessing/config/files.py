@@ -63,7 +63,8 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
-        raise ConfigError(f"{where}: is not valid YAML: {error.problem}") from None
+        problem = f"{error.problem}. The mistake is here, or at the end of the line before"
+        raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):

@@ -100,6 +100,9 @@ def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
         yield f"error: {job.rule}{number}: {reason}{log}"
     total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
     elsewhere = f" {plural(others, 'job')} failed for other reasons: see logs." if others else ""
+    if all(job.rule.endswith("verdict") for failed in commonest for job, _ in failed):
+        yield "All other jobs are done. Fix the cause and run the same command again."
+        return
     yield (
         f"{plural(total, 'job')} failed.{elsewhere} Finished results stay. Fix the cause and run "
         "the same command again."

@@ -76,6 +76,12 @@ def test_lines_are_few_with_any_number_of_causes(job):
     assert last == f"6 jobs failed. 4 jobs failed for other reasons: see logs. {AGAIN}"
 
 
+def test_bad_verdict_is_no_failed_job(job):
+    line, last = explain(job("error: strict: 1 file failed\n", rule="verdict"))
+    assert line.startswith("error: verdict: strict: 1 file failed (log: ")
+    assert last == "All other jobs are done. Fix the cause and run the same command again."
+
+
 @pytest.mark.parametrize("text", [None, "", "1.2: warning: no window\n"])
 def test_job_without_a_message_was_killed(job, text):
     assert explain(job(text))[0].startswith(f"error: write: {NO_REASON} (log: ")
