@@ -187,7 +187,7 @@ def test_images_of_other_settings_are_made_anew_in_another_working_directory(fin
     for dry in (["--dry-run"], []):
         run = shard(finished, 0, *dry, of=1)
         assert run.studies == set(STUDIES)
-        assert run.output.count("the receipt tells of other settings or files") == len(STUDIES)
+        assert run.output.count("reason: Forced execution") == len(STUDIES)
     gather(finished, of=1)
     assert {row["width"] for row in rows(finished.results / "manifest.csv")} == {"10"}
     finished.config["size"] = [8, 8]  # of which the two shards have records that are true no more
