@@ -66,7 +66,7 @@ def find_frame_fragments(
     # Segments of RLE have no end marker to go by.
     if is_rle and len(fragments) > n:
         return _take_first([(f,) for f in fragments if f.length], n)
-    # A length that is no multiple of four bytes is damage; the rest may be right.
+    # A length that is not a multiple of four bytes is damage; the rest may be right.
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
     # The count comes before the tables, since those of broken writers are common. Followed blindly
     # they gave wrong pixels, and no error.

@@ -234,7 +234,7 @@ class _TransformChooser:
             for ws, w in zip(windows_of_frames, usable, strict=True)
         )
         if any(is_skipped):
-            warnings.append("an unusable window was passed over")
+            warnings.append("an unusable window was ignored")
         windows = (_make_window_transform(w, self.top) if w is not None else None for w in usable)
         pairs = zip(tables, windows, strict=True)
         return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in pairs]

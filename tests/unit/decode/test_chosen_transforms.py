@@ -163,13 +163,13 @@ class TestVoi:
         assert shown([10, 20]) == ([[0, 255]], [])
 
     @pytest.mark.parametrize(("center", "width"), [(5, 0), (math.nan, 9), ("x", 9), (5, "x")])
-    def test_unusable_window_is_passed_over_and_reported(self, center, width):
+    def test_unusable_window_is_ignored_and_reported(self, center, width):
         found = shown([10, 20], window_center=center, window_width=width)
-        assert found == ([[0, 255]], ["an unusable window was passed over"])
+        assert found == ([[0, 255]], ["an unusable window was ignored"])
 
     def test_next_window_that_is_usable_counts(self):
         found = shown([0, 100], window_center=(5, 128), window_width=(0, 256))
-        assert found == ([[0, 100]], ["an unusable window was passed over"])
+        assert found == ([[0, 100]], ["an unusable window was ignored"])
 
     def test_second_window_does_not_count(self):
         found = shown([0, 100], window_center=(128, 5), window_width=(256, 1))

@@ -51,7 +51,7 @@ class TestIntensity:
 
     def test_warnings_are_facts(self, decoded):
         data_set = data_set_of(ramp(0, 1), WindowCenter=1, WindowWidth=0)
-        assert decoded(data_set).source_info.warnings == ("an unusable window was passed over",)
+        assert decoded(data_set).source_info.warnings == ("an unusable window was ignored",)
 
 
 def palette_file(*indices, tables, bits=8, first=0, dtype=np.uint8, order="<"):

@@ -13,7 +13,7 @@ from dicom_preprocessing.dicom.description import Window
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from tests.unit.datasets import data_set_of, display_values, format_of, item, lut, ramp
 
-PASSED_OVER = "an unusable window was passed over"
+PASSED_OVER = "an unusable window was ignored"
 EXAMPLE = [0, 1, 2, 3, 1000, 2047, 2048, 4095]
 EXAMPLE_SHOWN = [0, 16, 32, 48, 16003, 32759, 32775, 65535]
 SMALL = [0, 94, 95, 96, 100, 104, 105, 255]  # with center 100, width 11 in 8 bits

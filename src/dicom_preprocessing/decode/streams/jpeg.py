@@ -67,7 +67,7 @@ def read_jpeg(stream: bytes) -> JpegInfo:
     Raises
     ------
     StreamError
-        It is no such stream, or ends before its first scan.
+        It is not such a stream, or ends before its first scan.
     """
     if not stream.startswith(START_OF_IMAGE):
         raise StreamError("no JPEG or JPEG-LS stream: it does not start with the marker FFD8")
