@@ -58,8 +58,12 @@ run: $(VENV)/.workflow
 	@$(BIN)/python scripts/check_config.py "$(CONFIG)"
 	@$(BIN)/snakemake --cores $(CORES) --configfile "$(CONFIG)" --quiet rules
 
+## Workflow tests beside the unit tests, and shown after them; 5: PYTEST_OPTIONS selects none of these.
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@log=$$(mktemp); $(BIN)/python -m pytest tests/workflow tests/faults $(PYTEST_OPTIONS) >$$log 2>&1 & \
+	workflow=$$!; $(BIN)/python -m pytest tests/unit $(PYTEST_OPTIONS); unit=$$?; \
+	wait $$workflow; workflow=$$?; cat $$log; rm $$log; \
+	[ $$unit = 0 -a $$workflow = 0 ] || [ $$unit = 0 -a $$workflow = 5 ] || [ $$unit = 5 -a $$workflow = 0 ]
 
 test-latest:
 	@rm -rf $(LATEST)
