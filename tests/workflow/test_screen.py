@@ -82,6 +82,9 @@ def test_a_job_takes_few_lines_also_without_quiet(project):
     output = project.run().output
     assert "stages" not in output.replace("results/stages", "")  # no recipe
     assert max(map(len, output.splitlines())) < 1000
+    blocks = [block for block in output.split("\n[") if "\nlocalrule write:\n" in block]
+    assert len(blocks) == 3
+    assert all(len(block) < 1500 for block in blocks)
 
 
 def test_outputs_of_one_folder_have_logs_of_their_own(finished):
