@@ -48,8 +48,8 @@ def is_module():
 
 def wait_for_index():
     """Raise Snakemake's exception until the checkpoint has run, where there is one."""
-    is_indexed = CONFIG.shard or CONFIG.gather
-    prepare_run() if is_indexed else checkpoints.index.get()
+    has_index = CONFIG.shard or CONFIG.gather
+    prepare_run() if has_index else checkpoints.index.get()
 
 
 @stop_on_error

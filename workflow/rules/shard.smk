@@ -15,7 +15,7 @@ rule part:
         ENVIRONMENT
     params:
         settings=to_json(
-            recipe=RUN.recipe_digest("write"),
+            recipe=RUN.recipe_digests["write"],
             keep=CONFIG.keep,
             shard=CONFIG.shard,
         ),

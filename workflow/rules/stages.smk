@@ -25,7 +25,7 @@ for stage in STAGES:
                 stage=NotRecorded(stage),
                 study=wildcards_of_study,
                 kept=NotRecorded(RUN.kept_stage_before(stage)),
-                recipe=NotRecorded(RUN.recipe_digest(stage)),
+                recipe=NotRecorded(RUN.recipe_digests[stage]),
             shell:
                 f"{RUN_JOB} {{params.stage:q}} --output {RUN.output_in_shell} "
                 "--input {input:q} --images {output.images:q} --receipt {output.receipt:q} "

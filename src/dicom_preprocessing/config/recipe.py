@@ -1,7 +1,8 @@
 """The recipe: versions and settings of the stages up to one, as a job gets them.
 
-It is the only way in which settings that decide results reach a job, and what Snakemake watches: if
-a pixel key, a stage version or the set of decoders changes, the stage and all after it run again.
+It is the only way in which settings that decide results reach a job, and receipts record its
+digest: if a pixel key, a stage version or the set of decoders changes, the stage and all after it
+run again.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """16 hex digits of all settings of a job: what Snakemake watches."""
+        """16 hex digits of all settings of a job, which its receipt records."""
         return short_digest(self.to_json())
 
     @property

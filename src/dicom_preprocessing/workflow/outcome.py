@@ -97,12 +97,12 @@ def explain_failed_jobs(jobs: Iterable[FailedJob]) -> Iterator[str]:
         job, reason = failed[0]
         number = "" if len(failed) == 1 else f", {len(failed)} jobs, one of them"
         log = f" (log: {make_printable(job.log)})" if job.log else ""
-        yield f"error: {job.rule}{number}: {reason}{log}"
-    total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
-    elsewhere = f" {plural(others, 'job')} failed for other reasons: see logs." if others else ""
-    if all(job.rule.endswith("verdict") for failed in commonest for job, _ in failed):
+        yield f"{ERROR}{job.rule}{number}: {reason}{log}"
+    if all(rule.endswith("verdict") for rule, _ in by_cause):
         yield "All other jobs are done. Fix the cause and run the same command again."
         return
+    total, others = sum(map(len, commonest)), sum(map(len, commonest[CAUSES_SHOWN:]))
+    elsewhere = f" {plural(others, 'job')} failed for other reasons: see logs." if others else ""
     yield (
         f"{plural(total, 'job')} failed.{elsewhere} Finished results stay. Fix the cause and run "
         "the same command again."

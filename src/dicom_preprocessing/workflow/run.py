@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dicom_preprocessing.config import Config, Stage
+    from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.index.table import Study
 
 REPEATED_END = r"[^/]*?(.{1,3}?)()\2{19}(?:\.jsonl|\.log|)$"
@@ -189,10 +190,16 @@ class Run:
             )
         return [path for part in parts for path in (part.manifest, part.failures, part.summary)]
 
-    @cache  # noqa: B019  # a process has one run
-    def recipe_digest(self, stage: Stage) -> str:
-        """Digest of versions and settings of the stages up to this one: what Snakemake watches."""
-        return make_recipe(self.config, stage).digest
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """Recipes of all stages by their digests."""
+        made = (make_recipe(self.config, stage) for stage in STAGES)
+        return {recipe.digest: recipe for recipe in made}
+
+    @cached_property
+    def recipe_digests(self) -> dict[Stage, str]:
+        """By stage, the digest of versions and settings up to it, which receipts record."""
+        return {recipe.stage: digest for digest, recipe in self.recipes.items()}
 
     def environment(self, scripts: Path, *, is_conda: bool) -> dict[str, str]:
         """Environment variables of jobs: Python, scripts, where snakemake was called, recipes.
@@ -200,19 +207,18 @@ class Run:
         Recipes are named by their digests, so that a rule's param, which Snakemake prints for each
         job, is 16 characters long. Jobs in a conda environment use the Python of that.
         """
-        recipes = (make_recipe(self.config, stage) for stage in STAGES)
         return {
             "DP_PYTHON": "python" if is_conda else sys.executable,
             "DP_SCRIPTS": str(scripts),
             "DP_DIRECTORY": os.getcwd(),
-        } | {RECIPE_VARIABLE + recipe.digest: recipe.to_json() for recipe in recipes}
+        } | {RECIPE_VARIABLE + digest: r.to_json() for digest, r in self.recipes.items()}
 
     def is_outdated(self, stage: Stage, study: str) -> bool:
         """Whether a study has a receipt of other settings or files than the present ones."""
         receipt = self.results.receipt(stage, study)
         inventory = self.studies[study].inventory
         return receipt.exists() and not receipt_matches(
-            receipt, self.recipe_digest(stage), inventory
+            receipt, self.recipe_digests[stage], inventory
         )
 
     def threads(self, study: str, cores: int | None) -> int:
@@ -241,7 +247,7 @@ class Run:
     def collection_settings(self, **values: object) -> str:
         """Settings of the rules that collect results, as one line of JSON."""
         return to_json(
-            recipe=self.recipe_digest("write"),
+            recipe=self.recipe_digests["write"],
             keep=self.config.keep,
             # The bundled examples are not what the results of earlier runs came from.
             prune=self.config.prune and self.config.source is not None,

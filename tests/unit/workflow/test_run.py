@@ -52,7 +52,7 @@ def finish(run, study, stage="write", recipe=None, inventory=None):
     Path(run.images(stage, study)).mkdir(parents=True)
     receipt = Path(run.receipt(stage, study))
     receipt.parent.mkdir(parents=True, exist_ok=True)
-    recipe = recipe or run.recipe_digest(stage)
+    recipe = recipe or run.recipe_digests[stage]
     inventory = inventory or run.studies[study].inventory
     receipt.write_text(f'{{"recipe": "{recipe}", "inventory": "{inventory}"}}\n')
 
@@ -141,7 +141,7 @@ class TestRecipes:
             monkeypatch.setenv(name, value)
         for stage in STAGES:
             expected = make_recipe(made.config, stage)
-            assert read_recipe(made.recipe_digest(stage)) == expected
+            assert read_recipe(made.recipe_digests[stage]) == expected
 
     def test_that_is_not_there_is_an_error(self, monkeypatch):
         monkeypatch.delenv(f"{RECIPE_VARIABLE}1", raising=False)
