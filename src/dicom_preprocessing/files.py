@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance, ReadableBuffer
 
 
-LINES_AT_ONCE = 500
+ITEMS_PER_CHUNK = 500
 
 BUFFERED = 1 << 16
 """Bytes that are collected before they are written."""
@@ -116,7 +116,7 @@ class SortedOnDisk(Generic[T]):
         run = make_temporary(tempfile.TemporaryFile)
         items, chunks = iter(self._held), 0
         try:
-            while chunk := list(islice(items, LINES_AT_ONCE)):
+            while chunk := list(islice(items, ITEMS_PER_CHUNK)):
                 pickle.dump(chunk, run, pickle.HIGHEST_PROTOCOL)
                 chunks += 1
             run.flush()  # else an error would be raised only when the items are read
@@ -354,7 +354,7 @@ def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of JSON Lines."""
     with path.open(encoding="ascii") as file:
-        while lines := list(islice(file, LINES_AT_ONCE)):
+        while lines := list(islice(file, ITEMS_PER_CHUNK)):
             yield from json.loads(f"[{','.join(lines)}]")  # twice as fast as line by line
 
 

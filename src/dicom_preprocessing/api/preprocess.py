@@ -54,7 +54,7 @@ buffers : sequence of bytes-like
 """,
 }
 ARRAY: Final = "(frames, height, width, channels), {dtype}{range}"
-SLICES: Final = "list of (1, height, width, channels), {dtype}{range}"
+LIST_OF_SLICES: Final = "list of (1, height, width, channels), {dtype}{range}"
 RANGES: Final = {"uint8": "", "uint16": "", "float32": ", 0 to 1"}
 SLICES_NOTE: Final = """\
     One for each frame of the output. The volume has one crop box; a volume handler and the z of the
@@ -90,7 +90,7 @@ def _complete_docstring(function: Function) -> Function:
         next(part for part in name.split("_") if part in {"u8", "u16", "f32"})
     ]
     is_list = source.endswith("s")
-    shape = (SLICES if is_list else ARRAY).format(dtype=dtype, range=RANGES[dtype])
+    shape = (LIST_OF_SLICES if is_list else ARRAY).format(dtype=dtype, range=RANGES[dtype])
     returns = f"{shape}\n    Channels is 1 (grey) or 3 (red, green, blue).\n"
     if is_list:
         returns = f"{shape}\n{SLICES_NOTE}"

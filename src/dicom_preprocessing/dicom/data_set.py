@@ -46,7 +46,7 @@ from dicom_preprocessing.dicom.keywords import (
     TOP_GROUPS,
     TOP_TAGS,
     UIDS,
-    VIEW_CODES,
+    VIEW_CODE_SEQUENCE,
     VOI,
     VOI_LUTS,
 )
@@ -75,7 +75,7 @@ def describe(
     syntax = transfer_syntax_of(data_set) if syntax is None else syntax
     shared = items_of(data_set, SHARED)
     luts = items_of(data_set, MODALITY_LUTS)
-    codes = items_of(data_set, VIEW_CODES)
+    codes = items_of(data_set, VIEW_CODE_SEQUENCE)
     return Description(
         header=_make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data),
         transfer_syntax_uid=syntax,

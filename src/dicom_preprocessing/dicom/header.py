@@ -148,7 +148,7 @@ def _parse_plain_header(head: bytes) -> Header:
     if offset == len(head) or _parse_text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
         raise _NotPlainError
     fields = {
-        FIELD_OF_TAG[tag]: PARSERS[VR_OF_TAG[tag]](values[tag])
+        FIELD_OF_TAG[tag]: VALUE_PARSERS[VR_OF_TAG[tag]](values[tag])
         for tag in FIELD_OF_TAG.keys() & values.keys()
     }
     return Header(transfer_syntax_uid=syntax, **fields)
@@ -272,7 +272,7 @@ def _parse_is(value: bytes) -> int:
     return int(digits or b"0")
 
 
-PARSERS: Final[dict[bytes, Callable[[bytes], Any]]] = {
+VALUE_PARSERS: Final[dict[bytes, Callable[[bytes], Any]]] = {
     b"UI": _parse_text,
     b"CS": _parse_text,
     b"US": _parse_us,

@@ -142,6 +142,6 @@ MACRO_TAGS: Final = _by_tag(MACROS)
 META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
-VIEW_CODES: Final = _tag("ViewCodeSequence")
+VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")

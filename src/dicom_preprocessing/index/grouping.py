@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UID_NAMES = {"study_instance_uid": "Study Instance UID", "sop_instance_uid": "SOP Instance UID"}
 """UIDs that become parts of the path of an image, by their fields."""
 
-MAX_SHOWN = 80
+MAX_UID_SHOWN = 80
 """Characters of a UID that a message shows."""
 
 
@@ -167,7 +167,7 @@ def _explain_bad_uid(uid: str) -> str:
     """What a message says about a UID that cannot become a part of a path, after its name."""
     if not uid:
         return "is missing, and the path of the image needs it"
-    shown = make_printable(uid[:MAX_SHOWN]) + ("..." if len(uid) > MAX_SHOWN else "")
+    shown = make_printable(uid[:MAX_UID_SHOWN]) + ("..." if len(uid) > MAX_UID_SHOWN else "")
     return f"'{shown}' {find_path_problem(uid)}; allowed are {PATH_PART_RULE}"
 
 

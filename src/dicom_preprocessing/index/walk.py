@@ -21,13 +21,13 @@ Inode = tuple[int, int]
 
 DICOM_PREFIX_AT = 128
 PATH_LIST_HEAD_BYTES = 65536
-DICOM_SUFFIXES = (".dcm", ".dic", ".dicom", ".ima")
+SUFFIXES_OF_NO_LIST = (".dcm", ".dic", ".dicom", ".ima")
 """A file with such a suffix is not a list of paths, whatever it contains."""
 
 CANNOT_EXIST = (errno.ENAMETOOLONG,)
 """Errors of text that cannot be a path, such as lines of another text file."""
 
-MAX_SHOWN = 200
+MAX_LINE_SHOWN = 200
 """Characters of a path of a list that a message shows; a line of any text may be longer."""
 
 
@@ -104,7 +104,7 @@ def _explain_empty_source(sources: Sequence[str], files: Sequence[SourceFile]) -
         folder = "contains no files (the output folder is not searched)"
         return "a list that contains no paths" if only_lists else folder
     first = files[0]
-    shown = first.path[:MAX_SHOWN] + ("..." if len(first.path) > MAX_SHOWN else "")
+    shown = first.path[:MAX_LINE_SHOWN] + ("..." if len(first.path) > MAX_LINE_SHOWN else "")
     example = f"(the first: {make_printable(shown)}: {first.problem})"
     is_listed = any(map(is_path_list, sources))
     if all(item.is_missing for item in files):
@@ -138,7 +138,7 @@ def is_path_list(path: str) -> bool:
 
 
 def _is_named_as_dicom(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in DICOM_SUFFIXES
+    return os.path.splitext(path)[1].lower() in SUFFIXES_OF_NO_LIST
 
 
 def _is_text(path: str) -> bool:

@@ -50,7 +50,7 @@ else:
 Row = dict[str, Any]
 FrameChoice = Literal["all", "central", "random"]
 FRAME_CHOICES = ("all", "central", "random")
-DTYPES = ("uint8", "uint16", "float32")
+IMAGE_DTYPES = ("uint8", "uint16", "float32")
 GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
 
 
@@ -335,8 +335,8 @@ def _check_frame_choice(frames: FrameChoice | Sequence[int]) -> str | list[int]:
 def _parse_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if dtype is None:
         return None
-    if np.dtype(dtype).name not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)} or None: {dtype!r}")
+    if np.dtype(dtype).name not in IMAGE_DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(IMAGE_DTYPES)} or None: {dtype!r}")
     return np.dtype(dtype)
 
 

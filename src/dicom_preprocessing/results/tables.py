@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 
-DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+COLUMN_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
 """Dtypes of columns whose type is known. Unknown values are NA, in float64 NaN."""
 
 ROWS_AT_ONCE = 20_000
@@ -42,7 +42,7 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
     path : Path
         .csv or .parquet.
     types : mapping, optional
-        Types of columns by name, which get the dtype of ``DTYPES``. Empty cells are unknown.
+        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown.
         Other columns have the Arrow type of the parquet file, or are the text of the csv file.
 
     Returns
@@ -160,7 +160,7 @@ def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path
     for code, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
             is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
-            parsed.append(PARSERS[kind](cell) if is_known else None)
+            parsed.append(CELL_PARSERS[kind](cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
             number = start + encoded.indices.index(code).as_py() + 1
             raise SourceError(f"row {number} of {path}: {name} is {cell!r}") from None
@@ -168,7 +168,7 @@ def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path
     column = pa.array(parsed, arrow).take(encoded.indices)
     if kind is float:
         return column.to_numpy(zero_copy_only=False)
-    return pd.api.types.pandas_dtype(DTYPES[kind]).__from_arrow__(column)
+    return pd.api.types.pandas_dtype(COLUMN_DTYPES[kind]).__from_arrow__(column)
 
 
 def _parse_text(cell: object) -> str:
@@ -197,7 +197,7 @@ def parse_truth(cell: object) -> bool:
     return TRUTHS[str(cell).lower()]
 
 
-PARSERS: dict[type, Callable[[Any], Any]] = {
+CELL_PARSERS: dict[type, Callable[[Any], Any]] = {
     str: _parse_text,
     int: _parse_integer,
     float: float,

@@ -33,7 +33,7 @@ class Compressor:
 
 # config.model.COMPRESSORS lists the names too, because config may not import tiff; a test compares
 # the two.
-COMPRESSORS = {
+COMPRESSOR_BY_NAME = {
     "packbits": Compressor(codes=(Compression.PACKBITS,)),
     "lzw": Compressor(codes=(Compression.LZW,), growth=1.5),  # codes of up to 12 bits for 8
     "uncompressed": Compressor(codes=(Compression.NONE,)),
@@ -44,4 +44,4 @@ COMPRESSORS = {
 
 def compressor_of(code: int) -> str | None:
     """Return the name for a value of the tag Compression, None if no compressor writes it."""
-    return next((name for name, known in COMPRESSORS.items() if code in known.codes), None)
+    return next((name for name, known in COMPRESSOR_BY_NAME.items() if code in known.codes), None)

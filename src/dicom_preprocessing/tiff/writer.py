@@ -15,7 +15,7 @@ import tifffile
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import atomic_path, open_new_file
-from dicom_preprocessing.tiff.compressors import COMPRESSORS
+from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME
 from dicom_preprocessing.tiff.numbers import Compression, Predictor, Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages
 from dicom_preprocessing.tiff.tags import (
@@ -151,7 +151,7 @@ def _write_pages(
 ) -> None:
     total = len(frames) if len(frames) <= PAGE_TOTAL_LIMIT else 0  # 0 is an unknown total
     is_colour = frames.shape[3] > 1
-    chosen, predictor = COMPRESSORS[compressor], None
+    chosen, predictor = COMPRESSOR_BY_NAME[compressor], None
     if chosen.is_predicted:
         is_float = frames.dtype.kind == "f"
         predictor = Predictor.FLOATING_POINT if is_float else Predictor.HORIZONTAL

@@ -12,7 +12,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_info
-from dicom_preprocessing.tiff.compressors import COMPRESSORS, compressor_of
+from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME, compressor_of
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.tags import PageTags, RationalResolution, resolution_of
@@ -79,7 +79,7 @@ class TiffImage:
         """
         compressor = wanted or self.compressor
         if compressor is None:
-            names = ", ".join(COMPRESSORS)
+            names = ", ".join(COMPRESSOR_BY_NAME)
             raise OutputError(f"{self.path}: name a compressor, its own is not written: {names}")
         return compressor
 

@@ -409,7 +409,7 @@ TAGS = sorted(
         *keywords.TOP_TAGS,
         keywords.SHARED,
         keywords.PER_FRAME,
-        keywords.VIEW_CODES,
+        keywords.VIEW_CODE_SEQUENCE,
         *keywords.MACRO_TAGS,
     }
     | {

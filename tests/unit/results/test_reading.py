@@ -10,7 +10,7 @@ from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure, write_failures
 from dicom_preprocessing.results.manifest import COLUMN_TYPES, write_manifest
 from dicom_preprocessing.results.reading import leads_out
-from dicom_preprocessing.results.tables import DTYPES
+from dicom_preprocessing.results.tables import COLUMN_DTYPES
 from tests.unit.mapping.tables import PLAIN, ROW
 from tests.unit.tools.series import run
 
@@ -34,7 +34,7 @@ def manifest(request, tmp_path):
 
 
 def test_manifest_has_a_dtype_for_each_kind_of_column(manifest):
-    expected = {name: DTYPES[kind] for name, kind in COLUMN_TYPES.items()}
+    expected = {name: COLUMN_DTYPES[kind] for name, kind in COLUMN_TYPES.items()}
     assert read_manifest(manifest).dtypes.astype(str).to_dict() == expected
 
 

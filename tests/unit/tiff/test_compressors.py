@@ -4,16 +4,16 @@ import pytest
 import tifffile
 
 from dicom_preprocessing import config
-from dicom_preprocessing.tiff.compressors import COMPRESSORS, compressor_of
+from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME, compressor_of
 
 
 def test_compressors_are_those_of_the_configuration_in_its_order():
-    assert tuple(COMPRESSORS) == config.COMPRESSORS
+    assert tuple(COMPRESSOR_BY_NAME) == config.COMPRESSORS
 
 
-@pytest.mark.parametrize("name", COMPRESSORS)
+@pytest.mark.parametrize("name", COMPRESSOR_BY_NAME)
 def test_compressor_is_known_by_its_codes(name):
-    assert {compressor_of(code) for code in COMPRESSORS[name].codes} == {name}
+    assert {compressor_of(code) for code in COMPRESSOR_BY_NAME[name].codes} == {name}
 
 
 def test_compressor_of_another_program_is_unknown():
@@ -31,4 +31,4 @@ def test_compressor_of_another_program_is_unknown():
     ],
 )
 def test_code_is_the_standard_one(name, code):
-    assert COMPRESSORS[name].code == code
+    assert COMPRESSOR_BY_NAME[name].code == code
