@@ -29,6 +29,7 @@ from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
 from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
@@ -139,7 +140,11 @@ def opened(path: Path) -> tuple[Description, PixelFormat, PixelData]:
     description, pixel_data = open_image(path)
     if pixel_data is None:
         raise SystemExit(f"{path} has no pixel data")
-    return description, read_pixel_format(description, pixel_data.keyword), pixel_data
+    return (
+        description,
+        read_pixel_format(description, pixel_data.keyword, ImageWarnings()),
+        pixel_data,
+    )
 
 
 def measure(

@@ -20,6 +20,7 @@ from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.imaging.image import Image, SourceInfo
 from dicom_preprocessing.tiff.reader import read_frames
@@ -131,13 +132,14 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
 
 def format_of(data_set: Dataset) -> PixelFormat:
     """The Image Pixel Module of a data set in memory."""
-    return read_pixel_format(describe(data_set), _pixel_data(data_set).keyword)
+    return read_pixel_format(describe(data_set), _pixel_data(data_set).keyword, ImageWarnings())
 
 
 def stored_pixels(data_set: Dataset) -> NDArray[Any]:
     """All frames of a data set in memory, decoded."""
+    described, pixel_format = describe(data_set), format_of(data_set)
     pixel_data = _pixel_data(data_set)
-    return np.asarray(stored_frames(describe(data_set), format_of(data_set), pixel_data))
+    return np.asarray(stored_frames(described, pixel_format, pixel_data, ImageWarnings()))
 
 
 def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
@@ -145,8 +147,10 @@ def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
     description, pixel_data = open_image(path)
     if pixel_data is None:
         raise FileError("there are no pixels", error="no_pixel_data")
-    pixel_format = read_pixel_format(description, pixel_data.keyword)
-    return pixel_format, np.asarray(stored_frames(description, pixel_format, pixel_data))
+    warnings = ImageWarnings()
+    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings)
+    frames = stored_frames(description, pixel_format, pixel_data, warnings)
+    return pixel_format, np.asarray(frames)
 
 
 def _pixel_data(data_set: Dataset) -> PixelData:
@@ -159,10 +163,12 @@ def display_values(
     data_set: Dataset, stored: NDArray[Any], pixel_format: PixelFormat, **settings: Any
 ) -> tuple[NDArray[Any], list[str]]:
     """Display values of stored ones, looked up where there is a lookup, and the warnings."""
-    values, lookup, warnings = make_display_values(
-        describe(data_set), stored, pixel_format, **settings
+    warnings = ImageWarnings()
+    values, lookup = make_display_values(
+        describe(data_set), stored, pixel_format, warnings, **settings
     )
-    return values if lookup is None else lookup(values), warnings
+    values = values if lookup is None else lookup(values)
+    return values, [warning.message for warning in warnings]
 
 
 def modality_values_of(
@@ -170,8 +176,9 @@ def modality_values_of(
 ) -> tuple[NDArray[Any], float, list[str]]:
     """Modality values of (n_frames, rows, columns), the background and the warnings."""
     description, stored = describe(data_set), pixels[..., np.newaxis]
-    values, background, warnings = modality_values(description, stored, format_of(data_set))
-    return np.asarray(values), background, warnings
+    warnings = ImageWarnings()
+    values, background = modality_values(description, stored, format_of(data_set), warnings)
+    return np.asarray(values), background, [warning.message for warning in warnings]
 
 
 def show_stored_values(data_set: Dataset) -> Dataset:
@@ -231,3 +238,8 @@ def save(path: Path, data_set: Dataset, syntax: str = ExplicitVRLittleEndian) ->
 def pages_of(path: Path) -> NDArray[Any]:
     """All pages of a TIFF, (n_frames, rows, columns, samples)."""
     return np.asarray(read_frames(path))
+
+
+def messages_of(image: Image) -> list[str]:
+    """Messages of the warnings of an image."""
+    return [warning.message for warning in image.source_info.warnings]

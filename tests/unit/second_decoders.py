@@ -13,6 +13,7 @@ from dicom_preprocessing.dicom.data_set import describe, transfer_syntax_of
 from dicom_preprocessing.dicom.description import Rescale
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.conftest import data_folder
 from tests.unit.datasets import display_values, pixels_in
 
@@ -51,7 +52,7 @@ def modality_of(data_set, layout, stored):
     """Modality values of grey pixels, others as they are."""
     if not layout.is_monochrome:
         return stored
-    return modality_values(describe(data_set), stored, layout)[0]
+    return modality_values(describe(data_set), stored, layout, ImageWarnings())[0]
 
 
 def by_pylibjpeg(data_set, layout):

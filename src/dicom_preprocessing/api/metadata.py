@@ -11,6 +11,7 @@ from dicom_preprocessing.imaging.planning import fit_factor
 
 if TYPE_CHECKING:
     from dicom_preprocessing.config import Config
+    from dicom_preprocessing.image_warnings import ImageWarning
     from dicom_preprocessing.imaging.image import Image
 
 
@@ -52,7 +53,8 @@ class PreprocessingMetadata:
     """What was done to an image; a step that did not run is None.
 
     ``resolution`` is None where the object does not state its pixel spacing. ``num_frames`` counts
-    the frames of the output. ``warnings`` are about irregularities that did not prevent an image.
+    the frames of the output. ``warnings`` are about irregularities that did not prevent an image,
+    each with a ``code`` and a ``message``.
     """
 
     flip: Flip | None
@@ -61,7 +63,7 @@ class PreprocessingMetadata:
     padding: Padding | None
     resolution: Resolution | None
     num_frames: int
-    warnings: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[ImageWarning, ...] = field(default=(), repr=False)
 
 
 def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
@@ -75,7 +77,7 @@ def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
         padding=geometry.padding,
         resolution=_describe_resolution(image),
         num_frames=len(image.frames),
-        warnings=image.source_info.warnings,
+        warnings=tuple(image.source_info.warnings),
     )
 
 

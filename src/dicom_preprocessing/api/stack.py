@@ -13,6 +13,7 @@ import numpy as np
 from dicom_preprocessing.decode.frame_order import distances_along_normal, slice_step
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.volume import Volume, handle_volume
@@ -69,8 +70,10 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
         first.source_info,
         source_frames=len(frames),
         frame_spacing=handled.frame_spacing,
-        warnings=tuple(
-            f"{n}: {w}" for n, image in images.items() for w in image.source_info.warnings
+        warnings=ImageWarnings(
+            ImageWarning(w.code, f"{name}: {w.message}")
+            for name, image in images.items()
+            for w in image.source_info.warnings
         ),
     )
     return replace(first, frames=handled.frames, source_info=source_info)

@@ -181,8 +181,8 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
         limits = IndexFolder(output).read_limits()
         receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
     for line in receipts:
-        for warning in (line.source_info or {}).get("warnings", ()):
-            print(f"{line.sop_instance_uid}: warning: {warning}")
+        for code, message in (line.source_info or {}).get("warnings", ()):
+            print(f"{line.sop_instance_uid}: warning: {code}: {message}")
         if not line.is_written:
             print(f"{line.sop_instance_uid}: {line.state}: {line.error}: {line.message}")
 

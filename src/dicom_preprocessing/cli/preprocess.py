@@ -173,10 +173,12 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
 def _print_warnings(receipts: Sequence[Receipt]) -> None:
     """Print each warning once, with the number of its images."""
     warnings = Counter(
-        w for receipt in receipts for w in (receipt.source_info or {}).get("warnings", ())
+        (code, message)
+        for receipt in receipts
+        for code, message in (receipt.source_info or {}).get("warnings", ())
     )
-    for warning, n in warnings.most_common():
-        print(f"warning: {warning} ({plural(n, 'image')})", file=sys.stderr)
+    for (code, message), n in warnings.most_common():
+        print(f"warning: {code}: {message} ({plural(n, 'image')})", file=sys.stderr)
 
 
 def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: bool) -> Index:

@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=DECODE_MODES,
         default="frame",
         type=str.lower,
-        help="frame: decode the first frame (default); none: check the header alone",
+        help="frame: decode every frame (default); none: check the header alone",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show also what is neither error nor warning"

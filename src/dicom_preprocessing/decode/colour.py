@@ -9,6 +9,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
+    SHORT_TABLE,
     LookupTable,
     lookup_table,
 )
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.image_warnings import ImageWarnings
 
 PALETTE: Final = "PALETTE COLOR"
 YBR_FULL: Final = "YBR_FULL"
@@ -132,7 +134,9 @@ class Palette:
         return rgb
 
 
-def read_palette(description: Description, bits_stored: int, *, signed: bool) -> Palette:
+def read_palette(
+    description: Description, bits_stored: int, warnings: ImageWarnings, *, signed: bool
+) -> Palette:
     """Read the Palette Color Lookup Tables, segmented or not (PS3.3 C.7.9, C.7.6.3.1.5 and 6).
 
     Parameters
@@ -140,6 +144,8 @@ def read_palette(description: Description, bits_stored: int, *, signed: bool) ->
     description : Description
     bits_stored : int
         Of the indices; colours are uint8 if it is at most 8, else uint16.
+    warnings : ImageWarnings
+        Takes what is irregular in the tables.
     signed : bool
         Whether indices, and so the first one mapped, may be negative.
 
@@ -164,5 +170,8 @@ def read_palette(description: Description, bits_stored: int, *, signed: bool) ->
         }
         chosen = decide("palette_data", by_source).value or stored
         little_endian = description.is_little_endian
-        tables.append(lookup_table(chosen, signed=signed, little_endian=little_endian))
+        table = lookup_table(chosen, signed=signed, little_endian=little_endian)
+        if table.is_short:
+            warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
+        tables.append(table)
     return Palette(tuple(tables), np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.attribute import Value
     from dicom_preprocessing.dicom.description import LutAttributes
 
+SHORT_TABLE: Final = "a look-up table has fewer entries than it says: the last one is repeated"
+
 BYTE_BITS: Final = 8
 WORD_BITS: Final = 16
 MAX_ENTRIES: Final = 1 << WORD_BITS

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
+from dicom_preprocessing.decode.lookup_tables import (
+    BYTE_BITS,
+    SHORT_TABLE,
+    LookupTable,
+    lookup_table,
+)
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import LutAttributes, Rescale
 from dicom_preprocessing.errors import MissingAttributeError
@@ -26,9 +31,8 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.image_warnings import ImageWarnings
     from dicom_preprocessing.imaging.frames import Frames
-
-SHORT_TABLE = "a look-up table has fewer entries than it says: the last one is repeated"
 
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
@@ -37,7 +41,9 @@ Modality = LookupTable | Rescale
 """Modality LUT, or slope and intercept."""
 
 
-def modality_of_frames(description: Description, pixel_format: PixelFormat) -> list[Modality]:
+def modality_of_frames(
+    description: Description, pixel_format: PixelFormat, warnings: ImageWarnings
+) -> list[Modality]:
     """Return Modality LUT, or slope and intercept, of each frame; 1 and 0 where there is neither.
 
     Raises
@@ -56,6 +62,7 @@ def modality_of_frames(description: Description, pixel_format: PixelFormat) -> l
     chosen = decide("modality", by_source).value or [None] * n
     # One object per transform, so that frames with the same one share tables and caches.
     usable = {id(one): _make_usable(one, description, pixel_format) for one in chosen}
+    _warn_of_transforms(description, list(usable.values()), warnings)
     return [usable[id(one)] for one in chosen]
 
 
@@ -125,8 +132,8 @@ def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
 
 
 def modality_values(
-    description: Description, stored: Frames, pixel_format: PixelFormat
-) -> tuple[Frames, float, list[str]]:
+    description: Description, stored: Frames, pixel_format: PixelFormat, warnings: ImageWarnings
+) -> tuple[Frames, float]:
     """Return values after the modality transform, neither windowed nor scaled nor inverted.
 
     Parameters
@@ -134,6 +141,8 @@ def modality_values(
     description : Description
     stored : (n_frames, rows, columns, 1)
     pixel_format : PixelFormat
+    warnings : ImageWarnings
+        Takes what is irregular in the transforms.
 
     Returns
     -------
@@ -142,13 +151,10 @@ def modality_values(
     float
         The background: the padding value, else the darkest value of all frames, which is the
         minimum, or the maximum of MONOCHROME1.
-    list of str
-        Warnings.
     """
-    modality = modality_of_frames(description, pixel_format)
+    modality = modality_of_frames(description, pixel_format, warnings)
     transforms = [modality_transform(m) for m in modality]
     dtype = modality_dtype(modality, pixel_format)
-    warnings = modality_warnings(description, modality)
     known = _padding_background(description, pixel_format, modality[0], dtype)
     background = 0.0 if known is None else known
     # All frames are read before the first is finished. With integers and a padding value none has
@@ -161,7 +167,8 @@ def modality_values(
         darkest, has_others = _find_background(values, inverted=pixel_format.is_inverted)
         background = darkest if known is None else known
         if has_others:
-            warnings.append("values that are not finite numbers became background")
+            message = "values that are not finite numbers became background"
+            warnings.add("values_not_finite", message)
     # The background is the padding of the first frame. Another transform maps the padding of its
     # frame to another value.
     padding = None if known is None else pixel_padding(description, pixel_format)
@@ -174,7 +181,7 @@ def modality_values(
             values[frame == padding[0]] = background
         return values
 
-    return map_indexed(stored, fill_background, dtype=dtype), background, warnings
+    return map_indexed(stored, fill_background, dtype=dtype), background
 
 
 def _apply_to_frame(
@@ -197,15 +204,16 @@ def _find_background(values: Frames, *, inverted: bool) -> tuple[float, bool]:
     return extreme(darkest, default=0.0), any(has_others for _, has_others in by_frame)
 
 
-def modality_warnings(description: Description, modality: Sequence[Modality]) -> list[str]:
-    """Return warnings about the modality transforms of an object's frames."""
-    warnings = []
+def _warn_of_transforms(
+    description: Description, modality: Sequence[Modality], warnings: ImageWarnings
+) -> None:
+    """Add warnings about the modality transforms of an object's frames."""
     if any(isinstance(m, LookupTable) and m.is_short for m in modality):
-        warnings.append(SHORT_TABLE)
+        warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
     has_own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
     if len(has_own) > 1:
-        warnings.append("frames without a rescale are taken as they are, although others have one")
-    return warnings
+        message = "frames without a rescale are taken as they are, although others have one"
+        warnings.add("rescale_missing_in_frames", message)
 
 
 def _padding_background(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.image_warnings import ImageWarnings
 
 MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED: Final = (1, 8, 16, 32)
@@ -26,6 +27,8 @@ FLOAT_BITS_ALLOCATED: Final = (32, 64)
 COLOUR: Final = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED: Final = (8, 16)
 SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
+BY_LETTERS: Final = {"PALETTECOLOR": PALETTE}
+"""Photometric Interpretations with a blank, by their letters."""
 AT_LEAST_ONE: Final = "allowed are whole numbers of at least 1"
 
 
@@ -81,7 +84,9 @@ class PixelFormat:
         return (bits * samples + 7) // 8
 
 
-def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
+def read_pixel_format(
+    description: Description, keyword: str, warnings: ImageWarnings
+) -> PixelFormat:
     """Read and check the Image Pixel Module.
 
     Parameters
@@ -89,6 +94,8 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     description : Description
     keyword : str
         Of the pixel data element: PixelData, FloatPixelData or DoubleFloatPixelData.
+    warnings : ImageWarnings
+        Takes what is assumed.
 
     Raises
     ------
@@ -103,7 +110,11 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
     columns = _require_positive(pixel.columns, "Columns")
     allocated = _require_positive(pixel.bits_allocated, "BitsAllocated")
     samples = _require_positive(pixel.samples_per_pixel, "SamplesPerPixel")
-    photometric = pixel.photometric_interpretation.text()
+    stated = pixel.photometric_interpretation.text()
+    photometric = clean_photometric(stated)
+    if photometric != stated:
+        message = f"Photometric Interpretation {make_printable(stated)} is read as {photometric}"
+        warnings.add("photometric_spelling", message)
     if not photometric:
         raise MissingAttributeError("(0028,0004) Photometric Interpretation is missing")
     is_float = keyword != "PixelData"
@@ -146,6 +157,12 @@ def read_pixel_format(description: Description, keyword: str) -> PixelFormat:
         # A single bit has no sign: it would be 0 and -1.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
+
+
+def clean_photometric(stated: str) -> str:
+    """Return a Photometric Interpretation in capitals, with blanks where the standard has them."""
+    letters = "".join(stated.split()).upper()
+    return BY_LETTERS.get(letters, letters)
 
 
 def require_known_samples(

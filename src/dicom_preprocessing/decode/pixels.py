@@ -48,10 +48,15 @@ if TYPE_CHECKING:
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.image_warnings import ImageWarnings
 
 
 def stored_frames(
-    description: Description, pixel_format: PixelFormat, pixel_data: PixelData, level: int = 0
+    description: Description,
+    pixel_format: PixelFormat,
+    pixel_data: PixelData,
+    warnings: ImageWarnings,
+    level: int = 0,
 ) -> LazyFrames:
     """Return frames that are decoded when they are asked for.
 
@@ -60,6 +65,8 @@ def stored_frames(
     description : Description
     pixel_format : PixelFormat
     pixel_data : PixelData
+    warnings : ImageWarnings
+        Takes those about streams, some only when a frame is asked for.
     level : int
         Halvings of width and height, at most ``count_reducible_levels``.
 
@@ -93,7 +100,8 @@ def stored_frames(
         decode = _make_stream_decoder(description, pixel_format, pixel_data, syntax, options)
     palette = None
     if pixel_format.photometric_interpretation == PALETTE:
-        palette = read_palette(description, pixel_format.bits_stored, signed=pixel_format.is_signed)
+        bits, signed = pixel_format.bits_stored, pixel_format.is_signed
+        palette = read_palette(description, bits, warnings, signed=signed)
 
     def make_frame(index: int) -> NDArray[Any]:
         samples, photometric = decode(index)
@@ -273,20 +281,22 @@ def _require_bytes(length: int, pixel_format: PixelFormat) -> None:
 
 
 def warn_of_excess_frames(
-    description: Description, pixel_format: PixelFormat, pixel_data: PixelData
-) -> str | None:
-    """Return a warning if native pixel data has bytes for more frames than the header says."""
+    description: Description,
+    pixel_format: PixelFormat,
+    pixel_data: PixelData,
+    warnings: ImageWarnings,
+) -> None:
+    """Add a warning if native pixel data has bytes for more frames than the header says."""
     if description.transfer_syntax_uid not in NATIVE:
-        return None
+        return
     # PS3.5 8.1.1: a byte of padding at the end of the value, not of each frame.
     padding = pixel_format.native_bytes % 2
     available = pixel_data.value.length - padding
     frames = available * pixel_format.number_of_frames // pixel_format.native_bytes
-    if frames <= pixel_format.number_of_frames:
-        return None
-    return (
-        f"pixel data for {frames} frames, of which the header says {pixel_format.number_of_frames}"
-    )
+    stated = pixel_format.number_of_frames
+    if frames > stated:
+        message = f"pixel data for {frames} frames, of which the header says {stated}"
+        warnings.add("excess_frames", message)
 
 
 def _make_decode_error(error: Exception) -> DecodeError:

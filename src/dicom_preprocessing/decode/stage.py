@@ -20,6 +20,7 @@ from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import is_relative, make_display_values
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import map_frames, select_frames
 from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
 from dicom_preprocessing.imaging.image import DisplayLut, Image, ReducedResolution, SourceInfo
@@ -92,11 +93,11 @@ def decode_opened(
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
     decode_settings = DecodeSettings(**settings)
-    pixel_format = read_pixel_format(description, pixel_data.keyword)
+    warnings = ImageWarnings(description.warnings)
+    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings)
     levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
-    return _decode_at_level(
-        _DecodeInput(description, pixel_data, pixel_format, levels), decode_settings, None
-    )
+    source = _DecodeInput(description, pixel_data, pixel_format, levels, warnings)
+    return _decode_at_level(source, decode_settings, None)
 
 
 class _DecodeInput(NamedTuple):
@@ -106,6 +107,7 @@ class _DecodeInput(NamedTuple):
     pixel_data: PixelData
     pixel_format: PixelFormat
     levels: int
+    warnings: ImageWarnings
 
     @property
     def size(self) -> Size:
@@ -118,7 +120,6 @@ class _Values(NamedTuple):
     frames: Frames
     lookup: DisplayLut | None
     background: float | None
-    warnings: list[str]
 
 
 def _count_levels(
@@ -154,8 +155,7 @@ def _decode_at_level(
 
     level = level_of(source.size) if requested_level is None else requested_level
     values = _decode_values(source, settings, level)
-    excess = warn_of_excess_frames(description, pixel_format, source.pixel_data)
-    values.warnings.extend([excess] if excess is not None else [])
+    warn_of_excess_frames(description, pixel_format, source.pixel_data, source.warnings)
     volume = _handle_frames(source, settings, values)
     frames, geometry, sampling = _turn_upright(source, volume.frames, level)
     source_info = SourceInfo(
@@ -170,7 +170,7 @@ def _decode_at_level(
         frame_spacing=volume.frame_spacing,
         photometric_interpretation=pixel_format.photometric_interpretation,
         background=values.background,
-        warnings=tuple(values.warnings),
+        warnings=source.warnings,
         resolution_level=level,
     )
     # The crop may need a finer level than the uncropped image, and then decodes again.
@@ -184,20 +184,27 @@ def _decode_at_level(
 def _decode_values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
     """Return frames in stored order, of modality values, or of display values or their lookup."""
     description, pixel_format = source.description, source.pixel_format
-    frames: Frames = stored_frames(description, pixel_format, source.pixel_data, level)
+    frames: Frames = stored_frames(
+        description, pixel_format, source.pixel_data, source.warnings, level
+    )
     if not pixel_format.is_monochrome:
-        return _Values(frames, None, None, [])
+        return _Values(frames, None, None)
     if settings.intensity == "stored":
-        frames, background, warnings = modality_values(description, frames, pixel_format)
-        return _Values(frames, None, background, warnings)
-    frames, lookup, warnings = make_display_values(
-        description, frames, pixel_format, intensity=settings.intensity, window=settings.window
+        frames, background = modality_values(description, frames, pixel_format, source.warnings)
+        return _Values(frames, None, background)
+    frames, lookup = make_display_values(
+        description,
+        frames,
+        pixel_format,
+        source.warnings,
+        intensity=settings.intensity,
+        window=settings.window,
     )
     # The mean of stored values is not that of display values, and the maximum of an inverted image
     # is its darkest.
     if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
         frames, lookup = map_frames(frames, lookup, dtype=lookup.table.dtype), None
-    return _Values(frames, lookup, None, warnings)
+    return _Values(frames, lookup, None)
 
 
 def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
@@ -208,7 +215,9 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
         if settings.volume != "keep" or settings.spacing_z is not None:
             message = f"several volumes in one object have no one z axis for {settings.volume}"
             raise VolumeError(message)
-        values.warnings.append("several volumes in one object: frames stay in stored order")
+        source.warnings.add(
+            "several_volumes", "several volumes in one object: frames stay in stored order"
+        )
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
     return handle_volume(

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS, LookupTable, lookup_table
-from dicom_preprocessing.decode.modality import (
+from dicom_preprocessing.decode.lookup_tables import (
+    BYTE_BITS,
     SHORT_TABLE,
+    LookupTable,
+    lookup_table,
+)
+from dicom_preprocessing.decode.modality import (
     Modality,
     Transform,
     apply_transform,
@@ -22,12 +26,12 @@ from dicom_preprocessing.decode.modality import (
     modality_of_frames,
     modality_range,
     modality_transform,
-    modality_warnings,
     pixel_padding,
     tabulate,
 )
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, Window
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import DisplayLut
 
@@ -87,10 +91,11 @@ def make_display_values(
     description: Description,
     stored: Frames,
     pixel_format: PixelFormat,
+    warnings: ImageWarnings,
     *,
     intensity: str = "voi",
     window: Sequence[float] | None = None,
-) -> tuple[Frames, DisplayLut | None, list[str]]:
+) -> tuple[Frames, DisplayLut | None]:
     """Find the transform from stored grey values to display values, and apply it unless deferred.
 
     It is deferred to a lookup where one table does for all frames: the crop then finds its box on
@@ -101,6 +106,8 @@ def make_display_values(
     description : Description
     stored : (n_frames, rows, columns, 1)
     pixel_format : PixelFormat
+    warnings : ImageWarnings
+        Takes what is irregular in the transforms.
     intensity : str
         voi or minmax.
     window : (center, width) or None
@@ -113,30 +120,27 @@ def make_display_values(
         else uint16.
     DisplayLut or None
         None where frames differ in their transform, or have too many values for a table.
-    list of str
-        Warnings.
     """
     top, dtype = (255, np.uint8) if pixel_format.bits_stored <= BYTE_BITS else (65535, np.uint16)
     inverted = pixel_format.is_inverted
     # Black and white whatever the object says: a window could make them equal.
     if pixel_format.bits_stored == 1:
         ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
-        return stored, DisplayLut(ends, 0), []
-    chooser = _TransformChooser(description, stored, pixel_format, top)
-    transforms, warnings = chooser.choose(intensity, window)
+        return stored, DisplayLut(ends, 0)
+    chooser = _TransformChooser(description, stored, pixel_format, top, warnings)
+    transforms = chooser.choose(intensity, window)
     quantisers = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
     if len(quantisers) == 1 and can_tabulate(stored.dtype):
         quantiser = quantisers[transforms[0]]
         return (
             chooser.stored,
             tabulate(quantiser, pixel_format.bits_stored, signed=pixel_format.is_signed),
-            warnings,
         )
 
     def make_display_frame(index: int, frame: NDArray[Any]) -> NDArray[Any]:
         return apply_transform(quantisers[transforms[index]], frame)
 
-    return map_indexed(chooser.stored, make_display_frame, dtype=dtype), None, warnings
+    return map_indexed(chooser.stored, make_display_frame, dtype=dtype), None
 
 
 def is_relative(
@@ -154,9 +158,11 @@ def is_relative(
         return pixel_padding(description, pixel_format) is None
     # Frames without pixels: choosing from the object reads none.
     shape = (pixel_format.number_of_frames, 0, 0, 1)
-    chooser = _TransformChooser(description, np.empty(shape, pixel_format.dtype), pixel_format, 0)
-    modality = modality_of_frames(description, pixel_format)
-    return intensity == "minmax" or None in chooser.choose_from_object(modality, [])
+    empty = np.empty(shape, pixel_format.dtype)
+    unused = ImageWarnings()  # decoding gives them
+    chooser = _TransformChooser(description, empty, pixel_format, 0, unused)
+    modality = modality_of_frames(description, pixel_format, unused)
+    return intensity == "minmax" or None in chooser.choose_from_object(modality)
 
 
 @lru_cache(maxsize=CACHED_TRANSFORMS)
@@ -188,28 +194,27 @@ class _TransformChooser:
     stored: Frames
     pixel_format: PixelFormat
     top: int
+    warnings: ImageWarnings
 
-    def choose(
-        self, intensity: str, window: Sequence[float] | None
-    ) -> tuple[list[Transform], list[str]]:
-        """Return a function from stored to display values for each frame, and warnings."""
-        modality = modality_of_frames(self.description, self.pixel_format)
-        warnings = modality_warnings(self.description, modality)
+    def choose(self, intensity: str, window: Sequence[float] | None) -> list[Transform]:
+        """Return a function from stored to display values for each frame."""
+        modality = modality_of_frames(self.description, self.pixel_format, self.warnings)
         if intensity == "minmax":
-            return self.choose_min_max(modality), warnings
+            return self.choose_min_max(modality)
         voi = (
             self.choose_configured(window)
             if window is not None
-            else self.choose_from_object(modality, warnings)
+            else self.choose_from_object(modality)
         )
         composed = _compose_all(modality, voi)
         # Minimum to maximum reads every frame, and so comes only where a frame needs it.
         if None not in composed:
-            return [c for c in composed if c is not None], warnings
+            return [c for c in composed if c is not None]
         if any(c is not None for c in composed):
-            warnings.append("frames without a usable window use minimum to maximum")
+            message = "frames without a usable window use minimum to maximum"
+            self.warnings.add("window_missing_in_frames", message)
         fallback = self.choose_min_max(modality)
-        return [c or f for c, f in zip(composed, fallback, strict=True)], warnings
+        return [c or f for c, f in zip(composed, fallback, strict=True)]
 
     def choose_configured(self, window: Sequence[float]) -> list[Transform | None]:
         """Take the window of the configuration, with the object's VOI LUT Function."""
@@ -220,21 +225,19 @@ class _TransformChooser:
             for f in functions
         ]
 
-    def choose_from_object(
-        self, modality: list[Modality], warnings: list[str]
-    ) -> list[Transform | None]:
+    def choose_from_object(self, modality: list[Modality]) -> list[Transform | None]:
         """Take the VOI LUT Sequence, else the first usable window, of each frame."""
         # PS3.3 C.11.2.1.2: several windows are alternative views, none of which is preferred.
         n = len(self.stored)
         luts, windows_of_frames = self.description.voi_luts(n), self.description.windows(n)
         usable = [next((w for w in ws or () if w.is_usable), None) for ws in windows_of_frames]
-        tables = self.choose_luts(luts, modality, warnings)
+        tables = self.choose_luts(luts, modality)
         is_skipped = (
             ws is not None and ws[0] is not w
             for ws, w in zip(windows_of_frames, usable, strict=True)
         )
         if any(is_skipped):
-            warnings.append("an unusable window was ignored")
+            self.warnings.add("window_unusable", "an unusable window was ignored")
         windows = (_make_window_transform(w, self.top) if w is not None else None for w in usable)
         pairs = zip(tables, windows, strict=True)
         return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in pairs]
@@ -243,7 +246,6 @@ class _TransformChooser:
         self,
         luts: Sequence[LutAttributes | None],
         modality: Sequence[Modality],
-        warnings: list[str],
     ) -> list[Transform | None]:
         """Return the VOI LUT of each frame that has one; equal frames share one transform."""
         transforms: dict[tuple[int, bool], Transform] = {}
@@ -255,18 +257,16 @@ class _TransformChooser:
             # PS3.3 C.11.2.1.1: the first value mapped has a sign if modality values may have one.
             key = id(lut), modality_range(m, self.pixel_format)[0] < 0
             if key not in transforms:
-                transforms[key] = self.make_voi_lut_transform(lut, warnings, signed=key[1])
+                transforms[key] = self.make_voi_lut_transform(lut, signed=key[1])
             by_frame.append(transforms[key])
         return by_frame
 
-    def make_voi_lut_transform(
-        self, stored: LutAttributes, warnings: list[str], *, signed: bool
-    ) -> Transform:
+    def make_voi_lut_transform(self, stored: LutAttributes, *, signed: bool) -> Transform:
         """Make a VOI LUT, scaled to full range."""
         little_endian = self.description.is_little_endian
         table = lookup_table(stored, signed=signed, little_endian=little_endian)
-        if table.is_short and SHORT_TABLE not in warnings:
-            warnings.append(SHORT_TABLE)
+        if table.is_short:
+            self.warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
         full, top = 2**table.bits - 1, self.top
         return lambda values: np.trunc(table(values) * top / full)
 

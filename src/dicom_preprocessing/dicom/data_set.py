@@ -213,7 +213,7 @@ def _read_palette(
     return red, green, blue
 
 
-def _read_paddings(attributes: Mapping[str, Attribute]) -> dict[str, PixelPadding]:
+def _read_paddings(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """Return the padding of each kind of pixel data, by field of ``Description``."""
     integer, single, double = (
         PixelPadding(attributes.get(f"{p}Value", ABSENT), attributes.get(f"{p}RangeLimit", ABSENT))

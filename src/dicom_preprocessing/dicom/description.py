@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.header import Header
+    from dicom_preprocessing.image_warnings import ImageWarning
 
 T = TypeVar("T")
 
@@ -228,6 +229,8 @@ class Description:
     view_codes : tuple of Attribute
         Code Value of the items of View Code Sequence.
     extended_offset_table, extended_offset_table_lengths : Attribute
+    warnings : tuple of ImageWarning
+        Found while the file was read.
     """
 
     header: Header
@@ -249,6 +252,7 @@ class Description:
     view_codes: tuple[Attribute, ...] = ()
     extended_offset_table: Attribute = ABSENT
     extended_offset_table_lengths: Attribute = ABSENT
+    warnings: tuple[ImageWarning, ...] = ()
 
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.image_warnings import ImageWarning
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import map_frames, map_in_order, spool_frames
 from dicom_preprocessing.imaging.geometry import CropBox, round_half_away
@@ -77,15 +78,19 @@ def crop(
     warning = None
     if foreground is None:
         box = CropBox(0, 0, image.size.width, image.size.height)
-        warning = "nothing but background: the image was not cropped"
+        warning = ImageWarning(
+            "only_background", "nothing but background: the image was not cropped"
+        )
     else:
         box = foreground.box
         if foreground.share < SMALL_SHARE:
-            warning = "crop_components kept less than half of the foreground"
+            warning = ImageWarning(
+                "small_component", "crop_components kept less than half of the foreground"
+            )
     return _crop_to(image, box, warning)
 
 
-def _crop_to(image: Image, box: CropBox, warning: str | None) -> Image:
+def _crop_to(image: Image, box: CropBox, warning: ImageWarning | None) -> Image:
     """Cut an image to a box, and decode it again if the box needs a finer resolution level."""
     geometry = image.geometry.with_crop(box)
     # The level was chosen for the uncropped image. A smaller box is scaled down by less.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.files import as_record
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 
@@ -41,7 +42,7 @@ class SourceInfo:
         Of the stored object. Display values of MONOCHROME1 are inverted, stored ones are not.
     background : float or None
         The value that counts as background, None for display values, whose background is 0.
-    warnings : tuple of str
+    warnings : ImageWarnings
         Contradictions and invalid values that did not prevent the image.
     resolution_level : int
         Halvings of width and height at which it was decoded (fast_decode).
@@ -58,7 +59,7 @@ class SourceInfo:
     frame_spacing: float | None = None
     photometric_interpretation: str = ""
     background: float | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: ImageWarnings = field(default_factory=ImageWarnings)
     resolution_level: int = 0
 
     @property
@@ -68,7 +69,7 @@ class SourceInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values from which ``from_dict`` makes the same facts."""
-        return as_record(self)
+        return as_record(self) | {"warnings": [list(warning) for warning in self.warnings]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
@@ -78,7 +79,7 @@ class SourceInfo:
             **{
                 **data,
                 "pixel_spacing": None if spacing is None else (spacing[0], spacing[1]),
-                "warnings": tuple(data["warnings"]),
+                "warnings": ImageWarnings(ImageWarning(*pair) for pair in data["warnings"]),
             }
         )
 
@@ -198,11 +199,13 @@ class Image:
         source_info = replace(other.source_info, resolution_level=self.source_info.resolution_level)
         return replace(self, source_info=source_info)
 
-    def evolve(self, frames: Frames, geometry: Geometry, warning: str | None = None) -> Image:
+    def evolve(
+        self, frames: Frames, geometry: Geometry, warning: ImageWarning | None = None
+    ) -> Image:
         """Return the image after a step, with the warning of that step."""
         source_info = self.source_info
         if warning is not None:
-            source_info = replace(source_info, warnings=(*source_info.warnings, warning))
+            source_info = replace(source_info, warnings=source_info.warnings.plus(*warning))
         return replace(self, frames=frames, geometry=geometry, source_info=source_info)
 
 

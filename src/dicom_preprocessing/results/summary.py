@@ -82,7 +82,8 @@ class Summary:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
-        self.warnings.update((receipt.source_info or {}).get("warnings", ()))
+        warnings = (receipt.source_info or {}).get("warnings", ())
+        self.warnings.update(f"{code}: {message}" for code, message in warnings)
         if receipt.transient:
             self.transient.add(receipt.study_instance_uid)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -12,6 +12,7 @@ from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.dicom.description import FunctionalGroups
 from dicom_preprocessing.errors import FileError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.table import is_path_part
 
 if TYPE_CHECKING:
@@ -121,11 +122,19 @@ class CheckedImage:
     pixel_data : PixelData or None
     broken : str
         Why pixel data that the file has could not be found.
+    decoding_warnings : ImageWarnings
+        Takes those of decoding.
     """
 
     description: Description
     pixel_data: PixelData | None
     broken: str = ""
+    decoding_warnings: ImageWarnings = field(default_factory=ImageWarnings)
+
+    @property
+    def warnings(self) -> ImageWarnings:
+        """Warnings of reading and decoding, as the converter gives them."""
+        return ImageWarnings(self.description.warnings, self.decoding_warnings)
 
     @property
     def has_pixels(self) -> bool:
@@ -171,7 +180,7 @@ def find_color_type(image: CheckedImage) -> str | None:
     if image.pixel_data is None:
         return None
     try:
-        pixel_format = read_pixel_format(image.description, image.keyword)
+        pixel_format = read_pixel_format(image.description, image.keyword, ImageWarnings())
     except FileError:
         return None
     kind = "Gray" if pixel_format.is_monochrome else "RGB"

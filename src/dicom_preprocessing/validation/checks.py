@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
+    clean_photometric,
     read_pixel_format,
     require_known_samples,
 )
@@ -20,6 +21,7 @@ from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.validation.checked_image import (
     IMAGE_ATTRIBUTES,
@@ -121,7 +123,7 @@ def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Findi
             yield Finding(code, "error", message, element.keyword)
             return
         with suppress(FileError):  # other checks report what is wrong with the header
-            pixel_format = read_pixel_format(image.description, element.keyword)
+            pixel_format = read_pixel_format(image.description, element.keyword, ImageWarnings())
             if element.value.length < pixel_format.native_bytes:
                 message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
                 yield Finding(code, "error", message, element.keyword)
@@ -207,7 +209,7 @@ def pixel_representation(image: CheckedImage) -> Iterator[Finding]:
 def colour_type(image: CheckedImage) -> Iterator[Finding]:
     """Photometric Interpretation, samples and bits form a known combination."""
     keyword = "PhotometricInterpretation"
-    photometric = image.attribute(keyword).text()
+    photometric = clean_photometric(image.attribute(keyword).text())
     samples, allocated = (image.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
     if not (photometric and samples and allocated):
         return

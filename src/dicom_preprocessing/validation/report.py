@@ -6,20 +6,19 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
-import numpy as np
 from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.decode.modality import modality_of_frames
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
-from dicom_preprocessing.decode.pixels import stored_frames
-from dicom_preprocessing.decode.values import make_display_values
+from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom.reading import (
     describe_without_pixels,
     open_image,
     read_header,
 )
 from dicom_preprocessing.errors import FileError, LimitPixelsError
+from dicom_preprocessing.image_warnings import ImageWarnings
+from dicom_preprocessing.text import plural
 from dicom_preprocessing.validation.checked_image import (
     CheckedImage,
     Finding,
@@ -107,7 +106,7 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     ----------
     path : path
     decode : str
-        ``frame`` decodes the first frame to display values, ``none`` checks the header alone; in
+        ``frame`` decodes every frame to display values, ``none`` checks the header alone; in
         upper or lower case. A codec that crashes ends the process: for files from unknown sources,
         ``dicom-validate`` decodes in a process of its own.
 
@@ -182,6 +181,9 @@ def _make_report(
     smoke = _make_skip("errors were found in the header")
     if not any(f.severity == "error" for of_check in findings.values() for f in of_check):
         smoke = test(image)
+    found = [Finding(w.code, "warning", w.message) for w in image.warnings]
+    if found:
+        findings["image_warnings"] = found
     if smoke["status"] == "fail":
         keyword = image.keyword
         failure = Finding("frame_decode_failed", "error", smoke["message"], keyword)
@@ -283,7 +285,7 @@ def _drop_unknown(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decode_frame(image: CheckedImage) -> SmokeTest:
-    """Decode the first frame to display values, as the decode stage does with all of them."""
+    """Decode every frame to display values, by the decode stage."""
     try:
         return _try_decode(image)
     except FileError as error:
@@ -298,27 +300,26 @@ def _try_decode(image: CheckedImage) -> SmokeTest:
     description, pixel_data = image.description, image.pixel_data
     if pixel_data is None:
         return _make_skip("there is no pixel data")
-    pixel_format = read_pixel_format(description, pixel_data.keyword)
+    pixel_format = read_pixel_format(description, pixel_data.keyword, ImageWarnings())
     pixels, limit = (
         pixel_format.rows * pixel_format.columns * pixel_format.number_of_frames,
         Limits().pixels,
     )
     if pixels > limit:
         raise LimitPixelsError(f"has {pixels} pixels; limits allow {limit}")
-    frames = stored_frames(description, pixel_format, pixel_data)
-    frame = np.asarray(frames[FIRST_FRAME])[np.newaxis]
-    one = replace(pixel_format, number_of_frames=1)
-    if pixel_format.is_monochrome:
-        modality_of_frames(description, pixel_format)  # of every frame, or it raises
-        make_display_values(description, frame, one)
-    kind = "Gray" if frame.shape[3] == 1 else "RGB"
+    decoded = decode_opened(description, pixel_data).to_display_values()
+    # A later frame may contradict the header where the first one does not.
+    for index in range(len(decoded.frames)):
+        decoded.frames[index]
+    image.decoding_warnings.extend(decoded.source_info.warnings)
+    kind = "Gray" if pixel_format.is_monochrome else "RGB"
     return {
         "attempted": True,
         "status": "pass",
-        "message": f"frame 1 of {pixel_format.number_of_frames} was decoded",
+        "message": f"{plural(len(decoded.frames), 'frame')} decoded",
         "frame_index": FIRST_FRAME,
-        "image_color_type": f"{kind}{frame.dtype.itemsize * 8}",
-        "expected_frame_bytes": one.native_bytes,
+        "image_color_type": f"{kind}{pixel_format.dtype.itemsize * 8}",
+        "expected_frame_bytes": replace(pixel_format, number_of_frames=1).native_bytes,
     }
 
 

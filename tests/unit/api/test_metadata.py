@@ -44,7 +44,7 @@ class TestMetadata:
     def test_what_was_odd_is_reported(self, tmp_path, slices):
         black = write_shown_file(tmp_path / "black.dcm", ramp(0))
         _, told = dp.preprocess_u8_with_metadata(black)
-        assert told.warnings == ("nothing but background: the image was not cropped",)
+        assert [w.code for w in told.warnings] == ["only_background"]
         assert told.crop == dp.Crop(0, 0, 5, 4)
         _, told = dp.preprocess_u8_with_metadata(slices[0])
         assert told.warnings == ()
@@ -56,8 +56,8 @@ class TestMetadata:
         )
         _, told = dp.preprocess_u8_slices_with_metadata([slices[0], longer])
         (warning,) = told.warnings
-        assert warning.startswith("slice 1, ")
-        assert "frames" in warning
+        assert warning.code == "excess_frames"
+        assert warning.message.startswith("slice 1, ")
 
     def test_no_padding_is_none(self, slices):
         preprocessor = dp.Preprocessor(size=(9, 9), use_padding=False)

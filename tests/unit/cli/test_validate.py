@@ -37,7 +37,7 @@ def test_valid_file(good, capsys):
     assert status == f"{good}: pass"
     assert facts == (
         "  3 rows, 4 columns; 1 frame; MONOCHROME2; 8 of 8 bits; Explicit VR Little Endian; "
-        "frame 1 of 1 was decoded"
+        "1 frame decoded"
     )
 
 

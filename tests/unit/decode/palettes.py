@@ -6,6 +6,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.colour import read_palette
 from dicom_preprocessing.dicom.description import LutAttributes
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.descriptions import attribute, description_of
 
 
@@ -20,7 +21,7 @@ def packed(entries, *, bits=8, first=0, order="<"):
 
 def colours(*indices, tables, bits_stored=8, signed=False, dtype=np.uint8, little_endian=True):
     description = description_of(palette=tuple(tables), is_little_endian=little_endian)
-    palette = read_palette(description, bits_stored, signed=signed)
+    palette = read_palette(description, bits_stored, ImageWarnings(), signed=signed)
     found = palette(np.array([[i] for i in indices], dtype))
     return str(found.dtype), found.tolist()
 

@@ -8,7 +8,6 @@ import pytest
 from dicom_preprocessing.decode.modality import (
     modality_dtype,
     modality_of_frames,
-    modality_warnings,
     pixel_padding,
 )
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
@@ -16,6 +15,7 @@ from dicom_preprocessing.decode.values import is_relative, make_display_values
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.dicom.description import LutAttributes, PixelPadding, Rescale
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.descriptions import attribute, description_of, groups, table
 
 WIDE = {"window_center": 128, "window_width": 256}
@@ -25,23 +25,24 @@ TRANSFORMATION = "PixelValueTransformationSequence"
 
 
 def layout_of(description, keyword="PixelData"):
-    return read_pixel_format(description, keyword)
+    return read_pixel_format(description, keyword, ImageWarnings())
 
 
 def modality(**values):
     description = description_of(**values)
-    return modality_of_frames(description, layout_of(description))
+    return modality_of_frames(description, layout_of(description), ImageWarnings())
 
 
 def shown(*frames, intensity="voi", window=None, **values):
     """Display values of frames of a row of 8 bits, and the warnings."""
     description = description_of(number_of_frames=len(frames), columns=len(frames[0]), **values)
     stored = np.array(frames, np.uint8)[:, np.newaxis, :, np.newaxis]
-    found, lookup, warnings = make_display_values(
-        description, stored, layout_of(description), intensity=intensity, window=window
+    warnings = ImageWarnings()
+    found, lookup = make_display_values(
+        description, stored, layout_of(description), warnings, intensity=intensity, window=window
     )
     rows = np.asarray(found if lookup is None else lookup(found))[:, 0, :, 0]
-    return rows.tolist(), warnings
+    return rows.tolist(), [warning.message for warning in warnings]
 
 
 class TestModality:
@@ -93,8 +94,11 @@ class TestModality:
     def test_frames_with_and_without_a_macro_are_reported(self):
         frames = (groups(macros=[TRANSFORMATION], rescale_slope=2), groups())
         description = description_of(number_of_frames=2, frames=frames)
-        (warning,) = modality_warnings(description, [Rescale(2), Rescale()])
-        assert warning.startswith("frames without a rescale are taken as they are")
+        warnings = ImageWarnings()
+        modality_of_frames(description, layout_of(description), warnings)
+        (warning,) = warnings
+        assert warning.code == "rescale_missing_in_frames"
+        assert warning.message.startswith("frames without a rescale are taken as they are")
 
     @pytest.mark.parametrize(
         ("rescale", "dtype"),

@@ -23,6 +23,7 @@ from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDE
 from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.dicom.pixel_data import ByteRange, MemorySource, PixelData
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import COLOUR, j2k, runner_for
 from tests.unit.decode.examples import jpeg as encoded_jpeg
 from tests.unit.descriptions import attribute, description_of, groups, table
@@ -84,7 +85,7 @@ def syntax():
 
 
 def format_of(description):
-    return read_pixel_format(description, "PixelData")
+    return read_pixel_format(description, "PixelData", ImageWarnings())
 
 
 def planes():
@@ -96,14 +97,15 @@ def planes():
 
 def modality():
     description = description_of(modality_lut=table(5, 6), rescale_slope=2)
-    return modality_of_frames(description, format_of(description))
+    return modality_of_frames(description, format_of(description), ImageWarnings())
 
 
 def voi():
     windows = {"window_center": 1, "window_width": 2}
     description = description_of(voi_lut=table(0, 200), voi_lut_items=1, **windows)
     stored = np.array([[[[0], [1]]]], np.uint8)
-    _, lookup, _ = make_display_values(description, stored, format_of(description))
+    pixel_format = format_of(description)
+    _, lookup = make_display_values(description, stored, pixel_format, ImageWarnings())
     return lookup(stored).tolist()
 
 
@@ -113,7 +115,8 @@ def palette():
         data=attribute("Data", 1, 2),
         segmented=attribute("Data", 0, 2, 7, 8),
     )
-    found = read_palette(description_of(palette=(stored,) * 3), 8, signed=False)
+    described = description_of(palette=(stored,) * 3)
+    found = read_palette(described, 8, ImageWarnings(), signed=False)
     return [found_table.entries.tolist() for found_table in found.tables]
 
 

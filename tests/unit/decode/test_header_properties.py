@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.decode.modality import modality_dtype, modality_of_frames, modality_values
 from dicom_preprocessing.dicom.data_set import describe
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.datasets import data_set_of, display_values, format_of, stored_pixels
 
 FUNCTIONS = (None, "LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -90,8 +91,8 @@ def test_configured_window_has_the_documented_dtype(data_set, window):
 def test_stored_intensity_is_the_modality_transform_in_a_dtype_that_the_header_decides(data_set):
     pixel_format, stored = stored_of(data_set)
     description = describe(data_set)
-    values, background, _ = modality_values(description, stored, pixel_format)
-    (rescale,) = modality_of_frames(description, pixel_format)
+    values, background = modality_values(description, stored, pixel_format, ImageWarnings())
+    (rescale,) = modality_of_frames(description, pixel_format, ImageWarnings())
     exact = rescale.slope * stored.astype(np.float64) + rescale.intercept
     assert values.dtype == modality_dtype([rescale], pixel_format)
     if values.dtype.kind in "iu":

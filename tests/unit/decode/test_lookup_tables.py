@@ -10,6 +10,7 @@ from dicom_preprocessing.decode.colour import read_palette
 from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.datasets import data_set_of
 from tests.unit.decode.palettes import WORDS, colours, packed
 from tests.unit.descriptions import attribute
@@ -86,7 +87,10 @@ def looked_up(indices, descriptor, table, *, bits=8, dtype=np.uint8, signed=Fals
     """The red samples of indices."""
     data_set = palette_of([descriptor] * 3, [table] * 3, **options)
     pixels = np.array(indices, dtype).reshape(1, 1, -1, 1)
-    return read_palette(describe(data_set), bits, signed=signed)(pixels)[0, 0, :, 0].tolist()
+    described = describe(data_set)
+    return read_palette(described, bits, ImageWarnings(), signed=signed)(pixels)[
+        0, 0, :, 0
+    ].tolist()
 
 
 def words(*values):
@@ -130,7 +134,10 @@ class TestPalette:
         descriptors = [(2, 0, 8), (2, 1, 8), (2, 2, 8)]
         data_set = palette_of(descriptors, [bytes([5, 6])] * 3)
         pixels = np.array([1], np.uint8).reshape(1, 1, 1, 1)
-        assert read_palette(describe(data_set), 8, signed=False)(pixels).ravel().tolist() == [
+        described = describe(data_set)
+        assert read_palette(described, 8, ImageWarnings(), signed=False)(
+            pixels
+        ).ravel().tolist() == [
             6,
             5,
             5,

@@ -9,13 +9,14 @@ from pydicom.uid import JPEGBaseline8Bit
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.descriptions import description_of
 
 RGB = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"}
 
 
 def format_of(keyword="PixelData", **values):
-    return read_pixel_format(description_of(**values), keyword)
+    return read_pixel_format(description_of(**values), keyword, ImageWarnings())
 
 
 def bits(allocated, stored=None, **values):

@@ -25,6 +25,7 @@ from tests.unit.datasets import (
     functional_groups,
     item,
     lut,
+    messages_of,
     planes,
     ramp,
     save,
@@ -51,7 +52,7 @@ class TestIntensity:
 
     def test_warnings_are_facts(self, decoded):
         data_set = data_set_of(ramp(0, 1), WindowCenter=1, WindowWidth=0)
-        assert decoded(data_set).source_info.warnings == ("an unusable window was ignored",)
+        assert messages_of(decoded(data_set)) == ["an unusable window was ignored"]
 
 
 def palette_file(*indices, tables, bits=8, first=0, dtype=np.uint8, order="<"):
@@ -140,7 +141,7 @@ class TestFrameOrder:
     def test_order_is_recorded_nowhere_but_in_the_frames(self, decoded):
         groups = [content(InStackPositionNumber=n) for n in (2, 1)]
         image = decoded(functional_groups(volume_file(20, 10), frames=groups))
-        assert (image.source_info.source_frames, image.source_info.warnings) == (2, ())
+        assert (image.source_info.source_frames, messages_of(image)) == (2, [])
 
 
 class TestFrameSpacing:
@@ -202,7 +203,7 @@ class TestSeveralVolumes:
     def test_keep_writes_them_as_stored_with_a_warning(self, decoded, data_set):
         image = decoded(data_set)
         assert values_of_image(image) == [30, 10, 20]
-        assert image.source_info.warnings == (SEVERAL_VOLUMES,)
+        assert messages_of(image) == [SEVERAL_VOLUMES]
 
     @pytest.mark.parametrize("groups", several_volumes())
     def test_central_slice_is_an_error(self, decoded, data_set):
@@ -334,7 +335,7 @@ class TestHeadersThatWouldMislead:
     @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
     def test_room_for_more_frames_than_stated_is_reported(self, decoded):
         data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
-        (warning,) = decoded(data_set).source_info.warnings
+        (warning,) = messages_of(decoded(data_set))
         assert warning == "pixel data for 3 frames, of which the header says 2"
 
     @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
@@ -350,11 +351,11 @@ class TestHeadersThatWouldMislead:
             item(),
         ]
         data_set = functional_groups(data_set_of(np.ones((2, 1, 2), np.uint16)), frames=groups)
-        assert any("without a rescale" in w for w in decoded(data_set).source_info.warnings)
+        assert any("without a rescale" in w for w in messages_of(decoded(data_set)))
 
     def test_table_with_fewer_entries_than_stated_is_reported(self, decoded):
         data_set = data_set_of(ramp(1, 2), VOILUTSequence=[lut([1, 2, 3], count=4096)])
-        assert any("fewer entries" in w for w in decoded(data_set).source_info.warnings)
+        assert any("fewer entries" in w for w in messages_of(decoded(data_set)))
 
     def test_padding_that_is_no_number_hides_nothing(self, decoded):
         pixels = ramp(1, 2, 3, dtype=np.float32)

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.crop import crop, find_foreground, largest_component
 from dicom_preprocessing.imaging.geometry import CropBox
-from tests.unit.datasets import colour, grey, image_of, planes
+from tests.unit.datasets import colour, grey, image_of, messages_of, planes
 
 WARNING = "nothing but background: the image was not cropped"
 
@@ -68,7 +69,7 @@ class TestForeground:
         assert crop(image, crop=False) is image
 
     def test_crop_gives_no_warning(self):
-        assert crop(image_from_text(".1.")).source_info.warnings == ()
+        assert messages_of(crop(image_from_text(".1."))) == []
 
     @given(st.data())
     def test_box_is_inside_the_image_and_not_empty(self, data):
@@ -120,11 +121,13 @@ class TestFrames:
         assert planes(image) == [[[0, 0, 0], [0, 0, 0]]]
 
     def test_all_blank_warns(self):
-        assert crop(image_from_text("...", "...")).source_info.warnings == (WARNING,)
+        assert messages_of(crop(image_from_text("...", "..."))) == [WARNING]
 
     def test_warning_is_added_to_earlier_ones(self):
-        image = grey([[0]], warnings=("earlier",))
-        assert crop(image).source_info.warnings == ("earlier", WARNING)
+        earlier = ImageWarnings([ImageWarning("window_unusable", "earlier")])
+        image = grey([[0]], warnings=earlier)
+        assert messages_of(crop(image)) == ["earlier", WARNING]
+        assert messages_of(image) == ["earlier"]
 
 
 class TestCropMax:
@@ -151,7 +154,7 @@ class TestCropMax:
     def test_nothing_but_zero_and_highest_value_keeps_the_whole_image(self):
         image = crop(image_from_text("M.M", "M.."), crop_max=True)
         assert image.geometry.crop == CropBox(0, 0, 3, 2)
-        assert image.source_info.warnings == (WARNING,)
+        assert messages_of(image) == [WARNING]
 
 
 class TestColour:
@@ -292,13 +295,11 @@ class TestComponents:
 
     def test_component_with_less_than_half_of_the_foreground_gives_a_warning(self):
         image = crop(grey([[9, 9, 0, 9, 0, 9, 0, 9]]), crop_components=True)
-        assert image.source_info.warnings == (
-            "crop_components kept less than half of the foreground",
-        )
+        assert messages_of(image) == ["crop_components kept less than half of the foreground"]
 
     def test_component_with_half_of_the_foreground_gives_no_warning(self):
         image = crop(grey([[9, 9, 0, 9, 0, 9]]), crop_components=True)
-        assert image.source_info.warnings == ()
+        assert messages_of(image) == []
 
 
 class TestThumbnail:
@@ -388,7 +389,7 @@ class TestBorder:
     def test_foreground_in_the_ignored_edge_only_keeps_the_whole_image(self):
         image = crop(image_from_text(*["2........."] + [".........."] * 9), border_frac=0.1)
         assert image.geometry.crop == CropBox(0, 0, 10, 10)
-        assert image.source_info.warnings == (WARNING,)
+        assert messages_of(image) == [WARNING]
 
     def test_image_too_small_for_the_border_stays_whole(self):
         image = crop(image_from_text("5"), border_frac=0.4)

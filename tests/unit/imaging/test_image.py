@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from dicom_preprocessing.image_warnings import ImageWarning
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.imaging.image import PIXELS_PER_LOOKUP, DisplayLut, luma, output_spacing
-from tests.unit.datasets import image_of
+from tests.unit.datasets import image_of, messages_of
 
 
 class TestLookup:
@@ -53,6 +54,7 @@ def test_unknown_spacing_stays_unknown():
 
 def test_warnings_of_steps_add_up():
     image = image_of(np.zeros((1, 2, 2, 1), np.uint8))
-    image = image.evolve(image.frames, image.geometry, "one")
+    image = image.evolve(image.frames, image.geometry, ImageWarning("mosaic", "one"))
     image = image.evolve(image.frames, image.geometry)
-    assert image.evolve(image.frames, image.geometry, "two").source_info.warnings == ("one", "two")
+    image = image.evolve(image.frames, image.geometry, ImageWarning("only_background", "two"))
+    assert messages_of(image) == ["one", "two"]

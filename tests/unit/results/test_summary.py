@@ -16,6 +16,8 @@ RECEIPT = Receipt(
     sop_instance_uid="1.2",
     attempt=1,
 )
+ODD, EVEN = ["mosaic", "odd"], ["mosaic", "even"]
+ODD_INFO = {"warnings": [["mosaic", "ö"]]}
 TIMES = [0.001 * 1.37**n for n in range(25)]
 
 
@@ -57,11 +59,11 @@ def summary_of(*receipts, recipe="c"):
 
 def test_summary_counts_warnings_and_times_by_stage():
     made = summary_of(
-        replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["odd", "even"]}),
-        replace(RECEIPT, seconds={"decode": 0.5, "write": 1.0}, source_info={"warnings": ["odd"]}),
+        replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": [ODD, EVEN]}),
+        replace(RECEIPT, seconds={"decode": 0.5, "write": 1.0}, source_info={"warnings": [ODD]}),
         replace(RECEIPT, state="failed"),
     )
-    assert made.warnings == {"odd": 2, "even": 1}
+    assert made.warnings == {"mosaic: odd": 2, "mosaic: even": 1}
     assert {stage: d.number for stage, d in made.seconds.items()} == {"decode": 2, "write": 1}
 
 
@@ -75,7 +77,12 @@ def test_summary_names_studies_with_a_transient_failure():
 
 def test_summary_is_read_as_it_was_written(tmp_path):
     made = summary_of(
-        replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["ö"]}, transient=True)
+        replace(
+            RECEIPT,
+            seconds={"decode": 0.5},
+            source_info={"warnings": [["mosaic", "ö"]]},
+            transient=True,
+        )
     )
     made.write(tmp_path / "summary.json")
     assert Summary.read(tmp_path / "summary.json") == made
@@ -90,9 +97,9 @@ def test_summary_of_another_version_is_refused(tmp_path):
 
 
 def test_summaries_add_up():
-    first = replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": ["odd"]})
+    first = replace(RECEIPT, seconds={"decode": 0.5}, source_info={"warnings": [ODD]})
     second = replace(
-        RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, source_info={"warnings": ["odd"]}
+        RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, source_info={"warnings": [ODD]}
     )
     second = replace(second, transient=True)
     whole = summary_of(first)

@@ -101,7 +101,7 @@ def test_smoke_test_of_a_good_frame(report):
     assert report(NumberOfFrames=2, PixelData=bytes(24))["decode_smoke_test"] == {
         "attempted": True,
         "status": "pass",
-        "message": "frame 1 of 2 was decoded",
+        "message": "2 frames decoded",
         "frame_index": 0,
         "image_color_type": "Gray8",
         "expected_frame_bytes": 12,

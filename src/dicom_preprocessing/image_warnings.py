@@ -1,0 +1,125 @@
+"""Warnings about an image: what is irregular in its file, and did not prevent the image.
+
+``WARNING_CODES`` is the one place where codes are defined. Receipts, warnings.csv, the report and
+``dicom-validate`` give the same codes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+WARNING_CODES: Final[Mapping[str, str]] = {
+    # The file.
+    "encoding_contradicts_syntax": "The data set has another encoding than its transfer syntax.",
+    "stream_contradicts_syntax": "The pixel data is of another kind than its transfer syntax.",
+    "unknown_vr": "An element has a value representation that the standard does not have.",
+    "unparsable_element": "An element that does not parse was skipped.",
+    "trailing_bytes": "Bytes that are no elements follow the data set.",
+    # Pixel data.
+    "excess_frames": "There are more frames than Number of Frames says; the others are ignored.",
+    "rle_fragments": "A frame of RLE has several fragments, where the standard allows one.",
+    "no_sequence_delimiter": "Fragments do not end with a sequence delimiter.",
+    "values_above_bits_stored": "Bits above Bits Stored are set; they are masked or clipped.",
+    "values_seem_signed": "Values seem to be signed, though Pixel Representation is unsigned.",
+    # Colour.
+    "photometric_spelling": "Photometric Interpretation is in lower case or has blanks.",
+    "photometric_assumed": "Photometric Interpretation is missing; the pixels say what it is.",
+    "colour_contradicts_header": "The colour of the pixels is not that of the header.",
+    # Transforms of grey values, and palettes.
+    "lut_contradicts_descriptor": "A look-up table is not what its descriptor says.",
+    "lut_unusable": "An optional look-up table cannot be used, and was ignored.",
+    "rescale_slope_zero": "Rescale Slope is 0, and counts as 1.",
+    "rescale_missing_in_frames": "Frames have no rescale, although others have one.",
+    "transforms_contradict": "A file has two modality transforms of different values.",
+    "window_unusable": "A window cannot be used, and was ignored.",
+    "window_narrow": "A window of LINEAR is narrower than 1, and is applied as LINEAR_EXACT.",
+    "window_missing_in_frames": "Frames have no usable window, and use minimum to maximum.",
+    "functional_groups_contradict": "A functional group contradicts another one or the top level.",
+    "padding_not_exact": "Values near Pixel Padding Value differ from it and stay.",
+    "values_not_finite": "Values that are not finite numbers became background.",
+    # Geometry.
+    "several_volumes": "The object has several volumes; its frames stay in stored order.",
+    "pixel_aspect_ratio": "Pixels are not square, and no spacing says so.",
+    "mosaic": "One frame has many slices side by side.",
+    "private_volume": "Pixels of a volume are in private elements; the visible image is written.",
+    # Crop.
+    "only_background": "There is nothing but background; the image was not cropped.",
+    "small_component": "crop_components kept less than half of the foreground.",
+}
+"""By code: what was found, and what was done."""
+
+
+class ImageWarning(NamedTuple):
+    """A warning: a code of ``WARNING_CODES``, and what was found in this file."""
+
+    code: str
+    message: str
+
+
+class ImageWarnings:
+    """Warnings of an image, each once, in the order of ``WARNING_CODES``.
+
+    Frames are decoded when they are asked for, by several threads, and may add warnings then: it is
+    complete after the last frame.
+
+    Parameters
+    ----------
+    warnings : iterable of ImageWarning
+    earlier : ImageWarnings or None
+        Of earlier stages, which may still grow.
+    """
+
+    __slots__ = ("_earlier", "_warnings")
+
+    def __init__(
+        self, warnings: Iterable[ImageWarning] = (), earlier: ImageWarnings | None = None
+    ) -> None:
+        self._warnings = dict.fromkeys(warnings)
+        self._earlier = earlier
+
+    def add(self, code: str, message: str) -> None:
+        """Add a warning, unless it is there.
+
+        Raises
+        ------
+        KeyError
+            ``WARNING_CODES`` has no such code.
+        """
+        if code not in WARNING_CODES:
+            raise KeyError(code)
+        self._warnings[ImageWarning(code, message)] = None
+
+    def extend(self, warnings: Iterable[ImageWarning]) -> None:
+        """Add warnings."""
+        for warning in warnings:
+            self.add(*warning)
+
+    def plus(self, code: str, message: str) -> ImageWarnings:
+        """Return these warnings and one of a later stage, which is not added here."""
+        later = ImageWarnings(earlier=self)
+        later.add(code, message)
+        return later
+
+    def __iter__(self) -> Iterator[ImageWarning]:
+        earlier = () if self._earlier is None else self._earlier
+        merged = list({*self._warnings, *earlier})
+        return iter(sorted(merged, key=lambda warning: (RANKS[warning.code], warning.message)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageWarnings) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"ImageWarnings({list(self)!r})"
+
+
+RANKS: Final = {code: rank for rank, code in enumerate(WARNING_CODES)}
+"""Place of each code in ``WARNING_CODES``."""
