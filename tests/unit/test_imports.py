@@ -13,6 +13,7 @@ from tests.conftest import CHECKOUT
 PACKAGE = Path(dicom_preprocessing.__file__).parent
 ORDER = (
     "errors",
+    "image_warnings",
     "version",
     "text",
     "html",

@@ -35,10 +35,13 @@ class Precedence:
         In order of precedence.
     reason : str
         The clause of the standard, or the usual practice.
+    warning : str
+        Code of ``WARNING_CODES`` that such a file gets, empty if none.
     """
 
     sources: tuple[str, ...]
     reason: str
+    warning: str = ""
 
 
 EVERYWHERE: Final = (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
@@ -142,12 +145,18 @@ class ComputedDecision:
         The function that decides, as ``module:function`` within the package.
     reason : str
         The clause of the standard, or the usual practice.
+    warning : str
+        Code of ``WARNING_CODES`` that such a file gets, empty if none.
+    error : str
+        Class of ``FAILED_ERRORS`` where the file fails, empty if it does not.
     """
 
     contradiction: str
     decision: str
     function: str
     reason: str
+    warning: str = ""
+    error: str = ""
 
 
 COMPUTED_DECISIONS: Final = (
