@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.uid import RLELossless
 
 import make_synthetic
 from dicom_preprocessing.config import parse_config
@@ -27,8 +26,8 @@ from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
-from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
@@ -123,9 +122,9 @@ def codec_only(path: Path) -> Callable[[], object]:
     if syntax in NATIVE:
         data = pixel_data.stream([pixel_data.value])
         return lambda: np.frombuffer(data, np.uint8).copy()
-    options = decoder_options(description, layout, pixel_data)
-    is_rle = syntax == RLELossless
-    frames = find_frame_fragments(pixel_data, description, layout.number_of_frames, is_rle=is_rle)
+    options = decoder_options(description, layout)
+    n, warnings = layout.number_of_frames, ImageWarnings()
+    frames = find_frame_fragments(pixel_data, description, n, warnings)
     streams = list(map(pixel_data.stream, frames))
 
     def work() -> None:

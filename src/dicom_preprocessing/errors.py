@@ -158,9 +158,8 @@ class DamagedError(FileError):
         return cls(f"the file is cut or damaged: {missing}")
 
     @classmethod
-    def from_parser(cls, error: Exception) -> Self:
-        """For a file on which a parser raised an error."""
-        reason = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    def unparsable(cls, reason: object) -> Self:
+        """For a file whose bytes are no data set; ``reason`` says where that shows."""
         return cls(f"does not parse as DICOM: {reason}")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WARNING_CODES: Final[Mapping[str, str]] = {
     # The file.
     "encoding_contradicts_syntax": "The data set has another encoding than its transfer syntax.",
+    "unknown_syntax": "The transfer syntax is not known; pixels are read as what they are.",
     "stream_contradicts_syntax": "The pixel data is of another kind than its transfer syntax.",
     "unknown_vr": "An element has a value representation that the standard does not have.",
     "unparsable_element": "An element that does not parse was skipped.",

@@ -16,9 +16,12 @@ from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.values import make_display_values
-from dicom_preprocessing.dicom.data_set import describe
-from dicom_preprocessing.dicom.pixel_data import PixelData, pixel_data_in
+from dicom_preprocessing.dicom.data_set import describe, transfer_syntax_of
+from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
+from dicom_preprocessing.dicom.pixel_data import ByteRange, PixelData, walk_items
 from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.dicom.sources import MemorySource
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry, Size
@@ -154,9 +157,23 @@ def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
 
 
 def _pixel_data(data_set: Dataset) -> PixelData:
-    pixel_data = pixel_data_in(data_set)
-    assert pixel_data is not None
-    return pixel_data
+    """The pixel data element of a data set in memory."""
+    for tag, keyword in PIXEL_KEYWORDS.items():
+        if tag in data_set:
+            element = data_set.get_item(tag)
+            value, start = element.value, ByteRange(0, len(element.value))
+            source = MemorySource(value)
+            return PixelData(keyword, element.VR, source, start, start.end, _items_of(data_set))
+    raise AssertionError("there is no pixel data")
+
+
+def _items_of(data_set: Dataset) -> tuple[ByteRange, ...] | None:
+    """Fragments of encapsulated pixel data in memory."""
+    if transfer_syntax_of(data_set) in NATIVE:
+        return None
+    value = data_set.PixelData
+    source, within = MemorySource(value), ByteRange(0, len(value))
+    return walk_items(source, within)[0] if value.startswith(b"\xfe\xff\x00\xe0") else None
 
 
 def display_values(

@@ -8,10 +8,10 @@ import SimpleITK
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array
 
 from dicom_preprocessing.decode.modality import modality_values
-from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.data_set import describe, transfer_syntax_of
 from dicom_preprocessing.dicom.description import Rescale
 from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.conftest import data_folder

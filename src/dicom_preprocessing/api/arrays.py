@@ -13,8 +13,8 @@ from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
 from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.api.stack import decode_stack
 from dicom_preprocessing.decode.stage import decode_opened
-from dicom_preprocessing.dicom.pixel_data import MemorySource, PathSource
 from dicom_preprocessing.dicom.reading import ImageFile, open_image
+from dicom_preprocessing.dicom.sources import FileSource, PathSource
 from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import frame_threads
@@ -60,7 +60,7 @@ def preprocess_paths(
     files = {}
     for number, path in enumerate(paths):
         description, pixel_data = _open_path(path)
-        if pixel_data is not None and not isinstance(pixel_data.source, MemorySource):
+        if pixel_data is not None and isinstance(pixel_data.source, FileSource):
             pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
         files[f"slice {number}, {os.fspath(path)}"] = ImageFile(description, pixel_data)
     return _preprocess_slices(files, preprocessor, parallel, dtype)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dicom_preprocessing.decode.streams.info import END
+from dicom_preprocessing.decode.streams.recognition import RECOGNITION_BYTES, recognise_stream
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.pixel_data import ByteRange
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.image_warnings import ImageWarnings
 
 FrameFragments = tuple[ByteRange, ...]
 """Ranges that make the stream of a frame when they are joined."""
@@ -26,13 +28,13 @@ END_WITHIN: Final = 10
 
 
 def find_frame_fragments(
-    pixel_data: PixelData, description: Description, number_of_frames: int, *, is_rle: bool
+    pixel_data: PixelData, description: Description, number_of_frames: int, warnings: ImageWarnings
 ) -> list[FrameFragments]:
     """Find the stream of each frame.
 
-    Where there are as many fragments as frames, each fragment is a frame. Otherwise an offset table
-    decides, if it points at fragments; without one, a frame ends with the fragment that has an end
-    marker.
+    Fragments without bytes do not count. Where there are as many others as frames, each is a frame.
+    Otherwise a frame starts with each fragment that starts a stream; without such starts an offset
+    table decides, if it points at fragments, and else the fragments with an end marker.
 
     Parameters
     ----------
@@ -40,8 +42,8 @@ def find_frame_fragments(
     description : Description
         May have an extended offset table (PS3.3 C.7.6.3.1.8).
     number_of_frames : int
-    is_rle : bool
-        A frame is then one fragment (PS3.5 A.4.2), and empty fragments are ignored.
+    warnings : ImageWarnings
+        Takes those about fragments and frames.
 
     Returns
     -------
@@ -59,35 +61,50 @@ def find_frame_fragments(
     if not items:
         raise DecodeError("encapsulated pixel data without an offset table")
     # PS3.5 A.4: the first item is the basic offset table, which may be empty.
-    table, *fragments = items
-    n = number_of_frames
+    table, *stored = items
+    fragments, n = [f for f in stored if f.length], number_of_frames
     if len(fragments) < n:
         raise ShortPixelDataError(f"{len(fragments)} fragments cannot hold {n} frames")
-    # Segments of RLE have no end marker to go by.
-    if is_rle and len(fragments) > n:
-        return _take_first([(f,) for f in fragments if f.length], n)
+    if len(fragments) == n:
+        return [(fragment,) for fragment in fragments]
     # A length that is not a multiple of four bytes is damage; the rest may be right.
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
-    # The count comes before the tables, since those of broken writers are common. Followed blindly
-    # they gave wrong pixels, and no error.
+    # Starts come before the tables, since those of broken writers are common. Followed blindly they
+    # gave wrong pixels, and no error.
     by_source: dict[str, list[FrameFragments] | None] = {
-        "one fragment per frame": [(f,) for f in fragments] if len(fragments) == n else None,
-        "ExtendedOffsetTable": _group_by_offsets(fragments, _extended_offsets(description), n),
-        "basic offset table": _group_by_offsets(fragments, basic, n),
+        "starts of streams": _group_by_starts(fragments, pixel_data, n),
+        "ExtendedOffsetTable": _group_by_offsets(stored, _extended_offsets(description), n),
+        "basic offset table": _group_by_offsets(stored, basic, n),
     }
-    grouped = decide("fragments_of_frames", by_source).value
-    if grouped is not None:
-        return grouped
-    return (
-        [tuple(fragments)] if n == 1 else _take_first(_group_by_markers(fragments, pixel_data), n)
-    )
+    frames = decide("fragments_of_frames", by_source).value
+    if frames is None:
+        frames = [tuple(fragments)] if n == 1 else _group_by_ends(fragments, pixel_data)
+    if len(frames) < n:
+        raise ShortPixelDataError(f"the stream ends before the last of {n} frames")
+    if len(frames) > n:
+        message = f"pixel data for {len(frames)} frames, of which the header says {n}"
+        warnings.add("excess_frames", message)
+    return frames[:n]
 
 
-def _take_first(frames: list[FrameFragments], number_of_frames: int) -> list[FrameFragments]:
-    """Return the first frames, as many as the header says, or raise ShortPixelDataError."""
-    if len(frames) < number_of_frames:
-        raise ShortPixelDataError(f"the stream ends before the last of {number_of_frames} frames")
-    return frames[:number_of_frames]
+def _group_by_starts(
+    fragments: Sequence[ByteRange], pixel_data: PixelData, number_of_frames: int
+) -> list[FrameFragments] | None:
+    """Return frames that start with a fragment of one kind, None if they are too few."""
+    starts = [recognise_stream(_read_head(pixel_data, fragment)) for fragment in fragments]
+    indices = [i for i, kind in enumerate(starts) if kind is not None and kind == starts[0]]
+    if len(indices) < number_of_frames:
+        return None
+    return [tuple(fragments[a:b]) for a, b in pairwise([*indices, len(fragments)])]
+
+
+def _read_head(pixel_data: PixelData, fragment: ByteRange) -> bytes:
+    return pixel_data.source.read(fragment.offset, min(RECOGNITION_BYTES, fragment.length))
+
+
+def is_in_parts(frames: Sequence[FrameFragments]) -> bool:
+    """Whether a frame has several fragments, which are not empty."""
+    return any(sum(fragment.length > 0 for fragment in frame) > 1 for frame in frames)
 
 
 def _extended_offsets(description: Description) -> list[int]:
@@ -108,7 +125,7 @@ def _group_by_offsets(
     # the values' offsets are the same, since every item header has 8 bytes.
     indices = {f.offset - fragments[0].offset: i for i, f in enumerate(fragments)}
     ascending = all(a < b for a, b in pairwise(offsets))
-    if len(offsets) != number_of_frames or offsets[0] != 0 or not ascending:
+    if len(offsets) < max(1, number_of_frames) or offsets[0] != 0 or not ascending:
         return None
     if not indices.keys() >= set(offsets):
         return None
@@ -116,9 +133,7 @@ def _group_by_offsets(
     return [tuple(fragments[a:b]) for a, b in pairwise([*starts, len(fragments)])]
 
 
-def _group_by_markers(
-    fragments: Sequence[ByteRange], pixel_data: PixelData
-) -> list[FrameFragments]:
+def _group_by_ends(fragments: Sequence[ByteRange], pixel_data: PixelData) -> list[FrameFragments]:
     """Return frames that end with a fragment with an end marker; the last may lack it."""
     frames: list[FrameFragments] = []
     frame: list[ByteRange] = []

@@ -9,8 +9,8 @@ import numpy as np
 
 from dicom_preprocessing.decode.colour import ALREADY_RGB, FULL_RANGE, PALETTE, PARTIAL_RANGE
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
-from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.text import make_printable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.image_warnings import ImageWarnings
 
 MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
-BITS_ALLOCATED: Final = (1, 8, 16, 32)
+BITS_ALLOCATED: Final = (1, 8, 12, 16, 32)
 FLOAT_BITS_ALLOCATED: Final = (32, 64)
 COLOUR: Final = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED: Final = (8, 16)
@@ -68,20 +68,33 @@ class PixelFormat:
         if self.is_float:
             return np.dtype(f"f{self.bits_allocated // BYTE_BITS}")
         if self.is_monochrome:
-            kind = "i" if self.is_signed else "u"
-            return np.dtype(f"{kind}{max(BYTE_BITS, self.bits_allocated) // BYTE_BITS}")
+            return self.stored_dtype
         return np.dtype(np.uint8 if self.bits_stored <= BYTE_BITS else np.uint16)
+
+    @property
+    def bits_held(self) -> int:
+        """Bits of a sample in memory, whole bytes."""
+        return 1 << (max(BYTE_BITS, self.bits_allocated) - 1).bit_length()
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """The dtype of samples as they are stored."""
+        kind = "f" if self.is_float else "i" if self.is_signed else "u"
+        return np.dtype(f"{kind}{self.bits_held // BYTE_BITS}")
+
+    @property
+    def stored_samples(self) -> int:
+        """Samples of a frame in native pixel data."""
+        pixels = self.rows * self.columns
+        # Two luma and two chroma samples for two pixels (PS3.3 C.7.6.3.1.2).
+        subsampled = self.photometric_interpretation in SUBSAMPLED
+        return pixels * 2 if subsampled else pixels * self.samples_per_pixel
 
     @property
     def native_bytes(self) -> int:
         """Bytes of uncompressed pixel data, without padding."""
-        samples = self.samples_per_pixel
-        bits = self.rows * self.columns * self.number_of_frames * self.bits_allocated
-        # Two luma and two chroma samples for two pixels (PS3.3 C.7.6.3.1.2).
-        if self.photometric_interpretation in SUBSAMPLED:
-            return bits * 2 // 8
         # Single bits are packed without gaps between frames (PS3.5 8.1.1).
-        return (bits * samples + 7) // 8
+        return -(-self.stored_samples * self.number_of_frames * self.bits_allocated // BYTE_BITS)
 
 
 def read_pixel_format(

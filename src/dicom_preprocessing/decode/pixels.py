@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import RLELossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 
-from dicom_preprocessing.decode.codecs.registry import MESSAGE_LIMIT, decode_stream
+from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, STATED_PHOTOMETRIC
 from dicom_preprocessing.decode.colour import (
     PALETTE,
@@ -20,35 +19,53 @@ from dicom_preprocessing.decode.colour import (
     read_palette,
     to_rgb,
 )
-from dicom_preprocessing.decode.fragments import find_frame_fragments
+from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
+from dicom_preprocessing.decode.native import PACKED_BITS, NativeReader
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
-from dicom_preprocessing.decode.transfer_syntaxes import (
-    BIT_FOR_BIT,
-    ENCAPSULATED,
-    JPEG_2000,
-    NATIVE,
+from dicom_preprocessing.decode.streams.recognition import (
+    RECOGNITION_BYTES,
+    read_stream_shape,
+    recognise_stream,
 )
 from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.transfer_syntaxes import (
+    BIT_FOR_BIT,
+    ENCAPSULATED,
+    ENCAPSULATED_UNCOMPRESSED,
+    JPEG_2000,
+    NATIVE,
+    are_alike,
+    is_known_syntax,
+    name_kind,
+)
 from dicom_preprocessing.errors import (
     DecodeError,
+    FileError,
     ShortPixelDataError,
     UnsupportedPixelsError,
     UnsupportedTransferSyntaxError,
 )
+from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import Size
 from dicom_preprocessing.imaging.sampling import halve
 
+ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""Tag of an item, little and big endian."""
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pydicom.uid import UID
 
+    from dicom_preprocessing.decode.fragments import FrameFragments
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
-    from dicom_preprocessing.image_warnings import ImageWarnings
 
 
 def stored_frames(
@@ -88,32 +105,29 @@ def stored_frames(
     DecodeError
         Fragments do not follow each other, or contradict the transfer syntax.
     """
-    syntax = description.transfer_syntax_uid
     if not pixel_data.value.length:
         raise ShortPixelDataError("the pixel data element is empty")
     size = halve(Size(pixel_format.columns, pixel_format.rows), level)
-    options = decoder_options(description, pixel_format, pixel_data)
-    options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
-    if syntax in NATIVE:
-        decode = _make_native_decoder(pixel_format, pixel_data, syntax, options)
+    streams = find_streams(description, pixel_format, pixel_data, warnings)
+    if streams is None:
+        decode = _make_native_decoder(description, pixel_format, pixel_data, warnings)
     else:
-        decode = _make_stream_decoder(description, pixel_format, pixel_data, syntax, options)
+        options = decoder_options(description, pixel_format)
+        options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
+        decode = _make_stream_decoder(streams, pixel_data, options, warnings)
     palette = None
     if pixel_format.photometric_interpretation == PALETTE:
         bits, signed = pixel_format.bits_stored, pixel_format.is_signed
         palette = read_palette(description, bits, warnings, signed=signed)
 
     def make_frame(index: int) -> NDArray[Any]:
-        samples, photometric = decode(index)
+        samples, photometric, syntax = decode(index)
         samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
         # Codecs of samples have masked or clipped by the precision of their stream already; these
         # syntaxes give every allocated bit. Masks come before colour, whose arithmetic would carry
         # bits of an overlay into all three samples.
-        if (
-            syntax in (*NATIVE, *BIT_FOR_BIT)
-            and pixel_format.bits_stored < pixel_format.bits_allocated
-        ):
-            samples = _take_stored_bits(samples, pixel_format)
+        if syntax in (*NATIVE, *BIT_FOR_BIT) and pixel_format.bits_stored < pixel_format.bits_held:
+            samples = _take_stored_bits(samples, pixel_format, warnings)
         return (
             samples
             if pixel_format.is_monochrome
@@ -123,8 +137,86 @@ def stored_frames(
     samples = pixel_format.samples_per_pixel if palette is None else len("RGB")
     shape = (pixel_format.number_of_frames, size.height, size.width, samples)
     # Frames that are needed twice are then read again, and not written to a temporary file.
-    is_cheap = syntax in NATIVE and pixel_format.is_monochrome
+    is_cheap = streams is None and pixel_format.is_monochrome
     return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
+
+
+class Streams(NamedTuple):
+    """The streams of frames, and the transfer syntax that the file states."""
+
+    frames: Sequence[FrameFragments]
+    stated: UID
+
+
+def find_streams(
+    description: Description,
+    pixel_format: PixelFormat,
+    pixel_data: PixelData,
+    warnings: ImageWarnings,
+) -> Streams | None:
+    """Find the streams of encapsulated pixel data, None of native pixel data.
+
+    What the pixel data is decides, not the transfer syntax: it has fragments or not.
+
+    Raises
+    ------
+    ShortPixelDataError, DecodeError
+        As for ``stored_frames``.
+    UnsupportedTransferSyntaxError
+        It has fragments of which no decoder is known.
+    """
+    stated, n = description.transfer_syntax_uid, pixel_format.number_of_frames
+    is_native = stated in NATIVE
+    has_fragments = pixel_data.items is not None
+    if not has_fragments and is_native and not _may_be_encapsulated(pixel_data, pixel_format):
+        return None
+    if _is_one_stream(pixel_data, pixel_format):
+        message = f"a compressed stream is the value of native pixel data ({stated.name})"
+        warnings.add("stream_contradicts_syntax", message)
+        return Streams([(pixel_data.value,)], stated)
+    if not has_fragments and not is_native and _is_native(pixel_data, pixel_format):
+        message = f"the pixel data has no fragments, which {stated.name} needs: it is native"
+        warnings.add("stream_contradicts_syntax", message)
+        return None
+    if not is_native and stated not in ENCAPSULATED:
+        _require_known_stream(pixel_data, stated)
+    return Streams(find_frame_fragments(pixel_data, description, n, warnings), stated)
+
+
+def _require_known_stream(pixel_data: PixelData, stated: UID) -> None:
+    """Raise UnsupportedTransferSyntaxError unless the first fragment is of a known codec."""
+    first = next((f for f in pixel_data.fragments()[1:] if f.length), None)
+    if first is None or recognise_stream(pixel_data.stream([first])[:RECOGNITION_BYTES]) is None:
+        raise _make_unknown_stream_error(stated)
+
+
+def _may_be_encapsulated(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether native pixel data is shorter than its frames, and starts like an item or stream."""
+    if pixel_data.value.length >= pixel_format.native_bytes:
+        return False
+    head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
+    return head.startswith(ITEM_TAGS) or recognise_stream(head) is not None
+
+
+def _is_native(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether pixel data without fragments has the bytes of its frames, as native data has."""
+    head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
+    excess = pixel_data.value.length - pixel_format.native_bytes
+    return excess in (0, 1) and not head.startswith(ITEM_TAGS)
+
+
+def _is_one_stream(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether the value is a stream without a fragment, whose header says what the file says."""
+    if pixel_data.items is not None or pixel_format.number_of_frames != 1:
+        return False
+    if pixel_data.value.length >= pixel_format.native_bytes:
+        return False
+    stream = pixel_data.stream([pixel_data.value])
+    return read_stream_shape(stream) == (
+        pixel_format.rows,
+        pixel_format.columns,
+        pixel_format.samples_per_pixel,
+    )
 
 
 def count_reducible_levels(
@@ -140,12 +232,13 @@ def count_reducible_levels(
     has_means = pixel_format.photometric_interpretation != PALETTE and pixel_format.bits_stored > 1
     if syntax not in JPEG_2000 or not has_means:
         return 0
-    frames = find_frame_fragments(
-        pixel_data, description, pixel_format.number_of_frames, is_rle=False
-    )
+    streams = find_streams(description, pixel_format, pixel_data, ImageWarnings())
+    frames = () if streams is None else streams.frames
     levels = 0
     with suppress(StreamError):  # decoding raises it again, with the frame
-        levels = min(_levels_of(pixel_data.stream(frame), pixel_format) for frame in frames)
+        levels = min(
+            (_levels_of(pixel_data.stream(frame), pixel_format) for frame in frames), default=0
+        )
     return levels
 
 
@@ -165,7 +258,7 @@ def _convert_to_rgb(
     """Convert a frame to RGB from the Photometric Interpretation that its decoder gave."""
     if palette is not None:
         return palette(samples)
-    # decoder_options has replaced the partial range, which native pixels still have.
+    # decoder_options has replaced the partial range.
     if pixel_format.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
         photometric = pixel_format.photometric_interpretation
     return to_rgb(
@@ -173,90 +266,115 @@ def _convert_to_rgb(
     )
 
 
-Decode = Callable[[int], tuple[NDArray[Any], str]]
-"""From a frame index to (rows, columns, samples) and their Photometric Interpretation."""
+Decode = Callable[[int], tuple[NDArray[Any], str, "UID"]]
+"""From a frame index to (rows, columns, samples), their Photometric Interpretation, and the
+transfer syntax by which they were decoded."""
 
 
 def _make_native_decoder(
-    pixel_format: PixelFormat, pixel_data: PixelData, syntax: UID, options: dict[str, Any]
-) -> Decode:
-    """Make a decoder of uncompressed pixel data, by pydicom's reader."""
-    # PS3.5 A.4: only encapsulated pixel data has items. Read as native, the headers of fragments
-    # and the compressed bytes would be pixels.
-    if pixel_data.items is not None:
-        raise DecodeError(f"fragments of compressed pixel data, but the syntax is {syntax.name}")
-    _require_bytes(pixel_data.value.length, pixel_format)
-    decoder = get_decoder(syntax)
-
-    def decode(index: int) -> tuple[NDArray[Any], str]:
-        try:
-            # A file, from which pydicom reads one frame, so that the others stay on the disk.
-            values, properties = decoder.as_array(
-                cast("BinaryIO", pixel_data.as_file()), index=index, raw=True, **options
-            )
-        except Exception as error:
-            raise _make_decode_error(error) from error
-        samples = values.reshape(
-            pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
-        )
-        return samples, str(properties["photometric_interpretation"])
-
-    return decode
-
-
-def _make_stream_decoder(
     description: Description,
     pixel_format: PixelFormat,
     pixel_data: PixelData,
-    syntax: UID,
-    options: dict[str, Any],
+    warnings: ImageWarnings,
 ) -> Decode:
-    """Make a decoder of encapsulated pixel data, by the codec of the transfer syntax."""
-    if syntax not in ENCAPSULATED:
-        raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
-    frames = find_frame_fragments(
-        pixel_data, description, pixel_format.number_of_frames, is_rle=syntax == RLELossless
+    """Make a decoder of uncompressed pixel data."""
+    _require_bytes(pixel_data.value.length, pixel_format)
+    warn_of_excess_frames(pixel_format, pixel_data, warnings)
+    syntax = description.transfer_syntax_uid
+    if syntax not in NATIVE:
+        syntax = ExplicitVRLittleEndian
+    reader = NativeReader(
+        pixel_data,
+        pixel_format,
+        is_little_endian=syntax != ExplicitVRBigEndian,
+        is_planar=choose_planes(description, pixel_format) == 1,
     )
+    photometric = pixel_format.photometric_interpretation
+    return lambda index: (reader.read_frame(index), photometric, syntax)
 
-    def decode(index: int) -> tuple[NDArray[Any], str]:
+
+def _make_stream_decoder(
+    streams: Streams, pixel_data: PixelData, options: dict[str, Any], warnings: ImageWarnings
+) -> Decode:
+    """Make a decoder of encapsulated pixel data, by the codec of each stream."""
+    frames, stated = streams
+    first = find_stream_syntax(pixel_data.stream(frames[0]), stated, options)
+    if first is None:
+        raise _make_unknown_stream_error(stated)
+    if first == RLELossless and is_in_parts(frames):
+        message = "a frame of RLE is in several fragments"
+        warnings.add("rle_fragments", message)
+
+    def decode(index: int) -> tuple[NDArray[Any], str, UID]:
         stream = pixel_data.stream(frames[index])
+        syntax = find_stream_syntax(stream, stated, options)
+        if syntax is None:
+            raise _make_unknown_stream_error(stated)
+        if not are_alike(syntax, stated):
+            code = "stream_contradicts_syntax" if is_known_syntax(stated) else "unknown_syntax"
+            kind = name_kind(syntax)
+            warnings.add(code, f"the stream is {kind}, the transfer syntax is {stated.name}")
         # Not by an option of the decoder: that came after the last imagecodecs for Python 3.11.
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
-        return decode_stream(stream, syntax, options)
+        return (*decode_stream(stream, syntax, options), syntax)
 
     return decode
 
 
-def decoder_options(
-    description: Description, pixel_format: PixelFormat, pixel_data: PixelData
-) -> dict[str, Any]:
-    """Return the header, which is checked already, as options of pydicom's decoders."""
+def _make_unknown_stream_error(stated: UID) -> FileError:
+    if stated in NATIVE:
+        return DecodeError(
+            f"the pixel data has fragments of no known codec, and the syntax is {stated.name}"
+        )
+    return UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {stated.name}")
+
+
+def find_stream_syntax(stream: bytes, stated: UID, options: Mapping[str, Any]) -> UID | None:
+    """Return the transfer syntax by which a stream is decoded: that of the stream, else the stated.
+
+    None if neither has a decoder.
+    """
+    found = recognise_stream(stream[:RECOGNITION_BYTES])
+    if found is not None and not are_alike(found, stated):
+        return found
+    if stated in ENCAPSULATED:
+        return stated
+    frame = options["rows"] * options["columns"] * options["samples_per_pixel"]
+    length = frame * options["bits_allocated"] // BYTE_BITS
+    is_native = stated in NATIVE and len(stream) in (length, length + length % 2)
+    return ENCAPSULATED_UNCOMPRESSED if is_native else None
+
+
+def choose_planes(description: Description, pixel_format: PixelFormat) -> int | None:
+    """Return Planar Configuration of native samples."""
     photometric = pixel_format.photometric_interpretation
     by_source = {
         "subsampled chroma": 0 if photometric in SUBSAMPLED else None,
         "PlanarConfiguration": description.pixel.planar_configuration.integer(),
     }
+    return decide("planes", by_source).value
+
+
+def decoder_options(description: Description, pixel_format: PixelFormat) -> dict[str, Any]:
+    """Return the header, which is checked already, as options of pydicom's decoders."""
+    photometric = pixel_format.photometric_interpretation
     return {
         "rows": pixel_format.rows,
         "columns": pixel_format.columns,
         "samples_per_pixel": pixel_format.samples_per_pixel,
         "number_of_frames": pixel_format.number_of_frames,
-        "bits_allocated": pixel_format.bits_allocated,
+        # No codec packs samples of 12 bits.
+        "bits_allocated": 1 if pixel_format.bits_allocated == 1 else pixel_format.bits_held,
         "bits_stored": pixel_format.bits_stored,
         "pixel_representation": int(pixel_format.is_signed),
-        "planar_configuration": decide("planes", by_source).value,
-        # pydicom's reader has no partial range. The layout is the same: two chroma samples for two
-        # pixels.
+        "planar_configuration": choose_planes(description, pixel_format),
+        # pydicom has no partial range. The layout is the same: two chroma samples for two pixels.
         "photometric_interpretation": photometric.replace("PARTIAL_422", "FULL_422"),
         STATED_PHOTOMETRIC: photometric,
         "pixel_keyword": pixel_format.keyword,
-        "pixel_vr": pixel_data.vr,
-        "allow_excess_frames": False,
-        # No copy of the frame, and no corrections by pydicom: this package has its own for bits
-        # (_take_stored_bits) and sign (codecs.samples), the same for every codec.
-        "view_only": True,
-        "correct_unused_bits": False,
+        # No corrections by pydicom: this package has its own for sign (codecs.samples), the same
+        # for every codec.
         "apply_j2k_sign_correction": False,
         "apply_jls_sign_correction": False,
     }
@@ -281,14 +399,9 @@ def _require_bytes(length: int, pixel_format: PixelFormat) -> None:
 
 
 def warn_of_excess_frames(
-    description: Description,
-    pixel_format: PixelFormat,
-    pixel_data: PixelData,
-    warnings: ImageWarnings,
+    pixel_format: PixelFormat, pixel_data: PixelData, warnings: ImageWarnings
 ) -> None:
     """Add a warning if native pixel data has bytes for more frames than the header says."""
-    if description.transfer_syntax_uid not in NATIVE:
-        return
     # PS3.5 8.1.1: a byte of padding at the end of the value, not of each frame.
     padding = pixel_format.native_bytes % 2
     available = pixel_data.value.length - padding
@@ -299,11 +412,9 @@ def warn_of_excess_frames(
         warnings.add("excess_frames", message)
 
 
-def _make_decode_error(error: Exception) -> DecodeError:
-    return DecodeError(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
-
-
-def _take_stored_bits(pixels: NDArray[Any], pixel_format: PixelFormat) -> NDArray[Any]:
+def _take_stored_bits(
+    pixels: NDArray[Any], pixel_format: PixelFormat, warnings: ImageWarnings
+) -> NDArray[Any]:
     """Take the Bits Stored bits up to High Bit, move them to bit 0, extend the sign, mask others.
 
     PS3.5 8.1.1.
@@ -315,9 +426,12 @@ def _take_stored_bits(pixels: NDArray[Any], pixel_format: PixelFormat) -> NDArra
         highest = lowest + (1 << pixel_format.bits_stored) - 1
         if pixels.max() <= highest and (not pixel_format.is_signed or pixels.min() >= lowest):
             return pixels
+        if pixel_format.bits_allocated != PACKED_BITS:
+            message = f"bits above Bits Stored {pixel_format.bits_stored} are set, and were masked"
+            warnings.add("values_above_bits_stored", message)
     # The first shift drops what is above High Bit, the second what is below the stored bits, and
     # fills with the sign in signed dtypes.
-    up = pixel_format.bits_allocated - 1 - pixel_format.high_bit
-    down = pixel_format.bits_allocated - pixel_format.bits_stored
+    up = pixel_format.bits_held - 1 - pixel_format.high_bit
+    down = pixel_format.bits_held - pixel_format.bits_stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)
     return shifted

@@ -14,7 +14,6 @@ from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_form
 from dicom_preprocessing.decode.pixels import (
     count_reducible_levels,
     stored_frames,
-    warn_of_excess_frames,
 )
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import is_relative, make_display_values
@@ -155,7 +154,6 @@ def _decode_at_level(
 
     level = level_of(source.size) if requested_level is None else requested_level
     values = _decode_values(source, settings, level)
-    warn_of_excess_frames(description, pixel_format, source.pixel_data, source.warnings)
     volume = _handle_frames(source, settings, values)
     frames, geometry, sampling = _turn_upright(source, volume.frames, level)
     source_info = SourceInfo(

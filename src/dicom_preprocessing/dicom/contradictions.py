@@ -116,7 +116,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ("position", "SpacingBetweenSlices"), "PS3.3 C.7.6.2.1.1: positions are what was measured"
     ),
     "fragments_of_frames": Precedence(
-        ("one fragment per frame", "ExtendedOffsetTable", "basic offset table"),
+        ("starts of streams", "ExtendedOffsetTable", "basic offset table"),
         "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments do not count",
     ),
     # Header and stream.

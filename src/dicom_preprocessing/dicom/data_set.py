@@ -52,13 +52,20 @@ from dicom_preprocessing.dicom.keywords import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydicom.dataset import Dataset
 
+    from dicom_preprocessing.image_warnings import ImageWarning
+
 
 def describe(
-    data_set: Dataset, *, syntax: UID | None = None, has_pixel_data: bool = True
+    data_set: Dataset,
+    *,
+    syntax: UID | None = None,
+    has_pixel_data: bool = True,
+    is_little_endian: bool | None = None,
+    warnings: Iterable[ImageWarning] = (),
 ) -> Description:
     """Read every attribute on which an image depends.
 
@@ -67,23 +74,34 @@ def describe(
     data_set : Dataset
         With or without pixel data, which is not read.
     syntax : UID or None
-        ``transfer_syntax_of`` the data set, where it is known already.
+        By which pixels are read; by default ``transfer_syntax_of`` the data set.
     has_pixel_data : bool
         Becomes that of the header.
+    is_little_endian : bool or None
+        Byte order of the data set; by default that of ``syntax``.
+    warnings : iterable of ImageWarning
+        Found while the file was read.
     """
     attributes = attributes_of(data_set, TOP_TAGS)
-    syntax = transfer_syntax_of(data_set) if syntax is None else syntax
-    shared = items_of(data_set, SHARED)
-    luts = items_of(data_set, MODALITY_LUTS)
-    codes = items_of(data_set, VIEW_CODE_SEQUENCE)
+    stated = transfer_syntax_of(data_set)
+    syntax = stated if syntax is None else syntax
+    if is_little_endian is None:
+        is_little_endian = syntax != ExplicitVRBigEndian
+    found = list(warnings)
+    shared = items_of(data_set, SHARED, found)
+    luts = items_of(data_set, MODALITY_LUTS, found)
+    codes = items_of(data_set, VIEW_CODE_SEQUENCE, found)
+    frames = items_of(data_set, PER_FRAME, found)
     return Description(
-        header=_make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data),
+        header=_make_header(data_set, attributes, stated, has_pixel_data=has_pixel_data),
         transfer_syntax_uid=syntax,
-        is_little_endian=syntax != ExplicitVRBigEndian,
+        is_little_endian=is_little_endian,
         pixel=ImagePixel(**_select_fields(attributes, IMAGE_PIXEL)),
-        top=FunctionalGroups(**_read_voi_luts(data_set), **_select_fields(attributes, TOP_GROUPS)),
-        shared=groups_of(shared[0]) if shared else NO_GROUPS,
-        frames=tuple(map(groups_of, items_of(data_set, PER_FRAME))),
+        top=FunctionalGroups(
+            **_read_voi_luts(data_set, found), **_select_fields(attributes, TOP_GROUPS)
+        ),
+        shared=groups_of(shared[0], found) if shared else NO_GROUPS,
+        frames=tuple(groups_of(frame, found) for frame in frames),
         modality_lut=_lut_of(luts[0]) if luts else None,
         palette=_read_palette(attributes),
         **_read_paddings(attributes),
@@ -94,6 +112,7 @@ def describe(
         view_codes=tuple(attributes_of(c, CODE_TAGS).get("CodeValue", ABSENT) for c in codes),
         extended_offset_table=attributes.get("ExtendedOffsetTable", ABSENT),
         extended_offset_table_lengths=attributes.get("ExtendedOffsetTableLengths", ABSENT),
+        warnings=tuple(dict.fromkeys(found)),
     )
 
 
@@ -125,17 +144,21 @@ def _make_header(
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """Return the transfer syntax that the file states, else the one in which it could be parsed."""
-    stated = _read_file_meta_uid(data_set, "TransferSyntaxUID")
+    meta = getattr(data_set, "file_meta", None)
     by_source = {
-        "TransferSyntaxUID": UID(stated) if stated else None,
+        "TransferSyntaxUID": stated_syntax_of(meta) or None,
         "encoding": _encoding_of(data_set),
     }
     return decide("transfer_syntax_uid", by_source).value or UID("")
 
 
-def _read_file_meta_uid(data_set: Dataset, keyword: str) -> str:
+def stated_syntax_of(meta: Dataset | None) -> UID:
+    """Return Transfer Syntax UID of file meta information, empty where there is none."""
+    return UID(_read_file_meta_uid(meta, "TransferSyntaxUID"))
+
+
+def _read_file_meta_uid(meta: Dataset | None, keyword: str) -> str:
     """Return a UID of the file meta information, empty where there is none."""
-    meta = getattr(data_set, "file_meta", None)
     attributes = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
     return attributes.get(keyword, ABSENT).text()
 
@@ -150,35 +173,35 @@ def _encoding_of(data_set: Dataset) -> UID:
 
 def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
     """Return SOP Class UID, else that of the file meta information, else an empty text."""
-    stated = _read_file_meta_uid(data_set, "MediaStorageSOPClassUID")
+    stated = _read_file_meta_uid(getattr(data_set, "file_meta", None), "MediaStorageSOPClassUID")
     by_source = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
     return decide("sop_class_uid", by_source).value or ""
 
 
-def groups_of(group: Dataset) -> FunctionalGroups:
-    """Read an item of a functional groups sequence."""
+def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:
+    """Read an item of a functional groups sequence; ``warnings`` takes broken sequences."""
     attributes: dict[str, Attribute] = {}
     macros: set[str] = set()
     luts: dict[str, Any] = {}
     for tag in group.keys():  # noqa: SIM118  # iterating a data set converts every element
         macro = MACRO_TAGS.get(int(tag))
-        first = next(iter(items_of(group, tag)), None) if macro is not None else None
+        first = next(iter(items_of(group, tag, warnings)), None) if macro else None
         if macro is None or first is None:
             continue
         macros.add(macro)
         attributes |= attributes_of(first, GROUP_TAGS[macro])
         if macro == VOI:
-            luts = _read_voi_luts(first)
+            luts = _read_voi_luts(first, warnings)
     return FunctionalGroups(
         macros=frozenset(macros), **luts, **_select_fields(attributes, MACRO_KEYWORDS)
     )
 
 
-def _read_voi_luts(item: Dataset) -> dict[str, Any]:
+def _read_voi_luts(item: Dataset, warnings: list[ImageWarning]) -> dict[str, Any]:
     """Return the fields of ``FunctionalGroups`` about VOI LUT Sequence."""
     if VOI_LUTS not in item:
         return {}
-    luts = items_of(item, VOI_LUTS)
+    luts = items_of(item, VOI_LUTS, warnings)
     return {"voi_lut": _lut_of(luts[0]) if luts else None, "voi_lut_items": len(luts)}
 
 

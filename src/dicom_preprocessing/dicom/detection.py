@@ -1,30 +1,45 @@
-"""Whether bytes without the DICM prefix start like a DICOM data set."""
+"""The encoding in which bytes are a data set, by their first elements.
+
+What a file says of its encoding is not always true, and files without the DICM prefix say nothing.
+"""
 
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_preprocessing.dicom.element_header import (
+    DELIMITER_GROUP,
+    ENCODINGS,
+    EXPLICIT_LITTLE,
+    META_GROUP,
+    Encoding,
+    parse_element_header,
+)
+from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Groups in which the elements of an image or document may start (PS3.6).
 KNOWN_GROUPS: Final = frozenset(
     (*range(0x0002, 0x0062, 2), 0x0062, 0x0064, 0x0066, 0x0068, 0x0070, 0x0072, 0x0088, 0x0100)
 )
-META_GROUP: Final = 0x0002
 DETECTION_BYTES: Final = 4096
 DETECTION_ELEMENTS: Final = 8
 MIN_ELEMENTS: Final = 3
 """Enough where a sequence or a long value puts the eighth element out of ``head``."""
 
-HEADER_LENGTH: Final = 8
-UNDEFINED_LENGTH: Final = 0xFFFFFFFF
-LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-SHORT_VRS: Final = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
-)
+
+class _Fit(NamedTuple):
+    """How well bytes parse in an encoding; the better one is the greater."""
+
+    is_complete: bool
+    elements: int
 
 
 def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
-    """Whether a file starts like a data set, implicit or explicit little endian.
+    """Whether a file without the DICM prefix starts like a data set.
 
     The first eight elements, or as many as there are, must have ascending tags (PS3.5 7.1) in known
     groups.
@@ -37,42 +52,70 @@ def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
         Bytes of the file; None if ``head`` is all of it.
     """
     size = len(head) if size is None else size
-    return any(_is_ascending(head, size, explicit=explicit) for explicit in (False, True))
+    return any(
+        _measure_fit(head, size, encoding, lambda group: group in KNOWN_GROUPS).is_complete
+        for encoding in ENCODINGS
+    )
 
 
-def _is_ascending(head: bytes, size: int, *, explicit: bool) -> bool:
-    """Whether the first elements have ascending tags in known groups."""
+def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Encoding | None:
+    """Find the encoding in which the first elements of a data set parse.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the data set, behind the file meta information.
+    size : int
+        Bytes from the start of ``head`` to the end of the file.
+    stated : Encoding or None
+        Counts unless the elements parse in another one only.
+
+    Returns
+    -------
+    Encoding or None
+        None if they parse in no encoding.
+    """
+    candidates = ENCODINGS if stated is None else (stated, *ENCODINGS)
+    fits = [_measure_fit(head, size, c, lambda group: group != 0) for c in candidates]
+    best = max(fits)
+    if not best.elements:
+        return None
+    # Where nothing parses to the end, the statement is the better guess: the file is damaged.
+    return candidates[fits.index(best)] if best.is_complete else stated
+
+
+def _measure_fit(
+    head: bytes, size: int, encoding: Encoding, is_group: Callable[[int], bool]
+) -> _Fit:
+    """Count the first elements that have ascending tags, known or no VRs, and fit the file."""
     offset, last_tag, count = 0, 0, 0
-    while count < DETECTION_ELEMENTS and offset + HEADER_LENGTH <= len(head):
-        group, element = struct.unpack_from("<HH", head, offset)
-        tag = group << 16 | element
-        if group not in KNOWN_GROUPS or tag <= last_tag:
-            return False
-        # File meta information is explicit in every transfer syntax (PS3.10 7.1).
-        length = _element_length(head, offset, explicit=explicit or group == META_GROUP)
-        if length is None:
-            return False
-        count, last_tag = count + 1, tag
-        if length < 0:
-            return count >= MIN_ELEMENTS
-        offset += length
-    if count == DETECTION_ELEMENTS:
-        return True
+    while count < DETECTION_ELEMENTS:
+        try:
+            # File meta information is explicit in every transfer syntax (PS3.10 7.1).
+            is_meta = head[offset : offset + 2] == META_BYTES
+            of_element = EXPLICIT_LITTLE if is_meta else encoding
+            header = parse_element_header(head, offset, of_element)
+        except struct.error:
+            return _Fit(_is_enough(head, offset, size, count), count)
+        is_pixels = header.tag in PIXEL_KEYWORDS
+        is_due = last_tag < header.tag and header.tag >> 16 != DELIMITER_GROUP
+        is_valid = of_element.is_implicit or header.has_known_vr
+        if not (is_due and is_valid and (is_pixels or is_group(header.tag >> 16))):
+            break
+        if is_pixels or header.is_undefined:
+            return _Fit(is_pixels or count + 1 >= MIN_ELEMENTS, count + 1)
+        end = offset + header.size + header.length
+        if end > size:
+            break
+        offset, last_tag, count = end, header.tag, count + 1
+    return _Fit(count == DETECTION_ELEMENTS, count)
+
+
+META_BYTES: Final = struct.pack("<H", META_GROUP)
+
+
+def _is_enough(head: bytes, offset: int, size: int, count: int) -> bool:
+    """Whether the elements before ``offset``, behind which ``head`` ends, are enough."""
     if offset == size:
         return count > 0
-    return len(head) <= offset + HEADER_LENGTH <= size and count >= MIN_ELEMENTS
-
-
-def _element_length(head: bytes, offset: int, *, explicit: bool) -> int | None:
-    """Return the length of an element and its header, -1 if undefined, None if it is no element."""
-    if not explicit:
-        (length,) = struct.unpack_from("<L", head, offset + 4)
-        return -1 if length == UNDEFINED_LENGTH else HEADER_LENGTH + length
-    vr = head[offset + 4 : offset + 6]
-    if vr in SHORT_VRS:
-        (length,) = struct.unpack_from("<H", head, offset + 6)
-        return HEADER_LENGTH + int(length)
-    if vr in LONG_VRS and offset + 12 <= len(head):
-        (length,) = struct.unpack_from("<L", head, offset + 8)
-        return -1 if length == UNDEFINED_LENGTH else 12 + length
-    return None
+    return offset < size and len(head) < size and count >= MIN_ELEMENTS

@@ -13,7 +13,10 @@ from pydicom.sequence import Sequence
 from pydicom.valuerep import IS, DSdecimal, DSfloat
 
 from dicom_preprocessing.dicom.attribute import Attribute
+from dicom_preprocessing.dicom.element_header import format_tag
 from dicom_preprocessing.dicom.keywords import VRS
+from dicom_preprocessing.dicom.scanning import scan_items
+from dicom_preprocessing.image_warnings import ImageWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,11 +131,18 @@ def _plain(value: object) -> Value:
     return str(value)  # of another value representation than expected, such as a PersonName
 
 
-def items_of(item: Dataset, tag: int) -> list[Dataset]:
-    """Return the items of a sequence, none if it is absent or cannot be parsed."""
+def items_of(item: Dataset, tag: int, warnings: list[ImageWarning]) -> list[Dataset]:
+    """Return the items of a sequence, as far as they parse; none if it is absent.
+
+    ``warnings`` takes one if they do not parse to the end.
+    """
     if tag not in item:
         return []
-    try:
-        return [i for i in item[tag].value or () if isinstance(i, Dataset)]
-    except PARSE_ERRORS:
-        return []
+    raw = item.get_item(tag, keep_deferred=True)
+    if isinstance(raw, RawDataElement):
+        items, is_complete = scan_items(raw)
+        if not is_complete:
+            message = f"the sequence {format_tag(int(tag))} does not parse after item {len(items)}"
+            warnings.append(ImageWarning("unparsable_element", message))
+        return items
+    return [i for i in raw.value or () if isinstance(i, Dataset)] if raw.VR == "SQ" else []

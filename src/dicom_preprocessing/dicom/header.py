@@ -24,9 +24,14 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.dicom.detection import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
-from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS
-from dicom_preprocessing.dicom.pixel_data import ITEM, KEYWORDS, SEQUENCE_DELIMITATION
+from dicom_preprocessing.dicom.element_header import (
+    ITEM,
+    LONG_VRS,
+    SEQUENCE_DELIMITATION,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+)
+from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS, PIXEL_KEYWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -141,7 +146,7 @@ def _parse_plain_header(head: bytes) -> Header:
     if not is_explicit and head[offset + 4 : offset + 6].isalpha():
         raise _NotPlainError
     values, offset = _parse_elements(
-        head, offset, len(head), explicit=is_explicit, above=META_END, stop_tags=KEYWORDS
+        head, offset, len(head), explicit=is_explicit, above=META_END, stop_tags=PIXEL_KEYWORDS
     )
     # A file without pixel data may be cut, and a DICOMDIR has a state of its own: read_header
     # decides on both.

@@ -23,6 +23,13 @@ IMAGE_PIXEL: Final = {
 }
 """Keywords by field of ``ImagePixel``."""
 
+PIXEL_KEYWORDS: Final = {
+    0x7FE00008: "FloatPixelData",
+    0x7FE00009: "DoubleFloatPixelData",
+    0x7FE00010: "PixelData",
+}
+"""Keywords of pixel data elements by tag."""
+
 VOI: Final = "FrameVOILUTSequence"
 
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -145,3 +152,7 @@ MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
+READ_TAGS: Final = frozenset(
+    (*TOP_TAGS, VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME)
+)
+"""Elements of the top level whose values are read."""

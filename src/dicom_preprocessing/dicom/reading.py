@@ -1,57 +1,65 @@
 """Open a DICOM file: decide by its content whether it is one, and read its header or all of it.
 
-pydicom reads a cut file without an error, as far as it goes. Here a file with the DICM prefix and
-an incomplete data set is damaged, so that a cut copy is never taken for a report without an image.
+A file with the DICM prefix and an incomplete data set is damaged, so that a cut copy is never taken
+for a report without an image. Where the data set has another encoding than the file says, it is
+read in its own.
 """
 
 from __future__ import annotations
 
-import errno
-import io
 import logging
-import os
 import warnings
+import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_dataset, read_partial
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
+    UID,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
+from dicom_preprocessing.dicom.data_set import describe, header_of, stated_syntax_of
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
-    HEADER_LENGTH,
-    UNDEFINED_LENGTH,
+    find_encoding,
     looks_like_data_set,
 )
+from dicom_preprocessing.dicom.element_header import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    META_GROUP,
+    Encoding,
+)
 from dicom_preprocessing.dicom.header import PREAMBLE, read_plain_header
-from dicom_preprocessing.dicom.pixel_data import (
-    KEYWORDS,
+from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS, READ_TAGS
+from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
+from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
+from dicom_preprocessing.dicom.sources import (
     ByteSource,
     FileSource,
+    InflatedSource,
     MemorySource,
-    PixelData,
-    locate_pixel_data,
-    pixel_data_in,
+    ReadAhead,
 )
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax
 from dicom_preprocessing.errors import (
     DamagedError,
     FileError,
     NotDicomError,
     UnreadableError,
 )
+from dicom_preprocessing.image_warnings import ImageWarning
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
-    from _typeshed import WriteableBuffer
-    from pydicom.dataset import Dataset, FileDataset
-    from pydicom.tag import BaseTag
-    from pydicom.uid import UID
+    from pydicom.dataset import Dataset
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.header import Header
@@ -61,12 +69,60 @@ if TYPE_CHECKING:
 DICOM_HEAD_BYTES: Final = 65536
 """Read of a file at first; most headers are shorter."""
 
+PREFIX: Final = b"DICM"
+GE_PRIVATE: Final = UID("1.2.840.113619.5.2")
+"""Implicit VR little endian with pixels in big endian, of GE (its conformance statements)."""
+
+DEFLATE_WRAPPERS: Final = {
+    "no": -zlib.MAX_WBITS,
+    "a zlib": zlib.MAX_WBITS,
+    "a gzip": zlib.MAX_WBITS | 16,
+}
+"""Window bits of zlib by wrapper; PS3.5 A.5 has none."""
+
+UNKNOWN_SIZE: Final = 1 << 62
+"""In place of the size of a data set that is not inflated yet."""
+
 
 class ImageFile(NamedTuple):
     """The description of an image, and the location of its pixels."""
 
     description: Description
     pixel_data: PixelData | None
+
+
+@dataclass(slots=True)
+class _OpenedFile:
+    """A file whose data set has been found.
+
+    Parameters
+    ----------
+    source : ByteSource
+        Of the data set, inflated where it is deflated.
+    offset : int
+        Of its first element.
+    encoding : Encoding
+        In which its elements parse.
+    meta : Scan
+        The file meta information.
+    has_prefix : bool
+        Whether the file has the DICM prefix.
+    is_deflated : bool
+    warnings : list of ImageWarning
+    """
+
+    source: ByteSource
+    offset: int
+    encoding: Encoding
+    meta: Scan
+    has_prefix: bool
+    is_deflated: bool = False
+    warnings: list[ImageWarning] = field(default_factory=list)
+
+    @property
+    def stated_syntax(self) -> UID:
+        """TransferSyntaxUID, empty where the file has none."""
+        return stated_syntax_of(self.meta.as_data_set())
 
 
 def read_header(path: PathLike) -> Header:
@@ -83,19 +139,18 @@ def read_header(path: PathLike) -> Header:
     FileError
         The file is a DICOMDIR (error ``dicomdir``).
     """
-    with _open(path) as file:
-        plain = read_plain_header(_peek_head(file))
-        if plain is not None:
-            return plain
-        has_prefix = _require_dicom(file)
-        data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
-        cut = None if at_pixels else _find_cut(data_set, file)
-    header = header_of(data_set, has_pixel_data=at_pixels)
+    source = _open(path)
+    plain = read_plain_header(source.read(0, DICOM_HEAD_BYTES))
+    if plain is not None:
+        return plain
+    opened = _find_data_set(source)
+    scan = _scan_header(opened)
+    data_set = _make_data_set(opened, scan)
+    header = header_of(data_set, has_pixel_data=scan.is_stopped)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
-    if cut is not None:
-        raise _make_damage_error(DamagedError.cut(cut), has_prefix=has_prefix)
-    if not has_prefix:
+    _require_complete(opened, scan)
+    if not opened.has_prefix:
         _require_image_attributes(data_set)
     return header
 
@@ -115,12 +170,26 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
     DecodeError
         The file ends inside the header of the pixel data element or of a fragment.
     DamagedError
-        The data set cannot be parsed, or ends inside an element after the pixel data.
+        The data set cannot be parsed, or ends inside an element.
     """
-    with _open(path) as file:
-        data_set, syntax, pixel_data = _open_data_set(file)
-    has_pixel_data = pixel_data is not None
-    return ImageFile(describe(data_set, syntax=syntax, has_pixel_data=has_pixel_data), pixel_data)
+    opened = _find_data_set(_open(path))
+    scan = _scan_header(opened)
+    _require_complete(opened, scan)
+    pixel_data = None
+    if scan.is_stopped:
+        pixel_data = locate_pixel_data(
+            opened.source, scan.end, opened.encoding, opened.warnings.append
+        )
+        with _translate_parse_errors(has_prefix=opened.has_prefix):
+            cut = scan_rest(
+                ReadAhead(opened.source),
+                pixel_data.end,
+                opened.encoding,
+                opened.warnings.append,
+            )
+        if cut:
+            raise DamagedError.cut(cut)
+    return ImageFile(_describe(opened, scan, pixel_data), pixel_data)
 
 
 def describe_without_pixels(path: PathLike) -> Description:
@@ -131,36 +200,8 @@ def describe_without_pixels(path: PathLike) -> Description:
     NotDicomError, UnreadableError, DamagedError
         As for ``read_header``.
     """
-    with _open(path) as file:
-        data_set, at_pixels = _parse_header(file, has_prefix=_require_dicom(file))
-    return describe(data_set, has_pixel_data=at_pixels)
-
-
-def _open_data_set(file: _TruncationDetector) -> tuple[FileDataset, UID, PixelData | None]:
-    """Parse a data set and locate its pixel data; the transfer syntax comes with it."""
-    has_prefix = _require_dicom(file)
-    data_set, at_pixels = _parse_header(file, has_prefix=has_prefix)
-    syntax = transfer_syntax_of(data_set)
-    if not at_pixels:
-        return data_set, syntax, None
-    # PS3.5 A.5: all of the data set is deflated, so that the pixels have no offset in the file.
-    if syntax == DeflatedExplicitVRLittleEndian:
-        file.seek(0)
-        data_set = _parse(file, None, has_prefix=has_prefix)
-        return data_set, syntax, pixel_data_in(data_set)
-    implicit, little_endian = map(bool, data_set.original_encoding)
-    pixel_data = locate_pixel_data(
-        file.source(), file.tell(), implicit=implicit, little_endian=little_endian
-    )
-    # What follows the pixel data decides nothing, but shows whether the file is complete.
-    if pixel_data.end < pixel_data.source.size:
-        file.seek(pixel_data.end)
-        with _translate_parse_errors(has_prefix=has_prefix):
-            rest = read_dataset(file, implicit, little_endian)
-        cut = _describe_cut_element(rest) if len(rest) else None
-        if cut is not None:
-            raise DamagedError.cut(cut)
-    return data_set, syntax, pixel_data
+    opened = _find_data_set(_open(path))
+    return _describe(opened, _scan_header(opened), None)
 
 
 def silence_pydicom_warnings() -> None:
@@ -169,142 +210,180 @@ def silence_pydicom_warnings() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
-class _RawMemory(io.RawIOBase):
-    """Bytes in memory as a file, which are copied only when they are read."""
-
-    name = None  # pydicom uses the attribute
-
-    def __init__(self, content: memoryview) -> None:
-        self.content = content
-        self.position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: len(self.content)}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self.position = base + offset
-        return self.position
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        target = memoryview(buffer).cast("B")
-        content = self.content[self.position : self.position + len(target)]
-        target[: len(content)] = content
-        self.position += len(content)
-        return len(content)
-
-
-class _TruncationDetector(io.BufferedReader):
-    """A file that counts the bytes by which a read fell short."""
-
-    missing = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        raw = self.raw
-        return len(raw.content) if isinstance(raw, _RawMemory) else os.fstat(self.fileno()).st_size
-
-    def source(self) -> ByteSource:
-        """Return the same bytes as a source that is read at any offset."""
-        raw = self.raw
-        if isinstance(raw, _RawMemory):
-            return MemorySource(raw.content)
-        return FileSource(self.fileno())
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read, and count the missing bytes."""
-        data = super().read(size)
-        # pydicom tries to read one more element header at the end of a complete file.
-        if size is not None and len(data) < size and (data or size != HEADER_LENGTH):
-            self.missing = size - len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Seek, and forget the last read."""
-        self.missing = 0
-        return super().seek(offset, whence)
-
-
-def _open(path: PathLike | memoryview) -> _TruncationDetector:
+def _open(path: PathLike | memoryview) -> ByteSource:
     if isinstance(path, memoryview):
-        return _TruncationDetector(_RawMemory(path), DICOM_HEAD_BYTES)
+        return MemorySource(path)
     try:
-        return _TruncationDetector(open(path, "rb", buffering=0), DICOM_HEAD_BYTES)
+        with open(path, "rb", buffering=0) as file:
+            return FileSource(file.fileno())
     except OSError as error:
         raise UnreadableError.from_os_error(error) from error
 
 
-def _peek_head(file: _TruncationDetector) -> bytes:
-    """Return the first bytes of a file that was just opened, without reading on."""
-    try:
-        return file.peek()
-    except OSError as error:
-        raise UnreadableError.from_os_error(error) from error
-
-
-def _require_dicom(file: _TruncationDetector) -> bool:
-    """Return whether the DICM prefix is there.
+def _find_data_set(source: ByteSource) -> _OpenedFile:
+    """Read the file meta information, and find the encoding of the data set behind it.
 
     Raises
     ------
-    NotDicomError
-        It is not, and the file does not start like a data set either.
+    NotDicomError, DamagedError
+        As for ``read_header``.
     """
-    try:
-        size = file.size
-        head = file.read(min(size, DETECTION_BYTES))
-        file.seek(0)
-    except OSError as error:
-        raise UnreadableError.from_os_error(error) from error
-    if head[PREAMBLE : PREAMBLE + 4] == b"DICM":
-        return True
-    if looks_like_data_set(head, size):
-        return False
-    raise NotDicomError("starts with neither the DICM prefix nor a data set")
-
-
-def _parse_header(file: _TruncationDetector, *, has_prefix: bool) -> tuple[FileDataset, bool]:
-    """Parse the data set up to the pixel data; whether there is any comes with it."""
-    at_pixels = False
-
-    def stop_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal at_pixels
-        at_pixels = tag in KEYWORDS
-        return at_pixels
-
-    return _parse(file, stop_at_pixels, has_prefix=has_prefix), at_pixels
-
-
-def _parse(file: BinaryIO, stop_when: Any, *, has_prefix: bool) -> FileDataset:  # noqa: ANN401
+    head = source.read(0, DETECTION_BYTES)
+    has_prefix = head[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX
+    if not has_prefix and not looks_like_data_set(head, source.size):
+        raise NotDicomError("starts with neither the DICM prefix nor a data set")
+    start = PREAMBLE + len(PREFIX) if has_prefix else 0
     with _translate_parse_errors(has_prefix=has_prefix):
-        data_set = read_partial(file, stop_when=stop_when, force=True)
-    if not len(data_set):
+        meta = _scan_meta(ReadAhead(source, DETECTION_BYTES), start)
+    if meta.cut:
+        raise _make_damage_error(DamagedError.cut(meta.cut), has_prefix=has_prefix)
+    if not source.reaches(meta.end + 1):
         raise _make_damage_error(DamagedError.empty(), has_prefix=has_prefix)
+    opened = _OpenedFile(source, meta.end, EXPLICIT_LITTLE, meta, has_prefix)
+    opened.warnings += meta.warnings
+    _find_encoding(opened)
+    return opened
+
+
+def _scan_meta(source: ReadAhead, start: int) -> Scan:
+    """Scan the file meta information, which is explicit little endian (PS3.10 7.1)."""
+    meta = scan_elements(source, start, EXPLICIT_LITTLE, group=META_GROUP)
+    if meta.elements:
+        return meta
+    swapped = scan_elements(source, start, EXPLICIT_BIG, group=META_GROUP)
+    return swapped if swapped.elements else meta
+
+
+def _find_encoding(opened: _OpenedFile) -> None:
+    """Set the encoding of the data set, and inflate it where it is deflated.
+
+    Raises
+    ------
+    DamagedError, NotDicomError
+        There are no elements in any encoding.
+    """
+    syntax = opened.stated_syntax
+    stated = encoding_of(syntax)
+    if syntax.is_transfer_syntax and syntax.is_deflated:
+        _inflate(opened, syntax)
+    encoding = _detect(opened.source, opened.offset, stated)
+    # Deflated, though the transfer syntax does not say so.
+    if encoding is None and not opened.is_deflated:
+        _inflate(opened, syntax)
+        encoding = _detect(opened.source, opened.offset, stated)
+    if encoding is None:
+        raise _make_damage_error(
+            DamagedError.unparsable("there are no elements behind the file meta information"),
+            has_prefix=opened.has_prefix,
+        )
+    opened.encoding = encoding
+    if stated is not None and stated != encoding:
+        message = f"the data set is {encoding}, its transfer syntax {syntax.name} is {stated}"
+        opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
+
+
+def encoding_of(syntax: UID) -> Encoding | None:
+    """Return the encoding of data sets of a transfer syntax, None of one that is not known."""
+    if syntax in (ImplicitVRLittleEndian, GE_PRIVATE):
+        return IMPLICIT_LITTLE
+    if syntax == ExplicitVRBigEndian:
+        return EXPLICIT_BIG
+    return EXPLICIT_LITTLE if is_known_syntax(syntax) else None
+
+
+def _detect(source: ByteSource, offset: int, stated: Encoding | None) -> Encoding | None:
+    """Find the encoding of elements from ``offset`` on; None if there are none, in no encoding."""
+    try:
+        head = source.read(offset, DETECTION_BYTES)
+        # The size of an inflated source is not asked for: all of it would be inflated.
+        is_whole = not source.reaches(offset + DETECTION_BYTES + 1)
+    except zlib.error:
+        return None
+    size = len(head) if is_whole else UNKNOWN_SIZE
+    if isinstance(source, (FileSource, MemorySource)):
+        size = source.size - offset
+    return find_encoding(head, size, stated)
+
+
+def _inflate(opened: _OpenedFile, syntax: UID) -> None:
+    """Replace the source by an inflated one, if its bytes are deflated, in whatever wrapper."""
+    is_stated = syntax.is_transfer_syntax and syntax.is_deflated
+    for wrapper, window_bits in DEFLATE_WRAPPERS.items():
+        inflated = InflatedSource(opened.source, opened.offset, window_bits)
+        if _detect(inflated, 0, None) is None:
+            continue
+        opened.source, opened.offset, opened.is_deflated = inflated, 0, True
+        found = "deflated" if wrapper == "no" else f"deflated in {wrapper} wrapper"
+        if wrapper != "no" or not is_stated:
+            message = f"the data set is {found}, its transfer syntax is {syntax.name}"
+            opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
+        return
+    if is_stated and _detect(opened.source, opened.offset, EXPLICIT_LITTLE) is not None:
+        message = f"the data set is not deflated, its transfer syntax is {syntax.name}"
+        opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
+
+
+def _scan_header(opened: _OpenedFile) -> Scan:
+    """Scan the elements before the pixel data."""
+    source = ReadAhead(opened.source)
+    with _translate_parse_errors(has_prefix=opened.has_prefix):
+        scan = scan_elements(
+            source, opened.offset, opened.encoding, wanted=READ_TAGS, stop_at=PIXEL_KEYWORDS
+        )
+    opened.warnings += scan.warnings
+    return scan
+
+
+def _require_complete(opened: _OpenedFile, scan: Scan) -> None:
+    """Raise an error if the data set is cut before its pixel data, or has no element."""
+    if scan.cut:
+        raise _make_damage_error(DamagedError.cut(scan.cut), has_prefix=opened.has_prefix)
+    if scan.end == opened.offset and not scan.is_stopped:
+        raise _make_damage_error(DamagedError.empty(), has_prefix=opened.has_prefix)
+
+
+def _make_data_set(opened: _OpenedFile, scan: Scan) -> Dataset:
+    """Return what was scanned as a data set of pydicom, with its file meta information."""
+    data_set = scan.as_data_set()
+    data_set.set_original_encoding(*opened.encoding)
+    data_set.file_meta = FileMetaDataset(opened.meta.elements)
     return data_set
+
+
+def _describe(opened: _OpenedFile, scan: Scan, pixel_data: PixelData | None) -> Description:
+    return describe(
+        _make_data_set(opened, scan),
+        syntax=_find_pixel_syntax(opened, pixel_data),
+        has_pixel_data=scan.is_stopped,
+        is_little_endian=opened.encoding.is_little_endian,
+        warnings=opened.warnings,
+    )
+
+
+def _find_pixel_syntax(opened: _OpenedFile, pixel_data: PixelData | None) -> UID:
+    """Find the transfer syntax by which the pixels are read.
+
+    Streams are recognised when they are decoded; here the byte order of native pixels is decided.
+    """
+    stated, native = opened.stated_syntax, opened.encoding.native_syntax
+    if stated == GE_PRIVATE:
+        return ExplicitVRBigEndian
+    if not stated or stated in NATIVE:
+        return stated if opened.is_deflated and stated else native
+    if is_known_syntax(stated) or pixel_data is None or pixel_data.items is not None:
+        return stated
+    message = f"the transfer syntax {stated} is not known: pixels are read as {native.name}"
+    opened.warnings.append(ImageWarning("unknown_syntax", message))
+    return native
 
 
 @contextmanager
 def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
-    """Turn errors of pydicom into errors of this package."""
+    """Turn errors of parsing into errors about the file."""
     try:
         yield
-    except MemoryError:
-        raise
-    except OSError as error:
-        # A damaged length has pydicom seek out of the file; other numbers are of the disk.
-        if error.errno in (None, errno.EINVAL):
-            raise _make_damage_error(
-                DamagedError.from_parser(error), has_prefix=has_prefix
-            ) from error
-        raise UnreadableError.from_os_error(error) from error
-    except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
-        raise _make_damage_error(DamagedError.from_parser(error), has_prefix=has_prefix) from error
+    except (ParseError, zlib.error) as error:
+        raise _make_damage_error(DamagedError.unparsable(error), has_prefix=has_prefix) from error
 
 
 def _make_damage_error(damaged: DamagedError, *, has_prefix: bool) -> FileError:
@@ -312,26 +391,7 @@ def _make_damage_error(damaged: DamagedError, *, has_prefix: bool) -> FileError:
     return damaged if has_prefix else NotDicomError(str(damaged))
 
 
-def _find_cut(data_set: FileDataset, file: _TruncationDetector) -> str | None:
-    """Describe where a data set without pixel data is cut, None if it is not."""
-    cut = _describe_cut_element(data_set)
-    if cut is None and file.missing:
-        cut = f"{file.missing} bytes are missing at its end"
-    return cut
-
-
-def _describe_cut_element(data_set: Dataset) -> str | None:
-    """Describe what the last element lacks, None if it is complete or pixel data."""
-    *_, last = data_set.values()
-    if not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH:
-        return None
-    missing = last.length - len(last.value or b"")
-    if missing <= 0 or last.tag in KEYWORDS:
-        return None
-    return f"{missing} bytes of {last.tag} are missing"
-
-
-def _require_image_attributes(data_set: FileDataset) -> None:
+def _require_image_attributes(data_set: Dataset) -> None:
     """Raise NotDicomError for a data set without prefix that does not look like an image."""
     # Any bytes may happen to parse as elements; these attributes make them credible.
     if "SOPClassUID" in data_set or ("Rows" in data_set and "Columns" in data_set):

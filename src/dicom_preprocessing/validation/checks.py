@@ -17,9 +17,9 @@ from dicom_preprocessing.decode.pixel_format import (
     read_pixel_format,
     require_known_samples,
 )
-from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
+from dicom_preprocessing.dicom.transfer_syntaxes import ENCAPSULATED, NATIVE
 from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.table import find_path_problem, is_path_part

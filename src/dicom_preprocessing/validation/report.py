@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
@@ -225,9 +226,8 @@ def _make_report(
 
 
 def _file_facts(path: str | os.PathLike[str], description: Description) -> dict[str, str]:
-    syntax = description.transfer_syntax_uid
     uid = description.header.transfer_syntax_uid
-    name = str(syntax.name)
+    name = str(UID(uid).name)
     known = {"transfer_syntax_name": name} if name and name != uid else {}
     return {"path": os.fspath(path), "transfer_syntax_uid": uid, **known}
 

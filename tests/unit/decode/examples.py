@@ -16,7 +16,7 @@ from pydicom.uid import (
 
 from dicom_preprocessing.decode.codecs.runner import STATED_PHOTOMETRIC, runner_of
 from dicom_preprocessing.decode.streams.info import END
-from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL
+from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
 from tests.unit.datasets import stored_pixels
 
 ROWS, COLUMNS = 24, 40

@@ -16,13 +16,14 @@ from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.frame_order import frame_order, slice_step
 from dicom_preprocessing.decode.modality import modality_of_frames
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
-from dicom_preprocessing.decode.pixels import decoder_options
+from dicom_preprocessing.decode.pixels import choose_planes
 from dicom_preprocessing.decode.tomosynthesis import view_of
 from dicom_preprocessing.decode.values import make_display_values
 from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDENCES, Precedence
 from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.description import LutAttributes
-from dicom_preprocessing.dicom.pixel_data import ByteRange, MemorySource, PixelData
+from dicom_preprocessing.dicom.pixel_data import ByteRange, PixelData
+from dicom_preprocessing.dicom.sources import MemorySource
 from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import COLOUR, j2k, runner_for
 from tests.unit.decode.examples import jpeg as encoded_jpeg
@@ -91,8 +92,7 @@ def format_of(description):
 def planes():
     colour = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
     description = description_of(**colour, planar_configuration=1)
-    data = PixelData("PixelData", "OW", MemorySource(b""), ByteRange(0, 0), 0)
-    return decoder_options(description, format_of(description), data)["planar_configuration"]
+    return choose_planes(description, format_of(description))
 
 
 def modality():
@@ -135,16 +135,17 @@ def order():
 
 
 def fragments():
-    """Two frames in four fragments of 2 bytes, of which the tables tell other starts."""
-    basic = np.array([0, 10], "<u4").tobytes()
-    content = basic + bytes(40)
-    spans = [ByteRange(0, 8), *(ByteRange(16 + 10 * i, 2) for i in range(4))]
+    """Two frames in four fragments of 3 bytes, of which starts and tables say different."""
+    basic = np.array([0, 11], "<u4").tobytes()
+    start = b"\xff\xd8\xff"
+    content = basic + (bytes(8) + start) * 2 + bytes(11) + bytes(8) + start
+    spans = [ByteRange(0, 8), *(ByteRange(16 + 11 * i, 3) for i in range(4))]
     data = PixelData("PixelData", "OB", MemorySource(content), ByteRange(0, 48), 48, tuple(spans))
     extended = description_of(
-        extended_offset_table=np.array([0, 20], "<u8").tobytes(),
+        extended_offset_table=np.array([0, 22], "<u8").tobytes(),
         extended_offset_table_lengths=bytes(16),
     )
-    return [len(frame) for frame in find_frame_fragments(data, extended, 2, is_rle=False)]
+    return [len(frame) for frame in find_frame_fragments(data, extended, 2, ImageWarnings())]
 
 
 def jpeg_colour():

@@ -154,8 +154,8 @@ class TestUnsupported:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            (bits(24), "Bits Allocated is 24; PixelData is read with 1, 8, 16 or 32$"),
-            (bits(64), "Bits Allocated is 64; PixelData is read with 1, 8, 16 or 32$"),
+            (bits(24), "Bits Allocated is 24; PixelData is read with 1, 8, 12, 16 or 32$"),
+            (bits(64), "Bits Allocated is 64; PixelData is read with 1, 8, 12, 16 or 32$"),
             (RGB | {"pixel_representation": 1}, "RGB with 3 signed samples of 8 bits"),
             (RGB | {"photometric_interpretation": "CMYK"}, "CMYK with 3 samples"),
             (RGB | {"photometric_interpretation": "MONOCHROME2"}, "MONOCHROME2 with 3 samples"),

@@ -347,5 +347,6 @@ class TestUnsupported:
             decoded(data_set, MPEG2)
 
     def test_private_syntax(self, decoded):
+        data_set = compressed(grey_file(1, 2), [b"video"])
         with pytest.raises(UnsupportedTransferSyntaxError, match="no decoder for transfer syntax"):
-            decoded(grey_file(1, 2), PRIVATE_SYNTAX)
+            decoded(data_set, PRIVATE_SYNTAX)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing.decode.colour import PALETTE
-from dicom_preprocessing.decode.transfer_syntaxes import NATIVE
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from tests.conftest import FULL_DATA
 from tests.unit.second_decoders import (
     CORPUS,

@@ -27,6 +27,7 @@ SAMPLING = (
 )
 BITS = "GDCM starts each frame of single bits at a byte; they are packed without gaps (PS3.5 8.1.1)"
 EXCEPTIONS = {
+    ("codestream_named_explicit_native.dcm", "gdcm", "MONOCHROME1"): "reads a stream as pixels",
     ("SC_rgb_jpeg_lossy_gdcm.dcm", "gdcm", "RGB"): SAMPLING,
     ("SC_rgb_jpeg_lossy_gdcm.dcm", "pylibjpeg", "RGB"): SAMPLING,
     ("SC_rgb_rle_16bit.dcm", "gdcm", "RGB"): "takes the byte planes of 16-bit RLE in another order",
@@ -40,6 +41,8 @@ EXCEPTIONS = {
 """Files for which another decoder is wrong, by its name and the header's colour, and how."""
 
 READ_BY_NONE = {
+    "j2k_stream_named_jpeg_ls.dcm": "pixels are those of native_too_many_bytes.dcm",
+    "private_transfer_syntax.dcm": "pixels are those of native_too_many_bytes.dcm",
     "dbt_htj2k.dcm": "pixels are those of dbt_rle_no_offsets.dcm",
     "jpeg_xl.dcm": "pixels are those of native_too_many_bytes.dcm",
     "liver_deflate.dcm": "pixels are those of liver_j2k.dcm",
@@ -82,6 +85,8 @@ def test_stored_pixels_are_those_of_other_decoders(images):
 
 
 SAME_PIXELS = [
+    ("crafted/j2k_stream_named_jpeg_ls.dcm", "crafted/native_too_many_bytes.dcm"),
+    ("crafted/private_transfer_syntax.dcm", "crafted/native_too_many_bytes.dcm"),
     ("crafted/dbt_htj2k.dcm", "crafted/dbt_rle_no_offsets.dcm"),
     ("crafted/jpeg_xl.dcm", "crafted/native_too_many_bytes.dcm"),
     ("pydicom-data/liver_deflate.dcm", "pydicom-data/liver_j2k.dcm"),

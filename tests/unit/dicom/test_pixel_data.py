@@ -3,15 +3,12 @@
 import struct
 
 import pytest
-from pydicom.dataset import Dataset
 
+from dicom_preprocessing.dicom.element_header import Encoding
 from dicom_preprocessing.dicom.pixel_data import (
-    ByteRange,
-    FileSource,
-    MemorySource,
     locate_pixel_data,
-    pixel_data_in,
 )
+from dicom_preprocessing.dicom.sources import FileSource, MemorySource
 from dicom_preprocessing.errors import DecodeError, UnreadableError
 
 TAG = b"\xe0\x7f\x10\x00"
@@ -24,7 +21,8 @@ def item(content):
 
 def located(content, *, implicit=False, little_endian=True, before=b"xx"):
     source = MemorySource(before + content)
-    return locate_pixel_data(source, len(before), implicit=implicit, little_endian=little_endian)
+    encoding = Encoding(is_implicit=implicit, is_little_endian=little_endian)
+    return locate_pixel_data(source, len(before), encoding)
 
 
 def value_of(pixel_data):
@@ -107,18 +105,3 @@ class TestSources:
         source.descriptor = -1
         with pytest.raises(UnreadableError):
             source.read(0, 3)
-
-    def test_value_as_a_file(self):
-        content = TAG + b"OW\0\0" + struct.pack("<L", 6) + b"abcdefgh"
-        file = located(content).as_file()
-        assert (file.read(2), file.tell(), file.read(9)) == (b"ab", 2, b"cdef")
-        file.seek(-3, 2)
-        assert file.read(2) == b"de"
-
-
-def test_data_set_in_memory():
-    data_set = Dataset()
-    assert pixel_data_in(data_set) is None
-    data_set.add_new(0x7FE00010, "OW", b"abcd")
-    found = pixel_data_in(data_set)
-    assert (found.keyword, found.vr, found.value) == ("PixelData", "OW", ByteRange(0, 4))

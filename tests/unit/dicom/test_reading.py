@@ -202,11 +202,10 @@ def test_file_that_may_not_be_opened_is_unreadable(write_dicom, path, monkeypatc
 def test_error_while_reading_is_unreadable(write_dicom, path, monkeypatch):
     write_dicom(path)
 
-    class Broken(io.FileIO):
-        def readinto(self, *_):
-            raise OSError(5, "Input/output error")
+    def fail(*_):
+        raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("builtins.open", lambda name, *_, **__: Broken(name))
+    monkeypatch.setattr("os.pread", fail)
     with pytest.raises(UnreadableError, match="Input/output error"):
         read_header(path)
 
@@ -356,9 +355,15 @@ def test_deflated_data_set_that_was_cut_before_it_was_deflated_is_damaged(write_
     assert outcome(path, head + stream) == "damaged"
 
 
-def test_bytes_behind_the_last_element_are_damage(write_dicom, path):
+@pytest.mark.parametrize("padding", [b"\0", bytes(3), bytes(500), b" " * 4, b" " * 600])
+def test_padding_behind_the_last_element_is_no_damage(write_dicom, path, padding):
     content = write_dicom(path, None).read_bytes()
-    assert outcome(path, content + b"\0\0\0") == "damaged"
+    assert outcome(path, content + padding) == "no pixel data"
+
+
+def test_other_bytes_behind_the_last_element_are_damage(write_dicom, path):
+    content = write_dicom(path, None).read_bytes()
+    assert outcome(path, content + b"\x93\x11\x20") == "damaged"
 
 
 def test_random_bytes_behind_the_prefix_are_damaged(path):

@@ -54,7 +54,7 @@ def test_missing_attribute(report, keyword, code):
         ({"NumberOfFrames": 0}, "invalid_number_of_frames"),
         ({"NumberOfFrames": 2}, "invalid_pixel_data_value"),
         ({"PixelRepresentation": 2}, "invalid_pixel_representation"),
-        ({"BitsAllocated": 12}, "unsupported_bits_allocated"),
+        ({"BitsAllocated": 24}, "unsupported_bits_allocated"),
         ({"BitsStored": 0}, "invalid_bits_stored"),
         ({"HighBit": 6}, "invalid_high_bit"),
         ({"HighBit": 8}, "invalid_high_bit"),

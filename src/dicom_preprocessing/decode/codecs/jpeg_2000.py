@@ -19,8 +19,8 @@ from dicom_preprocessing.decode.codecs.runner import (
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
-from dicom_preprocessing.decode.transfer_syntaxes import HTJ2K_REVERSIBLE
 from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.transfer_syntaxes import HTJ2K_REVERSIBLE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ import numpy as np
 from dicom_preprocessing.decode.codecs.runner import reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
-from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL_LOSSLESS
+from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL_LOSSLESS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,10 +11,19 @@ from pydicom.pixels.decoders import pylibjpeg
 from pydicom.pixels.decoders.base import DecodeRunner
 from pydicom.uid import UID, RLELossless
 
-from dicom_preprocessing.decode.codecs import deflated, jpeg, jpeg_2000, jpeg_ls, jpeg_xl, rle
+from dicom_preprocessing.decode.codecs import (
+    deflated,
+    jpeg,
+    jpeg_2000,
+    jpeg_ls,
+    jpeg_xl,
+    rle,
+    uncompressed,
+)
 from dicom_preprocessing.decode.codecs.runner import runner_of
-from dicom_preprocessing.decode.transfer_syntaxes import (
+from dicom_preprocessing.dicom.transfer_syntaxes import (
     DEFLATED_IMAGE_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
     JPEG,
     JPEG_2000,
     JPEG_LS,
@@ -47,6 +56,7 @@ FAMILIES: Final = (
     CodecFamily(JPEG_XL, jpeg_xl.decode),
     CodecFamily((RLELossless,), rle.decode, rle.decode_with_pylibjpeg),
     CodecFamily((DEFLATED_IMAGE_FRAME,), deflated.decode),
+    CodecFamily((ENCAPSULATED_UNCOMPRESSED,), uncompressed.decode),
 )
 
 

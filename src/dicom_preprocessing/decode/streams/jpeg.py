@@ -17,6 +17,7 @@ START_OF_IMAGE: Final = b"\xff\xd8"
 SOF_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 LOSSLESS_SOF: Final = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
 SOF_JPEG_LS: Final = 0xF7
+FRAME_MARKERS: Final = SOF_MARKERS | {SOF_JPEG_LS}
 SOS: Final = 0xDA
 APP0, APP14 = 0xE0, 0xEE
 FRAME_HEADER: Final = 9
@@ -123,6 +124,12 @@ def _parse_frame_header(
         names=components[0::3],
         sampling=components[1::3],
     )
+
+
+def is_jpeg_ls(head: bytes) -> bool:
+    """Whether the first bytes of a stream have the frame header of JPEG-LS."""
+    kinds = (marker for marker, _, _ in _iterate_segments(head))
+    return next((kind for kind in kinds if kind in FRAME_MARKERS), None) == SOF_JPEG_LS
 
 
 def colour_by_marker(info: JpegInfo) -> dict[str, str | None]:

@@ -10,6 +10,10 @@ from dicom_preprocessing.decode.streams.info import END, StreamError, StreamInfo
 
 CODESTREAM: Final = b"\xff\x4f\xff\x51"
 JP2_CODESTREAM_BOX: Final = b"jp2c"
+JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
+"""The first box of a JP2 file (T.800 I.5.1)."""
+HAS_CAPABILITIES: Final = 0x4000
+"""Bit of Rsiz that says that a CAP marker follows, as in HTJ2K (T.814 A.2)."""
 
 COD, SOT = b"\xff\x52", b"\xff\x90"
 SOT_LENGTH: Final = 12
@@ -54,6 +58,13 @@ def codestream_of(stream: bytes) -> bytes:
     if box < 0 or start < 0:
         raise StreamError("no JPEG 2000 codestream")
     return stream[start:]
+
+
+def is_htj2k(stream: bytes) -> bool:
+    """Whether a codestream, with or without JP2 boxes, has block coding of HTJ2K."""
+    start = stream.find(CODESTREAM)
+    capabilities = stream[start + 6 : start + 8]  # Rsiz (T.800 A.5.1)
+    return start >= 0 and bool(int.from_bytes(capabilities, "big") & HAS_CAPABILITIES)
 
 
 def read_jpeg_2000(codestream: bytes) -> Jpeg2000Info:

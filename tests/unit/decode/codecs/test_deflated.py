@@ -7,7 +7,7 @@ import pytest
 
 from dicom_preprocessing.decode.codecs.deflated import decode
 from dicom_preprocessing.decode.streams.info import StreamError
-from dicom_preprocessing.decode.transfer_syntaxes import DEFLATED_IMAGE_FRAME
+from dicom_preprocessing.dicom.transfer_syntaxes import DEFLATED_IMAGE_FRAME
 from dicom_preprocessing.errors import DecodeError
 from tests.unit.decode.examples import BITS, GREY_12, SINGLE_BITS, runner_for
 

@@ -6,7 +6,7 @@ import pytest
 
 from dicom_preprocessing.decode.codecs.jpeg_xl import decode
 from dicom_preprocessing.decode.streams.info import StreamError
-from dicom_preprocessing.decode.transfer_syntaxes import JPEG_XL
+from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
 from tests.unit.decode.examples import COLOUR, GREY_8, runner_for
 
 LOSSLESS, RECOMPRESSED, ANY = JPEG_XL

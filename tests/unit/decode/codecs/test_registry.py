@@ -7,7 +7,7 @@ from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless,
 from dicom_preprocessing.decode.codecs import registry
 from dicom_preprocessing.decode.codecs.registry import FAMILIES, decode_stream, plugins_of
 from dicom_preprocessing.decode.streams.info import END
-from dicom_preprocessing.decode.transfer_syntaxes import ENCAPSULATED, JPEG_2000, RETIRED_JPEG
+from dicom_preprocessing.dicom.transfer_syntaxes import ENCAPSULATED, JPEG_2000, RETIRED_JPEG
 from dicom_preprocessing.errors import DecodeError
 from tests.unit.decode.examples import ENDED, LOSSLESS, STREAMS
 

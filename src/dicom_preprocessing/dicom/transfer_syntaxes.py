@@ -8,6 +8,7 @@ from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    AllTransferSyntaxes,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -63,9 +64,39 @@ JPEG_XL_LOSSLESS: Final = JPEG_XL[0]
 DEFLATED_IMAGE_FRAME: Final = UID("1.2.840.10008.1.2.8.1")
 """Each frame deflated by itself (PS3.5 8.2.16, A.4.13)."""
 
-BIT_FOR_BIT: Final = (RLELossless, DEFLATED_IMAGE_FRAME)
+ENCAPSULATED_UNCOMPRESSED: Final = UID("1.2.840.10008.1.2.1.98")
+"""Each frame as it is, in fragments (PS3.5 A.4.11)."""
+
+BIT_FOR_BIT: Final = (RLELossless, DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED)
 """Codecs of bytes, which return every allocated bit, as in native data (RLE: PS3.5 8.2.2, A.4.2,
 Annex G)."""
 
 ENCAPSULATED: Final = frozenset((*JPEG, *JPEG_LS, *JPEG_2000, *JPEG_XL, *BIT_FOR_BIT))
 """Encapsulated transfer syntaxes with a decoder (PS3.5 A.4)."""
+
+STREAM_KINDS: Final = {
+    "JPEG": JPEG,
+    "JPEG-LS": JPEG_LS,
+    "JPEG 2000": (JPEG2000Lossless, JPEG2000),
+    "HTJ2K": (*HTJ2K_REVERSIBLE, HTJ2K),
+    "JPEG XL": JPEG_XL,
+    "RLE": (RLELossless,),
+    "uncompressed": (ENCAPSULATED_UNCOMPRESSED,),
+}
+"""Transfer syntaxes whose streams start alike, by the name of their kind."""
+
+
+def is_known_syntax(syntax: UID) -> bool:
+    """Whether a transfer syntax is one of the standard."""
+    return syntax in AllTransferSyntaxes or syntax in ENCAPSULATED
+
+
+def are_alike(first: UID, second: UID) -> bool:
+    """Whether streams of two transfer syntaxes are of one kind."""
+    kinds = STREAM_KINDS.values()
+    return first == second or any(first in kind and second in kind for kind in kinds)
+
+
+def name_kind(syntax: UID) -> str:
+    """Return the name of the kind of streams that a transfer syntax has."""
+    return next(name for name, kind in STREAM_KINDS.items() if syntax in kind)

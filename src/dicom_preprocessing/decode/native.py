@@ -1,0 +1,113 @@
+"""Frames of uncompressed pixel data (PS3.5 8.1), which need not start at a byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
+from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.pixel_data import PixelData
+
+PACKED_BITS: Final = 12
+"""Bits Allocated of two samples in three bytes (retired, PS3.5 8.1.1 of 2004)."""
+WORD_VR: Final = "OW"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeReader:
+    """Reads frames of native pixel data.
+
+    Parameters
+    ----------
+    pixel_data : PixelData
+    pixel_format : PixelFormat
+    is_little_endian : bool
+        Byte order of the pixel data.
+    is_planar : bool
+        Whether the samples of a frame are in planes (Planar Configuration 1).
+    """
+
+    pixel_data: PixelData
+    pixel_format: PixelFormat
+    is_little_endian: bool
+    is_planar: bool
+
+    def read_frame(self, index: int) -> NDArray[Any]:
+        """Read a frame.
+
+        Returns
+        -------
+        (rows, columns, samples)
+            Every allocated bit, in the dtype of Bits Allocated; single bits are 0 and 1, packed
+            ones have their sign. Chroma that is sampled for two pixels is repeated.
+        """
+        pixel_format = self.pixel_format
+        shape = (pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel)
+        if pixel_format.photometric_interpretation in SUBSAMPLED:
+            return _repeat_chroma(self._read_samples(index), shape)
+        samples = self._read_samples(index)
+        if self.is_planar and pixel_format.samples_per_pixel > 1:
+            planes = samples.reshape(shape[2], shape[0], shape[1])
+            return np.ascontiguousarray(planes.transpose(1, 2, 0))
+        return samples.reshape(shape)
+
+    def _read_samples(self, index: int) -> NDArray[Any]:
+        """Read the samples of a frame in the order in which they are stored."""
+        bits = self.pixel_format.bits_allocated
+        count = self.pixel_format.stored_samples
+        first = index * count * bits
+        start, stop = first // BYTE_BITS, -(-(first + count * bits) // BYTE_BITS)
+        if bits == 1:
+            unpacked = np.unpackbits(self._read_bytes(start, stop), bitorder="little")
+            skipped = first % BYTE_BITS
+            return unpacked[skipped : skipped + count]
+        if bits == PACKED_BITS:
+            packed = self._read_bytes(start, stop)
+            return _unpack_twelve(packed, first % BYTE_BITS, count, self.pixel_format.stored_dtype)
+        dtype = self.pixel_format.stored_dtype.newbyteorder("<" if self.is_little_endian else ">")
+        samples = self._read_bytes(start, stop).view(dtype)
+        return samples.astype(dtype.newbyteorder("="), copy=False)
+
+    def _read_bytes(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Read bytes of the value, in the order in which samples of up to 8 bits are stored."""
+        pixel_data, bits = self.pixel_data, self.pixel_format.bits_allocated
+        # PS3.5 7.3: words of OW are swapped in big endian, whatever the samples in them are. The
+        # bytes of larger samples are in the order of big endian already.
+        is_swapped = not self.is_little_endian and pixel_data.vr != "OB"
+        if not is_swapped or (bits % BYTE_BITS == 0 and bits > BYTE_BITS):
+            content = pixel_data.source.read(pixel_data.value.offset + start, stop - start)
+            return np.frombuffer(content, np.uint8)
+        even = start - start % 2
+        length = stop - even + (stop - even) % 2
+        content = pixel_data.source.read(pixel_data.value.offset + even, length)
+        words = np.frombuffer(content + b"\0" * (len(content) % 2), ">u2")
+        swapped = words.astype("<u2").view(np.uint8)
+        return swapped[start - even : stop - even]
+
+
+def _unpack_twelve(
+    packed: NDArray[np.uint8], skipped: int, count: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Unpack samples of 12 bits, the lowest bit first, from behind ``skipped`` bits on."""
+    unpacked = np.unpackbits(packed, bitorder="little")[skipped : skipped + count * PACKED_BITS]
+    weights = (1 << np.arange(PACKED_BITS)).astype(np.uint16)
+    values = unpacked.reshape(count, PACKED_BITS).astype(np.uint16) @ weights
+    return values.astype(np.uint16).view(dtype)
+
+
+def _repeat_chroma(samples: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Return three samples a pixel from Y Y Cb Cr for two pixels (PS3.3 C.7.6.3.1.2)."""
+    pairs = samples.reshape(-1, 4)
+    pixels = np.empty((len(pairs), 2, 3), samples.dtype)
+    pixels[:, :, 0] = pairs[:, :2]
+    pixels[:, :, 1] = pairs[:, 2:3]
+    pixels[:, :, 2] = pairs[:, 3:4]
+    return pixels.reshape(shape)

@@ -1,0 +1,81 @@
+"""The kind of a stream by its first bytes, whatever transfer syntax the file states."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    JPEGBaseline8Bit,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from dicom_preprocessing.decode.streams.info import StreamError, StreamInfo
+from dicom_preprocessing.decode.streams.jpeg import START_OF_IMAGE, is_jpeg_ls, read_jpeg
+from dicom_preprocessing.decode.streams.jpeg_2000 import (
+    CODESTREAM,
+    JP2_SIGNATURE,
+    codestream_of,
+    is_htj2k,
+    read_jpeg_2000,
+)
+from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
+
+RECOGNITION_BYTES: Final = 4096
+"""Bytes of a stream that are enough to recognise it."""
+
+JPEG_MARKER: Final = START_OF_IMAGE + b"\xff"
+JPEG_XL_CODESTREAM: Final = b"\xff\x0a"
+JPEG_XL_BOX: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
+
+RLE_HEADER: Final = 64
+"""Bytes of the header of an RLE frame: the number of segments and 15 offsets (PS3.5 G.5)."""
+MAX_RLE_SEGMENTS: Final = 15
+
+
+def recognise_stream(head: bytes) -> UID | None:
+    """Return a transfer syntax of the kind that a stream is of, None if it is not recognised.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the stream.
+    """
+    if head.startswith(JPEG_MARKER):
+        return JPEGLSNearLossless if is_jpeg_ls(head) else JPEGBaseline8Bit
+    if head.startswith((CODESTREAM, JP2_SIGNATURE)):
+        return HTJ2K if is_htj2k(head) else JPEG2000
+    if head.startswith((JPEG_XL_CODESTREAM, JPEG_XL_BOX)):
+        return JPEG_XL[-1]
+    return RLELossless if starts_rle_frame(head) else None
+
+
+def starts_rle_frame(head: bytes) -> bool:
+    """Whether bytes start with the header of an RLE frame (PS3.5 G.5)."""
+    if len(head) < RLE_HEADER:
+        return False
+    count, *offsets = struct.unpack_from("<16L", head)
+    if not 1 <= count <= MAX_RLE_SEGMENTS or offsets[0] != RLE_HEADER:
+        return False
+    used, unused = offsets[:count], offsets[count:]
+    return used == sorted(set(used)) and not any(unused)
+
+
+def read_stream_shape(stream: bytes) -> tuple[int, int, int] | None:
+    """Return (rows, columns, components) of a JPEG, JPEG-LS or JPEG 2000 stream, else None."""
+    kind = recognise_stream(stream[:RECOGNITION_BYTES])
+    try:
+        info: StreamInfo
+        if kind in (JPEGBaseline8Bit, JPEGLSNearLossless):
+            info = read_jpeg(stream)
+        elif kind in (JPEG2000, HTJ2K):
+            info = read_jpeg_2000(codestream_of(stream))
+        else:
+            return None
+    except StreamError:
+        return None
+    return info.rows, info.columns, info.components

@@ -1,0 +1,349 @@
+"""Elements of a data set as the file has them, without a look at values that nobody needs.
+
+pydicom's reader takes the stated encoding for the real one, ends at the first element that does not
+parse, and reads a cut file as far as it goes. Here the value of an element is only what its length
+says, so that a broken one costs no other, and where a data set ends early is known.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from dicom_preprocessing.dicom.element_header import (
+    DELIMITER_GROUP,
+    IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_DELIMITATION,
+    LONG_HEADER,
+    SEQUENCE_DELIMITATION,
+    SHORT_HEADER,
+    ElementHeader,
+    Encoding,
+    format_tag,
+    parse_element_header,
+)
+from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
+from dicom_preprocessing.dicom.sources import MemorySource, ReadAhead
+from dicom_preprocessing.image_warnings import ImageWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pydicom.dataelem import DataElement
+
+    from dicom_preprocessing.dicom.sources import ByteSource
+
+PADDING: Final = frozenset((0x00, 0x20))
+"""Bytes with which writers fill up files."""
+
+
+class ParseError(ValueError):
+    """Bytes do not parse as elements; the message says which."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """Elements of a data set or item.
+
+    Parameters
+    ----------
+    elements : dict
+        Raw elements of pydicom by tag.
+    end : int
+        Offset at which the scan ended: of the element that stopped it, or behind the last one.
+    is_stopped : bool
+        Whether an element of the tags to stop at was found.
+    cut : str
+        What is missing where the data set is cut, else empty.
+    warnings : list of ImageWarning
+    """
+
+    elements: dict[BaseTag, DataElement | RawDataElement] = field(default_factory=dict)
+    end: int = 0
+    is_stopped: bool = False
+    cut: str = ""
+    warnings: list[ImageWarning] = field(default_factory=list)
+
+    def as_data_set(self) -> Dataset:
+        """Return the elements as pydicom's data set, which converts them when asked to."""
+        return Dataset(self.elements)
+
+
+def scan_elements(
+    source: ReadAhead,
+    offset: int,
+    encoding: Encoding,
+    *,
+    wanted: Collection[int] | None = None,
+    stop_at: Collection[int] = (),
+    group: int | None = None,
+) -> Scan:
+    """Scan the elements from ``offset`` to the end, or to a tag of ``stop_at``.
+
+    Parameters
+    ----------
+    source : ReadAhead
+    offset : int
+    encoding : Encoding
+    wanted : collection of int, optional
+        Tags whose values are read; by default all.
+    stop_at : collection of int
+    group : int, optional
+        The scan ends before the first element of another group.
+
+    Raises
+    ------
+    ParseError
+        An element has no length by which it could be skipped.
+    """
+    scan = Scan(end=offset)
+    while (header := _read_header(source, scan, encoding, group)) is not None:
+        if header.tag in stop_at:
+            scan.is_stopped = True
+            break
+        start = scan.end + header.size
+        _warn_of_header(header, encoding, scan)
+        if header.is_undefined:
+            is_item = header.tag == ITEM
+            stop, end = _skip_undefined(source, start, header, encoding, is_item=is_item)
+        else:
+            stop = end = start + header.length
+        if not source.reaches(end):
+            scan.cut = f"{end - source.source.size} bytes of {format_tag(header.tag)} are missing"
+            break
+        if wanted is None or header.tag in wanted:
+            value = source.read(start, stop - start)
+            scan.elements[BaseTag(header.tag)] = _make_raw(header, value, start, encoding)
+        scan.end = end
+    return scan
+
+
+def _read_header(
+    source: ReadAhead, scan: Scan, encoding: Encoding, group: int | None
+) -> ElementHeader | None:
+    """Read the header of the next element, None at the end, or at one of another group."""
+    content = source.read(scan.end, LONG_HEADER)
+    if not content:
+        return None
+    try:
+        header = parse_element_header(content, 0, encoding)
+    except struct.error:
+        # One blank may be the start of group 0020.
+        if is_padding(content) and content != b" ":
+            return None
+        missing = SHORT_HEADER if len(content) < SHORT_HEADER else LONG_HEADER
+        scan.cut = f"{missing - len(content)} bytes are missing at its end"
+        return None
+    if group is not None and header.tag >> 16 != group:
+        return None
+    # The first element has a tag above 0, and so have the others: zeros are no elements.
+    is_blank = is_padding(content)
+    if is_blank and is_padding_to_end(source, scan.end):
+        return None
+    if is_blank or not _fits(header, scan.end, source, encoding):
+        raise ParseError(f"what is at byte {scan.end} is no element of {encoding}")
+    return header
+
+
+def _fits(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:
+    """Whether an element without a VR, where one is due, has a length that fits the file."""
+    if encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP:
+        return True
+    return header.is_undefined or source.reaches(offset + header.size + header.length)
+
+
+def is_padding(content: bytes) -> bool:
+    """Whether all bytes are zeros, or all are blanks."""
+    return content[0] in PADDING and content == content[:1] * len(content)
+
+
+def is_padding_to_end(source: ReadAhead | ByteSource, offset: int) -> bool:
+    """Whether nothing but zeros, or nothing but blanks, follows."""
+    first = source.read(offset, 1)
+    if not first or first[0] not in PADDING:
+        return False
+    while chunk := source.read(offset, 1 << 16):
+        if chunk != first * len(chunk):
+            return False
+        offset += len(chunk)
+    return True
+
+
+def _warn_of_header(header: ElementHeader, encoding: Encoding, scan: Scan) -> None:
+    """Note an element whose header is not as the encoding has it; the first one of each code."""
+    tag = format_tag(header.tag)
+    if header.tag >> 16 == DELIMITER_GROUP:
+        code, message = "unparsable_element", f"an item or delimiter {tag} outside of a sequence"
+    elif encoding.is_implicit or header.has_known_vr:
+        return
+    else:
+        code, found = "unknown_vr", header.vr.decode("ascii", "replace")
+        message = f"{tag} has the value representation {found!r}, which is not known"
+        if not header.vr:
+            message = f"{tag} has no value representation in a data set of {encoding}"
+    if code not in {warning.code for warning in scan.warnings}:
+        scan.warnings.append(ImageWarning(code, message))
+
+
+def _make_raw(
+    header: ElementHeader, value: bytes, start: int, encoding: Encoding
+) -> RawDataElement:
+    """Make the raw element of pydicom; without a VR that is not known: the dictionary has one."""
+    vr = header.vr.decode("ascii") if header.has_known_vr else None
+    return RawDataElement(
+        BaseTag(header.tag),
+        vr,
+        len(value),
+        value,
+        start,
+        encoding.is_implicit,
+        encoding.is_little_endian,
+    )
+
+
+def _skip_undefined(
+    source: ReadAhead, offset: int, header: ElementHeader, encoding: Encoding, *, is_item: bool
+) -> tuple[int, int]:
+    """Find the end of a sequence or item of undefined length (PS3.5 7.5).
+
+    Returns
+    -------
+    (int, int)
+        Offset of its delimiter, and of what follows.
+
+    Raises
+    ------
+    ParseError
+        Something else than items and elements is in it, or its delimiter is missing.
+    """
+    # For each open sequence or item: whether it is an item, and the encoding of its elements. A UN
+    # of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
+    inner = IMPLICIT_LITTLE if header.vr == b"UN" else encoding
+    open_parts = [(is_item, inner)]
+    while True:
+        in_item, inner = open_parts[-1]
+        content = source.read(offset, LONG_HEADER)
+        try:
+            found = parse_element_header(content, 0, inner)
+        except struct.error:
+            raise ParseError(f"{format_tag(header.tag)} has no delimiter") from None
+        delimiter = ITEM_DELIMITATION if in_item else SEQUENCE_DELIMITATION
+        start = offset + found.size
+        if found.tag in (delimiter, SEQUENCE_DELIMITATION):
+            # A sequence that ends before its item does: some writers forget the delimiter.
+            del open_parts[-1 if found.tag == delimiter else -2 :]
+            if not open_parts:
+                return offset, start
+        elif in_item != (found.tag == ITEM) and found.tag >> 16 != 0:
+            if found.is_undefined:
+                nested = IMPLICIT_LITTLE if found.vr == b"UN" else inner
+                open_parts.append((found.tag == ITEM, nested))
+            else:
+                start += found.length
+        else:
+            raise ParseError(f"what is at byte {offset} is no part of {format_tag(header.tag)}")
+        offset = start
+
+
+def scan_items(raw: RawDataElement) -> tuple[list[Dataset], bool]:
+    """Parse the items of a sequence, as far as they parse.
+
+    Returns
+    -------
+    (list of Dataset, bool)
+        Items, and whether all of the value parsed.
+    """
+    is_implicit = raw.is_implicit_VR or raw.VR == "UN"
+    encoding = Encoding(is_implicit, raw.is_little_endian or raw.VR == "UN")
+    value = raw.value or b""
+    source = ReadAhead(MemorySource(value))
+    items: list[Dataset] = []
+    offset, size = 0, len(value)
+    while offset < size:
+        try:
+            header = parse_element_header(source.read(offset, LONG_HEADER), 0, encoding)
+            if header.tag == SEQUENCE_DELIMITATION:
+                break
+            if header.tag != ITEM:
+                return items, False
+            start = offset + header.size
+            stop = offset = start + header.length
+            if header.is_undefined:
+                stop, offset = _skip_undefined(source, start, header, encoding, is_item=True)
+            item = scan_elements(ReadAhead(MemorySource(value[start:stop])), 0, encoding)
+        except (ParseError, struct.error):
+            return items, False
+        items.append(item.as_data_set())
+        if item.cut or offset > size:
+            return items, False
+    return items, True
+
+
+AFTER_PIXELS: Final = frozenset((0xFFFAFFFA, 0xFFFCFFFC))
+"""Digital Signatures Sequence and Data Set Trailing Padding (PS3.6)."""
+PIXEL_GROUP: Final = 0x7FE0
+PRIVATE_CREATORS: Final = range(0x10, 0x100)
+"""Elements of an odd group by which private elements are reserved (PS3.5 7.8.1)."""
+
+
+def scan_rest(
+    source: ReadAhead, offset: int, encoding: Encoding, warn: Callable[[ImageWarning], object]
+) -> str:
+    """Look at what follows the pixel data, which decides nothing but whether the file is complete.
+
+    Returns
+    -------
+    str
+        What is missing of an element that is cut, else empty.
+
+    Raises
+    ------
+    ParseError
+        An element of undefined length has no end.
+    """
+    creators: set[int] = set()
+    while content := source.read(offset, LONG_HEADER):
+        header = _parse_rest(content, encoding, creators)
+        if header is None:
+            warn(_describe_trailing(source, offset))
+            return ""
+        start = offset + header.size
+        offset = start + header.length
+        if header.is_undefined:
+            _, offset = _skip_undefined(source, start, header, encoding, is_item=False)
+        if not source.reaches(offset):
+            return f"{offset - source.source.size} bytes of {format_tag(header.tag)} are missing"
+    return ""
+
+
+def _parse_rest(content: bytes, encoding: Encoding, creators: set[int]) -> ElementHeader | None:
+    """Parse the header of an element that may follow the pixel data, None if it is none."""
+    try:
+        header = parse_element_header(content, 0, encoding)
+    except struct.error:
+        return None
+    group, element = header.tag >> 16, header.tag & 0xFFFF
+    if not (encoding.is_implicit or header.has_known_vr):
+        return None
+    if header.tag in AFTER_PIXELS or (group == PIXEL_GROUP and header.tag not in PIXEL_KEYWORDS):
+        return header
+    # Any bytes are elements of implicit VR: only a reservation makes private ones credible.
+    if group > PIXEL_GROUP and group % 2 and element in PRIVATE_CREATORS:
+        creators.add(group)
+        return header
+    return header if group in creators else None
+
+
+def _describe_trailing(source: ReadAhead, offset: int) -> ImageWarning:
+    number = source.source.size - offset
+    what = "bytes"
+    if is_padding_to_end(source, offset):
+        what = "zeros" if source.read(offset, 1) == b"\0" else "blanks"
+    message = f"{number} {what} that are no elements follow the data set"
+    return ImageWarning("trailing_bytes", message)
