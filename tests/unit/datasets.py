@@ -260,3 +260,8 @@ def pages_of(path: Path) -> NDArray[Any]:
 def messages_of(image: Image) -> list[str]:
     """Messages of the warnings of an image."""
     return [warning.message for warning in image.source_info.warnings]
+
+
+def codes_of(image: Image) -> list[str]:
+    """Codes of the warnings of an image."""
+    return [warning.code for warning in image.source_info.warnings]

@@ -19,6 +19,7 @@ from dicom_preprocessing.decode.colour import (
     read_palette,
     to_rgb,
 )
+from dicom_preprocessing.decode.facts import warn_of_signed_values
 from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.native import PACKED_BITS, NativeReader
@@ -128,6 +129,8 @@ def stored_frames(
         # bits of an overlay into all three samples.
         if syntax in (*NATIVE, *BIT_FOR_BIT) and pixel_format.bits_stored < pixel_format.bits_held:
             samples = _take_stored_bits(samples, pixel_format, warnings)
+        if index == 0:
+            warn_of_signed_values(samples, pixel_format, warnings)
         return (
             samples
             if pixel_format.is_monochrome

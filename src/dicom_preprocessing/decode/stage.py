@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dicom_preprocessing.decode.facts import warn_of_facts
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
@@ -94,6 +95,7 @@ def decode_opened(
     decode_settings = DecodeSettings(**settings)
     warnings = ImageWarnings(description.warnings)
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings)
+    warn_of_facts(description, warnings)
     levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
     source = _DecodeInput(description, pixel_data, pixel_format, levels, warnings)
     return _decode_at_level(source, decode_settings, None)

@@ -228,6 +228,9 @@ class Description:
     image_laterality, laterality, view_position : Attribute
     view_codes : tuple of Attribute
         Code Value of the items of View Code Sequence.
+    image_type, pixel_aspect_ratio : Attribute
+    has_private_volume : bool
+        Whether private elements have the slices of a volume (Hologic).
     extended_offset_table, extended_offset_table_lengths : Attribute
     warnings : tuple of ImageWarning
         Found while the file was read.
@@ -250,6 +253,9 @@ class Description:
     laterality: Attribute = ABSENT
     view_position: Attribute = ABSENT
     view_codes: tuple[Attribute, ...] = ()
+    image_type: Attribute = ABSENT
+    pixel_aspect_ratio: Attribute = ABSENT
+    has_private_volume: bool = False
     extended_offset_table: Attribute = ABSENT
     extended_offset_table_lengths: Attribute = ABSENT
     warnings: tuple[ImageWarning, ...] = ()

@@ -108,6 +108,8 @@ OTHER_KEYWORDS: Final = (
     "ImageLaterality",
     "Laterality",
     "ViewPosition",
+    "ImageType",
+    "PixelAspectRatio",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
@@ -152,7 +154,10 @@ MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
+HOLOGIC_CREATOR: Final = 0x7E010010
+HOLOGIC_SLICES: Final = (0x7E011010, 0x7E011011, 0x7E011012)
+"""Private elements of tomosynthesis in secondary captures, by Hologic's conformance statements."""
 READ_TAGS: Final = frozenset(
-    (*TOP_TAGS, VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME)
+    (*TOP_TAGS, VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME, HOLOGIC_CREATOR)
 )
 """Elements of the top level whose values are read."""

@@ -36,7 +36,7 @@ from dicom_preprocessing.dicom.element_header import (
     Encoding,
 )
 from dicom_preprocessing.dicom.header import PREAMBLE, read_plain_header
-from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS, READ_TAGS
+from dicom_preprocessing.dicom.keywords import HOLOGIC_SLICES, PIXEL_KEYWORDS, READ_TAGS
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
 from dicom_preprocessing.dicom.sources import (
@@ -328,7 +328,12 @@ def _scan_header(opened: _OpenedFile) -> Scan:
     source = ReadAhead(opened.source)
     with _translate_parse_errors(has_prefix=opened.has_prefix):
         scan = scan_elements(
-            source, opened.offset, opened.encoding, wanted=READ_TAGS, stop_at=PIXEL_KEYWORDS
+            source,
+            opened.offset,
+            opened.encoding,
+            wanted=READ_TAGS,
+            noted=HOLOGIC_SLICES,
+            stop_at=PIXEL_KEYWORDS,
         )
     opened.warnings += scan.warnings
     return scan

@@ -81,6 +81,7 @@ def scan_elements(
     encoding: Encoding,
     *,
     wanted: Collection[int] | None = None,
+    noted: Collection[int] = (),
     stop_at: Collection[int] = (),
     group: int | None = None,
 ) -> Scan:
@@ -93,6 +94,8 @@ def scan_elements(
     encoding : Encoding
     wanted : collection of int, optional
         Tags whose values are read; by default all.
+    noted : collection of int
+        Tags of elements that are in the result without their values.
     stop_at : collection of int
     group : int, optional
         The scan ends before the first element of another group.
@@ -117,8 +120,8 @@ def scan_elements(
         if not source.reaches(end):
             scan.cut = f"{end - source.source.size} bytes of {format_tag(header.tag)} are missing"
             break
-        if wanted is None or header.tag in wanted:
-            value = source.read(start, stop - start)
+        if wanted is None or header.tag in wanted or header.tag in noted:
+            value = b"" if header.tag in noted else source.read(start, stop - start)
             scan.elements[BaseTag(header.tag)] = _make_raw(header, value, start, encoding)
         scan.end = end
     return scan

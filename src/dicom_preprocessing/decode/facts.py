@@ -1,0 +1,82 @@
+"""Facts about an image that change no pixel, and that whoever trains on it should know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.image_warnings import ImageWarnings
+
+SAME_RATIO: Final = 0.01
+"""Relative difference up to which two ratios of pixel sides are the same."""
+
+SAMPLED_PIXELS: Final = 4096
+"""Pixels of a frame that are enough to see how its values are distributed."""
+MIN_SHARE: Final = 0.01
+"""Share of the pixels that negative values must have, and other values too."""
+MIN_DIFFERENT: Final = 16
+"""Different negative values: a padding value, or a few labels, are fewer."""
+
+
+def warn_of_facts(description: Description, warnings: ImageWarnings) -> None:
+    """Add warnings about facts that the header gives."""
+    _warn_of_aspect_ratio(description, warnings)
+    if "MOSAIC" in {value.upper() for value in description.image_type.texts()}:
+        message = "Image Type says MOSAIC: the frame has many slices side by side"
+        warnings.add("mosaic", message)
+    if description.has_private_volume:
+        message = "the slices of a volume are in private elements of Hologic, and are not written"
+        warnings.add("private_volume", message)
+
+
+def _warn_of_aspect_ratio(description: Description, warnings: ImageWarnings) -> None:
+    """Warn of pixels that are not square where no spacing says so (PS3.3 C.7.6.3.1.7)."""
+    ratio = description.pixel_aspect_ratio.vector(2)
+    if ratio is None or min(ratio) <= 0:
+        return
+    vertical, horizontal = ratio
+    spacing = description.pixel_spacing()
+    # The spacing in y over that in x is the same ratio: vertical to horizontal.
+    known = spacing[1] / spacing[0] if spacing is not None else 1.0
+    if abs(vertical / horizontal / known - 1) <= SAME_RATIO:
+        return
+    other = "no spacing says so" if spacing is None else "the pixel spacing says another ratio"
+    message = f"Pixel Aspect Ratio is {vertical:g}:{horizontal:g}, and {other}"
+    warnings.add("pixel_aspect_ratio", message)
+
+
+def warn_of_signed_values(
+    frame: NDArray[Any], pixel_format: PixelFormat, warnings: ImageWarnings
+) -> None:
+    """Warn of unsigned grey values that look like two's complement.
+
+    Their lowest and highest quarter have many values, and nothing is between: small negative
+    numbers, taken for unsigned ones, are the highest.
+
+    Parameters
+    ----------
+    frame : (rows, columns, 1)
+        Stored values.
+    pixel_format : PixelFormat
+    warnings : ImageWarnings
+    """
+    is_signed = pixel_format.is_signed or pixel_format.is_float
+    if is_signed or not pixel_format.is_monochrome or pixel_format.bits_stored <= BYTE_BITS:
+        return
+    values = frame.ravel()[:: max(1, frame.size // SAMPLED_PIXELS)]
+    quarter = 1 << pixel_format.bits_stored - 2
+    high = values >= 3 * quarter
+    if not MIN_SHARE <= high.mean() <= 1 - MIN_SHARE:
+        return
+    if ((values >= quarter) & ~high).any() or len(np.unique(values[high])) < MIN_DIFFERENT:
+        return
+    message = "values seem to be signed, though Pixel Representation is 0: they stay as they are"
+    warnings.add("values_seem_signed", message)

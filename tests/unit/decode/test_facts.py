@@ -1,0 +1,94 @@
+"""Warnings about facts that change no pixel."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_preprocessing.decode.facts import warn_of_signed_values
+from dicom_preprocessing.image_warnings import ImageWarnings
+from tests.unit.datasets import codes_of, data_set_of, format_of, ramp
+
+
+def values(*ranges):
+    """A square image of many different values from ranges."""
+    parts = [np.linspace(low, high, 2000) for low, high in ranges]
+    flat = np.resize(np.concatenate(parts).astype(np.int64), 64 * 64)
+    return flat.reshape(1, 64, 64)
+
+
+class TestSignedValues:
+    def codes(self, decoded, stored, **changes):
+        data_set = data_set_of((stored & 0xFFFF).astype(np.uint16), **changes)
+        return codes_of(decoded(data_set))
+
+    def test_negative_values_under_an_unsigned_header_are_a_warning(self, decoded):
+        assert self.codes(decoded, values((-1000, -1), (0, 3000))) == ["values_seem_signed"]
+
+    @pytest.mark.parametrize(
+        "ranges",
+        [
+            [(0, 3000)],
+            [(0, 65535)],
+            [(0, 3000), (65535, 65535)],
+            [(-2000, -2000), (0, 3000)],
+            [(-1000, -1)],
+            [(-1000, -1), (0, 3000), (30000, 31000)],
+        ],
+        ids=["low", "all", "white", "one padding value", "all high", "middle"],
+    )
+    def test_other_values_are_none(self, decoded, ranges):
+        assert self.codes(decoded, values(*ranges)) == []
+
+    def test_signed_headers_have_none(self, decoded):
+        stored = values((-1000, -1), (0, 3000)).astype(np.int16)
+        assert codes_of(decoded(data_set_of(stored))) == []
+
+    @given(st.integers(9, 16), st.integers(20, 120), st.integers(20, 120))
+    def test_sign_is_that_of_bits_stored(self, bits, low, high):
+        stored = values((-low, -1), (0, high)) & ((1 << bits) - 1)
+        data_set = data_set_of(stored.astype(np.uint16), bits_stored=bits)
+        warnings = ImageWarnings()
+        warn_of_signed_values(stored[0, ..., np.newaxis], format_of(data_set), warnings)
+        assert [w.code for w in warnings] == ["values_seem_signed"]
+
+
+class TestAspectRatio:
+    @pytest.mark.parametrize(
+        ("changes", "codes"),
+        [
+            ({"PixelAspectRatio": [5, 4]}, ["pixel_aspect_ratio"]),
+            ({"PixelAspectRatio": [1, 1]}, []),
+            ({"PixelAspectRatio": [3, 3]}, []),
+            ({"PixelAspectRatio": [0, 4]}, []),
+            ({"PixelAspectRatio": [5, 4], "PixelSpacing": [0.5, 0.4]}, []),
+            ({"PixelAspectRatio": [4, 5], "PixelSpacing": [0.5, 0.4]}, ["pixel_aspect_ratio"]),
+            ({"PixelAspectRatio": [1, 1], "PixelSpacing": [0.5, 0.4]}, ["pixel_aspect_ratio"]),
+        ],
+    )
+    def test_is_a_warning_where_no_spacing_says_the_same(self, decoded, changes, codes):
+        assert codes_of(decoded(data_set_of(ramp(0, 9), **changes))) == codes
+
+
+def test_mosaic_is_a_warning(decoded):
+    data_set = data_set_of(ramp(0, 9), ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    assert codes_of(decoded(data_set)) == ["mosaic"]
+
+
+def test_slices_in_private_elements_are_a_warning(decoded):
+    data_set = data_set_of(ramp(0, 9))
+    block = data_set.private_block(0x7E01, "HOLOGIC, Inc.", create=True)
+    block.add_new(0x10, "OB", bytes(1000))
+    assert codes_of(decoded(data_set)) == ["private_volume"]
+
+
+def test_private_elements_of_others_are_none(decoded):
+    data_set = data_set_of(ramp(0, 9))
+    data_set.private_block(0x7E01, "ANYBODY", create=True).add_new(0x50, "OB", bytes(10))
+    assert codes_of(decoded(data_set)) == []
+
+
+def test_bits_above_bits_stored_are_a_warning(decoded):
+    data_set = data_set_of(np.array([[[0x1001, 2]]], np.uint16), bits_stored=12)
+    image = decoded(data_set)
+    assert codes_of(image) == ["values_above_bits_stored"]
