@@ -174,8 +174,6 @@ def find_streams(
     if not has_fragments and is_native and not _may_be_encapsulated(pixel_data, pixel_format):
         return None
     if _is_one_stream(pixel_data, pixel_format):
-        message = f"a compressed stream is the value of native pixel data ({stated.name})"
-        warnings.add("stream_contradicts_syntax", message)
         return Streams([(pixel_data.value,)], stated)
     if not has_fragments and not is_native and _is_native(pixel_data, pixel_format):
         message = f"the pixel data has no fragments, which {stated.name} needs: it is native"

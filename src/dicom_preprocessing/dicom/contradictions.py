@@ -160,12 +160,95 @@ class ComputedDecision:
 
 
 COMPUTED_DECISIONS: Final = (
+    # The file.
     ComputedDecision(
-        "stated transfer syntax, and the encoding in which elements parse",
-        "elements and the offset of the pixels by the encoding; pixels by the stated syntax",
-        "dicom.reading:open_image",
-        "PS3.10 7.1",
+        "stated transfer syntax, and the encoding in which the first elements parse",
+        "the encoding, for elements, the location of the pixels, and native pixels",
+        "dicom.detection:find_encoding",
+        "PS3.10 7.1; writers of explicit VR under the UID of implicit VR",
+        warning="encoding_contradicts_syntax",
     ),
+    ComputedDecision(
+        "deflated transfer syntax, and a zlib or gzip wrapper, or elements that are not deflated",
+        "what the bytes are",
+        "dicom.reading:open_image",
+        "PS3.5 A.5, RFC 1951",
+        warning="encoding_contradicts_syntax",
+    ),
+    ComputedDecision(
+        "transfer syntax that the standard does not have, and native pixels",
+        "the encoding of the data set",
+        "dicom.reading:open_image",
+        "PS3.6 Table A-1",
+        warning="unknown_syntax",
+    ),
+    ComputedDecision(
+        "element of a value representation that the standard does not have",
+        "its length has 32 bits; its value is not read",
+        "dicom.element_header:parse_element_header",
+        "PS3.5 7.1.2",
+        warning="unknown_vr",
+    ),
+    ComputedDecision(
+        "element or sequence of known length, and a value that does not parse",
+        "the length; what does not parse is ignored",
+        "dicom.scanning:scan_items",
+        "PS3.5 7.1; private sequences of vendors",
+        warning="unparsable_element",
+    ),
+    ComputedDecision(
+        "sequence of undefined length that does not parse",
+        "damaged, since nothing says where it ends",
+        "dicom.scanning:scan_elements",
+        "PS3.5 7.5",
+        error="damaged",
+    ),
+    ComputedDecision(
+        "data set that is complete, and bytes behind it that are no elements",
+        "the data set",
+        "dicom.scanning:scan_rest",
+        "PS3.5 7.1",
+        warning="trailing_bytes",
+    ),
+    # Kind of the pixel data.
+    ComputedDecision(
+        "native transfer syntax, and fragments",
+        "the fragments, by the kind of their streams",
+        "decode.pixels:find_streams",
+        "PS3.5 A.4",
+        warning="stream_contradicts_syntax",
+        error="decode_error",
+    ),
+    ComputedDecision(
+        "native pixel data that is too short, and the header of a stream of the stated size",
+        "the stream",
+        "decode.pixels:find_streams",
+        "PS3.5 8.1.1, A.4",
+        warning="stream_contradicts_syntax",
+    ),
+    ComputedDecision(
+        "compressed transfer syntax, and pixel data without fragments of just the native length",
+        "native pixels",
+        "decode.pixels:find_streams",
+        "PS3.5 A.4",
+        warning="stream_contradicts_syntax",
+    ),
+    ComputedDecision(
+        "compressed transfer syntax, and the stream of another codec",
+        "the stream",
+        "decode.pixels:find_stream_syntax",
+        "PS3.5 A.4; ITU-T T.81, T.87, T.800, T.814",
+        warning="stream_contradicts_syntax",
+    ),
+    ComputedDecision(
+        "fragments, and something else in the place of their delimiter",
+        "the fragments, if padding, an item delimiter, a later element or the end follows",
+        "dicom.pixel_data:walk_items",
+        "PS3.5 A.4, 7.5",
+        warning="no_sequence_delimiter",
+        error="decode_error",
+    ),
+    # Frames.
     ComputedDecision(
         "Number of Frames that is absent or blank",
         "one frame",
@@ -174,28 +257,33 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "Number of Frames, and more bytes of native pixels",
-        "the header, with a warning",
+        "the header",
         "decode.pixels:warn_of_excess_frames",
         "PS3.5 8.1.1",
+        warning="excess_frames",
+    ),
+    ComputedDecision(
+        "Number of Frames, and more streams",
+        "the header",
+        "decode.fragments:find_frame_fragments",
+        "PS3.5 A.4",
+        warning="excess_frames",
     ),
     ComputedDecision(
         "Number of Frames, and fewer bytes or fragments",
         "short_pixel_data",
         "decode.pixels:stored_frames",
         "PS3.5 8.1.1, A.4",
+        error="short_pixel_data",
     ),
     ComputedDecision(
-        "native transfer syntax, and fragments",
-        "decode_error",
-        "decode.pixels:stored_frames",
-        "PS3.5 A.4",
-    ),
-    ComputedDecision(
-        "more fragments than frames of RLE",
-        "empty ones are ignored",
-        "decode.fragments:find_frame_fragments",
+        "frame of RLE in several fragments",
+        "its fragments, joined",
+        "decode.fragments:is_in_parts",
         "PS3.5 A.4.2: a frame is one fragment",
+        warning="rle_fragments",
     ),
+    # Stored values.
     ComputedDecision(
         "Bits Stored of 1, and a signed Pixel Representation",
         "unsigned",
@@ -207,6 +295,14 @@ COMPUTED_DECISIONS: Final = (
         "masked",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.1.1",
+        warning="values_above_bits_stored",
+    ),
+    ComputedDecision(
+        "unsigned Pixel Representation, and values that look like two's complement",
+        "the header",
+        "decode.facts:warn_of_signed_values",
+        "PS3.3 C.7.6.3",
+        warning="values_seem_signed",
     ),
     ComputedDecision(
         "Bits Stored, and higher values of a lossy stream",
@@ -219,6 +315,7 @@ COMPUTED_DECISIONS: Final = (
         "decode_error",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.2",
+        error="decode_error",
     ),
     ComputedDecision(
         "Pixel Representation, and the sign of the stream",
@@ -231,6 +328,7 @@ COMPUTED_DECISIONS: Final = (
         "decode_error",
         "decode.codecs.runner:require_shape",
         "PS3.5 8.2",
+        error="decode_error",
     ),
     ComputedDecision(
         "Planar Configuration, and the planes of RLE",
@@ -267,6 +365,28 @@ COMPUTED_DECISIONS: Final = (
         "the first usable one, with a warning",
         "decode.values:make_display_values",
         "PS3.3 C.11.2.1.2",
+    ),
+    # Facts that change no pixel.
+    ComputedDecision(
+        "Pixel Aspect Ratio, and no spacing, or one of another ratio",
+        "the spacing; pixels stay as they are",
+        "decode.facts:warn_of_facts",
+        "PS3.3 C.7.6.3.1.7",
+        warning="pixel_aspect_ratio",
+    ),
+    ComputedDecision(
+        "one frame, and many slices in it (Image Type MOSAIC)",
+        "the frame",
+        "decode.facts:warn_of_facts",
+        "conformance statements of Siemens",
+        warning="mosaic",
+    ),
+    ComputedDecision(
+        "visible pixels, and the slices of a volume in private elements",
+        "the visible pixels",
+        "decode.facts:warn_of_facts",
+        "conformance statements of Hologic",
+        warning="private_volume",
     ),
 )
 """Contradictions that no order of sources can decide."""
