@@ -64,22 +64,20 @@ class ElementHeader(NamedTuple):
         Bytes of the value, or ``UNDEFINED_LENGTH``.
     size : int
         Bytes of the header itself.
+    has_known_vr : bool
+        Whether the VR is one of PS3.5 6.2.
     """
 
     tag: int
     vr: bytes
     length: int
     size: int
+    has_known_vr: bool
 
     @property
     def is_undefined(self) -> bool:
         """Whether the value ends with a delimiter."""
         return self.length == UNDEFINED_LENGTH
-
-    @property
-    def has_known_vr(self) -> bool:
-        """Whether the VR is one of PS3.5 6.2."""
-        return self.vr in SHORT_VRS or self.vr in LONG_VRS
 
 
 class _Structs(NamedTuple):
@@ -119,11 +117,11 @@ def parse_element_header(content: bytes, offset: int, encoding: Encoding) -> Ele
         vr = content[offset + 4 : offset + 6]
         if vr in SHORT_VRS:
             group, element, length = structs.tag_and_short.unpack_from(content, offset)
-            return ElementHeader(group << 16 | element, vr, length, SHORT_HEADER)
+            return ElementHeader(group << 16 | element, vr, length, SHORT_HEADER, True)
         if vr in LONG_VRS or (vr.isalpha() and vr.isupper()):
             return _parse_long(content, offset, vr, structs)
     group, element, length = structs.tag_and_long.unpack_from(content, offset)
-    return ElementHeader(group << 16 | element, b"", length, SHORT_HEADER)
+    return ElementHeader(group << 16 | element, b"", length, SHORT_HEADER, False)
 
 
 def _parse_long(content: bytes, offset: int, vr: bytes, structs: _Structs) -> ElementHeader:
@@ -133,9 +131,9 @@ def _parse_long(content: bytes, offset: int, vr: bytes, structs: _Structs) -> El
     # PS3.5 7.1.2: any VR that is not listed has two reserved bytes of 0 and a length of 32 bits.
     # Where they are not 0, the writer has put a length of 16 bits there.
     if short and vr not in LONG_VRS:
-        return ElementHeader(tag, vr, short, SHORT_HEADER)
+        return ElementHeader(tag, vr, short, SHORT_HEADER, False)
     (length,) = structs.long.unpack_from(content, offset + SHORT_HEADER)
-    return ElementHeader(tag, vr, length, LONG_HEADER)
+    return ElementHeader(tag, vr, length, LONG_HEADER, vr in LONG_VRS)
 
 
 def format_tag(tag: int) -> str:

@@ -43,6 +43,10 @@ PADDING: Final = frozenset((0x00, 0x20))
 """Bytes with which writers fill up files."""
 
 
+PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
+"""What they look like where a tag is due."""
+
+
 class ParseError(ValueError):
     """Bytes do not parse as elements; the message says which."""
 
@@ -111,7 +115,8 @@ def scan_elements(
             scan.is_stopped = True
             break
         start = scan.end + header.size
-        _warn_of_header(header, encoding, scan)
+        if not header.has_known_vr:
+            _warn_of_header(header, encoding, scan)
         if header.is_undefined:
             is_item = header.tag == ITEM
             stop, end = _skip_undefined(source, start, header, encoding, is_item=is_item)
@@ -143,19 +148,18 @@ def _read_header(
         missing = SHORT_HEADER if len(content) < SHORT_HEADER else LONG_HEADER
         scan.cut = f"{missing - len(content)} bytes are missing at its end"
         return None
-    if group is not None and header.tag >> 16 != group:
+    is_of_group = group is None or header.tag >> 16 == group
+    if not is_of_group or (header.tag in PADDING_TAGS and is_padding_to_end(source, scan.end)):
         return None
-    # The first element has a tag above 0, and so have the others: zeros are no elements.
-    is_blank = is_padding(content)
-    if is_blank and is_padding_to_end(source, scan.end):
-        return None
-    if is_blank or not _fits(header, scan.end, source, encoding):
+    if not header.has_known_vr and not _fits(header, scan.end, source, encoding):
         raise ParseError(f"what is at byte {scan.end} is no element of {encoding}")
     return header
 
 
 def _fits(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:
-    """Whether an element without a VR, where one is due, has a length that fits the file."""
+    """Whether an element without a known VR is credible by its tag, or else its length."""
+    if header.tag in PADDING_TAGS:
+        return False
     if encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP:
         return True
     return header.is_undefined or source.reaches(offset + header.size + header.length)
@@ -180,11 +184,12 @@ def is_padding_to_end(source: ReadAhead | ByteSource, offset: int) -> bool:
 
 def _warn_of_header(header: ElementHeader, encoding: Encoding, scan: Scan) -> None:
     """Note an element whose header is not as the encoding has it; the first one of each code."""
-    tag = format_tag(header.tag)
-    if header.tag >> 16 == DELIMITER_GROUP:
-        code, message = "unparsable_element", f"an item or delimiter {tag} outside of a sequence"
-    elif encoding.is_implicit or header.has_known_vr:
+    is_delimiter = header.tag >> 16 == DELIMITER_GROUP
+    if encoding.is_implicit and not is_delimiter:
         return
+    tag = format_tag(header.tag)
+    if is_delimiter:
+        code, message = "unparsable_element", f"an item or delimiter {tag} outside of a sequence"
     else:
         code, found = "unknown_vr", header.vr.decode("ascii", "replace")
         message = f"{tag} has the value representation {found!r}, which is not known"
