@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import RLELossless
 
+from dicom_preprocessing.decode.codecs.components import components_by_header
 from dicom_preprocessing.decode.codecs.registry import MESSAGE_LIMIT, decode_stream
-from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, STATED_PHOTOMETRIC
+from dicom_preprocessing.decode.codecs.runner import (
+    IMAGE_WARNINGS,
+    RESOLUTION_LEVEL,
+    STATED_PHOTOMETRIC,
+)
 from dicom_preprocessing.decode.colour import (
     PALETTE,
-    PARTIAL_RANGE,
+    STREAM_TRANSFORMS,
     Palette,
     read_palette,
     to_rgb,
@@ -94,6 +99,7 @@ def stored_frames(
     size = halve(Size(pixel_format.columns, pixel_format.rows), level)
     options = decoder_options(description, pixel_format, pixel_data)
     options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
+    options[IMAGE_WARNINGS] = warnings
     if syntax in NATIVE:
         decode = _make_native_decoder(pixel_format, pixel_data, syntax, options)
     else:
@@ -117,7 +123,7 @@ def stored_frames(
         return (
             samples
             if pixel_format.is_monochrome
-            else _convert_to_rgb(samples, pixel_format, photometric, palette)
+            else _convert_to_rgb(samples, pixel_format, photometric, palette, warnings)
         )
 
     samples = pixel_format.samples_per_pixel if palette is None else len("RGB")
@@ -160,14 +166,18 @@ def _levels_of(stream: bytes, pixel_format: PixelFormat) -> int:
 
 
 def _convert_to_rgb(
-    samples: NDArray[Any], pixel_format: PixelFormat, photometric: str, palette: Palette | None
+    samples: NDArray[Any],
+    pixel_format: PixelFormat,
+    photometric: str,
+    palette: Palette | None,
+    warnings: ImageWarnings,
 ) -> NDArray[Any]:
     """Convert a frame to RGB from the Photometric Interpretation that its decoder gave."""
     if palette is not None:
         return palette(samples)
-    # decoder_options has replaced the partial range, which native pixels still have.
-    if pixel_format.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
-        photometric = pixel_format.photometric_interpretation
+    # Codecs whose streams define colours have converted them.
+    if photometric != "RGB":
+        photometric = components_by_header(pixel_format.photometric_interpretation, warnings)
     return to_rgb(
         samples.astype(pixel_format.dtype, copy=False), photometric, pixel_format.bits_stored
     )
@@ -187,11 +197,15 @@ def _make_native_decoder(
         raise DecodeError(f"fragments of compressed pixel data, but the syntax is {syntax.name}")
     _require_bytes(pixel_data.value.length, pixel_format)
     decoder = get_decoder(syntax)
+    photometric = pixel_format.photometric_interpretation
+    # pydicom's reader refuses XYB; the layout of all of them is the same.
+    if photometric in STREAM_TRANSFORMS:
+        options = options | {"photometric_interpretation": "RGB"}
 
     def decode(index: int) -> tuple[NDArray[Any], str]:
         try:
             # A file, from which pydicom reads one frame, so that the others stay on the disk.
-            values, properties = decoder.as_array(
+            values, _ = decoder.as_array(
                 cast("BinaryIO", pixel_data.as_file()), index=index, raw=True, **options
             )
         except Exception as error:
@@ -199,7 +213,7 @@ def _make_native_decoder(
         samples = values.reshape(
             pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
         )
-        return samples, str(properties["photometric_interpretation"])
+        return samples, photometric
 
     return decode
 
