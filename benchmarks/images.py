@@ -23,6 +23,7 @@ import make_synthetic
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.decode.codecs.registry import decode_stream
+from dicom_preprocessing.decode.codecs.runner import IMAGE_WARNINGS
 from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import decoder_options
@@ -122,7 +123,7 @@ def codec_only(path: Path) -> Callable[[], object]:
     if syntax in NATIVE:
         data = pixel_data.stream([pixel_data.value])
         return lambda: np.frombuffer(data, np.uint8).copy()
-    options = decoder_options(description, layout)
+    options = decoder_options(description, layout) | {IMAGE_WARNINGS: ImageWarnings()}
     n, warnings = layout.number_of_frames, ImageWarnings()
     frames = find_frame_fragments(pixel_data, description, n, warnings)
     streams = list(map(pixel_data.stream, frames))

@@ -26,7 +26,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "values_above_bits_stored": "Bits above Bits Stored are set; they are masked or clipped.",
     "values_seem_signed": "Values seem to be signed, though Pixel Representation is unsigned.",
     # Colour.
-    "photometric_spelling": "Photometric Interpretation is in lower case or has blanks.",
+    "photometric_spelling": "Photometric Interpretation is not spelled as the standard has it.",
     "photometric_assumed": "Photometric Interpretation is missing; the pixels say what it is.",
     "colour_contradicts_header": "The colour of the pixels is not that of the header.",
     # Transforms of grey values, and palettes.

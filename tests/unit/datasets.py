@@ -135,13 +135,13 @@ def lut(entries: ArrayLike | bytes, *, first: int = 0, bits: int = 16, count: in
 
 def format_of(data_set: Dataset) -> PixelFormat:
     """The Image Pixel Module of a data set in memory."""
-    return read_pixel_format(describe(data_set), _pixel_data(data_set).keyword, ImageWarnings())
+    return read_pixel_format(describe(data_set), pixel_data_of(data_set).keyword, ImageWarnings())
 
 
 def stored_pixels(data_set: Dataset) -> NDArray[Any]:
     """All frames of a data set in memory, decoded."""
     described, pixel_format = describe(data_set), format_of(data_set)
-    pixel_data = _pixel_data(data_set)
+    pixel_data = pixel_data_of(data_set)
     return np.asarray(stored_frames(described, pixel_format, pixel_data, ImageWarnings()))
 
 
@@ -156,7 +156,7 @@ def pixels_in(path: Path) -> tuple[PixelFormat, NDArray[Any]]:
     return pixel_format, np.asarray(frames)
 
 
-def _pixel_data(data_set: Dataset) -> PixelData:
+def pixel_data_of(data_set: Dataset) -> PixelData:
     """The pixel data element of a data set in memory."""
     for tag, keyword in PIXEL_KEYWORDS.items():
         if tag in data_set:

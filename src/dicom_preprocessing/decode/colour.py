@@ -28,8 +28,9 @@ PALETTE: Final = "PALETTE COLOR"
 YBR_FULL: Final = "YBR_FULL"
 FULL_RANGE: Final = (YBR_FULL, "YBR_FULL_422")
 PARTIAL_RANGE: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
-ALREADY_RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT", "XYB")
-"""JPEG 2000 and JPEG XL decoders undo the transforms of their codestreams themselves."""
+YCBCR: Final = (*FULL_RANGE, *PARTIAL_RANGE)
+STREAM_TRANSFORMS: Final = ("YBR_RCT", "YBR_ICT", "XYB")
+"""Transforms that JPEG 2000 and JPEG XL streams have, and that their decoders undo."""
 
 # Of ITU-R BT.601; PS3.3 C.7.6.3.1.2 has the same.
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -60,9 +61,9 @@ def to_rgb(pixels: NDArray[Any], coded: str, bits: int) -> NDArray[Any]:
     UnsupportedPixelsError
         There is no conversion from ``coded`` to RGB.
     """
-    if coded in ALREADY_RGB:
+    if coded == "RGB":
         return pixels
-    if coded not in FULL_RANGE + PARTIAL_RANGE:
+    if coded not in YCBCR:
         raise UnsupportedPixelsError(f"{coded} with {pixels.shape[-1]} samples a pixel")
     return ybr_to_rgb(pixels, bits, partial=coded in PARTIAL_RANGE)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.colour import ALREADY_RGB, FULL_RANGE, PALETTE, PARTIAL_RANGE
+from dicom_preprocessing.decode.colour import PALETTE
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
+from dicom_preprocessing.decode.photometric import COLOUR, MONOCHROME, read_photometric
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.pixel_data import PixelData
     from dicom_preprocessing.image_warnings import ImageWarnings
 
-MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED: Final = (1, 8, 12, 16, 32)
 FLOAT_BITS_ALLOCATED: Final = (32, 64)
-COLOUR: Final = (*ALREADY_RGB, *FULL_RANGE, *PARTIAL_RANGE)
 COLOUR_BITS_ALLOCATED: Final = (8, 16)
 SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
-BY_LETTERS: Final = {"PALETTECOLOR": PALETTE}
-"""Photometric Interpretations with a blank, by their letters."""
 AT_LEAST_ONE: Final = "allowed are whole numbers of at least 1"
 
 
@@ -98,7 +96,10 @@ class PixelFormat:
 
 
 def read_pixel_format(
-    description: Description, keyword: str, warnings: ImageWarnings
+    description: Description,
+    keyword: str,
+    warnings: ImageWarnings,
+    pixel_data: PixelData | None = None,
 ) -> PixelFormat:
     """Read and check the Image Pixel Module.
 
@@ -109,6 +110,8 @@ def read_pixel_format(
         Of the pixel data element: PixelData, FloatPixelData or DoubleFloatPixelData.
     warnings : ImageWarnings
         Takes what is assumed.
+    pixel_data : PixelData or None
+        Whose first frame tells the colour if the header does not.
 
     Raises
     ------
@@ -123,11 +126,7 @@ def read_pixel_format(
     columns = _require_positive(pixel.columns, "Columns")
     allocated = _require_positive(pixel.bits_allocated, "BitsAllocated")
     samples = _require_positive(pixel.samples_per_pixel, "SamplesPerPixel")
-    stated = pixel.photometric_interpretation.text()
-    photometric = clean_photometric(stated)
-    if photometric != stated:
-        message = f"Photometric Interpretation {make_printable(stated)} is read as {photometric}"
-        warnings.add("photometric_spelling", message)
+    photometric = read_photometric(description, pixel_data, warnings)
     if not photometric:
         raise MissingAttributeError("(0028,0004) Photometric Interpretation is missing")
     is_float = keyword != "PixelData"
@@ -170,12 +169,6 @@ def read_pixel_format(
         # A single bit has no sign: it would be 0 and -1.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
-
-
-def clean_photometric(stated: str) -> str:
-    """Return a Photometric Interpretation in capitals, with blanks where the standard has them."""
-    letters = "".join(stated.split()).upper()
-    return BY_LETTERS.get(letters, letters)
 
 
 def require_known_samples(

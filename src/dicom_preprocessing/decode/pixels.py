@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 
+from dicom_preprocessing.decode.codecs.components import components_by_header
 from dicom_preprocessing.decode.codecs.registry import decode_stream
-from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, STATED_PHOTOMETRIC
+from dicom_preprocessing.decode.codecs.runner import (
+    IMAGE_WARNINGS,
+    RESOLUTION_LEVEL,
+    STATED_PHOTOMETRIC,
+)
 from dicom_preprocessing.decode.colour import (
     PALETTE,
-    PARTIAL_RANGE,
     Palette,
     read_palette,
     to_rgb,
@@ -115,6 +119,7 @@ def stored_frames(
     else:
         options = decoder_options(description, pixel_format)
         options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
+        options[IMAGE_WARNINGS] = warnings
         decode = _make_stream_decoder(streams, pixel_data, options, warnings)
     palette = None
     if pixel_format.photometric_interpretation == PALETTE:
@@ -134,7 +139,7 @@ def stored_frames(
         return (
             samples
             if pixel_format.is_monochrome
-            else _convert_to_rgb(samples, pixel_format, photometric, palette)
+            else _convert_to_rgb(samples, pixel_format, photometric, palette, warnings)
         )
 
     samples = pixel_format.samples_per_pixel if palette is None else len("RGB")
@@ -254,14 +259,18 @@ def _levels_of(stream: bytes, pixel_format: PixelFormat) -> int:
 
 
 def _convert_to_rgb(
-    samples: NDArray[Any], pixel_format: PixelFormat, photometric: str, palette: Palette | None
+    samples: NDArray[Any],
+    pixel_format: PixelFormat,
+    photometric: str,
+    palette: Palette | None,
+    warnings: ImageWarnings,
 ) -> NDArray[Any]:
     """Convert a frame to RGB from the Photometric Interpretation that its decoder gave."""
     if palette is not None:
         return palette(samples)
-    # decoder_options has replaced the partial range.
-    if pixel_format.photometric_interpretation in PARTIAL_RANGE and photometric != "RGB":
-        photometric = pixel_format.photometric_interpretation
+    # Codecs whose streams define colours have converted them.
+    if photometric != "RGB":
+        photometric = components_by_header(pixel_format.photometric_interpretation, warnings)
     return to_rgb(
         samples.astype(pixel_format.dtype, copy=False), photometric, pixel_format.bits_stored
     )

@@ -40,13 +40,17 @@ PRECINCT_SIDE: Final = 1 << 15
 def reducible_levels(codestream: bytes) -> int:
     """Return how many of the finest resolution levels ``reduce_codestream`` can leave out.
 
-    0 unless there is one tile at the origin with one coding style, whose packets are in the order
-    of resolution, or have one precinct per level.
+    0 unless there is one tile at the origin with one coding style and components of one size, whose
+    packets are in the order of resolution, or have one precinct per level.
     """
     # Offsets of SIZ as in streams/jpeg_2000.py.
     try:
         x1, y1, x0, y0, tile_w, tile_h, tile_x, tile_y = struct.unpack_from(">8L", codestream, 8)
         (components,) = struct.unpack_from(">H", codestream, 40)
+        # XRsiz and YRsiz: other sizes of the image would need other sizes of these components.
+        of_components = codestream[42 : 42 + 3 * components]
+        if any(sampling != 1 for start in (1, 2) for sampling in of_components[start::3]):
+            return 0
         markers, offset = header_markers(codestream, first_marker(codestream), SOT)
         # Each further tile has packets of all its levels before the next tile's begin.
         if (x0, y0, tile_x, tile_y) != (0, 0, 0, 0) or x1 > tile_w or y1 > tile_h:

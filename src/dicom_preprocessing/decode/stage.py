@@ -94,7 +94,7 @@ def decode_opened(
         raise FileError("there is no pixel data element", error="no_pixel_data")
     decode_settings = DecodeSettings(**settings)
     warnings = ImageWarnings(description.warnings)
-    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings)
+    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
     warn_of_facts(description, warnings)
     levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
     source = _DecodeInput(description, pixel_data, pixel_format, levels, warnings)

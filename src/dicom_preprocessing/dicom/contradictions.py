@@ -123,9 +123,23 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "jpeg_colour": Precedence(
         ("Adobe marker", "JFIF marker", "component names", "sampling", "header"),
         "ITU-T T.871, T.872: what decoders of JPEG go by",
+        "colour_contradicts_header",
+    ),
+    "jpeg_lossless_colour": Precedence(
+        ("sampling", "header", "Adobe marker", "JFIF marker", "component names"),
+        "PS3.5 8.2.1: components as the header says; only chroma is subsampled",
+        "colour_contradicts_header",
     ),
     "jpeg_2000_colour": Precedence(
-        ("component transform", "header"), "ITU-T T.800 Annex G: the decoder undoes the transform"
+        ("sampling", "component transform", "header"),
+        "ITU-T T.800 Annex G: the decoder undoes the transform, which needs components of one size;"
+        " only chroma is subsampled",
+        "colour_contradicts_header",
+    ),
+    "jpeg_xl_colour": Precedence(
+        ("decoder", "header"),
+        "PS3.5 8.2.15: the stream says what it is; a lossless one is what the header says",
+        "colour_contradicts_header",
     ),
 }
 """By what is decided; the keys are the rows that ``decide`` takes."""
@@ -328,6 +342,55 @@ COMPUTED_DECISIONS: Final = (
         "decode_error",
         "decode.codecs.runner:require_shape",
         "PS3.5 8.2",
+        error="decode_error",
+    ),
+    ComputedDecision(
+        "Photometric Interpretation in other letters, or with several values",
+        "the known one with its letters and digits; the first value",
+        "decode.photometric:read_photometric",
+        "PS3.3 C.7.6.3.1.2; PS3.5 6.2: CS is in capitals",
+        "photometric_spelling",
+    ),
+    ComputedDecision(
+        "missing Photometric Interpretation, and palettes or markers of the stream",
+        "PALETTE COLOR for one sample with three palettes; the colour of the markers for three",
+        "decode.photometric:assume_photometric",
+        "PS3.3 C.7.6.3: it is required",
+        "photometric_assumed",
+        "missing_attribute",
+    ),
+    ComputedDecision(
+        "YBR_RCT, YBR_ICT or XYB, and pixels without that transform",
+        "RGB; YCbCr for YBR_ICT over JPEG 2000, and for all of them over lossy JPEG",
+        "decode.codecs.components:components_by_header",
+        "PS3.3 C.7.6.3.1.2: they are of JPEG 2000 and JPEG XL streams only",
+        "colour_contradicts_header",
+    ),
+    ComputedDecision(
+        "Bits Stored, and YCbCr of a lower precision of the stream",
+        "the middle of the precision is chroma 0",
+        "decode.codecs.components:convert_components",
+        "PS3.5 8.2: the stream has what is used to decode it",
+    ),
+    ComputedDecision(
+        "YBR_FULL_422 or YBR_PARTIAL_422, and native bytes of three samples for each pixel",
+        "unsupported_pixels",
+        "decode.pixels:stored_frames",
+        "PS3.3 C.7.6.3.1.2; they may be YBR_FULL or RGB",
+        error="unsupported_pixels",
+    ),
+    ComputedDecision(
+        "JPEG 2000 components of which the first is subsampled",
+        "unsupported_pixels",
+        "decode.codecs.jpeg_2000:decode",
+        "ITU-T T.800 B.2; only chroma is subsampled",
+        error="unsupported_pixels",
+    ),
+    ComputedDecision(
+        "precision or sign of a JPEG 2000 component, and that of another",
+        "decode_error",
+        "decode.streams.jpeg_2000:read_jpeg_2000",
+        "PS3.3 C.7.6.3: an image has one of each",
         error="decode_error",
     ),
     ComputedDecision(

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from dicom_preprocessing.decode.frame_order import frame_order
+from dicom_preprocessing.decode.photometric import read_photometric
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.dicom.description import FunctionalGroups
 from dicom_preprocessing.errors import FileError
@@ -167,6 +168,11 @@ class CheckedImage:
         return number if 0 <= number <= U16_MAX else None
 
     @property
+    def photometric_interpretation(self) -> str:
+        """As decoding takes it; empty if it is missing and none can be assumed."""
+        return read_photometric(self.description, self.pixel_data, ImageWarnings())
+
+    @property
     def number_of_frames(self) -> tuple[int | None, str]:
         """Number of Frames, 1 by default, and its origin: explicit, default or invalid."""
         number = self.description.number_of_frames()
@@ -180,7 +186,9 @@ def find_color_type(image: CheckedImage) -> str | None:
     if image.pixel_data is None:
         return None
     try:
-        pixel_format = read_pixel_format(image.description, image.keyword, ImageWarnings())
+        pixel_format = read_pixel_format(
+            image.description, image.keyword, ImageWarnings(), image.pixel_data
+        )
     except FileError:
         return None
     kind = "Gray" if pixel_format.is_monochrome else "RGB"

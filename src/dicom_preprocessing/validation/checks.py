@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
-    clean_photometric,
     read_pixel_format,
     require_known_samples,
 )
@@ -67,14 +66,14 @@ def required_attributes(image: CheckedImage) -> Iterator[Finding]:
         if image.is_float and keyword in INTEGERS_ONLY:
             continue
         attribute = image.attribute(keyword)
-        if not attribute.is_present:
+        if keyword == "PhotometricInterpretation":
+            yield from _photometric(image)
+        elif not attribute.is_present:
             yield _make_finding(
                 image, f"missing_{to_snake_case(keyword)}", "error", "is missing", keyword
             )
         elif attribute.is_empty:
             yield _make_finding(image, "empty_required_tag", "error", "has no value", keyword)
-        elif keyword == "PhotometricInterpretation":
-            yield from _photometric(image)
         else:
             yield from _unsigned_short(image, keyword)
 
@@ -91,14 +90,27 @@ def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
 
 
 def _photometric(image: CheckedImage) -> Iterator[Finding]:
-    code, keyword = "invalid_string_value", "PhotometricInterpretation"
+    keyword, read = "PhotometricInterpretation", image.photometric_interpretation
     attribute = image.attribute(keyword)
-    text = attribute.text()
-    is_text = all(isinstance(value, str) for value in attribute.values)
-    if not (is_text and text and text.isascii() and text.isprintable()):
-        yield _make_finding(image, code, "error", "is not text", keyword)
+    if not any(attribute.texts()):
+        code, message = _describe_no_text(attribute)
+        severity: Severity = "warning" if read else "error"
+        message = f"{message}: {read} is assumed" if read else message
+        yield _make_finding(image, code, severity, message, keyword)
+    elif not (read.isascii() and read.isprintable()):
+        yield _make_finding(image, "invalid_string_value", "error", "is not text", keyword)
     elif attribute.has_several:
-        yield _make_finding(image, code, "warning", "has several values: the first counts", keyword)
+        message = f"has several values: {read} counts"
+        yield _make_finding(image, "invalid_string_value", "warning", message, keyword)
+
+
+def _describe_no_text(attribute: Attribute) -> tuple[str, str]:
+    """Return code and message for a Photometric Interpretation without text."""
+    if not attribute.is_present:
+        return "missing_photometric_interpretation", "is missing"
+    if attribute.is_empty:
+        return "empty_required_tag", "has no value"
+    return "invalid_string_value", "is not text"
 
 
 def pixel_data(image: CheckedImage) -> Iterator[Finding]:
@@ -123,7 +135,9 @@ def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Findi
             yield Finding(code, "error", message, element.keyword)
             return
         with suppress(FileError):  # other checks report what is wrong with the header
-            pixel_format = read_pixel_format(image.description, element.keyword, ImageWarnings())
+            pixel_format = read_pixel_format(
+                image.description, element.keyword, ImageWarnings(), element
+            )
             if element.value.length < pixel_format.native_bytes:
                 message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
                 yield Finding(code, "error", message, element.keyword)
@@ -209,7 +223,7 @@ def pixel_representation(image: CheckedImage) -> Iterator[Finding]:
 def colour_type(image: CheckedImage) -> Iterator[Finding]:
     """Photometric Interpretation, samples and bits form a known combination."""
     keyword = "PhotometricInterpretation"
-    photometric = clean_photometric(image.attribute(keyword).text())
+    photometric = image.photometric_interpretation
     samples, allocated = (image.integer(name) for name in ("SamplesPerPixel", "BitsAllocated"))
     if not (photometric and samples and allocated):
         return

@@ -300,7 +300,7 @@ def _try_decode(image: CheckedImage) -> SmokeTest:
     description, pixel_data = image.description, image.pixel_data
     if pixel_data is None:
         return _make_skip("there is no pixel data")
-    pixel_format = read_pixel_format(description, pixel_data.keyword, ImageWarnings())
+    pixel_format = read_pixel_format(description, pixel_data.keyword, ImageWarnings(), pixel_data)
     pixels, limit = (
         pixel_format.rows * pixel_format.columns * pixel_format.number_of_frames,
         Limits().pixels,

@@ -14,9 +14,10 @@ from pydicom.uid import (
     JPEGLSLossless,
 )
 
-from dicom_preprocessing.decode.codecs.runner import STATED_PHOTOMETRIC, runner_of
+from dicom_preprocessing.decode.codecs.runner import IMAGE_WARNINGS, STATED_PHOTOMETRIC, runner_of
 from dicom_preprocessing.decode.streams.info import END
 from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.datasets import stored_pixels
 
 ROWS, COLUMNS = 24, 40
@@ -73,6 +74,7 @@ def runner_for(syntax, pixels, **changes):
         "number_of_frames": 1,
         "photometric_interpretation": colour,
         STATED_PHOTOMETRIC: changes.get("photometric_interpretation", colour),
+        IMAGE_WARNINGS: ImageWarnings(),
         "pixel_keyword": "PixelData",
     }
     return runner_of(UID(syntax), options | changes)

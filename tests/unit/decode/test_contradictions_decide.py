@@ -5,12 +5,13 @@ And each rule names a function that there is.
 
 import importlib
 
+import imagecodecs
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import JPEG2000, JPEGBaseline8Bit
+from pydicom.uid import JPEG2000, JPEGBaseline8Bit, JPEGLosslessSV1
 
-from dicom_preprocessing.decode.codecs import jpeg, jpeg_2000
+from dicom_preprocessing.decode.codecs import jpeg, jpeg_2000, jpeg_xl
 from dicom_preprocessing.decode.colour import read_palette
 from dicom_preprocessing.decode.fragments import find_frame_fragments
 from dicom_preprocessing.decode.frame_order import frame_order, slice_step
@@ -24,6 +25,7 @@ from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.dicom.pixel_data import ByteRange, PixelData
 from dicom_preprocessing.dicom.sources import MemorySource
+from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
 from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import COLOUR, j2k, runner_for
 from tests.unit.decode.examples import jpeg as encoded_jpeg
@@ -154,10 +156,20 @@ def jpeg_colour():
     return jpeg.decode(stream, runner).tolist()
 
 
+def jpeg_lossless_colour():
+    stream = encoded_jpeg(COLOUR, lossless=True)
+    runner = runner_for(JPEGLosslessSV1, COLOUR, photometric_interpretation="YBR_FULL")
+    return jpeg.decode(stream, runner).tolist()
+
+
 def jpeg_2000_colour():
     runner = runner_for(JPEG2000, COLOUR, photometric_interpretation="YBR_FULL")
-    jpeg_2000.decode(j2k(COLOUR, reversible=True, mct=True), runner)
-    return runner.photometric_interpretation
+    return jpeg_2000.decode(j2k(COLOUR, reversible=True, mct=True), runner).tolist()
+
+
+def jpeg_xl_colour():
+    runner = runner_for(JPEG_XL[-1], COLOUR, photometric_interpretation="YBR_FULL")
+    return jpeg_xl.decode(bytes(imagecodecs.jpegxl_encode(COLOUR)), runner).tolist()
 
 
 RESULTS = {
@@ -190,7 +202,9 @@ RESULTS = {
     "slice_step": lambda: slice_step([0.0, 2.0], 3.0),
     "fragments_of_frames": fragments,
     "jpeg_colour": jpeg_colour,
+    "jpeg_lossless_colour": jpeg_lossless_colour,
     "jpeg_2000_colour": jpeg_2000_colour,
+    "jpeg_xl_colour": jpeg_xl_colour,
 }
 
 

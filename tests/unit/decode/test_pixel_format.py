@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
+from dicom_preprocessing.decode.photometric import COLOUR, MONOCHROME, read_photometric
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.dicom.attribute import Attribute
+from dicom_preprocessing.dicom.description import NO_LUT
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.image_warnings import ImageWarnings
-from tests.unit.descriptions import description_of
+from tests.unit.descriptions import description_of, table
 
 RGB = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"}
 
@@ -45,6 +47,55 @@ class TestFormat:
 
     def test_photometric_interpretation_is_stripped(self):
         assert format_of(photometric_interpretation="MONOCHROME1 \0").is_inverted
+
+    @pytest.mark.parametrize(
+        "spell",
+        [
+            str.lower,
+            lambda known: known.replace("_", " "),
+            lambda known: known.replace("_", ""),
+            lambda known: known.replace(" ", "_"),
+            " ".join,
+            lambda known: known[:2] + "\0" + known[2:],
+            lambda known: f"{known}.",
+        ],
+    )
+    @pytest.mark.parametrize("known", [*MONOCHROME, "PALETTE COLOR", *COLOUR])
+    def test_photometric_interpretation_is_known_by_its_letters(self, spell, known):
+        warnings = ImageWarnings()
+        read = read_photometric(
+            description_of(photometric_interpretation=spell(known)), None, warnings
+        )
+        assert read == known
+        expected = [] if spell(known) == known else ["photometric_spelling"]
+        assert [warning.code for warning in warnings] == expected
+
+    @pytest.mark.parametrize("values", [("RGB", ""), ("", "RGB"), ("RGB", "YBR_FULL")])
+    def test_first_photometric_interpretation_counts(self, values):
+        warnings = ImageWarnings()
+        described = description_of(photometric_interpretation=values)
+        assert read_photometric(described, None, warnings) == "RGB"
+        assert [warning.code for warning in warnings] == ["photometric_spelling"]
+
+    @pytest.mark.parametrize("value", ["ARGB", "MONOCHROME", "YBR", "YBR_FULL_444"])
+    def test_unknown_photometric_interpretation_stays(self, value):
+        warnings = ImageWarnings()
+        described = description_of(photometric_interpretation=value)
+        assert read_photometric(described, None, warnings) == value
+        assert not list(warnings)
+
+    def test_palettes_of_one_sample_tell_what_is_missing(self):
+        tables, warnings = (table(1, 2), table(3, 4), table(5, 6)), ImageWarnings()
+        described = description_of(photometric_interpretation=None, palette=tables)
+        assert read_pixel_format(described, "PixelData", warnings).dtype == np.uint8
+        assert [warning.code for warning in warnings] == ["photometric_assumed"]
+
+    def test_two_palettes_tell_nothing(self):
+        described = description_of(
+            photometric_interpretation=None, palette=(table(1, 2), table(3, 4), NO_LUT)
+        )
+        with pytest.raises(MissingAttributeError, match="Photometric Interpretation is missing"):
+            read_pixel_format(described, "PixelData", ImageWarnings())
 
     @pytest.mark.parametrize(("representation", "signed"), [(1, True), (0, False)])
     def test_sign(self, representation, signed):

@@ -8,6 +8,7 @@ import pytest
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless
 
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
+from tests.unit.decode.components import join_j2k, subsample
 from tests.unit.decode.examples import ENCODE
 
 
@@ -27,6 +28,14 @@ class TestStreams:
         stream = bytearray(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))
         struct.pack_into(">2L", stream, 24, 32, 32)  # width and height of a tile
         assert reducible_levels(bytes(stream)) == 0
+
+    @pytest.mark.parametrize("chroma", [(2, 1), (1, 2)])
+    def test_subsampled_components_are_left_whole(self, chroma):
+        sampling, shape = [(1, 1), chroma, chroma], (64, 64)
+        components = subsample(np.zeros((*shape, 3), np.uint8), sampling)
+        assert reducible_levels(join_j2k(components, sampling, shape, order=1)) == 0
+        whole = join_j2k([components[0]] * 3, [(1, 1)] * 3, shape, order=1)
+        assert reducible_levels(whole) == 1
 
     def test_several_layers_before_resolutions_are_left_whole(self):
         stream = bytearray(ENCODE[JPEG2000Lossless](np.zeros((64, 64), np.uint16)))

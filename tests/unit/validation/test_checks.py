@@ -1,6 +1,9 @@
 """Checks of a file: every code by a file made for it."""
 
+import imagecodecs
+import numpy as np
 import pytest
+from pydicom.uid import JPEGBaseline8Bit
 
 from dicom_preprocessing import validate_dicom
 from tests.unit.datasets import lut
@@ -135,12 +138,43 @@ def test_float_pixels_need_no_bits_stored(report):
             "invalid_high_bit",
         ),
         ({"Rows": [3, 3]}, "invalid_u16_value"),
-        ({"PhotometricInterpretation": ["MONOCHROME2", "RGB"]}, "invalid_string_value"),
     ],
 )
 def test_warning(report, attributes, code):
     made = report(**attributes)
     assert codes(made, "warnings") == [code]
+    assert made["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        (["MONOCHROME2", "RGB"], ["invalid_string_value", "photometric_spelling"]),
+        ("MONOCHROME_2", ["photometric_spelling"]),
+        ("monochrome2", ["photometric_spelling"]),
+    ],
+)
+def test_photometric_interpretation_that_is_understood_is_no_error(report, stated, found):
+    made = report(PhotometricInterpretation=stated)
+    assert codes(made, "warnings") == found
+    assert made["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(None, "missing_photometric_interpretation"), ("", "empty_required_tag")],
+)
+def test_photometric_interpretation_that_is_assumed_is_a_warning(report, value, code):
+    rgb = np.zeros((1, 2, 3), np.uint8)
+    stream = bytes(imagecodecs.jpeg8_encode(rgb))
+    made = report(
+        rgb.tolist(),
+        syntax=JPEGBaseline8Bit,
+        PhotometricInterpretation=value,
+        PixelData=encapsulated(stream + bytes(len(stream) % 2)),
+    )
+    assert codes(made, "warnings") == [code, "photometric_assumed"]
+    assert made["pixel_format"]["output_color_type"] == "RGB8"
     assert made["status"] == "pass"
 
 

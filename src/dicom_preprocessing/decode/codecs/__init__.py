@@ -19,10 +19,13 @@ Where header and stream disagree (with the rest of such rules in ``dicom.contrad
   native data; values of a lossy stream are clipped to the range of Bits Stored, since overshoot
   must not wrap around (``samples``).
 - A precision above Bits Allocated, or other rows, columns or samples, is an error.
-- The colour of a JPEG stream with three components is that of its Adobe marker, else YCbCr if it
-  has a JFIF marker, else RGB if the components are named so, else YCbCr if they are sampled
-  differently, else Photometric Interpretation (``jpeg``).
-- A JPEG 2000 stream with a component transform is RGB when decoded, whatever the header says
-  (``jpeg_2000``).
+- The colour of a lossy JPEG stream with three components is that of its Adobe marker, else YCbCr if
+  it has a JFIF marker, else RGB if the components are named so, else YCbCr if they are sampled
+  differently, else Photometric Interpretation (``jpeg``). Codes that lose nothing, and JPEG-LS,
+  leave components as the header says, unless chroma is subsampled (``components``).
+- A JPEG 2000 stream with a component transform is RGB when decoded, whatever the header says, and
+  one with subsampled chroma is YCbCr (``jpeg_2000``).
+- Codecs whose streams define a colour, and JPEG-LS, return RGB; RLE and deflated frames are
+  converted afterwards, like native pixels.
 - A stream without its end marker is decoded if nothing else is missing.
 """

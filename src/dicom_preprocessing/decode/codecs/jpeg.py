@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 import numpy as np
 
-from dicom_preprocessing.decode.codecs.runner import (
-    STATED_PHOTOMETRIC,
-    require_shape,
-    reshape_samples,
-)
+from dicom_preprocessing.decode.codecs.components import decide_components, subsampled_components
+from dicom_preprocessing.decode.codecs.runner import require_shape, reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
-from dicom_preprocessing.decode.colour import YBR_FULL, to_rgb
+from dicom_preprocessing.decode.colour import STREAM_TRANSFORMS, YBR_FULL, to_rgb
 from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.decode.streams.jpeg import colour_by_marker, read_jpeg
-from dicom_preprocessing.dicom.contradictions import decide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +22,9 @@ if TYPE_CHECKING:
 
 START_OF_SCAN: Final = b"\xff\xda"
 RESTART_INTERVAL: Final = b"\xff\xdd"
+
+USUALLY_YCBCR: Final = dict.fromkeys(STREAM_TRANSFORMS, YBR_FULL)
+"""What components of a lossy stream are that neither markers nor a possible header names."""
 
 UNLIKELY: Final = b"\x55" * 64
 """Bytes with which no decoder fills a missing part of an image."""
@@ -43,10 +42,7 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     if runner.samples_per_pixel == 1:
         values = np.asarray(imagecodecs.jpeg8_decode(complete))
     else:
-        # The header comes last: a GDCM version wrote YCbCr streams under an RGB header, without any
-        # marker. The wrong choice gives false colours, and no error.
-        by_source = colour_by_marker(info) | {"header": _stated_colour(runner)}
-        colour = decide("jpeg_colour", by_source).value or ""
+        colour = _decide_colour(info, runner)
         values = _decode_rgb(complete, colour, info)
         runner.set_option("photometric_interpretation", "RGB")
     return stored_values(
@@ -57,9 +53,17 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     )
 
 
-def _stated_colour(runner: DecodeRunner) -> str:
-    """Return Photometric Interpretation of the header, before pydicom or a plugin corrected it."""
-    return str(runner.get_option(STATED_PHOTOMETRIC) or runner.photometric_interpretation)
+def _decide_colour(info: JpegInfo, runner: DecodeRunner) -> str:
+    """Decide the colour of three components."""
+    by_stream = colour_by_marker(info)
+    if by_stream["sampling"]:
+        by_stream["sampling"] = subsampled_components(runner)
+    # Coders of lossless streams leave components as they are, and some add markers nevertheless.
+    if info.is_lossless:
+        return decide_components("jpeg_lossless_colour", by_stream, runner)
+    # The header comes last: a GDCM version wrote YCbCr streams under an RGB header, without any
+    # marker. The wrong choice gives false colours, and no error.
+    return decide_components("jpeg_colour", by_stream, runner, without_transform=USUALLY_YCBCR)
 
 
 def _decode_rgb(stream: bytes, coded: str, info: JpegInfo) -> NDArray[Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
 import numpy as np
 
+from dicom_preprocessing.decode.codecs.components import convert_components, decide_components
 from dicom_preprocessing.decode.codecs.runner import reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
+from dicom_preprocessing.decode.colour import FULL_RANGE
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL_LOSSLESS
 
@@ -17,21 +19,27 @@ if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
 
 
+UNDONE: Final = ("XYB", *FULL_RANGE)
+"""Photometric Interpretations of which libjxl makes RGB: XYB, and YCbCr of a recompressed JPEG."""
+
+
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``.
 
     No markers are read, since libjxl refuses a cut stream. Samples come with the precision of the
     stream; values that exceed Bits Stored are masked or clipped.
     """
-    is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
-    # libjxl undoes XYB, and the YCbCr of a recompressed JPEG. A lossless stream has the components
-    # of the header.
-    if runner.samples_per_pixel > 1 and not is_lossless:
-        runner.set_option("photometric_interpretation", "RGB")
     values = np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
     # Without markers the precision is unknown: with the highest that fits, every value is checked
     # against Bits Stored.
     precision = max(BYTE_BITS, runner.bits_allocated)
-    return stored_values(
+    is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
+    stored = stored_values(
         reshape_samples(values, runner), runner, precision=precision, is_lossless=is_lossless
     )
+    if runner.samples_per_pixel == 1:
+        return stored
+    # A lossless stream has the components of the header.
+    by_stream = {"decoder": None if is_lossless else "RGB"}
+    components = decide_components("jpeg_xl_colour", by_stream, runner, undone=UNDONE)
+    return convert_components(stored, components, runner.bits_stored, runner)

@@ -29,7 +29,7 @@ from dicom_preprocessing.dicom.transfer_syntaxes import (
     JPEG_LS,
     JPEG_XL,
 )
-from dicom_preprocessing.errors import DecodeError
+from dicom_preprocessing.errors import DecodeError, UnsupportedPixelsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +97,8 @@ def decode_stream(
     ------
     DecodeError
         Every decoder raised an error.
+    UnsupportedPixelsError
+        The stream is whole, and of a kind that no decoder reads.
     """
     messages = []
     for name, plugin in plugins_of(syntax).items():
@@ -104,7 +106,7 @@ def decode_stream(
         runner = runner_of(syntax, options)
         try:
             values = plugin(stream, runner)
-        except (MemoryError, KeyboardInterrupt, SystemExit):
+        except (MemoryError, KeyboardInterrupt, SystemExit, UnsupportedPixelsError):
             raise
         # pylibjpeg's RLE decoder is in Rust, whose panics are no Exception.
         except BaseException as error:  # noqa: BLE001

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.image_warnings import ImageWarnings
+
 STATED_PHOTOMETRIC: Final = "stated_photometric_interpretation"
 """Option of a runner: Photometric Interpretation as the header has it.
 
 pydicom's own option is about the result: plugins set it, and YBR_PARTIAL_422 is passed as
 YBR_FULL_422, since pydicom's reader of native pixels has no other subsampling.
 """
+
+IMAGE_WARNINGS: Final = "image_warnings"
+"""Option of a runner: the ``ImageWarnings`` of the image."""
 
 RESOLUTION_LEVEL: Final = "resolution_level"
 """Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""
@@ -38,6 +43,17 @@ def runner_of(syntax: UID, options: Mapping[str, Any]) -> DecodeRunner:
     runner = DecodeRunner(_LaterTransferSyntax(syntax))
     runner.set_options(**options)
     return runner
+
+
+def stated_photometric(runner: DecodeRunner) -> str:
+    """Return Photometric Interpretation of the header, before pydicom or a plugin corrected it."""
+    return str(runner.get_option(STATED_PHOTOMETRIC) or runner.photometric_interpretation)
+
+
+def warnings_of(runner: DecodeRunner) -> ImageWarnings:
+    """Return the warnings of the image."""
+    warnings: ImageWarnings = runner.get_option(IMAGE_WARNINGS)
+    return warnings
 
 
 def shape_of(runner: DecodeRunner) -> tuple[int, int, int]:

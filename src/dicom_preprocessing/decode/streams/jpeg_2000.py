@@ -35,11 +35,22 @@ class Jpeg2000Info(StreamInfo):
         Whether the first three components are decoded to RGB (T.800 Annex G).
     is_measured : bool
         Whether every tile-part states its length, so that a missing byte is noticed.
+    sampling : tuple of (int, int)
+        Of each component, how many columns and rows of the image a sample is for.
+    origin : (int, int)
+        Column and row of the reference grid at which the image begins.
     """
 
     is_signed: bool
     has_component_transform: bool
     is_measured: bool
+    sampling: tuple[tuple[int, int], ...]
+    origin: tuple[int, int]
+
+    @property
+    def is_subsampled(self) -> bool:
+        """Whether some components have fewer samples than others."""
+        return len(set(self.sampling)) > 1
 
 
 def codestream_of(stream: bytes) -> bytes:
@@ -83,11 +94,15 @@ def read_jpeg_2000(codestream: bytes) -> Jpeg2000Info:
 
 def _read_headers(codestream: bytes) -> Jpeg2000Info:
     """Read without checks of length, which raise struct.error or IndexError in a cut codestream."""
-    # Offsets of SIZ, which follows SOC (T.800 A.5.1): 8 the sizes, 40 Csiz, 42 Ssiz of the first
-    # component. Bit 7 of Ssiz is the sign, the others are the precision less 1.
+    # Offsets of SIZ, which follows SOC (T.800 A.5.1): 8 the sizes, 40 Csiz, 42 Ssiz, XRsiz and
+    # YRsiz of each component. Bit 7 of Ssiz is the sign, the others are the precision less 1.
     rows, columns, tiles = _read_size(codestream)
     (components,) = struct.unpack_from(">H", codestream, 40)
     depth = codestream[42]
+    of_components = codestream[42 : 42 + 3 * components]
+    # Decoders have one type for all, in which the sign or the range of others would be lost.
+    if set(of_components[0::3]) != {depth}:
+        raise StreamError("the JPEG 2000 components differ in precision or sign")
     markers, offset = header_markers(codestream, first_marker(codestream), SOT)
     is_ended, is_measured = _walk_tile_parts(codestream, offset, tiles)
     if COD not in markers:
@@ -104,6 +119,8 @@ def _read_headers(codestream: bytes) -> Jpeg2000Info:
         has_component_transform=codestream[style + 8] > 0,
         has_end_marker=is_ended,
         is_measured=is_measured,
+        sampling=tuple(zip(of_components[1::3], of_components[2::3], strict=True)),
+        origin=struct.unpack_from(">2L", codestream, 16),
     )
 
 

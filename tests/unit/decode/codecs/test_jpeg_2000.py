@@ -9,6 +9,7 @@ from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossles
 
 from dicom_preprocessing.decode.codecs import jpeg_2000
 from dicom_preprocessing.decode.codecs.jpeg_2000 import decode, decode_with_pylibjpeg
+from dicom_preprocessing.decode.colour import ybr_to_rgb
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.errors import DecodeError
 from tests.unit.decode.examples import COLOUR, COLUMNS, GREY_12, ROWS, STREAMS, X, j2k, runner_for
@@ -58,15 +59,15 @@ class TestHeaderAndStream:
 
 class TestRunner:
     @pytest.mark.parametrize(
-        ("transformed", "stated", "result"),
-        [(True, "YBR_RCT", "RGB"), (True, "YBR_FULL", "RGB"), (False, "YBR_FULL", "YBR_FULL")],
+        ("transformed", "stated", "is_converted"),
+        [(True, "YBR_RCT", False), (True, "YBR_FULL", False), (False, "YBR_FULL", True)],
     )
     @pytest.mark.parametrize("decoder", [decode, decode_with_pylibjpeg])
-    def test_is_told_what_the_result_is(self, decoder, transformed, stated, result):
+    def test_is_told_that_colour_is_rgb(self, decoder, transformed, stated, is_converted):
         runner = runner_for(JPEG2000Lossless, COLOUR, photometric_interpretation=stated)
         found = decoder(j2k(COLOUR, reversible=True, mct=transformed), runner)
-        assert runner.photometric_interpretation == result
-        assert np.array_equal(found, COLOUR)
+        assert runner.photometric_interpretation == "RGB"
+        assert np.array_equal(found, ybr_to_rgb(COLOUR, 8) if is_converted else COLOUR)
 
     def test_is_not_told_of_grey(self):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
