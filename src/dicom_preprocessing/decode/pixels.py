@@ -21,6 +21,7 @@ from dicom_preprocessing.decode.colour import (
     to_rgb,
 )
 from dicom_preprocessing.decode.fragments import find_frame_fragments
+from dicom_preprocessing.decode.padding import pixel_padding, restore_padding
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
@@ -97,7 +98,7 @@ def stored_frames(
     if syntax in NATIVE:
         decode = _make_native_decoder(pixel_format, pixel_data, syntax, options)
     else:
-        decode = _make_stream_decoder(description, pixel_format, pixel_data, syntax, options)
+        decode = _make_stream_decoder(description, pixel_format, pixel_data, options, warnings)
     palette = None
     if pixel_format.photometric_interpretation == PALETTE:
         bits, signed = pixel_format.bits_stored, pixel_format.is_signed
@@ -208,22 +209,27 @@ def _make_stream_decoder(
     description: Description,
     pixel_format: PixelFormat,
     pixel_data: PixelData,
-    syntax: UID,
     options: dict[str, Any],
+    warnings: ImageWarnings,
 ) -> Decode:
     """Make a decoder of encapsulated pixel data, by the codec of the transfer syntax."""
+    syntax = description.transfer_syntax_uid
     if syntax not in ENCAPSULATED:
         raise UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {syntax.name}")
     frames = find_frame_fragments(
         pixel_data, description, pixel_format.number_of_frames, is_rle=syntax == RLELossless
     )
+    padding = pixel_padding(description, pixel_format)
 
     def decode(index: int) -> tuple[NDArray[Any], str]:
         stream = pixel_data.stream(frames[index])
         # Not by an option of the decoder: that came after the last imagecodecs for Python 3.11.
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
-        return decode_stream(stream, syntax, options)
+        samples, photometric = decode_stream(stream, syntax, options)
+        if padding is not None:
+            samples = restore_padding(samples, stream, syntax, padding, warnings)
+        return samples, photometric
 
     return decode
 
