@@ -65,8 +65,7 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
     shared.pop("fast_decode", None)
     frames = _join_frames(images)
     volume = Volume(frames, _frame_spacing(list(files.values()), images))
-    background = first.source_info.background
-    handled = handle_volume(volume, handler=settings["volume"], background=background, **shared)
+    handled = handle_volume(volume, handler=settings["volume"], **shared)
     source_info = replace(
         first.source_info,
         source_frames=len(frames),
