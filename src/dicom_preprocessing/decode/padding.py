@@ -154,8 +154,9 @@ def restore_padding(
         return samples
     if not bound:
         return samples
-    changed = padding.covers_within(samples, bound) & ~padding.covers(samples)
-    return np.where(changed, np.array(padding.value).astype(samples.dtype), samples)
+    low, high = sorted(padding)
+    nearest = np.clip(samples, low, high).astype(samples.dtype)
+    return np.where(padding.covers_within(samples, bound), nearest, samples)
 
 
 def _read_error_bound(stream: bytes, syntax: UID) -> int | None:

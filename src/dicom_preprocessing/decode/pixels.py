@@ -227,7 +227,7 @@ def _make_stream_decoder(
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
         samples, photometric = decode_stream(stream, syntax, options)
-        if padding is not None:
+        if padding is not None and padding.can_occur(pixel_format):
             samples = restore_padding(samples, stream, syntax, padding, warnings)
         return samples, photometric
 

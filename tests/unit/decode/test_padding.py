@@ -259,6 +259,16 @@ class TestStreams:
         assert np.array_equal(np.asarray(image.frames)[0, ..., 0], expected)
         assert codes(image) == []
 
+    def test_values_within_near_of_a_range_are_padding(self, tmp_path):
+        frame = padded(1003, low=1020, high=1020)
+        frame[0, :4] = 996, 997, 1000, 1004
+        stream = imagecodecs.jpegls_encode(frame, level=1)
+        limits = {"PixelPaddingValue": 1002, "PixelPaddingRangeLimit": 998}
+        path = write(tmp_path / "image", JPEGLSNearLossless, stream, **limits)
+        values = imagecodecs.jpegls_decode(bytes(stream)).astype(int)
+        found = decode(path, intensity="stored").frames[0, ..., 0]
+        assert np.array_equal(found == 1002, (values >= 997) & (values <= 1003))
+
     def test_near_is_that_of_each_frame(self, tmp_path):
         frame = padded(1000, low=1010, high=1010)
         noisy = np.where(is_tissue(), frame, frame + 3).astype(np.uint16)
