@@ -51,7 +51,13 @@ VOI_LUT = (
     "here entries are brought to full range, as C.11.2.1.1 lets them span"
 )
 
+PADDING = (
+    "Pixel Padding Value 0 up to Range Limit 30 is background here (C.7.5.1.1.2); the reference "
+    "shows it as the window of the configuration does, grey"
+)
+
 EXCEPTIONS = {
+    ("fo-dicom/GH133.dcm", "window"): PADDING,
     ("pydicom-data/SC_rgb_2frame.dcm", "components"): (
         "the reference looks at colour frames one by one and loses rows 90 to 99, which are "
         "foreground in the first frame only; here the maximum over frames decides, as for grey"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STAGE_VERSIONS: Mapping[Stage, int] = {
-    "decode": 2,
+    "decode": 3,
     "crop": 1,
-    "resize": 1,
+    "resize": 2,
     "pad": 1,
     "write": 1,
 }

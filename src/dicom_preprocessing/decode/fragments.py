@@ -91,14 +91,15 @@ def _group_by_starts(
     fragments: Sequence[ByteRange], pixel_data: PixelData, number_of_frames: int
 ) -> list[FrameFragments] | None:
     """Return frames that start with a fragment of one kind, None if they are too few."""
-    starts = [recognise_stream(_read_head(pixel_data, fragment)) for fragment in fragments]
+    starts = [recognise_stream(read_head(pixel_data, fragment)) for fragment in fragments]
     indices = [i for i, kind in enumerate(starts) if kind is not None and kind == starts[0]]
     if len(indices) < number_of_frames:
         return None
     return [tuple(fragments[a:b]) for a, b in pairwise([*indices, len(fragments)])]
 
 
-def _read_head(pixel_data: PixelData, fragment: ByteRange) -> bytes:
+def read_head(pixel_data: PixelData, fragment: ByteRange) -> bytes:
+    """Read the first bytes of a fragment, enough to recognise a stream."""
     return pixel_data.source.read(fragment.offset, min(RECOGNITION_BYTES, fragment.length))
 
 

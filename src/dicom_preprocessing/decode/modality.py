@@ -5,7 +5,6 @@ PS3.3 C.11.1. A Modality LUT, or Rescale Slope and Intercept, of the object or o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from dicom_preprocessing.decode.lookup_tables import (
     LookupTable,
     lookup_table,
 )
+from dicom_preprocessing.decode.padding import pixel_padding, replace_padding
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import LutAttributes, Rescale
 from dicom_preprocessing.errors import MissingAttributeError
@@ -98,39 +98,6 @@ def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float
     return min(mapped), max(mapped)
 
 
-def pixel_padding(
-    description: Description, pixel_format: PixelFormat
-) -> tuple[float, float] | None:
-    """Return Pixel Padding Value and Range Limit as stored values, None where there is none.
-
-    PS3.3 C.7.5.1.1.2. Without a limit both are the value. NaN is none: no pixel equals it, and
-    pixels that are not finite never count.
-    """
-    padding = {
-        "FloatPixelData": description.float_pixel_padding,
-        "DoubleFloatPixelData": description.double_float_pixel_padding,
-    }.get(pixel_format.keyword, description.pixel_padding)
-    numbers = (padding.value.numbers(), padding.range_limit.numbers())
-    value, limit = ([v for v in values[:1] if math.isfinite(v)] for values in numbers)
-    if not value:
-        return None
-    return _to_stored_value(value[0], pixel_format), _to_stored_value(
-        (limit or value)[0], pixel_format
-    )
-
-
-def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
-    """Return a pixel padding value with the sign of the stored values."""
-    # Its VR should follow Pixel Representation, and often does not: 63536 instead of -2000 equals
-    # no pixel, and padding would count as the lowest value of the image.
-    if pixel_format.is_float:
-        return value
-    span = 1 << pixel_format.bits_allocated
-    if pixel_format.is_signed and value >= span / 2:
-        return value - span
-    return value + span if not pixel_format.is_signed and value < 0 else value
-
-
 def modality_values(
     description: Description, stored: Frames, pixel_format: PixelFormat, warnings: ImageWarnings
 ) -> tuple[Frames, float]:
@@ -169,19 +136,17 @@ def modality_values(
         if has_others:
             message = "values that are not finite numbers became background"
             warnings.add("values_not_finite", message)
-    # The background is the padding of the first frame. Another transform maps the padding of its
-    # frame to another value.
-    padding = None if known is None else pixel_padding(description, pixel_format)
+    padding = pixel_padding(description, pixel_format)
+    if padding is not None:
+        transforms = [replace_padding(t, padding, background) for t in transforms]
 
-    def fill_background(index: int, frame: NDArray[Any]) -> NDArray[Any]:
+    def make_frame(index: int, frame: NDArray[Any]) -> NDArray[Any]:
         values = _apply_to_frame(transforms[index], frame, dtype)
         if dtype.kind == "f":
             values[~np.isfinite(values)] = background
-        if padding is not None and modality[index] != modality[0]:
-            values[frame == padding[0]] = background
         return values
 
-    return map_indexed(stored, fill_background, dtype=dtype), background
+    return map_indexed(stored, make_frame, dtype=dtype), background
 
 
 def _apply_to_frame(

@@ -24,9 +24,10 @@ from dicom_preprocessing.decode.colour import (
     to_rgb,
 )
 from dicom_preprocessing.decode.facts import warn_of_signed_values
-from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts
+from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts, read_head
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.native import PACKED_BITS, NativeReader
+from dicom_preprocessing.decode.padding import pixel_padding, restore_padding
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from dicom_preprocessing.decode.fragments import FrameFragments
+    from dicom_preprocessing.decode.padding import StoredPadding
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
@@ -120,7 +122,10 @@ def stored_frames(
         options = decoder_options(description, pixel_format)
         options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
         options[IMAGE_WARNINGS] = warnings
-        decode = _make_stream_decoder(streams, pixel_data, options, warnings)
+        padding = pixel_padding(description, pixel_format)
+        if padding is not None and not padding.can_occur(pixel_format):
+            padding = None
+        decode = _make_stream_decoder(streams, pixel_data, options, warnings, padding)
     palette = None
     if pixel_format.photometric_interpretation == PALETTE:
         bits, signed = pixel_format.bits_stored, pixel_format.is_signed
@@ -192,7 +197,7 @@ def find_streams(
 def _require_known_stream(pixel_data: PixelData, stated: UID) -> None:
     """Raise UnsupportedTransferSyntaxError unless the first fragment is of a known codec."""
     first = next((f for f in pixel_data.fragments()[1:] if f.length), None)
-    if first is None or recognise_stream(pixel_data.stream([first])[:RECOGNITION_BYTES]) is None:
+    if first is None or recognise_stream(read_head(pixel_data, first)) is None:
         raise _make_unknown_stream_error(stated)
 
 
@@ -304,11 +309,16 @@ def _make_native_decoder(
 
 
 def _make_stream_decoder(
-    streams: Streams, pixel_data: PixelData, options: dict[str, Any], warnings: ImageWarnings
+    streams: Streams,
+    pixel_data: PixelData,
+    options: dict[str, Any],
+    warnings: ImageWarnings,
+    padding: StoredPadding | None,
 ) -> Decode:
     """Make a decoder of encapsulated pixel data, by the codec of each stream."""
     frames, stated = streams
-    first = find_stream_syntax(pixel_data.stream(frames[0]), stated, options)
+    length = sum(fragment.length for fragment in frames[0])
+    first = find_stream_syntax(read_head(pixel_data, frames[0][0]), length, stated, options)
     if first is None:
         raise _make_unknown_stream_error(stated)
     if first == RLELossless and is_in_parts(frames):
@@ -317,7 +327,7 @@ def _make_stream_decoder(
 
     def decode(index: int) -> tuple[NDArray[Any], str, UID]:
         stream = pixel_data.stream(frames[index])
-        syntax = find_stream_syntax(stream, stated, options)
+        syntax = find_stream_syntax(stream[:RECOGNITION_BYTES], len(stream), stated, options)
         if syntax is None:
             raise _make_unknown_stream_error(stated)
         if not are_alike(syntax, stated):
@@ -327,7 +337,10 @@ def _make_stream_decoder(
         # Not by an option of the decoder: that came after the last imagecodecs for Python 3.11.
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
-        return (*decode_stream(stream, syntax, options), syntax)
+        samples, photometric = decode_stream(stream, syntax, options)
+        if padding is not None:
+            samples = restore_padding(samples, stream, syntax, padding, warnings)
+        return samples, photometric, syntax
 
     return decode
 
@@ -340,19 +353,34 @@ def _make_unknown_stream_error(stated: UID) -> FileError:
     return UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {stated.name}")
 
 
-def find_stream_syntax(stream: bytes, stated: UID, options: Mapping[str, Any]) -> UID | None:
+def find_stream_syntax(
+    head: bytes, length: int, stated: UID, options: Mapping[str, Any]
+) -> UID | None:
     """Return the transfer syntax by which a stream is decoded: that of the stream, else the stated.
 
-    None if neither has a decoder.
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the stream.
+    length : int
+        Bytes of all of it.
+    stated : UID
+    options : mapping
+        As of ``decoder_options``.
+
+    Returns
+    -------
+    UID or None
+        None if neither has a decoder.
     """
-    found = recognise_stream(stream[:RECOGNITION_BYTES])
+    found = recognise_stream(head)
     if found is not None and not are_alike(found, stated):
         return found
     if stated in ENCAPSULATED:
         return stated
     frame = options["rows"] * options["columns"] * options["samples_per_pixel"]
-    length = frame * options["bits_allocated"] // BYTE_BITS
-    is_native = stated in NATIVE and len(stream) in (length, length + length % 2)
+    native = -(-frame * options["bits_allocated"] // BYTE_BITS)
+    is_native = stated in NATIVE and length in (native, native + native % 2)
     return ENCAPSULATED_UNCOMPRESSED if is_native else None
 
 

@@ -17,7 +17,11 @@ from dicom_preprocessing.decode.pixels import (
     stored_frames,
 )
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
-from dicom_preprocessing.decode.values import is_relative, make_display_values
+from dicom_preprocessing.decode.values import (
+    is_padding_replaced,
+    is_relative,
+    make_display_values,
+)
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarnings
@@ -140,6 +144,8 @@ def _count_levels(
         description, pixel_format, settings.intensity, settings.window
     ):
         return 0
+    if is_padding_replaced(description, pixel_format, settings.intensity, settings.window):
+        return 0
     return count_reducible_levels(description, pixel_format, pixel_data)
 
 
@@ -228,6 +234,7 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
         mip_weight=settings.mip_weight,
         projection=settings.projection,
         spacing_z=settings.spacing_z,
+        background=values.background,
     )
 
 

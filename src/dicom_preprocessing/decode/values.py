@@ -26,14 +26,14 @@ from dicom_preprocessing.decode.modality import (
     modality_of_frames,
     modality_range,
     modality_transform,
-    pixel_padding,
     tabulate,
 )
+from dicom_preprocessing.decode.padding import StoredPadding, pixel_padding, replace_padding
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import Rescale, Window
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
-from dicom_preprocessing.imaging.image import DisplayLut
+from dicom_preprocessing.imaging.image import DisplayLut, top_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +121,7 @@ def make_display_values(
     DisplayLut or None
         None where frames differ in their transform, or have too many values for a table.
     """
-    top, dtype = (255, np.uint8) if pixel_format.bits_stored <= BYTE_BITS else (65535, np.uint16)
+    top, dtype = _display_range(pixel_format)
     inverted = pixel_format.is_inverted
     # Black and white whatever the object says: a window could make them equal.
     if pixel_format.bits_stored == 1:
@@ -129,7 +129,11 @@ def make_display_values(
         return stored, DisplayLut(ends, 0)
     chooser = _TransformChooser(description, stored, pixel_format, top, warnings)
     transforms = chooser.choose(intensity, window)
-    quantisers = {t: _make_quantiser(t, top, dtype, inverted=inverted) for t in set(transforms)}
+    padding = pixel_padding(description, pixel_format)
+    quantisers = {
+        t: _make_quantiser(t, top, dtype, inverted=inverted, padding=padding)
+        for t in set(transforms)
+    }
     if len(quantisers) == 1 and can_tabulate(stored.dtype):
         quantiser = quantisers[transforms[0]]
         return (
@@ -156,24 +160,60 @@ def is_relative(
         return False
     if intensity == "stored":
         return pixel_padding(description, pixel_format) is None
+    return intensity == "minmax" or None in _choose_by_header(description, pixel_format, None)
+
+
+def is_padding_replaced(
+    description: Description,
+    pixel_format: PixelFormat,
+    intensity: str,
+    window: Sequence[float] | None,
+) -> bool:
+    """Whether padding has a value of its own, and is not background by the transform alone."""
+    # fast_decode asks: at a reduced resolution padding is mixed into the values beside it, which
+    # then are none of the image, and no padding either.
+    padding = pixel_padding(description, pixel_format)
+    if padding is None or not padding.can_occur(pixel_format):
+        return False
+    if intensity != "voi":
+        return True
+    top, dtype = _display_range(pixel_format)
+    inverted = pixel_format.is_inverted
+    return any(
+        t is None or _make_quantiser(t, top, dtype, inverted=inverted)(np.array(padding)).any()
+        for t in set(_choose_by_header(description, pixel_format, window))
+    )
+
+
+def _choose_by_header(
+    description: Description, pixel_format: PixelFormat, window: Sequence[float] | None
+) -> list[Transform | None]:
+    """Return the transform of each frame, None where it depends on the pixels."""
     # Frames without pixels: choosing from the object reads none.
     shape = (pixel_format.number_of_frames, 0, 0, 1)
     empty = np.empty(shape, pixel_format.dtype)
     unused = ImageWarnings()  # decoding gives them
-    chooser = _TransformChooser(description, empty, pixel_format, 0, unused)
-    modality = modality_of_frames(description, pixel_format, unused)
-    return intensity == "minmax" or None in chooser.choose_from_object(modality)
+    top, _ = _display_range(pixel_format)
+    chooser = _TransformChooser(description, empty, pixel_format, top, unused)
+    return chooser.choose_by_header(modality_of_frames(description, pixel_format, unused), window)
+
+
+def _display_range(pixel_format: PixelFormat) -> tuple[int, np.dtype[Any]]:
+    """Return the highest display value, and the dtype."""
+    dtype = np.dtype(np.uint8 if pixel_format.bits_stored <= BYTE_BITS else np.uint16)
+    return top_value(dtype), dtype
 
 
 @lru_cache(maxsize=CACHED_TRANSFORMS)
 def _make_quantiser(
     transform: Transform,
     top: int,
-    dtype: type[np.unsignedinteger[Any]],
+    dtype: np.dtype[Any],
     *,
     inverted: bool,
+    padding: StoredPadding | None = None,
 ) -> Callable[[NDArray[np.float64]], NDArray[Any]]:
-    """Return ``transform`` with its values truncated to ``dtype``, inverted for MONOCHROME1."""
+    """Return ``transform`` truncated to ``dtype``, inverted for MONOCHROME1, 0 for padding."""
 
     def quantise(values: NDArray[np.float64]) -> NDArray[Any]:
         with np.errstate(all="ignore"):  # of very narrow windows and very large slopes
@@ -183,7 +223,7 @@ def _make_quantiser(
         # that this comes last. Presentation LUT Shape says the same, and would invert once more.
         return truncated.dtype.type(top) - truncated if inverted else truncated
 
-    return quantise
+    return quantise if padding is None else replace_padding(quantise, padding, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -201,12 +241,7 @@ class _TransformChooser:
         modality = modality_of_frames(self.description, self.pixel_format, self.warnings)
         if intensity == "minmax":
             return self.choose_min_max(modality)
-        voi = (
-            self.choose_configured(window)
-            if window is not None
-            else self.choose_from_object(modality)
-        )
-        composed = _compose_all(modality, voi)
+        composed = self.choose_by_header(modality, window)
         # Minimum to maximum reads every frame, and so comes only where a frame needs it.
         if None not in composed:
             return [c for c in composed if c is not None]
@@ -215,6 +250,17 @@ class _TransformChooser:
             self.warnings.add("window_missing_in_frames", message)
         fallback = self.choose_min_max(modality)
         return [c or f for c, f in zip(composed, fallback, strict=True)]
+
+    def choose_by_header(
+        self, modality: list[Modality], window: Sequence[float] | None
+    ) -> list[Transform | None]:
+        """Return the transform of each frame, None where it depends on the pixels."""
+        voi = (
+            self.choose_configured(window)
+            if window is not None
+            else self.choose_from_object(modality)
+        )
+        return _compose_all(modality, voi)
 
     def choose_configured(self, window: Sequence[float]) -> list[Transform | None]:
         """Take the window of the configuration, with the object's VOI LUT Function."""
@@ -310,13 +356,12 @@ class _TransformChooser:
 
 
 def _find_frame_range(
-    modality: Modality, stored: NDArray[Any], padding: tuple[float, float] | None
+    modality: Modality, stored: NDArray[Any], padding: StoredPadding | None
 ) -> tuple[float, float] | None:
     """Return the lowest and highest modality value of a frame, None if no pixel counts."""
-    counted = stored
-    if padding is not None or stored.dtype.kind == "f":
-        low, high = sorted(padding) if padding is not None else (math.inf, -math.inf)
-        counted = stored[((stored < low) | (stored > high)) & np.isfinite(stored)]
+    counted = stored[np.isfinite(stored)] if stored.dtype.kind == "f" else stored
+    if padding is not None:
+        counted = counted[~padding.covers(counted)]
     if not counted.size:
         return None
     # A table need not ascend, so every value is looked up; of a line the ends are enough.

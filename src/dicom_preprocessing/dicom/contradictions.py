@@ -420,8 +420,21 @@ COMPUTED_DECISIONS: Final = (
     ComputedDecision(
         "value representation of Pixel Padding Value, and Pixel Representation",
         "Pixel Representation",
-        "decode.modality:pixel_padding",
+        "decode.padding:pixel_padding",
         "PS3.3 C.7.5.1.1.2",
+    ),
+    ComputedDecision(
+        "Pixel Padding Value, and the value that window or look-up table give it",
+        "background",
+        "decode.padding:replace_padding",
+        "PS3.3 C.7.5.1.1.2: padding is not part of the image",
+    ),
+    ComputedDecision(
+        "Pixel Padding Value, and values of a lossy stream near it",
+        "padding within NEAR of JPEG-LS; other values stay, with a warning",
+        "decode.padding:restore_padding",
+        "PS3.3 C.7.5.1.1.2, ITU-T T.87 Annex C",
+        warning="padding_not_exact",
     ),
     ComputedDecision(
         "windows of which one is unusable",

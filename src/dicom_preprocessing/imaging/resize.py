@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import DisplayLut, Image
+
+LOWEST_WEIGHT: Final = 0.25
+"""Sum of the weights of tissue below which a kernel with negative weights gives way to the
+triangle. Straight edges and corners of tissue have more."""
+
+ROUNDING: Final = 1e-9
+"""More than the rounding errors of sums of weights."""
 
 MAX_FRAME_PIXELS = 2**31
 """Pixels of the output; a spacing that leads to more is an error in the header."""
@@ -65,7 +72,12 @@ def resize(
             f"{MAX_FRAME_PIXELS} are possible"
         )
     frames = resize_frames(
-        image.frames, size=target, filter=filter, lookup=image.lookup, grids=sample_grids(image)
+        image.frames,
+        size=target,
+        filter=filter,
+        background=image.source_info.background,
+        lookup=image.lookup,
+        grids=sample_grids(image),
     )
     resized = image.evolve(frames, image.geometry.with_resized(target))
     return replace(resized, lookup=None, reduction=None)
@@ -98,6 +110,7 @@ def resize_frames(
     *,
     size: Size,
     filter: str,  # noqa: A002
+    background: float | None = None,
     lookup: DisplayLut | None = None,
     grids: tuple[SampleGrid, SampleGrid] | None = None,
 ) -> Frames:
@@ -110,6 +123,9 @@ def resize_frames(
         Output width and height, pixels.
     filter : str
         As for ``resize``.
+    background : float or None
+        The value of modality values that is no tissue, and is never mixed with tissue; None for
+        display values.
     lookup : DisplayLut or None
         Display values, if ``frames`` are stored values.
     grids : (SampleGrid, SampleGrid), optional
@@ -122,6 +138,8 @@ def resize_frames(
     _, height, width, _ = frames.shape
     y, x = grids or (SampleGrid(height, height), SampleGrid(width, width))
     dtype = frames.dtype if lookup is None else lookup.table.dtype
+    # Comparisons of one dtype are several times as fast.
+    b = None if background is None else dtype.type(background)
 
     def resize_frame(frame: NDArray[Any]) -> NDArray[Any]:
         # Of nearest the samples alone are looked up; maxima are those of display values, since a
@@ -130,10 +148,12 @@ def resize_frames(
             sampled = _nearest(frame, size)
             return sampled if lookup is None else lookup(sampled)
         if filter == "max-pool":
-            return _max_pool(frame if lookup is None else lookup(frame), size)
+            values = frame if lookup is None else lookup(frame)
+            return _max_pool(values, size, b)
         out = np.empty((size.height, size.width, frame.shape[2]), dtype)
         for sample in range(frame.shape[2]):
-            _convolve(frame[..., sample], (y, x), filter, lookup, out[..., sample])
+            plane = frame[..., sample]
+            _convolve(plane, (y, x), filter, lookup, out[..., sample], background=b)
         return out
 
     shape = (size.height, size.width, frames.shape[3])
@@ -148,11 +168,22 @@ def _nearest(frame: NDArray[Any], size: Size) -> NDArray[Any]:
     return sampled
 
 
-def _max_pool(frame: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Take the maximum of pixels floor(i*n/N) to floor((i+1)*n/N) - 1, at least of the first."""
+def _max_pool(frame: NDArray[Any], size: Size, background: float | None) -> NDArray[Any]:
+    """Take the maximum of pixels floor(i*n/N) to floor((i+1)*n/N) - 1, at least of the first.
+
+    The background is the lowest value, whatever it is.
+    """
     y = np.arange(size.height) * frame.shape[0] // size.height
     x = np.arange(size.width) * frame.shape[1] // size.width
-    return np.maximum.reduceat(np.maximum.reduceat(frame, y, axis=0), x, axis=1)
+
+    def take_highest(values: NDArray[Any]) -> NDArray[Any]:
+        return np.maximum.reduceat(np.maximum.reduceat(values, y, axis=0), x, axis=1)
+
+    if background is None or frame.min() >= background:
+        return take_highest(frame)
+    is_tissue = frame != background
+    highest = take_highest(np.where(is_tissue, frame, frame.min()))
+    return np.where(take_highest(is_tissue), highest, background)
 
 
 def _convolve(
@@ -161,6 +192,8 @@ def _convolve(
     kernel: str,
     lookup: DisplayLut | None,
     out: NDArray[Any],
+    *,
+    background: float | None,
 ) -> None:
     """Resize a plane into ``out``: vertical, then horizontal pass in float64.
 
@@ -168,18 +201,69 @@ def _convolve(
     """
     # Float32 would be faster, and rounds some halves the other way. By bands, of which each is
     # finished from the stored value to the rounded result while it is in the cache.
-    height, width = out.shape
-    y, x = grids
-    horizontal = kernel_weights(x, width, kernel)
-    for band in kernel_bands(y, plane.shape[1], height, kernel):
+    passes = _plan_passes(grids, plane.shape[1], out.shape, kernel)
+    for index, both in enumerate(passes):
+        band = both.vertical
         stored = plane[band.first : band.end]
         if lookup is None:
             rows = stored.astype(np.float64)
         else:
             rows = np.empty(stored.shape)
             lookup.floats.look_up(stored, rows)
-        scaled = horizontal @ (band.weights @ rows).T
+        if background is not None and (stored == background).any():
+            triangle = _plan_passes(grids, plane.shape[1], out.shape, "triangle")[index]
+            scaled = _scale_tissue(rows, float(background), both, triangle)
+        else:
+            scaled = both.scale(rows)
         _quantise(scaled, out[band.top : band.bottom].T)
+
+
+def _plan_passes(
+    grids: tuple[SampleGrid, SampleGrid], columns: int, shape: tuple[int, ...], kernel: str
+) -> list[Passes]:
+    """Return both passes of each band."""
+    y, x = grids
+    horizontal = kernel_weights(x, shape[1], kernel)
+    return [Passes(band, horizontal) for band in kernel_bands(y, columns, shape[0], kernel)]
+
+
+def _scale_tissue(
+    rows: NDArray[np.float64], background: float, passes: Passes, triangle: Passes
+) -> NDArray[np.float64]:
+    """Resize a band without mixing background into tissue.
+
+    Background is what has more than half of the weight of the triangle kernel on background. Of
+    other pixels, the weights of tissue are brought to the sum 1.
+
+    Parameters
+    ----------
+    rows : (rows, columns)
+        Of the band; background becomes 0 in it.
+    background : float
+    passes, triangle : Passes
+        Of the kernel, and of the triangle kernel for the same output.
+
+    Returns
+    -------
+    (output columns, output rows)
+    """
+    is_background = rows == background
+    rows[is_background] = 0
+    tissue = (~is_background).astype(np.float64)
+    start = triangle.vertical.first - passes.vertical.first
+    inner = slice(start, triangle.vertical.end - passes.vertical.first)
+    shares = triangle.scale(tissue[inner])
+    sums, weights = passes.scale(rows), shares
+    if passes.vertical is not triangle.vertical:
+        weights = passes.scale(tissue)
+        # Negative weights may nearly cancel the others, and their quotient would be noise.
+        is_unstable = weights < LOWEST_WEIGHT
+        sums = np.where(is_unstable, triangle.scale(rows[inner]), sums)
+        weights = np.where(is_unstable, shares, weights)
+    # Away from background, where the sum is 1 but for its last bits, results are those without it.
+    weights[np.abs(weights - 1) < ROUNDING] = 1
+    is_tissue = shares > 0.5 - ROUNDING
+    return np.divide(sums, weights, out=np.full_like(sums, background), where=is_tissue)
 
 
 def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
@@ -230,6 +314,18 @@ class Band:
     first: int
     end: int
     weights: sparse.csr_array
+
+
+class Passes(NamedTuple):
+    """Weights of a band's vertical pass, and of the horizontal pass of all bands."""
+
+    vertical: Band
+    horizontal: sparse.csr_array
+
+    def scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (output columns, output rows) of the band's input rows."""
+        scaled: NDArray[np.float64] = self.horizontal @ (self.vertical.weights @ rows).T
+        return scaled
 
 
 BAND_BYTES = 1 << 20

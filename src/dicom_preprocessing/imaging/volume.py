@@ -50,6 +50,7 @@ def handle_volume(
     mip_weight: float = 1.5,
     projection: str = "parallel-beam",
     spacing_z: float | None = None,
+    background: float | None = None,
 ) -> Volume:
     """Apply a volume handler; a single frame stays as it is.
 
@@ -68,6 +69,9 @@ def handle_volume(
         As for ``laplacian_mip``.
     spacing_z : float or None
         With keep: resample to this frame spacing in mm.
+    background : float or None
+        The value of modality values that is no tissue: it is the lowest one of a maximum, and not
+        mixed with tissue. None for display values.
 
     Returns
     -------
@@ -87,23 +91,27 @@ def handle_volume(
     if handler == "central-slice":
         return Volume(select_frames(volume.frames, [n // 2]), None)
     if handler == "max-intensity":
-        return Volume(max_intensity(volume.frames, skip_frames or 0), None)
+        return Volume(max_intensity(volume.frames, skip_frames or 0, background), None)
     if handler == "laplacian-mip":
         skipped = LAPLACIAN_SKIP if skip_frames is None else skip_frames
         fused = laplacian_mip(volume.frames, skipped, mip_weight=mip_weight, projection=projection)
         return Volume(fused, None)
     if handler == "interpolate":
-        return _interpolate_volume(volume, target_frames)
-    return volume if spacing_z is None else _resample(volume, spacing_z)
+        return _interpolate_volume(volume, target_frames, background)
+    return volume if spacing_z is None else _resample(volume, spacing_z, background)
 
 
-def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArray[Any]:
+def max_intensity(
+    frames: Frames, skip_frames: int | Sequence[int] = 0, background: float | None = None
+) -> NDArray[Any]:
     """Return the maximum over frames, without ``skip_frames`` at both ends.
 
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples)
     skip_frames : int or (start, end)
+    background : float or None
+        As for ``handle_volume``.
 
     Returns
     -------
@@ -117,7 +125,11 @@ def max_intensity(frames: Frames, skip_frames: int | Sequence[int] = 0) -> NDArr
     kept = _select_indices(len(frames), skip_frames)
     projection = np.array(frames[kept[0]])
     for frame in select_frames(frames, kept[1:]) if len(kept) > 1 else ():
-        np.maximum(projection, frame, out=projection)
+        if background is None:
+            np.maximum(projection, frame, out=projection)
+        else:
+            is_higher = (frame > projection) | (projection == background)
+            np.copyto(projection, frame, where=is_higher & (frame != background))
         del frame  # before the next one is made, so that memory has one less
     return projection[np.newaxis]
 
@@ -188,34 +200,37 @@ def laplacian_mip(
     return rounded[np.newaxis]
 
 
-def _resample(volume: Volume, spacing_z: float) -> Volume:
+def _resample(volume: Volume, spacing_z: float, background: float | None) -> Volume:
     """Resample to a frame spacing in mm."""
     if volume.frame_spacing is None:
         raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
     count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
     if count > MAX_FRAMES:
         raise VolumeError(f"this z spacing makes {count} frames; at most {MAX_FRAMES} are possible")
-    return _interpolate_volume(volume, count)
+    return _interpolate_volume(volume, count, background)
 
 
-def _interpolate_volume(volume: Volume, count: int) -> Volume:
+def _interpolate_volume(volume: Volume, count: int, background: float | None) -> Volume:
     """Resample to ``count`` frames, of which the first and last stay where they are."""
     n = len(volume.frames)
     spacing = volume.frame_spacing
     if spacing is not None:
         spacing = spacing * (n - 1) / (count - 1) if count > 1 else None
-    return Volume(interpolate(volume.frames, count), spacing)
+    return Volume(interpolate(volume.frames, count, background), spacing)
 
 
-def interpolate(frames: Frames, count: int) -> Frames:
+def interpolate(frames: Frames, count: int, background: float | None = None) -> Frames:
     """Interpolate linearly to ``count`` frames at positions i * (n - 1) / (count - 1).
 
     Integers are interpolated in integer arithmetic and truncated; one target frame is the first.
+    Of background and tissue, the one with more weight counts, tissue if both have the same.
 
     Parameters
     ----------
     frames : (n_frames, rows, columns, samples)
     count : int
+    background : float or None
+        As for ``handle_volume``.
 
     Returns
     -------
@@ -236,6 +251,11 @@ def interpolate(frames: Frames, count: int) -> Frames:
             blended = first.astype(np.int64) * (steps - rest) + last.astype(np.int64) * rest
             # Truncation is towards zero, // would round negative values down.
             blended = np.sign(blended) * (np.abs(blended) // steps)
+        if background is not None:
+            # Of two pixels one of which is background, the other has all the weight of tissue.
+            for pixel, other, weight in ((first, last, steps - rest), (last, first, rest)):
+                kept = pixel if 2 * weight > steps else other
+                np.copyto(blended, kept, where=pixel == background)
         return np.asarray(blended, first.dtype)
 
     return combine_frames(frames, count, blend)

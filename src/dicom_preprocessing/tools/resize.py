@@ -101,7 +101,12 @@ def resize_image(stored: TiffImage, options: ResizeOptions) -> Image:
     else:
         outer = _scale_size(Size(info.width, info.height), options.scale or 1)
         content = _scale_size(active, options.scale or 1)
-    frames = resize_frames(_cut_padding(stored), size=content, filter=options.filter)
+    frames = resize_frames(
+        _cut_padding(stored),
+        size=content,
+        filter=options.filter,
+        background=stored.modality_background,
+    )
     source_info = _make_source_info(stored)
     image = Image(frames, replace(geometry, resized=content, padding=None), source_info)
     padding = _plan_padding(image, stored, outer, options.padding)

@@ -61,6 +61,13 @@ class TiffImage:
         value = self.description.get("background")
         return float(value) if isinstance(value, int | float) else 0.0
 
+    @property
+    def modality_background(self) -> float | None:
+        """The background of modality values; None for display values and of other programs."""
+        settings = self.description.get("steps", {}).get("decode", {})
+        is_grey = self.frames.shape[3] == 1
+        return self.background if is_grey and settings.get("intensity") == "stored" else None
+
     def tags(self) -> PageTags:
         """Tags with the contents of those of the file."""
         return PageTags(

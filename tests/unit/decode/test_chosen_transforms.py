@@ -8,8 +8,8 @@ import pytest
 from dicom_preprocessing.decode.modality import (
     modality_dtype,
     modality_of_frames,
-    pixel_padding,
 )
+from dicom_preprocessing.decode.padding import pixel_padding
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.values import is_relative, make_display_values
 from dicom_preprocessing.dicom.attribute import Attribute

@@ -225,7 +225,7 @@ class TestStages:
         assert planes(resize(image, size=[1, 1], filter="triangle")) == [[[-2]]]
 
     def test_float32_is_not_rounded(self):
-        image = grey([[0.5, 1.0]], dtype=np.float32, background=0.5)
+        image = grey([[0.5, 1.0]], dtype=np.float32, background=0.0)
         assert planes(resize(image, size=[1, 1], filter="triangle")) == [[[0.75]]]
 
 

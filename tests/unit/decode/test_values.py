@@ -494,9 +494,9 @@ class TestMinMax:
         found = shown(byte(0, 10, 11, 12, 13, 14), PixelPaddingValue=0)
         assert found == [0, 0, 95, 159, 223, 255]
 
-    def test_padding_above_the_values_is_shown_at_the_top(self):
+    def test_padding_above_the_values_is_background(self):
         found = shown(byte(250, 10, 11, 12, 13, 14), PixelPaddingValue=250)
-        assert found == [255, 0, 95, 159, 223, 255]
+        assert found == [0, 0, 95, 159, 223, 255]
 
     def test_padding_range_does_not_count(self):
         settings = {"PixelPaddingValue": 3, "PixelPaddingRangeLimit": 5}

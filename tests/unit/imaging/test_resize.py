@@ -69,7 +69,11 @@ def scaled_plane(plane, size, name):
 
 
 def resized(image, width, height, name):
-    return resize_frames(image.frames, size=Size(width, height), filter=name)[..., 0].tolist()
+    background = image.source_info.background
+    size = Size(width, height)
+    return resize_frames(image.frames, size=size, filter=name, background=background)[
+        ..., 0
+    ].tolist()
 
 
 def line(image, width, name):
@@ -350,3 +354,96 @@ class TestSettings:
         frames = np.arange(36, dtype=np.uint8).reshape(1, 6, 6, 1)[:, 2:4, 2:6]
         image = resize(image_of(frames), size=[2, 1], filter="nearest")
         assert planes(image) == [[[21, 23]]]
+
+
+def tissue_plane(plane, size, name, background):
+    """As ``scaled_plane`` without background, pixel by pixel: weights of both axes multiplied."""
+    rows, columns = len(plane), len(plane[0])
+    tissue = np.array(plane, float) != background
+    values = np.where(tissue, np.array(plane, float), 0)
+
+    def weights(kernel):
+        # Those of a line are what becomes of a line that is 1 at one pixel.
+        y = np.array([scaled_line(list(line), size.height, kernel) for line in np.eye(rows)])
+        x = np.array([scaled_line(list(line), size.width, kernel) for line in np.eye(columns)])
+        return np.einsum("ab,cd->bdac", y, x)
+
+    def sums(kernel, of):
+        return np.einsum("bdac,ac->bd", weights(kernel), of)
+
+    shares, covered = sums("triangle", tissue), sums(name, tissue)
+    stable = covered >= 0.25
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.where(stable, sums(name, values) / covered, sums("triangle", values) / shares)
+    return np.where(shares < 0.5 - 1e-9, background, means)
+
+
+class TestBackgroundOfStoredValues:
+    """Background is no tissue: it is not mixed with it."""
+
+    @given(
+        st.lists(
+            st.lists(st.sampled_from([-2000, -1024, 7, 3000]), min_size=6, max_size=6),
+            min_size=5,
+            max_size=5,
+        ),
+        st.integers(1, 11),
+        st.integers(1, 11),
+        st.sampled_from(SEPARABLE),
+    )
+    def test_is_left_out_of_the_kernels(self, plane, width, height, name):
+        size = Size(width, height)
+        frames = np.array(plane, np.float32)[np.newaxis, ..., np.newaxis]
+        found = resize_frames(frames, size=size, filter=name, background=-2000)[0, ..., 0]
+        expected = tissue_plane(plane, size, name, -2000)
+        assert np.allclose(found, expected, rtol=1e-5, atol=1e-2)
+
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.integers(1, 70),
+        st.integers(1, 70),
+        st.sampled_from(["triangle", "gaussian", "nearest", "max-pool"]),
+        st.sampled_from([-2000, 0, 3000]),
+    )
+    def test_values_are_background_or_within_those_of_tissue(self, seed, width, height, name, b):
+        rng = np.random.default_rng(seed)
+        plane = rng.integers(-1024, 2000, (40, 30)).astype(np.int16)
+        y, x = np.mgrid[:40, :30]
+        plane[(y - 20) ** 2 + (x - 15) ** 2 > rng.integers(1, 700)] = b
+        tissue = plane[plane != b]
+        found = resize_frames(
+            plane[np.newaxis, ..., np.newaxis], size=Size(width, height), filter=name, background=b
+        )
+        others = found[found != b]
+        if others.size:
+            assert tissue.min() <= others.min()
+            assert others.max() <= tissue.max()
+
+    @pytest.mark.parametrize("name", [*SEPARABLE, "nearest", "max-pool"])
+    @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32])
+    def test_nothing_changes_where_there_is_none(self, name, dtype):
+        frames = np.random.default_rng(1).integers(5, 4000, (2, 60, 50, 1)).astype(dtype)
+        for size in (Size(20, 30), Size(50, 60), Size(77, 90)):
+            found = resize_frames(frames, size=size, filter=name, background=4)
+            assert np.array_equal(found, resize_frames(frames, size=size, filter=name))
+
+    @pytest.mark.parametrize("name", SEPARABLE)
+    def test_nothing_changes_away_from_it(self, name):
+        frames = np.random.default_rng(1).integers(5, 4000, (1, 90, 80, 1)).astype(np.int16)
+        expected = resize_frames(frames, size=Size(40, 45), filter=name)
+        frames[:, :, :8] = 4
+        found = resize_frames(frames, size=Size(40, 45), filter=name, background=4)
+        assert np.array_equal(found[:, :, 12:], expected[:, :, 12:])
+
+    def test_half_of_the_weight_is_tissue(self):
+        assert line(grey([[-9, 3]], dtype=np.int16, background=-9), 1, "triangle") == [3]
+
+    def test_more_than_half_of_the_weight_is_background(self):
+        assert line(grey([[-9, -9, 3]], dtype=np.int16, background=-9), 1, "triangle") == [-9]
+
+    def test_highest_value_as_background_is_the_lowest_of_max_pool(self):
+        image = grey([[900, 3, 5, 900, 900, 900]], dtype=np.uint16, background=900)
+        assert line(image, 3, "max-pool") == [3, 5, 900]
+
+    def test_display_values_are_mixed_with_black(self):
+        assert line(grey([[0, 200]]), 1, "triangle") == [100]

@@ -284,3 +284,32 @@ class TestLaplacianMip:
         fused = laplacian_mip(colour)
         assert np.array_equal(fused[..., :1], laplacian_mip(grey))
         assert not fused[..., 2].any()
+
+
+class TestBackgroundOfStoredValues:
+    """Background is no tissue."""
+
+    def test_is_the_lowest_value_of_a_maximum(self):
+        frames = np.array([[[9, 9, 4]], [[1, 9, 5]], [[9, 9, 2]]], np.uint16)[..., np.newaxis]
+        volume = handle_volume(Volume(frames, 1.0), handler="max-intensity", background=9)
+        assert volume.frames[..., 0].tolist() == [[[1, 9, 5]]]
+
+    @pytest.mark.parametrize("settings", [{"spacing_z": 0.5}, {"handler": "interpolate"}])
+    def test_is_not_mixed_with_tissue_along_z(self, settings):
+        frames = frames_of(-2000, 40, 40, -2000, dtype=np.int16)
+        volume = handle_volume(Volume(frames, 1.0), target_frames=9, background=-2000, **settings)
+        assert set(shown(volume)) == {-2000, 40}
+
+    def test_has_no_more_than_half_of_the_weight_of_tissue(self):
+        found = interpolate(frames_of(-2000, 40, dtype=np.int16), 5, -2000).ravel().tolist()
+        assert found == [-2000, -2000, 40, 40, 40]
+
+    def test_is_not_mixed_in_float(self):
+        found = interpolate(frames_of(0.5, 2, dtype=np.float32), 5, 0.5).ravel().tolist()
+        assert found == [0.5, 0.5, 2, 2, 2]
+
+    @given(st.lists(st.integers(-9, 9), min_size=2, max_size=5), st.integers(1, 9))
+    def test_nothing_changes_where_there_is_none(self, values, count):
+        frames = frames_of(*values, dtype=np.int16)
+        assert np.array_equal(interpolate(frames, count, -10), interpolate(frames, count))
+        assert np.array_equal(max_intensity(frames, 0, -10), max_intensity(frames))

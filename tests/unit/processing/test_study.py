@@ -45,6 +45,7 @@ CONFIGS = {
     "spacing with z": {"spacing": [2, 2, 3]},
     "volume": {"volume": "interpolate", "target_frames": 4, "size": [20, 20]},
     "projection": {"volume": "max-intensity", "intensity": "minmax", "padding": "none"},
+    "stored": {"intensity": "stored", "crop": True, "size": [30, 20]},
     "layout": {"layout": "study/series/sop", "compressor": "deflate", "size": [20, 20]},
 }
 

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import tifffile
 
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.tiff.info import read_info
 from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.writer import write_tiff
 from dicom_preprocessing.tools.resize import ResizeOptions, resize_file
 from dicom_preprocessing.tools.tiff_image import read_tiff_image
+from tests.unit.datasets import image_of
 from tests.unit.tools.images import save
 
 
@@ -82,6 +86,16 @@ def test_fill_is_the_background_of_stored_values(tmp_path, rescaled):
     source = save(tmp_path / "a.tiff", dtype=np.int16, value=50)
     pixels = np.asarray(read_frames(rescaled(source, scale=1)))
     assert (pixels[0, 10:] == -1000).all()
+
+
+def test_background_of_stored_values_is_not_mixed_with_tissue(tmp_path, rescaled):
+    frames = np.full((1, 8, 8, 1), 50, np.int16)
+    frames[:, :3] = -1000
+    recipe = make_recipe(parse_config({"intensity": "stored"})[0], "write")
+    image = image_of(frames, background=-1000.0)
+    write_tiff(tmp_path / "a.tiff", image, compressor="lzw", recipe=recipe)
+    found = np.unique(read_frames(rescaled(tmp_path / "a.tiff", scale=0.5)))
+    assert found.tolist() == [-1000, 50]
 
 
 @pytest.mark.parametrize("compressor", ["packbits", "lzw", "uncompressed", "deflate", "zstd"])

@@ -46,6 +46,9 @@ class JpegInfo(StreamInfo):
 
     Parameters
     ----------
+    near : int or None
+        By how much samples may differ from what was encoded (NEAR of JPEG-LS); None in other
+        streams.
     adobe_colour : str or None
         RGB or YBR_FULL, by the last Adobe marker with a known transform.
     has_jfif : bool
@@ -56,6 +59,7 @@ class JpegInfo(StreamInfo):
         A byte per component: horizontal and vertical sampling factor in four bits each.
     """
 
+    near: int | None
     adobe_colour: str | None
     has_jfif: bool
     names: bytes
@@ -82,9 +86,11 @@ def read_jpeg(stream: bytes) -> JpegInfo:
         elif marker == APP0 and segment.startswith(JFIF):
             has_jfif = True
         elif marker == SOS and len(frame) >= FRAME_HEADER:
+            near = _read_near(segment) if kind == SOF_JPEG_LS else None
             return _parse_frame_header(
                 frame,
-                is_lossless=_is_lossless(kind, segment),
+                is_lossless=kind in LOSSLESS_SOF or near == 0,
+                near=near,
                 # After the scan: a thumbnail in an APP segment has an end marker of its own.
                 has_end_marker=stream.rfind(END) > offset,
                 adobe_colour=adobe_colour,
@@ -93,17 +99,17 @@ def read_jpeg(stream: bytes) -> JpegInfo:
     raise StreamError("the stream ends before its first scan")
 
 
-def _is_lossless(kind: int, scan: bytes) -> bool:
-    """Whether the coding is reversible, by the marker of the frame and the header of the scan."""
-    # The last three bytes of a scan header of JPEG-LS are NEAR, by which samples may differ, the
-    # interleave mode, and the point transform (T.87 Annex C).
-    return scan[-3:-2] == b"\0" if kind == SOF_JPEG_LS else kind in LOSSLESS_SOF
+def _read_near(scan: bytes) -> int:
+    """Return NEAR, by the header of a scan of JPEG-LS."""
+    # Its last three bytes are NEAR, the interleave mode, and the point transform (T.87 Annex C).
+    return int.from_bytes(scan[-3:-2], "big")
 
 
 def _parse_frame_header(
     frame: bytes,
     *,
     is_lossless: bool,
+    near: int | None,
     has_end_marker: bool,
     adobe_colour: str | None,
     has_jfif: bool,
@@ -118,6 +124,7 @@ def _parse_frame_header(
         components=count,
         precision=frame[0],
         is_lossless=is_lossless,
+        near=near,
         has_end_marker=has_end_marker,
         adobe_colour=adobe_colour,
         has_jfif=has_jfif,
