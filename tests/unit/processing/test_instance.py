@@ -184,7 +184,7 @@ def test_receipt_of_a_bad_file_says_what_was_found(tmp_path, source, write_dicom
 BAD = {
     "no rows": ({"Rows": None}, "missing_attribute"),
     "no photometric interpretation": ({"PhotometricInterpretation": None}, "missing_attribute"),
-    "12 bits allocated": ({"BitsAllocated": 12}, "unsupported_pixels"),
+    "24 bits allocated": ({"BitsAllocated": 24}, "unsupported_pixels"),
     "empty pixel data": ({"PixelData": b""}, "short_pixel_data"),
     "more frames than pixels": ({"NumberOfFrames": 2}, "short_pixel_data"),
 }

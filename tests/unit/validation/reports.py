@@ -31,8 +31,6 @@ def replace_in(path, old, new):
 
 
 def encapsulated(*fragments):
-    """Pixel data of an empty offset table and fragments of an even length."""
+    """Pixel data of an empty offset table and fragments of an even length, before the delimiter."""
     items = [b"", *(fragment + b"\0" * (len(fragment) % 2) for fragment in fragments)]
-    return b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(i)) + i for i in items) + struct.pack(
-        "<HHL", 0xFFFE, 0xE0DD, 0
-    )
+    return b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(i)) + i for i in items)
