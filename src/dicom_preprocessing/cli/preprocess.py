@@ -14,7 +14,7 @@ from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
 from dicom_preprocessing.processes import importing, usable_cores
 from dicom_preprocessing.results.layout import FAILURES, TIFF_SUFFIXES, WARNINGS
-from dicom_preprocessing.text import explain_error, make_printable, plural
+from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -203,9 +203,11 @@ def _write_warnings(receipts: Iterable[Receipt], table: Path) -> int:
         table.unlink(missing_ok=True)
         return 0
     write_warnings(sorted(rows, key=by_image), table)
-    for code, (n, example) in sorted(summary.warnings.items(), key=lambda item: -item[1].images):
-        print(f"warning: {code}: {example} ({plural(n, 'image')})", file=sys.stderr)
-    print(f"What the warnings are: {table}", file=sys.stderr)
+    counts = sorted(summary.warnings.items(), key=lambda item: -item[1].images)
+    for code, (images, example) in counts:
+        number = "" if images == 1 else f", {images} images, one of them"
+        print(f"warning: {code}{number}: {example}", file=sys.stderr)
+    print(f"Warnings by image: {table}", file=sys.stderr)
     return summary.images_with_warnings
 
 

@@ -288,7 +288,7 @@ def find_path_problem(uid: str) -> str:
     if not is_path_part(uid[0]):
         return f"starts with '{uid[0]}'"
     if uid.lower().endswith(TABLE_SUFFIXES):
-        return "ends like the name of a table"
+        return f"ends like the name of a table ({', '.join(TABLE_SUFFIXES)})"
     over = len(uid) - MAX_UID_LENGTH
     many = "one" if over == 1 else over
     return f"has {len(uid)} characters, {many} too many"

@@ -153,7 +153,7 @@ def describe_results(results: ResultsFolder) -> Iterator[str]:
     if " 0 failed" not in verdict:
         yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"
     if " with warnings" in verdict:
-        yield f"What the warnings are: {results.warnings}"
+        yield f"Warnings by image: {results.warnings}"
     with suppress(FileNotFoundError):
         orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
         if orphans:
