@@ -118,9 +118,9 @@ def _render_warnings(counts: Mapping[str, WarningCount]) -> str:
 
 
 def _render_warnings_of_index(warnings: Sequence[str]) -> str:
-    return (
-        _render_table("Remarks on the source", ("",), [(w,) for w in warnings]) if warnings else ""
-    )
+    """A list and no table, since they are sentences."""
+    items = "".join(f"<li>{escape(warning)}</li>\n" for warning in warnings)
+    return f"<h2>Warnings about the source</h2>\n<ul>{items}</ul>\n" if warnings else ""
 
 
 @dataclass(slots=True)

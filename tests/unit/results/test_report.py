@@ -43,7 +43,7 @@ def test_warnings_of_index_and_images_are_listed_with_their_number(results, writ
     write_dicom(results.source / "a.dcm", blank)
     write_dicom(results.source / "b.dcm", blank, StudyInstanceUID="1.2.4")
     text = page_of(results.run(crop=True))
-    assert "is in 2 studies, each is written: 1.2.3, 1.2.4</td>" in text
+    assert "is in 2 studies, each is written: 1.2.3, 1.2.4</li>" in text
     (cells,) = re.findall(r"<tr><td>only_background</td>(.*)</tr>", text)
     assert cells.startswith(
         f'<td class="n">2</td><td>{escape(WARNING_CODES["only_background"])}</td><td>'
