@@ -89,6 +89,8 @@ class ImageWarnings:
         ValueError
             Another version wrote them.
         """
+        if not lists:  # nearly all
+            return cls()
         pairs = [ImageWarning(*pair) for pair in lists if len(pair) == len(ImageWarning._fields)]
         if len(pairs) != len(lists) or any(code not in WARNING_CODES for code, _ in pairs):
             raise ValueError(f"no warnings of this version: {lists}")

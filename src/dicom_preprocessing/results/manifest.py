@@ -163,7 +163,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_columns=source_info.source_columns,
         source_rows=source_info.source_rows,
         source_frames=source_info.source_frames,
-        warnings=len(source_info.warnings),
+        warnings=len(receipt.parse_warnings()),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, read_json_lines
-from dicom_preprocessing.image_warnings import ImageWarnings
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.imaging.image import Image, SourceInfo
 
@@ -122,10 +122,13 @@ class Receipt:
         except (LookupError, TypeError, ValueError):
             raise self._make_version_error() from None
 
-    def parse_warnings(self) -> ImageWarnings:
+    def parse_warnings(self) -> tuple[ImageWarning, ...]:
         """Warnings about a written image, none of another file; errors as for the source info."""
+        warnings = self.source_info and self.source_info.get("warnings")
+        if not warnings:
+            return ()
         try:
-            return ImageWarnings.from_lists((self.source_info or {}).get("warnings", ()))
+            return tuple(ImageWarnings.from_lists(warnings))
         except (TypeError, ValueError):
             raise self._make_version_error() from None
 

@@ -98,11 +98,10 @@ class Summary:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
-        examples: dict[str, str] = {}
-        for code, message in receipt.parse_warnings():
-            examples.setdefault(code, message)
-        self.images_with_warnings += bool(examples)
-        self._add_warnings({code: WarningCount(1, text) for code, text in examples.items()})
+        if warnings := receipt.parse_warnings():
+            self.images_with_warnings += 1
+            examples = dict(reversed(warnings))  # the first of each code
+            self._add_warnings({code: WarningCount(1, text) for code, text in examples.items()})
         if receipt.transient:
             self.transient.add(receipt.study_instance_uid)
 
