@@ -45,7 +45,12 @@ HOMES = {
     "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
     "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
     "dicom_preprocessing.mapping.geometry": ("geometry_of_row", "geometry_of_tiff"),
-    "dicom_preprocessing.results.reading": ("read_failures", "read_manifest", "read_slices"),
+    "dicom_preprocessing.results.reading": (
+        "read_failures",
+        "read_manifest",
+        "read_slices",
+        "read_warnings",
+    ),
     "dicom_preprocessing.validation.report": ("ValidationReport", "validate_dicom"),
     "dicom_preprocessing.loading.dataset": ("Sample", "TiffDataset", "TiffStream"),
     "dicom_preprocessing.loading.finding": (

@@ -50,7 +50,12 @@ from dicom_preprocessing.loading.frames import (
     load_tiff_u16,
 )
 from dicom_preprocessing.mapping.geometry import geometry_of_row, geometry_of_tiff
-from dicom_preprocessing.results.reading import read_failures, read_manifest, read_slices
+from dicom_preprocessing.results.reading import (
+    read_failures,
+    read_manifest,
+    read_slices,
+    read_warnings,
+)
 from dicom_preprocessing.validation.report import ValidationReport, validate_dicom
 from dicom_preprocessing.version import __version__
 
@@ -116,5 +121,6 @@ __all__ = [
     "read_manifest",
     "read_slices",
     "read_tiff_paths",
+    "read_warnings",
     "validate_dicom",
 ]

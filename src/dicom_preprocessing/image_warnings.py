@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 WARNING_CODES: Final[Mapping[str, str]] = {
     # The file.
@@ -80,6 +80,22 @@ class ImageWarnings:
     ) -> None:
         self._warnings = dict.fromkeys(warnings)
         self._earlier = earlier
+
+    @classmethod
+    def from_lists(cls, lists: Collection[Sequence[str]]) -> ImageWarnings:
+        """Make the warnings of code and message, as JSON has them.
+
+        Raises
+        ------
+        ValueError
+            Another version wrote them.
+        """
+        if not lists:  # nearly all
+            return cls()
+        pairs = [ImageWarning(*pair) for pair in lists if len(pair) == len(ImageWarning._fields)]
+        if len(pairs) != len(lists) or any(code not in WARNING_CODES for code, _ in pairs):
+            raise ValueError(f"no warnings of this version: {lists}")
+        return cls(pairs)
 
     def add(self, code: str, message: str) -> None:
         """Add a warning, unless it is there.

@@ -6,6 +6,10 @@ import errno
 import os
 import unicodedata
 
+CSV, PARQUET = ".csv", ".parquet"
+TABLE_SUFFIXES = (CSV, PARQUET)
+"""Of tables, in lower case."""
+
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 

@@ -6,10 +6,11 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
+from dicom_preprocessing import read_failures, read_warnings
 from dicom_preprocessing.cli import manifest, preprocess
 from tests.limits import fail_on_fsync
 from tests.workflow.conftest import rows, tiffs
-from tests.workflow.tiny import instance, make_source, save
+from tests.workflow.tiny import BLANK, instance, make_source, save
 
 
 @pytest.fixture
@@ -75,14 +76,51 @@ def test_file_to_file_ends_with_the_counts(source, tmp_path, capsys):
     assert capsys.readouterr().out == "1 file found: 1 written, 0 skipped, 0 failed\n"
 
 
-def test_warnings_are_reported_once_with_their_number(tmp_path, capsys):
-    for n in (1, 2):
-        blank = instance("1.2.3", n, PixelData=bytes(384))
-        save(blank, tmp_path / "source" / f"{n}.dcm")
-    assert call(preprocess.main, tmp_path / "source", tmp_path / "out", "--crop") == 0
-    assert capsys.readouterr().err == (
-        "warning: nothing but background: the image was not cropped (2 images)\n"
-    )
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_codes_of_warnings_are_reported_once_with_their_number(tmp_path, capsys):
+    source, output = tmp_path / "source", tmp_path / "out"
+    for n, spelling in enumerate(("MONOCHROME2", "MONOCHROME2", "monochrome2"), 1):
+        odd = instance("1.2.3", n, PixelData=BLANK, PhotometricInterpretation=spelling)
+        save(odd, source / f"{n}.dcm")
+    assert call(preprocess.main, source, output, "--crop") == 0
+    shown = capsys.readouterr()
+    first, second, last = shown.err.splitlines()
+    assert first.startswith("warning: only_background, 3 images, one of them: ")
+    assert second.startswith("warning: photometric_spelling: ")
+    assert last == f"Warnings by image: {output}/warnings.csv"
+    assert shown.out == "3 files found: 3 written (3 with warnings), 0 skipped, 0 failed\n"
+
+
+def test_table_of_warnings_is_there_while_there_are_any(tmp_path, capsys):
+    source, output = tmp_path / "source", tmp_path / "out"
+    path = save(instance("1.2.3", 1, PixelData=BLANK), source / "a.dcm")
+    assert call(preprocess.main, source, output, "-c") == 0
+    (row,) = read_warnings(output).to_dict("records")
+    assert (row["path"], row["code"]) == ("1.2.3/1.2.3.1.1.tiff", "only_background")
+    assert (row["source_path"], (output / row["path"]).exists()) == (str(path), True)
+    save(instance("1.2.3", 1), path)
+    assert call(preprocess.main, source, output, "-c") == 0
+    assert not (output / "warnings.csv").exists()
+
+
+def test_warnings_of_a_single_file_are_printed(tmp_path, capsys):
+    path = save(instance("1.2.3", 1, PixelData=BLANK), tmp_path / "a.dcm")
+    assert call(preprocess.main, path, tmp_path / "image.tiff", "-c") == 0
+    shown = capsys.readouterr()
+    assert shown.err.startswith("warning: only_background: ")
+    assert shown.out == "1 file found: 1 written (1 with warnings), 0 skipped, 0 failed\n"
+    assert not (tmp_path / "warnings.csv").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("name", ["failures.csv", "warnings.csv", "manifest.csv", "any.PARQUET"])
+def test_study_with_the_name_of_a_table_is_refused(tmp_path, capsys, name):
+    for n, study in enumerate(("1.2.3", name)):
+        save(instance("1.2.3", n, StudyInstanceUID=study), tmp_path / "source" / f"{n}.dcm")
+    assert call(preprocess.main, tmp_path / "source", tmp_path / "out") == 0
+    (row,) = read_failures(tmp_path / "out").to_dict("records")
+    assert row["error"] == "bad_uid"
+    assert "ends like the name of a table (.csv, .parquet)" in row["message"]
 
 
 def test_source_is_never_overwritten(tmp_path, capsys):
@@ -188,8 +226,8 @@ def test_manifest_of_a_tree_agrees_with_the_workflows_own(first_run, tmp_path, c
     images = finished.results / "images"
     assert call(manifest.main, images, tmp_path / "m.csv") == 0
     own = rows(finished.results / "manifest.csv")
-    # The tags hold float32 scales and rational resolutions, and no modality or series.
-    exact = [c for c in own[0] if not re.match("scale|spacing|modality|series", c)]
+    # The tags hold float32 scales and rational resolutions, and no modality, series or warnings.
+    exact = [c for c in own[0] if not re.match("scale|spacing|modality|series|warnings", c)]
     assert [[row[c] for c in exact] for row in rows(tmp_path / "m.csv")] == [
         [row[c] for c in exact] for row in own
     ]

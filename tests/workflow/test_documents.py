@@ -152,7 +152,7 @@ def output_after(block):
     return following[0].text if following and following[0].language == "text" else None
 
 
-PAGES_OF_A_FINISHED_RUN = ("README.md", "docs/output.md", "docs/loading.md")
+PAGES_OF_A_FINISHED_RUN = ("README.md", "docs/output.md", "docs/loading.md", "docs/failures.md")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """A run does what is needed and no more."""
 
+import json
 import shutil
+from pathlib import Path
 
 from tests.workflow.conftest import rows, tiffs
-from tests.workflow.tiny import instance, save
+from tests.workflow.tiny import BLANK, instance, save
 
 RESULTS_RULES = {"manifest": 1, "report": 1, "verdict": 1, "all": 1}
 
@@ -24,6 +26,31 @@ def test_first_run_writes_images_manifest_and_verdict(first_run):
     )
     assert (finished.results / "failures.csv").read_text().count("\n") == 1
     assert (finished.results / "orphans.txt").read_text() == ""
+
+
+def test_run_of_a_version_without_warnings_gets_the_table_and_nothing_else(finished):
+    (finished.results / "warnings.csv").unlink()
+    summary = finished.results / "receipts" / "summary.json"
+    old = {"recipe": "", "studies": "", "seconds": {}, "warnings": {"odd": 1}, "transient": []}
+    summary.write_text(json.dumps(old))
+    before = finished.times("images")
+    run = finished.run()
+    assert (run.jobs, finished.times("images")) == (RESULTS_RULES, before)
+    assert rows(finished.results / "warnings.csv") == []
+    assert finished.run().is_noop
+
+
+def test_warnings_are_in_table_manifest_and_closing_lines(finished):
+    save(instance("1.2.2", 9, PixelData=BLANK), finished.source / "1.2.2" / "9.dcm")
+    run = finished.run()
+    assert "7 files found: 7 written (1 with warnings), 0 skipped, 0 failed\n" in run.output
+    assert f"Warnings by image: {Path('results') / 'warnings.csv'}\n" in run.output
+    (row,) = rows(finished.results / "warnings.csv")
+    assert (row["path"], row["code"]) == ("1.2.2/1.2.2.1.9.tiff", "only_background")
+    numbers = {r["path"]: r["warnings"] for r in rows(finished.results / "manifest.csv")}
+    assert {path for path, number in numbers.items() if number != "0"} == {row["path"]}
+    log = (finished.folder / "logs" / "write" / "1.2.2.log").read_text()
+    assert f"1.2.2.1.9: warning: {row['code']}: {row['message']}\n" in log
 
 
 def test_second_run_does_nothing(finished):

@@ -10,7 +10,7 @@ import pytest
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.shards import list_parts, shard_of
 from tests.workflow.conftest import Project, fault, new_project, rows, tiffs
-from tests.workflow.tiny import instance, make_source, save
+from tests.workflow.tiny import BLANK, instance, make_source, save
 
 STUDIES = [f"1.2.{n}" for n in range(1, 7)]
 SHARDS = 2
@@ -32,6 +32,8 @@ def gather(project: Project, of: int = SHARDS, *, check: bool = True):
 def new_sharded(parent) -> Project:
     made = new_project(parent)
     make_source(made.source, studies=len(STUDIES), instances=1)
+    for study in STUDIES[2:]:
+        save(instance(study, 1, PixelData=BLANK), made.source / study / "1.dcm")
     bad = made.source / STUDIES[0] / "2.dcm"
     save(instance(STUDIES[0], 2), bad)
     bad.write_bytes(bad.read_bytes()[:-3])
@@ -74,8 +76,9 @@ def test_results_are_those_of_one_run(sharded, tmp_path):
     def table(of, name):
         return [row | {"inode": ""} for row in rows(of.results / name)]
 
-    for name in ("manifest.csv", "failures.csv"):
+    for name in ("manifest.csv", "failures.csv", "warnings.csv"):
         assert table(project, name) == table(whole, name)
+    assert len(table(project, "warnings.csv")) == 4
     for name in ("verdict.txt", "orphans.txt"):
         assert (project.results / name).read_text() == (whole.results / name).read_text()
     retry = (project.results / "retry.txt").read_text().splitlines()

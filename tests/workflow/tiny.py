@@ -9,6 +9,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 ROWS, COLUMNS = 12, 16
 
+BLANK = bytes(2 * ROWS * COLUMNS)
+"""Pixel Data of an instance that gets the warning ``only_background`` when it is cropped."""
+
 
 def instance(study: str, number: int, *, value: int = 1000, **attributes: object) -> Dataset:
     """A 12-bit grey image, a bright block on black that differs with ``number``."""

@@ -7,6 +7,7 @@ rule collect:
         manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
         parquet=RESULTS.manifest_parquet,
         failures=report(RESULTS.failures, caption="../report/failures.rst"),
+        warnings=report(RESULTS.warnings, caption="../report/warnings.rst"),
         retry=RESULTS.retry_list,
         orphans=RESULTS.orphans,
         summary=RESULTS.summary,

@@ -20,6 +20,7 @@ rule report:
 rule verdict:
     input:
         failures=RESULTS.failures,
+        summary=RESULTS.summary,
         table=INDEX.table,
         excluded_files=INDEX.excluded_files,
     output:

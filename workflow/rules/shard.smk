@@ -7,6 +7,7 @@ rule part:
     output:
         manifest=str(RUN.part.manifest),
         failures=str(RUN.part.failures),
+        warnings=str(RUN.part.warnings),
         summary=str(RUN.part.summary),
     log:
         RUN.log("part"),

@@ -181,7 +181,7 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
         limits = IndexFolder(output).read_limits()
         receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
     for line in receipts:
-        for code, message in (line.source_info or {}).get("warnings", ()):
+        for code, message in line.parse_warnings():
             print(f"{line.sop_instance_uid}: warning: {code}: {message}")
         if not line.is_written:
             print(f"{line.sop_instance_uid}: {line.state}: {line.error}: {line.message}")

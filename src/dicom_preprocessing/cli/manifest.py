@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES
-from dicom_preprocessing.text import explain_error
+from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:

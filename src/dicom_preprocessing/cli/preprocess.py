@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,12 +13,12 @@ from dicom_preprocessing.cli.options import add_config_options, config_values, j
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
 from dicom_preprocessing.processes import importing, usable_cores
-from dicom_preprocessing.results.layout import TIFF_SUFFIXES
-from dicom_preprocessing.text import explain_error, make_printable, plural
+from dicom_preprocessing.results.layout import FAILURES, TIFF_SUFFIXES, WARNINGS
+from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tqdm import tqdm
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.build import Index
     from dicom_preprocessing.index.walk import SourceFile
     from dicom_preprocessing.results.receipts import Receipt
+    from dicom_preprocessing.results.warning_table import WarningRow
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
@@ -85,8 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="dicom-preprocess",
         description="Turn DICOM files into training-ready multi-frame TIFFs.",
         epilog="Images go to OUTPUT/{study}/{sop}.tiff, what could not be written to "
-        "OUTPUT/failures.csv. Exit status: 0 something was written; 1 nothing was written, or with "
-        "--strict a file failed or a path that was named is not DICOM; 2 wrong usage.",
+        "OUTPUT/failures.csv, warnings about images to OUTPUT/warnings.csv. Exit status: 0 "
+        "something was written; 1 nothing was written, or with --strict a file failed or a path "
+        "that was named is not DICOM; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -135,13 +136,14 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     entry = make_entry(source_file, scan.header, series)
     target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
-    _print_warnings([receipt])
+    for code, message in receipt.parse_warnings():
+        print(f"warning: {code}: {message}", file=sys.stderr)
     if not receipt.is_written:
         message = f"{receipt.error}: {receipt.message}"
         print(f"error: {make_printable(source)}: {message}", file=sys.stderr)
         return FAILED
     make_durable([output])
-    print(count_files(1, ()))
+    print(count_files(1, (), with_warnings=int(len(receipt.parse_warnings()) > 0)))
     return 0
 
 
@@ -165,20 +167,8 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
         for outcome in process_all(groups, target, limits=config.limits, cores=jobs):
             receipts += outcome
             bar.update(len(outcome))
-    _print_warnings(receipts)
     make_durable(output / receipt.output for receipt in receipts if receipt.is_written)
     return _conclude(index, receipts, output, config)
-
-
-def _print_warnings(receipts: Sequence[Receipt]) -> None:
-    """Print each warning once, with the number of its images."""
-    warnings = Counter(
-        (code, message)
-        for receipt in receipts
-        for code, message in (receipt.source_info or {}).get("warnings", ())
-    )
-    for (code, message), n in warnings.most_common():
-        print(f"warning: {code}: {message} ({plural(n, 'image')})", file=sys.stderr)
 
 
 def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: bool) -> Index:
@@ -195,6 +185,32 @@ def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:
     return tqdm(total=total, desc=what, unit="file", disable=True if quiet else None, leave=False)
 
 
+def _write_warnings(receipts: Iterable[Receipt], table: Path) -> int:
+    """Write warnings.csv if there are any, print each code once, and count images with warnings."""
+    from dicom_preprocessing.results.summary import Summary
+    from dicom_preprocessing.results.warning_table import (
+        by_image,
+        warnings_of_receipt,
+        write_warnings,
+    )
+
+    summary = Summary()
+    rows: list[WarningRow] = []
+    for receipt in receipts:
+        summary.add(receipt)
+        rows += warnings_of_receipt(receipt)
+    if not rows:
+        table.unlink(missing_ok=True)
+        return 0
+    write_warnings(sorted(rows, key=by_image), table)
+    counts = sorted(summary.warnings.items(), key=lambda item: -item[1].images)
+    for code, (images, example) in counts:
+        number = "" if images == 1 else f", {images} images, one of them"
+        print(f"warning: {code}{number}: {example}", file=sys.stderr)
+    print(f"Warnings by image: {table}", file=sys.stderr)
+    return summary.images_with_warnings
+
+
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
     """Write failures.csv if any file failed, print the counts, and return the exit status."""
     from dicom_preprocessing.results.failures import (
@@ -207,12 +223,13 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
 
     failures = [failure_of_excluded_file(item) for item in index.excluded_files]
     failures += [failure_of_receipt(receipt) for receipt in receipts if not receipt.is_written]
-    table = output / "failures.csv"
+    table = output / FAILURES
     if failures:
         write_failures(sorted(failures, key=by_path), table)
     else:
         table.unlink(missing_ok=True)
-    counts = count_files(index.found, ((f.state, f.error) for f in failures))
+    with_warnings = _write_warnings(receipts, output / WARNINGS)
+    counts = count_files(index.found, ((f.state, f.error) for f in failures), with_warnings)
     print(counts)
     named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
     problem = find_failure_reason(

@@ -73,13 +73,13 @@ class SourceInfo:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
-        """Make the facts from the result of ``as_dict``."""
+        """Make the facts from the result of ``as_dict``; of another version's, a ValueError."""
         spacing = data["pixel_spacing"]
         return cls(
             **{
                 **data,
                 "pixel_spacing": None if spacing is None else (spacing[0], spacing[1]),
-                "warnings": ImageWarnings(ImageWarning(*pair) for pair in data["warnings"]),
+                "warnings": ImageWarnings.from_lists(data["warnings"]),
             }
         )
 

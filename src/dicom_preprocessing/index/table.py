@@ -23,8 +23,13 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, json_lines, read_json_lines, short_digest
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.files import (
+    as_record,
+    json_lines,
+    read_json_lines,
+    short_digest,
+)
+from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -259,8 +264,11 @@ def read_inventory(path: Path) -> list[InventoryEntry]:
 
 
 def is_path_part(uid: str) -> bool:
-    """Whether a UID may become a part of a path."""
-    return PATH_PART.fullmatch(uid) is not None
+    """Whether a UID may become a part of a path.
+
+    One that ends as tables do may not: tables lie beside the folders of studies.
+    """
+    return PATH_PART.fullmatch(uid) is not None and not uid.lower().endswith(TABLE_SUFFIXES)
 
 
 def find_path_problem(uid: str) -> str:
@@ -279,6 +287,8 @@ def find_path_problem(uid: str) -> str:
         return f"contains {listed}{' and others' if len(wrong) > MAX_LISTED else ''}"
     if not is_path_part(uid[0]):
         return f"starts with '{uid[0]}'"
+    if uid.lower().endswith(TABLE_SUFFIXES):
+        return f"ends like the name of a table ({', '.join(TABLE_SUFFIXES)})"
     over = len(uid) - MAX_UID_LENGTH
     many = "one" if over == 1 else over
     return f"has {len(uid)} characters, {many} too many"

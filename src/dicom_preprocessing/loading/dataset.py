@@ -26,7 +26,8 @@ from dicom_preprocessing.results.manifest import (
     row_of_tiff,
 )
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES, as_records
+from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.text import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

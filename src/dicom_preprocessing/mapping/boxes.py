@@ -19,8 +19,8 @@ from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
 from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import PARQUET, as_records
-from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.text import PARQUET, csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

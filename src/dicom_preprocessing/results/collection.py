@@ -1,4 +1,4 @@
-"""The end of a run: manifest, failures, retry list and orphans, from receipts and the index."""
+"""The end of a run: its tables, retry list and orphans, from receipts and the index."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ from dicom_preprocessing.results.failures import (
 )
 from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
 from dicom_preprocessing.results.manifest import (
-    Cells,
+    COLUMNS,
     by_instance,
-    cells_of,
     convert_to_parquet,
-    read_cells,
     row_of_receipt,
-    write_cells,
 )
 from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
+from dicom_preprocessing.results.tables import Cells, cells_of, read_cells, write_cells
+from dicom_preprocessing.results.warning_table import (
+    WarningRow,
+    by_image,
+    warnings_of_receipt,
+    write_warnings,
+)
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
@@ -58,16 +62,26 @@ EXAMPLES_SHOWN = 5
 
 @dataclass(slots=True)
 class CollectedResults:
-    """Rows of the manifest, failures and a summary, of a run or of a part of it."""
+    """Rows of the tables, and a summary, of a run or of a part of it."""
 
     rows: SortedOnDisk[Cells] = field(default_factory=lambda: SortedOnDisk(by_instance))
     failures: SortedOnDisk[Failure] = field(default_factory=lambda: SortedOnDisk(by_path))
+    warnings: SortedOnDisk[WarningRow] = field(default_factory=lambda: SortedOnDisk(by_image))
     summary: Summary = field(default_factory=Summary)
 
     @property
     def files(self) -> int:
-        """Number of files in both tables."""
+        """Number of files in manifest and failures."""
         return len(self.rows) + len(self.failures)
+
+    def add(self, receipt: Receipt, images: Path) -> None:
+        """Add what a receipt says; a FileNotFoundError if its image is not there."""
+        if receipt.is_written:
+            self.rows.append(cells_of(row_of_receipt(receipt, images)))
+            self.warnings.extend(warnings_of_receipt(receipt))
+        else:
+            self.failures.append(failure_of_receipt(receipt))
+        self.summary.add(receipt)
 
 
 def collect_receipts(
@@ -105,16 +119,13 @@ def collect_receipts(
                 "To process the study again, remove this receipt and run the workflow"
             )
         for receipt in receipts:
-            collected.summary.add(receipt)
             if receipt.recipe != recipe:
                 stale.add(study.study_instance_uid, receipt.source_path)
             elif receipt.inventory != study.inventory:
                 changed.add(study.study_instance_uid, receipt.source_path)
-            elif not receipt.is_written:
-                collected.failures.append(failure_of_receipt(receipt))
             else:
                 try:
-                    collected.rows.append(cells_of(row_of_receipt(receipt, images)))
+                    collected.add(receipt, images)
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
@@ -190,9 +201,10 @@ def _describe_stale(stale: _AffectedFiles, first: str) -> str:
 
 def write_part(collected: CollectedResults, part: Part) -> None:
     """Write the results of a shard."""
-    write_cells(collected.rows, part.manifest)
-    with atomic_write(part.failures) as file:
-        file.writelines(json_lines(map(as_record, collected.failures)))
+    write_cells(COLUMNS, collected.rows, part.manifest)
+    for path, rows in ((part.failures, collected.failures), (part.warnings, collected.warnings)):
+        with atomic_write(path) as file:
+            file.writelines(json_lines(map(as_record, rows)))
     collected.summary.write(part.summary)
 
 
@@ -225,6 +237,7 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
             collected.summary += summary
             collected.rows.extend(read_cells(part.manifest))
             collected.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
+            collected.warnings.extend(WarningRow(**w) for w in read_json_lines(part.warnings))
         except FileNotFoundError:
             raise OutputError(f"{name} has not finished; run it again") from None
         files = collected.files - files_before
@@ -309,7 +322,7 @@ def write_results(
     is_running: Callable[[Path], bool] = lambda _folder: False,
     warn: Callable[[str], object] = print,
 ) -> None:
-    """Write manifest.csv and .parquet, failures.csv, retry.txt, orphans.txt and the summary.
+    """Write all tables, retry.txt, orphans.txt and the summary.
 
     What the index left out is added to the failures.
 
@@ -332,9 +345,10 @@ def write_results(
     collected.failures.extend(map(failure_of_excluded_file, index.read_excluded_files()))
     for folder in (output, index.path, index.studies, *map(results.receipts, STAGES)):
         remove_partials(folder)
-    write_cells(collected.rows, results.manifest)
+    write_cells(COLUMNS, collected.rows, results.manifest)
     convert_to_parquet(results.manifest, results.manifest_parquet)
     write_failures(collected.failures, results.failures)
+    write_warnings(collected.warnings, results.warnings)
     write_retry_list(collected.failures, results.retry_list)
     collected.summary.write(results.summary)
     orphans = find_orphans(output, keep, old_parts)

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import as_record, atomic_write, path_key
-from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.files import atomic_write, path_key
+from dicom_preprocessing.results.tables import cells_of, write_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,11 +43,7 @@ def by_path(failure: Failure) -> bytes:
 
 def write_failures(ordered: Iterable[Failure], path: Path) -> None:
     """Write failures.csv from failures in the order of ``by_path``."""
-    with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FAILURE_COLUMNS)
-        for failure in ordered:
-            writer.writerow(map(csv_cell, as_record(failure).values()))
+    write_cells(FAILURE_COLUMNS, map(cells_of, ordered), path)
 
 
 def iterate_failures(path: Path) -> Iterator[dict[str, str]]:

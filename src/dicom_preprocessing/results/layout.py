@@ -7,6 +7,7 @@ receipts/{stage}/{study}.jsonl  one line per file of the study
 receipts/summary.json           summary of the receipts of the write stage
 manifest.csv, .parquet          one row per image
 failures.csv, retry.txt         files without an image
+warnings.csv                    what is irregular in files of which there are images
 orphans.txt                     what is no longer part of the run
 report.html, verdict.txt        about the run
 tiff_benchmark/                 about the images, on demand
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 IMAGES = "images"
 MANIFEST = "manifest.csv"
 FAILURES = "failures.csv"
+WARNINGS = "warnings.csv"
 SLICES = "slices.csv"
 """The table of tiff-combine: which slice became which page."""
 WITH_SERIES = "study/series/sop"
@@ -96,6 +98,11 @@ class ResultsFolder:
         return self.output / FAILURES
 
     @property
+    def warnings(self) -> Path:
+        """One row per warning about an image."""
+        return self.output / WARNINGS
+
+    @property
     def retry_list(self) -> Path:
         """Paths of files that failed."""
         return self.output / "retry.txt"
@@ -127,6 +134,7 @@ class ResultsFolder:
             self.manifest,
             self.manifest_parquet,
             self.failures,
+            self.warnings,
             self.retry_list,
             self.orphans,
             self.summary,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dicom_preprocessing.files import (
     SortedOnDisk,
-    as_record,
     atomic_write,
     make_temporary,
     path_key,
@@ -24,15 +22,14 @@ from dicom_preprocessing.results.layout import (
     TIFF_SUFFIXES,
     parse_image_path,
 )
-from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.results.tables import Cells, cells_of, write_cells
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from dicom_preprocessing.results.receipts import Receipt
 
-Cells = tuple[object, ...]
 by_instance = itemgetter(0, 1)
 """Sort key of a row's cells: study and SOP Instance UID."""
 
@@ -47,7 +44,7 @@ class ManifestRow:
     Each field is a column: header, types and parquet schema come from these lines.
 
     ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
-    decoded pixels; ``active`` has right and bottom exclusive.
+    decoded pixels; ``active`` has right and bottom exclusive; ``warnings`` is their number.
     """
 
     study_instance_uid: str
@@ -79,6 +76,7 @@ class ManifestRow:
     source_columns: int | None = None
     source_rows: int | None = None
     source_frames: int | None = None
+    warnings: int | None = None
 
 
 COLUMN_TYPES: dict[str, type] = {
@@ -97,33 +95,12 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     ordered: SortedOnDisk[Cells] = SortedOnDisk(by_instance)
     ordered.extend(map(cells_of, rows))
     if path.suffix.lower() != ".parquet":
-        write_cells(ordered, path)
+        write_cells(COLUMNS, ordered, path)
         return
     with make_temporary(tempfile.TemporaryDirectory) as folder:
         table = Path(folder) / MANIFEST
-        write_cells(ordered, table)
+        write_cells(COLUMNS, ordered, table)
         convert_to_parquet(table, path)
-
-
-def cells_of(row: ManifestRow) -> Cells:
-    """The cells of a row of manifest.csv."""
-    return tuple(map(csv_cell, as_record(row).values()))
-
-
-def write_cells(ordered: Iterable[Cells], path: Path) -> None:
-    """Write manifest.csv from rows that are in order."""
-    with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(ordered)
-
-
-def read_cells(path: Path) -> Iterator[Cells]:
-    """Rows of a manifest.csv as text, without its header."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        next(reader)
-        yield from map(tuple, reader)
 
 
 def convert_to_parquet(table: Path, path: Path) -> None:
@@ -186,6 +163,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_columns=source_info.source_columns,
         source_rows=source_info.source_rows,
         source_frames=source_info.source_frames,
+        warnings=len(receipt.parse_warnings()),
     )
 
 

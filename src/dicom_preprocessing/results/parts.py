@@ -3,7 +3,8 @@
 ```
 shards/0-of-8/manifest.csv      rows of the shard's images
 shards/0-of-8/failures.jsonl    files that the shard's jobs did not write
-shards/0-of-8/summary.json      times and warnings; exists only while the part is up to date
+shards/0-of-8/warnings.jsonl    warnings about its images
+shards/0-of-8/summary.json      times and counts; exists only while the part is up to date
 ```
 
 Standard library only: the Snakefile imports it.
@@ -42,6 +43,16 @@ class Part:
         return self.folder / "failures.jsonl"
 
     @property
+    def warnings(self) -> Path:
+        """Warnings about images, as JSON Lines for the same reason."""
+        return self.folder / "warnings.jsonl"
+
+    @property
     def summary(self) -> Path:
-        """Times and warnings."""
+        """Times, and numbers of warnings."""
         return self.folder / "summary.json"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files with which the part is finished."""
+        return self.manifest, self.failures, self.warnings, self.summary

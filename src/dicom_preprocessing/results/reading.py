@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure
-from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES
+from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
 from dicom_preprocessing.results.manifest import COLUMN_TYPES
 from dicom_preprocessing.results.tables import load_in_parts, load_table
+from dicom_preprocessing.results.warning_table import WarningRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     PathLike = os.PathLike[str] | str
 
 FAILURE_TYPES: dict[str, type] = get_type_hints(Failure)
+WARNING_TYPES: dict[str, type] = get_type_hints(WarningRow)
 
 SLICE_TYPES: dict[str, type] = {
     "path": str,
@@ -77,6 +79,30 @@ def read_failures(source: PathLike) -> pd.DataFrame:
         It cannot be read, or a value is of another type than its column.
     """
     return load_table(_table_in(source, FAILURES), FAILURE_TYPES)
+
+
+def read_warnings(source: PathLike) -> pd.DataFrame:
+    """Read what is irregular in files of which there is an image, one row per warning.
+
+    Parameters
+    ----------
+    source : path
+        A warnings.csv, or a folder with one.
+
+    Returns
+    -------
+    DataFrame
+        All columns as ``string``; ``path`` is that of the manifest.
+
+    Raises
+    ------
+    SourceError
+        As for ``read_manifest``.
+    """
+    path = _table_in(source, WARNINGS)
+    table = load_table(path, WARNING_TYPES)
+    _check_paths(table, path, "a table of warnings")
+    return table
 
 
 def read_slices(source: PathLike) -> pd.DataFrame:

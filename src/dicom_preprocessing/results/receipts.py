@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, read_json_lines
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.imaging.image import Image, SourceInfo
 
@@ -109,8 +110,33 @@ class Receipt:
         )
 
     def parse_source_info(self) -> SourceInfo:
-        """SourceInfo of a written image, its numbers exactly as they were."""
-        return SourceInfo.from_dict(self.source_info or {})
+        """SourceInfo of a written image, its numbers exactly as they were.
+
+        Raises
+        ------
+        OutputError
+            Another version wrote the receipt.
+        """
+        try:
+            return SourceInfo.from_dict(self.source_info or {})
+        except (LookupError, TypeError, ValueError):
+            raise self._make_version_error() from None
+
+    def parse_warnings(self) -> tuple[ImageWarning, ...]:
+        """Warnings about a written image, none of another file; errors as for the source info."""
+        warnings = self.source_info and self.source_info.get("warnings")
+        if not warnings:
+            return ()
+        try:
+            return tuple(ImageWarnings.from_lists(warnings))
+        except (TypeError, ValueError):
+            raise self._make_version_error() from None
+
+    def _make_version_error(self) -> OutputError:
+        return OutputError(
+            f"the receipt of study {self.study_instance_uid} was written by another version: "
+            "remove it and run again"
+        )
 
     def parse_geometry(self) -> Geometry:
         """Geometry of a written image."""

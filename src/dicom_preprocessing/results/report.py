@@ -15,6 +15,7 @@ import pandas as pd
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import make_page
+from dicom_preprocessing.image_warnings import WARNING_CODES
 from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.layout import ResultsFolder
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.results.summary import Durations
+    from dicom_preprocessing.results.summary import Durations, WarningCount
 
 THUMBNAILS = 24
 THUMBNAIL_SIDE = 160
@@ -50,10 +51,11 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     written, failures = _WrittenImages(results.manifest), _Failures(results.failures)
     summary = Summary.read(results.summary)
     sections = [
-        _render_counts(written.images, failures),
+        _render_counts(written.images, summary.images_with_warnings, failures),
         failures.table("Failed", "failed"),
         failures.table("Skipped", "skipped"),
-        _render_warnings(IndexFolder(output).read_warnings(), summary.warnings),
+        _render_warnings(summary.warnings),
+        _render_warnings_of_index(IndexFolder(output).read_warnings()),
         written.table(),
         _render_times(summary.seconds),
         _render_settings(settings),
@@ -92,7 +94,7 @@ class _Failures:
         )
 
 
-def _render_counts(written: int, failures: _Failures) -> str:
+def _render_counts(written: int, with_warnings: int, failures: _Failures) -> str:
     counts = count_files(written + failures.numbers.total(), failures.numbers.elements())
     skipped, failed = sum(counts.skipped.values()), sum(counts.failed.values())
     parts = [
@@ -101,13 +103,24 @@ def _render_counts(written: int, failures: _Failures) -> str:
         ("", skipped, "skipped"),
         ("failed" if failed else "", failed, "failed"),
     ]
+    if with_warnings:
+        parts.insert(2, ("", with_warnings, "of them with warnings"))
     cells = "".join(f'<div class="{c}"><b>{n:,}</b>{label}</div>' for c, n, label in parts)
     return f'<div class="counts">{cells}</div>\n'
 
 
-def _render_warnings(of_index: Sequence[str], of_images: Counter[str]) -> str:
-    rows = [*of_images.most_common(), *((warning, 1) for warning in of_index)]
-    return _render_table("Warnings", ("warning", "times"), rows) if rows else ""
+def _render_warnings(counts: Mapping[str, WarningCount]) -> str:
+    """Table of the warnings about images by code, of the most frequent first."""
+    codes = sorted(counts, key=lambda code: (-counts[code].images, code))
+    rows = [(c, counts[c].images, WARNING_CODES[c], counts[c].example) for c in codes]
+    columns = ("code", "images", "meaning", "for example")
+    return _render_table("Written with warnings", columns, rows) if rows else ""
+
+
+def _render_warnings_of_index(warnings: Sequence[str]) -> str:
+    """A list and no table, since they are sentences."""
+    items = "".join(f"<li>{escape(warning)}</li>\n" for warning in warnings)
+    return f"<h2>Warnings about the source</h2>\n<ul>{items}</ul>\n" if warnings else ""
 
 
 @dataclass(slots=True)

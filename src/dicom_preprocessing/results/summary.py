@@ -1,4 +1,4 @@
-"""Summary of receipts: time by stage, warnings, and which studies may be tried again.
+"""Summary of receipts: time by stage, counts of warnings, and which studies may be tried again.
 
 Summaries can be added, so each part of a run has its own.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import atomic_write
+from dicom_preprocessing.image_warnings import WARNING_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dicom_preprocessing.results.receipts import Receipt
@@ -64,34 +66,56 @@ class Durations:
         return 0.0
 
 
+class WarningCount(NamedTuple):
+    """Number of images that have a warning, and its message about one of them."""
+
+    images: int
+    example: str
+
+    def merge(self, other: WarningCount) -> WarningCount:
+        """Count the images of both; the example is the same whichever comes first."""
+        return WarningCount(self.images + other.images, min(self.example, other.example))
+
+
 @dataclass(slots=True)
 class Summary:
-    """Times by stage, how often each warning was given, and studies with a transient failure.
+    """Times by stage, counts of images with warnings, and studies with a transient failure.
 
-    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. The next index looks
-    for retries in ``transient``: it is short, and nobody edits it, as users may edit failures.csv.
+    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. ``warnings`` has the
+    codes that occur; there are as many of them however different the messages are, which
+    warnings.csv has. The next index looks for retries in ``transient``: it is short, and nobody
+    edits it, as users may edit failures.csv.
     """
 
     recipe: str = ""
     studies: str = ""
     seconds: dict[str, Durations] = field(default_factory=dict)
-    warnings: Counter[str] = field(default_factory=Counter)
+    images_with_warnings: int = 0
+    warnings: dict[str, WarningCount] = field(default_factory=dict)
     transient: set[str] = field(default_factory=set)
 
     def add(self, receipt: Receipt) -> None:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
-        warnings = (receipt.source_info or {}).get("warnings", ())
-        self.warnings.update(f"{code}: {message}" for code, message in warnings)
+        if warnings := receipt.parse_warnings():
+            self.images_with_warnings += 1
+            examples = dict(reversed(warnings))  # the first of each code
+            self._add_warnings({code: WarningCount(1, text) for code, text in examples.items()})
         if receipt.transient:
             self.transient.add(receipt.study_instance_uid)
+
+    def _add_warnings(self, counts: Mapping[str, WarningCount]) -> None:
+        for code, count in counts.items():
+            known = self.warnings.get(code)
+            self.warnings[code] = count if known is None else known.merge(count)
 
     def __iadd__(self, other: Summary) -> Self:
         for stage, durations in other.seconds.items():
             total = self.seconds.setdefault(stage, Durations())
             total += durations
-        self.warnings += other.warnings
+        self.images_with_warnings += other.images_with_warnings
+        self._add_warnings(other.warnings)
         self.transient |= other.transient
         return self
 
@@ -105,6 +129,7 @@ class Summary:
             "recipe": self.recipe,
             "studies": self.studies,
             "seconds": seconds,
+            "images_with_warnings": self.images_with_warnings,
             "warnings": self.warnings,
             "transient": sorted(self.transient),
         }
@@ -121,11 +146,13 @@ class Summary:
             Another version wrote it.
         """
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.keys() != {"recipe", "studies", "seconds", "warnings", "transient"}:
+        is_of_this_version = record.keys() == {field.name for field in fields(cls)}
+        if not is_of_this_version or not record["warnings"].keys() <= WARNING_CODES.keys():
             raise OutputError(f"{path} was written by another version: remove it and run again")
         seconds = {
             stage: Durations(d["total"], d["longest"], Counter(dict(d["bins"])))
             for stage, d in record["seconds"].items()
         }
-        warnings, transient = Counter(record["warnings"]), set(record["transient"])
-        return cls(record["recipe"], record["studies"], seconds, warnings, transient)
+        warnings = {code: WarningCount(*count) for code, count in record["warnings"].items()}
+        parsed = {"seconds": seconds, "warnings": warnings, "transient": set(record["transient"])}
+        return cls(**{**record, **parsed})

@@ -1,6 +1,7 @@
-"""Load tables of this project and of its users as data frames: csv or parquet, by suffix.
+"""Write csv tables, and load those of this project and of its users as data frames.
 
-pandas is imported only when a table is read, since jobs and commands import this module for less.
+A table to load is csv or parquet, by its suffix. pandas is imported only then, since jobs and
+commands import this module for less.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.text import explain_without_path
+from dicom_preprocessing.files import as_record, atomic_write
+from dicom_preprocessing.text import PARQUET, TABLE_SUFFIXES, csv_cell, explain_without_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
+    from _typeshed import DataclassInstance
 
-CSV, PARQUET = ".csv", ".parquet"
-TABLE_SUFFIXES = (CSV, PARQUET)
+Cells = tuple[object, ...]
+"""A row of a table to write, in the order of its columns."""
 
 COLUMN_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
 """Dtypes of columns whose type is known. Unknown values are NA, in float64 NaN."""
@@ -32,6 +35,27 @@ INT64_END = 2**63
 
 EXACT_FLOAT_END = 2**53
 """Floats above it do not hold every whole number."""
+
+
+def cells_of(row: DataclassInstance) -> Cells:
+    """The cells of a row whose fields are the columns."""
+    return tuple(map(csv_cell, as_record(row).values()))
+
+
+def write_cells(columns: Iterable[str], ordered: Iterable[Iterable[object]], path: Path) -> None:
+    """Write a csv table from rows that are in order."""
+    with atomic_write(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(ordered)
+
+
+def read_cells(path: Path) -> Iterator[Cells]:
+    """Rows of a csv table of this project as text, without the header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        yield from map(tuple, reader)
 
 
 def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.failures import iterate_failures
 from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Files by outcome; ``skipped`` and ``failed`` by error class."""
+    """Files by outcome; ``skipped`` and ``failed`` by error class.
+
+    ``with_warnings`` is the number of written files with warnings.
+    """
 
     written: int
     skipped: dict[str, int]
     failed: dict[str, int]
+    with_warnings: int = 0
 
     @property
     def found(self) -> int:
@@ -32,8 +37,9 @@ class Counts:
 
     def __str__(self) -> str:
         """``12 files found: 9 written, 2 skipped (not_dicom 2), 1 failed (damaged 1)``."""
+        warned = f" ({self.with_warnings} with warnings)" if self.with_warnings else ""
         return (
-            f"{plural(self.found, 'file')} found: {self.written} written, "
+            f"{plural(self.found, 'file')} found: {self.written} written{warned}, "
             f"{_total(self.skipped)} skipped{_detail(self.skipped)}, "
             f"{_total(self.failed)} failed{_detail(self.failed)}"
         )
@@ -47,13 +53,14 @@ def _detail(errors: Mapping[str, int]) -> str:
     return f" ({', '.join(f'{name} {n}' for name, n in sorted(errors.items()))})" if errors else ""
 
 
-def count_files(found: int, outcomes: Iterable[tuple[str, str]]) -> Counts:
+def count_files(found: int, outcomes: Iterable[tuple[str, str]], with_warnings: int = 0) -> Counts:
     """Count ``found`` files of which ``outcomes`` (state, error) were not written."""
     by_state: dict[str, Counter[str]] = {"skipped": Counter(), "failed": Counter()}
     for state, error in outcomes:
         by_state[state][error] += 1
     skipped, failed = by_state["skipped"], by_state["failed"]
-    return Counts(found - skipped.total() - failed.total(), dict(skipped), dict(failed))
+    written = found - skipped.total() - failed.total()
+    return Counts(written, dict(skipped), dict(failed), with_warnings)
 
 
 def find_failure_reason(
@@ -84,7 +91,8 @@ def judge_run(output: Path, *, strict: bool) -> str | None:
     excluded = sum(1 for _ in folder.read_excluded_files())
     found = excluded + sum(study.files for study in folder.read_studies().values())
     rows = iterate_failures(results.failures)
-    counts = count_files(found, ((row["state"], row["error"]) for row in rows))
+    with_warnings = Summary.read(results.summary).images_with_warnings
+    counts = count_files(found, ((row["state"], row["error"]) for row in rows), with_warnings)
     not_dicom = (i for i in folder.read_excluded_files() if i.named and i.error == "not_dicom")
     named = next((item.source_path for item in not_dicom), None)
     problem = find_failure_reason(counts, strict=strict, named_not_written=named)

@@ -7,7 +7,6 @@ from the headers of the DICOM files that the images were made from.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ import numpy as np
 from dicom_preprocessing.decode.frame_order import distances_along_normal, median_step
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
-from dicom_preprocessing.files import atomic_write, path_key
+from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
@@ -27,7 +26,7 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import as_records, load_table
+from dicom_preprocessing.results.tables import as_records, load_table, write_cells
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
@@ -386,8 +385,5 @@ def _join_pages(stored: Sequence[TiffImage]) -> LazyFrames:
 
 def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
     """Write slices.csv: which slice became which page."""
-    with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(SLICE_TYPES)
-        for volume in volumes:
-            writer.writerows(map(csv_cell, record) for record in volume.records())
+    records = (map(csv_cell, record) for volume in volumes for record in volume.records())
+    write_cells(SLICE_TYPES, records, path)

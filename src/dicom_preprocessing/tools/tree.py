@@ -11,7 +11,8 @@ from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
 from dicom_preprocessing.results.manifest import find_tiffs, root_of_manifest
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import TABLE_SUFFIXES, as_records
+from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.text import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

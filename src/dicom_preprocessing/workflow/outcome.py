@@ -152,6 +152,8 @@ def describe_results(results: ResultsFolder) -> Iterator[str]:
     yield f"Images in {results.images('write')}, table {results.manifest}, report {results.report}"
     if " 0 failed" not in verdict:
         yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"
+    if " with warnings" in verdict:
+        yield f"Warnings by image: {results.warnings}"
     with suppress(FileNotFoundError):
         orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
         if orphans:

@@ -172,13 +172,13 @@ class Run:
         """The files with which a run is finished."""
         if self.part is None:
             return [str(path) for path in self.results.final_files]
-        return [str(path) for path in (self.part.manifest, self.part.failures, self.part.summary)]
+        return [str(path) for path in self.part.files]
 
     def parts_to_collect(self) -> list[Path]:
         """Results of all shards; raises an OutputError that names those that have not finished."""
         shards = self.config.gather or 0
         parts = list_parts(self.output, shards)
-        missing = [str(part.shard) for part in parts if not part.summary.exists()]
+        missing = [str(part.shard) for part in parts if not all(p.exists() for p in part.files)]
         if missing:
             finished = {p.shards for p in find_parts(Path(self.output)) if p.summary.exists()}
             others = ", ".join(map(str, sorted(finished - {shards})))
@@ -188,7 +188,7 @@ class Run:
                 "shard's output says what stopped it."
                 + (f" There are parts of {others} shards." if others else "")
             )
-        return [path for part in parts for path in (part.manifest, part.failures, part.summary)]
+        return [path for part in parts for path in part.files]
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:

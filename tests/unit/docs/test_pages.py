@@ -9,7 +9,9 @@ from dicom_preprocessing import errors
 from dicom_preprocessing.config.model import keys
 from dicom_preprocessing.results.failures import FAILURE_COLUMNS
 from dicom_preprocessing.results.manifest import COLUMNS as MANIFEST_COLUMNS
+from dicom_preprocessing.results.warning_table import WARNING_COLUMNS
 from tests.conftest import CHECKOUT
+from tests.generate_config_files import failures_page
 from tests.pages import (
     LANGUAGES,
     PAGES,
@@ -134,6 +136,15 @@ def test_errors_that_are_tried_again_say_so():
     transient = {child.error for child in children if child.transient}
     said = {row[1] for row in table_rows("docs/failures.md") if "tried again" in row[-1]}
     assert said == transient
+
+
+def test_each_warning_is_explained_in_order():
+    assert read_page("docs/failures.md") == failures_page(), "run make schema"
+
+
+def test_columns_of_warnings_are_those_of_the_table():
+    (names,) = re.findall(r"with the columns\s+(.*?):", read_page("docs/failures.md"), re.DOTALL)
+    assert re.split(r",\s+|\s+and\s+", " ".join(names.split())) == list(WARNING_COLUMNS)
 
 
 def test_columns_of_failures_are_those_of_the_table():

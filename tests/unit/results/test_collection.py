@@ -97,6 +97,18 @@ def test_receipts_of_other_settings_are_refused(mixed):
     )
 
 
+def test_old_receipts_are_called_those_of_other_versions(mixed):
+    """Before the warnings in them are read, which had no codes."""
+    path = mixed.output / "receipts/write/1.2.3.jsonl"
+    path.write_text(path.read_text().replace('"warnings": []', '"warnings": ["no codes"]'))
+    recipe, mixed.recipe = mixed.recipe, "another"
+    with pytest.raises(OutputError, match=r"^Other settings or versions were used for 3 files"):
+        mixed.receipts()
+    mixed.recipe = recipe
+    with pytest.raises(OutputError, match=r"study 1\.2\.3 was written by another version: remove"):
+        mixed.receipts()
+
+
 def test_receipts_of_another_index_are_refused(mixed):
     source = mixed.source / "a.dcm"
     os.utime(source, ns=(1, 1))

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.index.table import UID_PATTERN, is_path_part
-from dicom_preprocessing.results.layout import ResultsFolder, image_path, parse_image_path
+from dicom_preprocessing.results.layout import (
+    FAILURES,
+    MANIFEST,
+    SLICES,
+    WARNINGS,
+    ResultsFolder,
+    image_path,
+    parse_image_path,
+)
+from dicom_preprocessing.text import TABLE_SUFFIXES
 
 UIDS = st.from_regex(UID_PATTERN, fullmatch=True)
 
@@ -24,11 +33,22 @@ def test_path_without_series_gives_back_its_uids(study, series, sop):
     assert parse_image_path(path) == (study, None, sop)
 
 
-@given(UIDS)
+@given(UIDS.filter(lambda uid: not uid.lower().endswith(TABLE_SUFFIXES)))
 def test_uid_is_one_visible_part_of_a_path(uid):
     assert is_path_part(uid)
     assert PurePath("folder", uid).parts == ("folder", uid)
     assert not uid.startswith(".")
+
+
+@pytest.mark.parametrize("end", [*TABLE_SUFFIXES, ".CSV"])
+@given(uid=UIDS)
+def test_uid_does_not_end_like_a_table_beside_the_folders_of_studies(end, uid):
+    assert not is_path_part(f"{uid[:50]}{end}")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, FAILURES, WARNINGS, SLICES])
+def test_no_uid_is_the_name_of_a_table(name):
+    assert not is_path_part(name)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +80,7 @@ def test_results_of_a_whole_run():
         "manifest.csv",
         "manifest.parquet",
         "failures.csv",
+        "warnings.csv",
         "retry.txt",
         "orphans.txt",
         "receipts/summary.json",

@@ -61,6 +61,7 @@ FULL_ROW = replace(
     source_columns=50,
     source_rows=60,
     source_frames=1,
+    warnings=2,
 )
 
 
@@ -99,6 +100,7 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
         "source_columns",
         "source_rows",
         "source_frames",
+        "warnings",
     ]
 
 
@@ -130,14 +132,14 @@ def test_csv_row(tmp_path):
     write_manifest([FULL_ROW], tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_text().splitlines()[1] == (
         "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1,1.3,MG,uint16,0.1,0.3333333333333333,2.0,"
-        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1"
+        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,2"
     )
 
 
 def test_unknown_values_are_empty_cells(tmp_path):
     write_manifest([ROW], tmp_path / "manifest.csv")
     line = (tmp_path / "manifest.csv").read_text().splitlines()[1]
-    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 21 * ","
+    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 22 * ","
 
 
 def test_unknown_values_are_null_in_parquet(tmp_path):
@@ -242,6 +244,7 @@ def test_manifest_of_a_run(mixed):
         "source_columns": "4",
         "source_rows": "3",
         "source_frames": "1",
+        "warnings": "0",
     }
     assert (second["study_instance_uid"], second["series_instance_uid"]) == ("1.2.4", "series")
 
@@ -257,12 +260,12 @@ def test_manifest_of_a_run_and_of_its_tree_of_images_agree(mixed):
     receipt = read_receipts(ResultsFolder(mixed.output).receipt("write", "1.2.3"))[0]
     row = row_of_receipt(receipt, images)
     other = row_of_tiff(find_tiffs(images)[0], images)
-    # Scale is a float32 in the tags, spacing a rational; series and modality are not there.
+    # Scale is a float32 in the tags, spacing a rational; what else differs is not there.
     near = ("scale_x", "scale_y", "spacing_x", "spacing_y")
     assert [getattr(other, name) for name in near] == pytest.approx(
         [getattr(row, name) for name in near], rel=1e-6
     )
-    differ = dict.fromkeys((*near, "series_instance_uid", "modality"))
+    differ = dict.fromkeys((*near, "series_instance_uid", "modality", "warnings"))
     assert replace(other, **differ) == replace(row, **differ)
 
 

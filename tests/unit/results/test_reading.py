@@ -5,12 +5,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from dicom_preprocessing import read_failures, read_manifest, read_slices
+from dicom_preprocessing import read_failures, read_manifest, read_slices, read_warnings
 from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.files import as_record
 from dicom_preprocessing.results.failures import Failure, write_failures
 from dicom_preprocessing.results.manifest import COLUMN_TYPES, write_manifest
 from dicom_preprocessing.results.reading import leads_out
 from dicom_preprocessing.results.tables import COLUMN_DTYPES
+from dicom_preprocessing.results.warning_table import WARNING_COLUMNS, WarningRow, write_warnings
 from tests.unit.mapping.tables import PLAIN, ROW
 from tests.unit.tools.series import run
 
@@ -90,6 +92,32 @@ def test_failures_are_text_but_for_transient(tmp_path):
     assert set(dtypes.values()) == {"string"}
     assert (table.at[0, "study_instance_uid"], table.at[0, "transient"]) == ("1.20", False)
     assert pd.isna(table.at[0, "series_instance_uid"])
+
+
+WARNING = WarningRow(
+    path="1.2/1.2.1.tiff", source_path="/in/a.dcm", code="mosaic", message='12 of 16 tiles, "x"'
+)
+
+
+def test_warnings_are_text(tmp_path):
+    write_warnings([WARNING], tmp_path / "warnings.csv")
+    for source in (tmp_path, str(tmp_path / "warnings.csv")):
+        table = read_warnings(source)
+        assert set(table.dtypes.astype(str)) == {"string"}
+        assert table.to_dict("records") == [as_record(WARNING)]
+
+
+def test_table_without_warnings_has_the_same_dtypes(tmp_path):
+    write_warnings([], tmp_path / "warnings.csv")
+    table = read_warnings(tmp_path)
+    assert (len(table), list(table.columns)) == (0, list(WARNING_COLUMNS))
+    assert set(table.dtypes.astype(str)) == {"string"}
+
+
+def test_warnings_that_lead_out_are_refused(tmp_path):
+    write_warnings([replace(WARNING, path="../a.tiff")], tmp_path / "warnings.csv")
+    with pytest.raises(SourceError, match=r"row 1 of .*leads out"):
+        read_warnings(tmp_path)
 
 
 def test_slices_of_tiff_combine_are_read(tree):

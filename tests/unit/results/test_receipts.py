@@ -70,6 +70,36 @@ def test_receipts_of_another_version_are_refused(tmp_path, line):
         read_receipts(tmp_path / "receipt.jsonl")
 
 
+OF_ANOTHER_VERSION = [
+    ["nothing but background: the image was not cropped"],
+    ["ab"],
+    [["mosaic"]],
+    [["no_such_code", "odd"]],
+    [["mosaic", "odd", "more"]],
+    "mosaic",
+    5,
+]
+
+
+@pytest.mark.parametrize("warnings", OF_ANOTHER_VERSION)
+@pytest.mark.parametrize("parse", ["parse_warnings", "parse_source_info"])
+def test_warnings_of_another_version_are_refused(tmp_path, source, write_dicom, warnings, parse):
+    (receipt,) = run(tmp_path, write_dicom(source / "a.dcm")).values()
+    old = replace(receipt, source_info=receipt.source_info | {"warnings": warnings})
+    with pytest.raises(OutputError, match=r"^the receipt of study 1\.2\.3 was written by another"):
+        getattr(old, parse)()
+
+
+def test_warnings_are_read_as_they_were_written(tmp_path, source, write_dicom):
+    write_dicom(source / "a.dcm", PhotometricInterpretation="monochrome2")
+    runs = StudyRuns(tmp_path, entries_of(source))
+    (written,) = runs.from_inventory()
+    (again,) = read_receipts(runs.receipt("write"))
+    (warning,) = again.parse_warnings()
+    assert warning.code == "photometric_spelling"
+    assert again.parse_warnings() == written.parse_warnings()
+
+
 def test_receipt_of_a_failure_tells_nothing_of_an_image(tmp_path, source, write_dicom):
     (receipt,) = run(tmp_path, write_dicom(source / "a.dcm")).values()
     failed = receipt.as_failed(LimitMemoryError("not enough memory"), "write")

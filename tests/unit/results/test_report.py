@@ -1,9 +1,11 @@
 """The page about a run: its counts, tables and pictures."""
 
 import re
+from html import escape
 
 import pytest
 
+from dicom_preprocessing.image_warnings import WARNING_CODES
 from dicom_preprocessing.results.report import write_report
 from tests.unit.run_results import Results
 
@@ -41,8 +43,17 @@ def test_warnings_of_index_and_images_are_listed_with_their_number(results, writ
     write_dicom(results.source / "a.dcm", blank)
     write_dicom(results.source / "b.dcm", blank, StudyInstanceUID="1.2.4")
     text = page_of(results.run(crop=True))
-    assert "is in 2 studies, each is written: 1.2.3, 1.2.4</td>" in text
-    assert re.search(r"nothing but background[^<]*</td><td class=\"n\">2</td>", text)
+    assert "is in 2 studies, each is written: 1.2.3, 1.2.4</li>" in text
+    (cells,) = re.findall(r"<tr><td>only_background</td>(.*)</tr>", text)
+    assert cells.startswith(
+        f'<td class="n">2</td><td>{escape(WARNING_CODES["only_background"])}</td><td>'
+    )
+    assert "<b>2</b>of them with warnings" in text
+
+
+def test_page_of_a_run_without_warnings_mentions_none(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    assert "warning" not in page_of(results.run()).lower()
 
 
 def test_every_image_of_a_small_run_has_a_picture(results, write_dicom):

@@ -1,9 +1,12 @@
 """Times by stage and warnings, and their sum over parts."""
 
+import json
 import statistics
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.receipts import Receipt
@@ -17,7 +20,6 @@ RECEIPT = Receipt(
     attempt=1,
 )
 ODD, EVEN = ["mosaic", "odd"], ["mosaic", "even"]
-ODD_INFO = {"warnings": [["mosaic", "ö"]]}
 TIMES = [0.001 * 1.37**n for n in range(25)]
 
 
@@ -63,7 +65,8 @@ def test_summary_counts_warnings_and_times_by_stage():
         replace(RECEIPT, seconds={"decode": 0.5, "write": 1.0}, source_info={"warnings": [ODD]}),
         replace(RECEIPT, state="failed"),
     )
-    assert made.warnings == {"mosaic: odd": 2, "mosaic: even": 1}
+    assert made.warnings == {"mosaic": (2, "even")}
+    assert made.images_with_warnings == 2
     assert {stage: d.number for stage, d in made.seconds.items()} == {"decode": 2, "write": 1}
 
 
@@ -88,12 +91,56 @@ def test_summary_is_read_as_it_was_written(tmp_path):
     assert Summary.read(tmp_path / "summary.json") == made
 
 
-def test_summary_of_another_version_is_refused(tmp_path):
-    (tmp_path / "summary.json").write_text('{"recipe": "c", "seconds": {}, "warnings": {}}')
+CURRENT = {
+    "recipe": "c",
+    "studies": "s",
+    "seconds": {},
+    "images_with_warnings": 1,
+    "warnings": {"mosaic": [1, "odd"]},
+    "transient": [],
+}
+OF_ANOTHER_VERSION = [
+    {"recipe": "c", "seconds": {}, "warnings": {}},
+    {name: value for name, value in CURRENT.items() if name != "images_with_warnings"},
+    CURRENT | {"warnings": {"mosaic: odd": 1}},
+    CURRENT | {"warnings": {"no_such_code": [1, "odd"]}},
+]
+
+
+def test_summary_of_this_version_is_read(tmp_path):
+    (tmp_path / "summary.json").write_text(json.dumps(CURRENT))
+    assert Summary.read(tmp_path / "summary.json").warnings == {"mosaic": (1, "odd")}
+
+
+@pytest.mark.parametrize("record", OF_ANOTHER_VERSION)
+def test_summary_of_another_version_is_refused(tmp_path, record):
+    (tmp_path / "summary.json").write_text(json.dumps(record))
     with pytest.raises(
         OutputError, match=r"summary\.json was written by another version: remove it"
     ):
         Summary.read(tmp_path / "summary.json")
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from(["mosaic", "unknown_vr"]), st.text()))))
+def test_warnings_are_counted_by_image_however_the_images_are_split(images):
+    receipts = [replace(RECEIPT, source_info={"warnings": warnings}) for warnings in images]
+    whole = summary_of(*receipts)
+    for split in range(len(images)):
+        parts = summary_of(*receipts[split:])
+        parts += summary_of(*receipts[:split])
+        assert parts == whole
+    assert whole.images_with_warnings == sum(map(bool, images))
+    for code in ("mosaic", "unknown_vr"):
+        having = [warnings for warnings in images if code in dict(warnings)]
+        messages = [text for warnings in having for c, text in warnings if c == code]
+        expected = (len(having), min(messages)) if having else None
+        assert whole.warnings.get(code) == expected
+
+
+def test_summary_stays_short_however_many_messages_there_are(tmp_path):
+    many = (replace(RECEIPT, source_info={"warnings": [["mosaic", f"{n}"]]}) for n in range(9999))
+    summary_of(*many).write(tmp_path / "summary.json")
+    assert (tmp_path / "summary.json").stat().st_size < 500
 
 
 def test_summaries_add_up():

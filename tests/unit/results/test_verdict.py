@@ -25,6 +25,13 @@ def test_counts_are_one_line_of_text():
     )
 
 
+def test_counts_mention_images_with_warnings_where_there_are_some():
+    counts = count_files(4, [("failed", "damaged")], 2)
+    assert str(counts) == (
+        "4 files found: 3 written (2 with warnings), 0 skipped, 1 failed (damaged 1)"
+    )
+
+
 def test_counts_of_a_clean_run():
     assert str(Counts(3, {}, {})) == "3 files found: 3 written, 0 skipped, 0 failed"
 
@@ -63,6 +70,18 @@ def test_run_with_bad_files_passes(mixed):
     assert verdict_of(mixed) is None
     assert verdict_text(mixed) == (
         "4 files found: 2 written, 1 skipped (not_dicom 1), 1 failed (short_pixel_data 1)\n"
+    )
+
+
+def test_images_with_warnings_are_counted_once_each(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    blank = ((0,) * 4,) * 3
+    for name in "bc":
+        attributes = {"StudyInstanceUID": f"1.2.{name}", "PhotometricInterpretation": "monochrome2"}
+        write_dicom(results.source / f"{name}.dcm", blank, **attributes)
+    assert verdict_of(results.run(crop=True), strict=True) is None
+    assert verdict_text(results) == (
+        "3 files found: 3 written (2 with warnings), 0 skipped, 0 failed\n"
     )
 
 

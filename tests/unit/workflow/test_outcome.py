@@ -146,6 +146,15 @@ def test_results_are_described(tmp_path, failed, lines):
     assert (str(results.failures) in described[-1]) == (lines > 2)
 
 
+def test_table_of_warnings_is_named_where_there_are_some(tmp_path):
+    results = ResultsFolder(tmp_path)
+    results.verdict.write_text("3 files found: 3 written (2 with warnings), 0 skipped, 0 failed\n")
+    *_, line = describe_results(results)
+    assert line == f"Warnings by image: {results.warnings}"
+    results.verdict.write_text("3 files found: 3 written, 0 skipped, 0 failed\n")
+    assert str(results.warnings) not in "".join(describe_results(results))
+
+
 def test_what_earlier_runs_left_is_counted(tmp_path):
     results = ResultsFolder(tmp_path)
     results.verdict.write_text("1 file found: 1 written, 0 skipped, 0 failed\n")

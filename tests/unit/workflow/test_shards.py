@@ -14,6 +14,7 @@ from dicom_preprocessing.results.collection import (
     write_results,
 )
 from dicom_preprocessing.results.parts import Part
+from dicom_preprocessing.results.summary import Summary
 from dicom_preprocessing.workflow.run_lock import RUN_LOCK
 from dicom_preprocessing.workflow.shards import (
     assign_to_shards,
@@ -27,6 +28,7 @@ from dicom_preprocessing.workflow.shards import (
 from tests.unit.run_results import Results
 
 RESULTS = ("failures.csv", "manifest.csv", "manifest.parquet", "orphans.txt", "retry.txt")
+RESULTS += ("warnings.csv",)
 
 
 def test_study_stays_in_its_shard_for_ever():
@@ -68,10 +70,12 @@ def test_parts_of_a_changed_study_are_withdrawn_whatever_the_number_of_shards(tm
 
 @pytest.fixture
 def results(tmp_path, write_dicom):
-    """Nine studies, of which one has a bad file, and another file."""
+    """Nine studies, of which one has a bad file and two have warnings, and another file."""
     made = Results(tmp_path)
     for n in range(9):
-        write_dicom(made.source / f"{n}.dcm", StudyInstanceUID=f"1.2.{n}")
+        spelling = "monochrome2" if n in (1, 5) else "MONOCHROME2"
+        attributes = {"StudyInstanceUID": f"1.2.{n}", "PhotometricInterpretation": spelling}
+        write_dicom(made.source / f"{n}.dcm", **attributes)
     bad = write_dicom(made.source / "z.dcm", StudyInstanceUID="1.2.3", SOPInstanceUID="1.2.3.9")
     bad.write_bytes(bad.read_bytes()[:-3])
     (made.source / "text").write_text("text")
@@ -103,15 +107,29 @@ def write(results, shards):
 def test_parts_together_are_what_one_run_gathers(results):
     results.gather()
     before = {name: (results.output / name).read_bytes() for name in RESULTS}
+    assert before["warnings.csv"].count(b"photometric_spelling") == 2
+    summary = Summary.read(results.output / "receipts" / "summary.json")
     for part in list_parts(results.output, 3):
         make_part(results, part)
     write(results, 3)
     assert {name: (results.output / name).read_bytes() for name in RESULTS} == before
+    after = Summary.read(results.output / "receipts" / "summary.json")
+    assert after.images_with_warnings == summary.images_with_warnings == 2
+    assert after.warnings == summary.warnings
 
 
 def test_part_that_is_missing_is_named(results):
     parts = list_parts(results.output, 2)
     make_part(results, parts[0])
+    with pytest.raises(OutputError, match=r"^shard 1 of 2 has not finished; run it again$"):
+        gather(results, 2)
+
+
+def test_part_of_a_version_without_warnings_is_to_be_run_again(results):
+    parts = list_parts(results.output, 2)
+    for part in parts:
+        make_part(results, part)
+    parts[1].warnings.unlink()
     with pytest.raises(OutputError, match=r"^shard 1 of 2 has not finished; run it again$"):
         gather(results, 2)
 
