@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, shape_of
+from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, shape_of, warnings_of
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
 
@@ -85,6 +85,8 @@ def _limit_to_bits_stored(
             raise StreamError("bits above Bits Stored are set, which fast_decode does not read")
     # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
     elif is_lossless:
+        message = f"bits above Bits Stored {stored} are set, and were masked"
+        warnings_of(runner).add("values_above_bits_stored", message)
         return _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped

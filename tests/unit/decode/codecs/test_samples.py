@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pydicom.uid import UID, JPEG2000Lossless, RLELossless
 
-from dicom_preprocessing.decode.codecs.runner import runner_of
+from dicom_preprocessing.decode.codecs.runner import IMAGE_WARNINGS, runner_of
 from dicom_preprocessing.decode.codecs.samples import stored_values, unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import BITS, runner_for
 
 
@@ -17,7 +18,8 @@ def samples(values, precision, *, signed=False, stored=16, allocated=16, level=0
         "bits_stored": stored,
         "pixel_representation": int(signed),
     }
-    runner = runner_of(UID(JPEG2000Lossless), options | {"resolution_level": level})
+    options |= {"resolution_level": level, IMAGE_WARNINGS: ImageWarnings()}
+    runner = runner_of(UID(JPEG2000Lossless), options)
     told = {"precision": precision, "is_lossless": True} | stream
     return stored_values(np.array(values), runner, **told).tolist()
 
