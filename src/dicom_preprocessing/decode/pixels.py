@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import RLELossless
 
-from dicom_preprocessing.decode.codecs.registry import MESSAGE_LIMIT, decode_stream
+from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, STATED_PHOTOMETRIC
 from dicom_preprocessing.decode.colour import (
     PALETTE,
@@ -34,9 +34,11 @@ from dicom_preprocessing.decode.transfer_syntaxes import (
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.errors import (
     DecodeError,
+    FileError,
     ShortPixelDataError,
     UnsupportedPixelsError,
     UnsupportedTransferSyntaxError,
+    explain_exception,
 )
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import Size
@@ -194,8 +196,10 @@ def _make_native_decoder(
             values, properties = decoder.as_array(
                 cast("BinaryIO", pixel_data.as_file()), index=index, raw=True, **options
             )
+        except FileError:
+            raise
         except Exception as error:
-            raise _make_decode_error(error) from error
+            raise explain_exception(error, DecodeError) from error
         samples = values.reshape(
             pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
         )
@@ -297,10 +301,6 @@ def warn_of_excess_frames(
     if frames > stated:
         message = f"pixel data for {frames} frames, of which the header says {stated}"
         warnings.add("excess_frames", message)
-
-
-def _make_decode_error(error: Exception) -> DecodeError:
-    return DecodeError(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
 
 
 def _take_stored_bits(pixels: NDArray[Any], pixel_format: PixelFormat) -> NDArray[Any]:

@@ -43,6 +43,7 @@ from dicom_preprocessing.errors import (
     FileError,
     NotDicomError,
     UnreadableError,
+    is_bug,
 )
 
 if TYPE_CHECKING:
@@ -304,6 +305,8 @@ def _translate_parse_errors(*, has_prefix: bool) -> Iterator[None]:
             ) from error
         raise UnreadableError.from_os_error(error) from error
     except Exception as error:  # pydicom and zlib raise nearly anything on bad bytes
+        if is_bug(error):
+            raise
         raise _make_damage_error(DamagedError.from_parser(error), has_prefix=has_prefix) from error
 
 
