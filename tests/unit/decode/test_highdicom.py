@@ -1,8 +1,12 @@
-"""Geometry of multi-frame objects, and segmentations, against highdicom."""
+"""Windows, geometry of multi-frame objects, and segmentations, against highdicom."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -14,7 +18,7 @@ from pydicom.uid import (
 from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.dicom.reading import open_image
 from tests.conftest import CHECKOUT
-from tests.unit.datasets import pixels_in
+from tests.unit.datasets import data_set_of, display_values, format_of, pixels_in
 from tests.unit.oracles import high_dicom
 from tests.unit.oracles.geometry import assert_same_volume, describe_volume
 from tests.unit.second_decoders import CORPUS, PYDICOM
@@ -23,6 +27,56 @@ highdicom = pytest.importorskip("highdicom")
 
 # Real files break the standard in many ways, of which the readers warn.
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+# Windows
+
+
+@st.composite
+def images_with_window(draw):
+    """Pixels of any depth and sign, with rescale and a window somewhere about their values."""
+    bits, is_signed = draw(st.sampled_from([8, 10, 12, 16])), draw(st.booleans())
+    low = -(1 << bits - 1) if is_signed else 0
+    dtype = f"{'ui'[is_signed]}{1 if bits == 8 else 2}"
+    seed = draw(st.integers(0, 99))
+    pixels = np.random.default_rng(seed).integers(low, low + (1 << bits), (1, 6, 7)).astype(dtype)
+    slope = draw(st.sampled_from([1, 2, 0.5, -1, 0.037, 1.7]))
+    intercept = draw(st.sampled_from([0, -1024, 10.5]))
+    span = abs(slope) * (1 << bits)
+    middle = slope * (low + (1 << bits - 1)) + intercept
+    decimals = draw(st.sampled_from([0, 2]))
+    data_set = data_set_of(
+        pixels,
+        bits_stored=bits,
+        PixelRepresentation=int(is_signed),
+        PhotometricInterpretation=draw(st.sampled_from(["MONOCHROME1", "MONOCHROME2"])),
+        RescaleSlope=slope,
+        RescaleIntercept=intercept,
+        WindowCenter=round(middle + draw(st.floats(-0.6, 0.6)) * span, decimals),
+        WindowWidth=round(1 + draw(st.floats(0, 1.5)) * span, decimals),
+        VOILUTFunction=draw(st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"])),
+    )
+    return data_set, pixels
+
+
+@settings(max_examples=200, deadline=None)
+@given(image=images_with_window())
+def test_any_window_shows_what_highdicom_shows(image):
+    data_set, pixels = image
+    found, _ = display_values(data_set, pixels[..., np.newaxis], format_of(data_set))
+    values = pixels * float(data_set.RescaleSlope) + float(data_set.RescaleIntercept)
+    is_inverted = data_set.PhotometricInterpretation == "MONOCHROME1"
+    window = SimpleNamespace(
+        center=float(data_set.WindowCenter),
+        width=float(data_set.WindowWidth),
+        function=data_set.VOILUTFunction,
+    )
+    expected = high_dicom.apply_window(values, window, np.iinfo(found.dtype).max, is_inverted)
+    # Truncated before the inversion.
+    assert np.abs(found[..., 0] - expected).max() < WITHIN_A_LEVEL
+
+
+WITHIN_A_LEVEL = 1.0001
 
 
 # Geometry

@@ -66,17 +66,19 @@ def display(path, data_set, layout, top):
     if values is None:
         return None
     is_inverted = layout.photometric_interpretation == "MONOCHROME1"
-    shown = [
-        apply_voi_window(
-            frame, w.center, w.width, w.function, (0.0, float(top)), np.float64, is_inverted
-        )
-        for frame, w in zip(values, windows, strict=True)
-    ]
+    return np.stack(
+        [apply_window(v, w, top, is_inverted) for v, w in zip(values, windows, strict=True)]
+    )
+
+
+def apply_window(values, window, top, is_inverted):
+    """Display values from 0 to ``top`` as float64."""
+    settings = (window.center, window.width, window.function, (0.0, float(top)))
+    shown = apply_voi_window(values, *settings, np.float64, is_inverted)
     # The value at the lower bound is 0 here (and in the reference program), half a step of the
     # window below the standard's: all other values are as in the standard.
-    for frame, out, window in zip(values, shown, windows, strict=True):
-        out[find_lower_bound(frame, window)] = top if is_inverted else 0
-    return np.stack(shown)
+    shown[find_lower_bound(values, window)] = top if is_inverted else 0
+    return shown
 
 
 def find_lower_bound(values, window):
