@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.uid import UID, RLELossless
 
-from dicom_preprocessing.decode.transfer_syntaxes import JPEG, JPEG_LS, NATIVE
-
+STANDARD = "1.2.840.10008.1.2"
+JPEG_LS = (f"{STANDARD}.4.80", f"{STANDARD}.4.81")
 DECODERS = {
-    **dict.fromkeys(NATIVE, "dcmconv"),
-    **dict.fromkeys(JPEG, "dcmdjpeg"),
+    **dict.fromkeys((STANDARD, *(f"{STANDARD}.{n}" for n in ("1", "1.99", "2"))), "dcmconv"),
+    **dict.fromkeys((f"{STANDARD}.4.{n}" for n in (50, 51, 53, 55, 57, 70)), "dcmdjpeg"),
     **dict.fromkeys(JPEG_LS, "dcmdjpls"),
-    RLELossless: "dcmdrle",
+    f"{STANDARD}.5": "dcmdrle",
 }
 """Tools that write a file with native pixels, by transfer syntax; none reads JPEG 2000."""
 
@@ -25,7 +24,7 @@ is_installed = all(map(shutil.which, {*DECODERS.values(), "dcmj2pnm", "dcml2pnm"
 
 def store(path, syntax, layout, folder):
     """Stored values (frames, rows, columns, 1) of a grey image, None where nothing is read."""
-    tool = DECODERS.get(UID(syntax))
+    tool = DECODERS.get(syntax)
     if tool is None or not layout.is_monochrome:
         return None
     native = folder / "native.dcm"
@@ -62,9 +61,9 @@ def display(path, syntax, layout, folder, *options):
 
     8 bits if Bits Stored is at most 8, else 16.
     """
-    if UID(syntax) not in DECODERS:
+    if syntax not in DECODERS:
         return None
-    tool = "dcml2pnm" if UID(syntax) in JPEG_LS else "dcmj2pnm"
+    tool = "dcml2pnm" if syntax in JPEG_LS else "dcmj2pnm"
     for old in folder.glob("shown.*"):
         old.unlink()
     depth = ("--write-raw-pnm",) if layout.bits_stored <= 8 else ("+opn", "16")
