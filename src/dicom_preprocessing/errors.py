@@ -6,10 +6,20 @@ rest of the study goes on. ``ConfigError`` and ``SourceError`` stop a run before
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Self
+
+PACKAGE: Final = __name__.partition(".")[0]
+
+READERS: Final = ("imagecodecs", "openjpeg", "pydicom", "pylibjpeg", "rle", "zlib")
+"""Libraries that read bytes of the source, and raise nearly anything where those are bad."""
+
+MESSAGE_LIMIT: Final = 500
+"""Characters of a message that a library wrote."""
 
 SKIPPED_ERRORS = ("not_dicom", "no_pixel_data", "dicomdir", "duplicate", "not_selected")
 """Error classes of files that are skipped: nothing is wrong with them."""
@@ -31,6 +41,7 @@ FAILED_ERRORS = (
     "limit_memory",
     "codec_crash",
     "source_changed",
+    "internal_error",
 )
 """Error classes of files that should have become an image and did not."""
 
@@ -237,3 +248,67 @@ class LimitMemoryError(FileError):
 
     error = "limit_memory"
     transient = True
+
+
+class InternalError(FileError):
+    """A bug of this package, which this file has met."""
+
+    error = "internal_error"
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> Self:
+        """Say what was raised, and in which module and line of this package."""
+        place = _find_place(error)
+        # A message may end in anything, also in other messages: the place must stay.
+        text = f"{type(error).__name__}: {error}"[: MESSAGE_LIMIT - len(place)]
+        return cls(f"{text}{place}")
+
+
+def explain_exception(error: BaseException, otherwise: type[FileError]) -> FileError:
+    """Return the error of a file at whose reading an exception was raised that no code foresaw.
+
+    Parameters
+    ----------
+    error : BaseException
+    otherwise : class
+        Of the error where the file, and not this package, is at fault.
+    """
+    if is_bug(error):
+        return InternalError.from_exception(error)
+    return otherwise(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
+
+
+def is_bug(error: BaseException) -> bool:
+    """Whether an exception arose in this package, and not in a library that reads the source.
+
+    What this package's own classes say was foreseen, and what an OSError says is of the system.
+    NumPy and the standard library count to the code that called them.
+    """
+    if isinstance(error, OSError):
+        return False
+    # C code has no frame: zlib's errors are known by their class alone.
+    if _find_root(type(error).__module__) in (PACKAGE, *READERS):
+        return False
+    roots = (_find_frame_root(frame) for frame, _ in walk_tb(error.__traceback__))
+    known = [root for root in roots if root == PACKAGE or root in READERS]
+    return not known or known[-1] == PACKAGE
+
+
+def _find_frame_root(frame: FrameType) -> str:
+    # Frames of Cython have no globals; their file is imagecodecs/_jpeg8.pyx.
+    module = frame.f_globals.get("__name__")
+    return _find_root(str(module or frame.f_code.co_filename.replace("/", ".")))
+
+
+def _find_root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _find_place(error: BaseException) -> str:
+    """Return the innermost module and line of this package, in brackets; empty without any."""
+    place = ""
+    for frame, line in walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if _find_root(module) == PACKAGE:
+            place = f" ({module.removeprefix(f'{PACKAGE}.')}:{line})"
+    return place

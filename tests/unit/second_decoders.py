@@ -1,6 +1,12 @@
-"""What other programs make of a file: pylibjpeg through pydicom, and GDCM through SimpleITK."""
+"""What other programs make of a file, and how far it is from what this package makes of it.
 
+Stored pixels by pylibjpeg through pydicom, GDCM through SimpleITK, DCMTK's tools, and highdicom;
+display pixels by pydicom, DCMTK's tools and highdicom.
+"""
+
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -17,10 +23,14 @@ from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.conftest import data_folder
 from tests.unit.datasets import display_values, pixels_in
+from tests.unit.oracles import dcmtk, high_dicom
 
 CORPUS = data_folder("corpus")
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 LOSSY = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 81, 91, 203)}
+
+DCMTK_YBR = 2
+"""Levels by which DCMTK's conversion of YCbCr, in whole numbers, differs from that by fractions."""
 
 SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -87,9 +97,29 @@ def by_gdcm(path, data_set, layout):
     return found
 
 
+def by_dcmtk(path, data_set, layout):
+    """Stored pixels, None where DCMTK's tools read nothing."""
+    syntax = syntax_of(data_set)
+    with tempfile.TemporaryDirectory() as folder:
+        if layout.is_monochrome:
+            return dcmtk.store(path, syntax, layout, Path(folder))
+        return dcmtk.display(path, syntax, layout, Path(folder))
+
+
 def differences(path, data_set, layout, stored):
     """Largest difference to each program that reads the file."""
     found = {}
+    if dcmtk.is_installed:
+        other = by_dcmtk(path, data_set, layout)
+        if other is not None:
+            difference = largest_difference(other, stored)
+            is_ybr = layout.photometric_interpretation.startswith("YBR")
+            found["dcmtk"] = 0.0 if is_ybr and difference <= DCMTK_YBR else difference
+    if high_dicom.is_installed:
+        other = high_dicom.store(path, layout)
+        if other is not None:
+            other = unwrapped(other, data_set, layout, stored)
+            found["highdicom"] = largest_difference(other, stored)
     other = by_pylibjpeg(data_set, layout)
     if other is not None:
         found["pylibjpeg"] = largest_difference(unwrapped(other, data_set, layout, stored), stored)
@@ -167,14 +197,70 @@ def is_comparable(data_set, layout):
     return top.voi_lut is not None or (found is not None and found[0].is_usable)
 
 
-def display_difference(data_set, layout, stored):
-    """Largest difference to pydicom's display values in what is allowed, None without any.
+def display_differences(path, data_set, layout, stored):
+    """Largest difference to each program that displays the image, in what is allowed of it."""
+    if not layout.is_monochrome or layout.is_float or layout.bits_stored == 1:
+        return {}
+    values, _ = display_values(data_set, stored, layout)
+    found = {
+        "pydicom": compare_with_pydicom(values, data_set, layout, stored),
+        "highdicom": compare_with_highdicom(values, path, data_set, layout),
+        "dcmtk": compare_with_dcmtk(values, path, data_set, layout, stored),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
-    Allowed are one level of 8 bits or two of 16.
+
+def compare_with_highdicom(values, path, data_set, layout):
+    """Difference in levels; the result is truncated here, so that less than one is right."""
+    if not high_dicom.is_installed or describe(data_set).top.voi_lut is not None:
+        return None
+    # It decodes by itself: one level of a lossy stream is many of a narrow window.
+    if syntax_of(data_set) in LOSSY:
+        return None
+    other = high_dicom.display(path, data_set, layout, np.iinfo(values.dtype).max)
+    return None if other is None else largest_difference(values, other)
+
+
+def compare_with_dcmtk(values, path, data_set, layout, stored):
+    """Difference in what is allowed, see ``dcmtk_tolerance``."""
+    top = describe(data_set).top
+    windows = top.windows()
+    if top.voi_lut is not None:
+        options = ("+Wl", "1")
+    elif windows is not None and windows[0].is_usable:
+        options = ("+Wi", "1")
+    else:
+        return None
+    if not dcmtk.is_installed:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        other = dcmtk.display(path, syntax_of(data_set), layout, Path(folder), *options)
+    if other is None:
+        return None
+    difference = np.abs(values.astype(np.float64) - other)
+    if top.voi_lut is None:
+        modality = np.asarray(modality_of(data_set, layout, stored), np.float64)
+        difference[high_dicom.find_lower_bound(modality, windows[0])] = 0
+    return float(difference.max()) / dcmtk_tolerance(top, np.iinfo(values.dtype).max)
+
+
+def dcmtk_tolerance(top, highest):
+    """Levels by which DCMTK's display values may differ.
+
+    It rounds where this package truncates; it keeps modality values as whole numbers; and it takes
+    the entries of a VOI LUT of n bits in 2**n steps, not in 2**n - 1.
     """
+    if top.voi_lut is not None:
+        return 1 + highest / 2 ** top.voi_lut.descriptor.values[2]
+    rescale = top.rescale() or Rescale()
+    is_whole = float(rescale.slope).is_integer() and float(rescale.intercept).is_integer()
+    return 1 if is_whole else 1 + highest / max(1.0, top.windows()[0].width - 1)
+
+
+def compare_with_pydicom(values, data_set, layout, stored):
+    """Difference in what is allowed, one level of 8 bits or two of 16; None without any."""
     if not is_comparable(data_set, layout):
         return None
-    values, _ = display_values(data_set, stored, layout)
     top = np.iinfo(values.dtype).max
     other, at_bound = displayed_by_pydicom(data_set, layout, stored)
     if layout.photometric_interpretation == "MONOCHROME1":
@@ -182,3 +268,37 @@ def display_difference(data_set, layout, stored):
     difference = np.abs(values[..., 0] - other * top)
     difference[at_bound] = 0
     return float(difference.max()) / (1 if top == 255 else 2)
+
+
+def show_case(program, path):
+    """Display pixels of a file that contradicts itself, by pydicom's reading of its header.
+
+    None where the program reads nothing. Grey pixels are shown by DCMTK alone.
+    """
+    try:
+        data_set = pydicom.dcmread(path, force=True)
+        samples, photometric = data_set.SamplesPerPixel, data_set.PhotometricInterpretation
+        if program == "dcmtk":
+            is_grey = samples == 1 and "PALETTE" not in photometric
+            return _show_by_dcmtk(path, data_set, is_grey=is_grey)
+        if samples == 1:
+            return None
+        if program == "gdcm":
+            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
+        return pixel_array(data_set, decoding_plugin=program)
+    except Exception:  # noqa: BLE001  # whatever pydicom or the program cannot read
+        return None
+
+
+def _show_by_dcmtk(path, data_set, *, is_grey):
+    layout = SimpleNamespace(
+        bits_stored=data_set.BitsStored, number_of_frames=int(data_set.get("NumberOfFrames", 1))
+    )
+    options = ()
+    if is_grey and layout.bits_stored > 1:
+        options = ("+Wl", "1") if "VOILUTSequence" in data_set else ("+Wi", "1")
+    syntax = syntax_of(data_set)
+    with tempfile.TemporaryDirectory() as folder:
+        shown = dcmtk.display(path, syntax, layout, Path(folder), *options)
+    # Single bits are 0 and 128.
+    return 255 * (shown > 0) if layout.bits_stored == 1 and shown is not None else shown

@@ -15,7 +15,15 @@ from dicom_preprocessing.api.stack import decode_stack
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom.reading import ImageFile, open_image
 from dicom_preprocessing.dicom.sources import FileSource, PathSource
-from dicom_preprocessing.errors import FileError, PreprocessingError, UnreadableError
+from dicom_preprocessing.errors import (
+    DamagedError,
+    DicomPreprocessingError,
+    FileError,
+    InternalError,
+    PreprocessingError,
+    UnreadableError,
+    explain_exception,
+)
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import usable_cores
@@ -80,14 +88,24 @@ def preprocess_buffers(
 
 
 def _open_path(path: AnyPath) -> ImageFile:
+    name = os.fspath(path)
     try:
-        return open_image(path)
+        return _open_image(path)
     except FileError as error:
-        name = os.fspath(path)
         if isinstance(error, UnreadableError) and isinstance(error.__cause__, FileNotFoundError):
             raise FileNotFoundError(f"File not found: {name}") from error
         message = f"Failed to open DICOM file: {name}: {error}"
         raise PreprocessingError(message, error=error.error) from error
+
+
+def _open_image(source: AnyPath | memoryview) -> ImageFile:
+    """Open a file or buffer; what no code foresaw becomes an error of the file, too."""
+    try:
+        return open_image(source)
+    except (DicomPreprocessingError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise explain_exception(error, DamagedError) from error
 
 
 @contextmanager
@@ -102,7 +120,7 @@ def _open_buffers(buffers: Sequence[ReadableBuffer]) -> Iterator[Files]:
             flat = view.cast("B") if view.nbytes else memoryview(b"")
             name = f"buffer {number}"
             try:
-                files[name] = open_image(views.enter_context(flat))
+                files[name] = _open_image(views.enter_context(flat))
             except FileError as error:
                 message = f"Failed to create DICOM object: {name}: {error}"
                 raise PreprocessingError(message, error=error.error) from error
@@ -155,9 +173,18 @@ def _finish_image(image: Image, preprocessor: Preprocessor, timer: StageTimer) -
 @contextmanager
 def _translate_api_errors(name: str, parallel: bool) -> Iterator[None]:
     """Use as many threads as there are cores, or one; errors of files become the API's."""
+    failure: FileError
     try:
         with frame_threads(usable_cores() if parallel else 1):
             yield
     except FileError as error:
-        message = f"Failed to prepare image: {name}{error}"
-        raise PreprocessingError(message, error=error.error) from error
+        failure = error
+    except (DicomPreprocessingError, MemoryError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001  # outside of the stages, where StageTimer does this
+        failure = InternalError.from_exception(error)
+        failure.__cause__ = error
+    else:
+        return
+    message = f"Failed to prepare image: {name}{failure}"
+    raise PreprocessingError(message, error=failure.error) from failure

@@ -13,7 +13,14 @@ import pydicom
 
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import read_header
-from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
+from dicom_preprocessing.errors import (
+    DamagedError,
+    FileError,
+    InternalError,
+    NotDicomError,
+    UnreadableError,
+    explain_exception,
+)
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
 from dicom_preprocessing.processes import die_with_parent
 
@@ -143,7 +150,7 @@ def scan_file(source_file: SourceFile) -> HeaderScan:
         return HeaderScan.from_error(error)
     except Exception as error:  # noqa: BLE001  # no header, however broken, may stop the index
         traceback.print_exc()
-        return HeaderScan.from_error(DamagedError(f"{type(error).__name__}: {error}"))
+        return HeaderScan.from_error(explain_exception(error, DamagedError))
 
 
 def _read_source_header(source_file: SourceFile) -> Header:
@@ -186,11 +193,11 @@ def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:
 
 
 def write_cache(path: Path, files: Iterable[SourceFile], scans: Iterable[HeaderScan]) -> None:
-    """Keep every outcome but the transient ones, which are to be tried again; in path order."""
+    """Keep every outcome in path order, but those that another try or version may change."""
     records = (
         {"path": f.path, "size": f.size, "mtime_ns": f.mtime_ns, **_to_record(scan)}
         for f, scan in zip(files, scans, strict=True)
-        if not scan.transient and not f.is_missing
+        if not scan.transient and scan.error != InternalError.error and not f.is_missing
     )
     with atomic_write(path) as file:
         file.writelines(json_lines([{"version": SCAN_VERSION}]))

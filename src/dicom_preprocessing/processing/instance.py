@@ -7,6 +7,7 @@ through kept stages gives the same bytes.
 from __future__ import annotations
 
 import os
+import traceback
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.decode.stage import decode_stored
 from dicom_preprocessing.errors import (
     FileError,
+    InternalError,
+    LimitMemoryError,
     LimitPixelsError,
     SourceChangedError,
     UnreadableError,
@@ -123,6 +126,26 @@ def process_instance(
     OSError
         The image could not be written.
     """
+    try:
+        return _try_candidates(candidates, spec, limits, known or {}, on_start)
+    except OSError:
+        raise
+    except MemoryError:
+        unforeseen: FileError = LimitMemoryError("not enough memory")
+    except Exception as error:  # noqa: BLE001  # outside of the stages, where StageTimer does this
+        traceback.print_exc()
+        unforeseen = InternalError.from_exception(error)
+    return [new_receipt(entry).as_failed(unforeseen, spec.recipe.stage) for entry in candidates]
+
+
+def _try_candidates(
+    candidates: Sequence[InventoryEntry],
+    spec: OutputSpec,
+    limits: Limits | None,
+    known: Mapping[str, FileError],
+    on_start: Callable[[str], object],
+) -> list[Receipt]:
+    """Try candidates until one decodes; parameters and result as of ``process_instance``."""
     receipts: list[Receipt] = []
     decoded: Receipt | None = None
     first: InventoryEntry | None = None
@@ -130,7 +153,7 @@ def process_instance(
         receipt = new_receipt(entry)
         if decoded is None:
             try:
-                if known and entry.path in known:
+                if entry.path in known:
                     raise known[entry.path]
                 on_start(entry.path)
                 _require_few_pixels(entry, limits)

@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -331,8 +330,5 @@ def _run_worker(
                 )
             except OSError as error:  # an image that cannot be written ends the job
                 supervisor.send(error)
-            except Exception as error:  # noqa: BLE001  # a bug, which must not look like a bad file
-                traceback.print_exc()
-                supervisor.send(RuntimeError(f"{type(error).__name__}: {error}"))
             else:
                 supervisor.send(receipts)

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.errors import DecodeError, FileError, LimitMemoryError
+from dicom_preprocessing.errors import (
+    DecodeError,
+    DicomPreprocessingError,
+    FileError,
+    InternalError,
+    LimitMemoryError,
+    explain_exception,
+)
 from dicom_preprocessing.imaging.frames import LazyFrames
 
 if TYPE_CHECKING:
@@ -42,8 +49,10 @@ class StageTimer:
         Raises
         ------
         FileError
-            By the block, with the innermost stage; in place of a MemoryError; at decode in place of
-            any exception.
+            By the block, with the innermost stage; in place of a MemoryError, and of any exception
+            that no code foresaw.
+        OSError
+            The output cannot be written.
         """
         start, outer = time.perf_counter(), getattr(self.inner, "seconds", 0.0)
         self.inner.seconds = 0.0  # what stages within this block take
@@ -54,13 +63,19 @@ class StageTimer:
             raise
         except MemoryError as error:
             raise LimitMemoryError("not enough memory", stage=stage) from error
+        except DicomPreprocessingError:
+            raise
         except Exception as error:
-            # Only decode meets bytes of the source: there an unforeseen file must not cost its
-            # study. In other stages an exception is a bug.
-            if stage != "decode":
+            # Only decode meets bytes of the source.
+            if stage == "decode":
+                unforeseen = explain_exception(error, DecodeError)
+            elif isinstance(error, OSError):
                 raise
+            else:
+                unforeseen = InternalError.from_exception(error)
             traceback.print_exc()
-            raise DecodeError(f"{type(error).__name__}: {error}", stage=stage) from error
+            unforeseen.stage = stage
+            raise unforeseen from error
         finally:
             spent = time.perf_counter() - start
             with self.lock:

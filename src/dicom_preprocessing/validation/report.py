@@ -17,7 +17,14 @@ from dicom_preprocessing.dicom.reading import (
     open_image,
     read_header,
 )
-from dicom_preprocessing.errors import FileError, LimitPixelsError
+from dicom_preprocessing.errors import (
+    DecodeError,
+    DicomPreprocessingError,
+    FileError,
+    InternalError,
+    LimitPixelsError,
+    explain_exception,
+)
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.text import plural
 from dicom_preprocessing.validation.checked_image import (
@@ -124,7 +131,7 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     FileNotFoundError
         There is no such file.
     RuntimeError
-        The file cannot be read, is not DICOM, or is cut or damaged.
+        The file cannot be read, is not DICOM, or is cut or damaged; or a bug of this package.
 
     References
     ----------
@@ -134,7 +141,13 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     if mode not in DECODE_MODES:
         raise ValueError(f"Invalid decode mode: {decode}. Expected 'frame' or 'none'")
     test = _decode_frame if mode == "frame" else _skip_decoding
-    return _make_report(path, _open(path), mode, test)
+    try:
+        return _make_report(path, _open(path), mode, test)
+    except (DicomPreprocessingError, RuntimeError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        bug = InternalError.from_exception(error)
+        raise RuntimeError(f"Cannot check {os.fspath(path)}: {bug.error}: {bug}") from error
 
 
 def report_of_crash(path: str | os.PathLike[str], error: FileError) -> ValidationReport:
@@ -293,7 +306,7 @@ def _decode_frame(image: CheckedImage) -> SmokeTest:
     except MemoryError:
         return _make_failure(FileError("not enough memory"))
     except Exception as error:  # noqa: BLE001  # an unforeseen error is a fact about the file, too
-        return _make_failure(FileError(f"{type(error).__name__}: {error}"))
+        return _make_failure(explain_exception(error, DecodeError))
 
 
 def _try_decode(image: CheckedImage) -> SmokeTest:
@@ -327,7 +340,8 @@ def _make_failure(error: FileError) -> SmokeTest:
     return {
         "attempted": True,
         "status": "fail",
-        "message": str(error),
+        # By its class, to be told from what is wrong with the file.
+        "message": f"{error.error}: {error}" if isinstance(error, InternalError) else str(error),
         "frame_index": FIRST_FRAME,
     }
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import dicom_preprocessing as dp
+from dicom_preprocessing.api import arrays
 from dicom_preprocessing.config.recipe import make_recipe
+from dicom_preprocessing.decode import pixels
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.processing.instance import OutputSpec, process_instance
 from tests.unit.api.files import CORPUS, DTYPES, EMRI, PLAIN, SETTINGS, SMALL, function
@@ -167,3 +169,28 @@ def test_real_files_give_the_same_by_every_way(compact_corpus):
 
 def test_border_of_half_of_the_image_leaves_it_whole(slices):
     assert dp.preprocess_u8(slices[0], dp.Preprocessor(border_frac=0.5)).shape == (1, 4, 5, 1)
+
+
+BUGS = {
+    "reading": (arrays, "open_image"),
+    "decoding": (arrays, "decode_opened"),
+    "a frame": (pixels, "_take_stored_bits"),
+    "a later stage": (arrays, "run_stages"),
+    "conversion": (arrays, "convert"),
+}
+
+
+@pytest.mark.parametrize("where", BUGS)
+def test_bug_is_an_internal_error(tmp_path, write_dicom, monkeypatch, where):
+    def fail(*_, **__):
+        raise IndexError("a bug")
+
+    path = write_dicom(tmp_path / "a.dcm", BitsStored=7, HighBit=6)
+    monkeypatch.setattr(*BUGS[where], fail)
+    for call, source in (
+        (dp.preprocess_u8, path),
+        (dp.preprocess_stream_u8, path.read_bytes()),
+    ):
+        with pytest.raises(dp.PreprocessingError, match=r"IndexError: a bug \(") as caught:
+            call(source)
+        assert caught.value.error == "internal_error"

@@ -84,3 +84,25 @@ def test_digests_of_files_that_share_uid_and_size_are_kept(source, output, write
         digest = hashlib.sha256(paths[0].read_bytes()).hexdigest()
         digests = {Path(r["path"]).name: r.get("sha256") for r in map(json.loads, lines)}
         assert digests == {"a.dcm": None, "b.dcm": digest, "c.dcm": None, "d.dcm": digest}
+
+
+def test_bug_costs_one_file_and_is_tried_again(indexed, output, monkeypatch):
+    os.utime(indexed / "a.dcm", ns=(1, 1))
+    whole = scan.read_header
+
+    def fail(path):
+        if path.endswith("a.dcm"):
+            raise ZeroDivisionError("a bug")
+        return whole(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "read_header", fail)
+        update(indexed, output)
+    assert excluded(output) == {"a.dcm": "internal_error", "c.png": "not_dicom"}
+    update(indexed, output)
+    assert excluded(output) == {"c.png": "not_dicom"}
+
+
+def excluded(output):
+    files = IndexFolder(output).read_excluded_files()
+    return {os.path.basename(file.source_path): file.error for file in files}

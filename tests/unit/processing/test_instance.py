@@ -1,6 +1,7 @@
 """One SOP instance: its image, where it goes, bad files, and several files of one instance."""
 
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,14 @@ import tifffile
 from pydicom.uid import RLELossless
 
 from dicom_preprocessing.config import KEEPABLE
+from dicom_preprocessing.decode import pixels as pixels_module
 from dicom_preprocessing.errors import UnreadableError
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding, Size
 from dicom_preprocessing.imaging.image import SourceInfo
 from dicom_preprocessing.processing import instance as instance_module
 from dicom_preprocessing.processing.instance import group_by_instance, process_instance
 from dicom_preprocessing.results.receipts import Receipt
+from tests.conftest import needs_fork
 from tests.unit.datasets import compressed, data_set_of, pages_of, rle, save
 from tests.unit.study_runs import StudyRuns, entries_of, outcomes, run, target_of, truncate
 
@@ -246,13 +249,62 @@ def test_too_little_memory_costs_one_file(tmp_path, source, write_dicom, monkeyp
     assert (receipt.error, receipt.transient, receipt.stage) == ("limit_memory", True, stage)
 
 
-def test_bug_is_not_recorded_but_raised(tmp_path, source, write_dicom, monkeypatch):
+def two_files(source, write_dicom):
+    good = write_dicom(source / "good.dcm")
+    bad = write_dicom(source / "bad.dcm", SOPInstanceUID="1.2.3.1.2")
+    return good, bad
+
+
+@needs_fork
+@pytest.mark.parametrize("name", ["decode_stored", "new_receipt"])
+def test_bug_costs_one_file_and_not_the_study(tmp_path, source, write_dicom, monkeypatch, name):
+    whole = getattr(instance_module, name)
+    first_call = []
+
+    def fail(first, *rest, **settings):
+        if "bad" in str(first) and not first_call:
+            first_call.append(first)
+            raise ZeroDivisionError("a bug")
+        return whole(first, *rest, **settings)
+
+    monkeypatch.setattr(instance_module, name, fail)
+    receipts = run(tmp_path, *two_files(source, write_dicom))
+    assert outcomes(receipts) == {"good.dcm": "written", "bad.dcm": "internal_error"}
+    assert not receipts["bad.dcm"].transient
+
+
+@needs_fork
+@pytest.mark.parametrize("stage", ["crop", "resize", "pad"])
+def test_bug_of_a_stage_says_which_and_where(tmp_path, source, write_dicom, monkeypatch, stage):
+    def fail(*_, **__):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(instance_module.STAGE_FUNCTIONS, stage, fail)
+    receipt = run(tmp_path, write_dicom(source / "a.dcm"))["a.dcm"]
+    assert (receipt.error, receipt.stage) == ("internal_error", stage)
+    place = r"\(processing\.instance:\d+\)"
+    assert re.fullmatch(f"ZeroDivisionError: a bug {place}", receipt.message)
+
+
+@needs_fork
+def test_traceback_of_a_bug_is_in_the_log(tmp_path, source, write_dicom, monkeypatch, capfd):
     def fail(*_, **__):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setitem(instance_module.STAGE_FUNCTIONS, "crop", fail)
-    with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
-        run(tmp_path, write_dicom(source / "a.dcm"))
+    run(tmp_path, write_dicom(source / "a.dcm"))
+    assert "Traceback" in capfd.readouterr().err
+
+
+@needs_fork
+def test_bug_in_a_frame_is_of_decode(tmp_path, source, write_dicom, monkeypatch):
+    def fail(*_):
+        raise IndexError("a bug")
+
+    monkeypatch.setattr(pixels_module, "_take_stored_bits", fail)
+    path = write_dicom(source / "a.dcm", BitsStored=7, HighBit=6)
+    receipt = run(tmp_path, path)["a.dcm"]
+    assert (receipt.error, receipt.stage) == ("internal_error", "decode")
 
 
 @pytest.fixture

@@ -1,11 +1,18 @@
 """Time and errors are those of the stage that does the work, whoever asked for it."""
 
 import time
+import zlib
 
 import numpy as np
 import pytest
 
-from dicom_preprocessing.errors import DecodeError, LimitMemoryError, NoSpacingError
+from dicom_preprocessing.errors import (
+    DecodeError,
+    InternalError,
+    LimitMemoryError,
+    NoSpacingError,
+    OutputError,
+)
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.processing.timing import StageTimer
 from tests.unit.datasets import image_of
@@ -82,11 +89,24 @@ def test_too_little_memory_is_an_error_of_the_file():
     assert (type(error), error.stage) == (LimitMemoryError, "resize")
 
 
-def test_whatever_goes_wrong_in_decode_costs_one_file(capsys):
-    error = raised_at("decode", KeyError("odd"))
-    assert (type(error), str(error)) == (DecodeError, "KeyError: 'odd'")
-    assert "KeyError" in capsys.readouterr().err
+@pytest.mark.parametrize("stage", ["decode", "crop", "write"])
+def test_bug_is_an_internal_error_of_the_file(capsys, stage):
+    error = raised_at(stage, KeyError("odd"))
+    assert (type(error), error.stage) == (InternalError, stage)
+    assert str(error).startswith("KeyError: 'odd'")
+    assert "Traceback" in capsys.readouterr().err
 
 
-def test_bug_of_another_stage_is_raised():
-    assert isinstance(raised_at("crop", KeyError("bug")), KeyError)
+def test_error_of_a_library_in_decode_is_of_the_file(capsys):
+    error = raised_at("decode", zlib.error("odd"))
+    assert (type(error), str(error)) == (DecodeError, "error: odd")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_error_of_a_library_elsewhere_is_internal():
+    assert isinstance(raised_at("write", zlib.error("odd")), InternalError)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "full"), OutputError("other pages")])
+def test_output_that_cannot_be_written_is_raised(error):
+    assert raised_at("write", error) is error

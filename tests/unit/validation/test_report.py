@@ -154,6 +154,27 @@ def test_stream_that_does_not_decode_passes_where_it_is_not_decoded(report):
     assert made["summary"]["decode_mode"] == "none"
 
 
+def test_bug_fails_and_is_told_from_bad_pixels(report, monkeypatch):
+    def fail(*_, **__):
+        raise IndexError("a bug")
+
+    monkeypatch.setattr("dicom_preprocessing.validation.report.decode_opened", fail)
+    made = report()
+    assert made["status"] == "fail"
+    message = only(made, "errors", "frame_decode_failed")["message"]
+    assert message.startswith("internal_error: IndexError: a bug (validation.report:")
+
+
+def test_bug_in_reading_or_a_check_is_told_with_the_file(write_dicom, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise IndexError("a bug")
+
+    path = write_dicom(tmp_path / "a.dcm")
+    monkeypatch.setattr("dicom_preprocessing.validation.report.open_image", fail)
+    with pytest.raises(RuntimeError, match=f"^Cannot check {path}: internal_error: IndexError"):
+        validate_dicom(path)
+
+
 def test_video_is_not_decoded_here(report):
     made = report(syntax=MPEG_4, NumberOfFrames=9, PixelData=encapsulated(b"video"))
     message = only(made, "errors", "frame_decode_failed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
@@ -15,6 +13,7 @@ from dicom_preprocessing.decode.codecs.components import (
     decide_components,
     subsampled_components,
 )
+from dicom_preprocessing.decode.codecs.ignored_exceptions import note_ignored_exceptions
 from dicom_preprocessing.decode.codecs.runner import (
     RESOLUTION_LEVEL,
     require_shape,
@@ -175,20 +174,6 @@ def _is_for_openjph(info: Jpeg2000Info, runner: DecodeRunner) -> bool:
     )
 
 
-IGNORED = threading.local()
-"""Of this thread: the last ignored exception, noted while it is ``watching``."""
-
-PRINT_IGNORED = sys.unraisablehook
-
-
-def _note_ignored(args: sys.UnraisableHookArgs) -> None:
-    """Note an exception that Python would only print."""
-    if getattr(IGNORED, "watching", False):
-        IGNORED.error = args.exc_value
-    else:
-        PRINT_IGNORED(args)
-
-
 def _decode_htj2k(codestream: bytes) -> NDArray[Any]:
     """Decode with OpenJPH.
 
@@ -197,14 +182,9 @@ def _decode_htj2k(codestream: bytes) -> NDArray[Any]:
     StreamError
         OpenJPH reported an error.
     """
-    # Errors of OpenJPH reach Python as ignored exceptions, and the result is a blank image. The
-    # hook is never removed: all threads share it, and another one may still be decoding.
-    sys.unraisablehook = _note_ignored
-    IGNORED.watching, IGNORED.error = True, None
-    try:
+    # Errors of OpenJPH reach Python as ignored exceptions, and the result is a blank image.
+    with note_ignored_exceptions() as ignored:
         values = np.asarray(imagecodecs.htj2k_decode(codestream))
-    finally:
-        IGNORED.watching = False
-    if IGNORED.error is not None:
-        raise StreamError(f"the HTJ2K codestream is damaged: {IGNORED.error}")
+    if ignored:
+        raise StreamError(f"the HTJ2K codestream is damaged: {ignored[-1]}")
     return values

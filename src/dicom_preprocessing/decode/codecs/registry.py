@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -29,12 +30,16 @@ from dicom_preprocessing.dicom.transfer_syntaxes import (
     JPEG_LS,
     JPEG_XL,
 )
-from dicom_preprocessing.errors import DecodeError, UnsupportedPixelsError
+from dicom_preprocessing.errors import (
+    MESSAGE_LIMIT,
+    DecodeError,
+    InternalError,
+    UnsupportedPixelsError,
+    is_bug,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MESSAGE_LIMIT: Final = 500
 
 Plugin = Callable[[bytes, DecodeRunner], NDArray[Any]]
 """From the stream of a frame and the header to stored values, (rows, columns, samples)."""
@@ -99,8 +104,11 @@ def decode_stream(
         Every decoder raised an error.
     UnsupportedPixelsError
         The stream is whole, and of a kind that no decoder reads.
+    InternalError
+        Every decoder raised an error, and one of those was a bug of this package.
     """
-    messages = []
+    messages: list[str] = []
+    bug: BaseException | None = None
     for name, plugin in plugins_of(syntax).items():
         # A new one for each, since a decoder may correct the header before it fails.
         runner = runner_of(syntax, options)
@@ -111,6 +119,12 @@ def decode_stream(
         # pylibjpeg's RLE decoder is in Rust, whose panics are no Exception.
         except BaseException as error:  # noqa: BLE001
             messages.append(f"{name}: {type(error).__name__}: {error}")
+            if is_bug(error):
+                # Another decoder may still give the pixels, but not hide the bug from the log.
+                traceback.print_exception(error)
+                bug = bug or error
         else:
             return values, str(runner.photometric_interpretation)
+    if bug is not None:
+        raise InternalError.from_exception(bug) from bug
     raise DecodeError("; ".join(messages)[:MESSAGE_LIMIT])

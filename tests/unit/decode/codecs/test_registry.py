@@ -1,14 +1,18 @@
 """Every decoder: whole streams, cut ones, and others; and which decoders are tried."""
 
+import zlib
+
+import imagecodecs
 import numpy as np
+import openjpeg
 import pytest
 from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from dicom_preprocessing.decode.codecs import registry
 from dicom_preprocessing.decode.codecs.registry import FAMILIES, decode_stream, plugins_of
-from dicom_preprocessing.decode.streams.info import END
+from dicom_preprocessing.decode.streams.info import END, StreamError
 from dicom_preprocessing.dicom.transfer_syntaxes import ENCAPSULATED, JPEG_2000, RETIRED_JPEG
-from dicom_preprocessing.errors import DecodeError
+from dicom_preprocessing.errors import DecodeError, InternalError
 from tests.unit.decode.examples import ENDED, LOSSLESS, STREAMS
 
 
@@ -85,7 +89,7 @@ class TestDecoders:
     def test_second_is_asked_with_the_header_as_it_was(self, monkeypatch):
         def first(stream, runner):
             runner.set_option("photometric_interpretation", "RGB")
-            raise ValueError("first")
+            raise StreamError("first")
 
         def second(stream, runner):
             return np.zeros(1)
@@ -107,3 +111,66 @@ class TestDecoders:
         monkeypatch.setattr(registry, "plugins_of", lambda _: {"a": codec})
         with pytest.raises(error):
             decode_stream(b"", UID(RLELossless), {})
+
+
+def imagecodecs_error(stream, runner):
+    return imagecodecs.jpeg8_decode(b"")
+
+
+def imagecodecs_type_error(stream, runner):
+    return imagecodecs.jpeg8_decode(None)
+
+
+def pylibjpeg_error(stream, runner):
+    return openjpeg.decode_pixel_data(bytes(40), version=2)
+
+
+def pydicom_error(stream, runner):
+    return runner.set_option("rows", object()) or runner.validate()
+
+
+def zlib_error(stream, runner):
+    return zlib.decompress(b"no")
+
+
+def bug_of_types(stream, runner):
+    return stream + 1
+
+
+def bug_in_numpy(stream, runner):
+    return np.stack([np.zeros(2), np.zeros(3)])
+
+
+class TestBugs:
+    """What a codec raises is about the stream; what this package raises unforeseen is a bug."""
+
+    def decode(self, monkeypatch, *plugins):
+        named = dict(zip("ab", plugins, strict=False))
+        monkeypatch.setattr(registry, "plugins_of", lambda _: named)
+        return decode_stream(b"", UID(RLELossless), {"photometric_interpretation": "RGB"})
+
+    @pytest.mark.parametrize(
+        "plugin",
+        [imagecodecs_error, imagecodecs_type_error, pylibjpeg_error, pydicom_error, zlib_error],
+    )
+    def test_error_of_a_codec_is_none(self, monkeypatch, plugin):
+        with pytest.raises(DecodeError):
+            self.decode(monkeypatch, plugin)
+
+    @pytest.mark.parametrize("plugin", [bug_of_types, bug_in_numpy])
+    def test_bug_is_an_internal_error(self, monkeypatch, plugin, capsys):
+        with pytest.raises(InternalError, match=r"Error: .* \(decode\.codecs\.registry:\d+\)$"):
+            self.decode(monkeypatch, plugin)
+        assert plugin.__name__ in capsys.readouterr().err
+
+    def test_bug_is_not_called_by_the_error_of_the_second(self, monkeypatch):
+        with pytest.raises(InternalError, match=r"^TypeError: "):
+            self.decode(monkeypatch, bug_of_types, zlib_error)
+
+    def test_second_decoder_gives_the_pixels_and_the_log_has_the_bug(self, monkeypatch, capsys):
+        def second(stream, runner):
+            return np.ones(1)
+
+        values, _ = self.decode(monkeypatch, bug_of_types, second)
+        assert values.tolist() == [1]
+        assert "TypeError" in capsys.readouterr().err

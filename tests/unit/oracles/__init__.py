@@ -1,0 +1,1 @@
+"""Other programs that read DICOM, and what they make of a file."""
