@@ -135,9 +135,9 @@ def displayed_by_pydicom(data_set, layout, stored):
     """Display values in 0 .. 1 before polarity, and where LINEAR's lower bound matters."""
     values = apply_modality_lut(stored[..., 0], data_set)
     top = describe(data_set).top
-    if top.voi_lut is not None:
+    if top.voi_luts:
         shown = apply_voi_lut(values, data_set, prefer_lut=True).astype(np.float64)
-        bits = top.voi_lut.descriptor.values[2]
+        bits = top.voi_luts[0].descriptor.values[2]
         return shown / (2**bits - 1), np.zeros(shown.shape, bool)
     shown = apply_windowing(values, data_set).astype(np.float64)
     low, high = pydicom_range(data_set, layout)
@@ -164,7 +164,7 @@ def is_comparable(data_set, layout):
         return False
     top = describe(data_set).top
     found = top.windows()
-    return top.voi_lut is not None or (found is not None and found[0].is_usable)
+    return bool(top.voi_luts) or (found is not None and found[0].is_usable)
 
 
 def display_difference(data_set, layout, stored):

@@ -35,6 +35,8 @@ EXCEPTIONS = {
     ("liver_nonbyte_aligned.dcm", "gdcm", "MONOCHROME2"): BITS,
     ("mammo_htj2k.dcm", "gdcm", "MONOCHROME1"): "does not know HTJ2K and gives zeros",
     ("mlut_18.dcm", "gdcm", "MONOCHROME2"): "does not apply the Modality LUT",
+    ("rtdose.dcm", "gdcm", "MONOCHROME2"): "does not apply Dose Grid Scaling",
+    ("rtdose_rle.dcm", "gdcm", "MONOCHROME2"): "does not apply Dose Grid Scaling",
     ("rtdose_expb.dcm", "gdcm", "MONOCHROME2"): "does not swap the bytes of 32-bit big endian",
     ("seg_label.seg", "gdcm", "MONOCHROME2"): BITS,
 }
