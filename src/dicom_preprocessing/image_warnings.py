@@ -35,6 +35,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "rescale_slope_zero": "Rescale Slope is 0, and counts as 1.",
     "rescale_missing_in_frames": "Frames have no rescale, although others have one.",
     "transforms_contradict": "A file has two modality transforms of different values.",
+    "rescale_types_differ": "Frames have Rescale Types, and so units, that differ.",
     "window_unusable": "A window cannot be used, and was ignored.",
     "window_narrow": "A window of LINEAR is narrower than 1, and is applied as LINEAR_EXACT.",
     "window_missing_in_frames": "Frames have no usable window, and use minimum to maximum.",
@@ -43,6 +44,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "values_not_finite": "Values that are not finite numbers became background.",
     # Geometry.
     "several_volumes": "The object has several volumes; its frames stay in stored order.",
+    "frame_offsets_contradict": "Grid Frame Offset Vector does not fit the frames or positions.",
     "pixel_aspect_ratio": "Pixels are not square, and no spacing says so.",
     "mosaic": "One frame has many slices side by side.",
     "private_volume": "Pixels of a volume are in private elements; the visible image is written.",

@@ -98,8 +98,8 @@ def _made(values: dict[str, Any]) -> dict[str, Any]:
 
 
 AS_THEY_ARE = (
-    "voi_lut",
-    "voi_lut_items",
+    "voi_luts",
+    "rescale_items",
     "is_little_endian",
     "shared",
     "frames",

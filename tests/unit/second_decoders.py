@@ -165,9 +165,9 @@ def displayed_by_pydicom(data_set, layout, stored):
     """Display values in 0 .. 1 before polarity, and where LINEAR's lower bound matters."""
     values = apply_modality_lut(stored[..., 0], data_set)
     top = describe(data_set).top
-    if top.voi_lut is not None:
+    if top.voi_luts:
         shown = apply_voi_lut(values, data_set, prefer_lut=True).astype(np.float64)
-        bits = top.voi_lut.descriptor.values[2]
+        bits = top.voi_luts[0].descriptor.values[2]
         return shown / (2**bits - 1), np.zeros(shown.shape, bool)
     shown = apply_windowing(values, data_set).astype(np.float64)
     low, high = pydicom_range(data_set, layout)
@@ -194,7 +194,7 @@ def is_comparable(data_set, layout):
         return False
     top = describe(data_set).top
     found = top.windows()
-    return top.voi_lut is not None or (found is not None and found[0].is_usable)
+    return bool(top.voi_luts) or (found is not None and found[0].is_usable)
 
 
 def display_differences(path, data_set, layout, stored):
@@ -212,7 +212,7 @@ def display_differences(path, data_set, layout, stored):
 
 def compare_with_highdicom(values, path, data_set, layout):
     """Difference in levels; the result is truncated here, so that less than one is right."""
-    if not high_dicom.is_installed or describe(data_set).top.voi_lut is not None:
+    if not high_dicom.is_installed or describe(data_set).top.voi_luts:
         return None
     # It decodes by itself: one level of a lossy stream is many of a narrow window.
     if syntax_of(data_set) in LOSSY:
@@ -225,7 +225,7 @@ def compare_with_dcmtk(values, path, data_set, layout, stored):
     """Difference in what is allowed, see ``dcmtk_tolerance``."""
     top = describe(data_set).top
     windows = top.windows()
-    if top.voi_lut is not None:
+    if top.voi_luts:
         options = ("+Wl", "1")
     elif windows is not None and windows[0].is_usable:
         options = ("+Wi", "1")
@@ -238,7 +238,7 @@ def compare_with_dcmtk(values, path, data_set, layout, stored):
     if other is None:
         return None
     difference = np.abs(values.astype(np.float64) - other)
-    if top.voi_lut is None:
+    if not top.voi_luts:
         modality = np.asarray(modality_of(data_set, layout, stored), np.float64)
         difference[high_dicom.find_lower_bound(modality, windows[0])] = 0
     return float(difference.max()) / dcmtk_tolerance(top, np.iinfo(values.dtype).max)
@@ -250,8 +250,8 @@ def dcmtk_tolerance(top, highest):
     It rounds where this package truncates; it keeps modality values as whole numbers; and it takes
     the entries of a VOI LUT of n bits in 2**n steps, not in 2**n - 1.
     """
-    if top.voi_lut is not None:
-        return 1 + highest / 2 ** top.voi_lut.descriptor.values[2]
+    if top.voi_luts:
+        return 1 + highest / 2 ** top.voi_luts[0].descriptor.values[2]
     rescale = top.rescale() or Rescale()
     is_whole = float(rescale.slope).is_integer() and float(rescale.intercept).is_integer()
     return 1 if is_whole else 1 + highest / max(1.0, top.windows()[0].width - 1)

@@ -9,9 +9,10 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
-    SHORT_TABLE,
+    PALETTE_LUT,
+    WORD_BITS,
     LookupTable,
-    lookup_table,
+    lookup_tables,
 )
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import LutAttributes
@@ -125,12 +126,13 @@ class Palette:
         low, high = int(pixels.min()), int(pixels.max())
         for i, table in enumerate(self.tables):
             # The dtype follows the bits of the index, and entries are scaled to it: of 16 bits the
-            # high byte counts, and 257 takes 255 to 65535.
+            # high byte counts, and of 8 bits 255 becomes 65535.
             entries = table(np.arange(low, high + 1, dtype=np.float64)).astype(np.int64)
-            if self.dtype == np.uint8 and table.bits > BYTE_BITS:
-                entries >>= 8
-            elif self.dtype == np.uint16 and table.bits <= BYTE_BITS:
-                entries *= 257
+            bits = max(BYTE_BITS, table.bits)
+            if self.dtype == np.uint8:
+                entries >>= bits - BYTE_BITS
+            else:
+                entries = entries * ((1 << WORD_BITS) - 1) // ((1 << bits) - 1)
             rgb[..., i] = DisplayLut(entries.astype(self.dtype), low)(pixels)[..., 0]
         return rgb
 
@@ -157,7 +159,7 @@ def read_palette(
     """
     # Not by pydicom's apply_color_lut, which takes entries of 8 bits in words for bytes, wraps
     # indices around at 256, and ignores the first values of green and blue.
-    tables = []
+    chosen = []
     for colour, stored in zip(("red", "green", "blue"), description.palette, strict=True):
         if not (stored.data.values or (stored.segmented.values and stored.descriptor.values)):
             raise UnsupportedPixelsError(f"the palette for {colour} is missing")
@@ -169,10 +171,12 @@ def read_palette(
             if stored.segmented.values
             else None,
         }
-        chosen = decide("palette_data", by_source).value or stored
-        little_endian = description.is_little_endian
-        table = lookup_table(chosen, signed=signed, little_endian=little_endian)
-        if table.is_short:
-            warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
-        tables.append(table)
-    return Palette(tuple(tables), np.uint8 if bits_stored <= BYTE_BITS else np.uint16)
+        chosen.append(decide("palette_data", by_source).value or stored)
+    tables = lookup_tables(
+        PALETTE_LUT,
+        chosen,
+        warnings,
+        signed=signed,
+        little_endian=description.is_little_endian,
+    )
+    return Palette(tables, np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

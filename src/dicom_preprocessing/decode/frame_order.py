@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.frame_offsets import is_transverse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description, FunctionalGroups
 
 POSITION_TOLERANCE = 1e-4
 """Positions that differ by less, in mm, are one: noise must not decide the order of frames."""
+
+OFFSET_TOLERANCE = 0.01
+"""Difference of two statements about one position in mm that is rounding."""
 
 # Attributes of which several values in one object mean several volumes, with their macros.
 VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute]], ...]] = (
@@ -89,12 +93,41 @@ def _measure_distances(description: Description, n_frames: int) -> list[float] |
     """Return the distance of each frame along the slice normal in mm, None unless all have one."""
     positions = description.positions(n_frames)
     first = description.orientations(n_frames)[0]
+    offsets = description.frame_offsets(n_frames)
+    if offsets is not None and (first is None or None in positions):
+        return _merge_close(list(offsets))
     if first is None or any(p is None for p in positions):
         return None
     # One position at the top level is of the object, and says nothing about its frames.
     if len(set(positions)) == 1:
         return None
     return distances_along_normal([p for p in positions if p is not None], first)
+
+
+def find_offset_faults(description: Description, count: int) -> Iterator[str]:
+    """Yield how the offsets contradict the ``count`` frames or the position of the object."""
+    vector = description.grid_frame_offset_vector
+    if vector.is_empty or count == 1:
+        return
+    offsets = description.frame_offsets(count)
+    if offsets is None:
+        yield (
+            f"Grid Frame Offset Vector is not {count} numbers, one for each frame: it is ignored"
+        )
+        return
+    position, orientation = description.top.position(), description.top.orientation()
+    if position is None or orientation is None or offsets[0] == 0:
+        return
+    if not is_transverse(orientation):
+        yield (
+            f"Grid Frame Offset Vector starts at {offsets[0]:g}, and slices are not transverse: "
+            "it counts from its first value"
+        )
+    elif abs(offsets[0] - position[2]) > OFFSET_TOLERANCE:
+        yield (
+            f"Grid Frame Offset Vector starts at {offsets[0]:g}, neither 0 nor {position[2]:g}, "
+            "the z of Image Position (Patient): it is taken for z"
+        )
 
 
 def distances_along_normal(

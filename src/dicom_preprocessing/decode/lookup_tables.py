@@ -6,7 +6,8 @@ PS3.3 C.11.1.1, C.11.2.1.1, C.7.6.3.1.5, C.7.6.3.1.6 and, for segmented palettes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from operator import gt
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.attribute import Value
     from dicom_preprocessing.dicom.description import LutAttributes
-
-SHORT_TABLE: Final = "a look-up table has fewer entries than it says: the last one is repeated"
+    from dicom_preprocessing.image_warnings import ImageWarnings
 
 BYTE_BITS: Final = 8
 WORD_BITS: Final = 16
@@ -29,18 +29,37 @@ DISCRETE, LINEAR, INDIRECT = 0, 1, 2
 """Types of segments (PS3.3 C.7.9.2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class LutKind:
+    """A kind of table, and the bits that its entries may have.
+
+    Parameters
+    ----------
+    name : str
+        As it is in messages.
+    bits : sequence of int
+        Ascending. Entries that exceed the bits of the descriptor have the next of them.
+    fills_range : bool
+        Whether entries are scaled by their bits, so that the highest one is meant to be white.
+    """
+
+    name: str
+    bits: Sequence[int]
+    fills_range: bool
+
+
+MODALITY_LUT: Final = LutKind("the Modality LUT", range(1, WORD_BITS + 1), fills_range=False)
+VOI_LUT: Final = LutKind("the VOI LUT", range(1, WORD_BITS + 1), fills_range=True)
+PALETTE_LUT: Final = LutKind("the palette", (BYTE_BITS, WORD_BITS), fills_range=True)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LookupTable:
-    """Entries of ``bits`` bits, for values from ``first`` on.
-
-    ``is_short`` is True if there are fewer entries than the descriptor says; the last one is then
-    that of all higher values.
-    """
+    """Entries of ``bits`` bits, for values from ``first`` on."""
 
     entries: NDArray[np.int64]
     first: int
     bits: int
-    is_short: bool = False
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Look up the entries of values, which are rounded half up."""
@@ -52,14 +71,45 @@ class LookupTable:
         return entries
 
 
-def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = True) -> LookupTable:
-    """Make a table from its attributes in the file.
+class Entries(NamedTuple):
+    """Entries of a table, their bits by descriptor and length of the data, and what is wrong."""
+
+    entries: NDArray[np.int64]
+    bits: int
+    faults: tuple[str, ...] = ()
+
+
+def lookup_table(
+    kind: LutKind,
+    stored: LutAttributes,
+    warnings: ImageWarnings,
+    *,
+    signed: bool,
+    little_endian: bool = True,
+) -> LookupTable:
+    """Make one table; parameters and errors as of ``lookup_tables``."""
+    (table,) = lookup_tables(kind, [stored], warnings, signed=signed, little_endian=little_endian)
+    return table
+
+
+def lookup_tables(
+    kind: LutKind,
+    stored: Sequence[LutAttributes],
+    warnings: ImageWarnings,
+    *,
+    signed: bool,
+    little_endian: bool = True,
+) -> tuple[LookupTable, ...]:
+    """Make the tables that belong together, one or the three of a palette, from the file.
 
     Parameters
     ----------
-    stored : LutAttributes
+    kind : LutKind
+    stored : sequence of LutAttributes
         The descriptor has three integers: number of entries (0 is 65536), first value mapped, bits
         of an entry. The data is bytes (VR OW) or integers (VR US), or a segmented palette.
+    warnings : ImageWarnings
+        Takes contradictions between descriptors and data.
     signed : bool
         Whether the values that it maps, and so the first value mapped, may be negative.
     little_endian : bool
@@ -68,35 +118,121 @@ def lookup_table(stored: LutAttributes, *, signed: bool, little_endian: bool = T
     Raises
     ------
     UnsupportedPixelsError
-        The descriptor or the data is missing or invalid.
+        A descriptor or its data is missing or invalid.
     """
-    if not stored.descriptor.values or not (stored.data.values or stored.segmented.values):
-        raise UnsupportedPixelsError("a look-up table without descriptor or without data")
-    try:
-        count, first, bits = _parse_descriptor(stored.descriptor.values)
-        # 2**16 entries do not fit into 16 bits: PS3.3 C.11.1.1 writes 0. A descriptor of VR SS has
-        # negative counts from 2**15 on.
-        count = count % MAX_ENTRIES or MAX_ENTRIES
-        if stored.data.values:
-            words = _read_words(stored.data.values, little_endian=little_endian)
-        else:
-            words = expand_segments(stored.segmented.values, bits, little_endian=little_endian)
-        entries = _take_entries(words, count, bits)
-        needed = int(entries.max()).bit_length()
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise UnsupportedPixelsError(f"a look-up table cannot be used: {error}") from error
-    # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped is
-    # not. Read with the wrong sign, a first value of -1024 maps nothing.
-    half = MAX_ENTRIES // 2
-    first = (first + half) % MAX_ENTRIES - half if signed else first % MAX_ENTRIES
-    # Entries may need more bits than the descriptor says. Scaled by too few of them, they would
-    # exceed full range.
-    return LookupTable(
-        entries,
-        first,
-        bits=max(bits if 0 < bits <= WORD_BITS else WORD_BITS, needed),
-        is_short=len(entries) < count,
+    firsts, found = [], []
+    for one in stored:
+        if not one.descriptor.values or not (one.data.values or one.segmented.values):
+            raise UnsupportedPixelsError(f"{kind.name} has no descriptor or no data")
+        try:
+            count, first, bits = _parse_descriptor(one.descriptor.values)
+            found.append(read_entries(one, count, bits, little_endian=little_endian))
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            raise UnsupportedPixelsError(f"{kind.name} cannot be used: {error}") from error
+        # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped
+        # is not. Read with the wrong sign, a first value of -1024 maps nothing.
+        half = MAX_ENTRIES // 2
+        firsts.append((first + half) % MAX_ENTRIES - half if signed else first % MAX_ENTRIES)
+    bits_of_tables, fault = choose_bits(kind, found)
+    faults = dict.fromkeys([f for one in found for f in one.faults] + ([fault] if fault else []))
+    for text in faults:
+        warnings.add("lut_contradicts_descriptor", f"{kind.name} {text}")
+    return tuple(
+        LookupTable(one.entries, first, bits)
+        for one, first, bits in zip(found, firsts, bits_of_tables, strict=True)
     )
+
+
+def choose_bits(kind: LutKind, tables: Sequence[Entries]) -> tuple[list[int], str]:
+    """Return the bits of each table, and how that contradicts the descriptors, empty if not."""
+    stated = [table.bits for table in tables]
+    needed_by_table = [int(table.entries.max()).bit_length() for table in tables]
+    highest, needed = max(int(table.entries.max()) for table in tables), max(needed_by_table)
+    # Scaled by too few bits, entries would exceed full range. Tables of one palette have one range:
+    # one that does not reach the limit of its descriptor is not brighter for that.
+    if any(map(gt, needed_by_table, stated)):
+        bits = next(b for b in kind.bits if b >= max(needed, *stated))
+        return [bits] * len(tables), (
+            f"has entries of up to {highest}, more than {min(stated)} bits: {bits} are taken"
+        )
+    if not kind.fills_range or min(stated) <= max(needed, BYTE_BITS):
+        return stated, ""
+    # Writers state the bits of the word that holds an entry. Scaled by them, white would be black.
+    found = f"has entries of up to {highest}, and its descriptor says {min(stated)} bits"
+    if kind is PALETTE_LUT and 0 < needed <= BYTE_BITS:
+        return [BYTE_BITS] * len(tables), f"{found}: {BYTE_BITS} are taken"
+    if needed >= BYTE_BITS and highest == (1 << needed) - 1:
+        return [needed] * len(tables), f"{found}: {needed} are taken"
+    # Only a highest entry of all ones tells the bits; others may be meant to be dark.
+    return stated, found
+
+
+def read_entries(
+    stored: LutAttributes, count: int, bits: int, *, little_endian: bool = True
+) -> Entries:
+    """Read the entries of a table with a stated number of entries and of bits.
+
+    Raises
+    ------
+    ArithmeticError, IndexError, TypeError, ValueError
+        The data is invalid.
+    """
+    # 2**16 entries do not fit into 16 bits: PS3.3 C.11.1.1 writes 0. A descriptor of VR SS has
+    # negative counts from 2**15 on.
+    count = count % MAX_ENTRIES or MAX_ENTRIES
+    faults: tuple[str, ...] = ()
+    if not 0 < bits <= WORD_BITS:
+        faults = (f"has a descriptor of {bits} bits: {WORD_BITS} are taken",)
+        bits = WORD_BITS
+    read = _read_data if stored.data.values else _read_segments
+    found = read(stored, count, bits, little_endian=little_endian)
+    if not found.entries.size:
+        raise ValueError("it has no entries")
+    entries, fault = _fit_to_count(found.entries, count)
+    return Entries(entries, found.bits, (*faults, *found.faults, *([fault] if fault else ())))
+
+
+def _fit_to_count(entries: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], str]:
+    """Return the entries that count, and how their number contradicts the descriptor."""
+    found = len(entries)
+    if found < count:
+        return entries, f"has {found} of {count} entries: the last one is repeated"
+    if found == count:
+        return entries, ""
+    # Zeros behind a table are padding: as the last entry, they would make all higher values black.
+    if not entries[count:].any():
+        return entries[:count], f"has {found - count} zeros behind its {count} entries"
+    return entries[:MAX_ENTRIES], f"has {found} entries, more than the {count} of its descriptor"
+
+
+def _read_data(stored: LutAttributes, count: int, bits: int, *, little_endian: bool) -> Entries:
+    """Read entries that are there one by one, in bytes or in words."""
+    words, length = _read_words(stored.data.values, little_endian=little_endian)
+    if not _has_byte_entries(words, length, count, bits):
+        return Entries(words[: length // 2], bits)
+    # The second byte of the last word is padding where their number is odd (PS3.5 7.1.1).
+    entries = _split_words(words)[: count if length == count + count % 2 else length]
+    if bits <= BYTE_BITS:
+        return Entries(entries, bits)
+    return Entries(
+        entries, BYTE_BITS, (f"has a byte for each entry, and its descriptor says {bits} bits",)
+    )
+
+
+def _has_byte_entries(words: NDArray[np.int64], length: int, count: int, bits: int) -> bool:
+    """Whether data of ``length`` bytes has a byte for each entry."""
+    # Entries of 8 bits have a word each, or share one, the first in the low byte (C.7.6.3.1.6).
+    # The length says which, and more surely so than the bits of the descriptor.
+    if length == 2 * count:
+        return False
+    if length == count + count % 2:
+        return True
+    return bits <= BYTE_BITS and bool((words >> BYTE_BITS).any())
+
+
+def _split_words(words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bytes of words, the low one first."""
+    return np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
 
 
 def _parse_descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
@@ -107,64 +243,54 @@ def _parse_descriptor(values: Sequence[Value]) -> tuple[int, int, int]:
     return count, first, bits
 
 
-def _take_entries(words: NDArray[np.int64], count: int, bits: int) -> NDArray[np.int64]:
-    """Return at most ``count`` entries, at least one."""
-    # Entries of 8 bits have a word each, or share one, the first in the low byte (C.7.6.3.1.6).
-    # Only the length says which.
-    if bits <= BYTE_BITS and words.size < count:
-        words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
-    if not words.size:
-        raise ValueError("it has no entries")
-    return words[:count]
-
-
-def _read_words(values: Sequence[Value], *, little_endian: bool) -> NDArray[np.int64]:
-    """Return words of 16 bits, of bytes or of numbers."""
+def _read_words(values: Sequence[Value], *, little_endian: bool) -> tuple[NDArray[np.int64], int]:
+    """Return words of 16 bits, of bytes or of numbers, and their number of bytes."""
     if isinstance(values[0], bytes):
-        padded = values[0] + b"\0" * (len(values[0]) % 2)
-        return np.frombuffer(padded, "<u2" if little_endian else ">u2").astype(np.int64)
+        length = len(values[0])
+        padded = values[0] + b"\0" * (length % 2)
+        return np.frombuffer(padded, "<u2" if little_endian else ">u2").astype(np.int64), length
     # Entries have no sign (C.11.1.1.1), whatever the VR is.
-    return np.asarray(values, dtype=np.int64) & (MAX_ENTRIES - 1)
+    return np.asarray(values, dtype=np.int64) & (MAX_ENTRIES - 1), 2 * len(values)
 
 
-def expand_segments(
-    values: Sequence[Value], bits: int, *, little_endian: bool
-) -> NDArray[np.int64]:
-    """Return the entries of segmented palette data (C.7.9.2).
+def _read_segments(stored: LutAttributes, count: int, bits: int, *, little_endian: bool) -> Entries:
+    """Read a segmented palette (C.7.9.2)."""
+    words, length = _read_words(stored.segmented.values, little_endian=little_endian)
+    # Segments of 8-bit entries are bytes throughout: types, lengths and offsets, too.
+    is_bytes = bits <= BYTE_BITS
+    values = {True: _split_words(words)[:length].tolist(), False: words.tolist()}
+    entries, error = _try_to_expand(values[is_bytes], is_bytes=is_bytes)
+    if len(entries) != count:
+        # Only the number of entries says whether bits of the descriptor are wrong.
+        others, _ = _try_to_expand(values[not is_bytes], is_bytes=not is_bytes)
+        if len(others) == count:
+            kind, found_bits = ("words", bits) if is_bytes else ("bytes", BYTE_BITS)
+            fault = f"has segments of {kind}, and its descriptor says {bits} bits"
+            return Entries(np.array(others, np.int64), found_bits, (fault,))
+    if error is not None:
+        raise error
+    return Entries(np.array(entries, np.int64), bits)
 
-    Parameters
-    ----------
-    values : sequence
-        Bytes, or a number per word.
-    bits : int
-        Of an entry.
-    little_endian : bool
-        Byte order of bytes.
 
-    Raises
-    ------
-    UnsupportedPixelsError
-        The segments are invalid.
-    """
+def _try_to_expand(
+    values: list[int], *, is_bytes: bool
+) -> tuple[list[int], IndexError | ValueError | None]:
+    """Return the entries of segments, or the error that there is in them."""
+    entries: list[int] = []
     try:
-        words = _read_words(values, little_endian=little_endian)
-        # Segments of 8-bit entries are bytes throughout: types, lengths and offsets, too.
-        if bits <= BYTE_BITS:
-            words = np.stack([words & 0xFF, words >> BYTE_BITS], axis=1).ravel()
-        entries: list[int] = []
-        _expand(words.tolist(), bits, 0, None, entries, depth=0)
-    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-        raise UnsupportedPixelsError(f"a segmented palette cannot be used: {error}") from error
-    return np.array(entries, np.int64)
+        _expand(values, 0, None, entries, is_bytes=is_bytes, depth=0)
+    except (IndexError, ValueError) as error:
+        return [], error
+    return entries, None
 
 
 def _expand(
     values: list[int],
-    bits: int,
     index: int,
     segments: int | None,
     entries: list[int],
     *,
+    is_bytes: bool,
     depth: int,
 ) -> None:
     """Append the entries of ``segments`` segments, or of all, from ``index`` of ``values`` on."""
@@ -184,13 +310,12 @@ def _expand(
         # (C.7.9.2.3).
         elif segment_type == INDIRECT and depth == 0:
             # The offset has 32 bits, the least significant part first, and counts bytes.
-            parts = 4 if bits <= BYTE_BITS else 2
-            width = BYTE_BITS if bits <= BYTE_BITS else WORD_BITS
+            parts, width = (4, BYTE_BITS) if is_bytes else (2, WORD_BITS)
             part_values = values[index : index + parts]
             offset = sum(value << i * width for i, value in enumerate(part_values))
             index += parts
-            start_index = offset if bits <= BYTE_BITS else offset // 2
-            _expand(values, bits, start_index, length, entries, depth=1)
+            start = offset if is_bytes else offset // 2
+            _expand(values, start, length, entries, is_bytes=is_bytes, depth=1)
         else:
             raise ValueError(f"segment type {segment_type}")
         # Indirect segments may repeat each other: a few bytes must not become gigabytes.

@@ -6,6 +6,7 @@ PS3.3 C.11.1. A Modality LUT, or Rescale Slope and Intercept, of the object or o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,17 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
-    SHORT_TABLE,
+    MODALITY_LUT,
     LookupTable,
     lookup_table,
 )
 from dicom_preprocessing.decode.padding import pixel_padding, replace_padding
-from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import LutAttributes, Rescale
-from dicom_preprocessing.errors import MissingAttributeError
+from dicom_preprocessing.dicom.contradictions import Decision, GroupLevel, decide
+from dicom_preprocessing.dicom.description import Rescale
+from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import TABLE_BITS, DisplayLut
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,27 +57,91 @@ def modality_of_frames(
     """
     n = pixel_format.number_of_frames
     rescales = description.rescales(n)
-    by_source: dict[str, Sequence[LutAttributes | Rescale | None] | None] = {
-        "ModalityLUTSequence": [description.modality_lut] * n if description.modality_lut else None,
-        "rescale": rescales if any(pair is not None for pair in rescales) else None,
-    }
-    chosen = decide("modality", by_source).value or [None] * n
+    by_frame = list(zip(rescales.values, rescales.levels, strict=True))
     # One object per transform, so that frames with the same one share tables and caches.
-    usable = {id(one): _make_usable(one, description, pixel_format) for one in chosen}
-    _warn_of_transforms(description, list(usable.values()), warnings)
-    return [usable[id(one)] for one in chosen]
+    different = dict.fromkeys(by_frame)
+    is_required = description.dose_scaling() is None and (None, None) in different
+    table = _read_modality_lut(description, pixel_format, warnings, is_required=is_required)
+    chosen = {key: _choose_modality(description, table, key, warnings) for key in different}
+    _warn_of_rescales(description, rescales.values, warnings)
+    return [chosen[key] for key in by_frame]
 
 
-def _make_usable(
-    stored: LutAttributes | Rescale | None, description: Description, pixel_format: PixelFormat
+def _read_modality_lut(
+    description: Description,
+    pixel_format: PixelFormat,
+    warnings: ImageWarnings,
+    *,
+    is_required: bool,
+) -> LookupTable | None:
+    """Read the Modality LUT; None where there is none, or where another transform may be used."""
+    stored = description.modality_lut
+    if stored is None:
+        return None
+    try:
+        return lookup_table(
+            MODALITY_LUT,
+            stored,
+            warnings,
+            signed=pixel_format.is_signed,
+            little_endian=description.is_little_endian,
+        )
+    except UnsupportedPixelsError as error:
+        # An item without any value says nothing. One with some says that values need it.
+        if is_required and not stored.is_empty:
+            raise
+        warnings.add("lut_unusable", f"{error}; it was ignored")
+        return None
+
+
+def _choose_modality(
+    description: Description,
+    table: LookupTable | None,
+    rescale_and_level: tuple[Rescale | None, GroupLevel | None],
+    warnings: ImageWarnings,
 ) -> Modality:
-    """Return a transform that can be applied; one that changes nothing where there is none."""
-    if isinstance(stored, LutAttributes):
-        little_endian = description.is_little_endian
-        return lookup_table(stored, signed=pixel_format.is_signed, little_endian=little_endian)
-    rescale = stored or Rescale()
+    """Choose the transform of frames with a rescale of a level; a neutral one if there is none."""
+    rescale, level = rescale_and_level
+    own, top = (None, rescale) if level is GroupLevel.TOP else (rescale, None)
+    by_source: dict[str, Modality | None] = {
+        "rescale of functional groups": own,
+        "DoseGridScaling": description.dose_scaling(),
+        "ModalityLUTSequence": table,
+        "rescale": top,
+    }
+    decision: Decision[Modality] = decide("modality", by_source)
+    for source in decision.overruled:
+        other = by_source[source]
+        if other is not None and not _agree(decision.value or Rescale(), other):
+            message = f"{decision.source} and {source} are different transforms: the first counts"
+            warnings.add("transforms_contradict", message)
+    if isinstance(decision.value, LookupTable):
+        return decision.value
+    return _make_usable(decision.value or Rescale(), decision.source, warnings)
+
+
+def _agree(chosen: Modality, other: Modality) -> bool:
+    """Whether two transforms give the same values."""
+    if isinstance(chosen, LookupTable) and isinstance(other, Rescale):
+        stored = chosen.first + np.arange(len(chosen.entries), dtype=np.float64)
+        return np.array_equal(chosen.entries, modality_transform(other)(stored))
+    if isinstance(chosen, Rescale) and isinstance(other, LookupTable):
+        return _agree(other, chosen)
+    # Converters add a rescale of 1 and 0, which says nothing, to any image.
+    return other in (chosen, Rescale())
+
+
+def _make_usable(rescale: Rescale, source: str, warnings: ImageWarnings) -> Rescale:
+    """Return a rescale that can be applied."""
+    slope, names = "Rescale Slope", "Rescale Slope or Rescale Intercept"
+    if source == "DoseGridScaling":
+        slope = names = "Dose Grid Scaling"
     if not rescale.is_finite:
-        raise MissingAttributeError("Rescale Slope or Rescale Intercept is not a number")
+        raise MissingAttributeError(f"{names} is not a number")
+    # It would make all pixels equal. Writers leave 0 where they have no slope.
+    if rescale.slope == 0:
+        warnings.add("rescale_slope_zero", f"{slope} is 0 and counts as 1")
+        return replace(rescale, slope=1.0)
     return rescale
 
 
@@ -120,6 +186,7 @@ def modality_values(
         minimum, or the maximum of MONOCHROME1.
     """
     modality = modality_of_frames(description, pixel_format, warnings)
+    _warn_of_units(description, len(modality), warnings)
     transforms = [modality_transform(m) for m in modality]
     dtype = modality_dtype(modality, pixel_format)
     known = _padding_background(description, pixel_format, modality[0], dtype)
@@ -169,16 +236,25 @@ def _find_background(values: Frames, *, inverted: bool) -> tuple[float, bool]:
     return extreme(darkest, default=0.0), any(has_others for _, has_others in by_frame)
 
 
-def _warn_of_transforms(
-    description: Description, modality: Sequence[Modality], warnings: ImageWarnings
+def _warn_of_rescales(
+    description: Description, rescales: Sequence[Rescale | None], warnings: ImageWarnings
 ) -> None:
-    """Add warnings about the modality transforms of an object's frames."""
-    if any(isinstance(m, LookupTable) and m.is_short for m in modality):
-        warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
-    has_own = {"PixelValueTransformationSequence" in groups.macros for groups in description.frames}
-    if len(has_own) > 1:
+    """Add warnings about the rescales of an object's frames."""
+    if len({rescale is None for rescale in rescales}) > 1:
         message = "frames without a rescale are taken as they are, although others have one"
         warnings.add("rescale_missing_in_frames", message)
+    items = max(groups.rescale_items for groups in (description.shared, *description.frames))
+    if items > 1:
+        message = f"Pixel Value Transformation Sequence has {items} items: the first counts"
+        warnings.add("transforms_contradict", message)
+
+
+def _warn_of_units(description: Description, count: int, warnings: ImageWarnings) -> None:
+    """Add a warning where values of frames have different units."""
+    units = sorted({unit for unit in description.rescale_types(count) if unit is not None})
+    if len(units) > 1 or any("\\" in unit for unit in units):
+        message = f"Rescale Types of frames are {', '.join(units)}: values have different units"
+        warnings.add("rescale_types_differ", make_printable(message))
 
 
 def _padding_background(

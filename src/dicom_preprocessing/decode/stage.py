@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.decode.facts import warn_of_facts
-from dicom_preprocessing.decode.frame_order import frame_order
+from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.decode.pixels import (
@@ -22,6 +22,8 @@ from dicom_preprocessing.decode.values import (
     is_relative,
     make_display_values,
 )
+from dicom_preprocessing.dicom.contradictions import LEVELS_CONTRADICT
+from dicom_preprocessing.dicom.levels import find_level_contradictions
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarnings
@@ -100,6 +102,7 @@ def decode_opened(
     warnings = ImageWarnings(description.warnings)
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
     warn_of_facts(description, warnings)
+    _warn_of_frames(description, pixel_format.number_of_frames, warnings)
     levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
     source = _DecodeInput(description, pixel_data, pixel_format, levels, warnings)
     return _decode_at_level(source, decode_settings, None)
@@ -125,6 +128,14 @@ class _Values(NamedTuple):
     frames: Frames
     lookup: DisplayLut | None
     background: float | None
+
+
+def _warn_of_frames(description: Description, count: int, warnings: ImageWarnings) -> None:
+    """Add warnings about what the header says of frames in several ways."""
+    for message in find_level_contradictions(description, count):
+        warnings.add(LEVELS_CONTRADICT, message)
+    for message in find_offset_faults(description, count):
+        warnings.add("frame_offsets_contradict", message)
 
 
 def _count_levels(

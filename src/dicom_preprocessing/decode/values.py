@@ -6,7 +6,7 @@ All in float64, truncated at the end (PS3.3 C.11.1 and C.11.2).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
-    SHORT_TABLE,
+    VOI_LUT,
     LookupTable,
     lookup_table,
 )
@@ -29,19 +29,19 @@ from dicom_preprocessing.decode.modality import (
     tabulate,
 )
 from dicom_preprocessing.decode.padding import StoredPadding, pixel_padding, replace_padding
-from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import Rescale, Window
+from dicom_preprocessing.dicom.description import LutAttributes, Rescale, Window
+from dicom_preprocessing.errors import UnsupportedPixelsError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import DisplayLut, top_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description, LutAttributes
+    from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.imaging.frames import Frames
 
 
@@ -53,7 +53,7 @@ def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.
     values : float64
         Modality values, any shape.
     window : Window
-        A width below 1 counts as 1.
+        A width below 1, which the configuration may have, counts as 1.
     top : int
         Highest display value.
 
@@ -235,6 +235,9 @@ class _TransformChooser:
     pixel_format: PixelFormat
     top: int
     warnings: ImageWarnings
+    unusable: dict[Window, None] = field(default_factory=dict)
+    narrow: dict[Window, None] = field(default_factory=dict)
+    voi_luts: dict[tuple[int, bool], Transform | None] = field(default_factory=dict)
 
     def choose(self, intensity: str, window: Sequence[float] | None) -> list[Transform]:
         """Return a function from stored to display values for each frame."""
@@ -272,47 +275,71 @@ class _TransformChooser:
         ]
 
     def choose_from_object(self, modality: list[Modality]) -> list[Transform | None]:
-        """Take the VOI LUT Sequence, else the first usable window, of each frame."""
-        # PS3.3 C.11.2.1.2: several windows are alternative views, none of which is preferred.
-        n = len(self.stored)
-        luts, windows_of_frames = self.description.voi_luts(n), self.description.windows(n)
-        usable = [next((w for w in ws or () if w.is_usable), None) for ws in windows_of_frames]
-        tables = self.choose_luts(luts, modality)
-        is_skipped = (
-            ws is not None and ws[0] is not w
-            for ws, w in zip(windows_of_frames, usable, strict=True)
-        )
-        if any(is_skipped):
-            self.warnings.add("window_unusable", "an unusable window was ignored")
-        windows = (_make_window_transform(w, self.top) if w is not None else None for w in usable)
-        pairs = zip(tables, windows, strict=True)
-        return [decide("voi", {"VOILUTSequence": t, "windows": w}).value for t, w in pairs]
-
-    def choose_luts(
-        self,
-        luts: Sequence[LutAttributes | None],
-        modality: Sequence[Modality],
-    ) -> list[Transform | None]:
-        """Return the VOI LUT of each frame that has one; equal frames share one transform."""
-        transforms: dict[tuple[int, bool], Transform] = {}
-        by_frame: list[Transform | None] = []
-        for lut, m in zip(luts, modality, strict=True):
-            if lut is None:
-                by_frame.append(None)
-                continue
+        """Take the first VOI LUT or window of each frame that can be used."""
+        # PS3.3 C.11.2.1.2: several are alternative views, none of which is preferred.
+        by_frame = self.description.voi_transforms(len(self.stored))
+        chosen: dict[tuple[int, bool], Transform | None] = {}
+        transforms: list[Transform | None] = []
+        for candidates, m in zip(by_frame, modality, strict=True):
             # PS3.3 C.11.2.1.1: the first value mapped has a sign if modality values may have one.
-            key = id(lut), modality_range(m, self.pixel_format)[0] < 0
-            if key not in transforms:
-                transforms[key] = self.make_voi_lut_transform(lut, signed=key[1])
-            by_frame.append(transforms[key])
-        return by_frame
+            signed = bool(candidates) and modality_range(m, self.pixel_format)[0] < 0
+            key = id(candidates), signed
+            if key not in chosen:
+                chosen[key] = self.choose_usable(candidates, signed=signed)
+            transforms.append(chosen[key])
+        self.warn_of_windows()
+        return transforms
 
-    def make_voi_lut_transform(self, stored: LutAttributes, *, signed: bool) -> Transform:
-        """Make a VOI LUT, scaled to full range."""
+    def choose_usable(
+        self, candidates: Sequence[LutAttributes | Window], *, signed: bool
+    ) -> Transform | None:
+        """Make a transform of the first VOI LUT or window that can be used."""
+        made = (
+            self.make_voi_lut_transform(one, signed=signed)
+            if isinstance(one, LutAttributes)
+            else self.make_window(one)
+            for one in candidates
+        )
+        return next((transform for transform in made if transform is not None), None)
+
+    def make_window(self, window: Window) -> Transform | None:
+        """Make the transform of a window, None if it cannot be used."""
+        if not window.is_usable:
+            self.unusable[window] = None
+            return None
+        # PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1. Who writes less means a ramp of
+        # that width, which LINEAR_EXACT is.
+        if window.width < 1 and FUNCTIONS.get(window.function, linear) is linear:
+            self.narrow[window] = None
+            window = replace(window, function="LINEAR_EXACT")
+        return _make_window_transform(window, self.top)
+
+    def warn_of_windows(self) -> None:
+        """Add warnings about the windows that were met; frames may have thousands."""
+        if self.unusable:
+            message = f"{_name_windows(self.unusable)} cannot be used: ignored"
+            self.warnings.add("window_unusable", message)
+        if self.narrow:
+            message = f"{_name_windows(self.narrow)} is narrower than 1: applied as LINEAR_EXACT"
+            self.warnings.add("window_narrow", message)
+
+    def make_voi_lut_transform(self, stored: LutAttributes, *, signed: bool) -> Transform | None:
+        """Make a VOI LUT, scaled to full range, None if it cannot be used."""
+        key = id(stored), signed  # frames may share one
+        if key not in self.voi_luts:
+            self.voi_luts[key] = self.read_voi_lut(stored, signed=signed)
+        return self.voi_luts[key]
+
+    def read_voi_lut(self, stored: LutAttributes, *, signed: bool) -> Transform | None:
+        """Read a VOI LUT; one that cannot be used is optional, and a warning."""
         little_endian = self.description.is_little_endian
-        table = lookup_table(stored, signed=signed, little_endian=little_endian)
-        if table.is_short:
-            self.warnings.add("lut_contradicts_descriptor", SHORT_TABLE)
+        try:
+            table = lookup_table(
+                VOI_LUT, stored, self.warnings, signed=signed, little_endian=little_endian
+            )
+        except UnsupportedPixelsError as error:
+            self.warnings.add("lut_unusable", f"{error}; it was ignored")
+            return None
         full, top = 2**table.bits - 1, self.top
         return lambda values: np.trunc(table(values) * top / full)
 
@@ -330,7 +357,7 @@ class _TransformChooser:
         # One slope scales both ends alike, so stored values will do; its sign sets the direction.
         if isinstance(pair, Rescale) and len(set(modality)) == 1 and not self.pixel_format.is_float:
             ends = self.find_value_range([Rescale()] * n)
-            if ends is None or ends[0] == ends[1] or pair.slope == 0:
+            if ends is None or ends[0] == ends[1]:
                 return [_zeros] * n
             low, high = ends
             sign = math.copysign(1, pair.slope)
@@ -377,6 +404,13 @@ def _make_window_transform(window: Window, top: int) -> Transform:
     """Return the function of a window; an unknown VOI LUT Function counts as LINEAR."""
     function = FUNCTIONS.get(window.function, linear)
     return lambda values: function(values, window, top)
+
+
+def _name_windows(windows: Iterable[Window]) -> str:
+    """Name the first window, and say how many others there are."""
+    first, *others = windows
+    more = f" (and {len(others)} others)" if others else ""
+    return f"window of center {first.center:g} and width {first.width:g}{more}"
 
 
 def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:

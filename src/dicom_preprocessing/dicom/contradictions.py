@@ -44,8 +44,10 @@ class Precedence:
     warning: str = ""
 
 
-EVERYWHERE: Final = (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
+EVERYWHERE: Final = (GroupLevel.FRAME, GroupLevel.SHARED, GroupLevel.TOP)
 """Classic objects have these at the top level only, Enhanced ones in groups only."""
+
+LEVELS_CONTRADICT: Final = "functional_groups_contradict"
 
 PRECEDENCES: Final[Mapping[str, Precedence]] = {
     # Class and encoding of the file.
@@ -58,17 +60,21 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         "PS3.10 7.1; without it, the encoding in which the data set could be read",
     ),
     # Functional group macros.
-    "rescale": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.9"),
-    "windows": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.10"),
-    "voi_lut_function": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.10"),
-    "voi_lut": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.10, C.11.2"),
-    "pixel_spacing": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1"),
-    "spacing_between_slices": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1"),
-    "position": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.3"),
-    "orientation": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.4"),
+    "rescale": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.9", LEVELS_CONTRADICT),
+    "rescale_type": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.9"),
+    "voi_level": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.10, C.11.2: VOI LUTs and windows; a level without a usable one is left "
+        "for the next",
+        LEVELS_CONTRADICT,
+    ),
+    "voi_lut_function": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.10", LEVELS_CONTRADICT),
+    "pixel_spacing": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1", LEVELS_CONTRADICT),
+    "spacing_between_slices": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1", LEVELS_CONTRADICT),
+    "position": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.3", LEVELS_CONTRADICT),
+    "orientation": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.4", LEVELS_CONTRADICT),
     "patient_orientation": Precedence(
-        (GroupLevel.TOP, GroupLevel.SHARED, GroupLevel.FRAME),
-        "PS3.3 C.7.6.16.2.15: of the first frame",
+        EVERYWHERE, "PS3.3 C.7.6.16.2.15: of the first frame", LEVELS_CONTRADICT
     ),
     # Attributes with the same meaning.
     "in_plane_spacing": Precedence(
@@ -77,12 +83,13 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     ),
     "laterality": Precedence(
         (
+            "FrameLaterality of the first frame",
+            "FrameLaterality of the shared group",
             "ImageLaterality",
             "Laterality",
-            "FrameLaterality of the shared group",
-            "FrameLaterality of the first frame",
         ),
-        "PS3.3 C.8.11.7: of the image before that of the series; C.7.6.16.2.8: of frames",
+        "PS3.3 C.7.6.16.2.8: of frames; C.8.11.7: of the image before that of the series",
+        LEVELS_CONTRADICT,
     ),
     "view": Precedence(
         ("ViewCodeSequence", "ViewPosition"), "PS3.3 C.8.11.7: the code before the older text"
@@ -97,7 +104,9 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     ),
     # Transforms of grey values, and palettes.
     "modality": Precedence(
-        ("ModalityLUTSequence", "rescale"), "PS3.3 C.11.1: a file has one of the two"
+        ("rescale of functional groups", "DoseGridScaling", "ModalityLUTSequence", "rescale"),
+        "PS3.3 C.11.1, C.8.8.3: a file has one of them",
+        "transforms_contradict",
     ),
     "voi": Precedence(
         ("VOILUTSequence", "windows"),
@@ -401,21 +410,122 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "LUT Descriptor, and the number of entries",
-        "the entries; the last one of a short table is repeated, with a warning",
-        "decode.lookup_tables:lookup_table",
+        "the entries; the last one of a short table is repeated, and zeros behind a table are none",
+        "decode.lookup_tables:read_entries",
         "PS3.3 C.11.1.1",
+        "lut_contradicts_descriptor",
+    ),
+    ComputedDecision(
+        "more than 8 bits of LUT Descriptor, and data with a byte for each entry",
+        "8 bits",
+        "decode.lookup_tables:read_entries",
+        "PS3.3 C.11.1.1, C.7.6.3.1.6: the length of the data says whether entries are bytes",
+        "lut_contradicts_descriptor",
+    ),
+    ComputedDecision(
+        "bits of LUT Descriptor, and bytes or words of palette segments",
+        "what gives the stated number of entries",
+        "decode.lookup_tables:read_entries",
+        "PS3.3 C.7.9.2",
+        "lut_contradicts_descriptor",
     ),
     ComputedDecision(
         "bits of LUT Descriptor, and higher entries",
-        "the entries",
-        "decode.lookup_tables:lookup_table",
-        "PS3.3 C.11.1.1.1",
+        "the bits that the entries need; of a palette 16",
+        "decode.lookup_tables:choose_bits",
+        "PS3.3 C.11.1.1, C.11.2.1.1",
+        "lut_contradicts_descriptor",
+    ),
+    ComputedDecision(
+        "bits of the LUT Descriptor of a VOI LUT or palette, and entries that need fewer",
+        "n bits where the highest entry is 2^n - 1, n from 8; 8 of a palette up to 255; else the "
+        "descriptor",
+        "decode.lookup_tables:choose_bits",
+        "PS3.3 C.11.2.1.1: entries are to span the range that the bits say",
+        "lut_contradicts_descriptor",
     ),
     ComputedDecision(
         "value representation of LUT Descriptor's first value, and the sign of what it maps",
         "the sign of what it maps",
-        "decode.lookup_tables:lookup_table",
-        "PS3.3 C.11.1.1.1",
+        "decode.lookup_tables:lookup_tables",
+        "PS3.3 C.11.1.1",
+    ),
+    ComputedDecision(
+        "an item of VOI LUT Sequence, and its missing or invalid values",
+        "passed over: the next item, window or level that can be used",
+        "decode.values:make_display_values",
+        "PS3.3 C.11.2: the transform is optional",
+        "lut_unusable",
+    ),
+    ComputedDecision(
+        "an item of Modality LUT Sequence without any value, or an invalid one beside a rescale",
+        "passed over",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.11.1",
+        "lut_unusable",
+    ),
+    ComputedDecision(
+        "an invalid item of Modality LUT Sequence, and no rescale",
+        "unsupported_pixels",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.11.1: without the transform values have another unit",
+        error="unsupported_pixels",
+    ),
+    ComputedDecision(
+        "PALETTE COLOR, and a missing or invalid palette",
+        "unsupported_pixels",
+        "decode.colour:read_palette",
+        "PS3.3 C.7.6.3.1.2: it needs one",
+        error="unsupported_pixels",
+    ),
+    ComputedDecision(
+        "Rescale Slope or Dose Grid Scaling, and its value 0",
+        "1; the intercept stays",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.11.1: a transform that makes all values equal was not meant",
+        "rescale_slope_zero",
+    ),
+    ComputedDecision(
+        "Rescale Slope, Rescale Intercept or Dose Grid Scaling, and a value that is no number",
+        "missing_attribute",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.11.1: without the transform values have another unit",
+        error="missing_attribute",
+    ),
+    ComputedDecision(
+        "several items of Pixel Value Transformation Sequence",
+        "the first",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.7.6.16.2.9: it has one item",
+        "transforms_contradict",
+    ),
+    ComputedDecision(
+        "Rescale Types that differ between frames, in values of one image",
+        "each frame as its rescale says",
+        "decode.modality:modality_values",
+        "PS3.3 C.7.6.16.2.9",
+        "rescale_types_differ",
+    ),
+    ComputedDecision(
+        "one half of a rescale or window in a functional group, the other half in another level",
+        "both halves, each from the first level that has it",
+        "dicom.description:Description.per_frame",
+        "PS3.3 C.7.6.16.2.9, C.7.6.16.2.10: a macro has both",
+        LEVELS_CONTRADICT,
+    ),
+    ComputedDecision(
+        "one Image Position (Patient), and Grid Frame Offset Vector",
+        "frames lie at the offsets from that position; of a first offset other than 0, at these z",
+        "dicom.description:Description.positions",
+        "PS3.3 C.8.8.3.2",
+    ),
+    ComputedDecision(
+        "Grid Frame Offset Vector, and Number of Frames, or Image Position (Patient) where the "
+        "first offset is not 0",
+        "Number of Frames: other offsets are ignored; the z of the offsets",
+        "decode.frame_order:find_offset_faults",
+        "PS3.3 C.8.8.3.2",
+        "frame_offsets_contradict",
     ),
     ComputedDecision(
         "value representation of Pixel Padding Value, and Pixel Representation",
@@ -437,10 +547,18 @@ COMPUTED_DECISIONS: Final = (
         warning="padding_not_exact",
     ),
     ComputedDecision(
-        "windows of which one is unusable",
-        "the first usable one, with a warning",
+        "windows of which one is unusable: no width, or not a number",
+        "the first usable one of all levels, else minimum to maximum",
         "decode.values:make_display_values",
         "PS3.3 C.11.2.1.2",
+        "window_unusable",
+    ),
+    ComputedDecision(
+        "VOI LUT Function LINEAR, and a window narrower than 1",
+        "LINEAR_EXACT",
+        "decode.values:make_display_values",
+        "PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1; C.11.2.1.3.2",
+        "window_narrow",
     ),
     # Facts that change no pixel.
     ComputedDecision(
@@ -502,12 +620,20 @@ def decide(row: str, values: Mapping[str, T | None]) -> Decision[T]:
     KeyError
         There is no such row, or the row has no such source.
     """
-    sources = PRECEDENCES[row].sources
-    unknown = values.keys() - set(sources)
-    if unknown:
-        raise KeyError(f"{row}: {', '.join(sorted(unknown))}")
-    present = [(source, values[source]) for source in sources if values.get(source) is not None]
+    present = rank(row, values)
     if not present:
         return Decision(None)
     source, value = present[0]
     return Decision(value, source, tuple(s for s, other in present[1:] if other != value))
+
+
+def rank(row: str, values: Mapping[str, T | None]) -> list[tuple[str, T]]:
+    """Return the sources of a row that have a value, with their values, in order of precedence.
+
+    Parameters and errors are those of ``decide``.
+    """
+    sources = PRECEDENCES[row].sources
+    unknown = values.keys() - set(sources)
+    if unknown:
+        raise KeyError(f"{row}: {', '.join(sorted(unknown))}")
+    return [(s, value) for s in sources if (value := values.get(s)) is not None]

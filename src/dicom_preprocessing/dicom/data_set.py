@@ -44,6 +44,7 @@ from dicom_preprocessing.dicom.keywords import (
     PALETTE_COLOURS,
     PALETTE_KEYWORDS,
     PER_FRAME,
+    RESCALE,
     SHARED,
     TOP_GROUPS,
     TOP_TAGS,
@@ -100,11 +101,13 @@ def describe(
         is_little_endian=is_little_endian,
         pixel=ImagePixel(**_select_fields(attributes, IMAGE_PIXEL)),
         top=FunctionalGroups(
-            **_read_voi_luts(data_set, found), **_select_fields(attributes, TOP_GROUPS)
+            voi_luts=_read_voi_luts(data_set, found), **_select_fields(attributes, TOP_GROUPS)
         ),
         shared=groups_of(shared[0], found) if shared else NO_GROUPS,
         frames=tuple(groups_of(frame, found) for frame in frames),
         modality_lut=_lut_of(luts[0]) if luts else None,
+        dose_grid_scaling=attributes.get("DoseGridScaling", ABSENT),
+        grid_frame_offset_vector=attributes.get("GridFrameOffsetVector", ABSENT),
         palette=_read_palette(attributes),
         **_read_paddings(attributes),
         sop_class_uid=attributes.get("SOPClassUID", ABSENT),
@@ -187,28 +190,30 @@ def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
 def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:
     """Read an item of a functional groups sequence; ``warnings`` takes broken sequences."""
     attributes: dict[str, Attribute] = {}
-    macros: set[str] = set()
-    luts: dict[str, Any] = {}
+    macros: dict[str, int] = {}
+    luts: tuple[LutAttributes, ...] = ()
     for tag in group.keys():  # noqa: SIM118  # iterating a data set converts every element
         macro = MACRO_TAGS.get(int(tag))
-        first = next(iter(items_of(group, tag, warnings)), None) if macro else None
-        if macro is None or first is None:
+        items = items_of(group, tag, warnings) if macro is not None else []
+        if macro is None or not items:
             continue
-        macros.add(macro)
-        attributes |= attributes_of(first, GROUP_TAGS[macro])
+        macros[macro] = len(items)
+        attributes |= attributes_of(items[0], GROUP_TAGS[macro])
         if macro == VOI:
-            luts = _read_voi_luts(first, warnings)
+            luts = _read_voi_luts(items[0], warnings)
     return FunctionalGroups(
-        macros=frozenset(macros), **luts, **_select_fields(attributes, MACRO_KEYWORDS)
+        macros=frozenset(macros),
+        rescale_items=macros.get(RESCALE, 0),
+        voi_luts=luts,
+        **_select_fields(attributes, MACRO_KEYWORDS),
     )
 
 
-def _read_voi_luts(item: Dataset, warnings: list[ImageWarning]) -> dict[str, Any]:
-    """Return the fields of ``FunctionalGroups`` about VOI LUT Sequence."""
+def _read_voi_luts(item: Dataset, warnings: list[ImageWarning]) -> tuple[LutAttributes, ...]:
+    """Read the items of VOI LUT Sequence."""
     if VOI_LUTS not in item:
-        return {}
-    luts = items_of(item, VOI_LUTS, warnings)
-    return {"voi_lut": _lut_of(luts[0]) if luts else None, "voi_lut_items": len(luts)}
+        return ()
+    return tuple(map(_lut_of, items_of(item, VOI_LUTS, warnings)))
 
 
 def _select_fields(

@@ -8,14 +8,15 @@ for each level; the table in contradictions.py decides which counts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from dicom_preprocessing.dicom.attribute import ABSENT
-from dicom_preprocessing.dicom.contradictions import GroupLevel, decide
+from dicom_preprocessing.dicom.contradictions import GroupLevel, decide, rank
+from dicom_preprocessing.dicom.frame_offsets import frame_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydicom.uid import UID
 
@@ -36,11 +37,8 @@ class Window:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is finite, and wide enough for its function."""
-        # PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1; C.11.2.1.3: of others above 0.
-        if not (math.isfinite(self.center) and math.isfinite(self.width)):
-            return False
-        return self.width >= 1 if self.function == "LINEAR" else self.width > 0
+        """Whether it is finite and has a width."""
+        return math.isfinite(self.center) and math.isfinite(self.width) and self.width > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,11 @@ class LutAttributes:
     data: Attribute = ABSENT
     segmented: Attribute = ABSENT
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none of its attributes has a value."""
+        return self.descriptor.is_empty and self.data.is_empty and self.segmented.is_empty
+
 
 NO_LUT: Final = LutAttributes()
 
@@ -97,18 +100,20 @@ class FunctionalGroups:
     """Attributes of functional group macros at one level: top, shared group, or group of a frame.
 
     ``macros`` has the keywords of the macros that are present; the top level has none, since it has
-    the attributes without macros. ``voi_lut`` is the first item of VOI LUT Sequence, and
-    ``voi_lut_items`` the number of its items, None where the sequence is absent.
+    the attributes without macros. ``voi_luts`` are the items of VOI LUT Sequence, and
+    ``rescale_items`` is the number of items of Pixel Value Transformation Sequence, of which the
+    first one is read.
     """
 
     macros: frozenset[str] = frozenset()
+    rescale_items: int = 0
     rescale_slope: Attribute = ABSENT
     rescale_intercept: Attribute = ABSENT
+    rescale_type: Attribute = ABSENT
     window_center: Attribute = ABSENT
     window_width: Attribute = ABSENT
     voi_lut_function: Attribute = ABSENT
-    voi_lut: LutAttributes | None = None
-    voi_lut_items: int | None = None
+    voi_luts: tuple[LutAttributes, ...] = ()
     pixel_spacing: Attribute = ABSENT
     imager_pixel_spacing: Attribute = ABSENT
     spacing_between_slices: Attribute = ABSENT
@@ -130,11 +135,29 @@ class FunctionalGroups:
             return None
         return Rescale(slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
 
+    def units(self) -> str | None:
+        """Return Rescale Type in capitals, all values of it; None if it is absent."""
+        return self.rescale_type.joined_text().upper() or None
+
     def windows(self) -> tuple[Window, ...] | None:
-        """Return every window, usable or not; None if there is none."""
+        """Return every window, usable or not; None if there is none.
+
+        A center without a width, or the other way round, is a window with NaN.
+        """
         function = self.function() or "LINEAR"
-        pairs = zip(self.window_center.numbers(), self.window_width.numbers(), strict=False)
+        centers, widths = self.window_center.numbers(), self.window_width.numbers()
+        if centers or widths:
+            centers, widths = centers or (math.nan,), widths or (math.nan,)
+        pairs = zip(centers, widths, strict=False)
         return tuple(Window(c, w, function) for c, w in pairs) or None
+
+    def voi_transforms(self) -> tuple[LutAttributes | Window, ...] | None:
+        """Return VOI LUTs and windows, usable or not, in order of precedence; None if none."""
+        by_source: dict[str, tuple[LutAttributes | Window, ...] | None] = {
+            "VOILUTSequence": self.voi_luts or None,
+            "windows": self.windows(),
+        }
+        return tuple(one for _, several in rank("voi", by_source) for one in several) or None
 
     def function(self) -> str | None:
         """Return VOI LUT Function in capitals, None if it is absent."""
@@ -192,13 +215,44 @@ class PerFrame(Generic[T]):
         One per frame, None if no level has one.
     levels : tuple of GroupLevel or None
         One per frame, None where ``values`` has None.
-    overruled : frozenset of GroupLevel
-        Levels that have another value for some frame.
     """
 
     values: tuple[T | None, ...]
     levels: tuple[GroupLevel | None, ...]
-    overruled: frozenset[GroupLevel] = frozenset()
+
+
+HALVES: Final[Mapping[str, tuple[str, str]]] = {
+    "rescale": ("rescale_slope", "rescale_intercept"),
+    "voi_level": ("window_center", "window_width"),
+}
+"""Fields that make one value together, by row of ``PRECEDENCES``."""
+
+
+def complete(
+    row: str, several: Sequence[FunctionalGroups], *below: FunctionalGroups
+) -> Sequence[FunctionalGroups]:
+    """Return groups with the half that they lack from the first level below that has it.
+
+    PS3.3 C.7.6.16.2.9 and C.7.6.16.2.10: a macro has both halves.
+    """
+    halves: dict[str, Attribute] = {}
+    for field in HALVES.get(row, ()):
+        others = (getattr(level, field) for level in below)
+        other = next((attribute for attribute in others if not attribute.is_empty), None)
+        halves |= {} if other is None else {field: other}
+    # Nearly always there is none: frames may be thousands.
+    return [_fill_half(groups, halves, HALVES[row]) for groups in several] if halves else several
+
+
+def _fill_half(
+    groups: FunctionalGroups, halves: Mapping[str, Attribute], fields: Sequence[str]
+) -> FunctionalGroups:
+    """Return groups that have one of two fields with the other one of ``halves``."""
+    missing = [field for field in fields if getattr(groups, field).is_empty]
+    if len(missing) != 1 or missing[0] not in halves:
+        return groups
+    change: dict[str, Any] = {missing[0]: halves[missing[0]]}
+    return replace(groups, **change)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +273,8 @@ class Description:
         Items of Per-frame Functional Groups Sequence in stored order; empty if it is absent.
     modality_lut : LutAttributes or None
         First item of Modality LUT Sequence.
+    dose_grid_scaling, grid_frame_offset_vector : Attribute
+        Of RT Dose (PS3.3 C.8.8.3).
     palette : tuple of LutAttributes
         Red, green and blue.
     pixel_padding, float_pixel_padding, double_float_pixel_padding : PixelPadding
@@ -244,6 +300,8 @@ class Description:
     shared: FunctionalGroups = NO_GROUPS
     frames: tuple[FunctionalGroups, ...] = ()
     modality_lut: LutAttributes | None = None
+    dose_grid_scaling: Attribute = ABSENT
+    grid_frame_offset_vector: Attribute = ABSENT
     palette: tuple[LutAttributes, LutAttributes, LutAttributes] = (NO_LUT, NO_LUT, NO_LUT)
     pixel_padding: PixelPadding = PixelPadding()
     float_pixel_padding: PixelPadding = PixelPadding()
@@ -260,6 +318,31 @@ class Description:
     extended_offset_table_lengths: Attribute = ABSENT
     warnings: tuple[ImageWarning, ...] = ()
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether there are functional groups."""
+        return bool(self.frames) or self.shared is not NO_GROUPS
+
+    def read_levels(
+        self, row: str, read: Callable[[FunctionalGroups], T | None], count: int
+    ) -> list[dict[str, T | None]]:
+        """Return the value of each level for each frame; parameters as of ``per_frame``.
+
+        Without functional groups it is one object for all frames.
+        """
+        top = read(self.top)
+        if not self.has_groups:
+            return [{GroupLevel.TOP: top}] * count
+        (shared_groups,) = complete(row, [self.shared], self.top)
+        shared = read(shared_groups)
+        completed = complete(row, self.frames[:count], shared_groups, self.top)
+        own = [read(groups) for groups in completed]
+        own += [None] * (count - len(own))
+        return [
+            {GroupLevel.FRAME: value, GroupLevel.SHARED: shared, GroupLevel.TOP: top}
+            for value in own
+        ]
+
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int
     ) -> PerFrame[T]:
@@ -274,42 +357,54 @@ class Description:
         count : int
             Frames of the image, which may be more or fewer than groups.
         """
-        top = read(self.top)
-        if self.shared is NO_GROUPS and not self.frames:
-            level = GroupLevel.TOP if top is not None else None
-            return PerFrame((top,) * count, (level,) * count)
-        shared = read(self.shared)
-        by_frame = [read(groups) for groups in self.frames[:count]]
-        by_frame += [None] * (count - len(by_frame))
-        decisions = [
-            decide(row, {GroupLevel.TOP: top, GroupLevel.SHARED: shared, GroupLevel.FRAME: value})
-            for value in by_frame
-        ]
+        by_frame = self.read_levels(row, read, count)
+        decided = {id(by_level): decide(row, by_level) for by_level in by_frame}
+        decisions = [decided[id(by_level)] for by_level in by_frame]
         return PerFrame(
             tuple(d.value for d in decisions),
             tuple(GroupLevel(d.source) if d.source else None for d in decisions),
-            frozenset(GroupLevel(source) for d in decisions for source in d.overruled),
         )
 
-    def rescales(self, count: int) -> tuple[Rescale | None, ...]:
-        """Return Rescale Slope and Intercept of each frame."""
-        return self.per_frame("rescale", FunctionalGroups.rescale, count).values
+    def rescales(self, count: int) -> PerFrame[Rescale]:
+        """Return Rescale Slope and Intercept of each frame, and their levels."""
+        return self.per_frame("rescale", FunctionalGroups.rescale, count)
 
-    def windows(self, count: int) -> tuple[tuple[Window, ...] | None, ...]:
-        """Return the windows of each frame."""
-        return self.per_frame("windows", FunctionalGroups.windows, count).values
+    def rescale_types(self, count: int) -> tuple[str | None, ...]:
+        """Return Rescale Type of each frame."""
+        return self.per_frame("rescale_type", FunctionalGroups.units, count).values
+
+    def dose_scaling(self) -> Rescale | None:
+        """Return Dose Grid Scaling (PS3.3 C.8.8.3) as a rescale."""
+        numbers = self.dose_grid_scaling.numbers()
+        return Rescale(numbers[0]) if numbers else None
+
+    def voi_transforms(self, count: int) -> tuple[tuple[LutAttributes | Window, ...], ...]:
+        """Return VOI LUTs and windows of each frame, usable or not, in order of precedence."""
+        by_frame = self.read_levels("voi_level", FunctionalGroups.voi_transforms, count)
+        ranked = {
+            id(by_level): tuple(v for _, values in rank("voi_level", by_level) for v in values)
+            for by_level in by_frame
+        }
+        return tuple(ranked[id(by_level)] for by_level in by_frame)
 
     def voi_lut_functions(self, count: int) -> tuple[str | None, ...]:
         """Return VOI LUT Function of each frame."""
         return self.per_frame("voi_lut_function", FunctionalGroups.function, count).values
 
-    def voi_luts(self, count: int) -> tuple[LutAttributes | None, ...]:
-        """Return the first VOI LUT of each frame."""
-        return self.per_frame("voi_lut", lambda groups: groups.voi_lut, count).values
+    def frame_offsets(self, count: int) -> tuple[float, ...] | None:
+        """Return Grid Frame Offset Vector in mm, None unless it has a number for each frame."""
+        return self.grid_frame_offset_vector.vector(count) if count > 1 else None
 
     def positions(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
         """Return Image Position (Patient) of each frame in mm."""
-        return self.per_frame("position", FunctionalGroups.position, count).values
+        found = self.per_frame("position", FunctionalGroups.position, count)
+        offsets, orientation = self.frame_offsets(count), self.top.orientation()
+        position = self.top.position()
+        if offsets is None or position is None or orientation is None:
+            return found.values
+        if any(level is not GroupLevel.TOP for level in found.levels):
+            return found.values
+        return frame_positions(position, orientation, offsets)
 
     def orientations(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
         """Return Image Orientation (Patient) of each frame."""
@@ -326,15 +421,22 @@ class Description:
 
     def breast_laterality(self) -> str:
         """Return L, R or another value in capitals; an empty text if there is none."""
+        return decide("laterality", self.lateralities()).value or ""
+
+    def lateralities(self) -> dict[str, str | None]:
+        """Return each laterality in capitals by its source, None for one that names no side."""
         first = next(iter(self.frames), NO_GROUPS)
         by_source = {
+            "FrameLaterality of the first frame": first.frame_laterality.text(),
+            "FrameLaterality of the shared group": self.shared.frame_laterality.text(),
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
-            "FrameLaterality of the shared group": self.shared.frame_laterality.text(),
-            "FrameLaterality of the first frame": first.frame_laterality.text(),
         }
-        sides = {source: side.upper() or None for source, side in by_source.items()}
-        return decide("laterality", sides).value or ""
+        # U is unpaired (PS3.3 C.7.6.16.2.8), which writers take for unknown.
+        return {
+            source: None if side.upper() in ("", "U") else side.upper()
+            for source, side in by_source.items()
+        }
 
     def patient_directions(self) -> tuple[str, str] | None:
         """Return Patient Orientation of the first frame, the directions of rows and columns."""
@@ -361,10 +463,11 @@ class Description:
         return tuple({id(groups): groups for groups in effective}.values())
 
     def find_present(self, read: Callable[[FunctionalGroups], Attribute]) -> tuple[Attribute, ...]:
-        """Return an attribute of macros from the top level, else from every group that has it."""
+        """Return an attribute of macros from every group that has it, else from the top level."""
+        found = (read(groups) for groups in (self.shared, *self.frames))
+        present = tuple(attribute for attribute in found if attribute.is_present)
         top = read(self.top)
-        candidates = [top] if top.is_present else map(read, (self.shared, *self.frames))
-        return tuple(attribute for attribute in candidates if attribute.is_present)
+        return present or ((top,) if top.is_present else ())
 
 
 def _spacing(attribute: Attribute) -> tuple[float, float] | None:

@@ -51,7 +51,7 @@ NUMBERS: Final = {
 }
 """Value representations of binary numbers, with the code of ``struct`` and the bytes of one."""
 
-TEXTS: Final = ("CS", "DS", "IS", "SH", "UI")
+TEXTS: Final = ("CS", "DS", "IS", "LO", "SH", "UI")
 NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
 """Switches to another character set within a text (ISO 2022)."""

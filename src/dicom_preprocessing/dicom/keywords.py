@@ -30,12 +30,14 @@ PIXEL_KEYWORDS: Final = {
 }
 """Keywords of pixel data elements by tag."""
 
+RESCALE: Final = "PixelValueTransformationSequence"
 VOI: Final = "FrameVOILUTSequence"
 
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
-    "PixelValueTransformationSequence": {
+    RESCALE: {
         "rescale_slope": "RescaleSlope",
         "rescale_intercept": "RescaleIntercept",
+        "rescale_type": "RescaleType",
     },
     VOI: {
         "window_center": "WindowCenter",
@@ -110,6 +112,8 @@ OTHER_KEYWORDS: Final = (
     "ViewPosition",
     "ImageType",
     "PixelAspectRatio",
+    "DoseGridScaling",
+    "GridFrameOffsetVector",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )

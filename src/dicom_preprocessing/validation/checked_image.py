@@ -63,8 +63,8 @@ GROUPS: Final = FunctionalGroups
 MACRO_ATTRIBUTES: Final[Mapping[str, MacroAttribute]] = {
     "RescaleSlope": MacroAttribute("rescale", GROUPS.rescale, attrgetter("rescale_slope")),
     "RescaleIntercept": MacroAttribute("rescale", GROUPS.rescale, attrgetter("rescale_intercept")),
-    "WindowCenter": MacroAttribute("windows", GROUPS.windows, attrgetter("window_center")),
-    "WindowWidth": MacroAttribute("windows", GROUPS.windows, attrgetter("window_width")),
+    "WindowCenter": MacroAttribute("voi_level", GROUPS.windows, attrgetter("window_center")),
+    "WindowWidth": MacroAttribute("voi_level", GROUPS.windows, attrgetter("window_width")),
     "VOILUTFunction": MacroAttribute(
         "voi_lut_function", GROUPS.function, attrgetter("voi_lut_function")
     ),
@@ -204,7 +204,8 @@ def find_resolution(image: CheckedImage) -> dict[str, float]:
         x, y = spacing
         resolution |= {"pixels_per_mm_x": 1 / x, "pixels_per_mm_y": 1 / y}
     n = image.number_of_frames[0] or 1
-    step = frame_order(description, n if n == len(description.frames) else 1).spacing
+    has_places = n == len(description.frames) or description.frame_offsets(n) is not None
+    step = frame_order(description, n if has_places else 1).spacing
     if step:
         resolution["frames_per_mm"] = 1 / step
     return resolution
@@ -212,8 +213,10 @@ def find_resolution(image: CheckedImage) -> dict[str, float]:
 
 def count_voi_lut_items(image: CheckedImage) -> int:
     """Number of items of VOI LUT Sequence, in all frames."""
-    effective = image.description.find_effective_groups("voi_lut", lambda groups: groups.voi_lut)
-    return sum(groups.voi_lut_items or 0 for groups in effective)
+    effective = image.description.find_effective_groups(
+        "voi_level", lambda groups: groups.voi_luts or None
+    )
+    return sum(len(groups.voi_luts) for groups in effective)
 
 
 def has_output_path(image: CheckedImage) -> bool:

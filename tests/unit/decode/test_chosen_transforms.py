@@ -1,6 +1,7 @@
 """Which modality and which VOI transform counts for each frame, by descriptions written by hand."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dicom_preprocessing.decode.modality import (
     modality_dtype,
     modality_of_frames,
+    modality_values,
 )
 from dicom_preprocessing.decode.padding import pixel_padding
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
@@ -31,6 +33,11 @@ def layout_of(description, keyword="PixelData"):
 def modality(**values):
     description = description_of(**values)
     return modality_of_frames(description, layout_of(description), ImageWarnings())
+
+
+def modality_and_warnings(**values):
+    description, warnings = description_of(**values), ImageWarnings()
+    return modality_of_frames(description, layout_of(description), warnings), list(warnings)
 
 
 def shown(*frames, intensity="voi", window=None, **values):
@@ -73,8 +80,76 @@ class TestModality:
         assert len(modality(modality_lut=table(5, 6), rescale_slope="x")) == 1
 
     def test_table_that_cannot_be_used_is_an_error(self):
-        with pytest.raises(UnsupportedPixelsError, match="without descriptor or without data"):
-            modality(modality_lut=LutAttributes(), rescale_slope=2)
+        broken = LutAttributes(attribute("LUTDescriptor", 2, 0, 8))
+        with pytest.raises(UnsupportedPixelsError, match="the Modality LUT has no descriptor or"):
+            modality(modality_lut=broken)
+
+    def test_empty_table_is_ignored_and_reported(self):
+        found, (warning,) = modality_and_warnings(modality_lut=LutAttributes())
+        assert (found, warning.code) == ([Rescale()], "lut_unusable")
+
+    def test_rescale_takes_the_place_of_a_table_that_cannot_be_used(self):
+        broken = LutAttributes(attribute("LUTDescriptor", 2, 0, 8))
+        found, (warning,) = modality_and_warnings(modality_lut=broken, rescale_slope=2)
+        assert (found, warning.code) == ([Rescale(2.0)], "lut_unusable")
+
+    def test_table_and_rescale_of_other_values_are_reported(self):
+        _, (warning,) = modality_and_warnings(modality_lut=table(5, 6), rescale_slope=2)
+        assert warning.code == "transforms_contradict"
+        assert warning.message.startswith("ModalityLUTSequence and rescale are different")
+
+    def test_table_and_rescale_of_the_same_values_are_not_reported(self):
+        _, warnings = modality_and_warnings(
+            modality_lut=table(5, 7, 9), rescale_slope=2, rescale_intercept=5
+        )
+        assert warnings == []
+
+    def test_rescale_of_a_frame_goes_before_the_table(self):
+        frames = (groups(rescale_slope=2), groups())
+        found, warnings = modality_and_warnings(
+            number_of_frames=2, modality_lut=table(5, 6), frames=frames
+        )
+        assert found[0] == Rescale(2.0)
+        assert found[1](np.array([1.0])) == [6.0]
+        assert "transforms_contradict" in [w.code for w in warnings]
+
+    @pytest.mark.parametrize("other", [{}, {"rescale_slope": 1, "rescale_intercept": 0}])
+    def test_dose_grid_scaling_is_a_slope(self, other):
+        found = modality_and_warnings(dose_grid_scaling="1e-05", **other)
+        assert found == ([Rescale(1e-05)], [])
+
+    def test_dose_grid_scaling_goes_before_another_rescale_which_is_reported(self):
+        found, (warning,) = modality_and_warnings(dose_grid_scaling=2, rescale_slope=3)
+        assert (found, warning.code) == ([Rescale(2.0)], "transforms_contradict")
+
+    def test_dose_grid_scaling_that_is_no_number_is_an_error(self):
+        with pytest.raises(MissingAttributeError, match="Dose Grid Scaling is not a number"):
+            modality(dose_grid_scaling="x")
+
+    @pytest.mark.parametrize("level", ["top", "shared", "frame"])
+    def test_slope_zero_counts_as_one_at_every_level(self, level):
+        fields = {"rescale_slope": 0, "rescale_intercept": -5}
+        values = {
+            "top": fields,
+            "shared": {"shared": groups(**fields)},
+            "frame": {"frames": (groups(**fields),)},
+        }[level]
+        found, (warning,) = modality_and_warnings(**values)
+        assert (found, warning.code) == ([Rescale(1.0, -5.0)], "rescale_slope_zero")
+
+    def test_several_items_of_the_macro_are_reported(self):
+        frames = (groups(rescale_slope=2, rescale_items=2),)
+        found, (warning,) = modality_and_warnings(frames=frames)
+        assert (found, warning.code) == ([Rescale(2.0)], "transforms_contradict")
+
+    @pytest.mark.parametrize(("types", "differ"), [(("HU", "US"), True), (("HU", "hu "), False)])
+    def test_rescale_types_that_differ_are_reported_of_stored_values(self, types, differ):
+        frames = tuple(groups(rescale_slope=1, rescale_type=one) for one in types)
+        description = description_of(number_of_frames=2, frames=frames)
+        warnings, pixels = ImageWarnings(), np.zeros((2, 1, 2, 1), np.uint8)
+        modality_values(description, pixels, layout_of(description), warnings)
+        codes = [warning.code for warning in warnings]
+        assert codes == (["rescale_types_differ"] if differ else [])
 
     @pytest.mark.parametrize("field", ["rescale_slope", "rescale_intercept"])
     @pytest.mark.parametrize("value", ["1,0", math.nan, math.inf, b"\xff"])
@@ -157,7 +232,7 @@ class TestVoi:
         assert shown([0, 100, 255], **WIDE) == ([[0, 100, 255]], [])
 
     def test_table_goes_before_windows(self):
-        found, _ = shown([0, 1, 2], voi_lut=table(7, 8, 9), **WIDE)
+        found, _ = shown([0, 1, 2], voi_luts=(table(7, 8, 9),), **WIDE)
         assert found == [[7, 8, 9]]
 
     def test_windows_go_before_minimum_and_maximum(self):
@@ -168,31 +243,80 @@ class TestVoi:
 
     @pytest.mark.parametrize(("center", "width"), [(5, 0), (math.nan, 9), ("x", 9), (5, "x")])
     def test_unusable_window_is_ignored_and_reported(self, center, width):
-        found = shown([10, 20], window_center=center, window_width=width)
-        assert found == ([[0, 255]], ["an unusable window was ignored"])
+        found, (message,) = shown([10, 20], window_center=center, window_width=width)
+        assert found == [[0, 255]]
+        assert re.match(r"window of center (5|nan) and width (0|9|nan) cannot be used", message)
 
     def test_next_window_that_is_usable_counts(self):
         found = shown([0, 100], window_center=(5, 128), window_width=(0, 256))
-        assert found == ([[0, 100]], ["an unusable window was ignored"])
+        message = "window of center 5 and width 0 cannot be used: ignored"
+        assert found == ([[0, 100]], [message])
+
+    def test_unusable_table_is_ignored_and_reported(self):
+        found = shown([0, 100], voi_luts=(LutAttributes(),), **WIDE)
+        message = "the VOI LUT has no descriptor or no data; it was ignored"
+        assert found == ([[0, 100]], [message])
+
+    def test_next_table_that_is_usable_counts(self):
+        found, (message,) = shown([0, 1], voi_luts=(LutAttributes(), table(7, 200)), **WIDE)
+        assert (found, message.startswith("the VOI LUT has no")) == ([[7, 200]], True)
+
+    @pytest.mark.parametrize(
+        "unusable", [{"voi_luts": (LutAttributes(),)}, WIDE | {"window_width": 0}]
+    )
+    def test_unusable_one_of_a_frame_leaves_it_to_the_next_level(self, unusable):
+        found, messages = shown([0, 100], frames=(groups(**unusable),), shared=groups(**WIDE))
+        assert (found, len(messages)) == ([[0, 100]], 1)
+
+    def test_window_of_a_frame_goes_before_a_table_at_the_top_level(self):
+        found, _ = shown([0, 100], voi_luts=(table(7, 8),), frames=(groups(**WIDE),))
+        assert found == [[0, 100]]
+
+    def test_half_a_window_is_ignored_and_reported(self):
+        found, (message,) = shown([10, 20], window_center=5)
+        assert (found, "width nan" in message) == ([[0, 255]], True)
+
+    @pytest.mark.parametrize("function", ["LINEAR", "UNKNOWN", None])
+    def test_window_narrower_than_one_is_exact_and_reported(self, function):
+        found, (message,) = shown(
+            [9, 10, 11], window_center=10, window_width=0.5, voi_lut_function=function
+        )
+        assert found == [[0, 127, 255]]
+        assert message.startswith("window of center 10 and width 0.5 is narrower than 1")
+
+    def test_window_of_width_one_is_linear(self):
+        assert shown([9, 10, 11], window_center=10, window_width=1) == ([[0, 0, 255]], [])
+
+    @pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID"])
+    def test_narrow_window_of_other_functions_is_sound(self, function):
+        _, messages = shown([9, 10], window_center=10, window_width=0.5, voi_lut_function=function)
+        assert messages == []
+
+    def test_windows_of_many_frames_are_one_warning(self):
+        frames = tuple(groups(window_center=c, window_width=0) for c in (1, 2, 3))
+        _, messages = shown([0], [1], [2], frames=frames)
+        assert (
+            messages[0] == "window of center 1 and width 0 (and 2 others) cannot be used: ignored"
+        )
 
     def test_second_window_does_not_count(self):
         found = shown([0, 100], window_center=(128, 5), window_width=(256, 1))
         assert found == ([[0, 100]], [])
 
     def test_window_that_is_set_goes_before_all(self):
-        found, _ = shown([0, 100], voi_lut=table(7, 8), window=(128, 256), **WIDE)
+        found, _ = shown([0, 100], voi_luts=(table(7, 8),), window=(128, 256), **WIDE)
         assert found == [[0, 100]]
 
     def test_minmax_that_is_set_goes_before_all(self):
-        found, _ = shown([10, 20], intensity="minmax", voi_lut=table(7, 8), **WIDE)
+        found, _ = shown([10, 20], intensity="minmax", voi_luts=(table(7, 8),), **WIDE)
         assert found == [[0, 255]]
 
     def test_each_frame_chooses_for_itself(self):
-        frames = (groups(voi_lut=table(7, 8)), groups(**WIDE))
+        frames = (groups(voi_luts=(table(7, 8),)), groups(**WIDE))
         assert shown([0, 1], [0, 100], frames=frames)[0] == [[7, 8], [0, 100]]
 
     def test_table_of_the_shared_group_goes_before_windows_at_the_top_level(self):
-        found, _ = shown([0, 1], shared=groups(voi_lut=table(7, 8)), **WIDE)
+        found, _ = shown([0, 1], shared=groups(voi_luts=(table(7, 8),)), **WIDE)
         assert found == [[7, 8]]
 
     def test_frame_without_any_has_minimum_to_maximum_of_all_and_is_reported(self):
@@ -218,7 +342,7 @@ class TestRelative:
         [
             ({}, True),
             (WIDE, False),
-            ({"voi_lut": table(7, 8)}, False),
+            ({"voi_luts": (table(7, 8),)}, False),
             (WIDE | {"intensity": "minmax"}, True),
             ({"window": (1, 2)}, False),
             (WIDE | {"intensity": "stored"}, True),

@@ -33,7 +33,8 @@ from tests.unit.descriptions import attribute, description_of, groups, table
 
 KINDS = {
     "rescale": ("rescale_slope", 2, 3, lambda d: d.rescales(1)),
-    "windows": ("window_center", 20, 30, lambda d: d.windows(1)),
+    "rescale_type": ("rescale_type", "HU", "US", lambda d: d.rescale_types(1)),
+    "voi_level": ("window_center", 20, 30, lambda d: d.voi_transforms(1)),
     "voi_lut_function": ("voi_lut_function", "SIGMOID", "LINEAR", lambda d: d.voi_lut_functions(1)),
     "pixel_spacing": ("pixel_spacing", (1, 2), (3, 4), lambda d: d.pixel_spacing()),
     "spacing_between_slices": (
@@ -58,13 +59,6 @@ def by_place(row):
     more = {"window_width": 10} if field == "window_center" else {}
     own, shared = groups(**{field: there}, **more), groups(**{field: there}, **more)
     return decided(description_of(**{field: here}, **more, shared=shared, frames=(own,)))
-
-
-def voi_lut():
-    tables = [table(0, n) for n in (1, 2, 3)]
-    top, shared, own = (groups(voi_lut=t, voi_lut_items=1) for t in tables)
-    found = description_of(voi_lut=top.voi_lut, shared=shared, frames=(own,)).voi_luts(1)
-    return tables.index(found[0])
 
 
 def file_meta(**values):
@@ -104,7 +98,7 @@ def modality():
 
 def voi():
     windows = {"window_center": 1, "window_width": 2}
-    description = description_of(voi_lut=table(0, 200), voi_lut_items=1, **windows)
+    description = description_of(voi_luts=(table(0, 200),), **windows)
     stored = np.array([[[[0], [1]]]], np.uint8)
     pixel_format = format_of(description)
     _, lookup = make_display_values(description, stored, pixel_format, ImageWarnings())
@@ -174,17 +168,16 @@ def jpeg_xl_colour():
 
 RESULTS = {
     **{row: (lambda row=row: by_place(row)) for row in KINDS},
-    "voi_lut": voi_lut,
     "sop_class_uid": sop_class,
     "transfer_syntax_uid": syntax,
     "in_plane_spacing": lambda: groups(
         pixel_spacing=(1, 2), imager_pixel_spacing=(3, 4)
     ).in_plane_spacing(),
     "laterality": lambda: description_of(
-        image_laterality="A",
-        laterality="B",
-        shared=groups(frame_laterality="C"),
-        frames=(groups(frame_laterality="D"),),
+        frames=(groups(frame_laterality="A"),),
+        shared=groups(frame_laterality="B"),
+        image_laterality="C",
+        laterality="D",
     ).breast_laterality(),
     "view": lambda: view_of(
         description_of(view_codes=(attribute("CodeValue", "R-10242"),), view_position="MLO")

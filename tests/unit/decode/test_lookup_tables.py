@@ -4,9 +4,17 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.datadict import tag_for_keyword
 
 from dicom_preprocessing.decode.colour import read_palette
+from dicom_preprocessing.decode.lookup_tables import (
+    MODALITY_LUT,
+    PALETTE_LUT,
+    VOI_LUT,
+    lookup_tables,
+)
 from dicom_preprocessing.dicom.data_set import describe
 from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.errors import UnsupportedPixelsError
@@ -63,7 +71,7 @@ def test_segmented_entries():
 @pytest.mark.parametrize("values", [(2, 0), (2, 0, "x"), (2, float("nan"), 8), (2, 0, 8, 9)])
 def test_descriptor_of_other_values_is_an_error(values):
     broken = LutAttributes(attribute("Descriptor", *values), packed([1, 2]).data)
-    with pytest.raises(UnsupportedPixelsError, match="a look-up table cannot be used"):
+    with pytest.raises(UnsupportedPixelsError, match="the palette cannot be used"):
         colours(0, tables=[broken] * 3)
 
 
@@ -171,3 +179,122 @@ class TestPalette:
     def test_segments_that_lead_nowhere_are_refused(self, segments):
         with pytest.raises(UnsupportedPixelsError):
             looked_up([0], (4, 0, 16), segments, segmented=True)
+
+
+def stored_table(content, count, bits, *, is_segmented=False):
+    data = {"segmented" if is_segmented else "data": attribute("Data", content)}
+    return LutAttributes(attribute("Descriptor", count, 0, bits), **data)
+
+
+def read(kind, *stored):
+    """Entries and bits of tables, and the messages about them."""
+    warnings = ImageWarnings()
+    tables = lookup_tables(kind, stored, warnings, signed=False)
+    assert {warning.code for warning in warnings} <= {"lut_contradicts_descriptor"}
+    return (
+        [(table.entries.tolist(), table.bits) for table in tables],
+        [warning.message for warning in warnings],
+    )
+
+
+ENTRIES = st.lists(st.integers(0, 255), min_size=3, max_size=40)
+KINDS = (MODALITY_LUT, VOI_LUT, PALETTE_LUT)
+
+
+class TestDescriptorsThatContradict:
+    @given(ENTRIES.filter(lambda e: max(e) > 0), st.sampled_from(KINDS), st.integers(9, 16))
+    def test_bytes_under_a_descriptor_of_words(self, entries, kind, bits):
+        content = bytes(entries) + b"\0" * (len(entries) % 2)
+        found, messages = read(kind, stored_table(content, len(entries), bits))
+        assert found == [(entries, 8)]
+        assert messages == [
+            f"{kind.name} has a byte for each entry, and its descriptor says {bits} bits"
+        ]
+
+    @given(st.integers(8, 15), st.integers(1, 16), st.data())
+    def test_voi_lut_spans_the_bits_of_its_entries(self, needed, stated, data):
+        top = (1 << needed) - 1
+        entries = [0, *data.draw(st.lists(st.integers(0, top), min_size=4, max_size=9)), top]
+        found, messages = read(VOI_LUT, stored_table(words(*entries), len(entries), stated))
+        assert found == [(entries, needed)]
+        assert bool(messages) is (needed != stated)
+
+    def test_voi_lut_of_other_highest_entries_keeps_its_bits_and_is_reported(self):
+        found, messages = read(VOI_LUT, stored_table(words(0, 1, 4000), 3, 16))
+        assert found == [([0, 1, 4000], 16)]
+        assert messages == [
+            "the VOI LUT has entries of up to 4000, and its descriptor says 16 bits"
+        ]
+
+    def test_modality_lut_may_use_a_part_of_its_bits(self):
+        assert read(MODALITY_LUT, stored_table(words(0, 1, 4095), 3, 16)) == (
+            [([0, 1, 4095], 16)],
+            [],
+        )
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_entries_beyond_the_stated_bits_are_reported(self, kind):
+        found, (message,) = read(kind, stored_table(words(0, 1, 2, 0x7F00), 4, 8))
+        bits = 16 if kind is PALETTE_LUT else 15
+        assert found == [([0, 1, 2, 0x7F00], bits)]
+        assert message.endswith(f"entries of up to 32512, more than 8 bits: {bits} are taken")
+
+    def test_bytes_in_words_of_a_palette_are_bytes(self):
+        dark = stored_table(words(0, 7, 99), 3, 16)
+        bright = stored_table(words(0, 7, 255), 3, 16)
+        found, _ = read(PALETTE_LUT, dark, bright, dark)
+        assert [bits for _, bits in found] == [8, 8, 8]
+
+    def test_dark_table_of_a_bright_palette_keeps_its_bits(self):
+        dark = stored_table(words(0, 7, 255), 3, 16)
+        bright = stored_table(words(0, 7, 0xFF00), 3, 16)
+        found, messages = read(PALETTE_LUT, dark, bright, dark)
+        assert ([bits for _, bits in found], messages) == ([16, 16, 16], [])
+
+    def test_tables_of_a_palette_are_raised_together(self):
+        dark = stored_table(words(0, 7, 99), 3, 8)
+        bright = stored_table(words(0, 7, 0xFF00), 3, 8)
+        found, _ = read(PALETTE_LUT, dark, bright, dark)
+        assert [bits for _, bits in found] == [16, 16, 16]
+
+    @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from((12, 16)))
+    def test_all_entries_count_whatever_their_stated_number(self, found_count, count, bits):
+        entries = [4095 - i for i in range(found_count)]
+        if 2 * found_count in (count, count + count % 2):
+            return  # as many bytes as entries
+        (read_entries,), messages = read(MODALITY_LUT, stored_table(words(*entries), count, bits))
+        assert read_entries == (entries, bits)
+        assert bool(messages) is (found_count != count)
+
+    def test_zeros_behind_a_table_are_no_entries(self):
+        (found,), (message,) = read(VOI_LUT, stored_table(words(1, 2, 255, 0, 0), 3, 8))
+        assert found == ([1, 2, 255], 8)
+        assert message == "the VOI LUT has 2 zeros behind its 3 entries"
+
+    @pytest.mark.parametrize("bits", [0, 17, 32])
+    def test_bits_that_no_table_has_are_16(self, bits):
+        (found,), messages = read(VOI_LUT, stored_table(words(1, 65535), 2, bits))
+        assert found == ([1, 65535], 16)
+        assert messages == [f"the VOI LUT has a descriptor of {bits} bits: 16 are taken"]
+
+    def test_no_entries_are_65536(self):
+        (found,), messages = read(VOI_LUT, stored_table(words(*range(65536)), 0, 16))
+        assert (len(found[0]), messages) == (65536, [])
+
+    @pytest.mark.parametrize(
+        ("content", "bits", "taken"),
+        [(bytes([0, 2, 5, 7, 1, 2, 255, 0]), 16, 8), (words(0, 2, 5, 7, 1, 2, 255), 8, 8)],
+    )
+    def test_segments_are_bytes_or_words_by_the_number_of_entries(self, content, bits, taken):
+        (found,), messages = read(PALETTE_LUT, stored_table(content, 4, bits, is_segmented=True))
+        assert found == ([5, 7, 131, 255], taken)
+        assert len(messages) == 1
+
+    @given(st.sampled_from(KINDS), st.integers(1, 16), st.data())
+    def test_sound_tables_are_not_reported(self, kind, bits, data):
+        stated = (8 if bits <= 8 else 16) if kind is PALETTE_LUT else bits
+        top = (1 << stated) - 1
+        entries = [0, *data.draw(st.lists(st.integers(0, top), max_size=9)), top]
+        tables = [stored_table(words(*entries), len(entries), stated)] * 3
+        found, messages = read(kind, *tables)
+        assert (found, messages) == ([(entries, stated)] * 3, [])

@@ -373,6 +373,8 @@ LEFT_OUT = {
     ): "starts each frame of single bits at a byte",
     ("pylibjpeg-data/SC_rgb_jpeg_lossy_gdcm.dcm", "gdcm"): "believes the header, which is wrong",
     ("pylibjpeg-data/SC_rgb_jpeg_lossy_gdcm.dcm", "pylibjpeg"): "believes the header",
+    ("rtdose.dcm", "gdcm"): "does not apply Dose Grid Scaling",
+    ("rtdose_rle.dcm", "gdcm"): "does not apply Dose Grid Scaling",
     ("rtdose_expb.dcm", "gdcm"): "does not swap the bytes of 32-bit big endian pixels",
 }
 

@@ -51,6 +51,8 @@ EXCEPTIONS = {
     ("mlut_18.dcm", "gdcm", "MONOCHROME2"): "does not apply the Modality LUT",
     ("mlut_18.dcm", "highdicom", "MONOCHROME2"): UNUSED_BITS,
     ("rtdose_expb.dcm", "dcmtk", "MONOCHROME2"): BIG_ENDIAN_32,
+    ("rtdose.dcm", "gdcm", "MONOCHROME2"): "does not apply Dose Grid Scaling",
+    ("rtdose_rle.dcm", "gdcm", "MONOCHROME2"): "does not apply Dose Grid Scaling",
     ("rtdose_expb.dcm", "gdcm", "MONOCHROME2"): "does not swap the bytes of 32-bit big endian",
     ("rtdose_expb_1frame.dcm", "dcmtk", "MONOCHROME2"): BIG_ENDIAN_32,
     ("seg_label.seg", "gdcm", "MONOCHROME2"): BITS,

@@ -52,7 +52,9 @@ class TestIntensity:
 
     def test_warnings_are_facts(self, decoded):
         data_set = data_set_of(ramp(0, 1), WindowCenter=1, WindowWidth=0)
-        assert messages_of(decoded(data_set)) == ["an unusable window was ignored"]
+        assert messages_of(decoded(data_set)) == [
+            "window of center 1 and width 0 cannot be used: ignored"
+        ]
 
 
 def palette_file(*indices, tables, bits=8, first=0, dtype=np.uint8, order="<"):
@@ -159,6 +161,39 @@ class TestFrameSpacing:
     def test_z_spacing_of_unknown_is_an_error(self, decoded):
         with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
             decoded(volume_file(1, 2), spacing_z=1.0)
+
+
+def dose(*offsets, **changes):
+    """A dose grid whose pixels are 1, 2, ... by frame."""
+    pixels = np.arange(1, len(offsets) + 1, dtype=np.uint32).reshape(-1, 1, 1)
+    attributes = {
+        "DoseGridScaling": "0.5",
+        "GridFrameOffsetVector": list(offsets),
+        "ImagePositionPatient": [0, 0, 10],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    }
+    return data_set_of(pixels, **attributes | changes)
+
+
+class TestDose:
+    def test_values_are_scaled_and_frames_are_ordered_by_their_offsets(self, decoded):
+        image = decoded(dose(0, -2, -4), intensity="stored")
+        assert (planes(image), str(image.frames.dtype)) == ([[[1.5]], [[1]], [[0.5]]], "float32")
+        assert image.source_info.frame_spacing == 2
+
+    def test_offsets_that_do_not_fit_are_reported(self, decoded):
+        (warning,) = decoded(dose(0, 2, GridFrameOffsetVector=[0, 2, 4])).source_info.warnings
+        assert warning.code == "frame_offsets_contradict"
+
+
+class TestLevels:
+    def test_frame_counts_before_the_top_level_and_is_reported(self, decoded):
+        own = item(FrameVOILUTSequence=[item(WindowCenter=128, WindowWidth=256)])
+        settings = {"WindowCenter": 5, "WindowWidth": 2}
+        pixels = ramp(0, 100, 255, dtype=np.uint8)
+        image = decoded(data_set_of(pixels, PerFrameFunctionalGroupsSequence=[own], **settings))
+        (warning,) = image.source_info.warnings
+        assert (row(image), warning.code) == ([0, 100, 255], "functional_groups_contradict")
 
 
 class TestVolumeHandlers:
@@ -355,7 +390,7 @@ class TestHeadersThatWouldMislead:
 
     def test_table_with_fewer_entries_than_stated_is_reported(self, decoded):
         data_set = data_set_of(ramp(1, 2), VOILUTSequence=[lut([1, 2, 3], count=4096)])
-        assert any("fewer entries" in w for w in messages_of(decoded(data_set)))
+        assert any("3 of 4096 entries" in w for w in messages_of(decoded(data_set)))
 
     def test_padding_that_is_no_number_hides_nothing(self, decoded):
         pixels = ramp(1, 2, 3, dtype=np.float32)

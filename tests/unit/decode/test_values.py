@@ -13,7 +13,7 @@ from dicom_preprocessing.dicom.description import Window
 from dicom_preprocessing.errors import UnsupportedPixelsError
 from tests.unit.datasets import data_set_of, display_values, format_of, item, lut, ramp
 
-PASSED_OVER = "an unusable window was ignored"
+PASSED_OVER = "window of center 100 and width 0 cannot be used: ignored"
 EXAMPLE = [0, 1, 2, 3, 1000, 2047, 2048, 4095]
 EXAMPLE_SHOWN = [0, 16, 32, 48, 16003, 32759, 32775, 65535]
 SMALL = [0, 94, 95, 96, 100, 104, 105, 255]  # with center 100, width 11 in 8 bits
@@ -138,8 +138,8 @@ class TestChoiceOfWindow:
         assert shown(byte(*SMALL), **settings) == SMALL_SHOWN
         assert warnings_of(byte(*SMALL), **settings) == []
 
-    @pytest.mark.parametrize("width", [0, 0.5, -11])
-    def test_width_below_one_is_passed_over(self, width):
+    @pytest.mark.parametrize("width", [0, -0.5, -11])
+    def test_without_a_width_it_is_passed_over(self, width):
         settings = {"WindowCenter": [100, 100], "WindowWidth": [width, 11]}
         assert shown(byte(*SMALL), **settings) == SMALL_SHOWN
 
@@ -178,7 +178,8 @@ class TestChoiceOfWindow:
         raw(data_set, "WindowWidth", b"11\\11")
         stored = pixels[..., np.newaxis]
         values, warnings = display_values(data_set, stored, format_of(data_set))
-        assert (values.ravel().tolist(), warnings) == (SMALL_SHOWN, [PASSED_OVER])
+        message = "window of center nan and width 11 cannot be used: ignored"
+        assert (values.ravel().tolist(), warnings) == (SMALL_SHOWN, [message])
 
 
 def raw(data_set, keyword, value):
@@ -254,13 +255,13 @@ class TestModality:
     def test_lut_without_descriptor_is_an_error(self):
         broken = lut([1, 2])
         del broken.LUTDescriptor
-        with pytest.raises(UnsupportedPixelsError, match="without descriptor or without data"):
+        with pytest.raises(UnsupportedPixelsError, match="has no descriptor or no data"):
             shown(byte(0, 1), ModalityLUTSequence=[broken], **WIDE)
 
     def test_lut_without_data_is_an_error(self):
         broken = lut([1, 2])
         del broken.LUTData
-        with pytest.raises(UnsupportedPixelsError, match="without data"):
+        with pytest.raises(UnsupportedPixelsError, match="has no descriptor or no data"):
             shown(byte(0, 1), ModalityLUTSequence=[broken], **WIDE)
 
 
@@ -423,10 +424,11 @@ class TestFunctionalGroups:
         )
         assert found == [[38, 242], [38, 242]]
 
-    def test_top_level_comes_before_the_groups(self):
+    def test_groups_come_before_the_top_level(self):
         pixels = frames([96, 104], [100, 100], dtype=np.uint8)
-        groups = [windowed(7, 3), windowed(7, 3)]
-        found = shown(pixels, PerFrameFunctionalGroupsSequence=groups, **WIDE)
+        groups = [windowed(100, 11), windowed(100, 11)]
+        settings = {"WindowCenter": 7, "WindowWidth": 3}
+        found = shown(pixels, PerFrameFunctionalGroupsSequence=groups, **settings)
         assert found == [[38, 242], [140, 140]]
 
     def test_frame_without_item_keeps_its_place(self):
@@ -486,9 +488,9 @@ class TestMinMax:
     def test_two_values_are_zero_and_the_top(self):
         assert shown(byte(7, 8), intensity="minmax") == [0, 255]
 
-    def test_slope_zero_is_a_constant_image(self):
+    def test_slope_zero_counts_as_one(self):
         found = shown(byte(7, 9), intensity="minmax", RescaleSlope=0, RescaleIntercept=5)
-        assert found == [0, 0]
+        assert found == [0, 255]
 
     def test_padding_value_does_not_count(self):
         found = shown(byte(0, 10, 11, 12, 13, 14), PixelPaddingValue=0)

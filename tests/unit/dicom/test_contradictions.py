@@ -20,8 +20,8 @@ def test_sources_of_a_row_are_at_least_two_and_different(row):
     assert len(set(sources)) == len(sources) >= 2
 
 
-def test_the_top_level_goes_before_the_frame_and_the_frame_before_the_shared_group():
-    assert PRECEDENCES["rescale"].sources == (GroupLevel.TOP, GroupLevel.FRAME, GroupLevel.SHARED)
+def test_the_frame_goes_before_the_shared_group_and_that_before_the_top_level():
+    assert PRECEDENCES["rescale"].sources == (GroupLevel.FRAME, GroupLevel.SHARED, GroupLevel.TOP)
 
 
 def test_first_source_that_tells_something_wins():
@@ -36,14 +36,14 @@ def test_order_of_the_table_counts_and_not_that_of_the_values():
 
 def test_sources_of_other_values_are_overruled():
     frame = "FrameLaterality of the first frame"
-    values = {"ImageLaterality": "L", "Laterality": "R", frame: "R"}
-    assert decide("laterality", values).overruled == ("Laterality", frame)
+    values = {"ImageLaterality": "R", "Laterality": "R", frame: "L"}
+    assert decide("laterality", values).overruled == ("ImageLaterality", "Laterality")
 
 
 def test_sources_of_the_same_value_are_not_overruled():
     frame = "FrameLaterality of the first frame"
-    values = {"ImageLaterality": "L", "Laterality": "L", frame: "R"}
-    assert decide("laterality", values).overruled == (frame,)
+    values = {"ImageLaterality": "L", "Laterality": "R", frame: "L"}
+    assert decide("laterality", values).overruled == ("Laterality",)
 
 
 def test_sources_that_tell_nothing_are_not_overruled():

@@ -19,6 +19,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from dicom_preprocessing.decode.frame_order import find_offset_faults
 from dicom_preprocessing.dicom import keywords
 from dicom_preprocessing.dicom.attribute import ABSENT
 from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syntax_of
@@ -30,6 +31,7 @@ from dicom_preprocessing.dicom.description import (
     PixelPadding,
 )
 from dicom_preprocessing.dicom.header import Header
+from dicom_preprocessing.dicom.levels import find_level_contradictions
 from dicom_preprocessing.dicom.reading import open_image
 from tests.unit.datasets import functional_groups, item, lut, save
 from tests.unit.descriptions import GREY, attribute, description_of, groups, keyword_of
@@ -42,7 +44,14 @@ class TestSequences:
     def test_first_item_of_the_shared_group_counts(self):
         macro = [item(PixelValueTransformationSequence=[item(RescaleSlope=s)]) for s in (2, 3)]
         shared = describe(item(SharedFunctionalGroupsSequence=macro)).shared
-        assert shared == groups(macros=["PixelValueTransformationSequence"], rescale_slope="2.0")
+        assert shared == groups(
+            macros=["PixelValueTransformationSequence"], rescale_items=1, rescale_slope="2.0"
+        )
+
+    def test_items_of_the_rescale_macro_are_counted(self):
+        macro = item(PixelValueTransformationSequence=[item(RescaleSlope=s) for s in (2, 3)])
+        shared = describe(functional_groups(Dataset(), shared=macro)).shared
+        assert (shared.rescale_items, shared.rescale_slope.text()) == (2, "2.0")
 
     def test_first_item_of_a_macro_counts(self):
         macro = item(FrameVOILUTSequence=[item(WindowCenter=1), item(WindowCenter=2)])
@@ -101,28 +110,25 @@ class TestSequences:
 
 
 class TestTables:
-    def test_first_voi_lut_and_their_number(self):
+    def test_voi_luts(self):
         top = describe(item(VOILUTSequence=[lut([1, 2]), lut([3])])).top
         first = LutAttributes(attribute("LUTDescriptor", 2, 0, 16), attribute("LUTData", 1, 2))
-        assert (top.voi_lut, top.voi_lut_items) == (first, 2)
+        assert (top.voi_luts[0], len(top.voi_luts)) == (first, 2)
 
     def test_voi_lut_sequence_without_items(self):
         top = describe(with_vr("VOILUTSequence", "SQ", [])).top
-        assert (top.voi_lut, top.voi_lut_items) == (None, 0)
+        assert top.voi_luts == ()
 
     def test_no_voi_lut_sequence(self):
-        assert (describe(Dataset()).top.voi_lut, describe(Dataset()).top.voi_lut_items) == (
-            None,
-            None,
-        )
+        assert describe(Dataset()).top.voi_luts == ()
 
     def test_voi_lut_of_a_group(self):
         macro = item(FrameVOILUTSequence=[item(VOILUTSequence=[lut([7])])])
         shared = describe(functional_groups(Dataset(), shared=macro)).shared
-        assert shared.voi_lut.data.values == (7,)
+        assert shared.voi_luts[0].data.values == (7,)
 
     def test_item_without_a_table(self):
-        assert describe(item(VOILUTSequence=[Dataset()])).top.voi_lut == NO_LUT
+        assert describe(item(VOILUTSequence=[Dataset()])).top.voi_luts == (NO_LUT,)
 
     def test_first_modality_lut(self):
         found = describe(item(ModalityLUTSequence=[lut([1, 2]), lut([3])])).modality_lut
@@ -346,15 +352,18 @@ def fields_of(values):
     if "voi_lut" in values:
         entries = values["voi_lut"]
         packed = struct.pack(f"<{len(entries)}H", *entries)
-        made["voi_lut_items"] = 1
-        made["voi_lut"] = LutAttributes(
-            attribute("LUTDescriptor", len(entries), 0, 8), attribute("LUTData", packed)
+        made["voi_luts"] = (
+            LutAttributes(
+                attribute("LUTDescriptor", len(entries), 0, 8), attribute("LUTData", packed)
+            ),
         )
     return made
 
 
 def groups_by_hand(values):
-    return groups(macros={MACRO_OF.get(f, keywords.VOI) for f in values}, **fields_of(values))
+    macros = {MACRO_OF.get(f, keywords.VOI) for f in values}
+    items = int(keywords.RESCALE in macros)
+    return groups(macros=macros, rescale_items=items, **fields_of(values))
 
 
 def by_hand(image, syntax=ExplicitVRLittleEndian):
@@ -442,7 +451,9 @@ def hostile(elements, *within):
 @given(ELEMENTS, st.lists(st.sampled_from(SEQUENCES), max_size=2))
 def test_nothing_in_a_data_set_raises(elements, within):
     found = describe(hostile(elements, *within))
-    assert len(found.rescales(2)) == len(found.windows(2)) == len(found.voi_luts(2)) == 2
+    assert len(found.rescales(2).values) == len(found.voi_transforms(2)) == 2
+    for messages in (find_level_contradictions(found, 2), find_offset_faults(found, 2)):
+        assert all(isinstance(message, str) for message in messages)
     assert len(found.positions(2)) == len(found.orientations(2)) == 2
     assert len(found.voi_lut_functions(2)) == 2
     assert isinstance(found.breast_laterality(), str)

@@ -43,7 +43,7 @@ class TestKeywords:
 
     def test_every_attribute_of_groups_has_one(self):
         names = {field.name for field in dataclasses.fields(FunctionalGroups)}
-        names -= {"macros", "voi_lut", "voi_lut_items"}
+        names -= {"macros", "rescale_items", "voi_luts"}
         assert {name: keyword_of(name) for name in names} == keywords.MACRO_KEYWORDS
 
     def test_of_headers_are_those_of_the_quick_way(self):
