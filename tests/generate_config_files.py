@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from dicom_preprocessing.config import default_yaml, json_schema
+from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDENCES
 from dicom_preprocessing.image_warnings import WARNING_CODES
 
 if TYPE_CHECKING:
@@ -39,12 +40,31 @@ def failures_page() -> str:
     )
 
 
+def pixels_page() -> str:
+    """The text of docs/pixels.md, which has the table of contradictions."""
+    columns = ("contradiction", "what counts", "warning or error", "by")
+    by_order = [
+        (row.contradiction, ", else ".join(row.sources), row.warning, "", row.reason)
+        for row in PRECEDENCES.values()
+    ]
+    computed = [
+        (row.contradiction, row.decision, row.warning, row.error, row.reason)
+        for row in COMPUTED_DECISIONS
+    ]
+    rows = [
+        (what, counts, " or ".join(f"`{code}`" for code in (warning, error) if code), reason)
+        for what, counts, warning, error, reason in (*computed, *by_order)
+    ]
+    return page_with_table(CHECKOUT / "docs" / "pixels.md", columns, rows)
+
+
 def generated_files() -> dict[Path, str]:
     """Texts of the generated files by path."""
     return {
         CHECKOUT / "config" / "config.yaml": default_yaml(),
         CHECKOUT / "workflow" / "schemas" / "config.schema.yaml": schema_yaml(),
         CHECKOUT / "docs" / "failures.md": failures_page(),
+        CHECKOUT / "docs" / "pixels.md": pixels_page(),
     }
 
 

@@ -37,11 +37,14 @@ class Precedence:
         The clause of the standard, or the usual practice.
     warning : str
         Code of ``WARNING_CODES`` that such a file gets, empty if none.
+    contradiction : str
+        What has several sources, as docs/pixels.md names it.
     """
 
     sources: tuple[str, ...]
     reason: str
     warning: str = ""
+    contradiction: str = ""
 
 
 EVERYWHERE: Final = (GroupLevel.FRAME, GroupLevel.SHARED, GroupLevel.TOP)
@@ -54,32 +57,73 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "sop_class_uid": Precedence(
         ("SOPClassUID", "MediaStorageSOPClassUID"),
         "PS3.10 7.1: the file meta information repeats the data set",
+        contradiction="SOP class of the data set and of the file meta information",
     ),
     "transfer_syntax_uid": Precedence(
         ("TransferSyntaxUID", "encoding"),
         "PS3.10 7.1; without it, the encoding in which the data set could be read",
+        contradiction="transfer syntax that the file does not state",
     ),
     # Functional group macros.
-    "rescale": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.9", LEVELS_CONTRADICT),
-    "rescale_type": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.9"),
+    "rescale": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.9",
+        LEVELS_CONTRADICT,
+        contradiction="Rescale Slope and Intercept at several levels",
+    ),
+    "rescale_type": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.9",
+        contradiction="Rescale Type at several levels",
+    ),
     "voi_level": Precedence(
         EVERYWHERE,
         "PS3.3 C.7.6.16.2.10, C.11.2: VOI LUTs and windows; a level without a usable one is left "
         "for the next",
         LEVELS_CONTRADICT,
+        contradiction="VOI LUTs and windows at several levels",
     ),
-    "voi_lut_function": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.10", LEVELS_CONTRADICT),
-    "pixel_spacing": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1", LEVELS_CONTRADICT),
-    "spacing_between_slices": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.1", LEVELS_CONTRADICT),
-    "position": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.3", LEVELS_CONTRADICT),
-    "orientation": Precedence(EVERYWHERE, "PS3.3 C.7.6.16.2.4", LEVELS_CONTRADICT),
+    "voi_lut_function": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.10",
+        LEVELS_CONTRADICT,
+        contradiction="VOI LUT Function at several levels",
+    ),
+    "pixel_spacing": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.1",
+        LEVELS_CONTRADICT,
+        contradiction="spacing of pixels at several levels",
+    ),
+    "spacing_between_slices": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.1",
+        LEVELS_CONTRADICT,
+        contradiction="Spacing Between Slices at several levels",
+    ),
+    "position": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.3",
+        LEVELS_CONTRADICT,
+        contradiction="Image Position (Patient) at several levels",
+    ),
+    "orientation": Precedence(
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.4",
+        LEVELS_CONTRADICT,
+        contradiction="Image Orientation (Patient) at several levels",
+    ),
     "patient_orientation": Precedence(
-        EVERYWHERE, "PS3.3 C.7.6.16.2.15: of the first frame", LEVELS_CONTRADICT
+        EVERYWHERE,
+        "PS3.3 C.7.6.16.2.15: of the first frame",
+        LEVELS_CONTRADICT,
+        contradiction="Patient Orientation at several levels",
     ),
     # Attributes with the same meaning.
     "in_plane_spacing": Precedence(
         ("PixelSpacing", "ImagerPixelSpacing"),
         "PS3.3 10.7.1.1: Pixel Spacing may be calibrated, the other is at the detector",
+        contradiction="Pixel Spacing and Imager Pixel Spacing",
     ),
     "laterality": Precedence(
         (
@@ -90,65 +134,82 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         ),
         "PS3.3 C.7.6.16.2.8: of frames; C.8.11.7: of the image before that of the series",
         LEVELS_CONTRADICT,
+        contradiction="laterality of frame, image and series",
     ),
     "view": Precedence(
-        ("ViewCodeSequence", "ViewPosition"), "PS3.3 C.8.11.7: the code before the older text"
+        ("ViewCodeSequence", "ViewPosition"),
+        "PS3.3 C.8.11.7: the code before the older text",
+        contradiction="View Code Sequence and View Position",
     ),
     # Layout of pixels.
     "high_bit": Precedence(
-        ("HighBit", "BitsStored"), "PS3.5 8.1.1, where High Bit leaves room for Bits Stored"
+        ("HighBit", "BitsStored"),
+        "PS3.5 8.1.1, where High Bit leaves room for Bits Stored",
+        contradiction="High Bit and Bits Stored",
     ),
     "planes": Precedence(
         ("subsampled chroma", "PlanarConfiguration"),
         "PS3.3 C.7.6.3.1.2: subsampled samples are never in planes",
+        contradiction="Planar Configuration of subsampled chroma",
     ),
     # Transforms of grey values, and palettes.
     "modality": Precedence(
         ("rescale of functional groups", "DoseGridScaling", "ModalityLUTSequence", "rescale"),
         "PS3.3 C.11.1, C.8.8.3: a file has one of them",
         "transforms_contradict",
+        contradiction="modality transforms of several kinds",
     ),
     "voi": Precedence(
         ("VOILUTSequence", "windows"),
         "PS3.3 C.11.2: they are alternatives; a table says more than a window",
+        contradiction="VOI LUT and windows of one level",
     ),
     "palette_data": Precedence(
         ("palette data", "segmented palette data"),
         "PS3.3 C.7.9: a file has one of the two",
+        contradiction="palette data, whole and in segments",
     ),
     # Frames.
     "frame_order": Precedence(
         ("DimensionIndexValues", "InStackPositionNumber", "position"),
         "PS3.3 C.7.6.17, C.7.6.16.2.2; then the order in which they are stored",
+        contradiction="order of frames by indices and by positions",
     ),
     "slice_step": Precedence(
-        ("position", "SpacingBetweenSlices"), "PS3.3 C.7.6.2.1.1: positions are what was measured"
+        ("position", "SpacingBetweenSlices"),
+        "PS3.3 C.7.6.2.1.1: positions are what was measured",
+        contradiction="distance of slices by positions and as stated",
     ),
     "fragments_of_frames": Precedence(
         ("starts of streams", "ExtendedOffsetTable", "basic offset table"),
         "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments do not count",
+        contradiction="frames by their streams and by offset tables",
     ),
     # Header and stream.
     "jpeg_colour": Precedence(
         ("Adobe marker", "JFIF marker", "component names", "sampling", "header"),
         "ITU-T T.871, T.872: what decoders of JPEG go by",
         "colour_contradicts_header",
+        contradiction="colour of a lossy JPEG stream and of the header",
     ),
     "jpeg_lossless_colour": Precedence(
         ("sampling", "header", "Adobe marker", "JFIF marker", "component names"),
         "PS3.5 8.2.1: components as the header says; only chroma is subsampled",
         "colour_contradicts_header",
+        contradiction="colour of a lossless JPEG stream and of the header",
     ),
     "jpeg_2000_colour": Precedence(
         ("sampling", "component transform", "header"),
         "ITU-T T.800 Annex G: the decoder undoes the transform, which needs components of one size;"
         " only chroma is subsampled",
         "colour_contradicts_header",
+        contradiction="colour of a JPEG 2000 stream and of the header",
     ),
     "jpeg_xl_colour": Precedence(
         ("decoder", "header"),
         "PS3.5 8.2.15: the stream says what it is; a lossless one is what the header says",
         "colour_contradicts_header",
+        contradiction="colour of a JPEG XL stream and of the header",
     ),
 }
 """By what is decided; the keys are the rows that ``decide`` takes."""
@@ -294,7 +355,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "Number of Frames, and fewer bytes or fragments",
-        "short_pixel_data",
+        "the file fails",
         "decode.pixels:stored_frames",
         "PS3.5 8.1.1, A.4",
         error="short_pixel_data",
@@ -335,7 +396,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "Bits Allocated, and a higher precision of the stream",
-        "decode_error",
+        "the file fails",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.2",
         error="decode_error",
@@ -348,7 +409,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "Rows, Columns, Samples per Pixel, and those of the stream",
-        "decode_error",
+        "the file fails",
         "decode.codecs.runner:require_shape",
         "PS3.5 8.2",
         error="decode_error",
@@ -383,21 +444,21 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "YBR_FULL_422 or YBR_PARTIAL_422, and native bytes of three samples for each pixel",
-        "unsupported_pixels",
+        "the file fails",
         "decode.pixels:stored_frames",
         "PS3.3 C.7.6.3.1.2; they may be YBR_FULL or RGB",
         error="unsupported_pixels",
     ),
     ComputedDecision(
         "JPEG 2000 components of which the first is subsampled",
-        "unsupported_pixels",
+        "the file fails",
         "decode.codecs.jpeg_2000:decode",
         "ITU-T T.800 B.2; only chroma is subsampled",
         error="unsupported_pixels",
     ),
     ComputedDecision(
         "precision or sign of a JPEG 2000 component, and that of another",
-        "decode_error",
+        "the file fails",
         "decode.streams.jpeg_2000:read_jpeg_2000",
         "PS3.3 C.7.6.3: an image has one of each",
         error="decode_error",
@@ -452,28 +513,28 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "an item of VOI LUT Sequence, and its missing or invalid values",
-        "passed over: the next item, window or level that can be used",
+        "ignored: the next item, window or level that can be used",
         "decode.values:make_display_values",
         "PS3.3 C.11.2: the transform is optional",
         "lut_unusable",
     ),
     ComputedDecision(
         "an item of Modality LUT Sequence without any value, or an invalid one beside a rescale",
-        "passed over",
+        "ignored",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1",
         "lut_unusable",
     ),
     ComputedDecision(
         "an invalid item of Modality LUT Sequence, and no rescale",
-        "unsupported_pixels",
+        "the file fails",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1: without the transform values have another unit",
         error="unsupported_pixels",
     ),
     ComputedDecision(
         "PALETTE COLOR, and a missing or invalid palette",
-        "unsupported_pixels",
+        "the file fails",
         "decode.colour:read_palette",
         "PS3.3 C.7.6.3.1.2: it needs one",
         error="unsupported_pixels",
@@ -487,7 +548,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "Rescale Slope, Rescale Intercept or Dose Grid Scaling, and a value that is no number",
-        "missing_attribute",
+        "the file fails",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1: without the transform values have another unit",
         error="missing_attribute",
@@ -559,6 +620,35 @@ COMPUTED_DECISIONS: Final = (
         "decode.values:make_display_values",
         "PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1; C.11.2.1.3.2",
         "window_narrow",
+    ),
+    ComputedDecision(
+        "frames with a rescale, and others of the same object without one",
+        "the others stay as they are",
+        "decode.modality:modality_of_frames",
+        "PS3.3 C.7.6.16.2.9",
+        warning="rescale_missing_in_frames",
+    ),
+    ComputedDecision(
+        "frames with a usable window, and others of the same object without one",
+        "minimum to maximum of the object for the others",
+        "decode.values:make_display_values",
+        "PS3.3 C.7.6.16.2.10",
+        warning="window_missing_in_frames",
+    ),
+    ComputedDecision(
+        "float pixels, and values that are not finite numbers",
+        "background",
+        "decode.modality:modality_values",
+        "PS3.3 C.7.6.24",
+        warning="values_not_finite",
+    ),
+    ComputedDecision(
+        "one object, and frames of several volumes",
+        "the stored order of frames; handlers of one volume fail",
+        "decode.frame_order:frame_order",
+        "PS3.3 C.7.6.16.2.2, C.7.6.17",
+        warning="several_volumes",
+        error="volume_error",
     ),
     # Facts that change no pixel.
     ComputedDecision(

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom.contradictions import PRECEDENCES, Decision, GroupLevel, decide
+from dicom_preprocessing.dicom.contradictions import (
+    COMPUTED_DECISIONS,
+    PRECEDENCES,
+    Decision,
+    GroupLevel,
+    decide,
+)
+from dicom_preprocessing.errors import FAILED_ERRORS
+from dicom_preprocessing.image_warnings import WARNING_CODES
 
 ROWS = sorted(PRECEDENCES)
 
@@ -83,3 +91,21 @@ def test_winner_is_the_first_in_the_order_of_the_row_and_others_are_overruled(ro
     else:
         assert (decision.source, decision.value) == (there[0], values[there[0]])
         assert set(decision.overruled) == {s for s in there if values[s] != values[there[0]]}
+
+
+def test_rows_have_different_names():
+    names = [row.contradiction for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS)]
+    assert all(names)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("row", [*PRECEDENCES.values(), *COMPUTED_DECISIONS])
+def test_codes_and_errors_of_a_row_are_known(row):
+    assert row.warning in {"", *WARNING_CODES}
+    assert getattr(row, "error", "") in {"", *FAILED_ERRORS}
+
+
+def test_every_code_about_a_file_has_a_row():
+    of_steps = {"only_background", "small_component"}
+    rows = {row.warning for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS)}
+    assert set(WARNING_CODES) - of_steps == rows - {""}
