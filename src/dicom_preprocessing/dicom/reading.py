@@ -278,7 +278,9 @@ def _find_encoding(opened: _OpenedFile) -> None:
         )
     opened.encoding = encoding
     if stated is not None and stated != encoding:
-        message = f"the data set is {encoding}, its transfer syntax {syntax.name} is {stated}"
+        message = f"the data set is {encoding}, its transfer syntax is {syntax.name}"
+        if syntax not in NATIVE:
+            message += f", which needs {stated}"
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
 
 

@@ -7,7 +7,6 @@ a warning says that something was assumed.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from dicom_preprocessing.decode.pixel_format import (
@@ -16,10 +15,15 @@ from dicom_preprocessing.decode.pixel_format import (
     read_pixel_format,
     require_known_samples,
 )
+from dicom_preprocessing.decode.pixels import find_streams
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
-from dicom_preprocessing.dicom.transfer_syntaxes import ENCAPSULATED, NATIVE
-from dicom_preprocessing.errors import FileError, MissingAttributeError, UnsupportedPixelsError
+from dicom_preprocessing.errors import (
+    FileError,
+    MissingAttributeError,
+    UnsupportedPixelsError,
+    UnsupportedTransferSyntaxError,
+)
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.validation.checked_image import (
@@ -128,32 +132,25 @@ def pixel_data(image: CheckedImage) -> Iterator[Finding]:
 
 
 def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Finding]:
-    syntax, code = image.description.transfer_syntax_uid, "invalid_pixel_data_value"
-    if syntax in NATIVE:
-        if element.items is not None:
-            message = f"has fragments, as compressed pixels do, but the syntax is {syntax.name}"
-            yield Finding(code, "error", message, element.keyword)
-            return
-        with suppress(FileError):  # other checks report what is wrong with the header
-            pixel_format = read_pixel_format(
-                image.description, element.keyword, ImageWarnings(), element
-            )
-            if element.value.length < pixel_format.native_bytes:
-                message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
-                yield Finding(code, "error", message, element.keyword)
-    elif syntax in ENCAPSULATED:
-        try:
-            table_and_fragments = element.fragments()
-        except FileError as error:
-            message = f"has no fragments, which {syntax.name} needs: {error}"
-            yield Finding(code, "error", message, element.keyword)
-            return
-        fragments, frames = table_and_fragments[1:], image.number_of_frames[0] or 1
-        if not any(fragment.length for fragment in fragments):
-            yield Finding("empty_pixel_data", "error", "has no fragments", element.keyword)
-        elif len(fragments) < frames:
-            message = f"has {len(fragments)} fragments, too few for {frames} frames"
-            yield Finding(code, "error", message, element.keyword)
+    code, keyword = "invalid_pixel_data_value", element.keyword
+    if element.items is not None and not any(item.length for item in element.items[1:]):
+        yield Finding("empty_pixel_data", "error", "has no fragments", keyword)
+        return
+    unused = ImageWarnings()  # decoding gives them
+    try:
+        pixel_format = read_pixel_format(image.description, keyword, unused, element)
+    except FileError:
+        return  # other checks report what is wrong with the header
+    try:
+        streams = find_streams(image.description, pixel_format, element, unused)
+    except UnsupportedTransferSyntaxError:
+        return  # decoding reports it
+    except FileError as error:
+        yield Finding(code, "error", str(error), keyword)
+        return
+    if streams is None and element.value.length < pixel_format.native_bytes:
+        message = f"has {element.value.length} of {pixel_format.native_bytes} bytes"
+        yield Finding(code, "error", message, keyword)
 
 
 def number_of_frames(image: CheckedImage) -> Iterator[Finding]:
