@@ -17,6 +17,7 @@ from dicom_preprocessing.decode.codecs.runner import (
     RESOLUTION_LEVEL,
     STATED_PHOTOMETRIC,
 )
+from dicom_preprocessing.decode.codecs.samples import has_bits_above
 from dicom_preprocessing.decode.colour import (
     PALETTE,
     Palette,
@@ -26,7 +27,7 @@ from dicom_preprocessing.decode.colour import (
 from dicom_preprocessing.decode.facts import warn_of_signed_values
 from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts, read_head
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
-from dicom_preprocessing.decode.native import PACKED_BITS, NativeReader
+from dicom_preprocessing.decode.native import NativeReader
 from dicom_preprocessing.decode.padding import pixel_padding, restore_padding
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
@@ -179,17 +180,19 @@ def find_streams(
         It has fragments of which no decoder is known.
     """
     stated, n = description.transfer_syntax_uid, pixel_format.number_of_frames
-    is_native = stated in NATIVE
-    has_fragments = pixel_data.items is not None
-    if not has_fragments and is_native and not _may_be_encapsulated(pixel_data, pixel_format):
-        return None
-    if _is_one_stream(pixel_data, pixel_format):
-        return Streams([(pixel_data.value,)], stated)
-    if not has_fragments and not is_native and _is_native(pixel_data, pixel_format):
-        message = f"the pixel data has no fragments, which {stated.name} needs: it is native"
-        warnings.add("stream_contradicts_syntax", message)
-        return None
-    if not is_native and stated not in ENCAPSULATED:
+    if pixel_data.items is None:
+        is_short = pixel_data.value.length < pixel_format.native_bytes
+        head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
+        if is_short and _is_one_stream(head, pixel_data, pixel_format):
+            return Streams([(pixel_data.value,)], stated)
+        has_items = head.startswith(ITEM_TAGS)
+        if stated in NATIVE and not (is_short and has_items):
+            return None
+        if not has_items and _has_native_length(pixel_data, pixel_format):
+            message = f"the pixel data has no fragments, which {stated.name} needs: it is native"
+            warnings.add("stream_contradicts_syntax", message)
+            return None
+    if stated not in NATIVE and stated not in ENCAPSULATED:
         _require_known_stream(pixel_data, stated)
     return Streams(find_frame_fragments(pixel_data, description, n, warnings), stated)
 
@@ -201,29 +204,16 @@ def _require_known_stream(pixel_data: PixelData, stated: UID) -> None:
         raise _make_unknown_stream_error(stated)
 
 
-def _may_be_encapsulated(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
-    """Whether native pixel data is shorter than its frames, and starts like an item or stream."""
-    if pixel_data.value.length >= pixel_format.native_bytes:
-        return False
-    head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
-    return head.startswith(ITEM_TAGS) or recognise_stream(head) is not None
+def _has_native_length(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether the value has the bytes of native frames, and at most one of padding."""
+    return pixel_data.value.length - pixel_format.native_bytes in (0, 1)
 
 
-def _is_native(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
-    """Whether pixel data without fragments has the bytes of its frames, as native data has."""
-    head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
-    excess = pixel_data.value.length - pixel_format.native_bytes
-    return excess in (0, 1) and not head.startswith(ITEM_TAGS)
-
-
-def _is_one_stream(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+def _is_one_stream(head: bytes, pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
     """Whether the value is a stream without a fragment, whose header says what the file says."""
-    if pixel_data.items is not None or pixel_format.number_of_frames != 1:
+    if pixel_format.number_of_frames != 1 or recognise_stream(head) is None:
         return False
-    if pixel_data.value.length >= pixel_format.native_bytes:
-        return False
-    stream = pixel_data.stream([pixel_data.value])
-    return read_stream_shape(stream) == (
+    return read_stream_shape(pixel_data.stream([pixel_data.value])) == (
         pixel_format.rows,
         pixel_format.columns,
         pixel_format.samples_per_pixel,
@@ -327,7 +317,7 @@ def _make_stream_decoder(
 
     def decode(index: int) -> tuple[NDArray[Any], str, UID]:
         stream = pixel_data.stream(frames[index])
-        syntax = find_stream_syntax(stream[:RECOGNITION_BYTES], len(stream), stated, options)
+        syntax = find_stream_syntax(stream, len(stream), stated, options)
         if syntax is None:
             raise _make_unknown_stream_error(stated)
         if not are_alike(syntax, stated):
@@ -464,7 +454,7 @@ def _take_stored_bits(
         highest = lowest + (1 << pixel_format.bits_stored) - 1
         if pixels.max() <= highest and (not pixel_format.is_signed or pixels.min() >= lowest):
             return pixels
-        if pixel_format.bits_allocated != PACKED_BITS:
+        if has_bits_above(pixels, pixel_format.bits_stored):
             message = f"bits above Bits Stored {pixel_format.bits_stored} are set, and were masked"
             warnings.add("values_above_bits_stored", message)
     # The first shift drops what is above High Bit, the second what is below the stored bits, and

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
 )
@@ -189,7 +191,16 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
             )
         if cut:
             raise DamagedError.cut(cut)
+        _warn_of_unused(opened)
     return ImageFile(_describe(opened, scan, pixel_data), pixel_data)
+
+
+def _warn_of_unused(opened: _OpenedFile) -> None:
+    """Warn of bytes behind a deflated data set, which may have one of padding (PS3.5 A.5)."""
+    unused = opened.source.unused if isinstance(opened.source, InflatedSource) else b""
+    if unused not in (b"", b"\0"):
+        message = f"{len(unused)} bytes or more follow the deflated data set"
+        opened.warnings.append(ImageWarning("trailing_bytes", message))
 
 
 def describe_without_pixels(path: PathLike) -> Description:
@@ -376,7 +387,8 @@ def _find_pixel_syntax(opened: _OpenedFile, pixel_data: PixelData | None) -> UID
     if stated == GE_PRIVATE:
         return ExplicitVRBigEndian
     if not stated or stated in NATIVE:
-        return stated if opened.is_deflated and stated else native
+        is_deflated = opened.is_deflated and native == ExplicitVRLittleEndian
+        return DeflatedExplicitVRLittleEndian if is_deflated else native
     if is_known_syntax(stated) or pixel_data is None or pixel_data.items is not None:
         return stated
     message = f"the transfer syntax {stated} is not known: pixels are read as {native.name}"

@@ -99,13 +99,16 @@ class InflatedSource:
         self._source, self._offset = source, start
         self._inflater = zlib.decompressobj(window_bits)
         self._inflated = bytearray()
+        self.unused = b""
 
     @property
     def size(self) -> int:
         """Number of inflated bytes, all of which are inflated for it."""
         while self._inflate():
             pass
-        self._source = MemorySource(b"")  # so that a file does not stay open
+        self.unused = self._inflater.unused_data or self.unused
+        self.unused += self._source.read(self._offset, CHUNK)
+        self._source, self._offset = MemorySource(b""), 0  # so that a file does not stay open
         return len(self._inflated)
 
     def read(self, offset: int, length: int) -> bytes:

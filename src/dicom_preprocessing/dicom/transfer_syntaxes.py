@@ -75,7 +75,8 @@ ENCAPSULATED: Final = frozenset((*JPEG, *JPEG_LS, *JPEG_2000, *JPEG_XL, *BIT_FOR
 """Encapsulated transfer syntaxes with a decoder (PS3.5 A.4)."""
 
 STREAM_KINDS: Final = {
-    "JPEG": JPEG,
+    "JPEG": (JPEGBaseline8Bit, JPEGExtended12Bit, *RETIRED_JPEG),
+    "lossless JPEG": (JPEGLossless, JPEGLosslessSV1),
     "JPEG-LS": JPEG_LS,
     "JPEG 2000": (JPEG2000Lossless, JPEG2000),
     "HTJ2K": (*HTJ2K_REVERSIBLE, HTJ2K),

@@ -268,11 +268,14 @@ def test_markers_that_contradict_each_other_are_told():
 
 
 @pytest.mark.parametrize("marker", [JFIF, ADOBE_RGB, ADOBE_YCBCR, ADOBE_OTHER])
-@pytest.mark.parametrize("options", [{"level": 100}, {"lossless": True}])
-def test_markers_of_colour_do_not_change_grey(marker, options):
+@pytest.mark.parametrize(
+    ("syntax", "options"),
+    [(JPEGBaseline8Bit, {"level": 100}), (JPEGLosslessSV1, {"lossless": True})],
+)
+def test_markers_of_colour_do_not_change_grey(marker, syntax, options):
     grey = COLOUR[..., 0].copy()
     stream = marked(jpeg(grey, **options), marker)
-    found, warnings = decoded(JPEGBaseline8Bit, stream, "MONOCHROME2", grey)
+    found, warnings = decoded(syntax, stream, "MONOCHROME2", grey)
     assert np.abs(found[..., 0].astype(int) - grey).max() <= 2
     assert warnings == []
 

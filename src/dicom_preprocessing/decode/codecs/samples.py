@@ -85,11 +85,21 @@ def _limit_to_bits_stored(
             raise StreamError("bits above Bits Stored are set, which fast_decode does not read")
     # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
     elif is_lossless:
-        message = f"bits above Bits Stored {stored} are set, and were masked"
-        warnings_of(runner).add("values_above_bits_stored", message)
+        if has_bits_above(samples, stored):
+            message = f"bits above Bits Stored {stored} are set, and were masked"
+            warnings_of(runner).add("values_above_bits_stored", message)
         return _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
+
+
+def has_bits_above(samples: NDArray[Any], stored: int) -> bool:
+    """Whether bits above Bits Stored are set, which are not copies of the sign.
+
+    A negative value of 12 bits in 16 may have its sign in the four others, or zeros.
+    """
+    lowest = -(1 << stored - 1) if samples.dtype.kind == "i" else 0
+    return bool(samples.max() >= 1 << stored or samples.min() < lowest)
 
 
 def _take_low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:

@@ -133,10 +133,10 @@ def _parse_frame_header(
     )
 
 
-def is_jpeg_ls(head: bytes) -> bool:
-    """Whether the first bytes of a stream have the frame header of JPEG-LS."""
-    kinds = (marker for marker, _, _ in _iterate_segments(head))
-    return next((kind for kind in kinds if kind in FRAME_MARKERS), None) == SOF_JPEG_LS
+def find_frame_marker(head: bytes) -> int | None:
+    """Return the marker of the frame header in the first bytes of a stream, None without any."""
+    markers = (marker for marker, _, _ in _iterate_segments(head))
+    return next((marker for marker in markers if marker in FRAME_MARKERS), None)
 
 
 def colour_by_marker(info: JpegInfo) -> dict[str, str | None]:

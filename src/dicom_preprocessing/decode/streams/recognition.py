@@ -10,12 +10,19 @@ from pydicom.uid import (
     JPEG2000,
     UID,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSNearLossless,
     RLELossless,
 )
 
 from dicom_preprocessing.decode.streams.info import StreamError, StreamInfo
-from dicom_preprocessing.decode.streams.jpeg import START_OF_IMAGE, is_jpeg_ls, read_jpeg
+from dicom_preprocessing.decode.streams.jpeg import (
+    LOSSLESS_SOF,
+    SOF_JPEG_LS,
+    START_OF_IMAGE,
+    find_frame_marker,
+    read_jpeg,
+)
 from dicom_preprocessing.decode.streams.jpeg_2000 import (
     CODESTREAM,
     JP2_SIGNATURE,
@@ -43,10 +50,13 @@ def recognise_stream(head: bytes) -> UID | None:
     Parameters
     ----------
     head : bytes
-        The first bytes of the stream.
+        The stream, or its first bytes: a frame header of JPEG may follow long other segments.
     """
     if head.startswith(JPEG_MARKER):
-        return JPEGLSNearLossless if is_jpeg_ls(head) else JPEGBaseline8Bit
+        marker = find_frame_marker(head)
+        if marker == SOF_JPEG_LS:
+            return JPEGLSNearLossless
+        return JPEGLosslessSV1 if marker in LOSSLESS_SOF else JPEGBaseline8Bit
     if head.startswith((CODESTREAM, JP2_SIGNATURE)):
         return HTJ2K if is_htj2k(head) else JPEG2000
     if head.startswith((JPEG_XL_CODESTREAM, JPEG_XL_BOX)):
@@ -70,7 +80,7 @@ def read_stream_shape(stream: bytes) -> tuple[int, int, int] | None:
     kind = recognise_stream(stream[:RECOGNITION_BYTES])
     try:
         info: StreamInfo
-        if kind in (JPEGBaseline8Bit, JPEGLSNearLossless):
+        if kind in (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSNearLossless):
             info = read_jpeg(stream)
         elif kind in (JPEG2000, HTJ2K):
             info = read_jpeg_2000(codestream_of(stream))

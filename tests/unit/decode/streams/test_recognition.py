@@ -11,6 +11,7 @@ from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSNearLossless,
     RLELossless,
 )
@@ -21,7 +22,7 @@ from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL, are_alike, name
 PIXELS = np.random.default_rng(1).integers(0, 255, (20, 31)).astype(np.uint8)
 STREAMS = {
     "JPEG": (imagecodecs.jpeg8_encode(PIXELS), JPEGBaseline8Bit),
-    "lossless JPEG": (imagecodecs.jpeg8_encode(PIXELS, lossless=True), JPEGBaseline8Bit),
+    "lossless JPEG": (imagecodecs.jpeg8_encode(PIXELS, lossless=True), JPEGLosslessSV1),
     "JPEG-LS": (imagecodecs.jpegls_encode(PIXELS), JPEGLSNearLossless),
     "JPEG 2000": (imagecodecs.jpeg2k_encode(PIXELS, codecformat="j2k"), JPEG2000),
     "JP2": (imagecodecs.jpeg2k_encode(PIXELS, codecformat="jp2"), JPEG2000),
