@@ -213,11 +213,8 @@ def _is_one_stream(head: bytes, pixel_data: PixelData, pixel_format: PixelFormat
     """Whether the value is a stream without a fragment, whose header says what the file says."""
     if pixel_format.number_of_frames != 1 or recognise_stream(head) is None:
         return False
-    return read_stream_shape(pixel_data.stream([pixel_data.value])) == (
-        pixel_format.rows,
-        pixel_format.columns,
-        pixel_format.samples_per_pixel,
-    )
+    stated = pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
+    return read_stream_shape(pixel_data.stream([pixel_data.value]), stated[2]) == stated
 
 
 def count_reducible_levels(

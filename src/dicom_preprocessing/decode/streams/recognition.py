@@ -15,6 +15,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from dicom_preprocessing.decode.streams import jpeg_xl
 from dicom_preprocessing.decode.streams.info import StreamError, StreamInfo
 from dicom_preprocessing.decode.streams.jpeg import (
     LOSSLESS_SOF,
@@ -36,8 +37,6 @@ RECOGNITION_BYTES: Final = 4096
 """Bytes of a stream that are enough to recognise it."""
 
 JPEG_MARKER: Final = START_OF_IMAGE + b"\xff"
-JPEG_XL_CODESTREAM: Final = b"\xff\x0a"
-JPEG_XL_BOX: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 
 RLE_HEADER: Final = 64
 """Bytes of the header of an RLE frame: the number of segments and 15 offsets (PS3.5 G.5)."""
@@ -59,7 +58,7 @@ def recognise_stream(head: bytes) -> UID | None:
         return JPEGLosslessSV1 if marker in LOSSLESS_SOF else JPEGBaseline8Bit
     if head.startswith((CODESTREAM, JP2_SIGNATURE)):
         return HTJ2K if is_htj2k(head) else JPEG2000
-    if head.startswith((JPEG_XL_CODESTREAM, JPEG_XL_BOX)):
+    if head.startswith((jpeg_xl.CODESTREAM, jpeg_xl.CONTAINER)):
         return JPEG_XL[-1]
     return RLELossless if starts_rle_frame(head) else None
 
@@ -75,8 +74,12 @@ def starts_rle_frame(head: bytes) -> bool:
     return used == sorted(set(used)) and not any(unused)
 
 
-def read_stream_shape(stream: bytes) -> tuple[int, int, int] | None:
-    """Return (rows, columns, components) of a JPEG, JPEG-LS or JPEG 2000 stream, else None."""
+def read_stream_shape(stream: bytes, samples: int) -> tuple[int, int, int] | None:
+    """Return (rows, columns, components) of a stream whose header says them, else None.
+
+    The number of components of JPEG XL follows far behind its size: ``samples`` is taken, and
+    decoding compares.
+    """
     kind = recognise_stream(stream[:RECOGNITION_BYTES])
     try:
         info: StreamInfo
@@ -84,6 +87,8 @@ def read_stream_shape(stream: bytes) -> tuple[int, int, int] | None:
             info = read_jpeg(stream)
         elif kind in (JPEG2000, HTJ2K):
             info = read_jpeg_2000(codestream_of(stream))
+        elif kind == JPEG_XL[-1]:
+            return (*jpeg_xl.read_size(stream), samples)
         else:
             return None
     except StreamError:

@@ -38,14 +38,14 @@ def test_stream_is_recognised(name):
     assert recognise_stream(bytes(stream)) == syntax
 
 
-@pytest.mark.parametrize("name", [n for n in STREAMS if n not in {"JPEG XL", "RLE"}])
+@pytest.mark.parametrize("name", [n for n in STREAMS if n != "RLE"])
 def test_shape_is_that_of_the_header(name):
-    assert read_stream_shape(bytes(STREAMS[name][0])) == (20, 31, 1)
+    assert read_stream_shape(bytes(STREAMS[name][0]), 1) == (20, 31, 1)
 
 
 @given(st.binary(max_size=100))
 def test_other_bytes_have_no_shape(content):
-    assert read_stream_shape(content) is None
+    assert read_stream_shape(content, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,11 @@ def test_processes_of_jpeg_are_alike_and_other_kinds_are_not():
     assert are_alike(JPEGBaseline8Bit, JPEGBaseline8Bit)
     assert not are_alike(JPEG2000, HTJ2K)
     assert name_kind(HTJ2K) == "HTJ2K"
+
+
+@pytest.mark.parametrize(
+    "size", [(8, 8), (64, 256), (20, 31), (600, 480), (9, 16), (256, 1), (5, 9000)]
+)
+def test_size_of_jpeg_xl_is_that_of_the_image(size):
+    stream = bytes(imagecodecs.jpegxl_encode(np.zeros(size, np.uint8)))
+    assert read_stream_shape(stream, 1) == (*size, 1)
