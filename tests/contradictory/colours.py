@@ -3,13 +3,12 @@
 import numpy as np
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
-from dicom_preprocessing.decode.transfer_syntaxes import DEFLATED_IMAGE_FRAME
 from tests.contradictory.component_streams import encode_subsampled
 from tests.contradictory.encodings import is_any, is_encapsulated
 from tests.contradictory.jpeg_segments import JFIF, adobe, with_markers
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.parts import EXPLICIT, offset_table
-from tests.contradictory.sound import colour_frames, to_ybr
+from tests.contradictory.sound import DEFLATED_IMAGE_FRAME, colour_frames, to_ybr
 from tests.contradictory.streams import LOSSLESS_JPEG
 
 CONTRADICTED = "colour_contradicts_header"

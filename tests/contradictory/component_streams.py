@@ -25,7 +25,8 @@ def encode_subsampled(ybr, factors):
     """
     x, y = factors
     planes = [ybr[..., 0], ybr[::y, ::x, 1], ybr[::y, ::x, 2]]
-    streams = [bytes(encode_jpeg_2000(np.ascontiguousarray(p), 8)) for p in planes]
+    # The encoder gives small planes fewer levels than it is asked for, but one header is for all.
+    streams = [bytes(encode_jpeg_2000(np.ascontiguousarray(p), 8, resolutions=1)) for p in planes]
     headers, bodies = zip(*map(_split, streams), strict=True)
     header = b"".join(_adapt(segment, factors) for segment in headers[0])
     packets = b"".join(bodies)

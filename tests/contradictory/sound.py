@@ -12,6 +12,7 @@ import numpy as np
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -28,7 +29,6 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_preprocessing.decode.transfer_syntaxes import DEFLATED_IMAGE_FRAME, JPEG_XL_LOSSLESS
 from tests.contradictory.jpeg_segments import with_markers
 from tests.contradictory.kinds import Sound
 from tests.contradictory.parts import ENCODING_OF, EXPLICIT, Parts, deflate, offset_table
@@ -39,6 +39,10 @@ RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 SHAPES = {1: (16, 24), 3: (13, 15)}
 """Rows and columns by the number of frames: even, and odd so that frames have an odd length."""
 BORDER = 2
+
+# pydicom's dictionary does not have these yet (PS3.6 Table A-1).
+JPEG_XL_LOSSLESS = UID("1.2.840.10008.1.2.4.110")
+DEFLATED_IMAGE_FRAME = UID("1.2.840.10008.1.2.8.1")
 
 NATIVE = {
     "implicit": ImplicitVRLittleEndian,
@@ -101,7 +105,7 @@ def _jpeg_ls(level):
     return lambda frame, bits: imagecodecs.jpegls_encode(_unsigned(frame, bits), level=level)
 
 
-def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False):
+def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False, resolutions=3):
     quality = {"level": 0} if reversible else {"level": 55}
     return imagecodecs.jpeg2k_encode(
         frame,
@@ -109,7 +113,7 @@ def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False):
         reversible=reversible,
         bitspersample=bits,
         mct=mct,
-        resolutions=3,
+        resolutions=resolutions,
         **quality,
     )
 

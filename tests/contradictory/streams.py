@@ -12,20 +12,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_preprocessing.decode.transfer_syntaxes import (
-    BIT_FOR_BIT,
-    HTJ2K_REVERSIBLE,
-    JPEG_2000,
-    JPEG_LS,
-    JPEG_XL,
-)
 from tests.contradictory.encodings import NATIVE_SYNTAXES, is_encapsulated, is_plain
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.parts import BIG, DELIMITER, EXPLICIT, IMPLICIT, offset_table
-from tests.contradictory.sound import CODECS
+from tests.contradictory.sound import CODECS, DEFLATED_IMAGE_FRAME, JPEG_XL_LOSSLESS
 
 SYNTAX_OF = {name: UID(codec.syntax) for name, codec in CODECS.items()}
-LOSSY_JPEG = tuple(SYNTAX_OF[name] for name in ("jpeg", "jpeg12"))
+BIT_FOR_BIT = (RLELossless, DEFLATED_IMAGE_FRAME)
+"""Codecs of bytes, whose streams have no signature."""
 LOSSLESS_JPEG = tuple(SYNTAX_OF[name] for name in ("lossless14", "lossless"))
 
 
@@ -52,9 +46,15 @@ DIMENSIONAL = ("dbtupright", "dbtturned", "dose16", "dose32")
 
 def family(syntax):
     """Transfer syntaxes among which a decoder goes by the stream anyway."""
-    htj2k = (*HTJ2K_REVERSIBLE, SYNTAX_OF["htj2klossy"])
-    groups = (LOSSY_JPEG, LOSSLESS_JPEG, JPEG_LS, JPEG_2000[:2], htj2k, JPEG_XL)
-    return next((group for group in groups if syntax in group), (syntax,))
+    names = (
+        ("jpeg", "jpeg12"),
+        ("lossless14", "lossless"),
+        ("jls", "near"),
+        ("j2k", "j2klossy"),
+        ("htj2k", "htj2krpcl", "htj2klossy"),
+    )
+    families = (tuple(SYNTAX_OF[name] for name in group) for group in names)
+    return next((group for group in families if syntax in group), (syntax,))
 
 
 @contradiction(
@@ -231,7 +231,7 @@ def empty_rle_fragment(sound, place):
 )
 def several_fragments(sound, options):
     """Frames of several fragments, which the standard has; JPEG XL has no end marker."""
-    if not options["has_table"] and sound.syntax in JPEG_XL and sound.frames > 1:
+    if not options["has_table"] and sound.syntax == JPEG_XL_LOSSLESS and sound.frames > 1:
         return None
     return fragmented(sound, **options)
 
@@ -416,7 +416,9 @@ def cut_stream(sound):
 )
 def padded_streams(sound, padding):
     """Streams with padding behind their end."""
-    if padding[0] and sound.syntax in JPEG_XL:  # no end marker: not padding, but other boxes
+    if (
+        padding[0] and sound.syntax == JPEG_XL_LOSSLESS
+    ):  # no end marker: not padding, but other boxes
         return None
     streams = [stream + padding for stream in sound.streams]
     return sound.parts.with_(items=(b"", *streams))
