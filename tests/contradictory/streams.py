@@ -416,9 +416,8 @@ def cut_stream(sound):
 )
 def padded_streams(sound, padding):
     """Streams with padding behind their end."""
-    if (
-        padding[0] and sound.syntax == JPEG_XL_LOSSLESS
-    ):  # no end marker: not padding, but other boxes
+    # JPEG XL has no end marker: what follows is not padding, but other boxes.
+    if padding[0] and sound.syntax == JPEG_XL_LOSSLESS:
         return None
     streams = [stream + padding for stream in sound.streams]
     return sound.parts.with_(items=(b"", *streams))
