@@ -175,7 +175,7 @@ def bytes_behind_deflated(sound, behind):
 @contradiction(
     clause="PS3.5 7.1.2: a value representation of no list has a length of 32 bits",
     applies=is_little_or_encapsulated,
-    variants={"ZZ": b"ZZ", "Q1": b"Q1", "zz": b"zz"},
+    variants={"ZZ": b"ZZ", "QX": b"QX", "AB": b"AB"},
     warns=("unknown_vr",),
 )
 def unknown_vr_long(sound, vr):
@@ -187,7 +187,7 @@ def unknown_vr_long(sound, vr):
 @contradiction(
     clause="PS3.5 7.1.2: such a length has 32 bits; a reader may see that it has 16 here",
     applies=is_little_or_encapsulated,
-    variants={"ZZ": b"ZZ", "Q1": b"Q1"},
+    variants={"ZZ": b"ZZ", "QX": b"QX"},
     warns=("unknown_vr", "unparsable_element"),
     errors=("damaged",),
 )
@@ -198,14 +198,20 @@ def unknown_vr_short(sound, vr):
 
 
 @contradiction(
-    clause="PS3.5 7.1.2: blanks, NUL and ?? are no value representation",
+    clause="PS3.5 7.1.2: a value representation is two letters in capitals",
     applies=is_little_or_encapsulated,
-    variants={"blanks": b"  ", "nul": b"\0\0", "marks": b"??"},
+    variants={
+        "blanks": b"  ",
+        "nul": b"\0\0",
+        "marks": b"??",
+        "lower": b"zz",
+        "digit": b"Q1",
+    },
     warns=("unknown_vr", "unparsable_element"),
     errors=("damaged",),
 )
-def vr_without_letters(sound, vr):
-    """An element whose value representation has no letters, with a length of 32 bits."""
+def vr_without_capitals(sound, vr):
+    """An element whose value representation is not two capitals, with a length of 32 bits."""
     raw = struct.pack("<HH2sHL", 0x0029, 0x1001, vr, 0, 6) + b"ABCDEF"
     return _with_element(sound, _creator(sound) + raw)
 

@@ -54,6 +54,7 @@ def bits_above_stored_in_rle(sound):
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind in ("grey16s", "grey12s") and sound.is_native,
     warns=("values_seem_signed", ABOVE),
+    may_warn=("values_seem_signed",),  # also what it is compared with
 )
 def signed_values_under_unsigned_header(sound):
     """Negative values in two's complement, and a Pixel Representation without a sign."""

@@ -152,7 +152,10 @@ def bare_stream_of_other_codec(sound, syntax):
 @contradiction(
     clause="PS3.5 A.4: the transfer syntax is registered",
     applies=has_codec_header,
-    variants={"private": UID("1.2.840.113619.5.2"), "unknown": UID("1.2.840.10008.1.2.4.999")},
+    variants={
+        "private": UID("1.2.826.0.1.3680043.8.498.9"),
+        "unknown": UID("1.2.840.10008.1.2.4.999"),
+    },
     warns=("stream_contradicts_syntax",),
     errors=("unsupported_transfer_syntax",),
 )
@@ -289,8 +292,10 @@ def other_delimiter(sound, delimiter):
     # With a length of its own it is still the delimiter (PS3.5 7.5.2 has 0 for it).
     exact = {"warns": (), "may_warn": ("no_sequence_delimiter", "trailing_bytes")}
     missing = {"warns": ("no_sequence_delimiter",), "may_warn": ("trailing_bytes",)}
-    is_there = delimiter.startswith(DELIMITER[:4]) and len(delimiter) == len(DELIMITER)
     made = sound.parts.with_(delimiter=delimiter)
+    if len(delimiter) == len(DELIMITER) // 2:  # the file is cut, if by nothing that it needs
+        return Expected(made, overrides=missing | {"errors": ("decode_error",)})
+    is_there = delimiter.startswith(DELIMITER[:4])
     return Expected(made, overrides=exact if is_there else missing)
 
 
