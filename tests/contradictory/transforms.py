@@ -122,7 +122,7 @@ def lut_says_impossible_bits(sound, variant):
 @contradiction(
     clause="DESIGN 5: the length of a LUT's data over its descriptor",
     applies=has_table,
-    variants=each({"few": 100, "double": 2 * ENTRIES}),
+    variants=each({"few": 100, "many": ENTRIES + 60}),
     warns=(DESCRIPTOR,),
 )
 def lut_of_other_length(sound, variant):
@@ -228,13 +228,25 @@ def unusable_voi_lut_alone(sound, made):
 @contradiction(
     clause="PS3.3 C.11.1: without its modality transform an image has other values",
     applies=has_table,
-    variants=unusable_items(),
+    variants={name: made for name, made in unusable_items().items() if name != "empty"},
     must_fail=True,
     errors=("unsupported_pixels", "missing_attribute"),
 )
 def unusable_modality_lut(sound, made):
     """A Modality LUT that cannot be used."""
     return with_modality(sound, made)
+
+
+@contradiction(
+    clause="DESIGN 5: an empty item is passed over; PS3.3 C.11.1: or it was required",
+    applies=has_table,
+    warns=("lut_unusable",),
+    errors=("unsupported_pixels", "missing_attribute"),
+)
+def empty_modality_lut(sound):
+    """A Modality LUT Sequence whose item has neither descriptor nor data."""
+    without = with_modality(sound).having(ModalityLUTSequence=None)
+    return Expected(with_modality(sound, unusable_items()["empty"]), without)
 
 
 @contradiction(
