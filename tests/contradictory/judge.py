@@ -91,6 +91,8 @@ def judge(product, path):
 
 def _judge_failure(product, found):
     detail = f"{found.error}: {found.message}"
+    if found.error == "internal_error":
+        return Verdict(BUG, detail)
     return Verdict(FAILED if found.error in product.errors else CLASS, detail)
 
 
