@@ -156,7 +156,7 @@ def bare_stream_of_other_codec(sound, syntax):
         "private": UID("1.2.826.0.1.3680043.8.498.9"),
         "unknown": UID("1.2.840.10008.1.2.4.999"),
     },
-    warns=("stream_contradicts_syntax",),
+    warns=("unknown_syntax", "stream_contradicts_syntax"),
     errors=("unsupported_transfer_syntax",),
 )
 def unknown_syntax(sound, syntax):
