@@ -379,17 +379,16 @@ def padded_pixels(sound, count):
 @contradiction(
     clause="PS3.5 8.1.1: fewer bytes than the pixels need",
     applies=lambda sound: sound.is_native,
-    variants={"two": 2, "third": 3, "all": 1},
+    variants={"sample": None, "third": 3, "all": 1},
     must_fail=True,
     errors=("short_pixel_data",),
 )
 def short_pixels(sound, part):
     """Native pixels that end too early, in an element that says so."""
-    value = sound.parts.value
-    kept = len(value) - (2 if part == 2 else len(value) // part // 2 * 2)
-    if part == 2 and native_bytes(sound) < len(value):
-        kept -= 2
-    return sound.parts.with_(value=value[:kept])
+    value, padding = sound.parts.value, native_bytes(sound) % 2
+    sample = max(2, sound.get("BitsAllocated") // 8) + 2 * padding
+    missing = sample if part is None else len(value) // part // 4 * 4
+    return sound.parts.with_(value=value[: len(value) - missing])
 
 
 @contradiction(
