@@ -51,6 +51,15 @@ def bits_above_stored_in_rle(sound):
 
 
 @contradiction(
+    clause="PS3.5 8.1.1: nothing is said of the bits above Bits Stored; none of them is set",
+    applies=lambda sound: sound.kind == "grey12s" and sound.is_native,
+)
+def sign_not_extended(sound):
+    """Negative samples of 12 bits with zeros above their sign."""
+    return with_samples(sound.parts, samples_of(sound) & np.uint16(0x0FFF))
+
+
+@contradiction(
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind in ("grey16s", "grey12s") and sound.is_native,
     warns=("values_seem_signed", ABOVE),
