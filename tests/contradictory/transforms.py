@@ -620,7 +620,7 @@ def window_below_one_in_frame(sound):
     clause="PS3.3 C.7.6.16.2.9.1: types of the values of frames",
     applies=is_enhanced_file,
     variants={"voi": {}, "stored": {"intensity": "stored"}},
-    may_warn=("transforms_contradict",),
+    may_warn=("rescale_types_differ",),
 )
 def several_rescale_types(sound, settings):
     """Frames whose values have different units."""
