@@ -67,7 +67,7 @@ class Codec:
 
 
 def _unsigned(frame, bits):
-    """Two's complement of Bits Stored (PS3.5 8.1.1), for codecs without a sign."""
+    """Two's complement of the precision of a stream (PS3.5 8.1.1), for codecs without a sign."""
     return frame.view(f"u{frame.itemsize}") & np.array((1 << bits) - 1, f"u{frame.itemsize}")
 
 
@@ -102,7 +102,9 @@ def _lossless_jpeg(predictor):
 
 
 def _jpeg_ls(level):
-    return lambda frame, bits: imagecodecs.jpegls_encode(_unsigned(frame, bits), level=level)
+    return lambda frame, bits: imagecodecs.jpegls_encode(
+        _unsigned(frame, 8 * frame.itemsize), level=level
+    )
 
 
 def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False, resolutions=3):
@@ -119,7 +121,7 @@ def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False, resolutions=3):
 
 
 def encode_htj2k(frame, bits, *, mct=False):
-    return imagecodecs.htj2k_encode(_unsigned(frame, bits), reversible=True, rgb=mct)
+    return imagecodecs.htj2k_encode(_unsigned(frame, 8 * frame.itemsize), reversible=True, rgb=mct)
 
 
 def _htj2k_lossy(frame, bits):

@@ -487,6 +487,28 @@ def absolute_offsets(sound):
     return Expected(made)
 
 
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: an offset for each frame",
+    applies=is_dose,
+    variants={"few": [0, 3], "many": [0, 3, 6, 9, 12]},
+    warns=("frame_offsets_contradict",),
+)
+def offsets_of_other_frames(sound, offsets):
+    """Fewer or more offsets than frames: none of them says which frame it is of."""
+    made = sound.parts.having(GridFrameOffsetVector=offsets)
+    return Expected(made, sound.parts.having(GridFrameOffsetVector=None))
+
+
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: a first offset that is not 0 is the z of the position",
+    applies=is_dose,
+    warns=("frame_offsets_contradict",),
+)
+def offsets_against_position(sound):
+    """Absolute offsets that start elsewhere than the position: the same spacing."""
+    return sound.parts.having(GridFrameOffsetVector=[20, 23, 26], ImagePositionPatient=[0, 0, -55])
+
+
 # Functional groups.
 
 TOP_VALUES = {
@@ -623,9 +645,10 @@ def window_below_one_in_frame(sound):
     may_warn=("rescale_types_differ",),
 )
 def several_rescale_types(sound, settings):
-    """Frames whose values have different units."""
+    """Frames whose values have different units, which matters where they are not windowed."""
     made = in_second_frame(sound, "PixelValueTransformationSequence", RescaleType="HU")
-    return Expected(made, overrides={"settings": settings})
+    warns = ("rescale_types_differ",) if settings else ()
+    return Expected(made, overrides={"settings": settings, "warns": warns})
 
 
 @contradiction(
