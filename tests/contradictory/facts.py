@@ -1,0 +1,183 @@
+"""Facts of the header against the samples, and facts that are not pixels."""
+
+import numpy as np
+from pydicom.uid import RLELossless
+
+from tests.contradictory.encodings import is_any, is_plain
+from tests.contradictory.kinds import Expected, contradiction
+from tests.contradictory.parts import element
+from tests.contradictory.sound import encode_rle
+from tests.contradictory.streams import native_bytes
+
+ABOVE = "values_above_bits_stored"
+
+
+def samples_of(sound):
+    """Native samples as unsigned words, (frames, rows, columns)."""
+    shape = (sound.frames, sound.get("Rows"), sound.get("Columns"))
+    return np.frombuffer(sound.parts.value[: native_bytes(sound)], "<u2").reshape(shape)
+
+
+def with_samples(parts, samples):
+    value = samples.astype("<u2").tobytes()
+    return parts.with_(value=value + b"\0" * (len(value) % 2))
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: bits above Bits Stored are not of the sample",
+    applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
+    variants={"one": 0x1000, "all": 0xF000},
+    warns=(ABOVE,),
+)
+def bits_above_stored(sound, bits):
+    """Bits above Bits Stored, such as those of an overlay, in some pixels."""
+    samples = samples_of(sound).copy()
+    samples[:, 5:9, 5:9] ^= np.uint16(bits)
+    return with_samples(sound.parts, samples)
+
+
+@contradiction(
+    clause="PS3.5 8.1.1, G: RLE has every allocated bit",
+    applies=lambda sound: sound.kind == "grey12u" and sound.name.split("-")[1] == "explicit",
+    warns=(ABOVE,),
+)
+def bits_above_stored_in_rle(sound):
+    """Bits above Bits Stored in frames of RLE."""
+    samples = samples_of(sound).copy()
+    samples[:, 5:9, 5:9] |= np.uint16(0xF000)
+    streams = [encode_rle(frame, 16) for frame in samples]
+    padded = tuple(s + b"\0" * (len(s) % 2) for s in streams)
+    return sound.parts.with_(items=(b"", *padded), vr="OB", stated=RLELossless)
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: nothing is said of the bits above Bits Stored; none of them is set",
+    applies=lambda sound: sound.kind == "grey12s" and sound.is_native,
+)
+def sign_not_extended(sound):
+    """Negative samples of 12 bits with zeros above their sign."""
+    return with_samples(sound.parts, samples_of(sound) & np.uint16(0x0FFF))
+
+
+@contradiction(
+    clause="DESIGN 5: written as it stands, with a warning",
+    applies=lambda sound: sound.kind in ("grey16s", "grey12s") and sound.is_native,
+    warns=("values_seem_signed", ABOVE),
+    may_warn=("values_seem_signed",),  # also what it is compared with
+)
+def signed_values_under_unsigned_header(sound):
+    """Negative values in two's complement, and a Pixel Representation without a sign."""
+    samples = samples_of(sound).view("<i2").copy()
+    samples[:, :3] = np.arange(-300, -300 + samples.shape[2])
+    samples[:, 3:] //= 8  # around 0, as of a CT
+    made = with_samples(sound.parts.having(PixelRepresentation=0), samples)
+    # The same bits of a header that is right as far as it can be known.
+    stored = np.uint16((1 << sound.get("BitsStored")) - 1)
+    same_as = with_samples(made, samples.view("<u2") & stored)
+    return Expected(made, same_as)
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: High Bit leaves room for Bits Stored",
+    applies=lambda sound: not sound.is_float and sound.get("BitsAllocated") > 1,
+    variants={"zero": 0, "low": 5, "beyond": 99, "missing": None},
+    may_warn=(ABOVE,),
+    may_invalidate=("invalid_high_bit", "missing_high_bit", "invalid_u16_value"),
+)
+def impossible_high_bit(sound, value):
+    """High Bit that leaves no room for the stored bits, or is outside of the allocated ones."""
+    return sound.parts.having(HighBit=value)
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: the stored bits end at High Bit",
+    applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
+)
+def samples_in_high_bits(sound):
+    """Samples in the upper 12 of 16 bits, which the standard had."""
+    return with_samples(sound.parts.having(HighBit=15), samples_of(sound) << 4)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3: the stored bits fit the allocated ones",
+    applies=lambda sound: not sound.is_float,
+    must_fail=True,
+    errors=("missing_attribute",),
+)
+def more_bits_stored_than_allocated(sound):
+    """Bits Stored above Bits Allocated."""
+    return sound.parts.having(BitsStored=sound.get("BitsAllocated") + 1)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3: type 1 of the Image Pixel Module",
+    applies=is_any,
+    variants={k: k for k in ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel")},
+    must_fail=True,
+    errors=("missing_attribute",),
+)
+def required_attribute_missing(sound, keyword):
+    """An image without an attribute that says how to read it."""
+    return sound.parts.having(**{keyword: None})
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3: 0 or 1",
+    applies=lambda sound: not sound.is_float,
+    variants={"two": 2, "missing": None},
+    must_fail=True,
+    errors=("missing_attribute", "unsupported_pixels"),
+)
+def impossible_pixel_representation(sound, value):
+    """Pixel Representation that is neither 0 nor 1."""
+    return sound.parts.having(PixelRepresentation=value)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.7: rows are higher than columns are wide",
+    applies=lambda sound: not sound.is_enhanced and sound.kind[:3] not in ("dbt", "dos"),
+    variants={"tall": [2, 1], "wide": [10, 11]},
+    warns=("pixel_aspect_ratio",),
+)
+def pixels_are_not_square(sound, ratio):
+    """Pixel Aspect Ratio of pixels that are not square, and no spacing."""
+    same_as = sound.parts.having(PixelSpacing=None)
+    return Expected(same_as.having(PixelAspectRatio=ratio), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.7: 1 to 1",
+    applies=lambda sound: not sound.is_enhanced and sound.kind[:3] not in ("dbt", "dos"),
+)
+def pixels_are_square(sound):
+    """Pixel Aspect Ratio of square pixels, which says nothing new."""
+    same_as = sound.parts.having(PixelSpacing=None)
+    return Expected(same_as.having(PixelAspectRatio=[1, 1]), same_as)
+
+
+@contradiction(
+    clause="DESIGN 5: written as it stands, with a warning",
+    applies=lambda sound: sound.kind in ("grey12u", "grey16u") and sound.frames == 1,
+    warns=("mosaic",),
+)
+def mosaic(sound):
+    """A mosaic of slices in one frame, as Siemens writes them."""
+    return sound.parts.having(
+        ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"],
+        Modality="MR",
+        Manufacturer="SIEMENS",
+    )
+
+
+@contradiction(
+    clause="DESIGN 5: written as it stands, with a warning",
+    applies=lambda sound: sound.kind == "grey8u" and is_plain(sound) and sound.frames == 1,
+    warns=("private_volume",),
+)
+def volume_in_private_elements(sound):
+    """Tomosynthesis in private elements of a secondary capture, as Hologic writes it."""
+    encoding = sound.parts.encoding
+    raw = element(0x7E010010, "LO", b"HOLOGIC, Inc.\0", encoding)
+    raw += element(0x7E011010, "OB", b"\1\2" * 500, encoding)
+    made = sound.parts.having(Modality="MG", Manufacturer="HOLOGIC, Inc.")
+    return made.with_(before_pixels=raw)

@@ -1,0 +1,662 @@
+"""Transforms of grey values, palettes, and functional groups against the top level."""
+
+import numpy as np
+
+from tests.contradictory.kinds import Expected, contradiction
+from tests.contradictory.sound import palette_entries, palette_tables
+from tests.unit.datasets import item
+
+DESCRIPTOR = "lut_contradicts_descriptor"
+NO_RESCALE = {"RescaleSlope": None, "RescaleIntercept": None}
+NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
+ENTRIES = 256
+
+
+def is_grey_file(sound):
+    """Grey integers with a rescale and a window at the top level."""
+    return sound.kind.startswith("grey")
+
+
+def has_table(sound):
+    """Whether there is a table by stored value of a sensible size, in a few transfer syntaxes."""
+    codec = sound.name.split("-")[1]
+    return sound.kind.startswith(("grey8", "grey12", "grey16")) and codec in TABLE_CODECS
+
+
+TABLE_CODECS = ("implicit", "explicit", "big", "deflated", "rle", "j2k")
+
+
+def lut_item(entries, *, first, bits=16, count=None, packed=False):
+    """An item of a LUT sequence, of a word or a byte for each entry."""
+    made = item()
+    values = [len(entries) if count is None else count, first, bits]
+    made.add_new("LUTDescriptor", "SS" if first < 0 else "US", values)
+    data = np.asarray(entries).astype(np.uint8 if packed else "<u2").tobytes()
+    made.add_new("LUTData", "OW", data + b"\0" * (len(data) % 2))
+    return made
+
+
+def first_of(sound):
+    """The first stored value of a table that covers the tissue."""
+    bits = sound.get("BitsStored")
+    if bits == 8:
+        return -128 if sound.get("PixelRepresentation") else 0
+    low = -(1 << bits - 1) if sound.get("PixelRepresentation") else 0
+    return low + (1 << bits) // 3
+
+
+def ramp(top, count=ENTRIES):
+    """Entries from ``top`` down to 0."""
+    return np.linspace(top, 0, count).round().astype(int)
+
+
+def with_voi(sound, *items, window=False):
+    """The file with a VOI LUT Sequence instead of its rescale, and of its window."""
+    changes = NO_RESCALE | ({} if window else NO_WINDOW)
+    return sound.parts.having(VOILUTSequence=list(items), **changes)
+
+
+def with_modality(sound, *items):
+    """The file with a Modality LUT Sequence instead of its rescale, and a window over it."""
+    made = sound.parts.having(ModalityLUTSequence=list(items), **NO_RESCALE)
+    return made.having(WindowCenter=130, WindowWidth=200)
+
+
+WITH = {"voi": with_voi, "modality": with_modality}
+"""By the sequence that has the table."""
+
+
+def each(variants):
+    """Variants for VOI LUT and Modality LUT."""
+    return {
+        f"{where}-{name}": (put, variant)
+        for where, put in WITH.items()
+        for name, variant in variants.items()
+    }
+
+
+# Descriptors of tables.
+
+
+@contradiction(
+    clause="DESIGN 5: lowered to n where the highest entry is exactly 2^n - 1, n from 8 to 15",
+    applies=has_table,
+    variants={"8": 8, "10": 10, "12": 12, "15": 15},
+    warns=(DESCRIPTOR,),
+)
+def voi_lut_says_more_bits(sound, bits):
+    """A VOI LUT whose descriptor says 16 bits, and whose entries have fewer."""
+    entries, first = ramp((1 << bits) - 1), first_of(sound)
+    same_as = with_voi(sound, lut_item(entries, first=first, bits=bits))
+    return Expected(with_voi(sound, lut_item(entries, first=first)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1.1: entries decide",
+    applies=has_table,
+    variants=each({"8of12": (8, 12), "12of16": (12, 16)}),
+    warns=(DESCRIPTOR,),
+)
+def lut_says_fewer_bits(sound, variant):
+    """A descriptor that says fewer bits than the entries have."""
+    put, (stated, bits) = variant
+    entries, first = ramp((1 << bits) - 1), first_of(sound)
+    same_as = put(sound, lut_item(entries, first=first, bits=bits))
+    return Expected(put(sound, lut_item(entries, first=first, bits=stated)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1: 8 or 16 bits",
+    applies=has_table,
+    variants=each({"zero": 0, "32": 32}),
+    warns=(DESCRIPTOR,),
+)
+def lut_says_impossible_bits(sound, variant):
+    """A descriptor that says 0 or 32 bits."""
+    put, bits = variant
+    entries, first = ramp(65535), first_of(sound)
+    same_as = put(sound, lut_item(entries, first=first))
+    return Expected(put(sound, lut_item(entries, first=first, bits=bits)), same_as)
+
+
+@contradiction(
+    clause="DESIGN 5: the length of a LUT's data over its descriptor",
+    applies=has_table,
+    variants=each({"few": 100, "many": ENTRIES + 60}),
+    warns=(DESCRIPTOR,),
+)
+def lut_of_other_length(sound, variant):
+    """A descriptor that says fewer or more entries than there are."""
+    put, count = variant
+    entries, first = ramp(65535), first_of(sound)
+    same_as = put(sound, lut_item(entries, first=first))
+    return Expected(put(sound, lut_item(entries, first=first, count=count)), same_as)
+
+
+@contradiction(
+    clause="DESIGN 5: the length of a LUT's data over its descriptor",
+    applies=has_table,
+    variants=WITH,
+    warns=(DESCRIPTOR,),
+)
+def lut_of_bytes_says_words(sound, put):
+    """A byte for each entry, and a descriptor that says 16 bits."""
+    entries, first = ramp(255), first_of(sound)
+    same_as = put(sound, lut_item(entries, first=first, bits=8))
+    return Expected(put(sound, lut_item(entries, first=first, packed=True)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1, C.7.6.3.1.6: entries of 8 bits are in words or in bytes",
+    applies=has_table,
+    variants=WITH,
+)
+def lut_of_bytes(sound, put):
+    """A byte for each entry of 8 bits, in words or not."""
+    entries, first = ramp(255), first_of(sound)
+    same_as = put(sound, lut_item(entries, first=first, bits=8))
+    return Expected(put(sound, lut_item(entries, first=first, bits=8, packed=True)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1: the sign of the first value is that of what is mapped",
+    applies=lambda sound: has_table(sound) and sound.get("PixelRepresentation") == 1,
+    variants=WITH,
+)
+def first_value_in_us(sound, put):
+    """A negative first value in a descriptor of VR US."""
+    entries, first = ramp(65535), first_of(sound)
+    if first >= 0:
+        return None
+    same_as = put(sound, lut_item(entries, first=first))
+    return Expected(put(sound, lut_item(entries, first=first + 65536)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1: the sign of the first value is that of what is mapped",
+    applies=lambda sound: has_table(sound) and sound.kind == "grey16u",
+    variants=WITH,
+)
+def first_value_in_ss(sound, put):
+    """A first value above 32767 in a descriptor of VR SS."""
+    entries, first = ramp(65535), 40000
+    same_as = put(sound, lut_item(entries, first=first))
+    return Expected(put(sound, lut_item(entries, first=first - 65536)), same_as)
+
+
+def unusable_items():
+    """Items of a LUT sequence from which no table can be made."""
+    no_data = item()
+    no_data.add_new("LUTDescriptor", "US", [256, 0, 16])
+    no_descriptor = item()
+    no_descriptor.add_new("LUTData", "OW", b"\1\0" * 256)
+    two_values = lut_item(ramp(65535), first=0)
+    two_values.LUTDescriptor = [256, 16]
+    empty_data = lut_item([], first=0)
+    return {
+        "empty": item(LUTExplanation="NONE"),
+        "nodata": no_data,
+        "nodescriptor": no_descriptor,
+        "twovalues": two_values,
+        "emptydata": empty_data,
+    }
+
+
+@contradiction(
+    clause="DESIGN 5: a transform that is optional and unusable is passed over",
+    applies=has_table,
+    variants=unusable_items(),
+    warns=("lut_unusable",),
+)
+def unusable_voi_lut_beside_window(sound, made):
+    """A VOI LUT that cannot be used, and a window that can."""
+    window = sound.parts.having(**NO_RESCALE)
+    return Expected(with_voi(sound, made, window=True), window)
+
+
+@contradiction(
+    clause="DESIGN 5: a transform that is optional and unusable is passed over",
+    applies=has_table,
+    variants=unusable_items(),
+    warns=("lut_unusable",),
+)
+def unusable_voi_lut_alone(sound, made):
+    """A VOI LUT that cannot be used, and no window."""
+    return Expected(with_voi(sound, made), sound.parts.having(**NO_RESCALE, **NO_WINDOW))
+
+
+@contradiction(
+    clause="PS3.3 C.11.1: without its modality transform an image has other values",
+    applies=has_table,
+    variants={name: made for name, made in unusable_items().items() if name != "empty"},
+    must_fail=True,
+    errors=("unsupported_pixels", "missing_attribute"),
+)
+def unusable_modality_lut(sound, made):
+    """A Modality LUT that cannot be used."""
+    return with_modality(sound, made)
+
+
+@contradiction(
+    clause="DESIGN 5: an empty item is passed over; PS3.3 C.11.1: or it was required",
+    applies=has_table,
+    warns=("lut_unusable",),
+    errors=("unsupported_pixels", "missing_attribute"),
+)
+def empty_modality_lut(sound):
+    """A Modality LUT Sequence whose item has neither descriptor nor data."""
+    without = with_modality(sound).having(ModalityLUTSequence=None)
+    return Expected(with_modality(sound, unusable_items()["empty"]), without)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1: a file has one of the two",
+    applies=has_table,
+    warns=("transforms_contradict",),
+)
+def modality_lut_beside_rescale(sound):
+    """A Modality LUT, and a rescale that says something else."""
+    same_as = with_modality(sound, lut_item(ramp(255), first=first_of(sound)))
+    return Expected(same_as.having(RescaleSlope=7, RescaleIntercept=-3), same_as)
+
+
+# Palettes.
+
+
+def is_palette(sound):
+    return sound.kind.startswith("palette")
+
+
+@contradiction(
+    clause="DESIGN 5: the length of a LUT's data over its descriptor",
+    applies=lambda sound: sound.kind == "palette8",
+    warns=(DESCRIPTOR,),
+)
+def palette_of_bytes_says_words(sound):
+    """Palettes with a byte for each entry whose descriptors say 16 bits."""
+    return sound.parts.having(**palette_tables(8, bits=16))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.5: entries decide",
+    applies=lambda sound: sound.kind == "palette16",
+    warns=(DESCRIPTOR,),
+)
+def palette_of_words_says_bytes(sound):
+    """Palettes with entries of 16 bits whose descriptors say 8."""
+    return sound.parts.having(**palette_tables(16, bits=8, packed=False))
+
+
+@contradiction(
+    clause="DESIGN 5: the length of a LUT's data over its descriptor",
+    applies=is_palette,
+    variants={"few": 100, "many": 400},
+    warns=(DESCRIPTOR,),
+)
+def palette_of_other_length(sound, count):
+    """Descriptors that say fewer or more entries than there are."""
+    bits = int(sound.kind.removeprefix("palette"))
+    if bits == 8 and count > ENTRIES:  # of words then, so that lengths say what they are
+        return sound.parts.having(**palette_tables(8, count=count, packed=False))
+    return sound.parts.having(**palette_tables(bits, count=count))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.6: entries of 8 bits are in words or in bytes",
+    applies=lambda sound: sound.kind == "palette8",
+)
+def palette_of_bytes_in_words(sound):
+    """A word for each entry of 8 bits."""
+    return sound.parts.having(**palette_tables(8, packed=False))
+
+
+@contradiction(
+    clause="PS3.3 C.7.9: all three are there",
+    applies=is_palette,
+    variants={
+        "data": "BluePaletteColorLookupTableData",
+        "descriptor": "GreenPaletteColorLookupTableDescriptor",
+    },
+    must_fail=True,
+    errors=("unsupported_pixels", "missing_attribute"),
+)
+def palette_incomplete(sound, keyword):
+    """A palette without one of its tables."""
+    return sound.parts.having(**{keyword: None})
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.5: the first value counts; indices below it have the first entry",
+    applies=lambda sound: sound.kind == "palette16",
+)
+def palette_with_first_value(sound):
+    """A palette that starts above the lowest index: the same table with its first repeated."""
+    entries = palette_entries(16)
+    whole = np.concatenate([np.repeat(entries[:, 60:61], 60, axis=1), entries[:, 60:]], axis=1)
+    tables = palette_tables(16, entries[:, 60:])
+    for keyword, value in tables.items():
+        if keyword.endswith("Descriptor"):
+            value[1] = 60
+    return Expected(sound.parts.having(**tables), sound.parts.having(**palette_tables(16, whole)))
+
+
+# Rescale and window.
+
+
+@contradiction(
+    clause="DESIGN 5: slope 0 counts as 1, the intercept stays",
+    applies=is_grey_file,
+    variants={
+        "window": ({}, {}),
+        "minmax": (NO_WINDOW, {}),
+        "stored": ({}, {"intensity": "stored"}),
+    },
+    warns=("rescale_slope_zero",),
+)
+def slope_zero(sound, variant):
+    """Rescale Slope of 0."""
+    changes, settings = variant
+    made, same_as = (sound.parts.having(RescaleSlope=slope, **changes) for slope in (0, 1))
+    return Expected(made, same_as, overrides={"settings": settings})
+
+
+@contradiction(
+    clause="PS3.3 C.11.1: without a number values would have another unit",
+    applies=is_grey_file,
+    variants={"slope": "RescaleSlope", "intercept": "RescaleIntercept"},
+    must_fail=True,
+    errors=("missing_attribute",),
+)
+def rescale_without_number(sound, keyword):
+    """Rescale Slope or Intercept that is not a number."""
+    return sound.parts.having(**{keyword: "NaN"})
+
+
+UNUSABLE_WIDTHS = {"zero": 0, "negative": -5, "nan": "NaN"}
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.2: wider than 0; DESIGN 5: passed over",
+    applies=is_grey_file,
+    variants=UNUSABLE_WIDTHS,
+    warns=("window_unusable",),
+)
+def window_without_width(sound, width):
+    """A window of no width, or one that is no number."""
+    return Expected(sound.parts.having(WindowWidth=width), sound.parts.having(**NO_WINDOW))
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.2: center and width come together",
+    applies=is_grey_file,
+    variants={"center": "WindowCenter", "width": "WindowWidth"},
+    warns=("window_unusable",),
+)
+def half_window(sound, keyword):
+    """A window without its center, or without its width."""
+    return Expected(sound.parts.having(**{keyword: None}), sound.parts.having(**NO_WINDOW))
+
+
+@contradiction(
+    clause="DESIGN 5: under LINEAR a width between 0 and 1 is read as LINEAR_EXACT",
+    applies=is_grey_file,
+    variants={"half": 0.5, "tiny": 0.001, "almost": 0.99},
+    warns=("window_narrow",),
+)
+def window_below_one(sound, width):
+    """A window of LINEAR that is narrower than 1."""
+    exact = sound.parts.having(WindowWidth=width, VOILUTFunction="LINEAR_EXACT")
+    return Expected(sound.parts.having(WindowWidth=width), exact)
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.2: alternatives; the first that can be used",
+    applies=is_grey_file,
+    variants=UNUSABLE_WIDTHS,
+    warns=("window_unusable",),
+)
+def first_window_unusable(sound, width):
+    """Two windows, of which the first cannot be used."""
+    center, usable = sound.get("WindowCenter"), sound.get("WindowWidth")
+    return sound.parts.having(WindowCenter=[center, center], WindowWidth=[width, usable])
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.2: alternatives; the first",
+    applies=is_grey_file,
+    variants={"two": (2, 2), "centers": (2, 1), "widths": (1, 2)},
+    may_warn=("window_unusable",),
+)
+def several_windows(sound, counts):
+    """Several windows, and several centers for one width."""
+    center, width = sound.get("WindowCenter"), sound.get("WindowWidth")
+    return sound.parts.having(
+        WindowCenter=[center, 7][: counts[0]], WindowWidth=[width, 3][: counts[1]]
+    )
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.3: LINEAR, LINEAR_EXACT or SIGMOID; LINEAR without one",
+    applies=is_grey_file,
+    may_warn=("window_unusable",),
+)
+def unknown_function(sound):
+    """A VOI LUT Function of no list."""
+    return sound.parts.having(VOILUTFunction="CUBIC")
+
+
+# Dose.
+
+
+def is_dose(sound):
+    return sound.kind.startswith("dose")
+
+
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: Dose Grid Scaling gives the unit",
+    applies=is_dose,
+    variants={"voi": {}, "stored": {"intensity": "stored"}},
+    warns=("transforms_contradict",),
+)
+def rescale_beside_dose_scaling(sound, settings):
+    """A rescale beside Dose Grid Scaling."""
+    made = sound.parts.having(RescaleSlope=3, RescaleIntercept=7)
+    return Expected(made, overrides={"settings": settings})
+
+
+@contradiction(
+    clause="DESIGN 5: slope 0 counts as 1",
+    applies=is_dose,
+    variants={"voi": {}, "stored": {"intensity": "stored"}},
+    warns=("rescale_slope_zero",),
+)
+def dose_scaling_zero(sound, settings):
+    """Dose Grid Scaling of 0."""
+    same_as = sound.parts.having(DoseGridScaling=1)
+    made = sound.parts.having(DoseGridScaling=0)
+    return Expected(made, same_as, overrides={"settings": settings})
+
+
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: relative to Image Position, or absolute",
+    applies=is_dose,
+)
+def absolute_offsets(sound):
+    """Offsets of frames that are positions: the same spacing."""
+    made = sound.parts.having(GridFrameOffsetVector=[20, 23, 26], ImagePositionPatient=[0, 0, 20])
+    return Expected(made)
+
+
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: an offset for each frame",
+    applies=is_dose,
+    variants={"few": [0, 3], "many": [0, 3, 6, 9, 12]},
+    warns=("frame_offsets_contradict",),
+)
+def offsets_of_other_frames(sound, offsets):
+    """Fewer or more offsets than frames: none of them says which frame it is of."""
+    made = sound.parts.having(GridFrameOffsetVector=offsets)
+    return Expected(made, sound.parts.having(GridFrameOffsetVector=None))
+
+
+@contradiction(
+    clause="PS3.3 C.8.8.3.2: a first offset that is not 0 is the z of the position",
+    applies=is_dose,
+    warns=("frame_offsets_contradict",),
+)
+def offsets_against_position(sound):
+    """Absolute offsets that start elsewhere than the position: the same spacing."""
+    return sound.parts.having(GridFrameOffsetVector=[20, 23, 26], ImagePositionPatient=[0, 0, -55])
+
+
+# Functional groups.
+
+TOP_VALUES = {
+    "rescale": {"RescaleSlope": 9, "RescaleIntercept": 5},
+    "window": {"WindowCenter": 1, "WindowWidth": 3},
+    "spacing": {"PixelSpacing": [0.9, 0.9]},
+    "between": {"SpacingBetweenSlices": 9},
+    "position": {"ImagePositionPatient": [0, 0, 77]},
+    "orientation": {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]},
+}
+GROUPS_CONTRADICT = "functional_groups_contradict"
+
+
+def is_enhanced_file(sound):
+    return sound.kind.startswith("enhanced")
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16; DESIGN 5: the frame's group over the shared one over the top level",
+    applies=is_enhanced_file,
+    variants=TOP_VALUES,
+    warns=(GROUPS_CONTRADICT,),
+)
+def top_level_against_groups(sound, values):
+    """An attribute of the top level that is another one than in the functional groups."""
+    return sound.parts.having(**values)
+
+
+MACROS = {
+    "rescale": ("PixelValueTransformationSequence", TOP_VALUES["rescale"]),
+    "window": ("FrameVOILUTSequence", TOP_VALUES["window"]),
+    "position": ("PlanePositionSequence", TOP_VALUES["position"]),
+}
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.1.1: a macro is in the shared group or in those of frames",
+    applies=is_enhanced_file,
+    variants=MACROS,
+    warns=(GROUPS_CONTRADICT,),
+)
+def shared_group_against_frames(sound, variant):
+    """A macro of the shared group that says something else than those of the frames."""
+    keyword, values = variant
+
+    def add_macro(elements):
+        setattr(elements.SharedFunctionalGroupsSequence[0], keyword, [item(**values)])
+
+    return sound.parts.edited(add_macro)
+
+
+@contradiction(
+    clause="DESIGN 5: no warning where the top level repeats one of the frames",
+    applies=is_enhanced_file,
+    variants={name: name for name in TOP_VALUES},
+)
+def top_level_repeats_a_frame(sound, name):
+    """Attributes of the top level that are those of the second frame, as writers do."""
+    elements = sound.parts.elements
+    frame = elements.PerFrameFunctionalGroupsSequence[1]
+    shared = elements.SharedFunctionalGroupsSequence[0]
+    holders = {
+        "rescale": frame.PixelValueTransformationSequence[0],
+        "window": frame.FrameVOILUTSequence[0],
+        "spacing": shared.PixelMeasuresSequence[0],
+        "between": shared.PixelMeasuresSequence[0],
+        "position": frame.PlanePositionSequence[0],
+        "orientation": shared.PlaneOrientationSequence[0],
+    }
+    made = sound.parts.having(**{key: holders[name].get(key) for key in TOP_VALUES[name]})
+    # A rescale of the top level is that of all pixels, and here frames have different ones.
+    return Expected(made, overrides={"warns": (GROUPS_CONTRADICT,)} if name == "rescale" else {})
+
+
+def in_second_frame(sound, macro, **values):
+    """The file with other values in a macro of its second frame."""
+
+    def change(elements):
+        held = getattr(elements.PerFrameFunctionalGroupsSequence[1], macro)[0]
+        for keyword, value in values.items():
+            if value is None:
+                held.pop(keyword, None)
+            else:
+                setattr(held, keyword, value)
+
+    return sound.parts.edited(change)
+
+
+@contradiction(
+    clause="DESIGN 5: slope 0 counts as 1",
+    applies=is_enhanced_file,
+    variants={"voi": {}, "stored": {"intensity": "stored"}},
+    warns=("rescale_slope_zero",),
+)
+def slope_zero_in_frame(sound, settings):
+    """Rescale Slope of 0 in one frame."""
+    made, same_as = (
+        in_second_frame(sound, "PixelValueTransformationSequence", RescaleSlope=slope)
+        for slope in (0, 1)
+    )
+    return Expected(made, same_as, overrides={"settings": settings})
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.2: wider than 0",
+    applies=is_enhanced_file,
+    variants={"zero": 0, "negative": -5},
+    warns=("window_unusable",),
+    may_warn=("window_missing_in_frames",),
+)
+def window_without_width_in_frame(sound, width):
+    """A window of no width in one frame."""
+    macro = "FrameVOILUTSequence"
+    same_as = in_second_frame(sound, macro, WindowCenter=None, WindowWidth=None)
+    return Expected(in_second_frame(sound, macro, WindowWidth=width), same_as)
+
+
+@contradiction(
+    clause="DESIGN 5: under LINEAR a width between 0 and 1 is read as LINEAR_EXACT",
+    applies=is_enhanced_file,
+    warns=("window_narrow",),
+)
+def window_below_one_in_frame(sound):
+    """A window that is narrower than 1 in one frame."""
+    macro, values = "FrameVOILUTSequence", {"WindowWidth": 0.5}
+    exact = in_second_frame(sound, macro, VOILUTFunction="LINEAR_EXACT", **values)
+    return Expected(in_second_frame(sound, macro, **values), exact)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.9.1: types of the values of frames",
+    applies=is_enhanced_file,
+    variants={"voi": {}, "stored": {"intensity": "stored"}},
+    may_warn=("rescale_types_differ",),
+)
+def several_rescale_types(sound, settings):
+    """Frames whose values have different units, which matters where they are not windowed."""
+    made = in_second_frame(sound, "PixelValueTransformationSequence", RescaleType="HU")
+    warns = ("rescale_types_differ",) if settings else ()
+    return Expected(made, overrides={"settings": settings, "warns": warns})
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.8: of the frames",
+    applies=lambda sound: sound.kind in ("dbtupright", "dbtturned"),
+    variants={"image": "ImageLaterality", "series": "Laterality"},
+    warns=(GROUPS_CONTRADICT,),
+)
+def laterality_against_frames(sound, keyword):
+    """A laterality of the top level that is another one than that of the frames."""
+    return sound.parts.having(**{keyword: "R"})

@@ -1,0 +1,135 @@
+"""Files that contradict themselves: right, right with the warning, or failed with the class.
+
+DP_CONTRADICTIONS tells how many sound files each variant of a contradiction is made from; ``make
+contradictions`` tries as many as ``make_contradictory`` does, and counts the outcomes.
+"""
+
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from dicom_preprocessing.decode.stage import decode_opened
+from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDENCES
+from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.errors import FAILED_ERRORS
+from dicom_preprocessing.image_warnings import WARNING_CODES
+from tests.contradictory.kinds import CONTRADICTIONS
+from tests.contradictory.known_wrong import KNOWN_WRONG
+from tests.contradictory.sound import sound_files
+from tests.make_contradictory import choose, describe, is_known_wrong, judge_all, plans
+from tests.unit.datasets import pixels_in
+
+# Files that contradict themselves break the standard, of which pydicom warns.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+SOUNDS_PER_VARIANT = int(os.environ.get("DP_CONTRADICTIONS", "2"))
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """What becomes of each product, by its name."""
+    planned = choose(plans(), SOUNDS_PER_VARIANT)
+    found = judge_all(planned, tmp_path_factory.mktemp("products"))
+    logging.getLogger(__name__).info("outcomes:\n%s", describe(found))
+    return {plan.name: verdict for plan, verdict in found.items()}
+
+
+def test_every_product_is_right_or_fails_with_its_class(verdicts):
+    wrong = {name: v for name, v in verdicts.items() if not v.is_good and not is_known_wrong(name)}
+    assert wrong == {}
+
+
+def test_what_is_known_wrong_is_wrong_yet(verdicts):
+    right = [name for name, v in verdicts.items() if v.is_good and is_known_wrong(name)]
+    assert right == [], "which are right by now: take them out of KNOWN_WRONG"
+
+
+def test_known_wrong_names_contradictions_that_are_there():
+    names = {contradiction.name for contradiction in CONTRADICTIONS}
+    named = {pattern.split("/")[0].split(":")[0] for pattern in KNOWN_WRONG}
+    assert named - {"sound", "dose"} <= names
+
+
+def test_products_are_the_same_each_time():
+    planned = choose(plans(), 1)[::40]
+    first, second = ([plan.make() for plan in planned] for _ in range(2))
+    assert [p and p.content for p in first] == [p and p.content for p in second]
+
+
+def test_every_contradiction_has_products():
+    assert {plan.contradiction.name for plan in plans()} == {c.name for c in CONTRADICTIONS}
+
+
+def test_every_contradiction_tells_its_clause():
+    assert [c.name for c in CONTRADICTIONS if not (c.clause and c.make.__doc__)] == []
+
+
+def test_names_of_contradictions_are_unique():
+    assert len({c.name for c in CONTRADICTIONS}) == len(CONTRADICTIONS)
+
+
+def test_codes_and_classes_are_those_of_the_package():
+    for contradiction in CONTRADICTIONS:
+        expected = contradiction.expected
+        codes = {*expected.get("warns", ()), *expected.get("may_warn", ())}
+        assert codes <= set(WARNING_CODES), contradiction.name
+        assert set(expected.get("errors", ())) <= {*FAILED_ERRORS, "no_pixel_data"}
+
+
+def warnings_of_contradictions():
+    """Codes that some product must have."""
+    # A product may have others than its contradiction, as where a sound file tells what is missing.
+    by_sound = [plan for plan in plans() if "warns" not in plan.contradiction.expected]
+    products = [plan.make() for plan in choose(by_sound, 20)]
+    codes = {code for product in products if product is not None for code in product.warns}
+    return codes.union(*(c.expected.get("warns", ()) for c in CONTRADICTIONS))
+
+
+NOT_MADE = {
+    "padding_not_exact",
+    "rescale_missing_in_frames",
+    "several_volumes",
+    "values_not_finite",
+    "window_missing_in_frames",
+}
+"""Codes of the table that no contradiction here must give."""
+
+
+def test_every_warning_of_the_table_is_asked_for():
+    rows = (*PRECEDENCES.values(), *COMPUTED_DECISIONS)
+    assert {row.warning for row in rows} - {""} - NOT_MADE <= warnings_of_contradictions()
+
+
+def for_each_sound(prefix, kind=""):
+    """Call a test with each sound file; those of which KNOWN_WRONG has PREFIX/NAME must fail."""
+    wrong = pytest.mark.xfail(strict=True, reason="known to be wrong")
+    names = [
+        pytest.param(name, marks=[wrong] * is_known_wrong(f"{prefix}/{name}"))
+        for name in sound_files()
+        if name.startswith(kind)
+    ]
+    return pytest.mark.parametrize("name", names)
+
+
+@for_each_sound("sound")
+def test_sound_files_have_their_pixels_and_no_warning(name, tmp_path):
+    sound = sound_files()[name]
+    path = tmp_path / "sound.dcm"
+    path.write_bytes(sound.content)
+    stored = pixels_in(path)[1]
+    far = np.abs(stored.astype(float) - sound.truth.astype(float)).max()
+    assert far <= sound.tolerance
+    assert sound.parts.put_together() == sound.content
+    image = decode_opened(*open_image(path)).to_display_values()
+    assert np.asarray(image.frames).shape[:3] == sound.truth.shape[:3]
+    assert list(image.source_info.warnings) == []
+
+
+@for_each_sound("dose", "dose")
+def test_dose_is_in_its_unit_and_frames_lie_at_their_offsets(name):
+    sound = sound_files()[name]
+    image = decode_opened(*open_image(memoryview(sound.content)), intensity="stored")
+    assert np.allclose(np.asarray(image.frames), sound.truth * 0.0005)
+    assert image.source_info.frame_spacing == 3
