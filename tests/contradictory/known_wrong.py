@@ -7,7 +7,7 @@ tests.make_contradictory --known-wrong`` prints the table of today.
 """
 
 KNOWN_WRONG: tuple[str, ...] = (
-    # Samples of two bytes and more are swapped, as the big endian syntax says that is not true.
+    # Samples of two bytes and more are swapped as big endian, which the deflated ones are not.
     "deflated_under_other_syntax:big/grey1*",
     "deflated_under_other_syntax:big/rgb16-*",
     "deflated_under_other_syntax:big/enhanced*",
