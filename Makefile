@@ -3,7 +3,7 @@
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  try each stage's job under 300 limits of a file's size (make test: 5)
-# make contradictions  try some 4,000 files that contradict themselves (make test: 900)
+# make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema

@@ -3,7 +3,6 @@
     python -m tests.make_contradictory                      judge all of them, and count outcomes
     python -m tests.make_contradictory --write FOLDER       write them
     python -m tests.make_contradictory --from FILE ...      from other sound files
-    python -m tests.make_contradictory --known-wrong        print the table of known_wrong.py
 
 Each contradiction is a function in tests/contradictory, with what is right for it and the clause
 that says so.
@@ -24,7 +23,6 @@ from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 from tests.contradictory import colours, encodings, facts, paddings, streams, transforms
 from tests.contradictory.judge import describe_counts, judge
 from tests.contradictory.kinds import CONTRADICTIONS, Contradiction, Sound
-from tests.contradictory.known_wrong import KNOWN_WRONG
 from tests.contradictory.sound import CODECS, NATIVE, sound_files
 
 KINDS = (encodings, streams, colours, transforms, paddings, facts)
@@ -92,34 +90,6 @@ def describe(verdicts):
     return describe_counts([(plan.contradiction.kind, v) for plan, v in verdicts.items()])
 
 
-def is_known_wrong(name):
-    """Whether a pattern of KNOWN_WRONG matches."""
-    return any(fnmatchcase(name, pattern) for pattern in KNOWN_WRONG)
-
-
-def patterns_of(names, wrong):
-    """Patterns that match all wrong products and no right one, few of them."""
-    groups = defaultdict(list)
-    for name in names:
-        groups[name.split("/")[0]].append(name)
-    patterns = []
-    for variant, of_variant in groups.items():
-        left = [name for name in of_variant if name in wrong]
-        while left:
-            sound = left[0].split("/")[1]
-            kind, codec, frames = sound.split("-")
-            globs = ("*", f"{kind}-*", f"*-{codec}-*", f"*-{frames}", f"{kind}-{codec}-*", sound)
-            candidates = (f"{variant}/{glob}" for glob in globs)
-            pattern = next(c for c in candidates if _is_all_wrong(c, of_variant, wrong))
-            patterns.append(pattern)
-            left = [name for name in left if not fnmatchcase(name, pattern)]
-    return patterns
-
-
-def _is_all_wrong(pattern, names, wrong):
-    return all(name in wrong for name in names if fnmatchcase(name, pattern))
-
-
 def _sounds_from(paths):
     """Sound files of the user, by names as of those that are made here."""
     sounds = [Sound(path.stem, path.read_bytes()) for path in paths]
@@ -149,11 +119,10 @@ def _write(planned, folder):
 
 
 def main(argv=None):
-    """Run the command; the exit status is 1 if a product is wrong that is not known to be."""
+    """Run the command; the exit status is 1 if a product is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Formatter)
     parser.add_argument("--write", type=Path, metavar="FOLDER")
     parser.add_argument("--from", type=Path, nargs="+", metavar="FILE", dest="sources")
-    parser.add_argument("--known-wrong", action="store_true")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of names of products")
     parser.add_argument(
         "--sounds",
@@ -174,14 +143,10 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as folder:
         verdicts = judge_all(planned, folder)
     wrong = {plan.name: verdict for plan, verdict in verdicts.items() if not verdict.is_good}
-    if arguments.known_wrong:
-        patterns = patterns_of([plan.name for plan in verdicts], wrong)
-        print(*(f'    "{pattern}",' for pattern in patterns), sep="\n")
-        return 0
     for name, verdict in wrong.items():
         print(f"{name}: {verdict.outcome}: {verdict.detail}")
     print(describe(verdicts))
-    return int(any(not is_known_wrong(name) for name in wrong))
+    return int(bool(wrong))
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -102,7 +102,8 @@ def _lossless_jpeg(predictor):
 
 
 def _jpeg_ls(level):
-    return lambda frame, bits: imagecodecs.jpegls_encode(
+    # Its encoder takes the precision from the dtype.
+    return lambda frame, _: imagecodecs.jpegls_encode(
         _unsigned(frame, 8 * frame.itemsize), level=level
     )
 

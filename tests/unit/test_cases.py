@@ -15,8 +15,8 @@ import pytest
 
 import dicom_preprocessing as dp
 from dicom_preprocessing.cli import preprocess, validate
+from dicom_preprocessing.decode.stage import decode
 from tests.conftest import FULL_DATA
-from tests.contradictory.known_wrong import CASES_KNOWN_WRONG
 from tests.unit.datasets import pages_of
 
 pytestmark = [
@@ -59,12 +59,7 @@ def cases():
         return {row["file"].removesuffix(".dcm"): row for row in csv.DictReader(file)}
 
 
-def for_each_case(test):
-    """Call a test with the name of each case; those of the table of known ones must fail."""
-    known = CASES_KNOWN_WRONG.get(test.__name__, ())
-    wrong = pytest.mark.xfail(strict=True, reason="known to be wrong")
-    names = [pytest.param(name, marks=[wrong] * (name in known)) for name in cases()]
-    return pytest.mark.parametrize("name", names)(test)
+for_each_case = pytest.mark.parametrize("name", cases())
 
 
 def options_of(name):
@@ -121,8 +116,9 @@ def test_command_gives_the_expected_values(name, convert):
 
 @for_each_case
 def test_python_gives_the_expected_values(name):
-    if options_of(name):
-        pytest.skip("the Python API has no such setting")
+    if options_of(name):  # of settings that the direct functions do not have
+        require_expected(name, decode(CASES / f"{name}.dcm", **options_of(name)).frames)
+        return
     read = dp.preprocess_u8 if _is_of_bytes(name) else dp.preprocess_u16
     require_expected(name, read(CASES / f"{name}.dcm", dp.Preprocessor(crop=False)))
 

@@ -16,9 +16,8 @@ from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FAILED_ERRORS
 from dicom_preprocessing.image_warnings import WARNING_CODES
 from tests.contradictory.kinds import CONTRADICTIONS
-from tests.contradictory.known_wrong import KNOWN_WRONG
 from tests.contradictory.sound import sound_files
-from tests.make_contradictory import choose, describe, is_known_wrong, judge_all, plans
+from tests.make_contradictory import choose, describe, judge_all, plans
 from tests.unit.datasets import pixels_in
 
 # Files that contradict themselves break the standard, of which pydicom warns.
@@ -37,19 +36,8 @@ def verdicts(tmp_path_factory):
 
 
 def test_every_product_is_right_or_fails_with_its_class(verdicts):
-    wrong = {name: v for name, v in verdicts.items() if not v.is_good and not is_known_wrong(name)}
+    wrong = {name: verdict for name, verdict in verdicts.items() if not verdict.is_good}
     assert wrong == {}
-
-
-def test_what_is_known_wrong_is_wrong_yet(verdicts):
-    right = [name for name, v in verdicts.items() if v.is_good and is_known_wrong(name)]
-    assert right == [], "which are right by now: take them out of KNOWN_WRONG"
-
-
-def test_known_wrong_names_contradictions_that_are_there():
-    names = {contradiction.name for contradiction in CONTRADICTIONS}
-    named = {pattern.split("/")[0].split(":")[0] for pattern in KNOWN_WRONG}
-    assert named - {"sound", "dose"} <= names
 
 
 def test_products_are_the_same_each_time():
@@ -102,18 +90,12 @@ def test_every_warning_of_the_table_is_asked_for():
     assert {row.warning for row in rows} - {""} - NOT_MADE <= warnings_of_contradictions()
 
 
-def for_each_sound(prefix, kind=""):
-    """Call a test with each sound file; those of which KNOWN_WRONG has PREFIX/NAME must fail."""
-    wrong = pytest.mark.xfail(strict=True, reason="known to be wrong")
-    names = [
-        pytest.param(name, marks=[wrong] * is_known_wrong(f"{prefix}/{name}"))
-        for name in sound_files()
-        if name.startswith(kind)
-    ]
-    return pytest.mark.parametrize("name", names)
+def for_each_sound(kind=""):
+    """Call a test with the name of each sound file."""
+    return pytest.mark.parametrize("name", [n for n in sound_files() if n.startswith(kind)])
 
 
-@for_each_sound("sound")
+@for_each_sound()
 def test_sound_files_have_their_pixels_and_no_warning(name, tmp_path):
     sound = sound_files()[name]
     path = tmp_path / "sound.dcm"
@@ -127,7 +109,7 @@ def test_sound_files_have_their_pixels_and_no_warning(name, tmp_path):
     assert list(image.source_info.warnings) == []
 
 
-@for_each_sound("dose", "dose")
+@for_each_sound("dose")
 def test_dose_is_in_its_unit_and_frames_lie_at_their_offsets(name):
     sound = sound_files()[name]
     image = decode_opened(*open_image(memoryview(sound.content)), intensity="stored")

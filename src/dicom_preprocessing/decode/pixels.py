@@ -428,9 +428,11 @@ def warn_of_excess_frames(
 ) -> None:
     """Add a warning if native pixel data has bytes for more frames than the header says."""
     # PS3.5 8.1.1: a byte of padding at the end of the value, not of each frame.
-    padding = pixel_format.native_bytes % 2
-    available = pixel_data.value.length - padding
-    frames = available * pixel_format.number_of_frames // pixel_format.native_bytes
+    needed = pixel_format.native_bytes + pixel_format.native_bytes % 2
+    if pixel_data.value.length <= needed:
+        return
+    bits = pixel_format.stored_samples * pixel_format.bits_allocated
+    frames = pixel_data.value.length * BYTE_BITS // bits
     stated = pixel_format.number_of_frames
     if frames > stated:
         message = f"pixel data for {frames} frames, of which the header says {stated}"
