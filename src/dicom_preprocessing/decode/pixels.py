@@ -61,9 +61,6 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import Size
 from dicom_preprocessing.imaging.sampling import halve
 
-ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-"""Tag of an item, little and big endian."""
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -74,6 +71,9 @@ if TYPE_CHECKING:
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
+
+ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""Tag of an item, little and big endian."""
 
 
 def stored_frames(
@@ -284,7 +284,8 @@ def _make_native_decoder(
     warn_of_excess_frames(pixel_format, pixel_data, warnings)
     syntax = description.transfer_syntax_uid
     if syntax not in NATIVE:
-        syntax = ExplicitVRLittleEndian
+        is_little_endian = description.is_little_endian
+        syntax = ExplicitVRLittleEndian if is_little_endian else ExplicitVRBigEndian
     reader = NativeReader(
         pixel_data,
         pixel_format,
@@ -309,8 +310,7 @@ def _make_stream_decoder(
     if first is None:
         raise _make_unknown_stream_error(stated)
     if first == RLELossless and is_in_parts(frames):
-        message = "a frame of RLE is in several fragments"
-        warnings.add("rle_fragments", message)
+        warnings.add("rle_fragments", "a frame of RLE is in several fragments")
 
     def decode(index: int) -> tuple[NDArray[Any], str, UID]:
         stream = pixel_data.stream(frames[index])
@@ -325,6 +325,9 @@ def _make_stream_decoder(
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
         samples, photometric = decode_stream(stream, syntax, options)
+        # PS3.5 A.4.11 is little endian; native pixels that have fragments are in their own order.
+        if stated == ExplicitVRBigEndian and syntax == ENCAPSULATED_UNCOMPRESSED:
+            samples = samples.byteswap()
         if padding is not None:
             samples = restore_padding(samples, stream, syntax, padding, warnings)
         return samples, photometric, syntax
