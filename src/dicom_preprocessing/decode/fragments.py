@@ -82,7 +82,7 @@ def find_frame_fragments(
     if len(frames) < n:
         raise ShortPixelDataError(f"the stream ends before the last of {n} frames")
     if len(frames) > n:
-        message = f"pixel data for {len(frames)} frames, of which the header says {n}"
+        message = f"there are {len(frames)} frames, and Number of Frames is {n}: others are ignored"
         warnings.add("excess_frames", message)
     return frames[:n]
 

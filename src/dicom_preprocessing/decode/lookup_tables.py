@@ -164,7 +164,7 @@ def choose_bits(kind: LutKind, tables: Sequence[Entries]) -> tuple[list[int], st
     if needed >= BYTE_BITS and highest == (1 << needed) - 1:
         return [needed] * len(tables), f"{found}: {needed} are taken"
     # Only a highest entry of all ones tells the bits; others may be meant to be dark.
-    return stated, found
+    return stated, f"{found}: {min(stated)} are taken"
 
 
 def read_entries(
@@ -201,8 +201,11 @@ def _fit_to_count(entries: NDArray[np.int64], count: int) -> tuple[NDArray[np.in
         return entries, ""
     # Zeros behind a table are padding: as the last entry, they would make all higher values black.
     if not entries[count:].any():
-        return entries[:count], f"has {found - count} zeros behind its {count} entries"
-    return entries[:MAX_ENTRIES], f"has {found} entries, more than the {count} of its descriptor"
+        return entries[
+            :count
+        ], f"has {found - count} zeros behind its {count} entries: they are ignored"
+    fault = f"has {found} entries, more than the {count} of its descriptor: all are taken"
+    return entries[:MAX_ENTRIES], fault
 
 
 def _read_data(stored: LutAttributes, count: int, bits: int, *, little_endian: bool) -> Entries:
@@ -214,9 +217,8 @@ def _read_data(stored: LutAttributes, count: int, bits: int, *, little_endian: b
     entries = _split_words(words)[: count if length == count + count % 2 else length]
     if bits <= BYTE_BITS:
         return Entries(entries, bits)
-    return Entries(
-        entries, BYTE_BITS, (f"has a byte for each entry, and its descriptor says {bits} bits",)
-    )
+    fault = f"has a byte for each entry, and its descriptor says {bits} bits: {BYTE_BITS} are taken"
+    return Entries(entries, BYTE_BITS, (fault,))
 
 
 def _has_byte_entries(words: NDArray[np.int64], length: int, count: int, bits: int) -> bool:
@@ -265,7 +267,7 @@ def _read_segments(stored: LutAttributes, count: int, bits: int, *, little_endia
         others, _ = _try_to_expand(values[not is_bytes], is_bytes=not is_bytes)
         if len(others) == count:
             kind, found_bits = ("words", bits) if is_bytes else ("bytes", BYTE_BITS)
-            fault = f"has segments of {kind}, and its descriptor says {bits} bits"
+            fault = f"has segments of {kind}, and its descriptor says {bits} bits: {kind} are taken"
             return Entries(np.array(others, np.int64), found_bits, (fault,))
     if error is not None:
         raise error

@@ -438,7 +438,7 @@ def warn_of_excess_frames(
     frames = pixel_data.value.length * BYTE_BITS // bits
     stated = pixel_format.number_of_frames
     if frames > stated:
-        message = f"pixel data for {frames} frames, of which the header says {stated}"
+        message = f"there are {frames} frames, and Number of Frames is {stated}: others are ignored"
         warnings.add("excess_frames", message)
 
 

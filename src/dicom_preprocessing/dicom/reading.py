@@ -49,13 +49,9 @@ from dicom_preprocessing.dicom.sources import (
     ReadAhead,
 )
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax
-from dicom_preprocessing.errors import (
-    DamagedError,
-    FileError,
-    NotDicomError,
-    UnreadableError,
-)
+from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
 from dicom_preprocessing.image_warnings import ImageWarning
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     import os
@@ -199,7 +195,8 @@ def _warn_of_unused(opened: _OpenedFile) -> None:
     """Warn of bytes behind a deflated data set, which may have one of padding (PS3.5 A.5)."""
     unused = opened.source.unused if isinstance(opened.source, InflatedSource) else b""
     if unused not in (b"", b"\0"):
-        message = f"{len(unused)} bytes or more follow the deflated data set"
+        found = plural(len(unused), "byte")
+        message = f"{found} or more behind the deflated data set: not part of it, ignored"
         opened.warnings.append(ImageWarning("trailing_bytes", message))
 
 

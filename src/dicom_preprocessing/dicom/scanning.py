@@ -31,6 +31,7 @@ from dicom_preprocessing.dicom.element_header import (
 from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
 from dicom_preprocessing.dicom.sources import MemorySource, ReadAhead
 from dicom_preprocessing.image_warnings import ImageWarning
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 PADDING: Final = frozenset((0x00, 0x20))
 """Bytes with which writers fill up files."""
-
 
 PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
 """What they look like where a tag is due."""
@@ -349,9 +349,8 @@ def _parse_rest(content: bytes, encoding: Encoding, creators: set[int]) -> Eleme
 
 
 def _describe_trailing(source: ReadAhead, offset: int) -> ImageWarning:
-    number = source.source.size - offset
-    what = "bytes"
+    what = "byte"
     if is_padding_to_end(source, offset):
-        what = "zeros" if source.read(offset, 1) == b"\0" else "blanks"
-    message = f"{number} {what} that are no elements follow the data set"
-    return ImageWarning("trailing_bytes", message)
+        what = "zero" if source.read(offset, 1) == b"\0" else "blank"
+    found = plural(source.source.size - offset, what)
+    return ImageWarning("trailing_bytes", f"{found} behind the data set: not part of it, ignored")

@@ -207,9 +207,11 @@ class TestDescriptorsThatContradict:
         content = bytes(entries) + b"\0" * (len(entries) % 2)
         found, messages = read(kind, stored_table(content, len(entries), bits))
         assert found == [(entries, 8)]
-        assert messages == [
-            f"{kind.name} has a byte for each entry, and its descriptor says {bits} bits"
-        ]
+        (message,) = messages
+        assert message == (
+            f"{kind.name} has a byte for each entry, and its descriptor says {bits} bits: "
+            "8 are taken"
+        )
 
     @given(st.integers(8, 15), st.integers(1, 16), st.data())
     def test_voi_lut_spans_the_bits_of_its_entries(self, needed, stated, data):
@@ -223,7 +225,7 @@ class TestDescriptorsThatContradict:
         found, messages = read(VOI_LUT, stored_table(words(0, 1, 4000), 3, 16))
         assert found == [([0, 1, 4000], 16)]
         assert messages == [
-            "the VOI LUT has entries of up to 4000, and its descriptor says 16 bits"
+            "the VOI LUT has entries of up to 4000, and its descriptor says 16 bits: 16 are taken"
         ]
 
     def test_modality_lut_may_use_a_part_of_its_bits(self):
@@ -269,7 +271,7 @@ class TestDescriptorsThatContradict:
     def test_zeros_behind_a_table_are_no_entries(self):
         (found,), (message,) = read(VOI_LUT, stored_table(words(1, 2, 255, 0, 0), 3, 8))
         assert found == ([1, 2, 255], 8)
-        assert message == "the VOI LUT has 2 zeros behind its 3 entries"
+        assert message == "the VOI LUT has 2 zeros behind its 3 entries: they are ignored"
 
     @pytest.mark.parametrize("bits", [0, 17, 32])
     def test_bits_that_no_table_has_are_16(self, bits):

@@ -371,7 +371,7 @@ class TestHeadersThatWouldMislead:
     def test_room_for_more_frames_than_stated_is_reported(self, decoded):
         data_set = data_set_of(np.zeros((3, 2, 2), np.uint16), NumberOfFrames=2)
         (warning,) = messages_of(decoded(data_set))
-        assert warning == "pixel data for 3 frames, of which the header says 2"
+        assert warning == "there are 3 frames, and Number of Frames is 2: others are ignored"
 
     @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
     def test_rescale_that_is_no_number(self, decoded, keyword):
