@@ -12,6 +12,7 @@ from dicom_preprocessing.decode.streams.recognition import RECOGNITION_BYTES, re
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.pixel_data import ByteRange
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,9 @@ def find_frame_fragments(
     table, *stored = items
     fragments, n = [f for f in stored if f.length], number_of_frames
     if len(fragments) < n:
-        raise ShortPixelDataError(f"{len(fragments)} fragments cannot hold {n} frames")
+        raise ShortPixelDataError(
+            f"{plural(len(fragments), 'fragment')} cannot hold {plural(n, 'frame')}"
+        )
     if len(fragments) == n:
         return [(fragment,) for fragment in fragments]
     # A length that is not a multiple of four bytes is damage; the rest may be right.

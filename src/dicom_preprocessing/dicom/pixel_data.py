@@ -11,12 +11,13 @@ from dicom_preprocessing.dicom.element_header import (
     ITEM_DELIMITATION,
     LONG_HEADER,
     SEQUENCE_DELIMITATION,
+    SHORT_HEADER,
     UNDEFINED_LENGTH,
     format_tag,
     parse_element_header,
 )
 from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
-from dicom_preprocessing.dicom.scanning import AFTER_PIXELS, is_padding_to_end
+from dicom_preprocessing.dicom.scanning import AFTER_PIXELS, is_padding, is_padding_to_end
 from dicom_preprocessing.errors import DecodeError
 from dicom_preprocessing.image_warnings import ImageWarning
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.element_header import Encoding
     from dicom_preprocessing.dicom.sources import ByteSource
 
-ITEM_HEADER: Final = 8
 TAG_LENGTH: Final = 4
+"""Bytes of a tag; fewer are no header of a fragment that was cut."""
 
 
 class ByteRange(NamedTuple):
@@ -155,38 +156,41 @@ def walk_items(
     order = struct.Struct("<HHL" if little_endian else ">HHL")
     items: list[ByteRange] = []
     offset = within.offset
-    while offset + ITEM_HEADER <= within.end:
-        group, element, length = order.unpack(source.read(offset, ITEM_HEADER))
+    while offset + SHORT_HEADER <= within.end:
+        group, element, length = order.unpack(source.read(offset, SHORT_HEADER))
         tag = group << 16 | element
         if tag == SEQUENCE_DELIMITATION:
-            return tuple(items), offset + ITEM_HEADER
+            return tuple(items), offset + SHORT_HEADER
         if tag != ITEM or length == UNDEFINED_LENGTH:
             # With an offset table alone it may as well be damage of that table's length.
             found, end = _find_end(source, offset, tag) if len(items) > 1 else ("", offset)
             if not found:
                 raise DecodeError(f"no fragment at byte {offset} of the pixel data")
-            message = f"{found} is in the place of the sequence delimiter"
-            warn(ImageWarning("no_sequence_delimiter", message))
+            warn(_make_delimiter_warning(found))
             return tuple(items), end
-        offset += ITEM_HEADER
+        offset += SHORT_HEADER
         items.append(ByteRange(offset, max(0, min(length, within.end - offset))))
         offset += length
-    if within.end - offset >= TAG_LENGTH:
+    rest = source.read(offset, max(0, within.end - offset))
+    if rest and is_padding(rest):
+        warn(_make_delimiter_warning("padding"))
+        return tuple(items), within.end
+    if len(rest) >= TAG_LENGTH:
         raise DecodeError("the pixel data ends inside the header of a fragment")
-    if offset == within.end:
-        warn(NO_DELIMITER)
+    if offset <= within.end:
+        warn(_make_delimiter_warning("the end of the file"))
     return tuple(items), min(offset, within.end)
 
 
-NO_DELIMITER: Final = ImageWarning(
-    "no_sequence_delimiter", "the file ends after a fragment, without a sequence delimiter"
-)
+def _make_delimiter_warning(found: str) -> ImageWarning:
+    message = f"{found} is in the place of the sequence delimiter behind the fragments"
+    return ImageWarning("no_sequence_delimiter", message)
 
 
 def _find_end(source: ByteSource, offset: int, tag: int) -> tuple[str, int]:
     """Return what is in the place of a delimiter, empty if that is damage, and its end."""
     if tag == ITEM_DELIMITATION:
-        return "an item delimiter", offset + ITEM_HEADER
+        return "an item delimiter", offset + SHORT_HEADER
     if tag in AFTER_PIXELS:
         return f"the element {format_tag(tag)}", offset
     return ("padding", source.size) if is_padding_to_end(source, offset) else ("", offset)

@@ -85,7 +85,7 @@ class TestFragments:
     def test_fewer_fragments_than_frames_are_short(self):
         syntax, pixels, stream = STREAMS["JPEG 2000"]
         data_set = compressed(data_set_of(np.stack([pixels, pixels])), [stream])
-        with pytest.raises(ShortPixelDataError, match="1 fragments cannot hold 2 frames"):
+        with pytest.raises(ShortPixelDataError, match="1 fragment cannot hold 2 frames"):
             stored_of(data_set, syntax)
 
     def test_more_rle_fragments_than_frames_are_left_out(self):

@@ -3,11 +3,11 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom.element_header import Encoding
-from dicom_preprocessing.dicom.pixel_data import (
-    locate_pixel_data,
-)
+from dicom_preprocessing.dicom.element_header import EXPLICIT_LITTLE, Encoding
+from dicom_preprocessing.dicom.pixel_data import locate_pixel_data
 from dicom_preprocessing.dicom.sources import FileSource, MemorySource
 from dicom_preprocessing.errors import DecodeError, UnreadableError
 
@@ -71,6 +71,14 @@ class TestItems:
 
     def test_delimiter_may_be_missing(self):
         assert self.items(item(b"") + item(b"one"))[0] == [b"", b"one"]
+
+    @given(st.integers(0, 20), st.sampled_from([b"\0", b" "]))
+    def test_any_number_of_zeros_or_blanks_in_its_place_is_one_warning(self, number, byte):
+        content = self.HEAD + item(b"") + item(b"one") + number * byte
+        warnings = []
+        found = locate_pixel_data(MemorySource(content), 0, EXPLICIT_LITTLE, warnings.append)
+        assert (len(found.items), found.end) == (2, len(content))
+        assert [warning.code for warning in warnings] == ["no_sequence_delimiter"]
 
     def test_last_one_may_be_cut(self):
         assert self.items(item(b"") + item(b"whole")[:-2])[0] == [b"", b"who"]
