@@ -41,7 +41,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "window_missing_in_frames": "Frames have no usable window, and use minimum to maximum.",
     "functional_groups_contradict": "A functional group contradicts another one or the top level.",
     "padding_not_exact": "Values near Pixel Padding Value differ from it and stay.",
-    "values_not_finite": "Values that are not finite numbers became background.",
+    "values_not_finite": "Values are not finite numbers: background, or an end of the range.",
     # Geometry.
     "several_volumes": "The object has several volumes; its frames stay in stored order.",
     "frame_offsets_contradict": "Grid Frame Offset Vector does not fit the frames or positions.",

@@ -80,3 +80,12 @@ def warn_of_signed_values(
         return
     message = "values seem to be signed, though Pixel Representation is 0: they stay as they are"
     warnings.add("values_seem_signed", message)
+
+
+def warn_of_infinite_values(warnings: ImageWarnings) -> None:
+    """Add a warning that there are values that are not finite numbers."""
+    message = (
+        "values that are not finite numbers are background; as display values, infinite ones are "
+        "the ends of the range"
+    )
+    warnings.add("values_not_finite", message)

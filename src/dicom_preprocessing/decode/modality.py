@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.decode.facts import warn_of_infinite_values
 from dicom_preprocessing.decode.lookup_tables import (
     BYTE_BITS,
     MODALITY_LUT,
@@ -64,6 +65,7 @@ def modality_of_frames(
     table = _read_modality_lut(description, pixel_format, warnings, is_required=is_required)
     chosen = {key: _choose_modality(description, table, key, warnings) for key in different}
     _warn_of_rescales(description, rescales.values, warnings)
+    _warn_of_units(description, n, warnings)
     return [chosen[key] for key in by_frame]
 
 
@@ -186,7 +188,6 @@ def modality_values(
         minimum, or the maximum of MONOCHROME1.
     """
     modality = modality_of_frames(description, pixel_format, warnings)
-    _warn_of_units(description, len(modality), warnings)
     transforms = [modality_transform(m) for m in modality]
     dtype = modality_dtype(modality, pixel_format)
     known = _padding_background(description, pixel_format, modality[0], dtype)
@@ -201,8 +202,7 @@ def modality_values(
         darkest, has_others = _find_background(values, inverted=pixel_format.is_inverted)
         background = darkest if known is None else known
         if has_others:
-            message = "values that are not finite numbers became background"
-            warnings.add("values_not_finite", message)
+            warn_of_infinite_values(warnings)
     padding = pixel_padding(description, pixel_format)
     if padding is not None:
         transforms = [replace_padding(t, padding, background) for t in transforms]

@@ -24,7 +24,7 @@ from dicom_preprocessing.decode.colour import (
     read_palette,
     to_rgb,
 )
-from dicom_preprocessing.decode.facts import warn_of_signed_values
+from dicom_preprocessing.decode.facts import warn_of_infinite_values, warn_of_signed_values
 from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts, read_head
 from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.native import NativeReader
@@ -140,6 +140,8 @@ def stored_frames(
         # bits of an overlay into all three samples.
         if syntax in (*NATIVE, *BIT_FOR_BIT) and pixel_format.bits_stored < pixel_format.bits_held:
             samples = _take_stored_bits(samples, pixel_format, warnings)
+        if pixel_format.is_float and not np.isfinite(samples).all():
+            warn_of_infinite_values(warnings)
         if index == 0:
             warn_of_signed_values(samples, pixel_format, warnings)
         return (

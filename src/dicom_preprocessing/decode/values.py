@@ -217,11 +217,12 @@ def _make_quantiser(
 
     def quantise(values: NDArray[np.float64]) -> NDArray[Any]:
         with np.errstate(all="ignore"):  # of very narrow windows and very large slopes
-            display = np.nan_to_num(transform(values), nan=0.0)
-        truncated: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
+            display = transform(values)
+        is_none = np.isnan(display)
+        truncated: NDArray[Any] = np.clip(np.where(is_none, 0, display), 0, top).astype(dtype)
         # MONOCHROME1 shows the minimum as white after the VOI transform (PS3.3 C.7.6.3.1.2), so
         # that this comes last. Presentation LUT Shape says the same, and would invert once more.
-        return truncated.dtype.type(top) - truncated if inverted else truncated
+        return np.where(is_none, 0, top - truncated).astype(dtype) if inverted else truncated
 
     return quantise if padding is None else replace_padding(quantise, padding, 0)
 

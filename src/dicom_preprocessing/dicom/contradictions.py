@@ -561,9 +561,9 @@ COMPUTED_DECISIONS: Final = (
         "transforms_contradict",
     ),
     ComputedDecision(
-        "Rescale Types that differ between frames, in values of one image",
+        "Rescale Types that differ between frames of one image",
         "each frame as its rescale says",
-        "decode.modality:modality_values",
+        "decode.modality:modality_of_frames",
         "PS3.3 C.7.6.16.2.9",
         "rescale_types_differ",
     ),
@@ -637,7 +637,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "float pixels, and values that are not finite numbers",
-        "background",
+        "background; as display values, infinite ones are the ends of the range",
         "decode.modality:modality_values",
         "PS3.3 C.7.6.24",
         warning="values_not_finite",

@@ -9,7 +9,6 @@ import pytest
 from dicom_preprocessing.decode.modality import (
     modality_dtype,
     modality_of_frames,
-    modality_values,
 )
 from dicom_preprocessing.decode.padding import pixel_padding
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
@@ -143,11 +142,9 @@ class TestModality:
         assert (found, warning.code) == ([Rescale(2.0)], "transforms_contradict")
 
     @pytest.mark.parametrize(("types", "differ"), [(("HU", "US"), True), (("HU", "hu "), False)])
-    def test_rescale_types_that_differ_are_reported_of_stored_values(self, types, differ):
+    def test_rescale_types_that_differ_are_reported(self, types, differ):
         frames = tuple(groups(rescale_slope=1, rescale_type=one) for one in types)
-        description = description_of(number_of_frames=2, frames=frames)
-        warnings, pixels = ImageWarnings(), np.zeros((2, 1, 2, 1), np.uint8)
-        modality_values(description, pixels, layout_of(description), warnings)
+        _, warnings = modality_and_warnings(number_of_frames=2, frames=frames)
         codes = [warning.code for warning in warnings]
         assert codes == (["rescale_types_differ"] if differ else [])
 

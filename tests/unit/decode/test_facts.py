@@ -92,3 +92,10 @@ def test_bits_above_bits_stored_are_a_warning(decoded):
     data_set = data_set_of(np.array([[[0x1001, 2]]], np.uint16), bits_stored=12)
     image = decoded(data_set)
     assert codes_of(image) == ["values_above_bits_stored"]
+
+
+@pytest.mark.parametrize("intensity", ["voi", "minmax", "stored"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_a_warning(decoded, intensity, value):
+    data_set = data_set_of(ramp(value, 1, 2, dtype=np.float32), WindowCenter=1, WindowWidth=2)
+    assert codes_of(decoded(data_set, intensity=intensity)) == ["values_not_finite"]

@@ -548,6 +548,11 @@ class TestFloat:
         found = shown(ramp(math.nan, 0, 1, 4, dtype=np.float32))
         assert found == [0, 0, 16383, 65535]
 
+    def test_not_a_number_is_zero_where_low_values_are_white(self):
+        pixels = ramp(math.nan, 0, 1, 4, dtype=np.float32)
+        found = shown(pixels, PhotometricInterpretation="MONOCHROME1")
+        assert found == [0, 65535, 49152, 0]
+
     def test_infinity_does_not_stretch_the_range(self):
         found = shown(ramp(-math.inf, math.inf, 0, 1, 4, dtype=np.float32))
         assert found == [0, 65535, 0, 16383, 65535]
