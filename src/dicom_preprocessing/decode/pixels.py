@@ -186,6 +186,9 @@ def find_streams(
         is_short = pixel_data.value.length < pixel_format.native_bytes
         head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
         if is_short and _is_one_stream(head, pixel_data, pixel_format):
+            if stated not in NATIVE:  # else decoding compares the kinds
+                message = f"the stream is not in fragments, which {stated.name} needs"
+                warnings.add("stream_contradicts_syntax", message)
             return Streams([(pixel_data.value,)], stated)
         has_items = head.startswith(ITEM_TAGS)
         if stated in NATIVE and not (is_short and has_items):

@@ -304,7 +304,7 @@ COMPUTED_DECISIONS: Final = (
         error="decode_error",
     ),
     ComputedDecision(
-        "native pixel data that is too short, and the header of a stream of the stated size",
+        "pixel data without fragments that is too short, and a stream of the stated size in it",
         "the stream",
         "decode.pixels:find_streams",
         "PS3.5 8.1.1, A.4",
