@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.lookup_tables import (
-    BYTE_BITS,
-    PALETTE_LUT,
-    WORD_BITS,
-    LookupTable,
-    lookup_tables,
-)
+from dicom_preprocessing.decode.bits import BYTE_BITS, WORD_BITS
+from dicom_preprocessing.decode.lookup_tables import PALETTE_LUT, LookupTable, lookup_tables
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.errors import UnsupportedPixelsError

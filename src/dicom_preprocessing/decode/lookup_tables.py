@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from dicom_preprocessing.decode.bits import BYTE_BITS, WORD_BITS
 from dicom_preprocessing.errors import UnsupportedPixelsError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.dicom.description import LutAttributes
     from dicom_preprocessing.image_warnings import ImageWarnings
 
-BYTE_BITS: Final = 8
-WORD_BITS: Final = 16
 MAX_ENTRIES: Final = 1 << WORD_BITS
 DISCRETE, LINEAR, INDIRECT = 0, 1, 2
 """Types of segments (PS3.3 C.7.9.2)."""

@@ -12,13 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.facts import warn_of_infinite_values
-from dicom_preprocessing.decode.lookup_tables import (
-    BYTE_BITS,
-    MODALITY_LUT,
-    LookupTable,
-    lookup_table,
-)
+from dicom_preprocessing.decode.lookup_tables import MODALITY_LUT, LookupTable, lookup_table
 from dicom_preprocessing.decode.padding import pixel_padding, replace_padding
 from dicom_preprocessing.dicom.contradictions import Decision, GroupLevel, decide
 from dicom_preprocessing.dicom.description import Rescale
@@ -159,10 +155,8 @@ def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float
     """Return the lowest and highest value that the modality transform can give, by the header."""
     if isinstance(modality, LookupTable):
         return 0.0, float((1 << modality.bits) - 1)
-    half = 2 ** (pixel_format.bits_stored - 1)
-    ends = (-half, half - 1) if pixel_format.is_signed else (0, 2 * half - 1)
     # A negative slope makes the lowest stored value the highest.
-    mapped = [modality.slope * x + modality.intercept for x in ends]
+    mapped = [modality.slope * x + modality.intercept for x in pixel_format.stored_range]
     return min(mapped), max(mapped)
 
 
@@ -301,8 +295,8 @@ def tabulate(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], bits_stored: int, *, signed: bool
 ) -> DisplayLut:
     """Make a table of ``transform`` for all values of Bits Stored; cached for the next image."""
-    low = -(1 << bits_stored - 1) if signed else 0
-    values = np.arange(low, low + (1 << bits_stored), dtype=np.float64)
+    low, high = find_range(bits_stored, signed=signed)
+    values = np.arange(low, high + 1, dtype=np.float64)
     return DisplayLut(transform(values), low)
 
 

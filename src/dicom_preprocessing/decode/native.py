@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
+from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless
 
+from dicom_preprocessing.decode.bits import WORD_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg import START_OF_IMAGE, read_jpeg
 from dicom_preprocessing.decode.streams.jpeg_2000 import CODESTREAM, codestream_of, read_jpeg_2000
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 Transform = Callable[[NDArray[np.float64]], NDArray[Any]]
 """A function of stored values."""
-
-SHORT_BITS: Final = 16
-"""Bits of a value of US and SS."""
 
 NEAR_PART: Final = 1 / 32
 """Part of a frame's range of values that counts as near: what lossy coding of usual quality adds to
@@ -58,8 +56,7 @@ class StoredPadding(NamedTuple):
         """Whether Bits Stored allow a value that is padding."""
         if pixel_format.is_float:
             return True
-        lowest = -(1 << pixel_format.bits_stored - 1) if pixel_format.is_signed else 0
-        highest = lowest + (1 << pixel_format.bits_stored) - 1
+        lowest, highest = pixel_format.stored_range
         return min(self) <= highest and max(self) >= lowest
 
     def covers(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
@@ -100,7 +97,7 @@ def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
     # no pixel, and padding would count as the lowest value of the image.
     if pixel_format.is_float:
         return value
-    spans = [1 << bits for bits in (pixel_format.bits_allocated, SHORT_BITS)]
+    spans = [1 << bits for bits in (pixel_format.bits_allocated, WORD_BITS)]
     if not pixel_format.is_signed:
         return value + spans[0] if value < 0 else value
     # A word of 16 bits may hold the sign of 8.

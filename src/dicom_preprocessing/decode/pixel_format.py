@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.colour import PALETTE
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.photometric import COLOUR, MONOCHROME, read_photometric
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
@@ -68,6 +68,11 @@ class PixelFormat:
         if self.is_monochrome:
             return self.stored_dtype
         return np.dtype(np.uint8 if self.bits_stored <= BYTE_BITS else np.uint16)
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """The lowest and highest integer of Bits Stored."""
+        return find_range(self.bits_stored, signed=self.is_signed)
 
     @property
     def bits_held(self) -> int:

@@ -12,10 +12,7 @@ from dicom_preprocessing.decode.facts import warn_of_facts
 from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
-from dicom_preprocessing.decode.pixels import (
-    count_reducible_levels,
-    stored_frames,
-)
+from dicom_preprocessing.decode.pixels import count_reducible_levels, stored_frames
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import (
     is_padding_replaced,

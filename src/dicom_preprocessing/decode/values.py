@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.lookup_tables import (
-    BYTE_BITS,
-    VOI_LUT,
-    LookupTable,
-    lookup_table,
-)
+from dicom_preprocessing.decode.bits import BYTE_BITS
+from dicom_preprocessing.decode.lookup_tables import VOI_LUT, LookupTable, lookup_table
 from dicom_preprocessing.decode.modality import (
     Modality,
     Transform,

@@ -11,7 +11,7 @@ from dicom_preprocessing.results.failures import FAILURE_COLUMNS
 from dicom_preprocessing.results.manifest import COLUMNS as MANIFEST_COLUMNS
 from dicom_preprocessing.results.warning_table import WARNING_COLUMNS
 from tests.conftest import CHECKOUT
-from tests.generate_config_files import failures_page
+from tests.generate_config_files import failures_page, pixels_page
 from tests.pages import (
     LANGUAGES,
     PAGES,
@@ -140,6 +140,10 @@ def test_errors_that_are_tried_again_say_so():
 
 def test_each_warning_is_explained_in_order():
     assert read_page("docs/failures.md") == failures_page(), "run make schema"
+
+
+def test_table_of_contradictions_is_that_of_the_code():
+    assert read_page("docs/pixels.md") == pixels_page(), "run make schema"
 
 
 def test_columns_of_warnings_are_those_of_the_table():

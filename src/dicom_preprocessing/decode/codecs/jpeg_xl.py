@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 import numpy as np
 
+from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.codecs.components import convert_components, decide_components
 from dicom_preprocessing.decode.codecs.runner import reshape_samples
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.colour import FULL_RANGE
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL_LOSSLESS
 
 if TYPE_CHECKING:

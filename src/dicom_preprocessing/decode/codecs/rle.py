@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 from pydicom.pixels.decoders import pylibjpeg
 
+from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, shape_of, warnings_of
-from dicom_preprocessing.decode.lookup_tables import BYTE_BITS
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def _limit_to_bits_stored(
 ) -> NDArray[Any]:
     """Mask or clip samples of a stream with a precision above Bits Stored."""
     stored = runner.bits_stored
-    low = -(1 << stored - 1) if runner.pixel_representation == 1 else 0
-    high = low + (1 << stored) - 1
+    low, high = find_range(stored, signed=runner.pixel_representation == 1)
     # Nearly every image: to mask it would be a copy for nothing.
     if samples.min() >= low and samples.max() <= high:
         return samples
