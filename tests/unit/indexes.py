@@ -29,12 +29,15 @@ def make_mixture(source, write_dicom):
 
 def unreadable(monkeypatch, *paths):
     """Let opening some files fail: tests may run as root, who can read everything."""
-    really_open = open
     refused = set(map(os.fspath, paths))
 
-    def guarded(path, *arguments, **options):
-        if not isinstance(path, int) and os.fspath(path) in refused:
-            raise PermissionError(13, "Permission denied")
-        return really_open(path, *arguments, **options)
+    def guard(really_open):
+        def guarded(path, *arguments, **options):
+            if not isinstance(path, int) and os.fspath(path) in refused:
+                raise PermissionError(13, "Permission denied")
+            return really_open(path, *arguments, **options)
 
-    monkeypatch.setattr("builtins.open", guarded)
+        return guarded
+
+    monkeypatch.setattr("builtins.open", guard(open))
+    monkeypatch.setattr(os, "open", guard(os.open))

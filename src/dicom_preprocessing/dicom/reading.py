@@ -49,7 +49,7 @@ from dicom_preprocessing.dicom.sources import (
     ReadAhead,
 )
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax
-from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError, UnreadableError
+from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError
 from dicom_preprocessing.image_warnings import ImageWarning
 from dicom_preprocessing.text import plural
 
@@ -219,13 +219,7 @@ def silence_pydicom_warnings() -> None:
 
 
 def _open(path: PathLike | memoryview) -> ByteSource:
-    if isinstance(path, memoryview):
-        return MemorySource(path)
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return FileSource(file.fileno())
-    except OSError as error:
-        raise UnreadableError.from_os_error(error) from error
+    return MemorySource(path) if isinstance(path, memoryview) else FileSource(path)
 
 
 def _find_data_set(source: ByteSource) -> _OpenedFile:

@@ -100,16 +100,14 @@ class TestSources:
     def test_file_reads_from_any_place(self, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(b"0123456789")
-        with path.open("rb") as file:
-            source = FileSource(file.fileno())
+        source = FileSource(path)
         assert (source.size, source.read(2, 3), source.read(8, 9)) == (10, b"234", b"89")
         assert source.read(20, 3) == b""
 
     def test_unreadable_file_is_transient(self, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(b"0123456789")
-        with path.open("rb") as file:
-            source = FileSource(file.fileno())
+        source = FileSource(path)
         source.descriptor = -1
         with pytest.raises(UnreadableError):
             source.read(0, 3)

@@ -194,7 +194,7 @@ def test_file_that_may_not_be_opened_is_unreadable(write_dicom, path, monkeypatc
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(UnreadableError, match="Permission denied"):
         read_header(path)
 

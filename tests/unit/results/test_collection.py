@@ -10,6 +10,7 @@ from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.collection import collect_receipts, find_orphans
 from dicom_preprocessing.results.manifest import find_tiffs
+from tests.unit.indexes import unreadable
 from tests.unit.run_results import Results, column, csv_rows
 
 # Files that break the standard make pydicom warn.
@@ -244,15 +245,8 @@ def test_nothing_is_pruned_while_a_folder_cannot_be_listed(mixed, monkeypatch):
 def test_nothing_is_pruned_while_a_named_list_cannot_be_read(mixed, monkeypatch):
     listing = mixed.source.parent / "list.txt"
     listing.write_text(f"{mixed.source / 'c.dcm'}\n")
-    really_open = open
-
-    def guarded(path, *arguments, **options):
-        if path == str(listing):
-            raise PermissionError(13, "Permission denied")
-        return really_open(path, *arguments, **options)
-
     with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", guarded)
+        unreadable(patch, listing)
         mixed.run(mixed.source / "a.dcm", listing)
     mixed.gather(prune=True)
     assert (mixed.output / "images/1.2.4").exists()

@@ -17,6 +17,7 @@ import sys
 import time
 
 _open = builtins.open
+_open_descriptor = os.open
 _job = os.getpid()
 _rule = os.environ.get("DP_TEST_FAULT_IN", "")
 _fault = os.environ.get("DP_TEST_FAULT", "")
@@ -38,12 +39,17 @@ def _linger(name):
         time.sleep(60)
 
 
-def _faulty_open(file, mode="r", *args, **kwargs):
-    name = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
+def _faulty_open_descriptor(path, *args, **kwargs):
+    name = os.fsdecode(path)
     if _fault == "unreadable" and "unreadable" in name and name.endswith(".dcm"):
         with _open(os.environ["DP_TEST_COUNT"], "a") as log:
             log.write(f"{name}\n")
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+    return _open_descriptor(path, *args, **kwargs)
+
+
+def _faulty_open(file, mode="r", *args, **kwargs):
+    name = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
     if "/1.2.2/" in name and ".tiff" in name and "r" not in mode:
         if _fault == "disk_full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
@@ -56,3 +62,4 @@ def _faulty_open(file, mode="r", *args, **kwargs):
 
 if sys.orig_argv[2:3] == [_rule] and os.path.basename(sys.orig_argv[1]) == "job.py":
     builtins.open = _faulty_open
+    os.open = _faulty_open_descriptor
