@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PACKED_BITS: Final = 12
 """Bits Allocated of two samples in three bytes (retired, PS3.5 8.1.1 of 2004)."""
-WORD_VR: Final = "OW"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,6 +74,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "rescale_type": Precedence(
         EVERYWHERE,
         "PS3.3 C.7.6.16.2.9",
+        LEVELS_CONTRADICT,
         contradiction="Rescale Type at several levels",
     ),
     "voi_level": Precedence(

@@ -17,6 +17,7 @@ from dicom_preprocessing.dicom.element_header import format_tag
 from dicom_preprocessing.dicom.keywords import VRS
 from dicom_preprocessing.dicom.scanning import scan_items
 from dicom_preprocessing.image_warnings import ImageWarning
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +143,8 @@ def items_of(item: Dataset, tag: int, warnings: list[ImageWarning]) -> list[Data
     if isinstance(raw, RawDataElement):
         items, is_complete = scan_items(raw)
         if not is_complete:
-            message = f"the sequence {format_tag(int(tag))} does not parse after item {len(items)}"
+            found = plural(len(items), "item")
+            message = f"the sequence {format_tag(int(tag))} does not parse to its end: {found} read"
             warnings.append(ImageWarning("unparsable_element", message))
         return items
     return [i for i in raw.value or () if isinstance(i, Dataset)] if raw.VR == "SQ" else []

@@ -64,6 +64,7 @@ VALUES: Final = (
         GROUPS.rescale,
         may_repeat=False,
     ),
+    LeveledValue("Rescale Type", "rescale_type", "PixelValueTransformationSequence", GROUPS.units),
     LeveledValue("Window", "voi_level", "FrameVOILUTSequence", _read_first_window),
     LeveledValue(
         "VOI LUT", "voi_level", "FrameVOILUTSequence", lambda groups: groups.voi_luts or None

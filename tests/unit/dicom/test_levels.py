@@ -12,6 +12,7 @@ SEVERAL = {
         {"rescale_slope": 2, "rescale_intercept": 0},
         {"rescale_slope": 3, "rescale_intercept": 0},
     ),
+    "Rescale Type": ({"rescale_type": "HU"}, {"rescale_type": "US"}),
     "Window": (
         {"window_center": 1, "window_width": 2},
         {"window_center": 1, "window_width": 3},
