@@ -269,7 +269,7 @@ COMPUTED_DECISIONS: Final = (
     ),
     ComputedDecision(
         "element of a value representation that the standard does not have",
-        "its length has 32 bits; its value is not read",
+        "its length has 32 bits behind two zeros, else 16",
         "dicom.element_header:parse_element_header",
         "PS3.5 7.1.2",
         warning="unknown_vr",

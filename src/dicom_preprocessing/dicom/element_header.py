@@ -124,6 +124,17 @@ def parse_element_header(content: bytes, offset: int, encoding: Encoding) -> Ele
     return ElementHeader(group << 16 | element, b"", length, SHORT_HEADER, False)
 
 
+def parse_odd_vr(content: bytes, encoding: Encoding) -> ElementHeader:
+    """Parse the header of an element whose VR is not two capitals, as one of an unknown VR.
+
+    Raises
+    ------
+    struct.error
+        ``content`` ends inside the header.
+    """
+    return _parse_long(content, 0, content[4:6], _STRUCTS[encoding.is_little_endian])
+
+
 def _parse_long(content: bytes, offset: int, vr: bytes, structs: _Structs) -> ElementHeader:
     """Parse the header of an element with a length of 32 bits, or of an unknown VR."""
     group, element, short = structs.tag_and_short.unpack_from(content, offset)

@@ -27,6 +27,7 @@ from dicom_preprocessing.dicom.element_header import (
     Encoding,
     format_tag,
     parse_element_header,
+    parse_odd_vr,
 )
 from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
 from dicom_preprocessing.dicom.sources import MemorySource, ReadAhead
@@ -151,9 +152,41 @@ def _read_header(
     is_of_group = group is None or header.tag >> 16 == group
     if not is_of_group or (header.tag in PADDING_TAGS and is_padding_to_end(source, scan.end)):
         return None
-    if not header.has_known_vr and not _fits(header, scan.end, source, encoding):
+    if header.has_known_vr:  # nearly all
+        return header
+    if not (encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP):
+        header = _choose_header(header, scan.end, source, encoding)
+    if not _fits(header, scan.end, source, encoding):
         raise ParseError(f"what is at byte {scan.end} is no element of {encoding}")
     return header
+
+
+def _choose_header(
+    header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding
+) -> ElementHeader:
+    """Choose the header of an element without two capitals in the place of its VR.
+
+    It has none, as in implicit VR, unless only with an odd one an element of a known VR follows.
+    """
+    if _is_followed(header, offset, source, encoding):
+        return header
+    try:
+        odd = parse_odd_vr(source.read(offset, LONG_HEADER), encoding)
+    except struct.error:
+        return header
+    return odd if _is_followed(odd, offset, source, encoding) else header
+
+
+def _is_followed(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:
+    """Whether a later element of a known VR follows an element at ``offset``."""
+    end = offset + header.size + header.length
+    if header.is_undefined or not source.reaches(end + SHORT_HEADER):
+        return False
+    try:
+        following = parse_element_header(source.source.read(end, LONG_HEADER), 0, encoding)
+    except struct.error:
+        return False
+    return following.has_known_vr and following.tag > header.tag
 
 
 def _fits(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:

@@ -10,6 +10,7 @@ from pydicom.tag import BaseTag
 
 from dicom_preprocessing.dicom.element_header import (
     ENCODINGS,
+    EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     LONG_VRS,
@@ -90,6 +91,24 @@ def test_unknown_vr_with_a_length_of_16_bits_in_place_of_reserved_bytes():
     content = struct.pack("<HH2sH", 9, 0x10, b"ZZ", 3) + b"abc"
     scan = scanned(content + element(EXPLICIT_LITTLE, 0x00100010, b"PN", b"A^B"))
     assert values_of(scan) == {0x00090010: b"abc", 0x00100010: b"A^B"}
+
+
+ODD_VRS = st.binary(min_size=2, max_size=2).filter(lambda vr: not (vr.isalpha() and vr.isupper()))
+
+
+@given(ODD_VRS, VALUES, st.booleans(), st.sampled_from([EXPLICIT_LITTLE, EXPLICIT_BIG]))
+def test_vr_that_is_not_two_capitals_is_skipped(vr, value, is_short, encoding):
+    order = "<" if encoding.is_little_endian else ">"
+    is_short = is_short and len(value) > 0
+    length = struct.pack(f"{order}H" if is_short else f"{order}2xL", len(value))
+    content = struct.pack(f"{order}HH", 0x0009, 0x1010) + vr + length + value
+    after = element(encoding, 0x00100010, b"PN", b"A^B") + element(
+        encoding, 0x00200010, b"SH", b"ab"
+    )
+    scan = scanned(content + after, encoding)
+    assert values_of(scan)[0x00100010] == b"A^B"
+    assert values_of(scan)[0x00200010] == b"ab"
+    assert codes_of(scan) == ["unknown_vr"]
 
 
 def test_element_without_a_vr_among_explicit_ones_is_read():
