@@ -21,8 +21,11 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "trailing_bytes": "Bytes that are no elements follow the data set.",
     # Pixel data.
     "excess_frames": "There are more frames than Number of Frames says; the others are ignored.",
+    "offset_table_wrong": "An offset table does not point at the frames, and was ignored.",
     "rle_fragments": "A frame of RLE has several fragments, where the standard allows one.",
     "no_sequence_delimiter": "Fragments do not end with a sequence delimiter.",
+    "high_bit_unusable": "High Bit is missing or impossible, and counts as Bits Stored - 1.",
+    "sign_contradicts_stream": "The stream is signed, and Pixel Representation is unsigned.",
     "values_above_bits_stored": "Bits above Bits Stored are set; they are masked or clipped.",
     "values_seem_signed": "Values seem to be signed, though Pixel Representation is unsigned.",
     # Colour.
@@ -34,7 +37,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "lut_unusable": "An optional look-up table cannot be used, and was ignored.",
     "rescale_slope_zero": "Rescale Slope is 0, and counts as 1.",
     "rescale_missing_in_frames": "Frames have no rescale, although others have one.",
-    "transforms_contradict": "A file has two modality transforms of different values.",
+    "transforms_contradict": "A file has two transforms, or palettes, of which it may have one.",
     "rescale_types_differ": "Frames have Rescale Types, and so units, that differ.",
     "window_unusable": "A window cannot be used, and was ignored.",
     "window_narrow": "A window of LINEAR is narrower than 1, and is applied as LINEAR_EXACT.",
@@ -42,7 +45,9 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "functional_groups_contradict": "A functional group contradicts another one or the top level.",
     "padding_not_exact": "Values near Pixel Padding Value differ from it and stay.",
     "values_not_finite": "Values are not finite numbers: background, or an end of the range.",
-    # Geometry.
+    # Class and geometry.
+    "sop_class_contradicts": "The file meta information has another SOP class than the data set.",
+    "slice_spacing_contradicts": "Spacing Between Slices is not the step of positions.",
     "several_volumes": "The object has several volumes; its frames stay in stored order.",
     "frame_offsets_contradict": "Grid Frame Offset Vector does not fit the frames or positions.",
     "pixel_aspect_ratio": "Pixels are not square, and no spacing says so.",

@@ -93,7 +93,6 @@ def preamble_or_meta_missing(sound, variant):
     clause="PS3.10 7.1: without meta information the stream says what it is",
     applies=is_encapsulated,
     variants={"nothing": b"", "prefix": None},
-    warns=("stream_contradicts_syntax",),
     errors=("decode_error", "unsupported_transfer_syntax"),
 )
 def encapsulated_without_meta(sound, preamble):

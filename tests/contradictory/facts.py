@@ -81,8 +81,7 @@ def signed_values_under_unsigned_header(sound):
     clause="PS3.5 8.1.1: High Bit leaves room for Bits Stored",
     applies=lambda sound: not sound.is_float and sound.get("BitsAllocated") > 1,
     variants={"zero": 0, "low": 5, "beyond": 99, "missing": None},
-    may_warn=(ABOVE,),
-    may_invalidate=("invalid_high_bit", "missing_high_bit", "invalid_u16_value"),
+    warns=("high_bit_unusable",),
 )
 def impossible_high_bit(sound, value):
     """High Bit that leaves no room for the stored bits, or is outside of the allocated ones."""
@@ -181,3 +180,15 @@ def volume_in_private_elements(sound):
     raw += element(0x7E011010, "OB", b"\1\2" * 500, encoding)
     made = sound.parts.having(Modality="MG", Manufacturer="HOLOGIC, Inc.")
     return made.with_(before_pixels=raw)
+
+
+@contradiction(
+    clause="PS3.10 7.1: the file meta information repeats the class of the data set",
+    applies=lambda sound: bool(sound.get("SOPClassUID")),
+    warns=("sop_class_contradicts",),
+)
+def sop_class_of_meta(sound):
+    """File meta information with another SOP class than the data set."""
+    uid = sound.get("SOPClassUID").encode()
+    other = uid[:-1] + (b"9" if uid[-1:] != b"9" else b"8")
+    return sound.content.replace(uid, other, 1)

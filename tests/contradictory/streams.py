@@ -254,7 +254,8 @@ def _wrong_tables(n):
 @contradiction(
     clause="PS3.5 A.4, PS3.3 C.7.6.3.1.8: tables that do not point at fragments do not count",
     applies=is_encapsulated,
-    variants={name: name for name in _wrong_tables(1)},
+    variants={"shifted": "shifted", "beyond": "beyond"},
+    warns=("offset_table_wrong",),
 )
 def wrong_table(sound, name):
     """A basic offset table that points nowhere, with one fragment a frame."""
@@ -262,14 +263,26 @@ def wrong_table(sound, name):
 
 
 @contradiction(
-    clause="PS3.3 C.7.6.3.1.8: both extended tables have 64 bits a frame",
+    clause="PS3.5 A.4: a table has a number of 32 bits a frame, or nothing",
     applies=is_encapsulated,
-    variants={"zeros": 0, "shifted": 3, "short": None},
+    variants={name: name for name in ("empty", "zeros", "one", "odd")},
+    may_warn=("offset_table_wrong",),
+)
+def table_of_other_length(sound, name):
+    """A basic offset table with zeros, which are right for one frame, or of another length."""
+    return sound.parts.with_(items=(_wrong_tables(sound.frames)[name], *sound.streams))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.8: both extended tables have 64 bits a frame",
+    applies=lambda sound: is_encapsulated(sound) and sound.frames > 1,
+    variants={"zeros": 0, "shifted": 3},
+    warns=("offset_table_wrong",),
 )
 def wrong_extended_table(sound, shift):
     """An extended offset table that points nowhere, beside an empty basic one."""
     n = sound.frames
-    table = b"\0" * 4 if shift is None else (np.arange(n, dtype="<u8") * shift).tobytes()
+    table = (np.arange(n, dtype="<u8") * shift).tobytes()
     lengths = np.array([len(s) for s in sound.streams], "<u8").tobytes()
     made = sound.parts.having(ExtendedOffsetTable=table, ExtendedOffsetTableLengths=lengths)
     return made.with_(items=(b"", *sound.streams))

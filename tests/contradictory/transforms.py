@@ -583,6 +583,21 @@ def top_level_repeats_a_frame(sound, name):
     return Expected(made, overrides={"warns": (GROUPS_CONTRADICT,)} if name == "rescale" else {})
 
 
+@contradiction(
+    clause="PS3.3 C.7.6.2.1.1: positions are what was measured",
+    applies=is_enhanced_file,
+    warns=("slice_spacing_contradicts",),
+)
+def spacing_between_slices_against_positions(sound):
+    """A Spacing Between Slices that is not the step of the positions."""
+
+    def change(elements):
+        measures = elements.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = 9.5
+
+    return sound.parts.edited(change)
+
+
 def in_second_frame(sound, macro, **values):
     """The file with other values in a macro of its second frame."""
 

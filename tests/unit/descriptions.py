@@ -101,6 +101,7 @@ AS_THEY_ARE = (
     "voi_luts",
     "rescale_items",
     "is_little_endian",
+    "stated_syntax",
     "shared",
     "frames",
     "modality_lut",

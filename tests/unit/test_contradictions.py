@@ -79,6 +79,7 @@ NOT_MADE = {
     "padding_not_exact",
     "rescale_missing_in_frames",
     "several_volumes",
+    "sign_contradicts_stream",
     "values_not_finite",
     "window_missing_in_frames",
 }

@@ -166,7 +166,11 @@ def read_palette(
             if stored.segmented.values
             else None,
         }
-        chosen.append(decide("palette_data", by_source).value or stored)
+        decided = decide("palette_data", by_source)
+        if decided.overruled:
+            message = f"the palette for {colour} is there whole and in segments: the whole counts"
+            warnings.add("transforms_contradict", message)
+        chosen.append(decided.value or stored)
     tables = lookup_tables(
         PALETTE_LUT,
         chosen,

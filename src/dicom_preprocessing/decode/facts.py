@@ -11,6 +11,7 @@ from dicom_preprocessing.decode.bits import BYTE_BITS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.decode.frame_order import FrameOrder
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.image_warnings import ImageWarnings
@@ -51,6 +52,21 @@ def _warn_of_aspect_ratio(description: Description, warnings: ImageWarnings) -> 
     other = "no spacing says so" if spacing is None else "the pixel spacing says another ratio"
     message = f"Pixel Aspect Ratio is {vertical:g}:{horizontal:g}, and {other}"
     warnings.add("pixel_aspect_ratio", message)
+
+
+def warn_of_slice_spacing(
+    description: Description, order: FrameOrder, warnings: ImageWarnings
+) -> None:
+    """Warn of a Spacing Between Slices that is not the step of the frames' positions."""
+    stated, step = description.spacing_between_slices(), order.spacing
+    if stated is None or step is None:
+        return
+    # Frames of a segmentation may leave out slices without segments.
+    steps = max(1, round(step / stated))
+    if abs(step / (steps * stated) - 1) <= SAME_RATIO:
+        return
+    message = f"Spacing Between Slices is {stated:g} mm, but positions are {step:g} mm apart"
+    warnings.add("slice_spacing_contradicts", message)
 
 
 def warn_of_signed_values(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from operator import contains
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from pydicom.uid import UID
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 FrameFragments = tuple[ByteRange, ...]
 """Ranges that make the stream of a frame when they are joined."""
 
+MAX_OFFSET: Final = (1 << 32) - 1
 END_WITHIN: Final = 10
 """Bytes at the end of a fragment that may have an end marker, which padding may follow."""
 
@@ -68,33 +72,85 @@ def find_frame_fragments(
         raise ShortPixelDataError(
             f"{plural(len(fragments), 'fragment')} cannot hold {plural(n, 'frame')}"
         )
-    if len(fragments) == n:
-        return [(fragment,) for fragment in fragments]
     # A length that is not a multiple of four bytes is damage; the rest may be right.
     basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
-    # Starts come before the tables, since those of broken writers are common. Followed blindly they
-    # gave wrong pixels, and no error.
-    by_source: dict[str, list[FrameFragments] | None] = {
-        "starts of streams": _group_by_starts(fragments, pixel_data, n),
-        "ExtendedOffsetTable": _group_by_offsets(stored, _extended_offsets(description), n),
-        "basic offset table": _group_by_offsets(stored, basic, n),
-    }
-    frames = decide("fragments_of_frames", by_source).value
-    if frames is None:
-        frames = [tuple(fragments)] if n == 1 else _group_by_ends(fragments, pixel_data)
+    tables = {"extended": _extended_offsets(description), "basic": basic}
+    if len(fragments) == n:
+        frames: list[FrameFragments] = [(fragment,) for fragment in fragments]
+    else:
+        frames = _group(fragments, stored, pixel_data, tables, n)
     if len(frames) < n:
         raise ShortPixelDataError(f"the stream ends before the last of {n} frames")
     if len(frames) > n:
         message = f"there are {len(frames)} frames, and Number of Frames is {n}: others are ignored"
         warnings.add("excess_frames", message)
+    for name, offsets in tables.items():
+        if offsets and not _points_at(offsets[: len(frames)], frames, stored):
+            message = f"the {name} offset table does not point at the frames, and was ignored"
+            warnings.add("offset_table_wrong", message)
     return frames[:n]
 
 
+def _group(
+    fragments: Sequence[ByteRange],
+    stored: Sequence[ByteRange],
+    pixel_data: PixelData,
+    tables: Mapping[str, list[int]],
+    number_of_frames: int,
+) -> list[FrameFragments]:
+    """Return frames of several fragments; ``stored`` has also the fragments without bytes.
+
+    Raises
+    ------
+    DecodeError
+        Nothing says where frames start.
+    """
+    n = number_of_frames
+    starts = [recognise_stream(read_head(pixel_data, fragment)) for fragment in fragments]
+    # Starts come before the tables, since those of broken writers are common. Followed blindly they
+    # gave wrong pixels, and no error.
+    by_source = {
+        "starts of streams": _group_by_starts(fragments, starts, n),
+        "ExtendedOffsetTable": _group_by_offsets(stored, tables["extended"], n),
+        "basic offset table": _group_by_offsets(stored, tables["basic"], n),
+    }
+    frames = decide("fragments_of_frames", by_source).value
+    if frames is not None:
+        return frames
+    frames = [tuple(fragments)] if n == 1 else _group_by_ends(fragments, pixel_data)
+    if len(frames) < n and starts[0] is None:
+        raise DecodeError(
+            f"nothing says which of {len(fragments)} fragments start the {n} frames: no table, and "
+            "no start of a known stream"
+        )
+    return frames
+
+
+def _points_at(
+    offsets: Sequence[int], frames: Sequence[FrameFragments], stored: Sequence[ByteRange]
+) -> bool:
+    """Whether offsets are those of frames, or of fragments without bytes just before them."""
+    first = stored[0].offset
+    if frames[-1][-1].end - first > MAX_OFFSET:
+        return True  # 32 bits of a basic table cannot hold them
+    starts = {frame[0].offset for frame in frames}
+    places: list[set[int]] = []
+    empty: set[int] = set()
+    for fragment in stored:
+        if not fragment.length:
+            empty.add(fragment.offset - first)
+        elif fragment.offset in starts:
+            places.append({fragment.offset - first, *empty})
+            empty = set()
+        else:
+            empty = set()
+    return len(offsets) == len(places) and all(map(contains, places, offsets))
+
+
 def _group_by_starts(
-    fragments: Sequence[ByteRange], pixel_data: PixelData, number_of_frames: int
+    fragments: Sequence[ByteRange], starts: Sequence[UID | None], number_of_frames: int
 ) -> list[FrameFragments] | None:
     """Return frames that start with a fragment of one kind, None if they are too few."""
-    starts = [recognise_stream(read_head(pixel_data, fragment)) for fragment in fragments]
     indices = [i for i, kind in enumerate(starts) if kind is not None and kind == starts[0]]
     if len(indices) < number_of_frames:
         return None

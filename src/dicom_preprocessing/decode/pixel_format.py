@@ -151,11 +151,15 @@ def read_pixel_format(
         )
     # PS3.5 8.1.1. A High Bit below Bits Stored - 1 leaves no room for the stored bits, and one
     # above the allocated bits does not exist: the low bits are taken.
-    high_bit = pixel.high_bit.integer(stored - 1)
+    high_bit = pixel.high_bit.integer(-1)
     by_source = {
         "HighBit": high_bit if stored - 1 <= high_bit < allocated else None,
         "BitsStored": stored - 1,
     }
+    decided = decide("high_bit", by_source)
+    if decided.source == "BitsStored" and not is_float:
+        message = f"High Bit {_describe(pixel.high_bit)}; {stored - 1} is taken"
+        warnings.add("high_bit_unusable", message)
     number_of_frames = description.number_of_frames()
     if number_of_frames is None:
         raise MissingAttributeError(
@@ -170,7 +174,7 @@ def read_pixel_format(
         photometric_interpretation=photometric,
         bits_allocated=allocated,
         bits_stored=stored,
-        high_bit=decide("high_bit", by_source).value or 0,
+        high_bit=decided.value or 0,
         # A single bit has no sign: it would be 0 and -1.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +20,30 @@ from dicom_preprocessing.decode.codecs.runner import (
 )
 from dicom_preprocessing.decode.codecs.samples import has_bits_above
 from dicom_preprocessing.decode.colour import PALETTE, Palette, read_palette, to_rgb
+from dicom_preprocessing.decode.encapsulation import (
+    Streams,
+    find_stream_syntax,
+    find_streams,
+    make_unknown_stream_error,
+)
 from dicom_preprocessing.decode.facts import warn_of_infinite_values, warn_of_signed_values
-from dicom_preprocessing.decode.fragments import find_frame_fragments, is_in_parts, read_head
+from dicom_preprocessing.decode.fragments import is_in_parts, read_head
 from dicom_preprocessing.decode.native import NativeReader
 from dicom_preprocessing.decode.padding import pixel_padding, restore_padding
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
-from dicom_preprocessing.decode.streams.recognition import (
-    RECOGNITION_BYTES,
-    read_stream_shape,
-    recognise_stream,
-)
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import (
     BIT_FOR_BIT,
-    ENCAPSULATED,
     ENCAPSULATED_UNCOMPRESSED,
     JPEG_2000,
     NATIVE,
-    are_alike,
-    is_known_syntax,
-    name_kind,
 )
 from dicom_preprocessing.errors import (
-    DecodeError,
-    FileError,
     ShortPixelDataError,
     UnsupportedPixelsError,
-    UnsupportedTransferSyntaxError,
 )
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -57,18 +51,12 @@ from dicom_preprocessing.imaging.geometry import Size
 from dicom_preprocessing.imaging.sampling import halve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from pydicom.uid import UID
 
-    from dicom_preprocessing.decode.fragments import FrameFragments
     from dicom_preprocessing.decode.padding import StoredPadding
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
-
-ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-"""Tag of an item, little and big endian."""
 
 
 def stored_frames(
@@ -150,71 +138,6 @@ def stored_frames(
     # Frames that are needed twice are then read again, and not written to a temporary file.
     is_cheap = streams is None and pixel_format.is_monochrome
     return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
-
-
-class Streams(NamedTuple):
-    """The streams of frames, and the transfer syntax that the file states."""
-
-    frames: Sequence[FrameFragments]
-    stated: UID
-
-
-def find_streams(
-    description: Description,
-    pixel_format: PixelFormat,
-    pixel_data: PixelData,
-    warnings: ImageWarnings,
-) -> Streams | None:
-    """Find the streams of encapsulated pixel data, None of native pixel data.
-
-    What the pixel data is decides, not the transfer syntax: it has fragments or not.
-
-    Raises
-    ------
-    ShortPixelDataError, DecodeError
-        As for ``stored_frames``.
-    UnsupportedTransferSyntaxError
-        It has fragments of which no decoder is known.
-    """
-    stated, n = description.transfer_syntax_uid, pixel_format.number_of_frames
-    if pixel_data.items is None:
-        is_short = pixel_data.value.length < pixel_format.native_bytes
-        head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
-        if is_short and _is_one_stream(head, pixel_data, pixel_format):
-            if stated not in NATIVE:  # else decoding compares the kinds
-                message = f"the stream is not in fragments, which {stated.name} needs"
-                warnings.add("stream_contradicts_syntax", message)
-            return Streams([(pixel_data.value,)], stated)
-        has_items = head.startswith(ITEM_TAGS)
-        if stated in NATIVE and not (is_short and has_items):
-            return None
-        if not has_items and _has_native_length(pixel_data, pixel_format):
-            message = f"the pixel data has no fragments, which {stated.name} needs: it is native"
-            warnings.add("stream_contradicts_syntax", message)
-            return None
-    if stated not in NATIVE and stated not in ENCAPSULATED:
-        _require_known_stream(pixel_data, stated)
-    return Streams(find_frame_fragments(pixel_data, description, n, warnings), stated)
-
-
-def _require_known_stream(pixel_data: PixelData, stated: UID) -> None:
-    """Raise UnsupportedTransferSyntaxError unless the first fragment is of a known codec."""
-    first = next((f for f in pixel_data.fragments()[1:] if f.length), None)
-    if first is None or recognise_stream(read_head(pixel_data, first)) is None:
-        raise _make_unknown_stream_error(stated)
-
-
-def _has_native_length(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
-    """Whether the value has the bytes of native frames, and at most one of padding."""
-    return pixel_data.value.length - pixel_format.native_bytes in (0, 1)
-
-
-def _is_one_stream(head: bytes, pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
-    """Whether the value is a stream without a fragment, whose header says what the file says."""
-    if pixel_format.number_of_frames != 1 or recognise_stream(head) is None:
-        return False
-    stated = pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
-    return read_stream_shape(pixel_data.stream([pixel_data.value]), stated[2]) == stated
 
 
 def count_reducible_levels(
@@ -304,74 +227,32 @@ def _make_stream_decoder(
     padding: StoredPadding | None,
 ) -> Decode:
     """Make a decoder of encapsulated pixel data, by the codec of each stream."""
-    frames, stated = streams
+    frames = streams.frames
     length = sum(fragment.length for fragment in frames[0])
-    first = find_stream_syntax(read_head(pixel_data, frames[0][0]), length, stated, options)
+    first = find_stream_syntax(read_head(pixel_data, frames[0][0]), length, streams.syntax, options)
     if first is None:
-        raise _make_unknown_stream_error(stated)
+        raise make_unknown_stream_error(streams.syntax)
     if first == RLELossless and is_in_parts(frames):
         warnings.add("rle_fragments", "a frame of RLE is in several fragments")
 
     def decode(index: int) -> tuple[NDArray[Any], str, UID]:
         stream = pixel_data.stream(frames[index])
-        syntax = find_stream_syntax(stream, len(stream), stated, options)
+        syntax = find_stream_syntax(stream, len(stream), streams.syntax, options)
         if syntax is None:
-            raise _make_unknown_stream_error(stated)
-        if not are_alike(syntax, stated):
-            code = "stream_contradicts_syntax" if is_known_syntax(stated) else "unknown_syntax"
-            kind = name_kind(syntax)
-            warnings.add(code, f"the stream is {kind}, the transfer syntax is {stated.name}")
+            raise make_unknown_stream_error(streams.syntax)
+        streams.warn_of_kind(syntax, warnings)
         # Not by an option of the decoder: that came after the last imagecodecs for Python 3.11.
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])
         samples, photometric = decode_stream(stream, syntax, options)
         # PS3.5 A.4.11 is little endian; native pixels that have fragments are in their own order.
-        if stated == ExplicitVRBigEndian and syntax == ENCAPSULATED_UNCOMPRESSED:
+        if streams.syntax == ExplicitVRBigEndian and syntax == ENCAPSULATED_UNCOMPRESSED:
             samples = samples.byteswap()
         if padding is not None:
             samples = restore_padding(samples, stream, syntax, padding, warnings)
         return samples, photometric, syntax
 
     return decode
-
-
-def _make_unknown_stream_error(stated: UID) -> FileError:
-    if stated in NATIVE:
-        return DecodeError(
-            f"the pixel data has fragments of no known codec, and the syntax is {stated.name}"
-        )
-    return UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {stated.name}")
-
-
-def find_stream_syntax(
-    head: bytes, length: int, stated: UID, options: Mapping[str, Any]
-) -> UID | None:
-    """Return the transfer syntax by which a stream is decoded: that of the stream, else the stated.
-
-    Parameters
-    ----------
-    head : bytes
-        The first bytes of the stream.
-    length : int
-        Bytes of all of it.
-    stated : UID
-    options : mapping
-        As of ``decoder_options``.
-
-    Returns
-    -------
-    UID or None
-        None if neither has a decoder.
-    """
-    found = recognise_stream(head)
-    if found is not None and not are_alike(found, stated):
-        return found
-    if stated in ENCAPSULATED:
-        return stated
-    frame = options["rows"] * options["columns"] * options["samples_per_pixel"]
-    native = -(-frame * options["bits_allocated"] // BYTE_BITS)
-    is_native = stated in NATIVE and length in (native, native + native % 2)
-    return ENCAPSULATED_UNCOMPRESSED if is_native else None
 
 
 def choose_planes(description: Description, pixel_format: PixelFormat) -> int | None:

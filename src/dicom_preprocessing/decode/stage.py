@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dicom_preprocessing.decode.facts import warn_of_facts
+from dicom_preprocessing.decode.facts import warn_of_facts, warn_of_slice_spacing
 from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
@@ -232,6 +232,7 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
         source.warnings.add(
             "several_volumes", "several volumes in one object: frames stay in stored order"
         )
+    warn_of_slice_spacing(source.description, order, source.warnings)
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
     return handle_volume(

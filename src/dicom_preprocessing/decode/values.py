@@ -407,7 +407,10 @@ def _name_windows(windows: Iterable[Window]) -> str:
     """Name the first window, and say how many others there are."""
     first, *others = windows
     more = f" (and {len(others)} others)" if others else ""
-    return f"window of center {first.center:g} and width {first.width:g}{more}"
+    center, width = (
+        "no number" if math.isnan(value) else f"{value:g}" for value in (first.center, first.width)
+    )
+    return f"window of center {center} and width {width}{more}"
 
 
 def _zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -57,6 +57,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "sop_class_uid": Precedence(
         ("SOPClassUID", "MediaStorageSOPClassUID"),
         "PS3.10 7.1: the file meta information repeats the data set",
+        warning="sop_class_contradicts",
         contradiction="SOP class of the data set and of the file meta information",
     ),
     "transfer_syntax_uid": Precedence(
@@ -146,6 +147,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "high_bit": Precedence(
         ("HighBit", "BitsStored"),
         "PS3.5 8.1.1, where High Bit leaves room for Bits Stored",
+        warning="high_bit_unusable",
         contradiction="High Bit and Bits Stored",
     ),
     "planes": Precedence(
@@ -168,6 +170,7 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "palette_data": Precedence(
         ("palette data", "segmented palette data"),
         "PS3.3 C.7.9: a file has one of the two",
+        warning="transforms_contradict",
         contradiction="palette data, whole and in segments",
     ),
     # Frames.
@@ -179,11 +182,13 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     "slice_step": Precedence(
         ("position", "SpacingBetweenSlices"),
         "PS3.3 C.7.6.2.1.1: positions are what was measured",
+        warning="slice_spacing_contradicts",
         contradiction="distance of slices by positions and as stated",
     ),
     "fragments_of_frames": Precedence(
         ("starts of streams", "ExtendedOffsetTable", "basic offset table"),
         "PS3.5 A.4, PS3.3 C.7.6.3.1.8; tables that do not point at fragments do not count",
+        warning="offset_table_wrong",
         contradiction="frames by their streams and by offset tables",
     ),
     # Header and stream.
@@ -299,7 +304,7 @@ COMPUTED_DECISIONS: Final = (
     ComputedDecision(
         "native transfer syntax, and fragments",
         "the fragments, by the kind of their streams",
-        "decode.pixels:find_streams",
+        "decode.encapsulation:find_streams",
         "PS3.5 A.4",
         warning="stream_contradicts_syntax",
         error="decode_error",
@@ -307,21 +312,21 @@ COMPUTED_DECISIONS: Final = (
     ComputedDecision(
         "pixel data without fragments that is too short, and a stream of the stated size in it",
         "the stream",
-        "decode.pixels:find_streams",
+        "decode.encapsulation:find_streams",
         "PS3.5 8.1.1, A.4",
         warning="stream_contradicts_syntax",
     ),
     ComputedDecision(
         "compressed transfer syntax, and pixel data without fragments of just the native length",
         "native pixels",
-        "decode.pixels:find_streams",
+        "decode.encapsulation:find_streams",
         "PS3.5 A.4",
         warning="stream_contradicts_syntax",
     ),
     ComputedDecision(
         "compressed transfer syntax, and the stream of another codec",
         "the stream",
-        "decode.pixels:find_stream_syntax",
+        "decode.encapsulation:find_stream_syntax",
         "PS3.5 A.4; ITU-T T.81, T.87, T.800, T.814",
         warning="stream_contradicts_syntax",
     ),
@@ -332,6 +337,13 @@ COMPUTED_DECISIONS: Final = (
         "PS3.5 A.4, 7.5",
         warning="no_sequence_delimiter",
         error="decode_error",
+    ),
+    ComputedDecision(
+        "fragments, and a value of stated length",
+        "the fragments",
+        "decode.encapsulation:find_streams",
+        "PS3.5 A.4: the length is undefined",
+        warning="no_sequence_delimiter",
     ),
     # Frames.
     ComputedDecision(
@@ -360,6 +372,13 @@ COMPUTED_DECISIONS: Final = (
         "decode.pixels:stored_frames",
         "PS3.5 8.1.1, A.4",
         error="short_pixel_data",
+    ),
+    ComputedDecision(
+        "more fragments than frames, and neither table nor known start of a stream",
+        "the file fails",
+        "decode.fragments:find_frame_fragments",
+        "PS3.5 A.4",
+        error="decode_error",
     ),
     ComputedDecision(
         "frame of RLE in several fragments",
@@ -407,6 +426,7 @@ COMPUTED_DECISIONS: Final = (
         "the header",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.2.4",
+        warning="sign_contradicts_stream",
     ),
     ComputedDecision(
         "Rows, Columns, Samples per Pixel, and those of the stream",

@@ -5,7 +5,7 @@ Each attribute is read once. Code that uses the description never sees pydicom's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom.uid import (
     UID,
@@ -38,6 +38,7 @@ from dicom_preprocessing.dicom.keywords import (
     LUT_TAGS,
     MACRO_KEYWORDS,
     MACRO_TAGS,
+    META_KEYWORDS,
     META_TAGS,
     MODALITY_LUTS,
     PADDING_PREFIXES,
@@ -53,13 +54,12 @@ from dicom_preprocessing.dicom.keywords import (
     VOI,
     VOI_LUTS,
 )
+from dicom_preprocessing.image_warnings import ImageWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydicom.dataset import Dataset
-
-    from dicom_preprocessing.image_warnings import ImageWarning
 
 
 def describe(
@@ -86,18 +86,20 @@ def describe(
         Found while the file was read.
     """
     attributes = attributes_of(data_set, TOP_TAGS)
-    stated = transfer_syntax_of(data_set)
+    meta = read_file_meta(data_set)
+    stated = _choose_syntax(meta, data_set)
     syntax = stated if syntax is None else syntax
     if is_little_endian is None:
         is_little_endian = syntax != ExplicitVRBigEndian
-    found = list(warnings)
+    found = [*warnings, *_compare_sop_classes(meta, attributes.get("SOPClassUID", ABSENT))]
     shared = items_of(data_set, SHARED, found)
     luts = items_of(data_set, MODALITY_LUTS, found)
     codes = items_of(data_set, VIEW_CODE_SEQUENCE, found)
     frames = items_of(data_set, PER_FRAME, found)
     return Description(
-        header=_make_header(data_set, attributes, stated, has_pixel_data=has_pixel_data),
+        header=_make_header(meta, attributes, stated, has_pixel_data=has_pixel_data),
         transfer_syntax_uid=syntax,
+        stated_syntax=meta.transfer_syntax_uid,
         is_little_endian=is_little_endian,
         pixel=ImagePixel(**_select_fields(attributes, IMAGE_PIXEL)),
         top=FunctionalGroups(
@@ -127,12 +129,13 @@ def describe(
 
 def header_of(data_set: Dataset, *, has_pixel_data: bool) -> Header:
     """Return the header alone, without the rest of a description."""
-    attributes, syntax = attributes_of(data_set, HEADER_TAGS), transfer_syntax_of(data_set)
-    return _make_header(data_set, attributes, syntax, has_pixel_data=has_pixel_data)
+    meta, attributes = read_file_meta(data_set), attributes_of(data_set, HEADER_TAGS)
+    syntax = _choose_syntax(meta, data_set)
+    return _make_header(meta, attributes, syntax, has_pixel_data=has_pixel_data)
 
 
 def _make_header(
-    data_set: Dataset, attributes: Mapping[str, Attribute], syntax: UID, *, has_pixel_data: bool
+    meta: FileMeta, attributes: Mapping[str, Attribute], syntax: UID, *, has_pixel_data: bool
 ) -> Header:
     fields: dict[str, str | int] = {}
     for field, keyword in HEADER_KEYWORDS.items():
@@ -144,32 +147,39 @@ def _make_header(
         else:
             fields[field] = attribute.integer()
     return Header(
-        sop_class_uid=_sop_class_of(data_set, attributes.get("SOPClassUID", ABSENT)),
+        sop_class_uid=_choose_sop_class(meta, attributes.get("SOPClassUID", ABSENT)),
         transfer_syntax_uid=clean_text(syntax),
         has_pixel_data=has_pixel_data,
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
     )
 
 
+class FileMeta(NamedTuple):
+    """What is read of the file meta information; empty where it is absent."""
+
+    transfer_syntax_uid: UID
+    media_storage_sop_class_uid: str
+
+
+def read_file_meta(data_set: Dataset) -> FileMeta:
+    """Read the file meta information of a data set, if it has any."""
+    meta = getattr(data_set, "file_meta", None)
+    attributes = {} if meta is None else attributes_of(meta, META_TAGS)
+    syntax, sop_class = (attributes.get(keyword, ABSENT).text() for keyword in META_KEYWORDS)
+    return FileMeta(UID(syntax), sop_class)
+
+
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """Return the transfer syntax that the file states, else the one in which it could be parsed."""
-    meta = getattr(data_set, "file_meta", None)
+    return _choose_syntax(read_file_meta(data_set), data_set)
+
+
+def _choose_syntax(meta: FileMeta, data_set: Dataset) -> UID:
     by_source = {
-        "TransferSyntaxUID": stated_syntax_of(meta) or None,
+        "TransferSyntaxUID": meta.transfer_syntax_uid or None,
         "encoding": _encoding_of(data_set),
     }
     return decide("transfer_syntax_uid", by_source).value or UID("")
-
-
-def stated_syntax_of(meta: Dataset | None) -> UID:
-    """Return Transfer Syntax UID of file meta information, empty where there is none."""
-    return UID(_read_file_meta_uid(meta, "TransferSyntaxUID"))
-
-
-def _read_file_meta_uid(meta: Dataset | None, keyword: str) -> str:
-    """Return a UID of the file meta information, empty where there is none."""
-    attributes = {} if meta is None else attributes_of(meta, META_TAGS[keyword])
-    return attributes.get(keyword, ABSENT).text()
 
 
 def _encoding_of(data_set: Dataset) -> UID:
@@ -180,11 +190,21 @@ def _encoding_of(data_set: Dataset) -> UID:
     return ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
 
 
-def _sop_class_of(data_set: Dataset, attribute: Attribute) -> str:
+def _choose_sop_class(meta: FileMeta, attribute: Attribute) -> str:
     """Return SOP Class UID, else that of the file meta information, else an empty text."""
-    stated = _read_file_meta_uid(getattr(data_set, "file_meta", None), "MediaStorageSOPClassUID")
-    by_source = {"SOPClassUID": attribute.text() or None, "MediaStorageSOPClassUID": stated or None}
+    by_source = {
+        "SOPClassUID": attribute.text() or None,
+        "MediaStorageSOPClassUID": meta.media_storage_sop_class_uid or None,
+    }
     return decide("sop_class_uid", by_source).value or ""
+
+
+def _compare_sop_classes(meta: FileMeta, attribute: Attribute) -> Iterator[ImageWarning]:
+    """Yield a warning if the file meta information has another SOP class than the data set."""
+    stated, own = meta.media_storage_sop_class_uid, attribute.text()
+    if stated and own and stated != own:
+        message = f"SOP Class UID is {UID(own).name}, the file meta information has another one"
+        yield ImageWarning("sop_class_contradicts", message)
 
 
 def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:

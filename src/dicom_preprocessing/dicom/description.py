@@ -11,14 +11,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from pydicom.uid import UID
+
 from dicom_preprocessing.dicom.attribute import ABSENT
 from dicom_preprocessing.dicom.contradictions import GroupLevel, decide, rank
 from dicom_preprocessing.dicom.frame_offsets import frame_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from pydicom.uid import UID
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.header import Header
@@ -194,6 +194,7 @@ class FunctionalGroups:
         return directions[0].upper(), directions[1].upper()
 
 
+NO_SYNTAX: Final = UID("")
 NO_GROUPS: Final = FunctionalGroups()
 
 
@@ -264,7 +265,9 @@ class Description:
     header : Header
         The attributes that the index keeps.
     transfer_syntax_uid : UID
-        Of the pixel data.
+        By which pixels are read.
+    stated_syntax : UID
+        TransferSyntaxUID of the file, empty where it has none.
     is_little_endian : bool
         Byte order of values that stay bytes, such as LUT Data.
     pixel : ImagePixel
@@ -294,6 +297,7 @@ class Description:
 
     header: Header
     transfer_syntax_uid: UID
+    stated_syntax: UID = NO_SYNTAX
     is_little_endian: bool = True
     pixel: ImagePixel = ImagePixel()
     top: FunctionalGroups = NO_GROUPS

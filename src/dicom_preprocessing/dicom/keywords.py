@@ -152,7 +152,8 @@ VRS: Final = {
 """Value representations by tag, for elements of implicit VR."""
 
 MACRO_TAGS: Final = _by_tag(MACROS)
-META_TAGS: Final = {k: _by_tag([k]) for k in ("TransferSyntaxUID", "MediaStorageSOPClassUID")}
+META_KEYWORDS: Final = ("TransferSyntaxUID", "MediaStorageSOPClassUID")
+META_TAGS: Final = _by_tag(META_KEYWORDS)
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")

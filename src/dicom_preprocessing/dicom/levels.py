@@ -109,12 +109,12 @@ VALUES: Final = (
 
 def find_level_contradictions(description: Description, count: int) -> Iterator[str]:
     """Yield what differs between the levels of an image of ``count`` frames."""
+    yield from _compare_lateralities(description)
     if not description.has_groups:
         return
     for value in VALUES:
         yield from _compare_levels(description, value, min(count, len(description.frames)) or 1)
     yield from _find_mixed_halves(description)
-    yield from _compare_lateralities(description)
 
 
 def _compare_levels(description: Description, value: LeveledValue, count: int) -> Iterator[str]:
@@ -159,10 +159,10 @@ def _find_mixed_halves(description: Description) -> Iterator[str]:
 
 
 def _compare_lateralities(description: Description) -> Iterator[str]:
-    """Yield how the laterality of frames contradicts that of the image or series."""
+    """Yield how the lateralities of frames, image and series contradict each other."""
     ranked = rank("laterality", description.lateralities())
     for source, side in ranked[1:]:
-        if side != ranked[0][1] and ranked[0][0].startswith("FrameLaterality"):
+        if side != ranked[0][1]:
             yield f"{ranked[0][0]} is {ranked[0][1]}, {source} is {side}: the first counts"
 
 

@@ -60,6 +60,8 @@ class PixelData:
         Offset of the next element.
     items : tuple of ByteRange or None
         Values of the items, if the value has undefined length.
+    is_little_endian : bool
+        Byte order of the data set.
     """
 
     keyword: str
@@ -68,6 +70,7 @@ class PixelData:
     value: ByteRange
     end: int
     items: tuple[ByteRange, ...] | None = None
+    is_little_endian: bool = True
 
     def stream(self, ranges: Iterable[ByteRange]) -> bytes:
         """Read ranges of the source and join them."""
@@ -83,7 +86,7 @@ class PixelData:
         """
         if self.items is not None:
             return self.items
-        items, _ = walk_items(self.source, self.value)
+        items, _ = walk_items(self.source, self.value, little_endian=self.is_little_endian)
         return items
 
 
@@ -123,7 +126,9 @@ def locate_pixel_data(
         items, end = walk_items(source, rest, little_endian=little_endian, warn=warn)
         value = ByteRange(start, end - start)
     vr = header.vr.decode("ascii") or None
-    return PixelData(PIXEL_KEYWORDS[header.tag], vr, source, value, end, items)
+    return PixelData(
+        PIXEL_KEYWORDS[header.tag], vr, source, value, end, items, encoding.is_little_endian
+    )
 
 
 def walk_items(

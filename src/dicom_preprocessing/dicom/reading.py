@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -24,7 +24,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.dicom.data_set import describe, header_of, stated_syntax_of
+from dicom_preprocessing.dicom.data_set import describe, header_of, read_file_meta
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
     find_encoding,
@@ -56,8 +56,6 @@ from dicom_preprocessing.text import plural
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-
-    from pydicom.dataset import Dataset
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.header import Header
@@ -120,7 +118,9 @@ class _OpenedFile:
     @property
     def stated_syntax(self) -> UID:
         """TransferSyntaxUID, empty where the file has none."""
-        return stated_syntax_of(self.meta.as_data_set())
+        meta = Dataset()
+        meta.file_meta = FileMetaDataset(self.meta.elements)
+        return read_file_meta(meta).transfer_syntax_uid
 
 
 def read_header(path: PathLike) -> Header:

@@ -154,11 +154,16 @@ def _read_header(
         return None
     if header.has_known_vr:  # nearly all
         return header
-    if not (encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP):
+    if _lacks_vr(header, encoding):
         header = _choose_header(header, scan.end, source, encoding)
     if not _fits(header, scan.end, source, encoding):
         raise ParseError(f"what is at byte {scan.end} is no element of {encoding}")
     return header
+
+
+def _lacks_vr(header: ElementHeader, encoding: Encoding) -> bool:
+    """Whether an element has no two capitals where its VR is due."""
+    return not (encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP)
 
 
 def _choose_header(
@@ -186,14 +191,15 @@ def _is_followed(header: ElementHeader, offset: int, source: ReadAhead, encoding
         following = parse_element_header(source.source.read(end, LONG_HEADER), 0, encoding)
     except struct.error:
         return False
-    return following.has_known_vr and following.tag > header.tag
+    is_delimiter = following.tag in (ITEM_DELIMITATION, SEQUENCE_DELIMITATION)
+    return is_delimiter or (following.has_known_vr and following.tag > header.tag)
 
 
 def _fits(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:
     """Whether an element without a known VR is credible by its tag, or else its length."""
     if header.tag in PADDING_TAGS:
         return False
-    if encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP:
+    if not _lacks_vr(header, encoding):
         return True
     return header.is_undefined or source.reaches(offset + header.size + header.length)
 
@@ -274,6 +280,8 @@ def _skip_undefined(
             found = parse_element_header(content, 0, inner)
         except struct.error:
             raise ParseError(f"{format_tag(header.tag)} has no delimiter") from None
+        if in_item and _lacks_vr(found, inner):
+            found = _choose_header(found, offset, source, inner)
         delimiter = ITEM_DELIMITATION if in_item else SEQUENCE_DELIMITATION
         start = offset + found.size
         if found.tag in (delimiter, SEQUENCE_DELIMITATION):

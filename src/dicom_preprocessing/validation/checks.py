@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dicom_preprocessing.decode.encapsulation import find_streams
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
     read_pixel_format,
     require_known_samples,
 )
-from dicom_preprocessing.decode.pixels import find_streams
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.errors import (
@@ -73,13 +73,18 @@ def required_attributes(image: CheckedImage) -> Iterator[Finding]:
         if keyword == "PhotometricInterpretation":
             yield from _photometric(image)
         elif not attribute.is_present:
-            yield _make_finding(
-                image, f"missing_{to_snake_case(keyword)}", "error", "is missing", keyword
-            )
+            code = f"missing_{to_snake_case(keyword)}"
+            yield _make_finding(image, code, _severity_without(keyword), "is missing", keyword)
         elif attribute.is_empty:
-            yield _make_finding(image, "empty_required_tag", "error", "has no value", keyword)
+            severity = _severity_without(keyword)
+            yield _make_finding(image, "empty_required_tag", severity, "has no value", keyword)
         else:
             yield from _unsigned_short(image, keyword)
+
+
+def _severity_without(keyword: str) -> Severity:
+    """Return how bad it is that an attribute has no value: Bits Stored replaces High Bit."""
+    return "warning" if keyword == "HighBit" else "error"
 
 
 def _unsigned_short(image: CheckedImage, keyword: str) -> Iterator[Finding]:
@@ -201,12 +206,10 @@ def bits(image: CheckedImage) -> Iterator[Finding]:
     high = image.integer("HighBit")
     if high is None or high == stored - 1:
         return
-    if stored - 1 < high < allocated:
-        message = f"is not {stored - 1}, Bits Stored - 1: values are moved down"
-        yield _make_finding(image, "invalid_high_bit", "warning", message, "HighBit")
-    else:
-        message = f"is not {stored - 1}, Bits Stored - 1"
-        yield _make_finding(image, "invalid_high_bit", "error", message, "HighBit")
+    is_possible = stored - 1 < high < allocated
+    done = "values are moved down" if is_possible else f"{stored - 1} is taken"
+    message = f"is not {stored - 1}, Bits Stored - 1: {done}"
+    yield _make_finding(image, "invalid_high_bit", "warning", message, "HighBit")
 
 
 def pixel_representation(image: CheckedImage) -> Iterator[Finding]:

@@ -178,7 +178,7 @@ class TestChoiceOfWindow:
         raw(data_set, "WindowWidth", b"11\\11")
         stored = pixels[..., np.newaxis]
         values, warnings = display_values(data_set, stored, format_of(data_set))
-        message = "window of center nan and width 11 cannot be used: ignored"
+        message = "window of center no number and width 11 cannot be used: ignored"
         assert (values.ravel().tolist(), warnings) == (SMALL_SHOWN, [message])
 
 

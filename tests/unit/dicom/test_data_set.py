@@ -26,6 +26,7 @@ from dicom_preprocessing.dicom.data_set import describe, header_of, transfer_syn
 from dicom_preprocessing.dicom.description import (
     NO_GROUPS,
     NO_LUT,
+    NO_SYNTAX,
     FunctionalGroups,
     LutAttributes,
     PixelPadding,
@@ -191,6 +192,7 @@ class TestFileMeta:
         expected = description_of(
             **dict.fromkeys(GREY),
             transfer_syntax_uid=JPEGBaseline8Bit,
+            stated_syntax=JPEGBaseline8Bit,
             sop_class_uid=CTImageStorage,
             has_pixel_data=False,
         )
@@ -366,7 +368,7 @@ def groups_by_hand(values):
     return groups(macros=macros, rescale_items=items, **fields_of(values))
 
 
-def by_hand(image, syntax=ExplicitVRLittleEndian):
+def by_hand(image, syntax=ExplicitVRLittleEndian, stated=NO_SYNTAX):
     """The description of an image whose values are those that were drawn."""
     top, shared, frames = image
     header = {f.name: top[f.name][0] for f in dataclasses.fields(Header) if f.name in top}
@@ -375,6 +377,7 @@ def by_hand(image, syntax=ExplicitVRLittleEndian):
         **dict.fromkeys(GREY) | fields_of(top),
         sop_class_uid="1.2",
         transfer_syntax_uid=syntax,
+        stated_syntax=stated,
         is_little_endian=syntax != ExplicitVRBigEndian,
         shared=NO_GROUPS if shared is None else groups_by_hand(shared),
         frames=tuple(map(groups_by_hand, frames)),
@@ -406,7 +409,7 @@ SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 @given(image=images(), syntax=st.sampled_from(SYNTAXES))
 def test_description_of_a_file_is_the_one_by_hand(tmp_path, image, syntax):
     path = save(tmp_path / "image", data_set_of_image(image), syntax)
-    assert open_image(path).description == by_hand(image, syntax)
+    assert open_image(path).description == by_hand(image, syntax, syntax)
 
 
 VRS = ["US", "SS", "UL", "IS", "DS", "FD", "LO", "CS", "UI", "PN", "DA", "AT", "OB", "UN", "SQ"]

@@ -136,5 +136,6 @@ def test_lateralities_that_differ_are_named():
     )
 
 
-def test_lateralities_of_image_and_series_are_no_levels():
-    assert found(shared={"stack_id": "1"}, image_laterality="R", laterality="L") == []
+def test_lateralities_of_image_and_series_that_differ_are_named():
+    (message,) = found(image_laterality="R", laterality="L")
+    assert message == "ImageLaterality is R, Laterality is L: the first counts"

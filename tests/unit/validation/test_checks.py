@@ -25,6 +25,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 @pytest.mark.parametrize(
+    ("value", "code"),
+    [(None, "missing_high_bit"), (6, "invalid_high_bit"), (8, "invalid_high_bit")],
+)
+def test_high_bit_that_bits_stored_replaces_is_a_warning(report, value, code):
+    made = report(HighBit=value)
+    assert (codes(made, "errors"), made["status"]) == ([], "pass")
+    assert codes(made, "warnings") == [code, "high_bit_unusable"]
+
+
+@pytest.mark.parametrize(
     ("keyword", "code"),
     [
         ("Rows", "missing_rows"),
@@ -33,7 +43,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
         ("PhotometricInterpretation", "missing_photometric_interpretation"),
         ("BitsAllocated", "missing_bits_allocated"),
         ("BitsStored", "missing_bits_stored"),
-        ("HighBit", "missing_high_bit"),
         ("PixelRepresentation", "missing_pixel_representation"),
         ("PixelData", "missing_pixel_data"),
     ],
@@ -59,8 +68,6 @@ def test_missing_attribute(report, keyword, code):
         ({"PixelRepresentation": 2}, "invalid_pixel_representation"),
         ({"BitsAllocated": 24}, "unsupported_bits_allocated"),
         ({"BitsStored": 0}, "invalid_bits_stored"),
-        ({"HighBit": 6}, "invalid_high_bit"),
-        ({"HighBit": 8}, "invalid_high_bit"),
         ({"PhotometricInterpretation": "CMYK"}, "unsupported_output_color_type"),
         ({"SamplesPerPixel": 3}, "unsupported_output_color_type"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "frame_decode_failed"),

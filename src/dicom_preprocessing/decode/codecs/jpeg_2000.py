@@ -19,6 +19,7 @@ from dicom_preprocessing.decode.codecs.runner import (
     require_shape,
     reshape_samples,
     shape_of,
+    warnings_of,
 )
 from dicom_preprocessing.decode.codecs.samples import stored_values
 from dicom_preprocessing.decode.colour import YBR_FULL
@@ -126,9 +127,18 @@ def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
     return info
 
 
+def _warn_of_sign(info: Jpeg2000Info, runner: DecodeRunner) -> None:
+    """Warn of grey samples with a sign under an unsigned header, which takes it from them."""
+    # The other way round nothing is lost: two's complement in an unsigned stream is common.
+    if runner.samples_per_pixel == 1 and info.is_signed and runner.pixel_representation == 0:
+        message = "samples of the stream are signed, Pixel Representation is unsigned"
+        warnings_of(runner).add("sign_contradicts_stream", message)
+
+
 def _to_stored_values(
     values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner
 ) -> NDArray[Any]:
+    _warn_of_sign(info, runner)
     """Convert samples to stored values, and those of three components to RGB."""
     stored = stored_values(
         values,
