@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KNOWN_GROUPS: Final = frozenset(
     (*range(0x0002, 0x0062, 2), 0x0062, 0x0064, 0x0066, 0x0068, 0x0070, 0x0072, 0x0088, 0x0100)
 )
+PREAMBLE: Final = 128
+"""Bytes before the DICM prefix (PS3.10 7.1)."""
+PREFIX: Final = b"DICM"
 DETECTION_BYTES: Final = 4096
 DETECTION_ELEMENTS: Final = 8
 MIN_ELEMENTS: Final = 3
@@ -42,7 +45,7 @@ def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
     """Whether a file without the DICM prefix starts like a data set.
 
     The first eight elements, or as many as there are, must have ascending tags (PS3.5 7.1) in known
-    groups.
+    groups. Behind file meta information, which no other file has, the data set may be deflated.
 
     Parameters
     ----------
@@ -52,13 +55,39 @@ def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
         Bytes of the file; None if ``head`` is all of it.
     """
     size = len(head) if size is None else size
-    return any(
+    meta = _measure_fit(head, size, EXPLICIT_LITTLE, lambda group: group == META_GROUP)
+    return meta.elements >= MIN_ELEMENTS or any(
         _measure_fit(head, size, encoding, lambda group: group in KNOWN_GROUPS).is_complete
         for encoding in ENCODINGS
     )
 
 
-def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Encoding | None:
+def find_data_set(head: bytes, size: int) -> int | None:
+    """Find the offset at which a file without the DICM prefix starts as a data set, None if none.
+
+    Some writers leave out the prefix behind the preamble, or the preamble before the prefix.
+
+    Parameters
+    ----------
+    head : bytes
+        The first ``DETECTION_BYTES`` of the file.
+    size : int
+        Bytes of the file.
+    """
+    # PS3.10 7.1: a preamble that is not used is zeros.
+    starts = (b"", PREFIX, bytes(PREAMBLE))
+    offsets = (len(start) for start in starts if head.startswith(start))
+    return next((o for o in offsets if looks_like_data_set(head[o:], size - o)), None)
+
+
+class Detection(NamedTuple):
+    """The encoding of a data set, if any, and whether its first elements parse in it."""
+
+    encoding: Encoding | None
+    is_complete: bool
+
+
+def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Detection:
     """Find the encoding in which the first elements of a data set parse.
 
     Parameters
@@ -72,16 +101,16 @@ def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Encoding |
 
     Returns
     -------
-    Encoding or None
-        None if they parse in no encoding.
+    Detection
+        Without an encoding if no element parses.
     """
     candidates = ENCODINGS if stated is None else (stated, *ENCODINGS)
     fits = [_measure_fit(head, size, c, lambda group: group != 0) for c in candidates]
     best = max(fits)
-    if not best.elements:
-        return None
+    if best.is_complete:
+        return Detection(candidates[fits.index(best)], is_complete=True)
     # Where nothing parses to the end, the statement is the better guess: the file is damaged.
-    return candidates[fits.index(best)] if best.is_complete else stated
+    return Detection(stated if best.elements else None, is_complete=False)
 
 
 def _measure_fit(

@@ -15,7 +15,7 @@ from pydicom.valuerep import IS, DSdecimal, DSfloat
 from dicom_preprocessing.dicom.attribute import Attribute
 from dicom_preprocessing.dicom.element_header import format_tag
 from dicom_preprocessing.dicom.keywords import VRS
-from dicom_preprocessing.dicom.scanning import scan_items
+from dicom_preprocessing.dicom.scanning import encoding_of_items, scan_items
 from dicom_preprocessing.image_warnings import ImageWarning
 from dicom_preprocessing.text import plural
 
@@ -135,16 +135,19 @@ def _plain(value: object) -> Value:
 def items_of(item: Dataset, tag: int, warnings: list[ImageWarning]) -> list[Dataset]:
     """Return the items of a sequence, as far as they parse; none if it is absent.
 
-    ``warnings`` takes one if they do not parse to the end.
+    ``warnings`` takes one if they do not parse to the end, or in another encoding.
     """
     if tag not in item:
         return []
     raw = item.get_item(tag, keep_deferred=True)
     if isinstance(raw, RawDataElement):
-        items, is_complete = scan_items(raw)
-        if not is_complete:
-            found = plural(len(items), "item")
-            message = f"the sequence {format_tag(int(tag))} does not parse to its end: {found} read"
+        items, encoding = scan_items(raw)
+        name, due = f"the sequence {format_tag(int(tag))}", encoding_of_items(raw)
+        if encoding is None:
+            message = f"{name} does not parse to its end: {plural(len(items), 'item')} read"
             warnings.append(ImageWarning("unparsable_element", message))
+        elif encoding != due:
+            message = f"{name} is {encoding}, where {due} is due"
+            warnings.append(ImageWarning("encoding_contradicts_syntax", message))
         return items
     return [i for i in raw.value or () if isinstance(i, Dataset)] if raw.VR == "SQ" else []

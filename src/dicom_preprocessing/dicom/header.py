@@ -24,6 +24,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from dicom_preprocessing.dicom.detection import PREAMBLE, PREFIX
 from dicom_preprocessing.dicom.element_header import (
     ITEM,
     LONG_VRS,
@@ -36,8 +37,6 @@ from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS, PIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-PREAMBLE: Final = 128
-"""Bytes before the prefix DICM (PS3.10 7.1)."""
 META_LENGTH: Final = 0x00020000
 TRANSFER_SYNTAX: Final = 0x00020010
 META_END: Final = 0x0002FFFF
@@ -130,8 +129,8 @@ def read_plain_header(head: bytes) -> Header | None:
 
 def _parse_plain_header(head: bytes) -> Header:
     # Without the prefix a file may be a data set all the same; dicom/detection.py decides.
-    start = PREAMBLE + 4
-    if head[PREAMBLE:start] != b"DICM":
+    start = PREAMBLE + len(PREFIX)
+    if head[PREAMBLE:start] != PREFIX:
         raise _NotPlainError
     # The first element is the length of the others of group 2 (PS3.10 7.1), all of explicit VR.
     first, offset = _parse_elements(head, start, start + 12, explicit=True)

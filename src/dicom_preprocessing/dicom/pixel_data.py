@@ -10,6 +10,7 @@ from dicom_preprocessing.dicom.element_header import (
     ITEM,
     ITEM_DELIMITATION,
     LONG_HEADER,
+    LONG_VRS,
     SEQUENCE_DELIMITATION,
     SHORT_HEADER,
     UNDEFINED_LENGTH,
@@ -24,11 +25,14 @@ from dicom_preprocessing.image_warnings import ImageWarning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from dicom_preprocessing.dicom.element_header import Encoding
+    from dicom_preprocessing.dicom.element_header import ElementHeader, Encoding
     from dicom_preprocessing.dicom.sources import ByteSource
 
 TAG_LENGTH: Final = 4
 """Bytes of a tag; fewer are no header of a fragment that was cut."""
+BIG_ENDIAN_ITEM: Final = b"\xff\xfe\xe0\x00"
+MAX_LETTERS: Final = 0xFFFF
+"""Of the letters of a VR and two reserved bytes of 0, taken for a length."""
 
 
 class ByteRange(NamedTuple):
@@ -60,8 +64,6 @@ class PixelData:
         Offset of the next element.
     items : tuple of ByteRange or None
         Values of the items, if the value has undefined length.
-    is_little_endian : bool
-        Byte order of the data set.
     """
 
     keyword: str
@@ -70,7 +72,6 @@ class PixelData:
     value: ByteRange
     end: int
     items: tuple[ByteRange, ...] | None = None
-    is_little_endian: bool = True
 
     def stream(self, ranges: Iterable[ByteRange]) -> bytes:
         """Read ranges of the source and join them."""
@@ -86,8 +87,16 @@ class PixelData:
         """
         if self.items is not None:
             return self.items
-        items, _ = walk_items(self.source, self.value, little_endian=self.is_little_endian)
+        items, _ = walk_items(self.source, self.value)
         return items
+
+    def consists_of_items(self) -> bool:
+        """Whether the value consists of items, up to its end or a delimiter there."""
+        try:
+            items, end = walk_items(self.source, self.value)
+        except DecodeError:
+            return False
+        return len(items) > 1 and end >= self.value.end - 1
 
 
 def locate_pixel_data(
@@ -113,29 +122,42 @@ def locate_pixel_data(
     DecodeError
         The file ends inside a header, or a value of undefined length does not consist of items.
     """
-    try:
-        header = parse_element_header(source.read(offset, LONG_HEADER), 0, encoding)
-    except struct.error:
-        raise DecodeError("the file ends inside the pixel data") from None
+    header = _read_element_header(source, offset, encoding, warn)
     start = offset + header.size
     items, end = None, start + header.length
     value = ByteRange(start, max(0, min(header.length, source.size - start)))
     if header.is_undefined:
         rest = ByteRange(start, source.size - start)
-        little_endian = encoding.is_little_endian
-        items, end = walk_items(source, rest, little_endian=little_endian, warn=warn)
+        items, end = walk_items(source, rest, warn=warn)
         value = ByteRange(start, end - start)
     vr = header.vr.decode("ascii") or None
-    return PixelData(
-        PIXEL_KEYWORDS[header.tag], vr, source, value, end, items, encoding.is_little_endian
-    )
+    return PixelData(PIXEL_KEYWORDS[header.tag], vr, source, value, end, items)
+
+
+def _read_element_header(
+    source: ByteSource, offset: int, encoding: Encoding, warn: Callable[[ImageWarning], object]
+) -> ElementHeader:
+    """Read the header of a pixel data element, which may be explicit in implicit data sets."""
+    content = source.read(offset, LONG_HEADER)
+    try:
+        header = parse_element_header(content, 0, encoding)
+        # Letters taken for a length are an odd number, which no length is (PS3.5 7.1.1).
+        if encoding.is_implicit and header.length % 2 and header.length <= MAX_LETTERS:
+            explicit = parse_element_header(content, 0, encoding._replace(is_implicit=False))
+            end = offset + explicit.size + explicit.length
+            if explicit.vr in LONG_VRS and (explicit.is_undefined or source.reaches(end)):
+                message = f"{format_tag(header.tag)} is explicit VR in a data set of {encoding}"
+                warn(ImageWarning("encoding_contradicts_syntax", message))
+                return explicit
+    except struct.error:
+        raise DecodeError("the file ends inside the pixel data") from None
+    return header
 
 
 def walk_items(
     source: ByteSource,
     within: ByteRange,
     *,
-    little_endian: bool = True,
     warn: Callable[[ImageWarning], object] = lambda _warning: None,
 ) -> tuple[tuple[ByteRange, ...], int]:
     """Read the headers of items up to a delimiter or the end (PS3.5 A.4).
@@ -144,7 +166,6 @@ def walk_items(
     ----------
     source : ByteSource
     within : ByteRange
-    little_endian : bool
     warn : callable
         Takes a warning if something else is in the place of the delimiter.
 
@@ -158,7 +179,9 @@ def walk_items(
     DecodeError
         Something else than an item follows an item.
     """
-    order = struct.Struct("<HHL" if little_endian else ">HHL")
+    # PS3.5 A.4: items are little endian, but in a data set that is not, they may be as it is.
+    is_big = source.read(within.offset, len(BIG_ENDIAN_ITEM)) == BIG_ENDIAN_ITEM
+    order = struct.Struct(">HHL" if is_big else "<HHL")
     items: list[ByteRange] = []
     offset = within.offset
     while offset + SHORT_HEADER <= within.end:

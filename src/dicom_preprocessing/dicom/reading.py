@@ -27,8 +27,11 @@ from pydicom.uid import (
 from dicom_preprocessing.dicom.data_set import describe, header_of, read_file_meta
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
+    PREAMBLE,
+    PREFIX,
+    Detection,
+    find_data_set,
     find_encoding,
-    looks_like_data_set,
 )
 from dicom_preprocessing.dicom.element_header import (
     EXPLICIT_BIG,
@@ -37,7 +40,7 @@ from dicom_preprocessing.dicom.element_header import (
     META_GROUP,
     Encoding,
 )
-from dicom_preprocessing.dicom.header import PREAMBLE, read_plain_header
+from dicom_preprocessing.dicom.header import read_plain_header
 from dicom_preprocessing.dicom.keywords import HOLOGIC_SLICES, PIXEL_KEYWORDS, READ_TAGS
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
@@ -65,7 +68,6 @@ if TYPE_CHECKING:
 DICOM_HEAD_BYTES: Final = 65536
 """Read of a file at first; most headers are shorter."""
 
-PREFIX: Final = b"DICM"
 GE_PRIVATE: Final = UID("1.2.840.113619.5.2")
 """Implicit VR little endian with pixels in big endian, of GE (its conformance statements)."""
 
@@ -232,9 +234,9 @@ def _find_data_set(source: ByteSource) -> _OpenedFile:
     """
     head = source.read(0, DETECTION_BYTES)
     has_prefix = head[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX
-    if not has_prefix and not looks_like_data_set(head, source.size):
+    start = PREAMBLE + len(PREFIX) if has_prefix else find_data_set(head, source.size)
+    if start is None:
         raise NotDicomError("starts with neither the DICM prefix nor a data set")
-    start = PREAMBLE + len(PREFIX) if has_prefix else 0
     with _translate_parse_errors(has_prefix=has_prefix):
         meta = _scan_meta(ReadAhead(source, DETECTION_BYTES), start)
     if meta.cut:
@@ -268,11 +270,11 @@ def _find_encoding(opened: _OpenedFile) -> None:
     stated = encoding_of(syntax)
     if syntax.is_transfer_syntax and syntax.is_deflated:
         _inflate(opened, syntax)
-    encoding = _detect(opened.source, opened.offset, stated)
-    # Deflated, though the transfer syntax does not say so.
-    if encoding is None and not opened.is_deflated:
+    encoding, is_complete = _detect(opened.source, opened.offset, stated)
+    # Deflated, though the transfer syntax does not say so: its bytes may look like one element.
+    if not is_complete and not opened.is_deflated:
         _inflate(opened, syntax)
-        encoding = _detect(opened.source, opened.offset, stated)
+        encoding, _ = _detect(opened.source, opened.offset, stated)
     if encoding is None:
         raise _make_damage_error(
             DamagedError.unparsable("there are no elements behind the file meta information"),
@@ -295,14 +297,14 @@ def encoding_of(syntax: UID) -> Encoding | None:
     return EXPLICIT_LITTLE if is_known_syntax(syntax) else None
 
 
-def _detect(source: ByteSource, offset: int, stated: Encoding | None) -> Encoding | None:
-    """Find the encoding of elements from ``offset`` on; None if there are none, in no encoding."""
+def _detect(source: ByteSource, offset: int, stated: Encoding | None) -> Detection:
+    """Find the encoding of elements from ``offset`` on."""
     try:
         head = source.read(offset, DETECTION_BYTES)
         # The size of an inflated source is not asked for: all of it would be inflated.
         is_whole = not source.reaches(offset + DETECTION_BYTES + 1)
     except zlib.error:
-        return None
+        return Detection(None, is_complete=False)
     size = len(head) if is_whole else UNKNOWN_SIZE
     if isinstance(source, (FileSource, MemorySource)):
         size = source.size - offset
@@ -314,7 +316,7 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
     is_stated = syntax.is_transfer_syntax and syntax.is_deflated
     for wrapper, window_bits in DEFLATE_WRAPPERS.items():
         inflated = InflatedSource(opened.source, opened.offset, window_bits)
-        if _detect(inflated, 0, None) is None:
+        if not _detect(inflated, 0, None).is_complete:
             continue
         opened.source, opened.offset, opened.is_deflated = inflated, 0, True
         found = "deflated" if wrapper == "no" else f"deflated in {wrapper} wrapper"
@@ -322,7 +324,7 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
             message = f"the data set is {found}, its transfer syntax is {syntax.name}"
             opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
         return
-    if is_stated and _detect(opened.source, opened.offset, EXPLICIT_LITTLE) is not None:
+    if is_stated and _detect(opened.source, opened.offset, EXPLICIT_LITTLE).encoding is not None:
         message = f"the data set is not deflated, its transfer syntax is {syntax.name}"
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
 

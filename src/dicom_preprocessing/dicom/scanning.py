@@ -11,12 +11,14 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from dicom_preprocessing.dicom.element_header import (
     DELIMITER_GROUP,
+    ENCODINGS,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_DELIMITATION,
@@ -46,6 +48,9 @@ PADDING: Final = frozenset((0x00, 0x20))
 
 PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
 """What they look like where a tag is due."""
+
+
+BYTES: Final = ("OB", "OW")
 
 
 class ParseError(ValueError):
@@ -128,9 +133,31 @@ def scan_elements(
             break
         if wanted is None or header.tag in wanted or header.tag in noted:
             value = b"" if header.tag in noted else source.read(start, stop - start)
-            scan.elements[BaseTag(header.tag)] = _make_raw(header, value, start, encoding)
+            raw = _make_raw(header, value, start, encoding)
+            earlier = scan.elements.setdefault(raw.tag, raw)
+            if earlier is not raw:
+                _replace_earlier(earlier, raw, scan)
         scan.end = end
     return scan
+
+
+def _is_no_bytes(tag: int) -> bool:
+    """Whether the dictionary knows an element, as one that is never bytes."""
+    if not dictionary_has_tag(tag):
+        return False
+    return not set(BYTES) & set(dictionary_VR(tag).split(" or "))
+
+
+def _replace_earlier(
+    earlier: DataElement | RawDataElement, raw: RawDataElement, scan: Scan
+) -> None:
+    """Replace an element by a later one of the same tag, with a warning if they differ."""
+    if earlier.value != raw.value:
+        message = (
+            f"{format_tag(raw.tag)} is there twice, with different values: the last one counts"
+        )
+        scan.warnings.append(ImageWarning("element_twice", message))
+    scan.elements[raw.tag] = raw
 
 
 def _read_header(
@@ -243,6 +270,9 @@ def _make_raw(
 ) -> RawDataElement:
     """Make the raw element of pydicom; without a VR that is not known: the dictionary has one."""
     vr = header.vr.decode("ascii") if header.has_known_vr else None
+    # Numbers that are called bytes would have no value.
+    if vr in BYTES and _is_no_bytes(header.tag):
+        vr = None
     return RawDataElement(
         BaseTag(header.tag),
         vr,
@@ -300,17 +330,37 @@ def _skip_undefined(
         offset = start
 
 
-def scan_items(raw: RawDataElement) -> tuple[list[Dataset], bool]:
+def encoding_of_items(raw: RawDataElement) -> Encoding:
+    """Return the encoding that the items of a sequence should have."""
+    # PS3.5 6.2.2: a sequence as UN is implicit little endian in every data set.
+    is_unknown = raw.VR == "UN"
+    return Encoding(raw.is_implicit_VR or is_unknown, raw.is_little_endian or is_unknown)
+
+
+def scan_items(raw: RawDataElement) -> tuple[list[Dataset], Encoding | None]:
     """Parse the items of a sequence, as far as they parse.
+
+    Items that do not parse in the encoding that they should have may have another one: the first in
+    which all of the value parses is taken.
 
     Returns
     -------
-    (list of Dataset, bool)
-        Items, and whether all of the value parsed.
+    (list of Dataset, Encoding or None)
+        Items, and the encoding in which all of the value parsed, if any.
     """
-    is_implicit = raw.is_implicit_VR or raw.VR == "UN"
-    encoding = Encoding(is_implicit, raw.is_little_endian or raw.VR == "UN")
-    value = raw.value or b""
+    value, due = raw.value or b"", encoding_of_items(raw)
+    items, is_whole = _scan_items_in(value, due)
+    if is_whole:
+        return items, due
+    for other in ENCODINGS:
+        found, is_whole = _scan_items_in(value, other)
+        if is_whole:
+            return found, other
+    return items, None
+
+
+def _scan_items_in(value: bytes, encoding: Encoding) -> tuple[list[Dataset], bool]:
+    """Parse items in an encoding; the result is as of ``scan_items``."""
     source = ReadAhead(MemorySource(value))
     items: list[Dataset] = []
     offset, size = 0, len(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from dicom_preprocessing.dicom.detection import DETECTION_BYTES, looks_like_data_set
+from dicom_preprocessing.dicom.detection import DETECTION_BYTES, find_data_set
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import path_key, read_at
 from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
@@ -116,7 +116,7 @@ def is_dicom_file(path: PathLike) -> bool:
     finally:
         os.close(descriptor)
     has_prefix = head[DICOM_PREFIX_AT : DICOM_PREFIX_AT + 4] == b"DICM"
-    return has_prefix or looks_like_data_set(head, size)
+    return has_prefix or find_data_set(head, size) is not None
 
 
 def is_tiff_file(path: PathLike) -> bool:

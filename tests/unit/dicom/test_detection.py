@@ -2,7 +2,8 @@
 
 import pytest
 
-from dicom_preprocessing.dicom.reading import looks_like_data_set, read_header
+from dicom_preprocessing.dicom.detection import looks_like_data_set
+from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import NotDicomError
 from tests.unit.dicom.raw_elements import explicit, implicit, saved
 

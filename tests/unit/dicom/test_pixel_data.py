@@ -42,6 +42,19 @@ class TestNative:
         found = located(TAG + struct.pack("<L", 2) + b"abcd", implicit=True)
         assert (found.vr, value_of(found)) == (None, b"ab")
 
+    @pytest.mark.parametrize("vr", [b"OB", b"OW", b"OF", b"OD", b"UN"])
+    def test_explicit_vr_in_an_implicit_data_set(self, vr):
+        content = TAG + vr + b"\0\0" + struct.pack("<L", 4) + b"abcdrest"
+        warnings = []
+        source, encoding = MemorySource(content), Encoding(True, True)
+        found = locate_pixel_data(source, 0, encoding, warnings.append)
+        assert (found.vr, value_of(found)) == (vr.decode(), b"abcd")
+        assert [warning.code for warning in warnings] == ["encoding_contradicts_syntax"]
+
+    def test_explicit_vr_in_an_implicit_data_set_must_fit_the_file(self):
+        content = TAG + b"OW\0\0" + struct.pack("<L", 400) + b"abcd"
+        assert located(content, implicit=True).vr is None
+
     def test_big_endian(self):
         content = b"\x7f\xe0\x00\x08" + b"OF\0\0" + struct.pack(">L", 4) + b"abcd"
         found = located(content, little_endian=False)
@@ -58,6 +71,16 @@ class TestNative:
 
 
 class TestItems:
+    @pytest.mark.parametrize("little_endian", [True, False])
+    @pytest.mark.parametrize("order", ["<", ">"])
+    def test_items_have_their_own_byte_order(self, order, little_endian):
+        tags = [(0xFFFE, 0xE000, 0), (0xFFFE, 0xE000, 4), (0xFFFE, 0xE0DD, 0)]
+        heads = [struct.pack(f"{order}HHL", *tag) for tag in tags]
+        start = struct.pack("<HH" if little_endian else ">HH", 0x7FE0, 0x10)
+        content = start + b"OB\0\0" + b"\xff" * 4 + heads[0] + heads[1] + b"abcd" + heads[2]
+        found = located(content, little_endian=little_endian)
+        assert [found.source.read(*one) for one in found.items] == [b"", b"abcd"]
+
     HEAD = TAG + b"OB\0\0" + b"\xff" * 4
 
     def items(self, content):

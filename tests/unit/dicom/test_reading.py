@@ -1,5 +1,6 @@
 """Opening files: what is DICOM, what is damaged, what the header says."""
 
+import gzip
 import io
 import struct
 import zlib
@@ -127,7 +128,32 @@ def test_data_set_with_meta_and_without_preamble_is_read(write_dicom, path):
     assert (header.transfer_syntax_uid, header.rows) == (EXPLICIT, 3)
 
 
-def test_preamble_without_the_prefix_is_not_dicom(write_dicom, path):
+SYNTAXES = pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN])
+
+
+@SYNTAXES
+@pytest.mark.parametrize("start", [b"DICM", bytes(128)], ids=["prefix alone", "preamble alone"])
+def test_preamble_or_prefix_alone_is_passed_over(write_dicom, path, start, syntax):
+    content = start + write_dicom(path, syntax=syntax, bare=True).read_bytes()
+    assert read_header(saved(path, content)).rows == 3
+
+
+def test_deflated_data_set_without_preamble_is_read(write_dicom, path):
+    content = write_dicom(path, syntax=DEFLATED).read_bytes()
+    assert read_header(saved(path, content[132:])).rows == 3
+
+
+@SYNTAXES
+def test_gzip_without_a_time_is_inflated_whatever_the_syntax(write_dicom, path, syntax):
+    content = write_dicom(path, syntax=syntax).read_bytes()
+    offset = content.index(b"\x08\0\x16\0" if syntax != BIG_ENDIAN else b"\0\x08\0\x16")
+    deflated = gzip.compress(content[offset:], mtime=0)
+    description, _ = open_image(saved(path, content[:offset] + deflated))
+    assert description.header.rows == 3
+    assert "encoding_contradicts_syntax" in [w.code for w in description.warnings]
+
+
+def test_another_prefix_is_not_dicom(write_dicom, path):
     content = write_dicom(path).read_bytes()
     saved(path, content.replace(b"DICM", b"DICX", 1))
     with pytest.raises(NotDicomError, match="starts with neither the DICM prefix nor a data set"):

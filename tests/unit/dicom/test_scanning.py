@@ -179,6 +179,32 @@ def test_sequence_of_undefined_length_without_an_end_is_an_error():
         scanned(content)
 
 
+@pytest.mark.parametrize("length", ["\0\0\6\0\0\0", "\6\0"], ids=["32 bits", "16 bits"])
+@pytest.mark.parametrize("vr", [b"??", b"  ", b"ob", b"Q1", b"\xff\xff"])
+def test_vr_without_capitals_has_the_length_behind_which_an_element_follows(vr, length):
+    odd = b"\x09\0\1\x10" + vr + length.encode() + b"ABCDEF"
+    rows = element(EXPLICIT_LITTLE, 0x00280010, b"US", b"\1\2")
+    scan = scanned(odd + rows)
+    assert list(scan.elements) == [0x00091001, 0x00280010]
+    assert [warning.code for warning in scan.warnings] == ["unknown_vr"]
+
+
+def test_vr_without_capitals_before_no_element_is_an_error():
+    with pytest.raises(ParseError, match="no element"):
+        scanned(b"\x09\0\1\x10??\0\0\6\0\0\0ABCDEFsomething else")
+
+
+@pytest.mark.parametrize("vr", [b"OB", b"OW"])
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [(0x00280120, None), (0x00280010, None), (0x00283006, True), (0x00091010, True)],
+    ids=["US or SS", "US", "US or OW", "private"],
+)
+def test_vr_of_bytes_of_an_element_that_is_none_is_that_of_the_dictionary(tag, expected, vr):
+    scan = scanned(element(EXPLICIT_LITTLE, tag, vr, b"\1\2"))
+    assert (expected and vr.decode()) == scan.elements[BaseTag(tag)].VR
+
+
 def test_sequence_of_undefined_length_that_does_not_parse_is_an_error():
     content = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + b"no items at all"
     with pytest.raises(ParseError, match=r"byte 12 is no part of \(0008,1140\)"):
@@ -195,14 +221,22 @@ class TestItems:
         inner = element(encoding, 0x00280010, b"US", b"\1\2")
         item = element(encoding, 0xFFFEE000, b"", inner, UNDEFINED if undefined else None)
         item += element(encoding, 0xFFFEE00D, b"", b"") if undefined else b""
-        items, is_complete = scan_items(self.raw(item * 2, encoding))
+        items, found = scan_items(self.raw(item * 2, encoding))
         assert [list(map(int, one.keys())) for one in items] == [[0x00280010]] * 2
-        assert is_complete
+        assert found == encoding
+
+    @pytest.mark.parametrize("due", ENCODINGS, ids=str)
+    @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+    def test_items_of_another_encoding_are_data_sets(self, due, encoding):
+        inner = element(encoding, 0x00280010, b"US", b"\1\2")
+        item = element(encoding, 0xFFFEE000, b"", inner)
+        items, _ = scan_items(self.raw(item * 2, due))
+        assert [list(map(int, one.keys())) for one in items] == [[0x00280010]] * 2
 
     def test_items_before_a_broken_one_are_there(self):
         good = element(EXPLICIT_LITTLE, 0xFFFEE000, b"", b"")
-        items, is_complete = scan_items(self.raw(good * 3 + b"something"))
-        assert (len(items), is_complete) == (3, False)
+        items, encoding = scan_items(self.raw(good * 3 + b"something"))
+        assert (len(items), encoding) == (3, None)
 
     @given(st.binary(max_size=200), st.sampled_from(ENCODINGS), st.sampled_from(["SQ", "UN"]))
     def test_any_bytes_raise_nothing(self, content, encoding, vr):
