@@ -337,6 +337,20 @@ def tags_out_of_order(sound):
 
 
 @contradiction(
+    clause="PS3.5 7.1: a data set has each element once",
+    applies=is_any,
+    warns=("element_twice",),
+    may_warn=("unparsable_element",),
+)
+def element_twice(sound):
+    """Rows twice: a wrong number in its place, and the right one before the pixels."""
+    encoding, rows = sound.parts.encoding, sound.get("Rows")
+    value = struct.pack(f"{encoding.order}H", rows)
+    wrong = sound.parts.having(Rows=rows + 3)
+    return wrong.with_(before_pixels=element(0x00280010, "US", value, encoding))
+
+
+@contradiction(
     clause="DESIGN 9: a file that ends inside an element other than pixel data is damaged",
     applies=lambda sound: is_plain(sound) or is_encapsulated(sound),
     must_fail=True,

@@ -98,6 +98,17 @@ def samples_in_high_bits(sound):
 
 
 @contradiction(
+    clause="PS3.5 8.1.1: the stored bits end at High Bit; what is below is not of the sample",
+    applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
+    warns=("bits_below_stored",),
+)
+def low_samples_under_high_bit(sound):
+    """Samples in the lower 12 of 16 bits, and a High Bit of samples in the upper ones."""
+    parts, samples = sound.parts.having(HighBit=15), samples_of(sound)
+    return Expected(with_samples(parts, samples), with_samples(parts, samples & np.uint16(0xFFF0)))
+
+
+@contradiction(
     clause="PS3.3 C.7.6.3: the stored bits fit the allocated ones",
     applies=lambda sound: not sound.is_float,
     must_fail=True,

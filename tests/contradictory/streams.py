@@ -375,6 +375,16 @@ def impossible_number_of_frames(sound, value):
     return sound.parts.having(NumberOfFrames=value)
 
 
+@contradiction(
+    clause="PS3.5 A.4: the first item is the offset table, which may be empty",
+    applies=lambda sound: has_codec_header(sound) or is_rle(sound),
+    warns=("no_offset_table",),
+)
+def without_table(sound):
+    """Fragments that begin with the first stream."""
+    return sound.parts.with_(items=sound.parts.items[1:])
+
+
 # Lengths.
 
 
@@ -468,6 +478,53 @@ def packed_12_bits(sound):
     value = value[: -(-native_bytes(sound) * 3 // 4)]
     value += b"\0" * (len(value) % 2)
     return sound.parts.having(BitsAllocated=12).with_(value=value, vr="OW")
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: samples are packed without gaps; the length says that they are not",
+    applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
+    warns=("bits_contradict_pixels",),
+)
+def words_called_packed(sound):
+    """Samples of 12 bits in words, of which Bits Allocated says that they are packed."""
+    return sound.parts.having(BitsAllocated=12)
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: single bits are packed; the length says that they are not",
+    applies=lambda sound: sound.kind == "bits" and sound.is_native,
+    variants={"one": 1, "white": 255},
+    warns=("bits_contradict_pixels",),
+    may_warn=("values_above_bits_stored",),
+)
+def bytes_called_bits(sound, value):
+    """Single bits that have a byte each."""
+    return sound.parts.with_(value=_pad((sound.truth * np.uint8(value)).tobytes()))
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: frames are packed without gaps; the length says that they are not",
+    applies=lambda sound: sound.kind == "bits" and sound.is_native and sound.frames > 1,
+    warns=("bits_contradict_pixels",),
+)
+def bits_of_frames_apart(sound):
+    """Single bits of which each frame starts at a byte, four times as many frames."""
+    frames = np.concatenate([sound.truth[..., 0]] * FRAMES_APART)
+    aligned = b"".join(np.packbits(frame.ravel(), bitorder="little").tobytes() for frame in frames)
+    packed = np.packbits(frames.ravel(), bitorder="little").tobytes()
+    parts = sound.parts.having(NumberOfFrames=len(frames))
+    return Expected(
+        parts.with_(value=_pad(aligned)),
+        parts.with_(value=_pad(packed)),
+    )
+
+
+FRAMES_APART = 4
+"""Times the frames of a sound file, so that the gaps are longer than padding."""
+
+
+def _pad(content):
+    return content + b"\0" * (len(content) % 2)
 
 
 @contradiction(

@@ -199,6 +199,7 @@ def unusable_items():
         "nodescriptor": no_descriptor,
         "twovalues": two_values,
         "emptydata": empty_data,
+        "constant": lut_item(np.full(ENTRIES, 65535), first=0),
     }
 
 

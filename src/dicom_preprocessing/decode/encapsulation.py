@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pydicom.uid import RLELossless
+
 from dicom_preprocessing.decode.bits import BYTE_BITS
-from dicom_preprocessing.decode.fragments import find_frame_fragments, read_head
+from dicom_preprocessing.decode.fragments import find_frame_fragments, read_head, split_items
 from dicom_preprocessing.decode.streams.recognition import (
     RECOGNITION_BYTES,
+    count_rle_segments,
     read_stream_shape,
     recognise_stream,
 )
@@ -22,7 +25,12 @@ from dicom_preprocessing.dicom.transfer_syntaxes import (
     is_known_syntax,
     name_kind,
 )
-from dicom_preprocessing.errors import DecodeError, FileError, UnsupportedTransferSyntaxError
+from dicom_preprocessing.errors import (
+    DecodeError,
+    FileError,
+    ShortPixelDataError,
+    UnsupportedTransferSyntaxError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,17 +92,20 @@ def find_streams(
     syntax, n = description.transfer_syntax_uid, pixel_format.number_of_frames
     stated = description.stated_syntax
     if pixel_data.items is None:
-        is_short = pixel_data.value.length < pixel_format.native_bytes
+        is_native = _has_native_length(pixel_data, pixel_format)
+        if is_native and syntax in NATIVE:
+            return None
         head = pixel_data.source.read(pixel_data.value.offset, RECOGNITION_BYTES)
-        if is_short and _is_one_stream(head, pixel_data, pixel_format):
+        if not is_native and _starts_stream(head, pixel_data, pixel_format):
+            _require_one_frame(pixel_data, pixel_format)
             if syntax not in NATIVE:  # else decoding compares the kinds
                 message = f"the stream is not in fragments, which {syntax.name} needs"
                 warnings.add("stream_contradicts_syntax", message)
             return Streams([(pixel_data.value,)], syntax, stated)
         has_items = head.startswith(ITEM_TAGS)
-        if syntax in NATIVE and not (is_short and has_items):
+        if syntax in NATIVE and not (has_items and _may_be_items(pixel_data, pixel_format)):
             return None
-        if not has_items and _has_native_length(pixel_data, pixel_format):
+        if is_native and not has_items:
             message = f"the pixel data has no fragments, which {syntax.name} needs: it is native"
             warnings.add("stream_contradicts_syntax", message)
             return None
@@ -108,7 +119,8 @@ def find_streams(
 
 def _require_known_stream(pixel_data: PixelData, syntax: UID) -> None:
     """Raise UnsupportedTransferSyntaxError unless the first fragment is of a known codec."""
-    first = next((f for f in pixel_data.fragments()[1:] if f.length), None)
+    _, fragments = split_items(pixel_data)
+    first = next((f for f in fragments if f.length), None)
     if first is None or recognise_stream(read_head(pixel_data, first)) is None:
         raise make_unknown_stream_error(syntax)
 
@@ -118,12 +130,29 @@ def _has_native_length(pixel_data: PixelData, pixel_format: PixelFormat) -> bool
     return pixel_data.value.length - pixel_format.native_bytes in (0, 1)
 
 
-def _is_one_stream(head: bytes, pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
-    """Whether the value is a stream without a fragment, whose header says what the file says."""
-    if pixel_format.number_of_frames != 1 or recognise_stream(head) is None:
-        return False
-    stated = pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
-    return read_stream_shape(pixel_data.stream([pixel_data.value]), stated[2]) == stated
+def _may_be_items(pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether a value that starts with the tag of an item cannot be native, or is all items."""
+    is_short = pixel_data.value.length < pixel_format.native_bytes
+    return is_short or pixel_data.consists_of_items()
+
+
+def _starts_stream(head: bytes, pixel_data: PixelData, pixel_format: PixelFormat) -> bool:
+    """Whether the value starts a stream whose header says what the file says."""
+    samples, kind = pixel_format.samples_per_pixel, recognise_stream(head)
+    if kind == RLELossless:
+        # PS3.5 G.2: its header has no size, but a segment for each byte of a pixel.
+        return count_rle_segments(head) == samples * pixel_format.bits_held // BYTE_BITS
+    stated = pixel_format.rows, pixel_format.columns, samples
+    whole = [pixel_data.value]
+    return kind is not None and read_stream_shape(pixel_data.stream(whole), samples) == stated
+
+
+def _require_one_frame(pixel_data: PixelData, pixel_format: PixelFormat) -> None:
+    """Raise an error if streams without fragments are those of several frames."""
+    frames, length = pixel_format.number_of_frames, pixel_data.value.length
+    if frames > 1:
+        error = ShortPixelDataError if length < pixel_format.native_bytes else DecodeError
+        raise error(f"{length} bytes of streams without fragments do not say where frames start")
 
 
 def make_unknown_stream_error(stated: UID) -> FileError:

@@ -62,11 +62,10 @@ def find_frame_fragments(
     DecodeError
         The fragments do not follow each other.
     """
-    items = pixel_data.fragments()
-    if not items:
-        raise DecodeError("encapsulated pixel data without an offset table")
-    # PS3.5 A.4: the first item is the basic offset table, which may be empty.
-    table, *stored = items
+    table, stored = split_items(pixel_data)
+    if table is None:
+        warnings.add("no_offset_table", "the first item is no offset table, but starts a stream")
+        table = NO_TABLE
     fragments, n = [f for f in stored if f.length], number_of_frames
     if len(fragments) < n:
         raise ShortPixelDataError(
@@ -89,6 +88,26 @@ def find_frame_fragments(
             message = f"the {name} offset table does not point at the frames, and was ignored"
             warnings.add("offset_table_wrong", message)
     return frames[:n]
+
+
+def split_items(pixel_data: PixelData) -> tuple[ByteRange | None, tuple[ByteRange, ...]]:
+    """Return the basic offset table, None if it was left out, and the fragments.
+
+    Raises
+    ------
+    DecodeError
+        There are no items.
+    """
+    items = pixel_data.fragments()
+    if not items:
+        raise DecodeError("encapsulated pixel data without an offset table")
+    # PS3.5 A.4: the first item is the table, which may be empty. If not, its first offset is 0,
+    # with which no stream begins that is recognised.
+    is_stream = recognise_stream(read_head(pixel_data, items[0])) is not None
+    return (None, items) if is_stream else (items[0], items[1:])
+
+
+NO_TABLE: Final = ByteRange(0, 0)
 
 
 def _group(

@@ -91,6 +91,25 @@ def lookup_table(
     return table
 
 
+def grey_table(
+    kind: LutKind,
+    stored: LutAttributes,
+    warnings: ImageWarnings,
+    *,
+    signed: bool,
+    little_endian: bool,
+) -> LookupTable:
+    """Make a table of grey values, of which at least two must differ.
+
+    Parameters and errors are those of ``lookup_tables``.
+    """
+    table = lookup_table(kind, stored, warnings, signed=signed, little_endian=little_endian)
+    # Like a slope of 0 or a window without a width, it would leave nothing of the image.
+    if table.entries.min() == table.entries.max():
+        raise UnsupportedPixelsError(f"{kind.name} cannot be used: all of its entries are equal")
+    return table
+
+
 def lookup_tables(
     kind: LutKind,
     stored: Sequence[LutAttributes],
@@ -228,6 +247,9 @@ def _has_byte_entries(words: NDArray[np.int64], length: int, count: int, bits: i
         return False
     if length == count + count % 2:
         return True
+    # Writers state the last index in place of the number.
+    if abs(length // 2 - count) == 1:
+        return False
     return bits <= BYTE_BITS and bool((words >> BYTE_BITS).any())
 
 

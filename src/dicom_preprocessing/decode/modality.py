@@ -14,7 +14,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.facts import warn_of_infinite_values
-from dicom_preprocessing.decode.lookup_tables import MODALITY_LUT, LookupTable, lookup_table
+from dicom_preprocessing.decode.lookup_tables import MODALITY_LUT, LookupTable, grey_table
 from dicom_preprocessing.decode.padding import pixel_padding, replace_padding
 from dicom_preprocessing.dicom.contradictions import Decision, GroupLevel, decide
 from dicom_preprocessing.dicom.description import Rescale
@@ -77,7 +77,7 @@ def _read_modality_lut(
     if stored is None:
         return None
     try:
-        return lookup_table(
+        return grey_table(
             MODALITY_LUT,
             stored,
             warnings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,63 @@ PACKED_BITS: Final = 12
 """Bits Allocated of two samples in three bytes (retired, PS3.5 8.1.1 of 2004)."""
 
 
+class Layout(NamedTuple):
+    """Where native samples are: bits of each, and bits from a frame to the next one."""
+
+    sample_bits: int
+    frame_bits: int
+
+    def measure(self, number_of_frames: int) -> int:
+        """Return the bytes of frames, without padding."""
+        return -(-self.frame_bits * number_of_frames // BYTE_BITS)
+
+
+def find_layout(
+    pixel_format: PixelFormat, pixel_data: PixelData, *, is_little_endian: bool
+) -> tuple[Layout, str]:
+    """Find the layout of samples that have no whole bytes, by the length of the pixel data.
+
+    Returns
+    -------
+    Layout
+        That of the header, unless the length is just that of whole bytes for each sample, or of
+        frames that start at bytes.
+    str
+        What contradicts the header, empty if nothing does.
+    """
+    bits, count = pixel_format.bits_allocated, pixel_format.stored_samples
+    stated = Layout(bits, count * bits)
+    if bits % BYTE_BITS == 0 or _has_length(pixel_data, pixel_format, stated):
+        return stated, ""
+    whole = Layout(pixel_format.bits_held, count * pixel_format.bits_held)
+    if _has_length(pixel_data, pixel_format, whole) and _has_few_bits(
+        pixel_data, pixel_format, is_little_endian=is_little_endian
+    ):
+        return whole, f"samples of {whole.sample_bits} bits"
+    aligned = Layout(bits, -(-count * bits // BYTE_BITS) * BYTE_BITS)
+    if _has_length(pixel_data, pixel_format, aligned):
+        return aligned, "frames that start at bytes"
+    return stated, ""
+
+
+def _has_length(pixel_data: PixelData, pixel_format: PixelFormat, layout: Layout) -> bool:
+    """Whether the pixel data has the length of a layout, and at most a byte of padding."""
+    length = layout.measure(pixel_format.number_of_frames)
+    return pixel_data.value.length - length in (0, 1)
+
+
+def _has_few_bits(
+    pixel_data: PixelData, pixel_format: PixelFormat, *, is_little_endian: bool
+) -> bool:
+    """Whether whole bytes or words have nothing but a sign above Bits Allocated."""
+    bits, held = pixel_format.bits_allocated, pixel_format.bits_held
+    content = pixel_data.source.read(*pixel_data.value)
+    dtype = np.dtype(f"{'<' if is_little_endian else '>'}u{held // BYTE_BITS}")
+    words = np.frombuffer(content, dtype, len(content) // dtype.itemsize)
+    above, all_set = words >> bits, (1 << held - bits) - 1
+    return bool(((above == 0) | (above == all_set)).all())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NativeReader:
     """Reads frames of native pixel data.
@@ -28,6 +85,7 @@ class NativeReader:
     ----------
     pixel_data : PixelData
     pixel_format : PixelFormat
+    layout : Layout
     is_little_endian : bool
         Byte order of the pixel data.
     is_planar : bool
@@ -36,6 +94,7 @@ class NativeReader:
 
     pixel_data: PixelData
     pixel_format: PixelFormat
+    layout: Layout
     is_little_endian: bool
     is_planar: bool
 
@@ -60,9 +119,8 @@ class NativeReader:
 
     def _read_samples(self, index: int) -> NDArray[Any]:
         """Read the samples of a frame in the order in which they are stored."""
-        bits = self.pixel_format.bits_allocated
-        count = self.pixel_format.stored_samples
-        first = index * count * bits
+        bits, count = self.layout.sample_bits, self.pixel_format.stored_samples
+        first = index * self.layout.frame_bits
         start, stop = first // BYTE_BITS, -(-(first + count * bits) // BYTE_BITS)
         if bits == 1:
             unpacked = np.unpackbits(self._read_bytes(start, stop), bitorder="little")
@@ -77,7 +135,7 @@ class NativeReader:
 
     def _read_bytes(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Read bytes of the value, in the order in which samples of up to 8 bits are stored."""
-        pixel_data, bits = self.pixel_data, self.pixel_format.bits_allocated
+        pixel_data, bits = self.pixel_data, self.layout.sample_bits
         # PS3.5 7.3: words of OW are swapped in big endian, whatever the samples in them are. The
         # bytes of larger samples are in the order of big endian already.
         is_swapped = not self.is_little_endian and pixel_data.vr != "OB"

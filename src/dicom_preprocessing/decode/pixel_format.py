@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.image_warnings import ImageWarnings
 
 BITS_ALLOCATED: Final = (1, 8, 12, 16, 32)
+FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 FLOAT_BITS_ALLOCATED: Final = (32, 64)
 COLOUR_BITS_ALLOCATED: Final = (8, 16)
 SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -140,6 +141,8 @@ def read_pixel_format(
             f"(0028,0100) Bits Allocated is {allocated}; {keyword} is read with "
             f"{_list_allowed(FLOAT_BITS_ALLOCATED if is_float else BITS_ALLOCATED)}"
         )
+    if is_float:
+        allocated = _choose_float_bits(keyword, allocated, warnings)
     require_known_samples(description, photometric, samples, allocated, is_float=is_float)
     stored = allocated if is_float else _require_positive(pixel.bits_stored, "BitsStored")
     if stored > allocated:
@@ -178,6 +181,15 @@ def read_pixel_format(
         # A single bit has no sign: it would be 0 and -1.
         is_signed=representation.integer() == 1 and not is_float and stored > 1,
     )
+
+
+def _choose_float_bits(keyword: str, stated: int, warnings: ImageWarnings) -> int:
+    """Return the bits of floating point samples, which their element decides (PS3.3 C.7.6.24)."""
+    bits = FLOAT_BITS[keyword]
+    if stated != bits:
+        message = f"Bits Allocated is {stated}, and {keyword} has samples of {bits} bits"
+        warnings.add("bits_contradict_pixels", message)
+    return bits
 
 
 def require_known_samples(

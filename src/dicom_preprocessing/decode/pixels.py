@@ -28,7 +28,7 @@ from dicom_preprocessing.decode.encapsulation import (
 )
 from dicom_preprocessing.decode.facts import warn_of_infinite_values, warn_of_signed_values
 from dicom_preprocessing.decode.fragments import is_in_parts, read_head
-from dicom_preprocessing.decode.native import NativeReader
+from dicom_preprocessing.decode.native import NativeReader, find_layout
 from dicom_preprocessing.decode.padding import pixel_padding, restore_padding
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
@@ -204,15 +204,22 @@ def _make_native_decoder(
 ) -> Decode:
     """Make a decoder of uncompressed pixel data."""
     _require_bytes(pixel_data.value.length, pixel_format)
-    warn_of_excess_frames(pixel_format, pixel_data, warnings)
     syntax = description.transfer_syntax_uid
     if syntax not in NATIVE:
         is_little_endian = description.is_little_endian
         syntax = ExplicitVRLittleEndian if is_little_endian else ExplicitVRBigEndian
+    is_little_endian = syntax != ExplicitVRBigEndian
+    layout, fault = find_layout(pixel_format, pixel_data, is_little_endian=is_little_endian)
+    if fault:
+        message = f"the pixel data has the length of {fault}, not of Bits Allocated"
+        warnings.add("bits_contradict_pixels", message)
+    else:
+        warn_of_excess_frames(pixel_format, pixel_data, warnings)
     reader = NativeReader(
         pixel_data,
         pixel_format,
-        is_little_endian=syntax != ExplicitVRBigEndian,
+        layout,
+        is_little_endian=is_little_endian,
         is_planar=choose_planes(description, pixel_format) == 1,
     )
     photometric = pixel_format.photometric_interpretation
@@ -310,7 +317,7 @@ def _require_bytes(length: int, pixel_format: PixelFormat) -> None:
 def warn_of_excess_frames(
     pixel_format: PixelFormat, pixel_data: PixelData, warnings: ImageWarnings
 ) -> None:
-    """Add a warning if native pixel data has bytes for more frames than the header says."""
+    """Add a warning if native pixel data has more bytes than the frames of the header need."""
     # PS3.5 8.1.1: a byte of padding at the end of the value, not of each frame.
     needed = pixel_format.native_bytes + pixel_format.native_bytes % 2
     if pixel_data.value.length <= needed:
@@ -321,6 +328,11 @@ def warn_of_excess_frames(
     if frames > stated:
         message = f"there are {frames} frames, and Number of Frames is {stated}: others are ignored"
         warnings.add("excess_frames", message)
+        return
+    # Rows or Columns that are too low, with which the image is cut or sheared, show only here.
+    needed = pixel_format.native_bytes
+    message = f"the pixel data has {pixel_data.value.length} bytes, and the image needs {needed}"
+    warnings.add("trailing_bytes", message)
 
 
 def _take_stored_bits(
@@ -339,6 +351,13 @@ def _take_stored_bits(
         if has_bits_above(pixels, pixel_format.bits_stored):
             message = f"bits above Bits Stored {pixel_format.bits_stored} are set, and were masked"
             warnings.add("values_above_bits_stored", message)
+    elif (pixels & ((1 << pixel_format.high_bit + 1 - pixel_format.bits_stored) - 1)).any():
+        # Of samples in the low bits, High Bit would take the highest only.
+        message = (
+            f"bits below the {pixel_format.bits_stored} stored ones up to High Bit "
+            f"{pixel_format.high_bit} are set, and were left out"
+        )
+        warnings.add("bits_below_stored", message)
     # The first shift drops what is above High Bit, the second what is below the stored bits, and
     # fills with the sign in signed dtypes.
     up = pixel_format.bits_held - 1 - pixel_format.high_bit

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS
-from dicom_preprocessing.decode.lookup_tables import VOI_LUT, LookupTable, lookup_table
+from dicom_preprocessing.decode.lookup_tables import VOI_LUT, LookupTable, grey_table
 from dicom_preprocessing.decode.modality import (
     Modality,
     Transform,
@@ -331,7 +331,7 @@ class _TransformChooser:
         """Read a VOI LUT; one that cannot be used is optional, and a warning."""
         little_endian = self.description.is_little_endian
         try:
-            table = lookup_table(
+            table = grey_table(
                 VOI_LUT, stored, self.warnings, signed=signed, little_endian=little_endian
             )
         except UnsupportedPixelsError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_preprocessing.decode.encapsulation import find_streams
+from dicom_preprocessing.decode.fragments import split_items
 from dicom_preprocessing.decode.pixel_format import (
     BITS_ALLOCATED,
     FLOAT_BITS_ALLOCATED,
@@ -138,7 +139,8 @@ def pixel_data(image: CheckedImage) -> Iterator[Finding]:
 
 def _pixel_data_value(image: CheckedImage, element: PixelData) -> Iterator[Finding]:
     code, keyword = "invalid_pixel_data_value", element.keyword
-    if element.items is not None and not any(item.length for item in element.items[1:]):
+    fragments = split_items(element)[1] if element.items else ()
+    if element.items is not None and not any(fragment.length for fragment in fragments):
         yield Finding("empty_pixel_data", "error", "has no fragments", keyword)
         return
     unused = ImageWarnings()  # decoding gives them

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.decode.native import NativeReader
+from dicom_preprocessing.decode.native import NativeReader, find_layout
 from dicom_preprocessing.decode.pixel_format import PixelFormat
 from dicom_preprocessing.dicom.pixel_data import ByteRange, PixelData
 from dicom_preprocessing.dicom.sources import MemorySource
@@ -26,7 +26,10 @@ def frames_of(content, pixel_format, *, vr="OW", little_endian=True, planar=Fals
     where = ByteRange(3, len(content))
     source = MemorySource(b"xyz" + content)
     data = PixelData(pixel_format.keyword, vr, source, where, where.end)
-    reader = NativeReader(data, pixel_format, is_little_endian=little_endian, is_planar=planar)
+    layout, _ = find_layout(pixel_format, data, is_little_endian=little_endian)
+    reader = NativeReader(
+        data, pixel_format, layout, is_little_endian=little_endian, is_planar=planar
+    )
     return np.stack([reader.read_frame(i) for i in range(pixel_format.number_of_frames)])
 
 

@@ -31,8 +31,8 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """
     values = np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
     # Without markers the precision is unknown: with the highest that fits, every value is checked
-    # against Bits Stored.
-    precision = max(BYTE_BITS, runner.bits_allocated)
+    # against Bits Stored. Samples that need more bytes than the header allocates are of more.
+    precision = max(BYTE_BITS * values.dtype.itemsize, runner.bits_allocated)
     is_lossless = runner.transfer_syntax == JPEG_XL_LOSSLESS
     stored = stored_values(
         reshape_samples(values, runner), runner, precision=precision, is_lossless=is_lossless

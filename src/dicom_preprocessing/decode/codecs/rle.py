@@ -10,6 +10,7 @@ import imagecodecs
 from pydicom.pixels.decoders import pylibjpeg
 
 from dicom_preprocessing.decode.bits import BYTE_BITS
+from dicom_preprocessing.decode.codecs.runner import warnings_of
 from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
 
@@ -29,7 +30,13 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     itemsize = max(BYTE_BITS, runner.bits_allocated) // BYTE_BITS
     _require_segments(stream, itemsize * runner.samples_per_pixel)
     # Segments begin with the most significant byte (G.2); the codec puts a sample's bytes together.
-    return unpack_allocated_bits(imagecodecs.dicomrle_decode(stream, f"<u{itemsize}"), runner)
+    decoded = imagecodecs.dicomrle_decode(stream, f"<u{itemsize}")
+    expected = int(runner.frame_length("bytes"))
+    if len(decoded) > expected + 1:
+        # pylibjpeg-rle, which is tried next, leaves out what is too much at the end of a segment.
+        message = f"the RLE frame has {len(decoded)} bytes, of which the image needs {expected}"
+        warnings_of(runner).add("trailing_bytes", message)
+    return unpack_allocated_bits(decoded, runner)
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:

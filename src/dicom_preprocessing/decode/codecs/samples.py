@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
 
+CLIPPED_PART: Final = 8
+"""Part of the range by which values of a lossy stream may exceed it: more is no overshoot."""
+
 OVERSHOOT: Final = 1.6
 """Factor by which samples of a reduced resolution may exceed their range; above are other bits."""
 
@@ -88,8 +91,21 @@ def _limit_to_bits_stored(
             message = f"bits above Bits Stored {stored} are set, and were masked"
             warnings_of(runner).add("values_above_bits_stored", message)
         return _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
+    else:
+        _warn_of_clipped(samples, low, high, runner)
     clipped: NDArray[Any] = np.clip(samples, low, high)
     return clipped
+
+
+def _warn_of_clipped(samples: NDArray[Any], low: int, high: int, runner: DecodeRunner) -> None:
+    """Warn of samples that are too far outside of their range for overshoot of a lossy stream."""
+    slack = (high - low) // CLIPPED_PART
+    if samples.max() > high + slack or samples.min() < low - slack:
+        message = (
+            f"values of the stream from {samples.min()} to {samples.max()} do not fit Bits Stored "
+            f"{runner.bits_stored}, and were clipped"
+        )
+        warnings_of(runner).add("values_above_bits_stored", message)
 
 
 def has_bits_above(samples: NDArray[Any], stored: int) -> bool:

@@ -65,13 +65,18 @@ def recognise_stream(head: bytes) -> UID | None:
 
 def starts_rle_frame(head: bytes) -> bool:
     """Whether bytes start with the header of an RLE frame (PS3.5 G.5)."""
+    return count_rle_segments(head) > 0
+
+
+def count_rle_segments(head: bytes) -> int:
+    """Return the number of segments of an RLE frame, 0 if bytes do not start one (PS3.5 G.5)."""
     if len(head) < RLE_HEADER:
-        return False
+        return 0
     count, *offsets = struct.unpack_from("<16L", head)
     if not 1 <= count <= MAX_RLE_SEGMENTS or offsets[0] != RLE_HEADER:
-        return False
+        return 0
     used, unused = offsets[:count], offsets[count:]
-    return used == sorted(set(used)) and not any(unused)
+    return count if used == sorted(set(used)) and not any(unused) else 0
 
 
 def read_stream_shape(stream: bytes, samples: int) -> tuple[int, int, int] | None:

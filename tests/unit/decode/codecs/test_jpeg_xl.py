@@ -47,6 +47,12 @@ def test_values_above_bits_stored_are_masked_or_clipped(syntax, expected):
     assert decode(jpegxl(pixels, lossless=True), runner)[0, :, 0].tolist() == expected
 
 
+def test_more_bits_than_allocated_are_refused():
+    runner = runner_for(LOSSLESS, GREY_8)
+    with pytest.raises(StreamError, match="16 bits a sample, the header allocates 8"):
+        decode(jpegxl(GREY_8.astype(np.uint16) << 4, lossless=True), runner)
+
+
 def test_other_size_is_refused():
     with pytest.raises(StreamError, match="holds 24 x 40 x 1, the header says 24 x 39 x 1"):
         decode(jpegxl(GREY_8, lossless=True), runner_for(LOSSLESS, GREY_8[:, 1:]))

@@ -11,14 +11,19 @@ from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import BITS, runner_for
 
 
-def samples(values, precision, *, signed=False, stored=16, allocated=16, level=0, **stream):
+def samples(
+    values, precision, *, signed=False, stored=16, allocated=16, level=0, warnings=None, **stream
+):
     """What ``stored_values`` makes of samples."""
     options = {
         "bits_allocated": allocated,
         "bits_stored": stored,
         "pixel_representation": int(signed),
     }
-    options |= {"resolution_level": level, IMAGE_WARNINGS: ImageWarnings()}
+    options |= {
+        "resolution_level": level,
+        IMAGE_WARNINGS: ImageWarnings() if warnings is None else warnings,
+    }
     runner = runner_of(UID(JPEG2000Lossless), options)
     told = {"precision": precision, "is_lossless": True} | stream
     return stored_values(np.array(values), runner, **told).tolist()
@@ -51,6 +56,12 @@ class TestHeaderAgainstStream:
         values = np.array([-2050, 2050], np.int16)
         found = samples(values, 16, stored=12, signed=True, is_signed=True, is_lossless=False)
         assert found == [-2048, 2047]
+
+    @pytest.mark.parametrize(("value", "codes"), [(4600, []), (5000, ["values_above_bits_stored"])])
+    def test_lossy_values_far_beyond_bits_stored_are_a_warning(self, value, codes):
+        warnings = ImageWarnings()
+        samples([value], 16, stored=12, is_lossless=False, warnings=warnings)
+        assert [warning.code for warning in warnings] == codes
 
     def test_fewer_bits_than_stored_are_as_they_are(self):
         assert samples([1023], 10, stored=12) == [1023]
