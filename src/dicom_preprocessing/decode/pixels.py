@@ -348,19 +348,26 @@ def _take_stored_bits(
         lowest, highest = pixel_format.stored_range
         if pixels.max() <= highest and (not pixel_format.is_signed or pixels.min() >= lowest):
             return pixels
-        if has_bits_above(pixels, pixel_format.bits_stored):
-            message = f"bits above Bits Stored {pixel_format.bits_stored} are set, and were masked"
-            warnings.add("values_above_bits_stored", message)
-    elif (pixels & ((1 << pixel_format.high_bit + 1 - pixel_format.bits_stored) - 1)).any():
-        # Of samples in the low bits, High Bit would take the highest only.
-        message = (
-            f"bits below the {pixel_format.bits_stored} stored ones up to High Bit "
-            f"{pixel_format.high_bit} are set, and were left out"
-        )
-        warnings.add("bits_below_stored", message)
+    _warn_of_other_bits(pixels, pixel_format, warnings)
     # The first shift drops what is above High Bit, the second what is below the stored bits, and
     # fills with the sign in signed dtypes.
     up = pixel_format.bits_held - 1 - pixel_format.high_bit
     down = pixel_format.bits_held - pixel_format.bits_stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)
     return shifted
+
+
+def _warn_of_other_bits(
+    pixels: NDArray[Any], pixel_format: PixelFormat, warnings: ImageWarnings
+) -> None:
+    """Add warnings if bits above High Bit, or below the stored bits, are set."""
+    high_bit, stored = pixel_format.high_bit, pixel_format.bits_stored
+    if has_bits_above(pixels, high_bit + 1):
+        limit = "Bits Stored" if high_bit == stored - 1 else "High Bit"
+        value = stored if high_bit == stored - 1 else high_bit
+        message = f"bits above {limit} {value} are set, and were masked"
+        warnings.add("values_above_bits_stored", message)
+    # Of samples in the low bits, High Bit would take the highest only.
+    if (pixels & ((1 << high_bit + 1 - stored) - 1)).any():
+        message = f"bits below the {stored} up to High Bit {high_bit} are set, and were left out"
+        warnings.add("bits_below_stored", message)

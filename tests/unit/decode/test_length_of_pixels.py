@@ -154,12 +154,22 @@ class TestBits:
         assert np.array_equal(pixels_of(image), pixels)
         assert codes_of(image) == ["bits_contradict_pixels"]
 
-    def test_bits_below_the_stored_ones_are_a_warning(self, decoded):
-        pixels = np.array([[[0x0FF1, 0x7FF0]]], np.uint16)
-        data_set = data_set_of(pixels, bits_stored=12, HighBit=15)
-        image = decoded(data_set)
-        assert pixels_of(image).tolist() == [[[0x0FF, 0x7FF]]]
-        assert codes_of(image) == ["bits_below_stored"]
+    @pytest.mark.parametrize(
+        ("values", "high_bit", "expected", "codes"),
+        [
+            ([0x0FF1, 0x7FF0], 15, [0x0FF, 0x7FF], ["bits_below_stored"]),
+            ([0x0FF0, 0x7FF0], 15, [0x0FF, 0x7FF], []),
+            ([0x0FF0, 0x7FF0], 13, [0x3FC, 0xFFC], ["values_above_bits_stored"]),
+        ],
+        ids=["below", "none", "above"],
+    )
+    def test_bits_that_high_bit_leaves_out_are_a_warning(
+        self, decoded, values, high_bit, expected, codes
+    ):
+        pixels = np.array([[values]], np.uint16)
+        image = decoded(data_set_of(pixels, bits_stored=12, HighBit=high_bit))
+        assert pixels_of(image).tolist() == [[expected]]
+        assert codes_of(image) == codes
 
 
 def test_fragments_without_a_table_are_frames(decoded):
