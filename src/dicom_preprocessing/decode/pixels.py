@@ -14,6 +14,7 @@ from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.codecs.components import components_by_header
 from dicom_preprocessing.decode.codecs.registry import decode_stream
 from dicom_preprocessing.decode.codecs.runner import (
+    HIGH_BIT,
     IMAGE_WARNINGS,
     RESOLUTION_LEVEL,
     STATED_PHOTOMETRIC,
@@ -283,6 +284,7 @@ def decoder_options(description: Description, pixel_format: PixelFormat) -> dict
         # No codec packs samples of 12 bits.
         "bits_allocated": 1 if pixel_format.bits_allocated == 1 else pixel_format.bits_held,
         "bits_stored": pixel_format.bits_stored,
+        HIGH_BIT: pixel_format.high_bit,
         "pixel_representation": int(pixel_format.is_signed),
         "planar_configuration": choose_planes(description, pixel_format),
         # pydicom has no partial range. The layout is the same: two chroma samples for two pixels.

@@ -26,6 +26,9 @@ YBR_FULL_422, since pydicom's reader of native pixels has no other subsampling.
 IMAGE_WARNINGS: Final = "image_warnings"
 """Option of a runner: the ``ImageWarnings`` of the image."""
 
+HIGH_BIT: Final = "high_bit"
+"""Option of a runner: High Bit, where the header has a possible one."""
+
 RESOLUTION_LEVEL: Final = "resolution_level"
 """Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""
 

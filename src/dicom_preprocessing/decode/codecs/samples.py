@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
-from dicom_preprocessing.decode.codecs.runner import RESOLUTION_LEVEL, shape_of, warnings_of
+from dicom_preprocessing.decode.codecs.runner import (
+    HIGH_BIT,
+    RESOLUTION_LEVEL,
+    shape_of,
+    warnings_of,
+)
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:
@@ -67,6 +72,10 @@ def stored_values(
         samples = _take_low_bits(samples, precision, bits)
     if precision <= runner.bits_stored:
         return samples
+    # PS3.5 8.1.1: stored bits that end at High Bit, in a stream that has all bits up to it.
+    high_bit = runner.get_option(HIGH_BIT, runner.bits_stored - 1)
+    if runner.bits_stored <= high_bit < precision:
+        samples = samples >> (high_bit + 1 - runner.bits_stored)
     return _limit_to_bits_stored(samples, runner, is_lossless=is_lossless)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom.uid import UID, JPEG2000Lossless, RLELossless
 
-from dicom_preprocessing.decode.codecs.runner import IMAGE_WARNINGS, runner_of
+from dicom_preprocessing.decode.codecs.runner import HIGH_BIT, IMAGE_WARNINGS, runner_of
 from dicom_preprocessing.decode.codecs.samples import stored_values, unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.image_warnings import ImageWarnings
@@ -12,10 +12,20 @@ from tests.unit.decode.examples import BITS, runner_for
 
 
 def samples(
-    values, precision, *, signed=False, stored=16, allocated=16, level=0, warnings=None, **stream
+    values,
+    precision,
+    *,
+    signed=False,
+    stored=16,
+    allocated=16,
+    high_bit=None,
+    level=0,
+    warnings=None,
+    **stream,
 ):
     """What ``stored_values`` makes of samples."""
     options = {
+        HIGH_BIT: stored - 1 if high_bit is None else high_bit,
         "bits_allocated": allocated,
         "bits_stored": stored,
         "pixel_representation": int(signed),
@@ -44,6 +54,13 @@ class TestHeaderAgainstStream:
     def test_signed_stream_and_signed_header(self):
         values = np.array([-7, 5], np.int16)
         assert samples(values, 12, stored=12, signed=True, is_signed=True) == [-7, 5]
+
+    @pytest.mark.parametrize("signed", [False, True])
+    def test_bits_that_end_at_high_bit_are_moved_down(self, signed):
+        values = [0x0010, 0x7FF0, 0xFFF0]
+        expected = [1, 0x7FF, -1 if signed else 0xFFF]
+        assert samples(values, 16, stored=12, signed=signed, high_bit=15) == expected
+        assert samples([1, 0x7FF], 12, stored=12, high_bit=15) == [1, 0x7FF]
 
     def test_bits_above_bits_stored_are_masked_if_lossless(self):
         assert samples([0x1FFF, 0xF001], 16, stored=12) == [0xFFF, 1]
