@@ -132,7 +132,7 @@ def torch_that_iterates():
 def suspect(tmp_path):
     """The file of which docs/validation.md shows the report."""
     file = pydicom.dcmread(CHECKOUT / "examples" / "studies" / "cr_chest" / "RG1_J2KI.dcm")
-    file.HighBit = 9
+    file.PixelRepresentation = 2
     del file.StudyInstanceUID
     file.save_as(tmp_path / "suspect.dcm")
     return tmp_path
