@@ -13,7 +13,6 @@ from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.collection import collect_receipts, write_results
 from dicom_preprocessing.results.failures import iterate_failures
 from dicom_preprocessing.workflow.retries import plan_retries
-from dicom_preprocessing.workflow.run_lock import is_run_alive
 from dicom_preprocessing.workflow.shards import find_other_parts, invalidate_parts
 
 
@@ -62,7 +61,6 @@ class Results:
             self.output,
             self.receipts(),
             old_parts=find_other_parts(self.output, shards),
-            is_running=is_run_alive,
             warn=self.warnings.append,
             **options,
         )

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from dicom_preprocessing.workflow.holder import Holder
+from dicom_preprocessing.workflow.run_lock import hold_output, release_output
 from tests.workflow.conftest import CHECKOUT, Project, fault, rows, tiffs
 from tests.workflow.tiny import instance, make_source, save
 
@@ -361,3 +363,26 @@ def test_run_without_changes_to_snakemake_does_the_same(project):
     assert results[0] == results[1]
     assert len([path for path in results[0] if path.endswith(".tiff")]) == 12
     assert (runs[0].jobs, runs[0].studies) == (runs[1].jobs, runs[1].studies)
+
+
+@pytest.mark.parametrize("folder", ["a project", "elsewhere"])
+def test_second_run_on_the_same_results_is_refused_from_any_folder(project, folder):
+    project.config |= {"source": str(project.source), "output": str(project.results)}
+    other = Project(project.folder.parent / folder, config=project.config)
+    other.folder.mkdir(exist_ok=True)
+    task = Holder(task="a run", output=str(project.results), folder="/home")
+    hold_output(project.results, task)
+    try:
+        run = other.run(check=False)
+        printed = other.run("--summary")
+    finally:
+        release_output(project.results)
+    assert run.returncode == 1
+    (error,) = [line for line in run.output.splitlines() if line.startswith("error: ")]
+    assert f"output {project.results}: a run (host " in error
+    assert f"process {os.getpid()}, " in error
+    assert run.output.count("error") == 1
+    assert not project.results.exists()
+    assert "error" not in printed.output
+    assert other.run().jobs["write"] == 3
+    assert not list(project.results.glob(".runs"))

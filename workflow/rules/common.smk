@@ -19,7 +19,6 @@ from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.workflow import compatibility, outcome, settings
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
 from dicom_preprocessing.workflow.run import WILDCARDS, Run, to_json
-from dicom_preprocessing.workflow.run_lock import hold_run_lock
 
 ENVIRONMENT = "../../envs/dicom-preprocessing.yaml"
 # Python and the scripts are found by environment variables, since a path in shell text or params
@@ -86,8 +85,10 @@ def prepare_run():
     """Do what has to be done once, when it is known what kind of run this is."""
     settings.require_local_cores(CONFIG, is_local=workflow.local_exec)
     compatibility.require_forcing(workflow)
-    if not workflow.dryrun and not is_module():
-        for warning in hold_run_lock(Path.cwd()):
+    # Without an executor only something is printed, as by --summary.
+    is_run = workflow.executor_plugin is not None and not workflow.dryrun
+    if is_run and workflow.is_main_process:
+        for warning in RUN.hold_folders(is_module=is_module()):
             logger.warning(warning)
     if workflow.local_exec and not workflow.dryrun:
         keep_libraries_loaded()

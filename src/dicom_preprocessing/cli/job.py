@@ -203,7 +203,6 @@ def _change_to_start_folder(*paths: Path) -> list[Path]:
 def _collect_all(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_receipts, write_results
-    from dicom_preprocessing.workflow.run_lock import is_run_alive
     from dicom_preprocessing.workflow.shards import find_other_parts
 
     output, settings = arguments.output, arguments.settings
@@ -215,7 +214,6 @@ def _collect_all(arguments: argparse.Namespace) -> None:
         keep=settings["keep"],
         prune=settings["prune"],
         old_parts=find_other_parts(output),
-        is_running=is_run_alive,
     )
 
 
@@ -235,7 +233,6 @@ def _collect_part(arguments: argparse.Namespace) -> None:
 def _collect_parts(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.results.collection import collect_parts, write_results
-    from dicom_preprocessing.workflow.run_lock import is_run_alive
     from dicom_preprocessing.workflow.shards import assign_to_shards, find_other_parts, list_parts
 
     output, settings = arguments.output, arguments.settings
@@ -249,7 +246,6 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
         keep=settings["keep"],
         prune=settings["prune"],
         old_parts=find_other_parts(output, shards),
-        is_running=is_run_alive,
     )
 
 

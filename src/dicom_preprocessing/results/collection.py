@@ -46,7 +46,7 @@ from dicom_preprocessing.results.warning_table import (
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.index.table import Study
@@ -292,21 +292,15 @@ def prune_orphans(
     output: Path,
     orphans: Sequence[Path],
     warn: Callable[[str], object],
-    running: Collection[Path] = (),
 ) -> None:
-    """Remove orphans, unless a part of the source could not be read: they may come from it.
-
-    ``running`` are folders of running shards, which stay.
-    """
+    """Remove orphans, unless a part of the source could not be read: they may come from it."""
     hidden = next((i for i in IndexFolder(output).read_excluded_files() if i.hides_files), None)
     if hidden is not None:
         unread = make_printable(hidden.source_path)
         warn(f"nothing was pruned, because a part of the source could not be read: {unread}")
         return
     for orphan in orphans:
-        if orphan in running:
-            warn(f"{orphan} was not pruned, because this shard is still running")
-        elif orphan.is_dir() and not orphan.is_symlink():
+        if orphan.is_dir() and not orphan.is_symlink():
             shutil.rmtree(orphan)
         else:
             orphan.unlink()
@@ -319,7 +313,6 @@ def write_results(
     keep: Sequence[str] = (),
     prune: bool = False,
     old_parts: Sequence[Part] = (),
-    is_running: Callable[[Path], bool] = lambda _folder: False,
     warn: Callable[[str], object] = print,
 ) -> None:
     """Write all tables, retry.txt, orphans.txt and the summary.
@@ -336,8 +329,6 @@ def write_results(
         Remove orphans.
     old_parts : sequence of Part
         Parts of shards that this run does not have, which are orphans.
-    is_running : callable
-        Whether the shard that works in a folder is still running.
     warn : callable
         Called with a message about what was not pruned.
     """
@@ -353,8 +344,7 @@ def write_results(
     collected.summary.write(results.summary)
     orphans = find_orphans(output, keep, old_parts)
     if prune and orphans:
-        running = {part.folder for part in old_parts if is_running(part.folder)}
-        prune_orphans(output, orphans, warn, running)
+        prune_orphans(output, orphans, warn)
         orphans = [path for path in orphans if path.exists()]
     with atomic_write(results.orphans) as file:
         file.writelines(f"{make_printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -22,6 +22,7 @@ from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import list_own_folders, list_sources
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.parts import Part
+from dicom_preprocessing.workflow.holder import Holder
 from dicom_preprocessing.workflow.resources import (
     choose_cluster_cores,
     choose_local_cores,
@@ -29,6 +30,7 @@ from dicom_preprocessing.workflow.resources import (
     estimate_minutes,
 )
 from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
+from dicom_preprocessing.workflow.run_lock import hold_output, hold_working_directory
 from dicom_preprocessing.workflow.shards import belongs_to, find_parts, list_parts
 
 if TYPE_CHECKING:
@@ -249,10 +251,37 @@ class Run:
         return to_json(
             recipe=self.recipe_digests["write"],
             keep=self.config.keep,
-            # The bundled examples are not what the results of earlier runs came from.
-            prune=self.config.prune and self.config.source is not None,
+            prune=self.removes_orphans,
             **values,
         )
+
+    def hold_folders(self, *, is_module: bool) -> list[str]:
+        """Hold the results and the working directory until the end; return warnings.
+
+        The latter is another workflow's if that includes this one as a module. Raises an
+        OutputError if another run may be using the results.
+        """
+        task = self._describe_task()
+        hold_output(self.output, task)
+        return [] if is_module else hold_working_directory(Path.cwd(), task)
+
+    def _describe_task(self) -> Holder:
+        """What this run tells others about itself."""
+        shard, gather = self.config.shard, self.config.gather
+        name = f"the collection of {gather} shards" if gather else "a run"
+        return Holder(
+            task=f"shard {shard[0]} of {shard[1]}" if shard else name,
+            output=os.path.abspath(self.output),
+            folder=os.getcwd(),
+            shard=shard,
+            # One that removes folders must not meet a shard that writes them.
+            is_collection=gather is not None and not self.removes_orphans,
+        )
+
+    @property
+    def removes_orphans(self) -> bool:
+        """Whether to prune: the bundled examples are not what earlier results came from."""
+        return self.config.prune and self.config.source is not None
 
     def changed_settings(self) -> dict[str, Any]:
         """Keys that affect images and differ from the defaults."""

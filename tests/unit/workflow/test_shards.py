@@ -1,6 +1,5 @@
 """Shards: which study belongs to which, and parts that are up to date or gone."""
 
-import fcntl
 from collections import Counter
 
 import pytest
@@ -15,7 +14,6 @@ from dicom_preprocessing.results.collection import (
 )
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.workflow.run_lock import RUN_LOCK
 from dicom_preprocessing.workflow.shards import (
     assign_to_shards,
     belongs_to,
@@ -186,22 +184,6 @@ def test_index_withdraws_the_part_of_a_study_that_vanished(results):
     (results.source / "7.dcm").unlink()
     results.run()
     assert present(results, 4) == {0, 1, 2, 3} - {shard_of("1.2.7", 4)}
-
-
-def test_part_whose_shard_is_running_is_not_pruned(results):
-    for part in [*list_parts(results.output, 1), *list_parts(results.output, 2)]:
-        make_part(results, part)
-    folder = results.output / "shards" / "0-of-2"
-    lock = folder / RUN_LOCK
-    lock.parent.mkdir()
-    with lock.open("w") as running:
-        fcntl.flock(running, fcntl.LOCK_SH)
-        results.gather(prune=True, shards=1)
-    assert results.warnings == [f"{folder} was not pruned, because this shard is still running"]
-    assert results.orphans() == ["shards/0-of-2"]
-    assert not (results.output / "shards" / "1-of-2").exists()
-    results.gather(prune=True, shards=1)
-    assert results.orphans() == []
 
 
 def test_parts_of_another_number_of_shards_are_orphans(results):
