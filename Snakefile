@@ -33,7 +33,7 @@ onstart:
 
 
 onsuccess:
-    outcome.print_last(outcome.describe_results(RESULTS))
+    outcome.print_last(outcome.describe_results(RESULTS, RUN.log_of_pruning))
 
 
 onerror:

@@ -386,3 +386,21 @@ def test_second_run_on_the_same_results_is_refused_from_any_folder(project, fold
     assert "error" not in printed.output
     assert other.run().jobs["write"] == 3
     assert not list(project.results.glob(".runs"))
+
+
+def test_folder_that_is_not_mounted_keeps_prune_from_its_studies(project):
+    make_source(project.source, studies=6)
+    project.config["prune"] = True
+    project.run()
+    before, disk = project.images(), project.folder / "disk"
+    disk.mkdir()
+    for study in ("1.2.3", "1.2.4", "1.2.5"):
+        (project.source / study).rename(disk / study)
+    run = project.run()
+    assert "although prune is set (log: logs/manifest.log)" in run.output
+    log = (project.folder / "logs" / "manifest.log").read_text()
+    assert "nothing was pruned, because 3 of 6 studies are gone from the source at once" in log
+    assert project.images() == before
+    assert project.run().is_noop
+    project.run("--config", "prune=all")
+    assert len(project.images()) < len(before)

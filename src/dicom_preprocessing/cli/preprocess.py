@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +19,7 @@ from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tqdm import tqdm
 
@@ -64,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if to_file:
             return _preprocess_file(source, output, config, arguments.jobs)
-        return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
+        with _holding(output):
+            return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return FAILED
@@ -145,6 +147,20 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     make_durable([output])
     print(count_files(1, (), with_warnings=int(len(receipt.parse_warnings()) > 0)))
     return 0
+
+
+@contextmanager
+def _holding(output: Path) -> Iterator[None]:
+    """Keep other runs from the folder, whose tables they would replace by their own."""
+    from dicom_preprocessing.workflow.holder import Holder
+    from dicom_preprocessing.workflow.run_lock import hold_output, release_output
+
+    absolute = os.path.abspath(output)
+    hold_output(output, Holder(task="dicom-preprocess", output=absolute, folder=os.getcwd()))
+    try:
+        yield
+    finally:
+        release_output(output)
 
 
 def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, quiet: bool) -> int:

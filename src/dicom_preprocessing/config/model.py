@@ -105,6 +105,9 @@ def _make_array_schema(items: Mapping[str, Any], minimum: int, maximum: int) -> 
     return {"type": "array", "items": dict(items), "minItems": minimum, "maxItems": maximum}
 
 
+PRUNE_ALL = "all"
+"""Value of ``prune`` with which any number of studies is removed."""
+
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 _COUNT = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string", "minLength": 1}
@@ -319,9 +322,13 @@ class Config:
         "End with an error if any file failed, or a path named in source is missing or not DICOM.",
         options=("--strict",),
     )
-    prune: bool = _flag_key(
+    prune: bool | str = _key(
         False,
-        "Remove folders and receipts of studies that are no longer in the source.",
+        schema={"enum": [False, True, PRUNE_ALL]},
+        doc="Remove folders and receipts of studies that are no longer in the source. true: unless "
+        "more than a tenth of the studies, and more than two, are gone at once; all: any number.",
+        allowed="true, false or all",
+        example="true",
     )
     shard: tuple[int, int] | None = _key(
         None,

@@ -68,7 +68,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
     """
     key = keys()[name]
     parsed = _parse_text(key, value)
-    if parsed is None and key.schema.get("type") == "boolean":
+    if parsed is None and default_of(name) is False:
         parsed = False
     if key.schema.get("type") == "array" and isinstance(parsed, str):
         parsed = [parsed]

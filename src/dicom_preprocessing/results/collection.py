@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.config import STAGES
+from dicom_preprocessing.config import PRUNE_ALL, STAGES
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     SortedOnDisk,
@@ -46,15 +46,19 @@ from dicom_preprocessing.results.warning_table import (
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from dicom_preprocessing.config import Stage
     from dicom_preprocessing.index.table import Study
     from dicom_preprocessing.results.parts import Part
     from dicom_preprocessing.results.receipts import Receipt
 
 TIMESTAMP = ".snakemake_timestamp"
 """The file that Snakemake puts into each folder that a job made."""
+
+FEW_STUDIES, LARGE_SHARE = 2, 10
+"""More studies than these few, and than one in so many, do not vanish by themselves."""
 
 EXAMPLES_SHOWN = 5
 """Examples in a message about many files."""
@@ -257,24 +261,24 @@ def find_orphans(output: Path, keep: Sequence[str], old_parts: Iterable[Part] = 
     timestamp. ``old_parts`` are those of shards that the run does not have.
     """
     present = IndexFolder(output).read_studies()
-    results = ResultsFolder(output)
     wanted = {"write", *keep}
-    orphans: list[Path] = []
-    for stage in STAGES:
-        receipts = _list_by_study(results.receipts(stage), RECEIPT_SUFFIX)
-        folders = {
-            study: path
-            for study, path in _list_by_study(results.images(stage), "").items()
-            if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists())
-        }
-        for by_study in (receipts, folders):
-            orphans += [
-                path
-                for study, path in by_study.items()
-                if stage not in wanted or study not in present
-            ]
+    orphans = [
+        path
+        for stage, study, path in _list_made(ResultsFolder(output))
+        if stage not in wanted or study not in present
+    ]
     orphans += [part.folder for part in old_parts]
     return sorted(orphans, key=lambda path: path_key(str(path)))
+
+
+def _list_made(results: ResultsFolder) -> Iterator[tuple[Stage, str, Path]]:
+    """Receipts, and folders that have one or Snakemake's timestamp, with stage and study."""
+    for stage in STAGES:
+        receipts = _list_by_study(results.receipts(stage), RECEIPT_SUFFIX)
+        yield from ((stage, study, path) for study, path in receipts.items())
+        for study, path in _list_by_study(results.images(stage), "").items():
+            if path.is_dir() and (study in receipts or (path / TIMESTAMP).exists()):
+                yield stage, study, path
 
 
 def _list_by_study(folder: Path, suffix: str) -> dict[str, Path]:
@@ -292,12 +296,13 @@ def prune_orphans(
     output: Path,
     orphans: Sequence[Path],
     warn: Callable[[str], object],
+    *,
+    any_number: bool = False,
 ) -> None:
-    """Remove orphans, unless a part of the source could not be read: they may come from it."""
-    hidden = next((i for i in IndexFolder(output).read_excluded_files() if i.hides_files), None)
-    if hidden is not None:
-        unread = make_printable(hidden.source_path)
-        warn(f"nothing was pruned, because a part of the source could not be read: {unread}")
+    """Remove orphans, unless their source may only be out of reach."""
+    reason = _find_unread(output) or ("" if any_number else _count_vanished(output))
+    if reason:
+        warn(f"nothing was pruned, because {reason}")
         return
     for orphan in orphans:
         if orphan.is_dir() and not orphan.is_symlink():
@@ -306,12 +311,35 @@ def prune_orphans(
             orphan.unlink()
 
 
+def _find_unread(output: Path) -> str:
+    """Say which part of the source could not be read, if any."""
+    excluded = IndexFolder(output).read_excluded_files()
+    hidden = next((item for item in excluded if item.hides_files), None)
+    if hidden is None:
+        return ""
+    return f"a part of the source could not be read: {make_printable(hidden.source_path)}"
+
+
+def _count_vanished(output: Path) -> str:
+    """Say how many studies with results are not in the index, if suspiciously many."""
+    present = IndexFolder(output).read_studies()
+    vanished = {study for _, study, _ in _list_made(ResultsFolder(output))}.difference(present)
+    total = len(present) + len(vanished)
+    if len(vanished) <= FEW_STUDIES or len(vanished) * LARGE_SHARE <= total:
+        return ""
+    return (
+        f"{len(vanished)} of {total} studies are gone from the source at once, such as "
+        f"{min(vanished)}. If a folder is not mounted, mount it and run again. If they were "
+        "removed, run once with prune=all"
+    )
+
+
 def write_results(
     output: Path,
     collected: CollectedResults,
     *,
     keep: Sequence[str] = (),
-    prune: bool = False,
+    prune: bool | str = False,
     old_parts: Sequence[Part] = (),
     warn: Callable[[str], object] = print,
 ) -> None:
@@ -325,8 +353,8 @@ def write_results(
     collected : CollectedResults
     keep : sequence of str
         Kept stages, whose folders are not orphans.
-    prune : bool
-        Remove orphans.
+    prune : bool or str
+        Remove orphans, as the key of the configuration says.
     old_parts : sequence of Part
         Parts of shards that this run does not have, which are orphans.
     warn : callable
@@ -344,7 +372,7 @@ def write_results(
     collected.summary.write(results.summary)
     orphans = find_orphans(output, keep, old_parts)
     if prune and orphans:
-        prune_orphans(output, orphans, warn)
+        prune_orphans(output, orphans, warn, any_number=prune == PRUNE_ALL)
         orphans = [path for path in orphans if path.exists()]
     with atomic_write(results.orphans) as file:
         file.writelines(f"{make_printable(str(path.relative_to(output)))}\n" for path in orphans)

@@ -142,8 +142,11 @@ def print_last(lines: Iterable[str]) -> None:
     sys.stderr.flush()
 
 
-def describe_results(results: ResultsFolder) -> Iterator[str]:
-    """Lines about the results of a finished run: counts, and where to look."""
+def describe_results(results: ResultsFolder, pruned_by: str = "") -> Iterator[str]:
+    """Lines about the results of a finished run: counts, and where to look.
+
+    ``pruned_by`` is the log of the job that was to remove orphans, if any.
+    """
     try:
         verdict = results.verdict.read_text(encoding="utf-8").strip()
     except FileNotFoundError:  # other targets were asked for
@@ -157,7 +160,8 @@ def describe_results(results: ResultsFolder) -> Iterator[str]:
     with suppress(FileNotFoundError):
         orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
         if orphans:
+            remedy = f"although prune is set (log: {pruned_by})" if pruned_by else ""
             yield (
-                f"{orphans} folders or receipts of earlier runs remain, which prune: true "
-                f"removes: see {results.orphans}"
+                f"{orphans} folders or receipts of earlier runs remain, "
+                f"{remedy or 'which prune: true removes'}: see {results.orphans}"
             )

@@ -279,9 +279,16 @@ class Run:
         )
 
     @property
-    def removes_orphans(self) -> bool:
-        """Whether to prune: the bundled examples are not what earlier results came from."""
-        return self.config.prune and self.config.source is not None
+    def removes_orphans(self) -> bool | str:
+        """How to prune: the bundled examples are not what earlier results came from."""
+        return self.config.source is not None and self.config.prune
+
+    @property
+    def log_of_pruning(self) -> str:
+        """Log of the job that removes orphans, which says why it did not; empty without prune."""
+        if not self.removes_orphans:
+            return ""
+        return self.log("collect" if self.config.gather else "manifest")
 
     def changed_settings(self) -> dict[str, Any]:
         """Keys that affect images and differ from the defaults."""

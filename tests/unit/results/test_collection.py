@@ -4,11 +4,18 @@ import os
 import shlex
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.index.build import update_index
 from dicom_preprocessing.index.table import IndexFolder
-from dicom_preprocessing.results.collection import collect_receipts, find_orphans
+from dicom_preprocessing.results.collection import (
+    collect_receipts,
+    find_orphans,
+    prune_orphans,
+)
+from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.manifest import find_tiffs
 from tests.unit.indexes import unreadable
 from tests.unit.run_results import Results, column, csv_rows
@@ -250,6 +257,42 @@ def test_nothing_is_pruned_while_a_named_list_cannot_be_read(mixed, monkeypatch)
         mixed.run(mixed.source / "a.dcm", listing)
     mixed.gather(prune=True)
     assert (mixed.output / "images/1.2.4").exists()
+
+
+@given(present=st.integers(0, 60), vanished=st.integers(0, 12))
+@settings(deadline=None, max_examples=40)
+def test_prune_removes_at_most_two_studies_or_a_tenth_at_once(tmp_path_factory, present, vanished):
+    output = tmp_path_factory.mktemp("results")
+    receipts = ResultsFolder(output).receipts("write")
+    receipts.mkdir(parents=True)
+    gone = [receipts / f"2.{n}.jsonl" for n in range(vanished)]
+    for path in gone:
+        path.touch()
+    said = []
+    studies = {f"1.{n}": None for n in range(present)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndexFolder, "read_studies", lambda _: studies)
+        patch.setattr(IndexFolder, "read_excluded_files", lambda _: [])
+        prune_orphans(output, gone, said.append)
+        is_few = vanished <= 2 or vanished <= (present + vanished) / 10
+        assert [path.exists() for path in gone] == [not is_few] * vanished
+        assert len(said) == (not is_few)
+        prune_orphans(output, [path for path in gone if path.exists()], print, any_number=True)
+    assert not any(path.exists() for path in gone)
+
+
+def test_many_studies_that_vanish_at_once_stay_and_it_is_said_what_to_do(mixed):
+    for n in range(3):
+        (mixed.output / f"receipts/write/1.9.{n}.jsonl").touch()
+    mixed.gather(prune=True)
+    (said,) = mixed.warnings
+    assert said == (
+        "nothing was pruned, because 3 of 5 studies are gone from the source at once, such as "
+        "1.9.0. If a folder is not mounted, mount it and run again. If they were removed, run "
+        "once with prune=all"
+    )
+    assert len(mixed.orphans()) == 3
+    assert mixed.gather(prune="all").orphans() == []
 
 
 def test_bad_file_does_not_keep_prune_from_its_work(mixed):

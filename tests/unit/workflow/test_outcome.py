@@ -164,3 +164,8 @@ def test_what_earlier_runs_left_is_counted(tmp_path):
         "2 folders or receipts of earlier runs remain, which prune: true removes: see "
         f"{results.orphans}"
     )
+    (*_, line) = describe_results(results, "logs/manifest.log")
+    assert line == (
+        "2 folders or receipts of earlier runs remain, although prune is set (log: "
+        f"logs/manifest.log): see {results.orphans}"
+    )

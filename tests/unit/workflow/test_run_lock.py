@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_preprocessing.cli.preprocess import main as dicom_preprocess
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.workflow import holder as holders
 from dicom_preprocessing.workflow import run_lock
@@ -217,6 +218,19 @@ def test_of_runs_that_start_at_once_one_holds(tmp_path):
             process.kill()
         assert sorted(said) == ["held", "refused", "refused", "refused"]
         shutil.rmtree(tmp_path / "results")
+
+
+def test_second_dicom_preprocess_on_one_output_is_refused(start, folder, write_dicom, capsys):
+    source = write_dicom(folder / "source" / "a.dcm")
+    words = [str(source.parent), str(folder / "results"), "--quiet"]
+    first, _ = start()
+    assert dicom_preprocess(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: output {folder}/results: a run (host ")
+    assert [path.name for path in (folder / "results").iterdir()] == [REGISTER]
+    first.end()
+    assert dicom_preprocess(words) == 0
+    assert not (folder / "results" / REGISTER).exists()
 
 
 @pytest.mark.parametrize("moment", ["open", "write", "rename"])
