@@ -7,12 +7,13 @@ tifffile reads all other pages.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
 import threading
 import weakref
-from itertools import islice
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -210,18 +211,26 @@ class TiffPages(TiffDirectories):
         """Decode a page of an uncommon format to (rows, columns, samples), native byte order."""
         import tifffile  # noqa: PLC0415  # slow to import, and seldom needed
 
+        # What is wrong is said once, by the error; a program that wants this log still gets it.
+        logging.getLogger("tifffile").addHandler(_NO_HANDLER)
         page = self[index]
         pixels = self._last_decoded.pop(index, None)
         if pixels is not None:
             return pixels
         try:
             with tifffile.TiffFile(self.path) as tiff:
-                tiff_page = next(islice(tiff.pages, index, None)).aspage()
+                # Not by its number: tifffile would read all pages before it.
+                tiff.filehandle.seek(self._locate_directory(index))
+                tiff_page = tifffile.TiffPage(tiff, index)
+                # Tags that only tifffile reads may say that there is more to allocate.
+                if tiff_page.size != page.rows * page.columns * page.samples:
+                    problem = f"page {index} has another depth or size of samples than expected"
+                    raise OutputError(f"{self.path}: {problem}")  # noqa: TRY301
                 pixels = np.asarray(tiff_page.asarray(maxworkers=1))
                 # Planes, one a sample, come first.
                 if tiff_page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samples > 1:
                     pixels = np.moveaxis(pixels, 0, -1)
-        except MemoryError:
+        except (MemoryError, OutputError):
             raise
         except Exception as error:  # tifffile raises nearly anything on bad bytes
             raise OutputError(f"{self.path}: page {index} cannot be read: {error}") from error
@@ -229,6 +238,7 @@ class TiffPages(TiffDirectories):
         return np.ascontiguousarray(pixels.reshape(page.rows, page.columns, -1))
 
 
+_NO_HANDLER: Final = logging.NullHandler()
 _MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
@@ -263,17 +273,27 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         The file is missing, no TIFF, or has pages of several formats. Damaged pages raise it when
         they are asked for.
     """
-    try:
-        pages = TiffPages(path)
-        formats = {pages.page_format(index) for index in range(len(pages))}
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
-        ) from error
+    with explain_unreadable(path):
+        return make_frames(TiffPages(path))
+
+
+def make_frames(pages: TiffPages) -> LazyFrames:
+    """Make lazy frames of an open TIFF; see ``read_frames``."""
+    formats = {pages.page_format(index) for index, _ in enumerate(pages)}
     if len(formats) != 1:
         shown = sorted((form.shape, str(form.dtype)) for form in formats)
-        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")
+        raise OutputError(f"{pages.path}: cannot be read as TIFF of one kind of page: {shown}")
     (form,) = formats
     return LazyFrames(
         (len(pages), *form.shape), form.dtype, pages.read, is_cheap=pages[0].is_contiguous
     )
+
+
+@contextmanager
+def explain_unreadable(path: os.PathLike[str] | str) -> Iterator[None]:
+    """Raise an OutputError that names the TIFF where the system does not give its bytes."""
+    try:
+        yield
+    except OSError as error:
+        reason = explain_without_path(error)
+        raise OutputError(f"{path}: cannot be read as TIFF: {reason}") from error
