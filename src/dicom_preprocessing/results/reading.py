@@ -157,6 +157,8 @@ def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
                 f"row {number} of {path}: path {name!r} leads out of the folder of images; "
                 "write it relative to that folder"
             )
+        if "\0" in name or os.path.normpath(name) == os.curdir:
+            raise SourceError(f"row {number} of {path}: path {name!r} names no file")
 
 
 def leads_out(path: str) -> bool:

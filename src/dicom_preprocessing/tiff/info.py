@@ -163,7 +163,7 @@ def _parse_geometry(
     area = _read_numbers(tags, Tag.ACTIVE_AREA, WHOLE_NUMBERS, 4)
     scale = _read_numbers(tags, Tag.DEFAULT_SCALE, FLOATS, 2)
     if scale and not all(0 < factor < math.inf for factor in scale):
-        raise ValueError(f"scale {scale}")
+        raise ValueError(f"its scale {scale[0]:g}, {scale[1]:g} is not a positive number")
     geometry: dict[str, Any] = {"scale": scale}
     if origin and size:
         left, top = origin

@@ -23,7 +23,7 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
+from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.reading import SLICE_TYPES
 from dicom_preprocessing.results.tables import as_records, load_table, write_cells
@@ -229,7 +229,7 @@ def _find_series(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]
 def _parse_number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None
 
@@ -276,6 +276,10 @@ def combine(
     if not force:
         _require_agreement(stored)
     first, study, series = stored[0], ordered[0].study, ordered[0].series
+    if study in (MANIFEST, SLICES):
+        raise OutputError(
+            f"{first.path}: OUTPUT has a table of the name of its folder, rename that"
+        )
     spacing = _frame_spacing(ordered, stored)
     record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
     pages = [first] if not force else stored
