@@ -159,7 +159,7 @@ class TiffDataset(_MapStyle):
         row = self.rows[index]
         try:
             sample = Sample(self._load_image(index, epoch), _read_geometry(row), dict(row))
-        except (OutputError, LoadError, ValueError) as error:
+        except (OutputError, LoadError, ValueError, OverflowError) as error:
             raise LoadError(f"row {index + 1} of {self.source} ({row['path']}): {error}") from error
         return sample if self.transform is None else self.transform(sample)
 

@@ -250,4 +250,5 @@ def root_of_manifest(manifest: Path, first: str) -> Path:
     """The folder to which a manifest's paths are relative, of which ``first`` is one."""
     root = manifest.parent
     images = root / IMAGES
-    return images if images.is_dir() and not (first and (root / first).exists()) else root
+    # os.path: of a name that is too long, pathlib raises an error instead.
+    return images if images.is_dir() and not (first and os.path.exists(root / first)) else root
