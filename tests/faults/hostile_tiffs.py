@@ -134,6 +134,18 @@ def replace_directory(content, random):
     write(content, order + "L", 4, start)
 
 
+def enlarge_stream(content, random):
+    """Let a JPEG or JPEG 2000 stream announce more pixels than its page has."""
+    side = random.choice((1000, 60_000))
+    frame = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc1"))
+    if frame >= 0:
+        write(content, ">L", frame + 5, side << 16 | side)
+    size = content.find(b"\xff\x4f\xff\x51")
+    if size >= 0:
+        for at in (8, 12):
+            write(content, ">L", size + at, side)
+
+
 def replace_description(content, random):
     """Let the first directory have another ImageDescription, of this project's program."""
     order, is_big, found = find_directories(content)
@@ -173,4 +185,4 @@ def write(content, form, offset, value):
 
 
 CHANGES = (flip_bytes, cut, append, rewrite_tag, rewrite_tag, rewrite_tag, relink, relink)
-CHANGES += (replace_directory, replace_description)
+CHANGES += (replace_directory, replace_description, enlarge_stream)

@@ -32,7 +32,7 @@ TIFFS, TABLES = map(int, os.environ.get("DP_HOSTILE", "100,50").split(","))
 PER_PROCESS = 250
 SECONDS = 60
 MEMORY_GROWTH = 400 * 10**6
-SHARED = Path("/dev/shm")  # noqa: S108  # a folder of its own is made there
+SHARED = Path("/dev/shm")  # a folder of its own is made there
 ROOT = Path(__file__).parents[2]
 
 

@@ -23,11 +23,13 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
+    LIBTIFF_COMPRESSIONS,
     PageFormat,
     TiffDirectories,
 )
-from dicom_preprocessing.tiff.numbers import Predictor
+from dicom_preprocessing.tiff.numbers import Compression, Predictor
 from dicom_preprocessing.tiff.single_page import make_single_page_head
+from dicom_preprocessing.tiff.streams import count_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.tiff.directories import Page
 
+MIN_STREAM_PIXELS: Final = 2**24
+"""Pixels that a strip or tile may announce, however small the page is."""
 MAX_MEMORY_MAPS: Final = 256
 """Pages that may be mapped at a time, since each holds its file open. Further ones are read."""
 
@@ -226,6 +230,7 @@ class TiffPages(TiffDirectories):
                 if tiff_page.size != page.rows * page.columns * page.samples:
                     problem = f"page {index} has another depth or size of samples than expected"
                     raise OutputError(f"{self.path}: {problem}")  # noqa: TRY301
+                self._require_small_streams(page)
                 pixels = np.asarray(tiff_page.asarray(maxworkers=1))
                 # Planes, one a sample, come first.
                 if tiff_page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samples > 1:
@@ -236,6 +241,17 @@ class TiffPages(TiffDirectories):
             raise OutputError(f"{self.path}: page {index} cannot be read: {error}") from error
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         return np.ascontiguousarray(pixels.reshape(page.rows, page.columns, -1))
+
+    def _require_small_streams(self, page: Page) -> None:
+        """Refuse a page of which a strip or tile says that it has far more pixels than the page."""
+        limit = max(MIN_STREAM_PIXELS, 4 * page.rows * page.columns)
+        if page.compression not in (*DEFLATED, *LIBTIFF_COMPRESSIONS, Compression.NONE):
+            for offset, count in zip(page.offsets, page.counts, strict=True):
+                if count_pixels(self._read_bytes(offset, count)) > limit:
+                    raise OutputError(
+                        f"{self.path}: cannot be read as TIFF: a page of {page.columns} x "
+                        f"{page.rows} has a strip or tile of more than {limit} pixels"
+                    )
 
 
 _NO_HANDLER: Final = logging.NullHandler()
