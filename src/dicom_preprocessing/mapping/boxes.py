@@ -21,7 +21,7 @@ from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.results.tables import as_records, list_names
 from dicom_preprocessing.text import PARQUET, csv_cell
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _group_by_image(
 def _find_box_columns(table: pd.DataFrame) -> tuple[str, ...]:
     """The columns of the boxes, after checking that the table can be mapped."""
     names = set(table.columns)
-    found = f"found: {', '.join(table.columns)}"
+    found = f"found: {list_names(table.columns)}"
     if not names & {"path", "sop_instance_uid"}:
         raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):

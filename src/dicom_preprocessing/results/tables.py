@@ -7,6 +7,7 @@ commands import this module for less.
 from __future__ import annotations
 
 import csv
+import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ COLUMN_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64",
 ROWS_AT_ONCE = 20_000
 MAX_CELL = 2**24
 """Characters of a cell of a csv table."""
+ROWS_OF_ANY, ROWS_PER_BYTE = 1_000_000, 100
+"""Rows that a parquet file of any size may have, and those that each of its bytes adds.
+
+A few bytes may announce thousands of millions of equal rows. Rows with a path of their own take 5
+bytes and more.
+"""
 MAX_SHOWN = 100
 """Characters of a bad cell in a message."""
 
@@ -143,6 +150,9 @@ def _read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Ite
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        rows_of_file, size = file.metadata.num_rows, opened.seek(0, os.SEEK_END)
+        if rows_of_file > ROWS_OF_ANY + ROWS_PER_BYTE * size:
+            raise ValueError(f"{rows_of_file} rows in {size} bytes")
         schema = file.schema_arrow
         _require_header(schema.names)
         wanted = [name for name in schema.names if columns is None or name in columns]
@@ -198,7 +208,12 @@ def _require_header(names: list[str]) -> None:
     if not names:
         raise ValueError("the first line has no names of columns")
     if len(set(names)) < len(names):
-        raise ValueError(f"the first line names a column twice: {', '.join(names):.{MAX_SHOWN}}")
+        raise ValueError(f"the first line names a column twice: {list_names(names)}")
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Names of columns for a message of one line."""
+    return f"{make_printable(', '.join(map(str, names))):.{MAX_SHOWN}}"
 
 
 def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ of a small page. Section numbers are those of TIFF 6.0 (Adobe, 1992).
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import struct
@@ -56,6 +57,8 @@ VALUE_CODES: Final = WHOLE_NUMBERS | {
     TagType.DOUBLE: "d",
 }
 """The same of all values that ``read_tags`` gives, besides rational numbers."""
+SIZES: Final = {"B": 1, "H": 2, "L": 4, "Q": 8, "f": 4, "d": 8}
+"""Bytes of a value by its code: ``calcsize`` takes as long as all else about a tag."""
 
 SAMPLE_DTYPES: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
 """Kind and bytes of the samples that ``TiffPages`` decodes by itself."""
@@ -384,7 +387,7 @@ class TiffDirectories:
         """Return the numbers of an entry, which may have ``limit`` of them."""
         if count > limit:
             raise OutputError(f"{self.path}: cannot be read as TIFF: a tag of {count} values")
-        length = count * struct.calcsize("=" + code)
+        length = count * SIZES[code]
         # Section 2: values that do not fit into the entry are at the offset that it has instead.
         if length > len(value):
             (offset,) = struct.unpack(self.order + ("Q" if self.is_big else "L"), value)
@@ -431,12 +434,13 @@ class TiffDirectories:
         growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
         if page.dtype is None:
             growth *= 8  # samples may be bits, and nbytes takes each for a byte
-        limits = [growth * min(stored, self.size), growth * self.size]
-        if page.compression not in MAX_EXPANSION:
-            limits = [min(limit, MAX_UNBOUNDED_BYTES) for limit in limits]
+        highest = MAX_UNBOUNDED_BYTES if page.compression not in MAX_EXPANSION else math.inf
+        is_too_large = page.nbytes > min(growth * min(stored, self.size), highest)
         width, length = page.tile or (0, 0)
-        sizes = [page.nbytes, page.nbytes * width * length // (page.rows * page.columns)]
-        if any(size > limit for size, limit in zip(sizes, limits, strict=True)):
+        if page.tile is not None:
+            tile_bytes = page.nbytes * width * length // (page.rows * page.columns)
+            is_too_large |= tile_bytes > min(growth * self.size, highest)
+        if is_too_large:
             samples = f" x {page.samples}" if page.samples > 1 else ""
             tiles = f" in tiles of {width} x {length}" if page.tile else ""
             raise OutputError(

@@ -26,7 +26,7 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import as_records, load_table, write_cells
+from dicom_preprocessing.results.tables import as_records, list_names, load_table, write_cells
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
@@ -108,7 +108,7 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     if key is None or order is None or order not in columns:
         raise SourceError(
             f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
-            f" to order by; found: {', '.join(columns) or 'no row'}"
+            f" to order by; found: {list_names(columns) or 'no row'}"
         )
     by_key: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
