@@ -79,7 +79,7 @@ def find_directories(content):
             found.append((offset, count))
             end = offset + struct.calcsize("=" + head) + count * (20 if is_big else 12)
             (offset,) = struct.unpack_from(order + link, content, end)
-    except struct.error:
+    except (struct.error, OverflowError):
         return order, False, []
     return order, is_big, found
 

@@ -235,12 +235,13 @@ class TiffPages(TiffDirectories):
                 # Planes, one a sample, come first.
                 if tiff_page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samples > 1:
                     pixels = np.moveaxis(pixels, 0, -1)
+                pixels = pixels.reshape(page.rows, page.columns, page.samples)
         except (MemoryError, OutputError):
             raise
         except Exception as error:  # tifffile raises nearly anything on bad bytes
             raise OutputError(f"{self.path}: page {index} cannot be read: {error}") from error
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return np.ascontiguousarray(pixels.reshape(page.rows, page.columns, -1))
+        return np.ascontiguousarray(pixels)
 
     def _require_small_streams(self, page: Page) -> None:
         """Refuse a page of which a strip or tile says that it has far more pixels than the page."""

@@ -99,7 +99,9 @@ def tally_file(path: Path, choice: PixelSelection | None = None) -> dict[PixelTy
         area = header.info.active_area if choice.active_only else None
         background = float(header.description.get("background", 0))
         tallies: dict[PixelType, Tally] = {}
-        for index in range(len(pages)):
+        for index, page in enumerate(pages):
+            if area is not None and (page.columns < area[2] or page.rows < area[3]):
+                raise OutputError(f"{path}: its active area is not within page {index}")
             pixels = _select_pixels(
                 _read_page(pages, index), area, background if choice.skip_background else None
             )
@@ -118,7 +120,7 @@ def _select_pixels(
     if area is not None:
         left, top, right, bottom = area
         page = page[top:bottom, left:right]
-    pixels = page.reshape(-1, page.shape[2])
+    pixels = page.reshape(page.shape[0] * page.shape[1], page.shape[2])
     return pixels if background is None else pixels[(pixels != background).any(axis=1)]
 
 
