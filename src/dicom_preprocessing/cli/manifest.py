@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error
+from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -56,18 +57,21 @@ def _write(source: Path, output: Path) -> int:
     from tqdm import tqdm
 
     from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
+    from dicom_preprocessing.results.outcomes import try_call
 
     paths = find_tiffs(source)
     if not paths:
         print(f"error: {source} contains no TIFFs", file=sys.stderr)
         return 1
     rows, unreadable = [], 0
+    read = partial(row_of_tiff, root=source)
     for path in tqdm(paths, unit="file", disable=None, leave=False):
-        try:
-            rows.append(row_of_tiff(path, source))
-        except OutputError as error:
+        outcome = try_call(read, path)
+        if isinstance(outcome, OutputError):
             unreadable += 1
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {make_printable(str(outcome))}", file=sys.stderr)
+        else:
+            rows.append(outcome)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(rows, output)
     print(f"{len(rows)} of {len(paths)} TIFFs in {output}")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.output import require_output
-from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, plural
+from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dicom_preprocessing.mapping.boxes import MappedTable
 
@@ -35,16 +35,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.mapping.boxes import ManifestIndex, map_table, read_images
     from dicom_preprocessing.results.tables import load_table
 
+    problems: list[OutputError] = []
     try:
         table = load_table(boxes)
-        done = map_table(table, ManifestIndex(read_images(manifest)), arguments.to)
+        images = read_images(manifest, problems.append)
+        done = map_table(table, ManifestIndex(images), arguments.to)
         _write(done, output)
         if arguments.preview is not None:
-            _preview(done, arguments.images or _root_of(manifest, done), arguments.preview)
+            root = arguments.images or _root_of(manifest, done)
+            problems += _preview(done, root, arguments.preview)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
-    return _conclude(done)
+    for problem in problems:
+        print(f"error: {make_printable(str(problem))}", file=sys.stderr)
+    return _conclude(done) or int(bool(problems))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,17 +113,24 @@ def _root_of(manifest: Path, done: MappedTable) -> Path:
     return root_of_manifest(manifest, next(iter(done.drawn), ""))
 
 
-def _preview(done: MappedTable, images: Path, folder: Path) -> None:
+def _preview(done: MappedTable, images: Path, folder: Path) -> Iterator[OutputError]:
+    """Write the previews; yield the error of each image that cannot be read."""
     from tqdm import tqdm
 
     from dicom_preprocessing.mapping.preview import write_preview
+    from dicom_preprocessing.results.outcomes import try_call
+
+    def write(path: Path) -> None:
+        relative = path.relative_to(images)
+        name = "_".join(relative.with_suffix(".png").parts)
+        write_preview(folder / name, path, *done.drawn[names[path]])
 
     folder.mkdir(parents=True, exist_ok=True)
-    for path, (boxes, is_whole) in tqdm(
-        done.drawn.items(), unit="image", disable=None, leave=False
-    ):
-        name = "_".join(Path(path).with_suffix(".png").parts).replace("/", "")
-        write_preview(folder / name, images / path, boxes, is_whole)
+    names = {images / name: name for name in done.drawn}
+    for path in tqdm(names, unit="image", disable=None, leave=False):
+        outcome = try_call(write, path)
+        if outcome is not None:
+            yield outcome
 
 
 def _conclude(done: MappedTable) -> int:

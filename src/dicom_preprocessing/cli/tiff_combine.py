@@ -83,15 +83,22 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
 
     from dicom_preprocessing.files import make_durable
     from dicom_preprocessing.results.manifest import write_manifest
+    from dicom_preprocessing.results.outcomes import try_call
     from dicom_preprocessing.tools.combine import write_slices
 
     volumes: list[CombinedVolume] = []
-    for where, slices in tqdm(sorted(sorting.series.items()), disable=None, leave=False):
-        problem = None if arguments.force else sorting.problems.get(where)
-        try:
-            volumes.append(_write_volume(slices, problem, arguments))
-        except OutputError as error:
-            print(f"error: {make_printable(str(error))}", file=sys.stderr)
+    named = {f"series {series} of {study}": (study, series) for study, series in sorting.series}
+
+    def write(name: str) -> CombinedVolume:
+        problem = None if arguments.force else sorting.problems.get(named[name])
+        return _write_volume(sorting.series[named[name]], problem, arguments)
+
+    for name in tqdm(sorted(named, key=named.__getitem__), disable=None, leave=False):
+        outcome = try_call(write, name)
+        if isinstance(outcome, OutputError):
+            print(f"error: {make_printable(str(outcome))}", file=sys.stderr)
+        else:
+            volumes.append(outcome)
     make_durable(arguments.output / volume.row.path for volume in volumes)
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)

@@ -80,8 +80,8 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
 
     from dicom_preprocessing.files import make_durable
     from dicom_preprocessing.results.manifest import write_manifest
+    from dicom_preprocessing.results.outcomes import map_in_processes
     from dicom_preprocessing.tools.resize import complete_row
-    from dicom_preprocessing.tools.tree import map_in_processes
 
     work = partial(_resize_one, root=tree.root, output=output, options=options)
     rows, failed = [], 0
@@ -106,6 +106,9 @@ def _resize_one(path: Path, *, root: Path, output: Path, options: ResizeOptions)
     from dicom_preprocessing.results.manifest import row_of_tiff
     from dicom_preprocessing.tools.resize import resize_file
 
-    target = output / path.relative_to(root)
+    relative = path.relative_to(root)
+    if relative.parts[0] == MANIFEST:
+        raise OutputError(f"{path}: OUTPUT has a table of the name of its folder, rename that")
+    target = output / relative
     resize_file(path, target, options)
     return row_of_tiff(target, output)

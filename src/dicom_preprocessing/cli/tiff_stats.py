@@ -86,8 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 def _collect(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Statistics:
     from tqdm import tqdm
 
+    from dicom_preprocessing.results.outcomes import map_in_processes
     from dicom_preprocessing.tools.statistics import Statistics, tally_file
-    from dicom_preprocessing.tools.tree import find_images, map_in_processes
+    from dicom_preprocessing.tools.tree import find_images
 
     paths = find_images(sources)
     statistics = Statistics()

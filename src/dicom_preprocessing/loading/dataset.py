@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -52,6 +53,8 @@ Row = dict[str, Any]
 FrameChoice = Literal["all", "central", "random"]
 FRAME_CHOICES = ("all", "central", "random")
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
+MAX_NAMED = 10
+"""Unreadable TIFFs that a warning names."""
 GEOMETRY_COLUMNS = ("scale_x", "scale_y", *CROP, *ACTIVE)
 
 
@@ -77,7 +80,8 @@ class TiffDataset(_MapStyle):
     Parameters
     ----------
     source : path
-        A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, or any tree of TIFFs.
+        A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, or any tree of TIFFs,
+        of which those that cannot be read are left out, with a warning.
     root : path, optional
         The folder to which the manifest's paths are relative; by default images/ beside it, else
         its own folder.
@@ -155,7 +159,7 @@ class TiffDataset(_MapStyle):
         row = self.rows[index]
         try:
             sample = Sample(self._load_image(index, epoch), _read_geometry(row), dict(row))
-        except (OutputError, LoadError, ValueError) as error:
+        except (OutputError, LoadError, ValueError, OverflowError) as error:
             raise LoadError(f"row {index + 1} of {self.source} ({row['path']}): {error}") from error
         return sample if self.transform is None else self.transform(sample)
 
@@ -364,11 +368,17 @@ def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
 
 def _read_rows_of_tree(root: Path) -> list[Row]:
     names = list(COLUMN_TYPES)
-    rows = []
+    rows, problems = [], []
     for path in find_tiffs(root):
         try:
             row = row_of_tiff(path, root)
         except OutputError as error:
-            raise SourceError(str(error)) from error
+            problems.append(str(error))
+            continue
         rows.append({name: getattr(row, name) for name in names})
+    if problems and not rows:
+        raise SourceError(problems[0])
+    if problems:
+        text = f"{len(problems)} of {len(problems) + len(rows)} TIFFs cannot be read: left out. "
+        warnings.warn(text + "; ".join(problems[:MAX_NAMED]), stacklevel=4)
     return rows

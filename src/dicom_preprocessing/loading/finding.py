@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
@@ -190,9 +189,8 @@ def get_manifest(root: PathLike, bar: bool = False) -> list[ManifestEntry]:
 
 def _make_entry(path: Path, root: Path) -> ManifestEntry:
     study, series, sop = parse_image_path(path.relative_to(root))
-    status = path.stat()
-    is_file = stat.S_ISREG(status.st_mode)
-    dimensions = _read_dimensions(path) if is_file else None
+    dimensions = _read_dimensions(path)
+    status = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
     return ManifestEntry(path, study, series, sop, status.st_ino, dimensions)
 
 
@@ -206,7 +204,7 @@ def _read_dimensions(path: Path) -> Dimensions | None:
             "width": first.columns,
             "height": first.rows,
             "channels": first.samples,
-            "num_frames": len(pages),
+            "num_frames": sum(1 for _ in pages),
         }
     except (OSError, OutputError):
         return None

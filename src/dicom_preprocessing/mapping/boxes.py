@@ -6,6 +6,7 @@ import csv
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,12 +19,13 @@ from dicom_preprocessing.files import as_record, atomic_write
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, are_boxes
 from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
+from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.results.tables import as_records, list_names
 from dicom_preprocessing.text import PARQUET, csv_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -88,19 +90,29 @@ def write_csv(table: pd.DataFrame, file: IO[str]) -> None:
         writer.writerow([v if isinstance(v, str) else csv_cell(v) for v in values])
 
 
-def read_images(manifest: Path) -> list[Row]:
+def read_images(manifest: Path, on_error: Callable[[OutputError], object]) -> list[Row]:
     """Rows of a manifest, or of the TIFFs below a folder.
+
+    Parameters
+    ----------
+    manifest : Path
+    on_error : callable
+        Called with the error of each TIFF that cannot be read.
 
     Raises
     ------
     OutputError
-        The manifest lacks a column, or a TIFF cannot be read.
+        The manifest lacks a column.
     SourceError
         As for ``read_manifest``.
     OSError
     """
     if manifest.is_dir():
-        return [as_record(row_of_tiff(path, manifest)) for path in find_tiffs(manifest)]
+        outcomes = [try_call(partial(row_of_tiff, root=manifest), p) for p in find_tiffs(manifest)]
+        for outcome in outcomes:
+            if isinstance(outcome, OutputError):
+                on_error(outcome)
+        return [as_record(row) for row in outcomes if not isinstance(row, OutputError)]
     table = read_manifest(manifest)
     missing = set(IMAGE_COLUMNS) - set(table.columns)
     if missing:
@@ -205,7 +217,7 @@ def _group_by_image(
 def _find_box_columns(table: pd.DataFrame) -> tuple[str, ...]:
     """The columns of the boxes, after checking that the table can be mapped."""
     names = set(table.columns)
-    found = f"found: {', '.join(table.columns)}"
+    found = f"found: {list_names(table.columns)}"
     if not names & {"path", "sop_instance_uid"}:
         raise OutputError(f"boxes need a column path or sop_instance_uid; {found}")
     for form in (EDGES, CORNER_AND_SIZE):

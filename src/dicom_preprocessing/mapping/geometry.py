@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,8 @@ def _make_geometry(
     """Geometry from what is known; the reference program leaves out steps that did not run."""
     if crop is None and active is None and scale is None:
         raise ValueError("it holds no geometry: no crop, scale or active area")
+    if scale is not None and not all(0 < factor < math.inf for factor in scale):
+        raise ValueError(f"its scale {scale[0]:g}, {scale[1]:g} is not a positive number")
     left, top, right, bottom = active or (0, 0, output.width, output.height)
     size = Size(right - left, bottom - top)
     if crop is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.tiff.reader import read_frames
@@ -21,6 +22,7 @@ WHOLE, CUT = (0, 230, 60), (255, 140, 0)
 MIN_PICTURE_SIDE = 512
 """Smaller pictures are enlarged by an integer factor, as long as both sides stay within this."""
 LINES_PER_SIDE = 400
+GREY_OR_RGB = (1, 3)
 
 
 def write_preview(
@@ -45,6 +47,8 @@ def write_preview(
     OSError
     """
     frames = read_frames(image)
+    if frames.shape[3] not in GREY_OR_RGB:
+        raise OutputError(f"{image}: found {frames.shape[3]} samples; expected grey or RGB")
     picture = stretch_to_rgb(np.asarray(frames[len(frames) // 2]))
     factor = max(1, MIN_PICTURE_SIDE // max(picture.shape[:2]))
     picture = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -24,6 +25,7 @@ from dicom_preprocessing.results.layout import (
 )
 from dicom_preprocessing.results.tables import Cells, cells_of, write_cells
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
+from dicom_preprocessing.tiff.reader import explain_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,6 +179,8 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
     OutputError
         The file is not a readable TIFF.
     """
+    with explain_unreadable(path):
+        inode = path.stat().st_ino
     info = read_info(path)
     relative = path.relative_to(root)
     study, series, sop = parse_image_path(relative)
@@ -185,7 +189,7 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
         series_instance_uid=series,
         sop_instance_uid=sop,
         path=str(relative),
-        inode=path.stat().st_ino,
+        inode=inode,
         width=info.width,
         height=info.height,
         channels=info.channels,
@@ -220,17 +224,31 @@ def find_tiffs(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder")
-    paths = [
-        Path(folder) / name
-        for folder, _, names in os.walk(root)
-        for name in names
-        if name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
-    ]
+    paths, folders = [], [str(root)]
+    while folders:  # os.walk calls itself for each level, of which there may be thousands
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif _is_tiff_name(entry.name) and not _leads_to_folder(entry):
+                    paths.append(Path(entry.path))
     return sorted(paths, key=lambda path: path_key(str(path)))
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_tiff_name(name: str) -> bool:
+    return name.lower().endswith(TIFF_SUFFIXES) and not name.startswith(".")
 
 
 def root_of_manifest(manifest: Path, first: str) -> Path:
     """The folder to which a manifest's paths are relative, of which ``first`` is one."""
     root = manifest.parent
     images = root / IMAGES
-    return images if images.is_dir() and not (first and (root / first).exists()) else root
+    # os.path: of a name that is too long, pathlib raises an error instead.
+    return images if images.is_dir() and not (first and os.path.exists(root / first)) else root

@@ -10,7 +10,7 @@ from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure
 from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
 from dicom_preprocessing.results.manifest import COLUMN_TYPES
-from dicom_preprocessing.results.tables import load_in_parts, load_table
+from dicom_preprocessing.results.tables import list_names, load_in_parts, load_table
 from dicom_preprocessing.results.warning_table import WarningRow
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _table_in(source: PathLike, name: str) -> Path:
 def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
     """Refuse rows without a path, and paths out of the folder of the images."""
     if "path" not in table:
-        raise SourceError(f"{path}: {what} has a column path; found: {', '.join(table.columns)}")
+        raise SourceError(f"{path}: {what} has a column path; found: {list_names(table.columns)}")
     is_known = table["path"].notna()
     if not is_known.all():
         raise SourceError(f"row {int(is_known.argmin()) + 1} of {path} has no path")
@@ -157,6 +157,8 @@ def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
                 f"row {number} of {path}: path {name!r} leads out of the folder of images; "
                 "write it relative to that folder"
             )
+        if "\0" in name or os.path.normpath(name) == os.curdir:
+            raise SourceError(f"row {number} of {path}: path {name!r} names no file")
 
 
 def leads_out(path: str) -> bool:

@@ -7,12 +7,19 @@ commands import this module for less.
 from __future__ import annotations
 
 import csv
+import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record, atomic_write
-from dicom_preprocessing.text import PARQUET, TABLE_SUFFIXES, csv_cell, explain_without_path
+from dicom_preprocessing.text import (
+    PARQUET,
+    TABLE_SUFFIXES,
+    csv_cell,
+    explain_without_path,
+    make_printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -29,6 +36,16 @@ COLUMN_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64",
 """Dtypes of columns whose type is known. Unknown values are NA, in float64 NaN."""
 
 ROWS_AT_ONCE = 20_000
+MAX_CELL = 2**24
+"""Characters of a cell of a csv table."""
+ROWS_OF_ANY, ROWS_PER_BYTE = 1_000_000, 100
+"""Rows that a parquet file of any size may have, and those that each of its bytes adds.
+
+A few bytes may announce thousands of millions of equal rows. Rows with a path of their own take 5
+bytes and more.
+"""
+MAX_SHOWN = 100
+"""Characters of a bad cell in a message."""
 
 TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 INT64_END = 2**63
@@ -98,7 +115,6 @@ def load_in_parts(
     ``columns`` are the names to load, None for all; the rest is as for ``load_table``.
     """
     import pandas as pd  # noqa: PLC0415
-    import pyarrow as pa  # noqa: PLC0415
 
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise SourceError(f"{path}: a table must end in .csv or .parquet")
@@ -115,10 +131,15 @@ def load_in_parts(
                     data[name] = _parse_column(cells, kind, name, start, path)
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
+    except SourceError:
+        raise
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: cannot be read: it is not text in UTF-8") from error
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise SourceError(f"{path}: cannot be read: {explain_without_path(error)}") from error
+    except MemoryError as error:
+        raise SourceError(f"{path}: there is not enough memory for it") from error
+    except Exception as error:  # pyarrow and pandas raise nearly anything on bad bytes
+        reason = explain_without_path(error).partition("\n")[0]
+        raise SourceError(f"{path}: cannot be read: {make_printable(reason)}") from error
 
 
 Block = tuple[int, "dict[str, pa.Array]"]
@@ -129,22 +150,38 @@ def _read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Ite
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        rows_of_file, size = file.metadata.num_rows, opened.seek(0, os.SEEK_END)
+        if rows_of_file > ROWS_OF_ANY + ROWS_PER_BYTE * size:
+            raise ValueError(f"{rows_of_file} rows in {size} bytes")
         schema = file.schema_arrow
         _require_header(schema.names)
         wanted = [name for name in schema.names if columns is None or name in columns]
         count = 0
         for batch in file.iter_batches(rows, columns=wanted):
             count += batch.num_rows
-            yield batch.num_rows, {name: batch.column(name) for name in wanted}
+            yield batch.num_rows, {name: _check_values(batch.column(name)) for name in wanted}
         if not count:
             empty = schema.empty_table()
             yield 0, {name: empty[name].combine_chunks() for name in wanted}
+
+
+def _check_values(cells: pa.Array) -> pa.Array:
+    """Return a column whose every value is one of Python; that of others would fail later."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    cells.validate(full=True)  # text that is not in UTF-8, indices beyond a dictionary
+    kind = cells.type
+    if not (pa.types.is_primitive(kind) or pa.types.is_string(kind)) or pa.types.is_temporal(kind):
+        cells.to_pylist()  # a date in the year 10000
+    return cells
 
 
 def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
     import pyarrow as pa  # noqa: PLC0415
 
     with path.open(encoding="utf-8-sig", newline="") as file:
+        # A polygon may be longer than csv allows; no cell is longer than its file.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
         reader = csv.reader(file, strict=True)
         header = next(reader, [])
         _require_header(header)
@@ -171,7 +208,12 @@ def _require_header(names: list[str]) -> None:
     if not names:
         raise ValueError("the first line has no names of columns")
     if len(set(names)) < len(names):
-        raise ValueError(f"the first line names a column twice: {', '.join(names)}")
+        raise ValueError(f"the first line names a column twice: {list_names(names)}")
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Names of columns for a message of one line."""
+    return f"{make_printable(', '.join(map(str, names))):.{MAX_SHOWN}}"
 
 
 def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
@@ -187,7 +229,8 @@ def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path
             parsed.append(CELL_PARSERS[kind](cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
             number = start + encoded.indices.index(code).as_py() + 1
-            raise SourceError(f"row {number} of {path}: {name} is {cell!r}") from None
+            shown = f"{cell!r:.{MAX_SHOWN}}"
+            raise SourceError(f"row {number} of {path}: {name} is {shown}") from None
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
     column = pa.array(parsed, arrow).take(encoded.indices)
     if kind is float:

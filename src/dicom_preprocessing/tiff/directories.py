@@ -6,7 +6,9 @@ of a small page. Section numbers are those of TIFF 6.0 (Adobe, 1992).
 
 from __future__ import annotations
 
+import math
 import os
+import stat
 import struct
 import threading
 import weakref
@@ -20,7 +22,7 @@ from dicom_preprocessing.files import read_at
 from dicom_preprocessing.tiff.numbers import Compression, Photometric, Predictor, Tag, TagType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 CLASSIC, BIG = 42, 43
 """Versions of TIFF, whose offsets have 32 and 64 bits."""
@@ -48,6 +50,15 @@ WHOLE_NUMBERS: Final = {
     TagType.LONG8: "Q",
 }
 """Struct codes by type. Readers should take any of them for any unsigned integer (section 2)."""
+VALUE_CODES: Final = WHOLE_NUMBERS | {
+    TagType.ASCII: "B",
+    TagType.UNDEFINED: "B",
+    TagType.FLOAT: "f",
+    TagType.DOUBLE: "d",
+}
+"""The same of all values that ``read_tags`` gives, besides rational numbers."""
+SIZES: Final = {"B": 1, "H": 2, "L": 4, "Q": 8, "f": 4, "d": 8}
+"""Bytes of a value by its code: ``calcsize`` takes as long as all else about a tag."""
 
 SAMPLE_DTYPES: Final = frozenset(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
 """Kind and bytes of the samples that ``TiffPages`` decodes by itself."""
@@ -69,6 +80,11 @@ MAX_EXPANSION: Final[dict[int, int]] = {
 }
 DEFAULT_MAX_EXPANSION: Final = 2**16
 """How many times its compressed bytes a page may have where no bound is known."""
+MAX_UNBOUNDED_BYTES: Final = 2**32
+"""Bytes that a page may have where no bound is known: a few bytes may announce any number."""
+MAX_VALUES: Final = 2**16
+"""Values that a tag may have, except the places of strips and tiles."""
+PLACES: Final = (Tag.STRIP_OFFSETS, Tag.STRIP_COUNTS, Tag.TILE_OFFSETS, Tag.TILE_COUNTS)
 
 
 class PageFormat(NamedTuple):
@@ -83,6 +99,13 @@ class PageFormat(NamedTuple):
     def shape(self) -> tuple[int, int, int]:
         """(rows, columns, samples)."""
         return self[:3]
+
+
+class Values(NamedTuple):
+    """Values of a tag; rational numbers are two each, texts their bytes."""
+
+    tag_type: int
+    numbers: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +168,17 @@ class TiffDirectories:
     OSError
         The file cannot be opened.
     OutputError
-        The file does not start like a TIFF.
+        It is no file, or does not start like a TIFF.
     """
 
     def __init__(self, path: os.PathLike[str] | str) -> None:
         self.path = path
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.descriptor = self._open_file()
         weakref.finalize(self, os.close, self.descriptor)
-        self.size = os.fstat(self.descriptor).st_size
+        status = os.fstat(self.descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputError(f"{path}: cannot be read as TIFF: it is not a file")
+        self.size = status.st_size
         self.head = read_at(self.descriptor, 0, min(self.size, TIFF_HEAD_BYTES))
         self.order, self.is_big, first = self._parse_header()
         self._lock = threading.Lock()
@@ -160,7 +186,15 @@ class TiffDirectories:
         self._offsets = [first]
         self._seen = {first}
         self._at_end = False
+        self._directory_bytes = 0
         self._pages: dict[int, Page] = {}
+
+    def _open_file(self) -> int:
+        try:
+            # To open a pipe would wait for one who writes to it.
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except ValueError as error:  # a NUL
+            raise OutputError(f"{self.path!r}: cannot be read as TIFF: {error}") from error
 
     def _parse_header(self) -> tuple[str, bool, int]:
         """Return the byte order, whether it is BigTIFF, and the offset of the first directory."""
@@ -230,7 +264,13 @@ class TiffDirectories:
             while index >= len(self._offsets):
                 if self._at_end:
                     raise IndexError(index)
-                _, next_offset = self._read_directory(self._offsets[-1])
+                entries, next_offset = self._read_directory(self._offsets[-1])
+                self._directory_bytes += len(entries)
+                # Else a small file could have any number of large ones.
+                if self._directory_bytes > self.size:
+                    raise OutputError(
+                        f"{self.path}: cannot be read as TIFF: directories of pages overlap"
+                    )
                 # A damaged link may lead back, and then the list has no end.
                 if next_offset in self._seen:
                     raise OutputError(f"{self.path}: cannot be read as TIFF: pages in a circle")
@@ -263,20 +303,48 @@ class TiffDirectories:
         return page
 
     def __iter__(self) -> Iterator[Page]:
-        return (self[index] for index in range(len(self)))
+        """Yield all pages; OutputError if one is damaged."""
+        segments = 0
+        for index in range(len(self)):
+            page = self[index]
+            segments += len(page.offsets)
+            # Pages that share one list of strips would take any amount of memory.
+            if segments > self.size:
+                raise OutputError(f"{self.path}: cannot be read as TIFF: pages share their strips")
+            yield page
+
+    def read_tags(self, index: int, tags: Collection[int]) -> dict[int, Values]:
+        """Return the values of those of the tags that a page has, of duplicates the first.
+
+        Raises
+        ------
+        OutputError
+            Values are not in the file, or more than MAX_VALUES of them are numbers.
+        """
+        entries = self._read_entries(self._locate_directory(index))
+        found: dict[int, Values] = {}
+        for tag, tag_type, count, value in entries:
+            if tag in tags and tag not in found:
+                is_text = tag_type in (TagType.ASCII, TagType.BYTE, TagType.UNDEFINED)
+                numbers = 2 * count if tag_type == TagType.RATIONAL else count
+                code = "L" if tag_type == TagType.RATIONAL else VALUE_CODES.get(tag_type)
+                if code is not None:
+                    limit = self.size if is_text else MAX_VALUES
+                    found[tag] = Values(tag_type, self._unpack(code, numbers, value, limit))
+        return found
+
+    def _read_entries(self, offset: int) -> Iterator[tuple[int, int, int, bytes]]:
+        """Tag, type, count and value of the entries of a directory."""
+        entries, _ = self._read_directory(offset)
+        return struct.iter_unpack(self.order + ("HHQ8s" if self.is_big else "HHL4s"), entries)
 
     def _parse_page(self, offset: int) -> Page:
         """Read a page by the directory at an offset; tags that it lacks have their defaults."""
-        entries, _ = self._read_directory(offset)
-        entry_format = "HHQ8s" if self.is_big else "HHL4s"
         # All other tags are skipped, which is what makes this fast.
-        values = {
-            tag: self._parse_values(tag_type, count, value)
-            for tag, tag_type, count, value in struct.iter_unpack(
-                self.order + entry_format, entries
-            )
-            if tag in DECODING_TAGS
+        entries = {
+            entry[0]: entry[1:] for entry in self._read_entries(offset) if entry[0] in DECODING_TAGS
         }
+        values = {tag: self._parse_values(tag, *entry) for tag, entry in entries.items()}
 
         def first(tag: int, default: int) -> int:
             return (values.get(tag) or (default,))[0]
@@ -308,12 +376,18 @@ class TiffDirectories:
         )
         return self._check_page(page)
 
-    def _parse_values(self, tag_type: int, count: int, value: bytes) -> tuple[int, ...]:
+    def _parse_values(self, tag: int, tag_type: int, count: int, value: bytes) -> tuple[int, ...]:
         """Return the whole numbers of an entry, none if its values are of another type."""
         code = WHOLE_NUMBERS.get(tag_type)
         if code is None:
             return ()
-        length = count * struct.calcsize("=" + code)
+        return self._unpack(code, count, value, self.size if tag in PLACES else MAX_VALUES)
+
+    def _unpack(self, code: str, count: int, value: bytes, limit: int) -> tuple[Any, ...]:
+        """Return the numbers of an entry, which may have ``limit`` of them."""
+        if count > limit:
+            raise OutputError(f"{self.path}: cannot be read as TIFF: a tag of {count} values")
+        length = count * SIZES[code]
         # Section 2: values that do not fit into the entry are at the offset that it has instead.
         if length > len(value):
             (offset,) = struct.unpack(self.order + ("Q" if self.is_big else "L"), value)
@@ -343,18 +417,36 @@ class TiffDirectories:
             raise OutputError(f"{self.path}: cannot be read as TIFF: no place of the pixels")
         if max(map(sum, zip(page.offsets, page.counts, strict=True))) > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
-        if page.dtype is None:
-            growth *= 8  # samples may be bits, and nbytes takes each for a byte
-        if page.nbytes > growth * sum(page.counts):
-            raise OutputError(
-                f"{self.path}: cannot be read as TIFF: a page of {page.columns} x {page.rows} in "
-                f"{sum(page.counts)} bytes"
-            )
+        self._require_plausible_size(page)
         is_supported = page.is_supported and page.dtype is not None and _is_supported(page)
         if is_supported == page.is_supported:
             return page
         return _mark_unsupported(page)
+
+    def _require_plausible_size(self, page: Page) -> None:
+        """Refuse a page or tile of more bytes than its strips in the file can be decoded to."""
+        stored = sum(page.counts)
+        if stored > self.size:
+            # Equal strips may be stored once, but not the bytes of one strip in another.
+            distinct = sum(count for _, count in set(zip(page.offsets, page.counts, strict=True)))
+            if distinct > self.size or stored > self.size + page.nbytes:
+                raise OutputError(f"{self.path}: cannot be read as TIFF: strips overlap")
+        growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
+        if page.dtype is None:
+            growth *= 8  # samples may be bits, and nbytes takes each for a byte
+        highest = MAX_UNBOUNDED_BYTES if page.compression not in MAX_EXPANSION else math.inf
+        is_too_large = page.nbytes > min(growth * min(stored, self.size), highest)
+        width, length = page.tile or (0, 0)
+        if page.tile is not None:
+            tile_bytes = page.nbytes * width * length // (page.rows * page.columns)
+            is_too_large |= tile_bytes > min(growth * self.size, highest)
+        if is_too_large:
+            samples = f" x {page.samples}" if page.samples > 1 else ""
+            tiles = f" in tiles of {width} x {length}" if page.tile else ""
+            raise OutputError(
+                f"{self.path}: cannot be read as TIFF: a page of {page.columns} x {page.rows}"
+                f"{samples}{tiles} in {stored} bytes"
+            )
 
 
 def _is_supported(page: Page) -> bool:

@@ -45,9 +45,13 @@ class TagType:
     """Types of values; LONG8 is of BigTIFF, the others of TIFF 6.0."""
 
     BYTE: Final = 1
+    ASCII: Final = 2
     SHORT: Final = 3
     LONG: Final = 4
+    RATIONAL: Final = 5
+    UNDEFINED: Final = 7
     FLOAT: Final = 11
+    DOUBLE: Final = 12
     LONG8: Final = 16
 
 

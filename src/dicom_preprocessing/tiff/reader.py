@@ -7,12 +7,13 @@ tifffile reads all other pages.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
 import threading
 import weakref
-from itertools import islice
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -22,11 +23,13 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
+    LIBTIFF_COMPRESSIONS,
     PageFormat,
     TiffDirectories,
 )
-from dicom_preprocessing.tiff.numbers import Predictor
+from dicom_preprocessing.tiff.numbers import Compression, Predictor
 from dicom_preprocessing.tiff.single_page import make_single_page_head
+from dicom_preprocessing.tiff.streams import count_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.tiff.directories import Page
 
+MIN_STREAM_PIXELS: Final = 2**24
+"""Pixels that a strip or tile may announce, however small the page is."""
 MAX_MEMORY_MAPS: Final = 256
 """Pages that may be mapped at a time, since each holds its file open. Further ones are read."""
 
@@ -210,25 +215,47 @@ class TiffPages(TiffDirectories):
         """Decode a page of an uncommon format to (rows, columns, samples), native byte order."""
         import tifffile  # noqa: PLC0415  # slow to import, and seldom needed
 
+        # What is wrong is said once, by the error; a program that wants this log still gets it.
+        logging.getLogger("tifffile").addHandler(_NO_HANDLER)
         page = self[index]
         pixels = self._last_decoded.pop(index, None)
         if pixels is not None:
             return pixels
         try:
             with tifffile.TiffFile(self.path) as tiff:
-                tiff_page = next(islice(tiff.pages, index, None)).aspage()
+                # Not by its number: tifffile would read all pages before it.
+                tiff.filehandle.seek(self._locate_directory(index))
+                tiff_page = tifffile.TiffPage(tiff, index)
+                # Tags that only tifffile reads may say that there is more to allocate.
+                if tiff_page.size != page.rows * page.columns * page.samples:
+                    problem = f"page {index} has another depth or size of samples than expected"
+                    raise OutputError(f"{self.path}: {problem}")  # noqa: TRY301
+                self._require_small_streams(page)
                 pixels = np.asarray(tiff_page.asarray(maxworkers=1))
                 # Planes, one a sample, come first.
                 if tiff_page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samples > 1:
                     pixels = np.moveaxis(pixels, 0, -1)
-        except MemoryError:
+                pixels = pixels.reshape(page.rows, page.columns, page.samples)
+        except (MemoryError, OutputError):
             raise
         except Exception as error:  # tifffile raises nearly anything on bad bytes
             raise OutputError(f"{self.path}: page {index} cannot be read: {error}") from error
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return np.ascontiguousarray(pixels.reshape(page.rows, page.columns, -1))
+        return np.ascontiguousarray(pixels)
+
+    def _require_small_streams(self, page: Page) -> None:
+        """Refuse a page of which a strip or tile says that it has far more pixels than the page."""
+        limit = max(MIN_STREAM_PIXELS, 4 * page.rows * page.columns)
+        if page.compression not in (*DEFLATED, *LIBTIFF_COMPRESSIONS, Compression.NONE):
+            for offset, count in zip(page.offsets, page.counts, strict=True):
+                if count_pixels(self._read_bytes(offset, count)) > limit:
+                    raise OutputError(
+                        f"{self.path}: cannot be read as TIFF: a page of {page.columns} x "
+                        f"{page.rows} has a strip or tile of more than {limit} pixels"
+                    )
 
 
+_NO_HANDLER: Final = logging.NullHandler()
 _MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
@@ -263,17 +290,27 @@ def read_frames(path: os.PathLike[str] | str) -> LazyFrames:
         The file is missing, no TIFF, or has pages of several formats. Damaged pages raise it when
         they are asked for.
     """
-    try:
-        pages = TiffPages(path)
-        formats = {pages.page_format(index) for index in range(len(pages))}
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
-        ) from error
+    with explain_unreadable(path):
+        return make_frames(TiffPages(path))
+
+
+def make_frames(pages: TiffPages) -> LazyFrames:
+    """Make lazy frames of an open TIFF; see ``read_frames``."""
+    formats = {pages.page_format(index) for index, _ in enumerate(pages)}
     if len(formats) != 1:
         shown = sorted((form.shape, str(form.dtype)) for form in formats)
-        raise OutputError(f"{path}: cannot be read as TIFF of one kind of page: {shown}")
+        raise OutputError(f"{pages.path}: cannot be read as TIFF of one kind of page: {shown}")
     (form,) = formats
     return LazyFrames(
         (len(pages), *form.shape), form.dtype, pages.read, is_cheap=pages[0].is_contiguous
     )
+
+
+@contextmanager
+def explain_unreadable(path: os.PathLike[str] | str) -> Iterator[None]:
+    """Raise an OutputError that names the TIFF where the system does not give its bytes."""
+    try:
+        yield
+    except OSError as error:
+        reason = explain_without_path(error)
+        raise OutputError(f"{path}: cannot be read as TIFF: {reason}") from error

@@ -13,8 +13,6 @@ from dicom_preprocessing.tiff.numbers import Tag, TagType
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.image import Image
@@ -106,14 +104,6 @@ def output_resolution(image: Image) -> RationalResolution:
     if spacing is None:
         return None, None
     return _to_rational(MM_IN_CM / spacing[0]), _to_rational(MM_IN_CM / spacing[1])
-
-
-def resolution_of(tags: Mapping[int, Any]) -> RationalResolution:
-    """Return the resolution by tags, in pixels per cm; where one axis has none, neither has."""
-    x, y = tags.get(Tag.X_RESOLUTION), tags.get(Tag.Y_RESOLUTION)
-    if tags.get(Tag.RESOLUTION_UNIT) != CENTIMETRE or x is None or y is None or 0 in (*x, *y):
-        return None, None
-    return (x[0], x[1]), (y[0], y[1])
 
 
 def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:

@@ -23,10 +23,10 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.results.layout import SUFFIX, parse_image_path
+from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import as_records, load_table, write_cells
+from dicom_preprocessing.results.tables import as_records, list_names, load_table, write_cells
 from dicom_preprocessing.text import csv_cell
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
@@ -108,7 +108,7 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     if key is None or order is None or order not in columns:
         raise SourceError(
             f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
-            f" to order by; found: {', '.join(columns) or 'no row'}"
+            f" to order by; found: {list_names(columns) or 'no row'}"
         )
     by_key: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -229,7 +229,7 @@ def _find_series(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]
 def _parse_number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None
 
@@ -276,6 +276,10 @@ def combine(
     if not force:
         _require_agreement(stored)
     first, study, series = stored[0], ordered[0].study, ordered[0].series
+    if study in (MANIFEST, SLICES):
+        raise OutputError(
+            f"{first.path}: OUTPUT has a table of the name of its folder, rename that"
+        )
     spacing = _frame_spacing(ordered, stored)
     record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
     pages = [first] if not force else stored

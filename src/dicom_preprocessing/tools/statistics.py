@@ -5,23 +5,24 @@ The counting itself is in counting.py.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.text import explain_without_path
-from dicom_preprocessing.tiff.info import read_info
+from dicom_preprocessing.tiff.info import read_header
+from dicom_preprocessing.tiff.reader import TiffPages, explain_unreadable
 from dicom_preprocessing.tools.counting import COUNTED_BYTES, BinnedValues, CountedValues, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+MAX_CHANNELS = 256
+"""Channels of a file whose values are counted."""
 
 PixelType = tuple[str, int]
 """dtype and number of channels."""
@@ -92,61 +93,53 @@ def tally_file(path: Path, choice: PixelSelection | None = None) -> dict[PixelTy
         It cannot be read, or not all of it.
     """
     choice = choice or PixelSelection()
-    info = read_info(path)
-    tallies: dict[PixelType, Tally] = {}
-    background = read_background(path) if choice.skip_background else None
-    for page in _read_pages(path):
-        selected = page
-        if choice.active_only and info.active_area is not None:
-            left, top, right, bottom = info.active_area
-            selected = page[top:bottom, left:right]
-        pixels = selected.reshape(-1, page.shape[2])
-        if background is not None:
-            pixels = pixels[(pixels != background).any(axis=1)]
-        kind = str(page.dtype), page.shape[2]
-        tallies.setdefault(kind, Tally(kind)).add(pixels)
+    with explain_unreadable(path):
+        pages = TiffPages(path)
+        header = read_header(pages)
+        area = header.info.active_area if choice.active_only else None
+        background = float(header.description.get("background", 0))
+        tallies: dict[PixelType, Tally] = {}
+        for index, page in enumerate(pages):
+            if area is not None and (page.columns < area[2] or page.rows < area[3]):
+                raise OutputError(f"{path}: its active area is not within page {index}")
+            pixels = _select_pixels(
+                _read_page(pages, index), area, background if choice.skip_background else None
+            )
+            kind = str(pixels.dtype), pixels.shape[1]
+            tallies.setdefault(kind, Tally(kind)).add(pixels)
+            _require_few_channels(path, tallies)
     for tally in tallies.values():
         tally.files = 1
     return tallies
 
 
-def read_background(path: Path) -> float:
-    """The value of the background in ImageDescription, else 0."""
-    with tifffile.TiffFile(path) as tiff:
-        description = tiff.pages.first.description
-    try:
-        return float(json.loads(description)["background"])
-    except (ValueError, KeyError, TypeError):
-        return 0.0
+def _select_pixels(
+    page: NDArray[Any], area: tuple[int, int, int, int] | None, background: float | None
+) -> NDArray[Any]:
+    """The pixels of a page that count, (n, channels)."""
+    if area is not None:
+        left, top, right, bottom = area
+        page = page[top:bottom, left:right]
+    pixels = page.reshape(page.shape[0] * page.shape[1], page.shape[2])
+    return pixels if background is None else pixels[(pixels != background).any(axis=1)]
 
 
-def _read_pages(path: Path) -> Iterator[NDArray[Any]]:
-    """Read the pages of any TIFF, (rows, columns, channels), one after the other."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            size = tiff.filehandle.size
-            for item in tiff.pages:
-                page = item.aspage()
-                _require_whole(page, size)
-                pixels = np.asarray(page.asarray(maxworkers=1))
-                if pixels.dtype == np.bool_:
-                    pixels = pixels.astype(np.uint8)
-                if page.axes.startswith("S"):
-                    pixels = np.moveaxis(pixels, 0, -1)
-                shape = page.imagelength, page.imagewidth, page.samplesperpixel
-                yield pixels.reshape(shape)
-    except MemoryError:
-        raise
-    except Exception as error:  # tifffile and codecs raise errors of any type on bad bytes
+def _read_page(pages: TiffPages, index: int) -> NDArray[Any]:
+    """A page of any TIFF, (rows, columns, channels), of numbers."""
+    if pages[index].samples > MAX_CHANNELS:
         raise OutputError(
-            f"{path}: cannot be read as TIFF: {explain_without_path(error)}"
-        ) from error
+            f"{pages.path}: found {pages[index].samples} channels; expected {MAX_CHANNELS} at most"
+        )
+    page = pages.read(index)
+    if page.dtype.kind not in "iufb":
+        raise OutputError(f"{pages.path}: found values of type {page.dtype}; expected numbers")
+    return page.astype(np.uint8) if page.dtype.kind == "b" else page
 
 
-def _require_whole(page: tifffile.TiffPage, size: int) -> None:
-    ends = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if max(offset + count for offset, count in ends) > size:
-        raise ValueError("the file is cut")
+def _require_few_channels(path: Path, tallies: Collection[PixelType]) -> None:
+    """Refuse pages whose counters would take any amount of memory: half a MB a channel."""
+    if sum(channels for _, channels in tallies) > MAX_CHANNELS:
+        raise OutputError(f"{path}: its pages have more than {MAX_CHANNELS} kinds of channels")
 
 
 @dataclass(slots=True)

@@ -6,25 +6,22 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import tifffile
-
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.mapping.geometry import geometry_of_info
 from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME, compressor_of
-from dicom_preprocessing.tiff.info import TiffInfo, read_info
-from dicom_preprocessing.tiff.reader import read_frames
-from dicom_preprocessing.tiff.tags import PageTags, RationalResolution, resolution_of
+from dicom_preprocessing.tiff.descriptions import TOOLS
+from dicom_preprocessing.tiff.info import TiffInfo, read_header
+from dicom_preprocessing.tiff.numbers import Photometric
+from dicom_preprocessing.tiff.reader import TiffPages, explain_unreadable, make_frames
+from dicom_preprocessing.tiff.tags import PageTags, RationalResolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from dicom_preprocessing.imaging.frames import Frames
-
-TOOLS = "tools"
-"""Key of ImageDescription: what tools did, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -100,15 +97,21 @@ def read_tiff_image(path: Path) -> TiffImage:
         The file is not a readable TIFF, or of a kind that this project does not write: tiles,
         palettes, planes, inverted grey.
     """
-    info, frames = read_info(path), read_frames(path)
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        tags = {tag.code: tag.value for tag in page.tags}
-    photometric = getattr(page.photometric, "name", str(page.photometric)).lower()
-    is_supported = page.samplesperpixel == {"minisblack": 1, "rgb": 3}.get(photometric)
-    if not is_supported or page.is_tiled or (page.planarconfig != 1 and page.samplesperpixel > 1):
+    with explain_unreadable(path):
+        pages = TiffPages(path)
+        header, frames = read_header(pages), make_frames(pages)
+    page, info = pages[0], header.info
+    shown = {
+        Photometric.WHITE_IS_ZERO: "miniswhite",
+        Photometric.BLACK_IS_ZERO: "minisblack",
+        Photometric.RGB: "rgb",
+        Photometric.PALETTE: "palette",
+        Photometric.YCBCR: "ycbcr",
+    }.get(page.photometric, str(page.photometric))
+    is_supported = page.samples == {"minisblack": 1, "rgb": 3}.get(shown)
+    if not is_supported or page.tile is not None or header.is_planar:
         raise OutputError(
-            f"{path}: found {photometric} in {page.samplesperpixel} samples; expected grey or RGB "
+            f"{path}: found {shown} in {page.samples} samples; expected grey or RGB "
             "in strips, not tiles or planes"
         )
     return TiffImage(
@@ -116,8 +119,8 @@ def read_tiff_image(path: Path) -> TiffImage:
         frames=frames,
         info=info,
         geometry=_read_geometry(path, info),
-        resolution=resolution_of(tags),
-        description=_parse_description(page.description),
+        resolution=header.resolution,
+        description=header.description if "steps" in header.description else {},
         compressor=compressor_of(page.compression),
     )
 
@@ -133,14 +136,6 @@ def _read_geometry(path: Path, info: TiffInfo) -> Geometry:
     if info.crop is None and info.active_area is None and info.scale is None:
         return Geometry(Size(info.width, info.height))
     return geometry_of_info(info, path)
-
-
-def _parse_description(text: str) -> dict[str, Any]:
-    try:
-        description = json.loads(text)
-    except ValueError:
-        return {}
-    return description if isinstance(description, dict) and "steps" in description else {}
 
 
 def format_description(description: Mapping[str, Any]) -> str:

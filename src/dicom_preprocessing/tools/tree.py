@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+import os
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.errors import OutputError, SourceError
+from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
 from dicom_preprocessing.results.manifest import find_tiffs, root_of_manifest
 from dicom_preprocessing.results.reading import read_manifest
@@ -15,10 +14,8 @@ from dicom_preprocessing.results.tables import as_records
 from dicom_preprocessing.text import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-
-T = TypeVar("T")
 
 COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality")
 """Columns of a manifest that are not in the tags of a TIFF."""
@@ -82,7 +79,9 @@ def _find_manifest(folder: Path) -> Path | None:
 def _read_rows(manifest: Path) -> dict[str, dict[str, Any]]:
     table = read_manifest(manifest)
     rows = as_records(table[[name for name in COLUMNS_NOT_IN_TAGS if name in table]])
-    return dict(zip(table["path"], rows or [{} for _ in table.index], strict=True))
+    # Normal paths: each image once, and no way round by a link (a link, .. and a name).
+    names = map(os.path.normpath, table["path"])
+    return dict(zip(names, rows or [{} for _ in table.index], strict=True))
 
 
 def find_images(sources: Sequence[Path]) -> list[Path]:
@@ -110,22 +109,3 @@ def require_outside(tree: Tree, output: Path) -> None:
     root, target = tree.root.resolve(), output.resolve()
     if root == target or root in target.parents or target in root.parents:
         raise SourceError(f"OUTPUT {output} and SOURCE {tree.root} must not contain one another")
-
-
-def map_in_processes(
-    function: Callable[[Any], T], items: Sequence[Any], jobs: int
-) -> Iterator[T | OutputError]:
-    """Yield ``function`` of each item, or the error that it raised, in order."""
-    work = partial(_try_call, function)
-    if jobs == 1 or len(items) <= 1:
-        yield from map(work, items)
-        return
-    with ProcessPoolExecutor(min(jobs, len(items))) as pool:
-        yield from pool.map(work, items, chunksize=1)
-
-
-def _try_call(function: Callable[[Any], T], item: Any) -> T | OutputError:  # noqa: ANN401
-    try:
-        return function(item)
-    except OutputError as error:
-        return error

@@ -200,3 +200,19 @@ class TestErrors:
     def test_missing_file(self, tmp_path, name):
         with pytest.raises(SourceError, match=rf"{name}: cannot be read: .*No such file"):
             load_table(tmp_path / name)
+
+
+def test_few_bytes_have_no_millions_of_rows(tmp_path):
+    rows = pa.nulls(40_000_000, pa.string())
+    pq.write_table(pa.table({"path": rows}), tmp_path / "m.parquet")
+    with pytest.raises(
+        SourceError, match=r"m\.parquet: cannot be read: 40000000 rows in \d+ bytes"
+    ):
+        load_table(tmp_path / "m.parquet")
+
+
+def test_values_that_python_has_not_are_an_error_of_the_table(tmp_path):
+    days = pa.array([2**31 - 1], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"path": ["a"], "day": days}), tmp_path / "m.parquet")
+    with pytest.raises(SourceError, match=r"m\.parquet: cannot be read"):
+        load_table(tmp_path / "m.parquet")

@@ -1,5 +1,6 @@
 """Directories of hostile files: entries that lie, cut files and any bytes."""
 
+import os
 import struct
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing import get_frame_count, load_tiff_f32, load_tiff_u8, load_tiff_u16
 from dicom_preprocessing.config import COMPRESSORS
-from tests.unit.tiffs import sample_frames
+from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.tiff.directories import TiffDirectories
+from tests.unit.tiffs import foreign, sample_frames
 
 # Where the offset of the first directory stands, and one entry of it.
 FIRST_AT, ENTRY = 4, 12
@@ -103,3 +106,41 @@ class TestHostileFiles:
         assert load_tiff_u8(path, [1]).shape == (1, 6, 5, 1)
         with pytest.raises(RuntimeError, match=r"Failed to decode TIFF: .*the frames differ"):
             load_tiff_u8(path)
+
+
+class TestBounds:
+    """What a file may ask for is bounded by its size."""
+
+    def test_pipe_is_refused(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.tiff")
+        with pytest.raises(OutputError, match=r"pipe\.tiff: .* it is not a file"):
+            TiffDirectories(tmp_path / "pipe.tiff")
+
+    def test_nul_in_a_path(self):
+        with pytest.raises(OutputError, match="null byte"):
+            TiffDirectories("a\0b.tiff")
+
+    def test_directories_that_overlap(self, tmp_path):
+        # Each of 250 entries, and the next one 4 bytes on: 750 KB of directories in 8 KB.
+        content = bytearray(struct.pack("<2sHL", b"II", 42, 8) + bytes(8000))
+        starts = range(8, 1000, 4)
+        for start in starts:
+            struct.pack_into("<H", content, start, 250)
+        for start in starts:
+            end = start + 2 + 250 * 12
+            struct.pack_into("<H", content, end, start + 4)
+        (tmp_path / "a.tiff").write_bytes(content)
+        with pytest.raises(OutputError, match="directories of pages overlap"):
+            len(TiffDirectories(tmp_path / "a.tiff"))
+
+    def test_tiles_larger_than_what_the_file_can_hold(self, tmp_path):
+        path = foreign(tmp_path / "a.tiff", sample_frames(n=1), tile=(16, 16), compression="lzw")
+        patched(path, 322, value=2**31)
+        with pytest.raises(OutputError, match=r"in tiles of 2147483648 x 16 in \d+ bytes"):
+            TiffDirectories(path)[0]
+
+    def test_more_values_than_a_tag_may_have(self, tmp_path):
+        path = foreign(tmp_path / "a.tiff", sample_frames(n=1))
+        patched(path, 258, count=2**20)
+        with pytest.raises(OutputError, match="a tag of 1048576 values"):
+            TiffDirectories(path)[0]

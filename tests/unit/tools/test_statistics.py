@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tools.statistics import tally_file
+from dicom_preprocessing.tools.statistics import PixelSelection, tally_file
+from tests.unit.tiffs import reference_file
 from tests.unit.tools.pages import PAGES, only, record_of, save
 
 
@@ -93,3 +94,10 @@ def test_cut_file_is_an_error(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(OutputError, match="the file is cut"):
         tally_file(path)
+
+
+def test_active_area_beyond_a_later_page_is_an_error(tmp_path):
+    path = reference_file(tmp_path / "a.tiff")
+    tifffile.imwrite(path, np.ones((3, 2), np.uint16), append=True, metadata=None)
+    with pytest.raises(OutputError, match=r"a\.tiff: its active area is not within page 1"):
+        tally_file(path, PixelSelection(active_only=True))

@@ -43,5 +43,5 @@ def test_another_programs_file_is_its_own_source(tmp_path):
 def test_contradicting_tags_are_an_error(written):
     with tifffile.TiffFile(written, mode="r+b") as tiff:
         tiff.pages.first.tags[Tag.ACTIVE_AREA].overwrite((1, 2, 17, 10))
-    with pytest.raises(OutputError, match=r"a\.tiff: its active area .* is not within its image"):
+    with pytest.raises(OutputError, match=r"a\.tiff: .*its active area .* is not within its image"):
         read_tiff_image(written)

@@ -17,14 +17,17 @@ import numpy as np
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import atomic_write
+from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES, measure_disk_usage
 from dicom_preprocessing.tools.tiff_benchmark.cache import drop_cached, read_and_discard
-from dicom_preprocessing.tools.tiff_image import read_tiff_image
+from dicom_preprocessing.tools.tiff_image import TiffImage, read_tiff_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from dicom_preprocessing.tools.tree import Tree
 
@@ -156,11 +159,10 @@ def _write_copies(
     folder.mkdir(parents=True)
     written, spent, frames, pixel_bytes = [], [], 0, 0
     for number, path in enumerate(paths):
-        try:
-            stored = read_tiff_image(path)
-            pixels = np.asarray(stored.frames)
-        except OutputError:
+        image = try_call(_read_image, path)
+        if isinstance(image, OutputError):
             continue  # counted below
+        stored, pixels = image
         target = folder / f"{number:06}.tiff"
         start = time.perf_counter()
         write_pages(target, pixels, [stored.tags()], compressor=compressor)
@@ -171,6 +173,11 @@ def _write_copies(
     if not written:
         raise SourceError("none of the images can be read")
     return written, spent, (len(written), len(paths) - len(written), frames, pixel_bytes)
+
+
+def _read_image(path: Path) -> tuple[TiffImage, NDArray[Any]]:
+    stored = read_tiff_image(path)
+    return stored, np.asarray(stored.frames)
 
 
 def _measure_sizes(
