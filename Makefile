@@ -83,7 +83,8 @@ test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
 faults: $(VENV)/.dev
-	@DP_FAULT_SIZES=300 DP_HOSTILE=2000,500 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
+	@DP_FAULT_SIZES=300 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 $(BIN)/python -m pytest --log-cli-level=INFO \
+		--durations=0 tests/faults tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
 
 contradictions: $(VENV)/.dev
 	@DP_CONTRADICTIONS=12 $(BIN)/python -m pytest --log-cli-level=INFO tests/unit/test_contradictions.py \

@@ -20,6 +20,7 @@ ORDER = (
     "files",
     "processes",
     "config",
+    "supervision",
     "dicom",
     "imaging",
     "tiff",

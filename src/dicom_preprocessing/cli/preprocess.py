@@ -118,7 +118,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.config.recipe import make_recipe
         from dicom_preprocessing.files import make_durable
         from dicom_preprocessing.index.grouping import make_entry
-        from dicom_preprocessing.index.scan import scan_file
+        from dicom_preprocessing.index.scan import scan_files
         from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec
@@ -126,7 +126,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.results.verdict import count_files
 
     (source_file,) = find_files([source])
-    scan = scan_file(source_file)
+    (scan,) = scan_files([source_file], limits=config.limits)
     if scan.header is None or not scan.header.has_pixel_data:
         problem = (
             f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is not an image"
@@ -191,7 +191,13 @@ def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: boo
     from dicom_preprocessing.index.build import build_index
 
     with _progress(len(files), "headers", quiet=quiet) as bar:
-        return build_index(files, duplicates=config.duplicates, workers=jobs, advance=bar.update)
+        return build_index(
+            files,
+            duplicates=config.duplicates,
+            limits=config.limits,
+            workers=jobs,
+            advance=bar.update,
+        )
 
 
 def _progress(total: int, what: str, *, quiet: bool) -> tqdm[Any]:

@@ -162,7 +162,10 @@ PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
 HOLOGIC_CREATOR: Final = 0x7E010010
 HOLOGIC_SLICES: Final = (0x7E011010, 0x7E011011, 0x7E011012)
 """Private elements of tomosynthesis in secondary captures, by Hologic's conformance statements."""
-READ_TAGS: Final = frozenset(
-    (*TOP_TAGS, VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME, HOLOGIC_CREATOR)
+SEQUENCES: Final = frozenset(
+    (VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME, *MACRO_TAGS)
 )
+"""Sequences that a description needs."""
+
+READ_TAGS: Final = frozenset((*TOP_TAGS, *SEQUENCES.difference(MACRO_TAGS), HOLOGIC_CREATOR))
 """Elements of the top level whose values are read."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TAG_LENGTH: Final = 4
 """Bytes of a tag; fewer are no header of a fragment that was cut."""
 BIG_ENDIAN_ITEM: Final = b"\xff\xfe\xe0\x00"
+MAX_ITEMS: Final = 1 << 21
+"""Fragments of pixel data; more would be shorter than a compressed frame with a header."""
 MAX_LETTERS: Final = 0xFFFF
 """Of the letters of a VR and two reserved bytes of 0, taken for a length."""
 
@@ -124,12 +126,15 @@ def locate_pixel_data(
     """
     header = _read_element_header(source, offset, encoding, warn)
     start = offset + header.size
-    items, end = None, start + header.length
-    value = ByteRange(start, max(0, min(header.length, source.size - start)))
     if header.is_undefined:
         rest = ByteRange(start, source.size - start)
         items, end = walk_items(source, rest, warn=warn)
         value = ByteRange(start, end - start)
+    else:
+        items, end = None, start + header.length
+        # For its size a deflated source would be inflated to its end.
+        is_whole = source.reaches(end)
+        value = ByteRange(start, header.length if is_whole else max(0, source.size - start))
     vr = header.vr.decode("ascii") or None
     return PixelData(PIXEL_KEYWORDS[header.tag], vr, source, value, end, items)
 
@@ -177,7 +182,7 @@ def walk_items(
     Raises
     ------
     DecodeError
-        Something else than an item follows an item.
+        Something else than an item follows an item, or there are too many.
     """
     # PS3.5 A.4: items are little endian, but in a data set that is not, they may be as it is.
     is_big = source.read(within.offset, len(BIG_ENDIAN_ITEM)) == BIG_ENDIAN_ITEM
@@ -196,6 +201,8 @@ def walk_items(
                 raise DecodeError(f"no fragment at byte {offset} of the pixel data")
             warn(_make_delimiter_warning(found))
             return tuple(items), end
+        if len(items) == MAX_ITEMS:
+            raise DecodeError(f"there are more than {MAX_ITEMS} fragments")
         offset += SHORT_HEADER
         items.append(ByteRange(offset, max(0, min(length, within.end - offset))))
         offset += length

@@ -41,7 +41,12 @@ from dicom_preprocessing.dicom.element_header import (
     Encoding,
 )
 from dicom_preprocessing.dicom.header import read_plain_header
-from dicom_preprocessing.dicom.keywords import HOLOGIC_SLICES, PIXEL_KEYWORDS, READ_TAGS
+from dicom_preprocessing.dicom.keywords import (
+    HEADER_TAGS,
+    HOLOGIC_SLICES,
+    PIXEL_KEYWORDS,
+    READ_TAGS,
+)
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
 from dicom_preprocessing.dicom.sources import (
@@ -58,7 +63,7 @@ from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.header import Header
@@ -144,7 +149,7 @@ def read_header(path: PathLike) -> Header:
     if plain is not None:
         return plain
     opened = _find_data_set(source)
-    scan = _scan_header(opened)
+    scan = _scan_header(opened, HEADER_TAGS)
     data_set = _make_data_set(opened, scan)
     header = header_of(data_set, has_pixel_data=scan.is_stopped)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
@@ -329,15 +334,15 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
 
 
-def _scan_header(opened: _OpenedFile) -> Scan:
-    """Scan the elements before the pixel data."""
+def _scan_header(opened: _OpenedFile, wanted: Collection[int] = READ_TAGS) -> Scan:
+    """Scan the elements before the pixel data, and read the values of those that are wanted."""
     source = ReadAhead(opened.source)
     with _translate_parse_errors(has_prefix=opened.has_prefix):
         scan = scan_elements(
             source,
             opened.offset,
             opened.encoding,
-            wanted=READ_TAGS,
+            wanted=wanted,
             noted=HOLOGIC_SLICES,
             stop_at=PIXEL_KEYWORDS,
         )

@@ -31,8 +31,9 @@ from dicom_preprocessing.dicom.element_header import (
     parse_element_header,
     parse_odd_vr,
 )
-from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
+from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS, SEQUENCES
 from dicom_preprocessing.dicom.sources import MemorySource, ReadAhead
+from dicom_preprocessing.errors import DamagedError
 from dicom_preprocessing.image_warnings import ImageWarning
 from dicom_preprocessing.text import plural
 
@@ -51,6 +52,18 @@ PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
 
 
 BYTES: Final = ("OB", "OW")
+
+MAX_VALUE: Final = 1 << 24
+"""Bytes of a value that is read: a frame offset of each of two million frames."""
+
+MAX_SEQUENCE: Final = 1 << 27
+"""Bytes of a sequence that is read; functional groups take about 1 KB a frame."""
+
+MAX_ITEMS: Final = 1 << 18
+"""Items of a sequence that is read; each takes a thousand bytes of memory."""
+
+MAX_DEPTH: Final = 1 << 16
+"""Sequences and items of undefined length within each other."""
 
 
 class ParseError(ValueError):
@@ -113,7 +126,9 @@ def scan_elements(
     Raises
     ------
     ParseError
-        An element has no length by which it could be skipped.
+        An element has no length by which it could be skipped, or is wanted and too long.
+    DamagedError
+        There are too many elements.
     """
     scan = Scan(end=offset)
     while (header := _read_header(source, scan, encoding, group)) is not None:
@@ -132,13 +147,25 @@ def scan_elements(
             scan.cut = f"{end - source.source.size} bytes of {format_tag(header.tag)} are missing"
             break
         if wanted is None or header.tag in wanted or header.tag in noted:
-            value = b"" if header.tag in noted else source.read(start, stop - start)
+            value = b""
+            if header.tag not in noted:
+                if stop - start > MAX_VALUE:
+                    _require_credible_length(header, stop - start)
+                value = source.read(start, stop - start)
             raw = _make_raw(header, value, start, encoding)
             earlier = scan.elements.setdefault(raw.tag, raw)
             if earlier is not raw:
                 _replace_earlier(earlier, raw, scan)
         scan.end = end
     return scan
+
+
+def _require_credible_length(header: ElementHeader, length: int) -> None:
+    """Raise ParseError for a long value, unless it is a sequence and may have that length."""
+    is_sequence = header.tag in SEQUENCES or header.is_undefined
+    most = MAX_SEQUENCE if is_sequence else MAX_VALUE
+    if length > most:
+        raise ParseError(f"{format_tag(header.tag)} has {length} bytes, more than {most}")
 
 
 def _is_no_bytes(tag: int) -> bool:
@@ -156,7 +183,9 @@ def _replace_earlier(
         message = (
             f"{format_tag(raw.tag)} is there twice, with different values: the last one counts"
         )
-        scan.warnings.append(ImageWarning("element_twice", message))
+        warning = ImageWarning("element_twice", message)
+        if warning not in scan.warnings:
+            scan.warnings.append(warning)
     scan.elements[raw.tag] = raw
 
 
@@ -176,8 +205,8 @@ def _read_header(
         missing = SHORT_HEADER if len(content) < SHORT_HEADER else LONG_HEADER
         scan.cut = f"{missing - len(content)} bytes are missing at its end"
         return None
-    is_of_group = group is None or header.tag >> 16 == group
-    if not is_of_group or (header.tag in PADDING_TAGS and is_padding_to_end(source, scan.end)):
+    is_other = group is not None and header.tag >> 16 != group
+    if is_other or (header.tag in PADDING_TAGS and is_padding_to_end(source.source, scan.end)):
         return None
     if header.has_known_vr:  # nearly all
         return header
@@ -236,7 +265,7 @@ def is_padding(content: bytes) -> bool:
     return content[0] in PADDING and content == content[:1] * len(content)
 
 
-def is_padding_to_end(source: ReadAhead | ByteSource, offset: int) -> bool:
+def is_padding_to_end(source: ByteSource, offset: int) -> bool:
     """Whether nothing but zeros, or nothing but blanks, follows."""
     first = source.read(offset, 1)
     if not first or first[0] not in PADDING:
@@ -297,7 +326,8 @@ def _skip_undefined(
     Raises
     ------
     ParseError
-        Something else than items and elements is in it, or its delimiter is missing.
+        Something else than items and elements is in it, its delimiter is missing, or its parts
+        are too deep in each other.
     """
     # For each open sequence or item: whether it is an item, and the encoding of its elements. A UN
     # of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
@@ -321,6 +351,8 @@ def _skip_undefined(
                 return offset, start
         elif in_item != (found.tag == ITEM) and found.tag >> 16 != 0:
             if found.is_undefined:
+                if len(open_parts) == MAX_DEPTH:
+                    raise ParseError(f"{format_tag(header.tag)} has more than {MAX_DEPTH} levels")
                 nested = IMPLICIT_LITTLE if found.vr == b"UN" else inner
                 open_parts.append((found.tag == ITEM, nested))
             else:
@@ -347,6 +379,11 @@ def scan_items(raw: RawDataElement) -> tuple[list[Dataset], Encoding | None]:
     -------
     (list of Dataset, Encoding or None)
         Items, and the encoding in which all of the value parsed, if any.
+
+    Raises
+    ------
+    DamagedError
+        There are too many items.
     """
     value, due = raw.value or b"", encoding_of_items(raw)
     items, is_whole = _scan_items_in(value, due)
@@ -365,6 +402,8 @@ def _scan_items_in(value: bytes, encoding: Encoding) -> tuple[list[Dataset], boo
     items: list[Dataset] = []
     offset, size = 0, len(value)
     while offset < size:
+        if len(items) == MAX_ITEMS:
+            raise DamagedError(f"a sequence has more than {MAX_ITEMS} items")
         try:
             header = parse_element_header(source.read(offset, LONG_HEADER), 0, encoding)
             if header.tag == SEQUENCE_DELIMITATION:
@@ -376,7 +415,7 @@ def _scan_items_in(value: bytes, encoding: Encoding) -> tuple[list[Dataset], boo
             if header.is_undefined:
                 stop, offset = _skip_undefined(source, start, header, encoding, is_item=True)
             item = scan_elements(ReadAhead(MemorySource(value[start:stop])), 0, encoding)
-        except (ParseError, struct.error):
+        except (ParseError, DamagedError, struct.error):
             return items, False
         items.append(item.as_data_set())
         if item.cut or offset > size:
@@ -441,7 +480,7 @@ def _parse_rest(content: bytes, encoding: Encoding, creators: set[int]) -> Eleme
 
 def _describe_trailing(source: ReadAhead, offset: int) -> ImageWarning:
     what = "byte"
-    if is_padding_to_end(source, offset):
+    if is_padding_to_end(source.source, offset):
         what = "zero" if source.read(offset, 1) == b"\0" else "blank"
     found = plural(source.source.size - offset, what)
     return ImageWarning("trailing_bytes", f"{found} behind the data set: not part of it, ignored")

@@ -5,13 +5,29 @@ from __future__ import annotations
 import os
 import weakref
 import zlib
+from threading import Lock
 from typing import Final, Protocol
 
-from dicom_preprocessing.errors import UnreadableError
+from dicom_preprocessing.errors import DamagedError, UnreadableError
 from dicom_preprocessing.files import read_at
 
 CHUNK: Final = 65536
 """Bytes that are read ahead, or inflated at once; most headers are shorter."""
+
+KEPT_BYTES: Final = 1 << 28
+"""Inflated bytes that stay in memory; nearly every data set has fewer."""
+
+BLOCK: Final = 1 << 24
+"""Bytes between two kept states of an inflater, each of which takes 40 KB."""
+
+MAX_INFLATED: Final = 1 << 33
+"""Bytes to which a data set may inflate: the longest element has half of them."""
+
+MAX_PARSED: Final = 1 << 27
+"""Bytes of small elements that a reader goes through: 40 seconds of the smallest."""
+
+SMALL_STEP: Final = 256
+"""Bytes that are skipped at the end of a chunk in which there were small elements."""
 
 
 class ByteSource(Protocol):
@@ -92,6 +108,10 @@ class MemorySource:
 class InflatedSource:
     """A deflated source, inflated as far as it was read.
 
+    A few megabytes may inflate to a thousand times as many. So only the first ``KEPT_BYTES`` stay
+    in memory; what is behind them is inflated again where it is read again, from states of the
+    inflater that are kept at intervals.
+
     Parameters
     ----------
     source : ByteSource
@@ -102,20 +122,32 @@ class InflatedSource:
     """
 
     def __init__(self, source: ByteSource, start: int, window_bits: int) -> None:
-        self._source, self._offset = source, start
-        self._inflater = zlib.decompressobj(window_bits)
-        self._inflated = bytearray()
-        self.unused = b""
+        self._source = source
+        self._state = _Inflater(zlib.decompressobj(window_bits), start)
+        self._kept = bytearray()
+        self._states: list[_Inflater] = []
+        self._blocks: dict[int, bytes] = {}
+        self._lock = Lock()
+        self._unused: bytes | None = None
 
     @property
     def size(self) -> int:
         """Number of inflated bytes, all of which are inflated for it."""
-        while self._inflate():
-            pass
-        self.unused = self._inflater.unused_data or self.unused
-        self.unused += self._source.read(self._offset, CHUNK)
-        self._source, self._offset = MemorySource(b""), 0  # so that a file does not stay open
-        return len(self._inflated)
+        self.reaches(MAX_INFLATED + 1)
+        return self._state.end
+
+    @property
+    def unused(self) -> bytes:
+        """Up to ``CHUNK`` bytes, or a few more, behind the deflated ones; all are inflated."""
+        with self._lock:
+            while self._inflate():
+                pass
+            if self._unused is None:
+                behind = self._source.read(self._state.offset, CHUNK)
+                self._unused = self._state.inflater.unused_data + behind
+                if not self._states:
+                    self._source = MemorySource(b"")  # so that a file does not stay open
+            return self._unused
 
     def read(self, offset: int, length: int) -> bytes:
         """Read ``length`` bytes from ``offset``, fewer at the end.
@@ -124,27 +156,85 @@ class InflatedSource:
         ------
         zlib.error
             The bytes are not deflated, or damaged.
+        DamagedError
+            They inflate to more than ``MAX_INFLATED``.
         """
-        self.reaches(offset + length)
-        return bytes(self._inflated[offset : offset + length])
+        end = offset + length
+        if not self.reaches(end):
+            end = self._state.end
+        if end <= len(self._kept):
+            return bytes(self._kept[offset:end])
+        with self._lock:
+            parts = [bytes(self._kept[offset:end])]
+            at = max(offset, len(self._kept))
+            while at < end:
+                number, start = divmod(at - KEPT_BYTES, BLOCK)
+                parts.append(self._read_block(number)[start : start + end - at])
+                at += len(parts[-1])
+        return b"".join(parts)
 
     def reaches(self, end: int) -> bool:
-        """Whether there are bytes up to the offset ``end``."""
-        while len(self._inflated) < end and self._inflate():
-            pass
-        return end <= len(self._inflated)
+        """Whether there are bytes up to the offset ``end``; errors as for ``read``."""
+        if end > self._state.end:
+            with self._lock:
+                while self._state.end < end and self._inflate():
+                    pass
+        return end <= self._state.end
 
     def _inflate(self) -> bool:
-        """Inflate one more chunk; False at the end."""
-        if self._inflater.eof:
+        """Inflate one more chunk that is kept, or one block behind them; False at the end."""
+        state = self._state
+        if state.inflater.eof:
             return False
-        deflated = self._inflater.unconsumed_tail
-        if not deflated:
-            deflated = self._source.read(self._offset, CHUNK)
-            self._offset += len(deflated)
-        chunk = self._inflater.decompress(deflated, CHUNK)
-        self._inflated += chunk
-        return bool(chunk or deflated)
+        if state.end < KEPT_BYTES:
+            inflated = state.inflate(self._source, min(CHUNK, KEPT_BYTES - state.end))
+            self._kept += inflated
+        else:
+            self._states.append(state.copy())
+            inflated = state.inflate(self._source, BLOCK)
+            self._hold(len(self._states) - 1, inflated)
+        if state.end > MAX_INFLATED:
+            raise DamagedError(f"the data set inflates to more than {MAX_INFLATED >> 30} GiB")
+        return bool(inflated)
+
+    def _read_block(self, number: int) -> bytes:
+        """Return a block behind the kept bytes, inflated once more unless it was among the last."""
+        if number not in self._blocks:
+            self._hold(number, self._states[number].copy().inflate(self._source, BLOCK))
+        return self._blocks[number]
+
+    def _hold(self, number: int, block: bytes) -> None:
+        """Hold a block and the one before it: a read may go over the end of a block."""
+        last = list(self._blocks.items())[-1:]
+        self._blocks = dict(last) | {number: block}
+
+
+class _Inflater:
+    """A state of an inflater: it has taken bytes up to ``offset``, and given ``end`` bytes."""
+
+    __slots__ = ("end", "inflater", "offset")
+
+    def __init__(self, inflater: zlib._Decompress, offset: int, end: int = 0) -> None:
+        self.inflater, self.offset, self.end = inflater, offset, end
+
+    def copy(self) -> _Inflater:
+        """Return a state that goes on by itself."""
+        return _Inflater(self.inflater.copy(), self.offset, self.end)
+
+    def inflate(self, source: ByteSource, length: int) -> bytes:
+        """Inflate ``length`` bytes, fewer only at the end."""
+        parts, missing = [], length
+        while missing and not self.inflater.eof:
+            deflated = self.inflater.unconsumed_tail
+            if not deflated:
+                deflated = source.read(self.offset, CHUNK)
+                self.offset += len(deflated)
+            parts.append(self.inflater.decompress(deflated, missing))
+            missing -= len(parts[-1])
+            if not (parts[-1] or deflated):  # the deflated bytes are cut
+                break
+        self.end += length - missing
+        return b"".join(parts)
 
 
 class ReadAhead:
@@ -154,15 +244,32 @@ class ReadAhead:
         self.source = source
         self._size = size
         self._start, self._chunk = 0, b""
+        self._parsed = 0
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read ``length`` bytes from ``offset``, fewer at the end."""
+        """Read ``length`` bytes from ``offset``, fewer at the end.
+
+        Raises
+        ------
+        DamagedError
+            More than ``MAX_PARSED`` bytes were of small parts.
+        """
         start = offset - self._start
         if start < 0 or start + length > len(self._chunk):
             if length > self._size:
                 return self.source.read(offset, length)
+            self._count(offset)
             self._start, self._chunk, start = offset, self.source.read(offset, self._size), 0
         return self._chunk[start : start + length]
+
+    def _count(self, offset: int) -> None:
+        """Count the last chunk, of which the next one is at ``offset``, if it had small parts."""
+        if offset < self._start + len(self._chunk) + SMALL_STEP:
+            self._parsed += len(self._chunk)
+        if self._parsed > MAX_PARSED:
+            raise DamagedError(
+                f"more than {MAX_PARSED >> 20} MiB of small elements, which no image needs"
+            )
 
     def reaches(self, end: int) -> bool:
         """Whether there are bytes up to the offset ``end``."""

@@ -64,6 +64,7 @@ def build_index(
     files: Sequence[SourceFile],
     *,
     duplicates: str = "first",
+    limits: Limits | None = None,
     workers: int = 1,
     advance: Callable[[int], object] | None = None,
 ) -> Index:
@@ -76,11 +77,11 @@ def build_index(
     duplicates : str
         ``first``: decoding chooses among files of one SOP Instance UID; ``fail``: all of them are
         excluded.
-    workers, advance
+    limits, workers, advance
         As for ``scan_files``.
     """
     grouper = StudyGrouper(files, duplicates)
-    for scan in scan_files(files, workers=workers, advance=advance):
+    for scan in scan_files(files, workers=workers, limits=limits, advance=advance):
         grouper.add(scan)
     return Index(dict(grouper.studies()), list(grouper.excluded_files()), list(grouper.warnings()))
 
@@ -115,7 +116,7 @@ def update_index(
     duplicates, workers
         As for ``build_index``.
     limits : Limits or None
-        What a file may cost its job.
+        What a file may cost here, and then its job.
     retries : RetryPlan
         What to try again although it did not change.
     invalidate : callable
@@ -132,9 +133,10 @@ def update_index(
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
     grouper = StudyGrouper(files, duplicates)
-    for scan in scan_files(files, cache=folder.headers, workers=workers):
+    limits = limits or Limits()
+    for scan in scan_files(files, cache=folder.headers, workers=workers, limits=limits):
         grouper.add(scan)
-    request = IndexRequest.from_working_directory(output, sources, duplicates, limits or Limits())
+    request = IndexRequest.from_working_directory(output, sources, duplicates, limits)
     studies: list[Study] = []
     for study, entries in grouper.studies():
         inventory = _renew_inventory(folder, study, entries, retries, invalidate)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pydicom
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import (
     DamagedError,
     FileError,
     InternalError,
+    LimitMemoryError,
     NotDicomError,
     UnreadableError,
     explain_exception,
 )
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
-from dicom_preprocessing.processes import die_with_parent
+from dicom_preprocessing.supervision import IsolatedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.index.walk import SourceFile
 
-SCAN_VERSION = f"2 pydicom {pydicom.__version__}"
+SCAN_VERSION = f"3 pydicom {pydicom.__version__}"
 """Changes when the same file may get another outcome; an older cache is then ignored."""
 
 FILES_PER_TASK = 64
-"""Files that a worker scans at a time; fewer than this are scanned without workers."""
+"""Files that a worker scans at a time; fewer than this are scanned by one worker."""
 
 FILES_PER_ROUND = 50 * FILES_PER_TASK
 """Files that are scanned before the outcome of the first of them is used."""
@@ -84,6 +85,7 @@ def scan_files(
     *,
     cache: Path | None = None,
     workers: int = 1,
+    limits: Limits | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Iterator[HeaderScan]:
     """Scan each file, or take what the cache knows of the same path, size and time.
@@ -96,6 +98,9 @@ def scan_files(
         headers.jsonl of the last scan; it is not changed here.
     workers : int
         Processes.
+    limits : Limits, optional
+        Of each file: seconds, and MB of memory. One that exceeds them, or kills the process that
+        reads it, has the error as its outcome.
     advance : callable or None
         Called with the number of files that were done since its last call.
 
@@ -106,19 +111,29 @@ def scan_files(
     """
     cached = _CachedScans(read_cache(cache) if cache is not None else iter(()))
     done = advance or (lambda _count: None)
-    with _scanner(workers if len(files) >= FILES_PER_TASK else 1) as scan_all:
+    with IsolatedCalls(
+        scan_file,
+        limits=limits or Limits(),
+        workers=workers if len(files) >= FILES_PER_TASK else 1,
+        chunk=FILES_PER_TASK,
+        work="read",
+    ) as calls:
         for start in range(0, len(files), FILES_PER_ROUND):
             block = files[start : start + FILES_PER_ROUND]
             outcomes = [cached.find(file) for file in block]
             todo = [f for f, scan in zip(block, outcomes, strict=True) if scan is None]
             done(len(block) - len(todo))
-            scanned = scan_all(todo)
+            scanned = calls.map(todo)
             for scan in outcomes:
                 if scan is None:
-                    yield next(scanned)
+                    yield _to_scan(next(scanned))
                     done(1)
                 else:
                     yield scan
+
+
+def _to_scan(outcome: HeaderScan | FileError) -> HeaderScan:
+    return HeaderScan.from_error(outcome) if isinstance(outcome, FileError) else outcome
 
 
 class _CachedScans:
@@ -148,6 +163,8 @@ def scan_file(source_file: SourceFile) -> HeaderScan:
         return HeaderScan(header=_read_source_header(source_file))
     except FileError as error:
         return HeaderScan.from_error(error)
+    except MemoryError:
+        return HeaderScan.from_error(LimitMemoryError("not enough memory"))
     except Exception as error:  # noqa: BLE001  # no header, however broken, may stop the index
         traceback.print_exc()
         return HeaderScan.from_error(explain_exception(error, DamagedError))
@@ -170,18 +187,6 @@ def add_digest(source_file: SourceFile, scan: HeaderScan) -> HeaderScan:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         return HeaderScan.from_error(UnreadableError.from_os_error(error))
-
-
-@contextmanager
-def _scanner(workers: int) -> Iterator[Callable[[Sequence[SourceFile]], Iterator[HeaderScan]]]:
-    """Yield a function that scans files, in this number of processes."""
-    if workers == 1:
-        yield lambda files: map(scan_file, files)
-        return
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  # a few files need none
-
-    with ProcessPoolExecutor(workers, initializer=die_with_parent, initargs=(os.getpid(),)) as pool:
-        yield lambda files: pool.map(scan_file, files, chunksize=FILES_PER_TASK)
 
 
 def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:

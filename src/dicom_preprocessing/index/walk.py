@@ -15,7 +15,7 @@ from dicom_preprocessing.files import path_key
 from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 Inode = tuple[int, int]
 
@@ -208,12 +208,29 @@ def _find_parents(folder: str) -> frozenset[Inode]:
 
 
 def _walk(
-    folder: str, inode: Inode, parents: frozenset[Inode], own: set[Inode], *, named: bool = False
+    folder: str, inode: Inode, parents: Collection[Inode], own: set[Inode], *, named: bool = False
 ) -> Iterator[SourceFile]:
     """Files of a folder and those below it; links to a parent are not followed."""
-    if inode in own or inode in parents:
-        return
-    inside = parents | {inode}
+    inside = set(parents)
+    # Folders to list, and, without a path, those whose folders have all been listed. Not a
+    # recursion, which Python ends after a thousand folders in each other.
+    waiting: list[tuple[str, Inode]] = [(folder, inode)]
+    while waiting:
+        path, inode = waiting.pop()
+        if not path:
+            inside.remove(inode)
+        elif inode not in own and inode not in inside:
+            inside.add(inode)
+            waiting.append(("", inode))
+            for item in _list_folder(path, named=named and path == folder):
+                if isinstance(item, SourceFile):
+                    yield item
+                else:
+                    waiting.append(item)
+
+
+def _list_folder(folder: str, *, named: bool) -> Iterator[SourceFile | tuple[str, Inode]]:
+    """Files of a folder, and path and inode of the folders in it."""
     try:
         with os.scandir(folder) as listing:
             items = list(listing)
@@ -229,7 +246,7 @@ def _walk(
             continue
         if stat.S_ISDIR(status.st_mode):
             # DirEntry.stat follows links, so a link to a folder is a folder here.
-            yield from _walk(item.path, (status.st_dev, status.st_ino), inside, own)
+            yield item.path, (status.st_dev, status.st_ino)
         else:
             yield _make_source_file(item.path, status)
 

@@ -10,10 +10,8 @@ If it dies or exceeds a limit, the server forks it again, and the second try has
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections import deque
 from contextlib import suppress
@@ -23,7 +21,6 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing import processes
-from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.files import remove_partials
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import (
@@ -35,7 +32,7 @@ from dicom_preprocessing.processes import (
 )
 from dicom_preprocessing.processing.instance import import_libraries_of, process_instance
 from dicom_preprocessing.results.receipts import new_receipt
-from dicom_preprocessing.text import plural
+from dicom_preprocessing.supervision import CONTEXT, MIB, find_excess, make_crash_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,12 +45,6 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
 
 T = TypeVar("T")
-
-MIB = 1 << 20
-
-# A fork has everything imported. On macOS system libraries may crash in one.
-IS_MACOS = sys.platform == "darwin"
-CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 
 
 @dataclass(slots=True)
@@ -95,7 +86,7 @@ class _Worker:
 
     def check_limits(self, limits: Limits) -> FileError | None:
         """Return the error of a file that exceeds a limit."""
-        return _check_limits(limits, self.process, self.start_time, self.start_bytes)
+        return find_excess(limits, self.process.pid, self.start_time, self.start_bytes)
 
     def kill(self) -> int:
         """Kill the process and return its exit code.
@@ -177,7 +168,7 @@ def process_all(
                         continue
                     if isinstance(message, BaseException):
                         raise message
-                    error = _make_crash_error(worker.kill())
+                    error = make_crash_error(worker.kill(), "decoded")
                 else:
                     error = worker.check_limits(limits)
                     if error is None:
@@ -211,14 +202,14 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
     start_time, start_bytes = time.monotonic(), resident_bytes(process.pid or 0)
     try:
         while not receiver.poll(POLL_SECONDS):
-            error = _check_limits(limits, process, start_time, start_bytes)
+            error = find_excess(limits, process.pid, start_time, start_bytes)
             if error is not None:
                 raise error
         try:
             returned, raised = receiver.recv()
         except EOFError:
             process.join()
-            raise _make_crash_error(process.exitcode or 0) from None
+            raise make_crash_error(process.exitcode or 0, "decoded") from None
     finally:
         receiver.close()
         process.kill()
@@ -243,21 +234,6 @@ def _call_and_send(
     except Exception as error:  # noqa: BLE001  # the parent raises it
         answer = None, error
     sender.send(answer)
-
-
-def _check_limits(
-    limits: Limits, process: BaseProcess, start_time: float, start_bytes: int
-) -> FileError | None:
-    """Return the error of a file that exceeds a limit, by time and memory when it was begun."""
-    if time.monotonic() - start_time > limits.seconds:
-        return LimitTimeError(
-            f"not done after {plural(limits.seconds, 'second')}, which is what limits allow"
-        )
-    if resident_bytes(process.pid or 0) - start_bytes > limits.memory_mb * MIB:
-        return LimitMemoryError(
-            f"needs more than {limits.memory_mb} MB, which is what limits allow"
-        )
-    return None
 
 
 def _process_in_this_process(
@@ -285,12 +261,6 @@ def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an er
         return worker.connection.recv()
     except (EOFError, OSError):
         return None
-
-
-def _make_crash_error(code: int) -> FileError:
-    """Return the error of a file whose worker ended with an exit code, negative for a signal."""
-    name = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-    return CodecCrashError(f"the process that decoded it ended with {name}")
 
 
 def _record_culprit(worker: _Worker, error: FileError) -> _Instance:

@@ -8,10 +8,33 @@ from dicom_preprocessing.index import scan
 from tests.unit.indexes import update
 
 
+class Names:
+    """Names that this process and those forked from it added, kept in a file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.clear()
+
+    def append(self, name):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+
+    def clear(self):
+        self.path.write_text("", encoding="utf-8")
+
+    def __eq__(self, other):
+        return self.path.read_text(encoding="utf-8").splitlines() == other
+
+    __hash__ = None
+
+    def __repr__(self):
+        return self.path.read_text(encoding="utf-8")
+
+
 @pytest.fixture
-def parsed(monkeypatch):
+def parsed(monkeypatch, tmp_path_factory):
     """Names of the files whose headers are parsed."""
-    names = []
+    names = Names(tmp_path_factory.mktemp("parsed") / "names")
     really_read = scan.read_header
 
     def read_header(path):

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.table import IndexFolder
 from tests.unit.indexes import unreadable, update
@@ -106,3 +109,31 @@ def test_bug_costs_one_file_and_is_tried_again(indexed, output, monkeypatch):
 def excluded(output):
     files = IndexFolder(output).read_excluded_files()
     return {os.path.basename(file.source_path): file.error for file in files}
+
+
+LOSSES = {
+    "codec_crash": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "limit_time": lambda: time.sleep(60),
+}
+
+
+@pytest.mark.parametrize("error", LOSSES)
+def test_loss_of_a_worker_costs_one_file_and_is_tried_again(
+    source, output, write_dicom, monkeypatch, error
+):
+    for number in range(70):
+        write_dicom(source / f"{number:02}.dcm", SOPInstanceUID=f"1.2.3.1.{number}")
+    whole = scan.read_header
+
+    def fail(path):
+        if path.endswith("33.dcm"):
+            LOSSES[error]()
+        return whole(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "read_header", fail)
+        update(source, output, workers=2, limits=Limits(seconds=1))
+    assert excluded(output) == {"33.dcm": error}
+    assert all(file.transient for file in IndexFolder(output).read_excluded_files())
+    update(source, output)
+    assert excluded(output) == {}

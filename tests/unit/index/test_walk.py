@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 
 import pytest
 
@@ -585,3 +586,26 @@ def test_source_null_is_absolute_where_the_examples_are_elsewhere(tmp_path, monk
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     assert list_sources(None, tmp_path / "examples") == [str(tmp_path / "examples")]
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    """A folder that is removed afterwards: pytest removes folders by a recursion."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    subprocess.run(["rm", "-rf", folder], check=True)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_folders_may_be_deep(deep, names):
+    depth = 1500
+    for _ in range(depth):
+        for name in names:  # of one letter: a path may have 4,096 bytes
+            os.mkdir(name)
+        os.chdir("a")
+    os.close(os.open("f", os.O_CREAT))
+    (file,) = find_files([str(deep)])
+    assert file.path == os.path.join(deep, *"a" * depth, "f")
+    assert not file.problem
