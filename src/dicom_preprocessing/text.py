@@ -10,6 +10,9 @@ CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 """Of tables, in lower case."""
 
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""Characters with which spreadsheets take a text for a formula."""
+
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
@@ -100,7 +103,20 @@ def format_bytes(number: int) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A value as this project's csv files have it: booleans in lower case, text printable."""
+    """A value as this project's csv files have it: booleans in lower case, text harmless."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return make_printable(value) if isinstance(value, str) else value
+    return escape_formula(make_printable(value)) if isinstance(value, str) else value
+
+
+def escape_formula(text: str) -> str:
+    """A text with an apostrophe before it if a spreadsheet would compute it.
+
+    A text that looks escaped gets one too, so that ``unescape_formula`` gives back any text.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def unescape_formula(text: str) -> str:
+    """The text that ``escape_formula`` was given."""
+    return text[1:] if text.startswith("'") and escape_formula(text) != text else text

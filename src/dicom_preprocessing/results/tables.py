@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record, atomic_write
-from dicom_preprocessing.text import PARQUET, TABLE_SUFFIXES, csv_cell, explain_without_path
+from dicom_preprocessing.text import (
+    PARQUET,
+    TABLE_SUFFIXES,
+    csv_cell,
+    explain_without_path,
+    unescape_formula,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -66,7 +72,8 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
     path : Path
         .csv or .parquet.
     types : mapping, optional
-        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown.
+        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown;
+        text of csv is as it was before ``csv_cell``.
         Other columns have the Arrow type of the parquet file, or are the text of the csv file.
 
     Returns
@@ -102,7 +109,9 @@ def load_in_parts(
 
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise SourceError(f"{path}: a table must end in .csv or .parquet")
-    read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
+    is_parquet = path.suffix.lower() == PARQUET
+    read = _read_parquet if is_parquet else _read_csv
+    parsers = CELL_PARSERS if is_parquet else CSV_PARSERS
     start = 0
     try:
         for count, block in read(path, columns, rows):
@@ -112,7 +121,7 @@ def load_in_parts(
                 if kind is None:
                     data[name] = pd.array(cells, dtype=pd.ArrowDtype(cells.type))
                 else:
-                    data[name] = _parse_column(cells, kind, name, start, path)
+                    data[name] = _parse_column(cells, kind, parsers[kind], (name, start, path))
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
     except UnicodeDecodeError as error:
@@ -174,8 +183,13 @@ def _require_header(names: list[str]) -> None:
         raise ValueError(f"the first line names a column twice: {', '.join(names)}")
 
 
-def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
-    """Cells as a column in the dtype of a type; each distinct value is parsed once."""
+def _parse_column(
+    cells: pa.Array, kind: type, parse: Callable[[Any], Any], where: tuple[str, int, Path]
+) -> Any:  # noqa: ANN401
+    """Cells as a column in the dtype of a type; each distinct value is parsed once.
+
+    ``where`` is the name of the column, the number of rows before, and the table, for messages.
+    """
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
@@ -184,8 +198,9 @@ def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path
     for code, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
             is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
-            parsed.append(CELL_PARSERS[kind](cell) if is_known else None)
+            parsed.append(parse(cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
+            name, start, path = where
             number = start + encoded.indices.index(code).as_py() + 1
             raise SourceError(f"row {number} of {path}: {name} is {cell!r}") from None
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
@@ -227,6 +242,7 @@ CELL_PARSERS: dict[type, Callable[[Any], Any]] = {
     float: float,
     bool: parse_truth,
 }
+CSV_PARSERS = CELL_PARSERS | {str: unescape_formula}
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
