@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
@@ -12,6 +17,14 @@ TABLE_SUFFIXES = (CSV, PARQUET)
 
 FORMULA_STARTS = ("=", "+", "-", "@")
 """Characters with which spreadsheets take a text for a formula."""
+
+NUMBER = re.compile(r"[ 0-9.+-]*(?:[eE][+-]?[0-9]+)? *")
+"""Numbers of a header as text, and UIDs."""
+
+HIDDEN_FROM = 4
+"""Characters of a text that messages do not show."""
+
+QUOTED = re.compile(rf"""'[^']{{{HIDDEN_FROM},}}'|"[^"]{{{HIDDEN_FROM},}}\"""")
 
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
@@ -100,6 +113,22 @@ def format_bytes(number: int) -> str:
             amount = number / 1000**exponent
             return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"  # noqa: PLR2004
     return plural(number, "byte")
+
+
+def hide_text(text: str, known: Container[str] = ()) -> str:
+    """A value of a header for messages: a number, a UID or one of ``known`` as it is.
+
+    Of other text only the length, unless it is very short: in an element where it does not belong
+    it may be the name or address of a patient.
+    """
+    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text):
+        return text
+    return f"text of {plural(len(text), 'character')}"
+
+
+def hide_quoted(message: str) -> str:
+    """A message of a library, without what it quotes, which may be of a header."""
+    return QUOTED.sub("'...'", message)
 
 
 def csv_cell(value: object) -> object:

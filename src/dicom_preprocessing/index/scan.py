@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from dicom_preprocessing.errors import (
     SourceChangedError,
     UnreadableError,
     explain_exception,
+    print_traceback,
 )
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
 from dicom_preprocessing.index.changes import reading_unchanged, require_unchanged
@@ -153,7 +153,7 @@ def scan_file(source_file: SourceFile) -> HeaderScan:
     except Exception as error:  # noqa: BLE001  # no header, however broken, may stop the index
         change = _find_change(source_file)
         if change is None:
-            traceback.print_exc()
+            print_traceback(error)
         return HeaderScan.from_error(change or explain_exception(error, DamagedError))
 
 

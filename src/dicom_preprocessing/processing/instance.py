@@ -6,7 +6,6 @@ through kept stages gives the same bytes.
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from dicom_preprocessing.errors import (
     InternalError,
     LimitMemoryError,
     LimitPixelsError,
+    print_traceback,
 )
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.crop import crop
@@ -134,7 +134,7 @@ def process_instance(
     except MemoryError:
         unforeseen: FileError = LimitMemoryError("not enough memory")
     except Exception as error:  # noqa: BLE001  # outside of the stages, where StageTimer does this
-        traceback.print_exc()
+        print_traceback(error)
         unforeseen = InternalError.from_exception(error)
     return [new_receipt(entry).as_failed(unforeseen, spec.recipe.stage) for entry in candidates]
 
