@@ -53,6 +53,16 @@ ADVICE_BY_ERRNO = {
     errno.EDQUOT: "remove some of your files there, ask for a larger quota or use another disk, "
     "then run again",
     errno.EIO: "check the disk or use another one, then run again",
+    errno.ESTALE: "mount the file system again, then run again",
+    errno.ETIMEDOUT: "check the connection to the file server, then run again",
+    errno.EHOSTDOWN: "check the connection to the file server, then run again",
+    errno.ENOTCONN: "mount the file system again, then run again",
+    errno.EREMOTEIO: "check the file server, then run again",
+    errno.ENXIO: "check the disk or use another one, then run again",
+    errno.EBUSY: "end the programs that use it, then run again",
+    errno.EDEADLK: "run again",
+    errno.ENOLCK: "check the lock service of the file server, then run again",
+    errno.ENOMEM: "use fewer cores or more memory, then run again",
     errno.EFBIG: "raise the limit on the size of a file (ulimit -f) or use another disk, then run "
     "again",
     errno.EROFS: "use a folder on a file system that can be written, then run again",
@@ -94,16 +104,28 @@ def explain_without_path(error: Exception) -> str:
 
 def describe_free_space(path: str) -> str:
     """Free space for this user where ``path`` is or would be, and of how much, for messages."""
-    folder = os.path.abspath(path)
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
+    disk = _find_disk(path)
+    if disk is None:
         return "free space unknown"
     free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     files = ", no room for another file" if disk.f_files and not disk.f_favail else ""
     return f"now {format_bytes(free)} of {format_bytes(total)} free{files}"
+
+
+def find_free_bytes(path: str) -> int | None:
+    """Bytes that this user may still write where ``path`` is or would be, None if unknown."""
+    disk = _find_disk(path)
+    return None if disk is None else disk.f_bavail * disk.f_frsize
+
+
+def _find_disk(path: str) -> os.statvfs_result | None:
+    folder = os.path.abspath(path)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        return os.statvfs(folder)
+    except OSError:
+        return None
 
 
 def format_bytes(number: int) -> str:
