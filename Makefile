@@ -2,7 +2,7 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  300 limits of file sizes (make test: 5), 2000 hostile TIFFs (100), 500 tables (50)
+# make faults  the long forms of tests of limits, kills, full disks and hostile files
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
@@ -83,8 +83,9 @@ test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
 faults: $(VENV)/.dev
-	@DP_FAULT_SIZES=300 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 $(BIN)/python -m pytest --log-cli-level=INFO \
-		--durations=0 tests/faults tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
+	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
+		$(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
+		tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
 
 contradictions: $(VENV)/.dev
 	@DP_CONTRADICTIONS=12 $(BIN)/python -m pytest --log-cli-level=INFO tests/unit/test_contradictions.py \

@@ -6,8 +6,11 @@ rest of the study goes on. ``ConfigError`` and ``SourceError`` stop a run before
 
 from __future__ import annotations
 
-from traceback import walk_tb
+import sys
+from traceback import format_exception, walk_tb
 from typing import TYPE_CHECKING, Final
+
+from dicom_preprocessing.text import hide_quoted
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -260,7 +263,7 @@ class InternalError(FileError):
         """Say what was raised, and in which module and line of this package."""
         place = _find_place(error)
         # A message may end in anything, also in other messages: the place must stay.
-        text = f"{type(error).__name__}: {error}"[: MESSAGE_LIMIT - len(place)]
+        text = f"{type(error).__name__}: {hide_quoted(str(error))}"[: MESSAGE_LIMIT - len(place)]
         return cls(f"{text}{place}")
 
 
@@ -275,7 +278,14 @@ def explain_exception(error: BaseException, otherwise: type[FileError]) -> FileE
     """
     if is_bug(error):
         return InternalError.from_exception(error)
-    return otherwise(f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT])
+    return otherwise(f"{type(error).__name__}: {hide_quoted(str(error))}"[:MESSAGE_LIMIT])
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print how an exception arose, without what messages quote, which may be of a header."""
+    lines = "".join(format_exception(error)).splitlines()
+    shown = (line if line.startswith("  ") else hide_quoted(line) for line in lines)
+    sys.stderr.writelines(f"{line}\n" for line in shown)
 
 
 def is_bug(error: BaseException) -> bool:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 """Of tables, in lower case."""
+
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""Characters with which spreadsheets take a text for a formula."""
+
+NUMBER = re.compile(r"[ 0-9.+-]*(?:[eE][+-]?[0-9]+)? *")
+"""Numbers of a header as text, and UIDs."""
+
+HIDDEN_FROM = 4
+"""Characters of a text that messages do not show."""
+
+QUOTED = re.compile(rf"""'[^']{{{HIDDEN_FROM},}}'|"[^"]{{{HIDDEN_FROM},}}\"""")
 
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
@@ -37,6 +53,16 @@ ADVICE_BY_ERRNO = {
     errno.EDQUOT: "remove some of your files there, ask for a larger quota or use another disk, "
     "then run again",
     errno.EIO: "check the disk or use another one, then run again",
+    errno.ESTALE: "mount the file system again, then run again",
+    errno.ETIMEDOUT: "check the connection to the file server, then run again",
+    errno.EHOSTDOWN: "check the connection to the file server, then run again",
+    errno.ENOTCONN: "mount the file system again, then run again",
+    errno.EREMOTEIO: "check the file server, then run again",
+    errno.ENXIO: "check the disk or use another one, then run again",
+    errno.EBUSY: "end the programs that use it, then run again",
+    errno.EDEADLK: "run again",
+    errno.ENOLCK: "check the lock service of the file server, then run again",
+    errno.ENOMEM: "use fewer cores or more memory, then run again",
     errno.EFBIG: "raise the limit on the size of a file (ulimit -f) or use another disk, then run "
     "again",
     errno.EROFS: "use a folder on a file system that can be written, then run again",
@@ -78,16 +104,28 @@ def explain_without_path(error: Exception) -> str:
 
 def describe_free_space(path: str) -> str:
     """Free space for this user where ``path`` is or would be, and of how much, for messages."""
-    folder = os.path.abspath(path)
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
+    disk = _find_disk(path)
+    if disk is None:
         return "free space unknown"
     free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     files = ", no room for another file" if disk.f_files and not disk.f_favail else ""
     return f"now {format_bytes(free)} of {format_bytes(total)} free{files}"
+
+
+def find_free_bytes(path: str) -> int | None:
+    """Bytes that this user may still write where ``path`` is or would be, None if unknown."""
+    disk = _find_disk(path)
+    return None if disk is None else disk.f_bavail * disk.f_frsize
+
+
+def _find_disk(path: str) -> os.statvfs_result | None:
+    folder = os.path.abspath(path)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        return os.statvfs(folder)
+    except OSError:
+        return None
 
 
 def format_bytes(number: int) -> str:
@@ -99,8 +137,37 @@ def format_bytes(number: int) -> str:
     return plural(number, "byte")
 
 
+def hide_text(text: str, known: Container[str] = ()) -> str:
+    """A value of a header for messages: a number, a UID or one of ``known`` as it is.
+
+    Of other text only the length, unless it is very short: in an element where it does not belong
+    it may be the name or address of a patient.
+    """
+    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text):
+        return text
+    return f"text of {plural(len(text), 'character')}"
+
+
+def hide_quoted(message: str) -> str:
+    """A message of a library, without what it quotes, which may be of a header."""
+    return QUOTED.sub("'...'", message)
+
+
 def csv_cell(value: object) -> object:
-    """A value as this project's csv files have it: booleans in lower case, text printable."""
+    """A value as this project's csv files have it: booleans in lower case, text harmless."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return make_printable(value) if isinstance(value, str) else value
+    return escape_formula(make_printable(value)) if isinstance(value, str) else value
+
+
+def escape_formula(text: str) -> str:
+    """A text with an apostrophe before it if a spreadsheet would compute it.
+
+    A text that looks escaped gets one too, so that ``unescape_formula`` gives back any text.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def unescape_formula(text: str) -> str:
+    """The text that ``escape_formula`` was given."""
+    return text[1:] if text.startswith("'") and escape_formula(text) != text else text

@@ -12,10 +12,10 @@ from tests.conftest import CHECKOUT
 
 PACKAGE = Path(dicom_preprocessing.__file__).parent
 ORDER = (
+    "text",
     "errors",
     "image_warnings",
     "version",
-    "text",
     "html",
     "files",
     "processes",

@@ -64,6 +64,7 @@ def configure():
     )
     run = Run(checked, CHECKOUT / "examples" / "studies", wait_for_index)
     if is_main:
+        run.warn = logger.warning
         for warning in warnings:
             logger.warning(warning)
         settings.require_usable(run, workflow.resource_settings.cores)

@@ -13,6 +13,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS, WORD_BITS
 from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.text import hide_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,9 @@ def lookup_tables(
             count, first, bits = _parse_descriptor(one.descriptor.values)
             found.append(read_entries(one, count, bits, little_endian=little_endian))
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            raise UnsupportedPixelsError(f"{kind.name} cannot be used: {error}") from error
+            raise UnsupportedPixelsError(
+                f"{kind.name} cannot be used: {hide_quoted(str(error))}"
+            ) from error
         # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped
         # is not. Read with the wrong sign, a first value of -1024 maps nothing.
         half = MAX_ENTRIES // 2

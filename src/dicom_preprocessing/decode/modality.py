@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from dicom_preprocessing.dicom.description import Rescale
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
 from dicom_preprocessing.imaging.frames import map_in_order, map_indexed, spool_frames
 from dicom_preprocessing.imaging.image import TABLE_BITS, DisplayLut
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.text import hide_text, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 Transform = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
+
+RESCALE_TYPES: Final = (
+    *("HU", "US", "OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"),
+    *("GML", "BQML", "CNTS", "UM2", "normalized"),
+)
+"""Rescale Types that messages show."""
 
 Modality = LookupTable | Rescale
 """Modality LUT, or slope and intercept."""
@@ -247,7 +253,8 @@ def _warn_of_units(description: Description, count: int, warnings: ImageWarnings
     """Add a warning where values of frames have different units."""
     units = sorted({unit for unit in description.rescale_types(count) if unit is not None})
     if len(units) > 1 or any("\\" in unit for unit in units):
-        message = f"Rescale Types of frames are {', '.join(units)}: values have different units"
+        shown = ", ".join(hide_text(unit, RESCALE_TYPES) for unit in units)
+        message = f"Rescale Types of frames are {shown}: values have different units"
         warnings.add("rescale_types_differ", make_printable(message))
 
 

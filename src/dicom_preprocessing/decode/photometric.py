@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 COLOUR: Final = ("RGB", *STREAM_TRANSFORMS, *YCBCR)
 
+DEFINED: Final = (*MONOCHROME, PALETTE, *COLOUR, "HSV", "ARGB", "CMYK", "YBR_PARTIAL_422", "XYB")
+"""Those that the standard has or had, whether or not they can be converted."""
+
 
 def _take_letters(text: str) -> str:
     return "".join(filter(str.isalnum, text)).upper()
@@ -52,7 +55,8 @@ def read_photometric(
         return assumed
     photometric = clean_photometric(stated)
     if photometric != stated or attribute.has_several:
-        written = make_printable(attribute.shorten_for_message() or "")
+        spelled = [text for text in attribute.texts() if _take_letters(text) in BY_LETTERS]
+        written = make_printable(attribute.describe_for_message(spelled))
         message = f"Photometric Interpretation {written} is read as {photometric}"
         warnings.add("photometric_spelling", message)
     return photometric

@@ -9,11 +9,11 @@ import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.colour import PALETTE
-from dicom_preprocessing.decode.photometric import COLOUR, MONOCHROME, read_photometric
+from dicom_preprocessing.decode.photometric import COLOUR, DEFINED, MONOCHROME, read_photometric
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import MissingAttributeError, UnsupportedPixelsError
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.text import hide_text, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,7 +206,8 @@ def require_known_samples(
     """
     pixel = description.pixel
     signed = "signed " if pixel.pixel_representation.integer() else ""
-    combination = f"{photometric} with {samples} {signed}samples of {allocated} bits"
+    shown = hide_text(photometric, DEFINED)
+    combination = f"{shown} with {samples} {signed}samples of {allocated} bits"
     if photometric in (*MONOCHROME, PALETTE):
         if samples != 1:
             raise UnsupportedPixelsError(f"{combination} is not supported; supported is 1 sample")
@@ -240,7 +241,7 @@ def _describe(attribute: Attribute) -> str:
     """Describe the value of an attribute, for messages about allowed values."""
     if attribute.is_empty:
         return "is empty" if attribute.is_present else "is missing"
-    return f"is {make_printable(attribute.shorten_for_message() or '')}"
+    return f"is {make_printable(attribute.describe_for_message())}"
 
 
 def _list_allowed(allowed: Sequence[object]) -> str:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from dicom_preprocessing.text import hide_text
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 Value = int | float | str | bytes
 """A value of an attribute; bytes where that is its type, or where it could not be converted."""
@@ -95,17 +100,28 @@ class Attribute:
         value = self.values[0] if self.values else b""
         return value if isinstance(value, bytes) else b""
 
+    def describe_for_message(self, known: Container[str] = ()) -> str:
+        """Return the values for messages of a run, without text that is not ``known``."""
+        values = self.values if self.raw is None else (self.raw,)
+        texts = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
+        shown = "\\".join(hide_text(clean_text(text), known) for text in texts)
+        return _shorten(shown)
+
     def shorten_for_message(self) -> str | None:
-        """Return the values as a short text for messages, None if there are none."""
+        """Return the values for a report on the file, None if there are none."""
         values = self.values if self.raw is None else (self.raw,)
         if not values:
             return None
         text = "\\".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
-        return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 3]}..."
+        return _shorten(text)
 
 
 ABSENT: Final = Attribute("", is_present=False)
 """An attribute that the data set does not have."""
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 3]}..."
 
 
 def clean_text(value: Value) -> str:

@@ -59,7 +59,7 @@ from dicom_preprocessing.dicom.sources import (
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError
 from dicom_preprocessing.image_warnings import ImageWarning
-from dicom_preprocessing.text import plural
+from dicom_preprocessing.text import hide_text, plural
 
 if TYPE_CHECKING:
     import os
@@ -389,7 +389,9 @@ def _find_pixel_syntax(opened: _OpenedFile, pixel_data: PixelData | None) -> UID
         return DeflatedExplicitVRLittleEndian if is_deflated else native
     if is_known_syntax(stated) or pixel_data is None or pixel_data.items is not None:
         return stated
-    message = f"the transfer syntax {stated} is not known: pixels are read as {native.name}"
+    message = (
+        f"the transfer syntax {hide_text(stated)} is not known: pixels are read as {native.name}"
+    )
     opened.warnings.append(ImageWarning("unknown_syntax", message))
     return native
 

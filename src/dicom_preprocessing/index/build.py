@@ -23,6 +23,7 @@ from dicom_preprocessing.index.table import (
     IndexFolder,
     IndexRequest,
     InventoryEntry,
+    PixelCounts,
     RetryCounts,
     Study,
     format_inventory,
@@ -138,9 +139,12 @@ def update_index(
         grouper.add(scan)
     request = IndexRequest.from_working_directory(output, sources, duplicates, limits)
     studies: list[Study] = []
+    pixels = PixelCounts()
     for study, entries in grouper.studies():
         inventory = _renew_inventory(folder, study, entries, retries, invalidate)
         studies.append(_summarise_study(study, entries, inventory))
+        for entry in entries:
+            pixels.add(entry)
     fsync_folder(folder.studies)
     # Only now: if this index is killed earlier, the next one must still see the old limits, to
     # renew the studies that they stopped.
@@ -160,6 +164,7 @@ def update_index(
             unreadable={path: before.unreadable.get(path, 0) + 1 for path in sorted(tried)},
         )
         file.write(counts.to_json())
+    replace_if_changed(folder.pixels, [pixels.to_json()])
     warnings = list(grouper.warnings())
     replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
     replace_if_changed(folder.excluded_files, json_lines(map(as_record, grouper.excluded_files())))

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 UID_NAMES = {"study_instance_uid": "Study Instance UID", "sop_instance_uid": "SOP Instance UID"}
 """UIDs that become parts of the path of an image, by their fields."""
 
+LOST_ERRORS = ("unreadable", "source_changed")
+"""Errors of paths of which it is unknown what is there."""
+
 MAX_UID_SHOWN = 80
 """Characters of a UID that a message shows."""
 
@@ -183,7 +186,7 @@ def _make_excluded_file(
         message=message or scan.message,
         transient=scan.transient,
         named=source_file.named,
-        hides_files=error == "unreadable" and (source_file.named or source_file.is_folder),
+        hides_files=error in LOST_ERRORS and (source_file.named or source_file.is_folder),
         study_instance_uid=make_printable(header.study_instance_uid) if header else "",
         series_instance_uid=make_printable(header.series_instance_uid) if header else "",
         sop_instance_uid=make_printable(header.sop_instance_uid) if header else "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,13 @@ from dicom_preprocessing.errors import (
     InternalError,
     LimitMemoryError,
     NotDicomError,
+    SourceChangedError,
     UnreadableError,
     explain_exception,
+    print_traceback,
 )
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
+from dicom_preprocessing.index.changes import reading_unchanged, require_unchanged
 from dicom_preprocessing.supervision import IsolatedCalls
 
 if TYPE_CHECKING:
@@ -162,12 +164,14 @@ def scan_file(source_file: SourceFile) -> HeaderScan:
     try:
         return HeaderScan(header=_read_source_header(source_file))
     except FileError as error:
-        return HeaderScan.from_error(error)
+        return HeaderScan.from_error(_find_change(source_file) or error)
     except MemoryError:
         return HeaderScan.from_error(LimitMemoryError("not enough memory"))
     except Exception as error:  # noqa: BLE001  # no header, however broken, may stop the index
-        traceback.print_exc()
-        return HeaderScan.from_error(explain_exception(error, DamagedError))
+        change = _find_change(source_file)
+        if change is None:
+            print_traceback(error)
+        return HeaderScan.from_error(change or explain_exception(error, DamagedError))
 
 
 def _read_source_header(source_file: SourceFile) -> Header:
@@ -175,7 +179,23 @@ def _read_source_header(source_file: SourceFile) -> Header:
         raise UnreadableError(source_file.problem, transient=not source_file.is_missing)
     if not source_file.is_regular:
         raise NotDicomError("not a regular file, such as a pipe or a device")
-    return read_header(source_file.path)
+    header = read_header(source_file.path)
+    if not header.has_pixel_data:  # of an image, the job checks it
+        require_unchanged(source_file)
+    return header
+
+
+def _find_change(source_file: SourceFile) -> FileError | None:
+    """Return the error of a file that was read while it changed, and so looked damaged."""
+    if source_file.problem or not source_file.is_regular:
+        return None
+    try:
+        require_unchanged(source_file)
+    except SourceChangedError as error:
+        return error
+    except UnreadableError:
+        return None
+    return None
 
 
 def add_digest(source_file: SourceFile, scan: HeaderScan) -> HeaderScan:
@@ -183,8 +203,10 @@ def add_digest(source_file: SourceFile, scan: HeaderScan) -> HeaderScan:
     if scan.sha256:
         return scan
     try:
-        with open(source_file.path, "rb") as file:
+        with reading_unchanged(source_file), open(source_file.path, "rb") as file:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    except FileError as error:
+        return HeaderScan.from_error(error)
     except OSError as error:
         return HeaderScan.from_error(UnreadableError.from_os_error(error))
 

@@ -7,6 +7,7 @@ index/studies/{study}.jsonl  the inventory of a study: one line per file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
 index/request.json           what the index was asked for, and what a file may cost
+index/pixels.json            how much there is to decode
 index/warnings.txt           one line per irregularity that kept no file out of the index
 ```
 """
@@ -128,6 +129,7 @@ class IndexFolder:
         self.headers = self.path / "headers.jsonl"
         self.retries = self.path / "retries.json"
         self.request = self.path / "request.json"
+        self.pixels = self.path / "pixels.json"
         self.warnings = self.path / "warnings.txt"
         self.studies = self.path / "studies"
 
@@ -189,6 +191,13 @@ class IndexFolder:
         except (OSError, ValueError, TypeError, LookupError):
             return None
 
+    def read_pixels(self) -> PixelCounts | None:
+        """How much there is to decode, None if that is not known."""
+        try:
+            return PixelCounts(**json.loads(self.pixels.read_text(encoding="ascii")))
+        except (OSError, ValueError, TypeError):
+            return None
+
     def read_retries(self) -> RetryCounts:
         """How often transient failures were tried."""
         try:
@@ -234,6 +243,33 @@ class RetryCounts:
     def to_json(self) -> str:
         """What ``IndexFolder.read_retries`` reads."""
         return json.dumps(asdict(self), ensure_ascii=True, indent=0)
+
+
+@dataclass(slots=True)
+class PixelCounts:
+    """Files, their frames, pixels and decoded bytes, and bytes of the largest of several frames."""
+
+    files: int = 0
+    frames: int = 0
+    pixels: int = 0
+    nbytes: int = 0
+    largest: int = 0
+
+    def add(self, entry: InventoryEntry) -> None:
+        """Count a file."""
+        frames = max(1, entry.number_of_frames)
+        pixels = entry.rows * entry.columns * frames
+        nbytes = pixels * max(1, entry.samples_per_pixel) * max(1, -(-entry.bits_allocated // 8))
+        self.files += 1
+        self.frames += frames
+        self.pixels += pixels
+        self.nbytes += nbytes
+        if frames > 1:
+            self.largest = max(self.largest, nbytes)
+
+    def to_json(self) -> str:
+        """What ``IndexFolder.read_pixels`` reads."""
+        return json.dumps(asdict(self))
 
 
 def format_study_table(studies: Iterable[Study]) -> Iterator[str]:

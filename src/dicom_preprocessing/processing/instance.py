@@ -6,8 +6,6 @@ through kept stages gives the same bytes.
 
 from __future__ import annotations
 
-import os
-import traceback
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -19,13 +17,14 @@ from dicom_preprocessing.errors import (
     InternalError,
     LimitMemoryError,
     LimitPixelsError,
-    SourceChangedError,
-    UnreadableError,
+    print_traceback,
 )
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.crop import crop
+from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
+from dicom_preprocessing.index.changes import reading_unchanged
 from dicom_preprocessing.index.conflicts import describe_other
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.results.layout import image_path
@@ -35,6 +34,8 @@ from dicom_preprocessing.tiff.writer import write_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from dicom_preprocessing.config import Limits, Stage
     from dicom_preprocessing.config.recipe import Recipe
@@ -133,7 +134,7 @@ def process_instance(
     except MemoryError:
         unforeseen: FileError = LimitMemoryError("not enough memory")
     except Exception as error:  # noqa: BLE001  # outside of the stages, where StageTimer does this
-        traceback.print_exc()
+        print_traceback(error)
         unforeseen = InternalError.from_exception(error)
     return [new_receipt(entry).as_failed(unforeseen, spec.recipe.stage) for entry in candidates]
 
@@ -212,27 +213,23 @@ def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
 
 
 def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTimer) -> Image:
-    """Decode a file that is the same as when it was indexed."""
-    with timer.measure("decode"):
-        # UIDs are those of the index, which may not be those of a file that came in its place.
-        try:
-            status = os.stat(entry.path)
-        except OSError as error:
-            raise UnreadableError.from_os_error(error) from error
-        if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
-            raise SourceChangedError("the file changed after it was indexed; run again")
-        return _add_index_uids(decode_stored(entry.path, **settings), entry, timer)
+    """Decode a file that stays, until its last frame was read, the one that was indexed."""
+    # UIDs are those of the index, which may not be those of a file that came in its place.
+    with timer.measure("decode"), reading_unchanged(entry):
+        image = decode_stored(entry.path, **settings)
+    return _add_index_uids(image, entry, timer)
 
 
 def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """Return the image with the UIDs of the index, and frames that count as work of decode."""
-    image = timer.time_frames(image, "decode")
+    image = timer.time_frames(_check_frames(image, entry), "decode")
     reduction = image.reduction
     if reduction is not None:
 
         def decode_again(level: int) -> Image:
-            with timer.measure("decode"):
-                return _add_index_uids(reduction.decode_at_level(level), entry, timer)
+            with timer.measure("decode"), reading_unchanged(entry):
+                image = reduction.decode_at_level(level)
+            return _add_index_uids(image, entry, timer)
 
         image = replace(image, reduction=replace(reduction, decode_at_level=decode_again))
     source_info = replace(
@@ -242,6 +239,19 @@ def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
         sop_instance_uid=entry.sop_instance_uid,
     )
     return replace(image, source_info=source_info)
+
+
+def _check_frames(image: Image, entry: InventoryEntry) -> Image:
+    """Return the image with frames that are refused if the file changes while they are made."""
+    frames = image.frames
+    if not isinstance(frames, LazyFrames):
+        return image
+
+    def make_frame(index: int) -> NDArray[Any]:
+        with reading_unchanged(entry):
+            return frames[index]
+
+    return replace(image, frames=replace(frames, make=make_frame))
 
 
 def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:

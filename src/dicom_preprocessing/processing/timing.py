@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from dicom_preprocessing.errors import (
     InternalError,
     LimitMemoryError,
     explain_exception,
+    print_traceback,
 )
 from dicom_preprocessing.imaging.frames import LazyFrames
 
@@ -73,7 +73,7 @@ class StageTimer:
                 raise
             else:
                 unforeseen = InternalError.from_exception(error)
-            traceback.print_exc()
+            print_traceback(error)
             unforeseen.stage = stage
             raise unforeseen from error
         finally:

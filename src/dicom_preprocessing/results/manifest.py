@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,16 +25,22 @@ from dicom_preprocessing.results.layout import (
     parse_image_path,
 )
 from dicom_preprocessing.results.tables import Cells, cells_of, write_cells
+from dicom_preprocessing.text import FORMULA_STARTS
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import explain_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pyarrow as pa
+
     from dicom_preprocessing.results.receipts import Receipt
 
 by_instance = itemgetter(0, 1)
 """Sort key of a row's cells: study and SOP Instance UID."""
+
+ESCAPED_FORMULA = "^'('*[{}])".format("".join(map(re.escape, FORMULA_STARTS)))
+"""Matches the start of what ``escape_formula`` made."""
 
 CSV_BLOCK_BYTES = 16 * 2**20
 """Bytes of csv that become a row group."""
@@ -120,7 +127,21 @@ def convert_to_parquet(table: Path, path: Path) -> None:
     blocks = arrow_csv.open_csv(table, reading, convert_options=converting)
     with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
         for block in blocks:
-            writer.write_batch(block)
+            writer.write_batch(_unescape_formulas(block))
+
+
+def _unescape_formulas(block: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of a csv table with the text that its cells stand for."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    columns = [
+        pc.replace_substring_regex(column, ESCAPED_FORMULA, r"\1")
+        if pa.types.is_string(column.type)
+        else column
+        for column in block.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=block.schema)
 
 
 def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:

@@ -19,6 +19,7 @@ from dicom_preprocessing.text import (
     csv_cell,
     explain_without_path,
     make_printable,
+    unescape_formula,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
     path : Path
         .csv or .parquet.
     types : mapping, optional
-        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown.
+        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown;
+        text of csv is as it was before ``csv_cell``.
         Other columns have the Arrow type of the parquet file, or are the text of the csv file.
 
     Returns
@@ -118,7 +120,9 @@ def load_in_parts(
 
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise SourceError(f"{path}: a table must end in .csv or .parquet")
-    read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
+    is_parquet = path.suffix.lower() == PARQUET
+    read = _read_parquet if is_parquet else _read_csv
+    parsers = CELL_PARSERS if is_parquet else CSV_PARSERS
     start = 0
     try:
         for count, block in read(path, columns, rows):
@@ -128,7 +132,7 @@ def load_in_parts(
                 if kind is None:
                     data[name] = pd.array(cells, dtype=pd.ArrowDtype(cells.type))
                 else:
-                    data[name] = _parse_column(cells, kind, name, start, path)
+                    data[name] = _parse_column(cells, kind, parsers[kind], (name, start, path))
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
     except SourceError:
@@ -216,8 +220,13 @@ def list_names(names: Iterable[str]) -> str:
     return f"{make_printable(', '.join(map(str, names))):.{MAX_SHOWN}}"
 
 
-def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path) -> Any:  # noqa: ANN401
-    """Cells as a column in the dtype of a type; each distinct value is parsed once."""
+def _parse_column(
+    cells: pa.Array, kind: type, parse: Callable[[Any], Any], where: tuple[str, int, Path]
+) -> Any:  # noqa: ANN401
+    """Cells as a column in the dtype of a type; each distinct value is parsed once.
+
+    ``where`` is the name of the column, the number of rows before, and the table, for messages.
+    """
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
@@ -226,8 +235,9 @@ def _parse_column(cells: pa.Array, kind: type, name: str, start: int, path: Path
     for code, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
             is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
-            parsed.append(CELL_PARSERS[kind](cell) if is_known else None)
+            parsed.append(parse(cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
+            name, start, path = where
             number = start + encoded.indices.index(code).as_py() + 1
             shown = f"{cell!r:.{MAX_SHOWN}}"
             raise SourceError(f"row {number} of {path}: {name} is {shown}") from None
@@ -270,6 +280,7 @@ CELL_PARSERS: dict[type, Callable[[Any], Any]] = {
     float: float,
     bool: parse_truth,
 }
+CSV_PARSERS = CELL_PARSERS | {str: unescape_formula}
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:

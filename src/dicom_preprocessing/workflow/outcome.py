@@ -6,6 +6,7 @@ even the name of its log, which has the reason. Standard library only: the Snake
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -15,7 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_preprocessing.text import make_printable, plural
+from dicom_preprocessing.text import (
+    ADVICE_BY_ERRNO,
+    describe_free_space,
+    find_free_bytes,
+    make_printable,
+    plural,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +46,9 @@ INTERRUPTED = "KeyboardInterrupt"
 
 ERROR = "error: "
 """How the message of a job with an expected error begins (``cli.job``)."""
+
+LITTLE_SPACE = 1 << 16
+"""Bytes below which a disk counts as full."""
 
 NO_REASON = (
     "it ended without a message, as a process does that was killed: by the system because memory "
@@ -116,7 +126,7 @@ def _read_reason(log: str) -> str:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
-        return NO_REASON
+        return _explain_silence(log)
     lines = [line.strip() for line in lines if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith(ERROR)]
     if starts:
@@ -126,12 +136,21 @@ def _read_reason(log: str) -> str:
     elif "Traceback (most recent call last):" in lines:
         reason = f"{lines[-1]} (an error in the program: please report it with the log)"
     else:
-        return NO_REASON
+        return _explain_silence(log)
     reason = make_printable(reason)
     if len(reason) <= MAX_REASON_LENGTH:
         return reason
     half = MAX_REASON_LENGTH // 2  # what to do is at the end
     return f"{reason[:half]} ... {reason[-half:]}"
+
+
+def _explain_silence(log: str) -> str:
+    """Say why a log has no reason: its disk is full, else what is likely."""
+    free = find_free_bytes(log) if log else None
+    if free is None or free >= LITTLE_SPACE:
+        return NO_REASON
+    room, to_do = describe_free_space(log), ADVICE_BY_ERRNO[errno.ENOSPC]
+    return f"the disk of its log is full ({room}), so the log may be cut. What to do: {to_do}"
 
 
 def print_last(lines: Iterable[str]) -> None:

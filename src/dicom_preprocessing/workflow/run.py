@@ -20,7 +20,7 @@ from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
 from dicom_preprocessing.index.walk import list_own_folders, list_sources
-from dicom_preprocessing.results.layout import ResultsFolder
+from dicom_preprocessing.results.layout import RECEIPT_SUFFIX, ResultsFolder
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.workflow.holder import Holder
 from dicom_preprocessing.workflow.resources import (
@@ -32,6 +32,7 @@ from dicom_preprocessing.workflow.resources import (
 from dicom_preprocessing.workflow.retries import plan_retries, receipt_matches
 from dicom_preprocessing.workflow.run_lock import hold_output, hold_working_directory
 from dicom_preprocessing.workflow.shards import belongs_to, find_parts, list_parts
+from dicom_preprocessing.workflow.space import find_share, warn_of_little_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -87,6 +88,7 @@ class Run:
         self.config = config
         self.sources = list_sources(config.source, examples)
         self.wait_for_index = wait_for_index
+        self.warn: Callable[[str], object] | None = None  # of the main process
         self.part: Part | None = None
         self.output = config.output
         if config.shard:
@@ -125,11 +127,23 @@ class Run:
         """Studies of this run by UID; raises, and is asked again, until the index exists."""
         self.wait_for_index()
         table = self.index.read_studies()
-        return {
+        studies = {
             uid: study
             for uid, study in table.items()
             if self.part is None or belongs_to(uid, self.part)
         }
+        self._warn_of_little_space(table, studies)
+        return studies
+
+    def _warn_of_little_space(self, table: dict[str, Study], studies: dict[str, Study]) -> None:
+        counts = self.index.read_pixels()
+        if self.warn is None or counts is None:
+            return
+        written = _list_names(str(self.results.receipts("write")))
+        missing = [uid for uid in studies if f"{uid}{RECEIPT_SUFFIX}" not in written]
+        share = find_share(table, missing)
+        for warning in warn_of_little_space(self.config, self.output, counts, share):
+            self.warn(warning)
 
     def kept_stage_before(self, stage: Stage) -> str:
         """The nearest kept stage before this one, or ``none``, as for option --kept of a job."""

@@ -226,12 +226,13 @@ def test_file_that_grew_after_the_index_is_tried_again(tmp_path, source, write_d
     assert [receipt.error for receipt in runs.from_inventory()] == ["source_changed"]
 
 
-def test_file_that_vanished_after_the_index_is_unreadable(tmp_path, source, write_dicom):
+def test_file_that_vanished_after_the_index_has_changed(tmp_path, source, write_dicom):
     path = write_dicom(source / "a.dcm")
     runs = StudyRuns(tmp_path, entries_of(path))
     path.unlink()
     (receipt,) = runs.from_inventory()
-    assert (receipt.error, receipt.transient) == ("unreadable", True)
+    assert (receipt.error, receipt.transient) == ("source_changed", True)
+    assert receipt.message == "the file vanished after it was indexed; run again"
 
 
 def test_receipt_carries_the_attempt_of_the_inventory(tmp_path, source, write_dicom):

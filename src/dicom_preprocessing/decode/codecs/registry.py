@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +35,7 @@ from dicom_preprocessing.errors import (
     InternalError,
     UnsupportedPixelsError,
     is_bug,
+    print_traceback,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def decode_stream(
             messages.append(f"{name}: {type(error).__name__}: {error}")
             if is_bug(error):
                 # Another decoder may still give the pixels, but not hide the bug from the log.
-                traceback.print_exception(error)
+                print_traceback(error)
                 bug = bug or error
         else:
             return values, str(runner.photometric_interpretation)
