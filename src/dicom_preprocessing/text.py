@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import unicodedata
 
 CSV, PARQUET = ".csv", ".parquet"
@@ -30,6 +31,21 @@ def make_printable(text: str) -> str:
         c.encode("unicode_escape").decode() if unicodedata.category(c) in BREAKING else c
         for c in escaped
     )
+
+
+VARIABLE = re.compile(r"(?:^|/)\$(?:[A-Za-z_]|\{)")
+"""The begin of a part of a path that a shell would replace."""
+
+
+def find_path_problem(path: str) -> str | None:
+    """Why a path that no shell has read cannot be meant, None if it can; else a hint for people."""
+    if "\0" in path:
+        return "no path has a NUL"
+    if path.startswith("~"):
+        return "~ does not stand for a home folder here. Write the whole path, or ./~ for that name"
+    if VARIABLE.search(path):
+        return "variables are not replaced here. Write the path itself"
+    return None
 
 
 ADVICE_BY_ERRNO = {
