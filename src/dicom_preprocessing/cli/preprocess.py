@@ -39,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
     if not arguments.source or not arguments.output:
         parser.error(f"{'OUTPUT' if arguments.source else 'SOURCE'} is empty")
+    if arguments.output.startswith("~"):
+        parser.error(
+            f"OUTPUT {arguments.output}: the shell did not replace ~. Write the whole path"
+        )
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
