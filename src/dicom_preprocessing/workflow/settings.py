@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.files import read_config_file
 from dicom_preprocessing.errors import ConfigError, OutputError
+from dicom_preprocessing.files import find_tmpdir_problem
 from dicom_preprocessing.index.table import IndexFolder, IndexRequest
 from dicom_preprocessing.text import explain_without_path, make_printable
 
@@ -79,7 +80,8 @@ def read_settings(
             "config key 'shard': a shard works in a folder of its own, which --directory replaces. "
             "Leave it out, and start the shard in that folder."
         )
-    return config, warnings
+    problem = find_tmpdir_problem()
+    return config, warnings if problem is None else [*warnings, make_printable(problem)]
 
 
 def require_usable(run: Run, cores: int | None) -> None:
