@@ -4,6 +4,7 @@
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make faults  the long forms of tests of limits, kills, full disks and hostile files
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
+# make names  run commands in 60 folders of names that others interpret (make test: 6)
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
@@ -31,7 +32,7 @@ UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEO
 $(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
 	configuration are in the file that CONFIG names))
 
-.PHONY: check-python run test test-latest test-slurm faults contradictions bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm faults contradictions names bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -90,6 +91,9 @@ faults: $(VENV)/.dev
 contradictions: $(VENV)/.dev
 	@DP_CONTRADICTIONS=12 $(BIN)/python -m pytest --log-cli-level=INFO tests/unit/test_contradictions.py \
 		$(PYTEST_OPTIONS)
+
+names: $(VENV)/.dev
+	@DP_HOSTILE_NAMES=60 $(BIN)/python -m pytest tests/unit/cli/test_hostile_names.py $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

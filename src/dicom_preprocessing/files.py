@@ -145,6 +145,18 @@ class SortedOnDisk(Generic[T]):
             yield from chunk
 
 
+def find_tmpdir_problem() -> str | None:
+    """Why temporary files do not go where TMPDIR says, None if they do."""
+    named = os.environ.get("TMPDIR")
+    try:
+        used = tempfile.gettempdir()
+    except FileNotFoundError:
+        return None  # there is none at all, which ``make_temporary`` explains
+    if not named or os.path.abspath(named) == used:
+        return None
+    return f"TMPDIR {named} is not a folder that can be written to; {used} is used instead"
+
+
 def make_temporary(make: Callable[[], T]) -> T:
     """Make a temporary file or folder.
 

@@ -48,6 +48,21 @@ def make_printable(text: str) -> str:
     )
 
 
+VARIABLE = re.compile(r"(?:^|/)\$(?:[A-Za-z_]|\{)")
+"""The begin of a part of a path that a shell would replace."""
+
+
+def find_path_problem(path: str) -> str | None:
+    """Why a path that no shell has read cannot be meant, None if it can; else a hint for people."""
+    if "\0" in path:
+        return "no path has a NUL"
+    if path.startswith("~"):
+        return "~ does not stand for a home folder here. Write the whole path, or ./~ for that name"
+    if VARIABLE.search(path):
+        return "variables are not replaced here. Write the path itself"
+    return None
+
+
 ADVICE_BY_ERRNO = {
     errno.ENOSPC: "free space there or use another disk, then run again",
     errno.EDQUOT: "remove some of your files there, ask for a larger quota or use another disk, "

@@ -16,6 +16,7 @@ from dicom_preprocessing.files import (
     SortedOnDisk,
     atomic_path,
     atomic_write,
+    find_tmpdir_problem,
     fsync_folder,
     make_durable,
     open_new_file,
@@ -322,3 +323,12 @@ def test_items_of_a_file_that_was_cut_are_an_error():
             list(ordered)
         assert raised.value.filename == tempfile.gettempdir()
         run.seek(0)
+
+
+def test_tmpdir_that_is_not_used_is_named(tmp_path, monkeypatch):
+    for named, used in ((tmp_path, True), (tmp_path / "gone", False), ("~/t", False), ("", True)):
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        monkeypatch.setenv("TMPDIR", str(named))
+        problem = find_tmpdir_problem()
+        assert (problem is None) == used
+        assert used or problem.startswith(f"TMPDIR {named} is not a folder that can be written to")

@@ -14,7 +14,7 @@ CHECKOUT = runpy.run_path(
 )["find_checkout"](workflow)
 sys.path.insert(0, str(CHECKOUT / "src"))
 
-from dicom_preprocessing.config import STAGES, as_mapping
+from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.workflow import compatibility, outcome, settings
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
@@ -58,6 +58,7 @@ def configure():
     checked, warnings = settings.read_settings(
         config,
         workflow.config_settings.config,
+        workflow.config_settings.configfiles if is_main else (),
         is_module=is_module(),
         has_prefix=bool(getattr(workflow.modifier.path_modifier, "prefix", None)),
         has_directory=is_main and bool(workflow.overwrite_workdir),

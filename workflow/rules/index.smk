@@ -9,12 +9,7 @@ checkpoint index:
         ENVIRONMENT
     threads: CORES
     params:
-        settings=to_json(
-            source=CONFIG.source,
-            duplicates=CONFIG.duplicates,
-            limits=as_mapping(CONFIG)["limits"],
-            modalities=CONFIG.modalities,
-        ),
+        settings=answer(RUN.index_settings),
         state=answer(state_of_source),
     shell:
         f"{RUN_JOB} index --output {RUN.output_in_shell} "

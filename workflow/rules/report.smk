@@ -11,7 +11,7 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        settings=to_json(settings=RUN.changed_settings()),
+        settings=answer(RUN.report_settings),
     shell:
         f"{RUN_JOB} report --output {RUN.output_in_shell} "
         "--settings {params.settings:q} > {log:q} 2>&1"

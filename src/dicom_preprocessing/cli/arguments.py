@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 
 def read_positive(text: str) -> int:
@@ -37,6 +38,20 @@ def read_factor(text: str) -> float:
     if not 0 < factor < math.inf:
         raise _refuse(text, "numbers above 0")
     return factor
+
+
+def read_path(text: str) -> Path:
+    """Parse a path that is read; it may be any that a file can have, as shells list them."""
+    if not text:
+        raise _refuse(text, "a path (is a variable not set?)")
+    return Path(text)
+
+
+def read_output_path(text: str) -> Path:
+    """Parse a path that is written, which is not made where the shell left a ~."""
+    if text.startswith("~"):
+        raise _refuse(text, "a path without ~, which the shell did not replace; or ./~ if meant so")
+    return read_path(text)
 
 
 def _refuse(text: str, allowed: str) -> argparse.ArgumentTypeError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable
@@ -15,6 +15,7 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,11 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "or there are none; 2 wrong usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs")
+    parser.add_argument("source", metavar="SOURCE", type=read_path, help="folder of TIFFs")
     parser.add_argument(
         "output",
         metavar="OUTPUT",
-        type=Path,
+        type=read_output_path,
         nargs="?",
         help=".csv or .parquet (default: SOURCE/manifest.csv)",
     )
@@ -74,5 +75,5 @@ def _write(source: Path, output: Path) -> int:
             rows.append(outcome)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(rows, output)
-    print(f"{len(rows)} of {len(paths)} TIFFs in {output}")
+    print(f"{len(rows)} of {len(paths)} TIFFs in {make_printable(str(output))}")
     return 1 if unreadable else 0

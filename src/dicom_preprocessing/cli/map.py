@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable, plural
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("boxes", metavar="BOXES", type=Path, help=".csv or .parquet")
+    parser.add_argument("boxes", metavar="BOXES", type=read_path, help=".csv or .parquet")
     parser.add_argument(
         "--to",
         choices=("output", "source"),
@@ -73,20 +74,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--manifest",
         metavar="MANIFEST",
-        type=Path,
+        type=read_path,
         default=DEFAULT_MANIFEST,
         help="manifest (.csv or .parquet), or a folder of TIFFs (default: %(default)s)",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUTPUT", type=Path, help=".csv or .parquet (default: csv, shown)"
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        type=read_output_path,
+        help=".csv or .parquet (default: csv, shown)",
     )
     parser.add_argument(
-        "--preview", metavar="DIR", type=Path, help="write PNGs of the TIFFs with their boxes"
+        "--preview",
+        metavar="DIR",
+        type=read_output_path,
+        help="write PNGs of the TIFFs with their boxes",
     )
     parser.add_argument(
         "--images",
         metavar="DIR",
-        type=Path,
+        type=read_path,
         help="folder of the TIFFs, for --preview (default: images beside the manifest, if there)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

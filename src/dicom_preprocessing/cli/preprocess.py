@@ -40,14 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
     if not arguments.source or not arguments.output:
         parser.error(f"{'OUTPUT' if arguments.source else 'SOURCE'} is empty")
+    if arguments.output.startswith("~"):
+        parser.error(
+            f"OUTPUT {arguments.output}: the shell did not replace ~. Write the whole path"
+        )
     try:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
         parser.error(str(error))
-    for note in notes:
-        print(f"warning: {note}", file=sys.stderr)
+    from dicom_preprocessing.files import find_tmpdir_problem
     from dicom_preprocessing.index.walk import is_path_list
 
+    problem = find_tmpdir_problem()
+    for note in notes if problem is None else [*notes, make_printable(problem)]:
+        print(f"warning: {note}", file=sys.stderr)
     source, output = arguments.source, Path(arguments.output)
     to_file = output.suffix.lower() in TIFF_SUFFIXES
     if to_file and (os.path.isdir(source) or is_path_list(source)):

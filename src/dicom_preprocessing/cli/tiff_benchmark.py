@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.text import explain_error
@@ -72,8 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         "measured; 1 no image could be read, or a file not be written; 2 wrong usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    parser.add_argument(
+        "source", metavar="SOURCE", type=read_path, help="folder of TIFFs, or manifest"
+    )
+    parser.add_argument("output", metavar="OUTPUT", type=read_output_path, help="folder")
     parser.add_argument("--limit", type=read_positive, metavar="N", help="only N images")
     parser.add_argument("--repeat", type=read_positive, default=3, metavar="N", help="passes")
     parser.add_argument(

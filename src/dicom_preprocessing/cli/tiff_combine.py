@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.results.layout import MANIFEST, SLICES
@@ -51,12 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         "has no image, or an image no DICOM file (the rest is written); 2 wrong usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    parser.add_argument(
+        "source", metavar="SOURCE", type=read_path, help="folder of TIFFs, or manifest"
+    )
+    parser.add_argument("output", metavar="OUTPUT", type=read_output_path, help="folder")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument(
         "--table",
-        type=Path,
+        type=read_path,
         help=".csv or .parquet with path or sop_instance_uid, and position or instance_number; "
         "series_instance_uid where manifest and folders do not have it",
     )
@@ -103,7 +105,8 @@ def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)
     write_slices(volumes, arguments.output / SLICES)
-    print(f"{len(volumes)} of {len(sorting.series)} series in {arguments.output}")
+    folder = make_printable(str(arguments.output))
+    print(f"{len(volumes)} of {len(sorting.series)} series in {folder}")
     if sorting.unlisted:
         origin = "table" if arguments.table else "DICOM files"
         print(f"{sorting.unlisted} images are not in the {origin} and were left out")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.cli.arguments import read_factor, read_size
+from dicom_preprocessing.cli.arguments import read_factor, read_output_path, read_path, read_size
 from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.processes import usable_cores
@@ -18,6 +17,7 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dicom_preprocessing.results.manifest import ManifestRow
     from dicom_preprocessing.tools.resize import ResizeOptions
@@ -55,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         "or there are none; 2 wrong usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="folder of TIFFs, or manifest")
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder")
+    parser.add_argument(
+        "source", metavar="SOURCE", type=read_path, help="folder of TIFFs, or manifest"
+    )
+    parser.add_argument("output", metavar="OUTPUT", type=read_output_path, help="folder")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("-s", "--size", type=read_size, metavar="W,H", help="to fit within, pixels")
     how.add_argument("--scale", type=read_factor, metavar="F", help="factor on width and height")
@@ -98,7 +100,7 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
     make_durable(output / row.path for row in rows)
     output.mkdir(parents=True, exist_ok=True)
     write_manifest(rows, output / MANIFEST)
-    print(f"{len(rows)} of {len(tree.paths)} TIFFs in {output}")
+    print(f"{len(rows)} of {len(tree.paths)} TIFFs in {make_printable(str(output))}")
     return 1 if failed else 0
 
 

@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.processes import usable_cores
@@ -18,6 +17,7 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dicom_preprocessing.tools.statistics import PixelSelection, Statistics
 
@@ -61,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "sources", metavar="SOURCE", type=Path, nargs="+", help="folder, manifest, or TIFF"
+        "sources", metavar="SOURCE", type=read_path, nargs="+", help="folder, manifest, or TIFF"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON; - for the screen")
+    parser.add_argument(
+        "--json", type=read_output_path, metavar="FILE", help="write JSON; - for the screen"
+    )
     parser.add_argument("--active-only", action="store_true", help="without padding (ActiveArea)")
     parser.add_argument(
         "--skip-background",

@@ -7,9 +7,9 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_preprocessing.cli.arguments import read_path
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import FileError
@@ -19,6 +19,7 @@ from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dicom_preprocessing.validation.report import ValidationMessage, ValidationReport
 
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "wrong usage. With --format json: one report, or a list of them for several files.",
         allow_abbrev=False,
     )
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="DICOM file")
+    parser.add_argument("files", metavar="FILE", type=read_path, nargs="+", help="DICOM file")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument(
         "--decode",

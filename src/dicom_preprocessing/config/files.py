@@ -5,18 +5,23 @@ Snakemake reads the files of ``--configfile`` itself, before any Snakefile, and 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dicom_preprocessing.config.reading import parse_config
+from dicom_preprocessing.config.yaml_text import RepeatedKeyError, load_yaml
 from dicom_preprocessing.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_preprocessing.config.model import Config
+
+MAX_BYTES = 4_000_000
+"""Of a file; reading it takes two seconds per MB."""
 
 KEY_IN_MESSAGE = re.compile(r"^config key '([^']*)'", re.MULTILINE)
 
@@ -48,36 +53,59 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     Raises
     ------
     ConfigError
-        It cannot be read, is not a YAML mapping, or names a key twice.
+        It cannot be read, is not a YAML mapping, names a key twice, or is larger or more nested
+        than any configuration.
     """
+    text = _read_text(path)
+    json_values = _read_json(text)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}, line {line}: is not text in UTF-8") from None
-    try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        values = None if root is None else loader.construct_document(root)
+        # JSON may be indented with tabs, YAML not.
+        values, root = load_yaml(text if json_values is None else text.replace("\t", " "))
+    except RepeatedKeyError as error:
+        raise ConfigError(f"{path}, line {error.line}: {error.problem}.") from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
-        problem = f"{error.problem}. The mistake is here, or at the end of the line before"
-        raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+        raise ConfigError(_describe_yaml_error(path, error)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"character {error.character:#04x} is not allowed"
+        raise ConfigError(f"{path}, line {line}: is not valid YAML: {problem}") from None
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
         what = "is empty" if values is None else "is not a mapping"
         raise ConfigError(f"{path}: {what}. Write keys with values, such as\n    size: [512, 512]")
-    lines: dict[str, int] = {}
-    for key, _ in root.value:
-        line = key.start_mark.line + 1
-        if key.value in lines:
-            raise ConfigError(
-                f"{path}, line {line}: config key '{key.value}' is given twice, first in line "
-                f"{lines[key.value]}. Leave one of them out."
-            )
-        lines[key.value] = line
-    return values, lines
+    lines = {key.value: key.start_mark.line + 1 for key, _ in root.value}
+    return values if json_values is None else json_values, lines
+
+
+def _read_json(text: str) -> Any:  # noqa: ANN401
+    """The values of JSON, which Snakemake takes too; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(
+            f"{path}: is larger than {MAX_BYTES // 10**6} MB. Write a long list of paths to a text "
+            "file, one path per line, and name that in source."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: is not text in UTF-8") from None
+
+
+def _describe_yaml_error(path: Path, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
+    if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
+        return f"{where}: is not valid YAML: {error.problem}"
+    problem = f"{error.problem}. The mistake is here, or at the end of the line before"
+    return f"{where}: is not valid YAML: {problem}"

@@ -19,6 +19,10 @@ PADDINGS = ("zero", "top-left", "bottom-right", "center", "none")
 COMPRESSORS = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
 MAX_NUMBER = 2**63
 """A value of this magnitude or above, or NaN, is refused."""
+MAX_DEPTH = 20
+"""Lists and mappings within each other that a configuration may have; it needs three."""
+MAX_VALUES = 1_000_000
+"""Values in a key; what YAML's aliases stand for counts each time."""
 INTENSITIES = ("voi", "minmax", "stored")
 VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
 

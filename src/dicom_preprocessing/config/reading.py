@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from dicom_preprocessing.config.model import (
+    MAX_DEPTH,
     MAX_NUMBER,
+    MAX_VALUES,
     Config,
     ConfigKey,
     Limits,
@@ -17,6 +19,10 @@ from dicom_preprocessing.config.model import (
 )
 from dicom_preprocessing.config.schema import as_yaml
 from dicom_preprocessing.errors import ConfigError
+from dicom_preprocessing.text import find_path_problem, make_printable
+
+MAX_SHOWN = 200
+"""Characters of a value or name that a message shows."""
 
 FULL_RESOLUTION_STAGES = ("decode", "crop")
 """Stages whose images are at full resolution."""
@@ -67,6 +73,9 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         Says what was found and what is allowed.
     """
     key = keys()[name]
+    if not _is_bounded(value):
+        problem = f"found a value that is nested too deeply or has more than {MAX_VALUES:,} parts."
+        raise _make_error(name, problem)
     parsed = _parse_text(key, value)
     if parsed is None and default_of(name) is False:
         parsed = False
@@ -80,11 +89,9 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
 
     is_finite = all(abs(x) < MAX_NUMBER for x in _flatten(parsed) if isinstance(x, int | float))
     if not is_finite or not Draft202012Validator(key.value_schema()).is_valid(parsed):
-        problem = f"found {as_yaml(value)}, allowed: {key.allowed}."
-        raise ConfigError(
-            f"config key '{name}': {problem}\nWrite for example:\n    {name}: {key.example}",
-            problem,
-        )
+        raise _make_error(name, f"found {_show(value)}, allowed: {key.allowed}.")
+    if name in ("source", "output"):
+        _require_plain_paths(name, parsed)
     parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, key)
     default = default_of(name)
     if parsed != default and any(later is ... or later == parsed for later in key.later):
@@ -95,6 +102,56 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
             problem,
         )
     return parsed
+
+
+def _make_error(name: str, problem: str) -> ConfigError:
+    example = f"Write for example:\n    {name}: {keys()[name].example}"
+    return ConfigError(f"config key '{name}': {problem}\n{example}", problem)
+
+
+def _show(value: object) -> str:
+    """A value for a message, which may be of any length."""
+    text = as_yaml(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _is_bounded(value: object) -> bool:
+    """Whether a value is small enough to be looked at; YAML's aliases can make it endless."""
+    level, count = [value], 1
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for part in level:
+            if isinstance(part, Mapping):
+                inner += part.values()
+            elif isinstance(part, (list, tuple)):
+                inner += part
+            if count + len(inner) > MAX_VALUES:
+                return False
+        if not inner:
+            return True
+        level, count = inner, count + len(inner)
+    return False
+
+
+def _require_plain_paths(name: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse paths that do not mean what they say, for lack of a shell, or that break a run."""
+    for path in [value] if isinstance(value, str) else value or ():
+        problem = find_path_problem(path)
+        if problem is None and name == "output":
+            problem = _find_output_problem(os.path.normpath(path))
+        if problem is not None:
+            raise _make_error(name, f"found {make_printable(_show(path))}: {problem}.")
+
+
+def _find_output_problem(path: str) -> str | None:
+    """Which text a folder of results may not have, since Snakemake gets its name."""
+    if path.startswith("-"):
+        return "commands take it for an option. Write the whole path, or use another name"
+    if "{" in path or "}" in path:
+        return "Snakemake takes braces for wildcards. Use a folder without them"
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        return "it is not UTF-8, which Snakemake's records need. Use another name"
+    return None
 
 
 def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
@@ -115,8 +172,10 @@ def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
 def _read_yaml(text: str) -> Any:  # noqa: ANN401
     import yaml  # noqa: PLC0415  # --help and defaults do not need it
 
+    from dicom_preprocessing.config.yaml_text import load_yaml  # noqa: PLC0415
+
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)[0]
     except yaml.YAMLError:
         return text
 
@@ -157,7 +216,8 @@ def _flatten(value: Any) -> Iterator[Any]:  # noqa: ANN401
 def _describe_unknown_key(name: object) -> str:
     import difflib  # noqa: PLC0415  # for a mistake only
 
-    close = difflib.get_close_matches(str(name), keys(), n=1)
+    name = _show(str(name))
+    close = difflib.get_close_matches(name, keys(), n=1)
     if close:
         key = keys()[close[0]]
         return (

@@ -11,8 +11,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     SortedOnDisk,
+    as_record,
     atomic_write,
     make_temporary,
     path_key,
@@ -24,7 +26,14 @@ from dicom_preprocessing.results.layout import (
     TIFF_SUFFIXES,
     parse_image_path,
 )
-from dicom_preprocessing.results.tables import Cells, cells_of, write_cells
+from dicom_preprocessing.results.tables import (
+    Cells,
+    Unsigned,
+    arrow_type,
+    cells_of,
+    fits_column,
+    write_cells,
+)
 from dicom_preprocessing.text import FORMULA_STARTS
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import explain_unreadable
@@ -41,6 +50,9 @@ by_instance = itemgetter(0, 1)
 
 ESCAPED_FORMULA = "^'('*[{}])".format("".join(map(re.escape, FORMULA_STARTS)))
 """Matches the start of what ``escape_formula`` made."""
+
+MAX_SHOWN = 40
+"""Characters of a value that a message shows."""
 
 CSV_BLOCK_BYTES = 16 * 2**20
 """Bytes of csv that become a row group."""
@@ -59,7 +71,7 @@ class ManifestRow:
     study_instance_uid: str
     sop_instance_uid: str
     path: str
-    inode: int
+    inode: Unsigned
     width: int
     height: int
     channels: int
@@ -118,14 +130,18 @@ def convert_to_parquet(table: Path, path: Path) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
     from pyarrow import csv as arrow_csv  # noqa: PLC0415
 
-    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-    schema = pa.schema([(name, types[kind]) for name, kind in COLUMN_TYPES.items()])
+    schema = pa.schema([(name, arrow_type(kind)) for name, kind in COLUMN_TYPES.items()])
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)
     converting = arrow_csv.ConvertOptions(
         column_types=schema, null_values=[""], strings_can_be_null=True
     )
-    blocks = arrow_csv.open_csv(table, reading, convert_options=converting)
-    with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+    # Of a path, Arrow would replace ~ and unpack what ends in .gz.
+    with (
+        table.open("rb") as opened,
+        arrow_csv.open_csv(opened, reading, convert_options=converting) as blocks,
+        atomic_write(path, "wb") as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         for block in blocks:
             writer.write_batch(_unescape_formulas(block))
 
@@ -160,7 +176,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         study_instance_uid=receipt.study_instance_uid,
         sop_instance_uid=receipt.sop_instance_uid,
         path=receipt.output,
-        inode=os.stat(os.path.join(images, receipt.output)).st_ino,
+        inode=Unsigned(os.stat(os.path.join(images, receipt.output)).st_ino),
         width=output.width,
         height=output.height,
         channels=receipt.channels,
@@ -198,19 +214,19 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
     Raises
     ------
     OutputError
-        The file is not a readable TIFF.
+        The file is not a readable TIFF, or has a value that its column cannot hold.
     """
     with explain_unreadable(path):
         inode = path.stat().st_ino
     info = read_info(path)
     relative = path.relative_to(root)
     study, series, sop = parse_image_path(relative)
-    return ManifestRow(
+    row = ManifestRow(
         study_instance_uid=study,
         series_instance_uid=series,
         sop_instance_uid=sop,
         path=str(relative),
-        inode=inode,
+        inode=Unsigned(inode),
         width=info.width,
         height=info.height,
         channels=info.channels,
@@ -218,6 +234,10 @@ def row_of_tiff(path: Path, root: Path) -> ManifestRow:
         dtype=info.dtype,
         **_read_extra_cells(info),
     )
+    for name, cell in as_record(row).items():
+        if cell is not None and not fits_column(cell, COLUMN_TYPES[name]):
+            raise OutputError(f"{path}: cannot be read as TIFF: {name} is {str(cell)[:MAX_SHOWN]}")
+    return row
 
 
 def _read_extra_cells(info: TiffInfo) -> dict[str, Any]:

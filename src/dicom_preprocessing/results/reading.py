@@ -45,8 +45,9 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Text as ``string``, integers as ``Int64``, other numbers as ``float64``, true and false as
-        ``boolean``. Columns that the project does not write are as in the file.
+        Text as ``string``, integers as ``Int64`` (inodes as ``UInt64``), other numbers as
+        ``float64``, true and false as ``boolean``. Columns that the project does not write are as
+        in the file.
 
     Raises
     ------

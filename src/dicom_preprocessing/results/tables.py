@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,18 @@ if TYPE_CHECKING:
 Cells = tuple[object, ...]
 """A row of a table to write, in the order of its columns."""
 
-COLUMN_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+
+class Unsigned(int):
+    """The type of a column of numbers from 0 to 2**64 - 1, as inodes are."""
+
+
+COLUMN_DTYPES: dict[type, str] = {
+    str: "string",
+    int: "Int64",
+    Unsigned: "UInt64",
+    float: "float64",
+    bool: "boolean",
+}
 """Dtypes of columns whose type is known. Unknown values are NA, in float64 NaN."""
 
 ROWS_AT_ONCE = 20_000
@@ -49,7 +61,8 @@ MAX_SHOWN = 100
 """Characters of a bad cell in a message."""
 
 TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-INT64_END = 2**63
+INTEGER_RANGES: dict[type, tuple[int, int]] = {int: (-(2**63), 2**63), Unsigned: (0, 2**64)}
+"""Lowest number of a type of column, and the one above the highest."""
 
 EXACT_FLOAT_END = 2**53
 """Floats above it do not hold every whole number."""
@@ -241,11 +254,32 @@ def _parse_column(
             number = start + encoded.indices.index(code).as_py() + 1
             shown = f"{cell!r:.{MAX_SHOWN}}"
             raise SourceError(f"row {number} of {path}: {name} is {shown}") from None
-    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
-    column = pa.array(parsed, arrow).take(encoded.indices)
+    column = pa.array(parsed, arrow_type(kind)).take(encoded.indices)
     if kind is float:
         return column.to_numpy(zero_copy_only=False)
     return pd.api.types.pandas_dtype(COLUMN_DTYPES[kind]).__from_arrow__(column)
+
+
+def fits_column(value: object, kind: type) -> bool:
+    """Whether a column of one of ``COLUMN_DTYPES`` holds a value as it is."""
+    if kind in INTEGER_RANGES:
+        lowest, end = INTEGER_RANGES[kind]
+        return isinstance(value, int) and not isinstance(value, bool) and lowest <= value < end
+    return isinstance(value, kind) or (kind is float and type(value) is int)
+
+
+def arrow_type(kind: type) -> pa.DataType:
+    """The type in Arrow and parquet of a column of one of ``COLUMN_DTYPES``."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types = {
+        str: pa.string(),
+        int: pa.int64(),
+        Unsigned: pa.uint64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+    }
+    return types[kind]
 
 
 def _parse_text(cell: object) -> str:
@@ -255,16 +289,17 @@ def _parse_text(cell: object) -> str:
     return str(cell)
 
 
-def _parse_integer(cell: Any) -> int:  # noqa: ANN401  # any cell
-    """An integer, also one like 0.0, as other programs write it in columns with gaps."""
+def _parse_integer(cell: Any, kind: type = int) -> int:  # noqa: ANN401  # any cell
+    """An integer of a column's type, also as 0.0, which other programs write beside gaps."""
     if isinstance(cell, bool):
         raise TypeError
     try:
         number = int(cell) if isinstance(cell, str | int) else float(cell)
     except ValueError:
         number = float(cell)
-    end = EXACT_FLOAT_END if isinstance(number, float) else INT64_END
-    if number != int(number) or not -end <= number < end:
+    lowest, end = INTEGER_RANGES[kind]
+    is_exact = not isinstance(number, float) or abs(number) < EXACT_FLOAT_END
+    if number != int(number) or not is_exact or not lowest <= number < end:
         raise ValueError
     return int(number)
 
@@ -277,6 +312,7 @@ def parse_truth(cell: object) -> bool:
 CELL_PARSERS: dict[type, Callable[[Any], Any]] = {
     str: _parse_text,
     int: _parse_integer,
+    Unsigned: partial(_parse_integer, kind=Unsigned),
     float: float,
     bool: parse_truth,
 }

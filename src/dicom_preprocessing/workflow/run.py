@@ -104,11 +104,11 @@ class Run:
 
     @property
     def output_in_shell(self) -> str:
-        """The folder of results as shell text, in which Snakemake replaces what is in braces.
+        """The folder of results as shell text; it has no braces, which Snakemake would replace.
 
         It is not a param, because one that is a function costs time at each job.
         """
-        return shlex.quote(self.output).replace("{", "{{").replace("}", "}}")
+        return shlex.quote(self.output)
 
     def log(self, *names: str) -> str:
         """Path of a log."""
@@ -304,14 +304,21 @@ class Run:
             return ""
         return self.log("collect" if self.config.gather else "manifest")
 
-    def changed_settings(self) -> dict[str, Any]:
-        """Keys that affect images and differ from the defaults."""
+    def index_settings(self) -> str:
+        """Settings of the rule that indexes the source, as one line of JSON."""
+        names = ("source", "duplicates", "limits", "modalities")
+        values = as_mapping(self.config)
+        return to_json(**{name: values[name] for name in names})
+
+    def report_settings(self) -> str:
+        """Keys that affect images and differ from the defaults, as one line of JSON."""
         values, about = as_mapping(self.config), keys()
-        return {
+        changed = {
             key: values[key]
             for key, default in defaults().items()
             if values[key] != default and (key == "source" or about[key].alters)
         }
+        return to_json(settings=changed)
 
 
 def to_json(**values: object) -> str:

@@ -10,18 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Config, parse_config
+from dicom_preprocessing.config.files import read_config_file
 from dicom_preprocessing.errors import ConfigError, OutputError
+from dicom_preprocessing.files import find_tmpdir_problem
 from dicom_preprocessing.index.table import IndexFolder, IndexRequest
+from dicom_preprocessing.text import explain_without_path, make_printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_preprocessing.workflow.run import Run
+
+MAX_OUTPUT_BYTES = 3500
+"""Of the path of the results: Linux takes 4095, names below it have up to some 300."""
+
+MAX_SHOWN = 200
+"""Characters of a path that a message shows."""
 
 
 def read_settings(
     values: Mapping[str, object],
     given: Mapping[str, object],
+    files: Iterable[str | Path] = (),
     *,
     is_module: bool = False,
     has_prefix: bool = False,
@@ -35,6 +45,8 @@ def read_settings(
         The configuration as Snakemake merged it.
     given : mapping
         What ``--config`` gave; a key without a value, as from an unset variable, is None.
+    files : iterable of path
+        Those of ``--configfile``, of which Snakemake takes what they hardly mean: repeated keys.
     is_module, has_prefix : bool
         Whether another workflow includes this one, and puts a prefix before its paths.
     has_directory : bool
@@ -55,6 +67,8 @@ def read_settings(
             "config key 'source': found nothing on the command line. Name a folder, or leave the "
             "key out for the bundled examples."
         )
+    for path in files:
+        read_config_file(Path(path))
     config, warnings = parse_config(values)
     if config.shard and is_module:
         raise ConfigError(
@@ -66,7 +80,8 @@ def read_settings(
             "config key 'shard': a shard works in a folder of its own, which --directory replaces. "
             "Leave it out, and start the shard in that folder."
         )
-    return config, warnings
+    problem = find_tmpdir_problem()
+    return config, warnings if problem is None else [*warnings, make_printable(problem)]
 
 
 def require_usable(run: Run, cores: int | None) -> None:
@@ -87,7 +102,7 @@ def require_usable(run: Run, cores: int | None) -> None:
     """
     if cores is not None and cores < 1:
         raise ConfigError(f"--cores: found {cores}, allowed: a number of at least 1, or all")
-    _require_writable(Path(run.config.output))
+    _require_writable(Path(run.config.output), Path(run.logs))
     if run.config.shard or run.config.gather:
         _require_index(run.config, run.sources)
 
@@ -102,10 +117,31 @@ def require_local_cores(config: Config, *, is_local: bool) -> None:
         )
 
 
-def _require_writable(output: Path) -> None:
-    parent = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OutputError(f"output {output}: {parent} is not a folder, or may not be written to")
+def _require_writable(output: Path, logs: Path) -> None:
+    """Check that the folders of the results are there, or can be made."""
+    key = f"config key 'output': found {make_printable(str(output))}"
+    if len(os.fsencode(output.absolute())) > MAX_OUTPUT_BYTES:
+        raise OutputError(
+            f"{key[:MAX_SHOWN]}..., allowed: a path of at most {MAX_OUTPUT_BYTES} bytes, which "
+            "leaves some for the names in it. Use a shorter one."
+        )
+    try:
+        output.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise OutputError(
+            f"{key[:MAX_SHOWN]}: {explain_without_path(error)}. Use another path."
+        ) from error
+    parts = [output / name for name in ("index", "images", "receipts", "stages")]
+    for folder in (output, *parts, logs):
+        parents = (folder, *folder.absolute().parents)
+        parent = next(path for path in parents if os.path.lexists(path))
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise OutputError(
+                f"output {make_printable(str(output))}: {make_printable(str(parent))} is not a "
+                "folder, or may not be written to. Move it away, or use another output"
+            )
 
 
 def _require_index(config: Config, sources: Sequence[str]) -> None:

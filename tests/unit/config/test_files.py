@@ -52,7 +52,7 @@ def test_good_file_is_read(tmp_path):
             "my.yaml, line 3: config key 'size' is given twice, first in line 1.",
         ),
         (b"crop: true\nsource: /\xff\n", "my.yaml, line 2: is not text in UTF-8"),
-        (b"crop: \0\n", "my.yaml: is not valid YAML: "),
+        (b"\ncrop: \0\n", "my.yaml, line 2: is not valid YAML: character 0x00 is "),
     ],
 )
 def test_mistake_is_reported_with_its_line(message, content, begin):

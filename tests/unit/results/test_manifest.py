@@ -19,6 +19,7 @@ from dicom_preprocessing.results.manifest import (
     write_manifest,
 )
 from dicom_preprocessing.results.receipts import read_receipts
+from dicom_preprocessing.results.tables import COLUMN_DTYPES, Unsigned
 from tests.conftest import needs_byte_names
 from tests.unit.run_results import NOT_UTF_8, column, csv_header, csv_rows
 
@@ -105,9 +106,9 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
 
 
 def test_columns_are_of_types_that_parquet_and_the_reader_know():
-    assert set(COLUMN_TYPES.values()) == {str, int, float, bool}
+    assert set(COLUMN_TYPES.values()) == set(COLUMN_DTYPES)
     names = ("path", "inode", "modality", "spacing_x", "crop_left", "flip_h")
-    assert [COLUMN_TYPES[name] for name in names] == [str, int, str, float, int, bool]
+    assert [COLUMN_TYPES[name] for name in names] == [str, Unsigned, str, float, int, bool]
 
 
 def test_parquet_has_the_columns_of_the_csv_in_the_same_order(tmp_path):
@@ -119,7 +120,12 @@ def test_parquet_has_typed_columns(tmp_path):
     write_manifest([FULL_ROW], tmp_path / "manifest.parquet")
     schema = pq.read_schema(tmp_path / "manifest.parquet")
     names = ("path", "inode", "spacing_x", "flip_h")
-    assert [str(schema.field(name).type) for name in names] == ["string", "int64", "double", "bool"]
+    assert [str(schema.field(name).type) for name in names] == [
+        "string",
+        "uint64",
+        "double",
+        "bool",
+    ]
 
 
 def test_parquet_without_rows_has_the_types_of_one_with_rows(tmp_path):

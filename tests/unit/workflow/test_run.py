@@ -167,8 +167,8 @@ def test_outputs_have_logs_of_their_own(output, log):
 
 
 def test_settings_in_shell_text_are_quoted():
-    config, _ = parse_config({"output": "a b/{c}"})
-    assert Run(config, Path("examples")).output_in_shell == "'a b/{{c}}'"
+    config, _ = parse_config({"output": "a b/c"})
+    assert Run(config, Path("examples")).output_in_shell == "'a b/c'"
     assert to_json(b=1, a=[2]) == '{"a": [2], "b": 1}'
 
 
