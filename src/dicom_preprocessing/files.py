@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import filecmp
 import functools
 import hashlib
 import heapq
@@ -14,6 +13,7 @@ import pickle
 import re
 import shutil
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
@@ -32,6 +32,9 @@ ITEMS_PER_CHUNK = 500
 
 BUFFERED = 1 << 16
 """Bytes that are collected before they are written."""
+
+CHECKED_AT_ONCE = 1 << 20
+"""Bytes of a file whose checksum is made that are in memory."""
 
 ITEMS_IN_MEMORY = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
@@ -321,8 +324,8 @@ def atomic_write(
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file has it already; return whether it was written."""
     # Snakemake compares mtimes: one that changes with the same content makes jobs run for nothing.
-    make = functools.partial(tempfile.NamedTemporaryFile, "w+", encoding="utf-8", newline="")
-    with make_temporary(make) as new:
+    make = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8", newline="")
+    with make_temporary(make) as new:  # without a name, so that nothing is left of a killed job
         try:
             new.writelines(lines)
             new.flush()
@@ -332,18 +335,43 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
             with suppress(OSError):
                 new.close()  # else it would raise the same again
             raise _make_temporary_error(error) from error
-        with suppress(OSError):
-            if filecmp.cmp(new.name, target, shallow=False):
-                return False
+        if _has_content_of(target, new.fileno()):
+            return False
         new.seek(0)
         with atomic_write(target) as file:
             shutil.copyfileobj(new, file)
     return True
 
 
+def _has_content_of(target: Path, descriptor: int) -> bool:
+    """Whether a file can be read and has the bytes of an open one."""
+    done = 0
+    try:
+        with target.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != os.fstat(descriptor).st_size:
+                return False
+            while content := file.read(BUFFERED):
+                if content != read_at(descriptor, done, len(content)):
+                    return False
+                done += len(content)
+    except OSError:
+        return False
+    return True
+
+
 def short_digest(text: str) -> str:
     """Return the first 16 hex digits of the SHA-256 of an ASCII text."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+def checksum_of(path: Path) -> str:
+    """Return size and CRC-32 of a file, which tell that it was cut, holed or written over."""
+    checksum = size = 0
+    with path.open("rb") as file:
+        while content := file.read(CHECKED_AT_ONCE):
+            checksum = zlib.crc32(content, checksum)
+            size += len(content)
+    return f"{size}:{checksum:08x}"
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
