@@ -167,6 +167,7 @@ class Killer:
         longest = {0: seconds_before, images: 0.5}.get(self.images, 0.03)
         self.delay = chance.uniform(0, longest)
         self.reached = None
+        self.what = "nothing was killed"
 
     def __call__(self, seen, elapsed, run):
         if len(seen) < self.images:
@@ -188,4 +189,5 @@ class Killer:
         run.tally.kills[victim.kind] += 1
         moment = "writing" if 0 < len(seen) < self.total else "before" if not seen else "after"
         run.tally.images_at_kill[moment] += 1
+        self.what = f"{victim.kind} killed {moment} images, at {len(seen)}, after {elapsed:.2f} s"
         return True

@@ -197,11 +197,12 @@ def kill_and_rerun(template, folder, environment, chance, tally):
     killer = Killer(chance, len(template.expected), SECONDS_BEFORE_IMAGES)
     killed, _ = WatchedRun(*watched).run(killer)
     status, said = WatchedRun(*watched).run()
-    what = f"{killer}: {killed}, then {status}"
-    LOG.debug("%s", what)
-    assert status == 0, (what, said)
+    assert status == 0, (killer.what, killed, said)
+    bad = len(tally.bad)
     compare(project, template, tally)
     tally.left += leftovers(project)
+    if len(tally.bad) > bad:
+        LOG.warning("%s; %s; %s", killer.what, tally.bad[bad:], said)
     shutil.rmtree(folder)
 
 

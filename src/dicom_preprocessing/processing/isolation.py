@@ -58,10 +58,14 @@ CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 
 @dataclass(slots=True)
 class _Instance:
-    """The files of one SOP instance, and the errors of those that killed a worker, by path."""
+    """The files of one SOP instance, and the errors of those that killed a worker, by path.
+
+    ``spared`` are files whose worker was killed once, and which are tried again.
+    """
 
     candidates: Sequence[InventoryEntry]
     known: dict[str, FileError] = field(default_factory=dict)
+    spared: set[str] = field(default_factory=set)
 
 
 class _Worker:
@@ -177,7 +181,8 @@ def process_all(
                         continue
                     if isinstance(message, BaseException):
                         raise message
-                    error = _make_crash_error(worker.kill())
+                    code = worker.kill()
+                    error = None if _spare_file(worker, code) else _make_crash_error(code)
                 else:
                     error = worker.check_limits(limits)
                     if error is None:
@@ -185,7 +190,7 @@ def process_all(
                     worker.kill()
                 busy.remove(worker)
                 # All of the instance once more: its image may still come from another candidate.
-                waiting.appendleft(_record_culprit(worker, error))
+                waiting.appendleft(_take_back_instance(worker, error))
                 idle.append(start())
     finally:
         for worker in (*busy, *idle):
@@ -293,12 +298,25 @@ def _make_crash_error(code: int) -> FileError:
     return CodecCrashError(f"the process that decoded it ended with {name}")
 
 
-def _record_culprit(worker: _Worker, error: FileError) -> _Instance:
-    """Return the instance with the error recorded for the file that killed its worker."""
+def _spare_file(worker: _Worker, code: int) -> bool:
+    """Whether the file of a dead worker is tried again: once, if something else killed it."""
+    # No codec ends with SIGKILL: the system did it because memory ran out, maybe that of another
+    # process, or somebody by hand. A shard has no index that would have the file tried again.
+    instance, culprit = worker.instance, worker.current_file
+    if code != -signal.SIGKILL or instance is None or culprit in instance.spared:
+        return False
+    instance.spared.add(culprit)
+    return True
+
+
+def _take_back_instance(worker: _Worker, error: FileError | None) -> _Instance:
+    """Return the instance, with the error recorded for the file that killed its worker."""
     instance = worker.instance
     if instance is None:
         raise AssertionError("a worker without work ended")
     culprit = worker.current_file
+    if error is None:
+        return instance
     # This file was not tried again, so something else kills the worker: give up the instance, which
     # would else be begun for ever.
     if culprit in instance.known:
