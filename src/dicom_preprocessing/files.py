@@ -201,12 +201,37 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a hidden folder for files that are moved to ``parent``; it is removed at the end.
+
+    An OSError of one of its files names the file as it is called in ``parent``.
+    """
+    folder = parent / f".{name}.{uuid4().hex}"
+    folder.mkdir()
+    try:
+        yield folder
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = str(error.filename).replace(str(folder), str(parent))
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_partials(folder: Path, name: str | None = None) -> None:
-    """Remove what killed jobs left of ``atomic_path``: of one target, or of all in the folder."""
+    """Remove what killed jobs left of ``atomic_path`` and ``temporary_folder``.
+
+    Of one target, or of all in the folder.
+    """
     start = "." if name is None else f".{name}."
     if folder.is_dir():
         for path in folder.iterdir():
-            if path.name.startswith(start) and PARTIAL.fullmatch(path.name):
+            if not path.name.startswith(start) or not PARTIAL.fullmatch(path.name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
 
 

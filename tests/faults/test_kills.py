@@ -152,10 +152,13 @@ def make_shards(project):
 
 
 def leftovers(project):
-    """What only a killed run has: locks, marks of unfinished jobs, partial and temporary files."""
-    parts = list(project.results.glob("shards/*"))
-    records = [folder / ".snakemake" for folder in (project.folder, *parts)]
-    left = [p for r in records for name in ("locks", "incomplete") for p in (r / name).glob("*")]
+    """What only a killed run has: locks, partial and temporary files.
+
+    Snakemake's marks of unfinished jobs are not of them: it does not look for those behind a
+    checkpoint. Nor is the empty folder that it makes at each start.
+    """
+    folders = (project.folder, *project.results.glob("shards/*"))
+    left = [path for folder in folders for path in (folder / ".snakemake/locks").glob("*")]
     hidden = project.results.rglob(".*")
     left += [
         path
@@ -163,7 +166,6 @@ def leftovers(project):
         if path.name not in (".snakemake", ".snakemake_timestamp")
         and ".snakemake" not in path.parent.parts
     ]
-    # Snakemake makes an empty folder at each start, which is left when it is killed.
     temporary = (project.folder.parent / "tmp").iterdir()
     left += [path for path in temporary if not path.name.startswith("snakemake")]
     return [str(path.relative_to(project.folder.parent)) for path in left]

@@ -214,7 +214,6 @@ def _collect_all(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.workflow.shards import find_other_parts
 
     output, settings = arguments.output, arguments.settings
-    _remove_verdict(output)
     studies = IndexFolder(output).read_studies().values()
     write_results(
         output,
@@ -246,7 +245,6 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.workflow.shards import assign_to_shards, find_other_parts, list_parts
 
     output, settings = arguments.output, arguments.settings
-    _remove_verdict(output)
     shards = settings["shards"]
     studies = assign_to_shards(IndexFolder(output).read_studies().values(), shards)
     parts = zip(list_parts(output, shards), studies, strict=True)
@@ -275,5 +273,5 @@ def _judge(arguments: argparse.Namespace) -> None:
 
 
 def _remove_verdict(output: Path) -> None:
-    """Remove the verdict, since results are about to change, whether or not this job succeeds."""
+    """Remove the verdict, since images are about to change, whether or not this job succeeds."""
     ResultsFolder(output).verdict.unlink(missing_ok=True)
