@@ -2,7 +2,8 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  try each stage's job under 300 limits of a file's size (make test: 5)
+# make faults  try each stage's job under 300 limits of a file's size (make test: 5), kill a process
+#              of 208 runs (make test: 4), damage 400 kept stages (make test: 40)
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
@@ -83,7 +84,9 @@ test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
 faults: $(VENV)/.dev
-	@DP_FAULT_SIZES=300 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
+	@DP_FAULT_SIZES=300 DP_KILLS=26 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
+		$(PYTEST_OPTIONS)
+	@DP_KEPT_DAMAGES=400 $(BIN)/python -m pytest -q tests/unit/processing/test_study.py -k damaged
 
 contradictions: $(VENV)/.dev
 	@DP_CONTRADICTIONS=12 $(BIN)/python -m pytest --log-cli-level=INFO tests/unit/test_contradictions.py \

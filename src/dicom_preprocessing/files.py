@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance, ReadableBuffer
@@ -42,7 +42,7 @@ ITEMS_IN_MEMORY = 50_000
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 """Errors of fsync of a folder where the file system has none, or the folder may not be read."""
 
-PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
+PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
@@ -219,20 +219,21 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_partials(folder: Path, name: str | None = None) -> None:
+def remove_partials(folder: Path, names: Collection[str] | None = None) -> None:
     """Remove what killed jobs left of ``atomic_path`` and ``temporary_folder``.
 
-    Of one target, or of all in the folder.
+    Of targets with these names, or of all in the folder.
     """
-    start = "." if name is None else f".{name}."
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if not path.name.startswith(start) or not PARTIAL.fullmatch(path.name):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        partial = PARTIAL.fullmatch(path.name)
+        if partial is None or (names is not None and partial[1] not in names):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 class _FirstErrorFile(io.RawIOBase):

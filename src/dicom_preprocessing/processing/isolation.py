@@ -15,10 +15,11 @@ import os
 import signal
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,8 +39,9 @@ from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
@@ -102,24 +104,28 @@ class _Worker:
         return _check_limits(limits, self.process, self.start_time, self.start_bytes)
 
     def kill(self) -> int:
-        """Kill the process and return its exit code.
-
-        Errors in removing its partial images are not raised: they would hide the error for which
-        workers are killed. Partial images have hidden names, and the study's next job removes them.
-        """
+        """Kill the process, remove the image that it was writing, and return its exit code."""
         self.connection.close()
         self.process.kill()
         self.process.join()
-        with suppress(OSError):
-            self._remove_partials()
+        if self.instance is not None:
+            _remove_partials_of([self.instance.candidates], self.spec)
         return self.process.exitcode or 0
 
-    def _remove_partials(self) -> None:
-        """Remove the image that the process was writing when it was killed."""
-        candidates = self.instance.candidates if self.instance is not None else ()
-        for image in {self.spec.relative_path(new_receipt(entry)) for entry in candidates}:
-            path = self.spec.root / image
-            remove_partials(path.parent, path.name)
+
+def _remove_partials_of(groups: Iterable[Sequence[InventoryEntry]], spec: OutputSpec) -> None:
+    """Remove what killed processes left of the images of instances; other files stay.
+
+    Errors are not raised: they would hide the error for which workers are killed. Partial images
+    have hidden names, and the next job or command that makes the image removes them.
+    """
+    names: dict[Path, set[str]] = defaultdict(set)
+    for entry in chain.from_iterable(groups):
+        path = spec.root / spec.relative_path(new_receipt(entry))
+        names[path.parent].add(path.name)
+    for folder, images in names.items():
+        with suppress(OSError):
+            remove_partials(folder, images)
 
 
 def process_all(
@@ -147,6 +153,7 @@ def process_all(
     OSError
         An image could not be written.
     """
+    _remove_partials_of(groups, spec)
     if processes.shared_limits is not None and cores == 1:
         yield from _process_in_this_process(groups, spec, limits, processes.shared_limits)
         return
@@ -332,6 +339,7 @@ def _run_worker(
     die_with_parent(parent)
     # Ctrl-C goes to the whole process group; the supervisor kills its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:
