@@ -198,6 +198,7 @@ def kill_and_rerun(template, folder, environment, chance, tally):
     )
     killer = Killer(chance, len(template.expected), SECONDS_BEFORE_IMAGES)
     killed, _ = WatchedRun(*watched).run(killer)
+    LOG.debug("%s", killer.what)
     status, said = WatchedRun(*watched).run()
     assert status == 0, (killer.what, killed, said)
     bad = len(tally.bad)
@@ -213,8 +214,10 @@ def test_plain_run_finishes_what_was_killed(templates, tmp_path, kind):
     keep, server, place = kind
     made, tally = templates(keep, place), Tally()
     chance = random.Random(f"{SEED} {kind}")
-    for number in range(KILLS or 2):
-        template = made[number % len(made)]
-        kill_and_rerun(template, tmp_path / str(number), SERVERS[server], chance, tally)
-    LOG.info("%s: %s", "-".join(kind), tally)
+    try:
+        for number in range(KILLS or 2):
+            template = made[number % len(made)]
+            kill_and_rerun(template, tmp_path / str(number), SERVERS[server], chance, tally)
+    finally:  # also of a sweep that is stopped
+        LOG.info("%s: %s", "-".join(kind), tally)
     assert tally.bad == []
