@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     silence_pydicom_warnings()
     # A queue ends a job at its limit so: as after Ctrl-C, nothing half written stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if to_file:
             return _preprocess_file(source, output, config, arguments.jobs)
@@ -74,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped: what is written stays", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):
