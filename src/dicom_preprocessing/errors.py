@@ -76,6 +76,10 @@ class OutputError(DicomPreprocessingError):
     """Results are not what the receipts say; the message says how to rebuild them."""
 
 
+class KeptStageError(OutputError):
+    """The images of a kept stage are not those that were written, or of other settings."""
+
+
 class PreprocessingError(DicomPreprocessingError, RuntimeError):
     """The direct Python API cannot make an array of a file or buffer.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import filecmp
 import functools
 import hashlib
 import heapq
@@ -14,6 +13,7 @@ import pickle
 import re
 import shutil
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance, ReadableBuffer
@@ -33,13 +33,16 @@ ITEMS_PER_CHUNK = 500
 BUFFERED = 1 << 16
 """Bytes that are collected before they are written."""
 
+CHECKED_AT_ONCE = 1 << 20
+"""Bytes of a file whose checksum is made that are in memory."""
+
 ITEMS_IN_MEMORY = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
 
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 """Errors of fsync of a folder where the file system has none, or the folder may not be read."""
 
-PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
+PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
@@ -210,13 +213,39 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise
 
 
-def remove_partials(folder: Path, name: str | None = None) -> None:
-    """Remove what killed jobs left of ``atomic_path``: of one target, or of all in the folder."""
-    start = "." if name is None else f".{name}."
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name.startswith(start) and PARTIAL.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a hidden folder for files that are moved to ``parent``; it is removed at the end.
+
+    An OSError of one of its files names the file as it is called in ``parent``.
+    """
+    folder = parent / f".{name}.{uuid4().hex}"
+    folder.mkdir()
+    try:
+        yield folder
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = str(error.filename).replace(str(folder), str(parent))
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_partials(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove what killed jobs left of ``atomic_path`` and ``temporary_folder``.
+
+    Of targets with these names, or of all in the folder.
+    """
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        partial = PARTIAL.fullmatch(path.name)
+        if partial is None or (names is not None and partial[1] not in names):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 class _FirstErrorFile(io.RawIOBase):
@@ -333,8 +362,8 @@ def atomic_write(
 def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file has it already; return whether it was written."""
     # Snakemake compares mtimes: one that changes with the same content makes jobs run for nothing.
-    make = functools.partial(tempfile.NamedTemporaryFile, "w+", encoding="utf-8", newline="")
-    with make_temporary(make) as new:
+    make = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8", newline="")
+    with make_temporary(make) as new:  # without a name, so that nothing is left of a killed job
         try:
             new.writelines(lines)
             new.flush()
@@ -344,18 +373,43 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
             with suppress(OSError):
                 new.close()  # else it would raise the same again
             raise _make_temporary_error(error) from error
-        with suppress(OSError):
-            if filecmp.cmp(new.name, target, shallow=False):
-                return False
+        if _has_content_of(target, new.fileno()):
+            return False
         new.seek(0)
         with atomic_write(target) as file:
             shutil.copyfileobj(new, file)
     return True
 
 
+def _has_content_of(target: Path, descriptor: int) -> bool:
+    """Whether a file can be read and has the bytes of an open one."""
+    done = 0
+    try:
+        with target.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != os.fstat(descriptor).st_size:
+                return False
+            while content := file.read(BUFFERED):
+                if content != read_at(descriptor, done, len(content)):
+                    return False
+                done += len(content)
+    except OSError:
+        return False
+    return True
+
+
 def short_digest(text: str) -> str:
     """Return the first 16 hex digits of the SHA-256 of an ASCII text."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+def checksum_of(path: Path) -> str:
+    """Return size and CRC-32 of a file, which tell that it was cut, holed or written over."""
+    checksum = size = 0
+    with path.open("rb") as file:
+        while content := file.read(CHECKED_AT_ONCE):
+            checksum = zlib.crc32(content, checksum)
+            size += len(content)
+    return f"{size}:{checksum:08x}"
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:

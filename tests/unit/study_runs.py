@@ -8,7 +8,12 @@ from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing.instance import OutputSpec
-from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
+from dicom_preprocessing.processing.study import (
+    KeptStage,
+    run_from_inventory,
+    run_from_stage,
+    run_from_stage_or_inventory,
+)
 
 
 def entries_of(*paths):
@@ -41,14 +46,22 @@ class StudyRuns:
         target = target_of(self.folder, stage, **self.values)
         return run_from_inventory(self.inventory, target, self.receipt(stage))
 
+    def kept(self, stage):
+        return KeptStage(stage, self.folder / "stages" / stage, self.study, self.receipt(stage))
+
     def from_stage(self, kept, stage="write"):
         target = target_of(self.folder, stage, **self.values)
-        before = KeptStage(kept, self.folder / "stages" / kept, self.study, self.receipt(kept))
-        return run_from_stage(before, target, self.receipt(stage))
+        return run_from_stage(self.kept(kept), target, self.receipt(stage))
 
-    def images(self):
-        """Bytes of each final image by its path."""
-        root = self.folder / "images"
+    def from_stage_or_inventory(self, kept, stage="write"):
+        target = target_of(self.folder, stage, **self.values)
+        return run_from_stage_or_inventory(
+            self.kept(kept), self.inventory, target, self.receipt(stage)
+        )
+
+    def images(self, stage="write"):
+        """Bytes of each image of a stage by its path."""
+        root = self.folder / ("images" if stage == "write" else f"stages/{stage}")
         return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 

@@ -2,7 +2,12 @@
 
 import csv
 import re
+import signal
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -261,3 +266,30 @@ def test_manifest_wrong_usage_is_status_2(tmp_path, arguments):
 def test_manifest_of_a_missing_folder_is_status_1(tmp_path, capsys):
     assert call(manifest.main, tmp_path / "nothing") == 1
     assert "is not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("to_file", [False, True], ids=["folder", "file"])
+def test_nothing_half_written_stays_after_a_kill_and_the_next_call(tmp_path, end, to_file):
+    noise = np.random.default_rng(1).integers(0, 4096, (60, 512, 512)).astype(np.uint16)
+    shape = {"NumberOfFrames": 60, "Rows": 512, "Columns": 512}
+    source = save(instance("1.2.3", 1, **shape, PixelData=noise.tobytes()), tmp_path / "a.dcm")
+    out = tmp_path / "out"
+    code = "from dicom_preprocessing.cli import preprocess; raise SystemExit(preprocess.main())"
+    target = out / "image.tiff" if to_file else out
+    command = [sys.executable, "-c", code, str(source), str(target), "-q", "--compressor", "zstd"]
+
+    def partials():
+        return list(out.rglob(".*.tiff.*"))
+
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not partials():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(end)
+    assert process.returncode == (preprocess.INTERRUPTED if end == signal.SIGTERM else -end)
+    assert end == signal.SIGKILL or not partials()
+    (out / ".other.tiff.1").touch()
+    subprocess.run(command, check=True, capture_output=True)
+    assert [path.name for path in partials()] == [".other.tiff.1"]
+    assert len(tiffs(out)) == 1

@@ -170,6 +170,40 @@ def test_run_that_fails_leaves_no_verdict_of_an_earlier_one(finished):
     assert not (finished.results / "verdict.txt").exists()
 
 
+def test_tables_and_verdict_of_before_stay_when_the_manifest_fails(finished):
+    before = {p: p.read_bytes() for p in finished.results.iterdir() if p.is_file()}
+    finished.environment = fault("table_full", "manifest")
+    run = finished.run("--forcerun", "manifest", check=False)
+    assert run.returncode == 1
+    assert "failures.csv: No space left on device" in run.output
+    assert {p: p.read_bytes() for p in finished.results.iterdir() if p.is_file()} == before
+    assert list(finished.results.glob(".tables*")) == []
+    finished.environment = {}
+    assert finished.run().jobs == {"manifest": 1, "report": 1, "verdict": 1, "all": 1}
+    assert list(finished.folder.glob(".snakemake/backups/**/*.csv")) == []
+    assert finished.run().is_noop
+
+
+def test_damaged_kept_stage_is_made_anew_by_a_plain_run(project):
+    project.config["keep"] = ["crop"]
+    project.run()
+    cut, holed, gone = sorted((project.results / "stages").rglob("*.1.tiff"))
+    cut.write_bytes(cut.read_bytes()[:-9])
+    with holed.open("r+b") as file:
+        file.seek(holed.stat().st_size // 2)
+        file.write(bytes(20))
+    gone.unlink()
+    project.config["size"] = [7, 7]
+    run = project.run()
+    assert run.jobs["write"] == 3
+    assert "is made anew" in (project.results.parent / "logs/write/1.2.2.log").read_text()
+    stages = tiffs(project.results / "stages")
+    images = project.images()
+    assert project.run().is_noop
+    project.run("--forceall")
+    assert (stages, images) == (tiffs(project.results / "stages"), project.images())
+
+
 def test_link_to_an_unmounted_folder_keeps_prune_from_its_study(project):
     elsewhere = project.folder / "elsewhere"
     (project.source / "1.2.2").rename(elsewhere)

@@ -4,13 +4,19 @@ rule manifest:
         INDEX.excluded_files,
         answer(RUN.written_images),
     output:
-        manifest=report(RESULTS.manifest, caption="../report/manifest.rst"),
-        parquet=RESULTS.manifest_parquet,
-        failures=report(RESULTS.failures, caption="../report/failures.rst"),
-        warnings=report(RESULTS.warnings, caption="../report/warnings.rst"),
-        retry=RESULTS.retry_list,
-        orphans=RESULTS.orphans,
-        summary=RESULTS.summary,
+        manifest=report(
+            compatibility.stay(RESULTS.manifest), caption="../report/manifest.rst"
+        ),
+        parquet=compatibility.stay(RESULTS.manifest_parquet),
+        failures=report(
+            compatibility.stay(RESULTS.failures), caption="../report/failures.rst"
+        ),
+        warnings=report(
+            compatibility.stay(RESULTS.warnings), caption="../report/warnings.rst"
+        ),
+        retry=compatibility.stay(RESULTS.retry_list),
+        orphans=compatibility.stay(RESULTS.orphans),
+        summary=RESULTS.summary,  # missing after a failure, so the next run makes all again
     log:
         RUN.log("manifest"),
     localrule: True

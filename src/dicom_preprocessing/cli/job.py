@@ -151,7 +151,11 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec
-    from dicom_preprocessing.processing.study import KeptStage, run_from_inventory, run_from_stage
+    from dicom_preprocessing.processing.study import (
+        KeptStage,
+        run_from_inventory,
+        run_from_stage_or_inventory,
+    )
     from dicom_preprocessing.workflow.shards import invalidate_parts
 
     recipe = read_recipe(arguments.recipe)
@@ -171,14 +175,17 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     shutil.rmtree(images, ignore_errors=True)  # what a killed job left
     images.mkdir(parents=True, exist_ok=True)
     spec = OutputSpec(results.images(stage), recipe)
+    limits = IndexFolder(output).read_limits()
     if arguments.kept != "none":
         _, kept_receipt = inputs
         root = results.images(arguments.kept)
         kept = KeptStage(arguments.kept, root, arguments.study, kept_receipt)
-        receipts = run_from_stage(kept, spec, receipt, arguments.threads)
+        inventory = IndexFolder(output).inventory(arguments.study)
+        receipts = run_from_stage_or_inventory(
+            kept, inventory, spec, receipt, limits=limits, cores=arguments.threads
+        )
     else:
         (inventory,) = inputs
-        limits = IndexFolder(output).read_limits()
         receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
     for line in receipts:
         for code, message in line.parse_warnings():
@@ -206,7 +213,6 @@ def _collect_all(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.workflow.shards import find_other_parts
 
     output, settings = arguments.output, arguments.settings
-    _remove_verdict(output)
     studies = IndexFolder(output).read_studies().values()
     write_results(
         output,
@@ -236,7 +242,6 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.workflow.shards import assign_to_shards, find_other_parts, list_parts
 
     output, settings = arguments.output, arguments.settings
-    _remove_verdict(output)
     shards = settings["shards"]
     studies = assign_to_shards(IndexFolder(output).read_studies().values(), shards)
     parts = zip(list_parts(output, shards), studies, strict=True)
@@ -264,5 +269,5 @@ def _judge(arguments: argparse.Namespace) -> None:
 
 
 def _remove_verdict(output: Path) -> None:
-    """Remove the verdict, since results are about to change, whether or not this job succeeds."""
+    """Remove the verdict, since images are about to change, whether or not this job succeeds."""
     ResultsFolder(output).verdict.unlink(missing_ok=True)

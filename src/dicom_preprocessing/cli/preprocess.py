@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
     silence_pydicom_warnings()
+    # A queue ends a job at its limit so: as after Ctrl-C, nothing half written stays.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if to_file:
             return _preprocess_file(source, output, config, arguments.jobs)
@@ -79,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped: what is written stays", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -172,13 +177,14 @@ def _holding(output: Path) -> Iterator[None]:
 def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, quiet: bool) -> int:
     with importing():
         from dicom_preprocessing.config.recipe import make_recipe
-        from dicom_preprocessing.files import make_durable
+        from dicom_preprocessing.files import make_durable, remove_partials
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
         from dicom_preprocessing.processing.isolation import process_all
 
     files = find_files([source], excluded=[str(output)])
     output.mkdir(parents=True, exist_ok=True)
+    remove_partials(output, (FAILURES, WARNINGS))  # of a command that was killed
     index = _index(files, config, jobs, quiet=quiet)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,8 +36,9 @@ from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.supervision import CONTEXT, MIB, find_excess, make_crash_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
@@ -49,10 +51,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Instance:
-    """The files of one SOP instance, and the errors of those that killed a worker, by path."""
+    """The files of one SOP instance, and the errors of those that killed a worker, by path.
+
+    ``spared`` are files whose worker was killed once, and which are tried again.
+    """
 
     candidates: Sequence[InventoryEntry]
     known: dict[str, FileError] = field(default_factory=dict)
+    spared: set[str] = field(default_factory=set)
 
 
 class _Worker:
@@ -89,24 +95,28 @@ class _Worker:
         return find_excess(limits, self.process.pid, self.start_time, self.start_bytes)
 
     def kill(self) -> int:
-        """Kill the process and return its exit code.
-
-        Errors in removing its partial images are not raised: they would hide the error for which
-        workers are killed. Partial images have hidden names, and the study's next job removes them.
-        """
+        """Kill the process, remove the image that it was writing, and return its exit code."""
         self.connection.close()
         self.process.kill()
         self.process.join()
-        with suppress(OSError):
-            self._remove_partials()
+        if self.instance is not None:
+            _remove_partials_of([self.instance.candidates], self.spec)
         return self.process.exitcode or 0
 
-    def _remove_partials(self) -> None:
-        """Remove the image that the process was writing when it was killed."""
-        candidates = self.instance.candidates if self.instance is not None else ()
-        for image in {self.spec.relative_path(new_receipt(entry)) for entry in candidates}:
-            path = self.spec.root / image
-            remove_partials(path.parent, path.name)
+
+def _remove_partials_of(groups: Iterable[Sequence[InventoryEntry]], spec: OutputSpec) -> None:
+    """Remove what killed processes left of the images of instances; other files stay.
+
+    Errors are not raised: they would hide the error for which workers are killed. Partial images
+    have hidden names, and the next job or command that makes the image removes them.
+    """
+    names: dict[Path, set[str]] = defaultdict(set)
+    for entry in chain.from_iterable(groups):
+        path = spec.root / spec.relative_path(new_receipt(entry))
+        names[path.parent].add(path.name)
+    for folder, images in names.items():
+        with suppress(OSError):
+            remove_partials(folder, images)
 
 
 def process_all(
@@ -134,6 +144,7 @@ def process_all(
     OSError
         An image could not be written.
     """
+    _remove_partials_of(groups, spec)
     if processes.shared_limits is not None and cores == 1:
         yield from _process_in_this_process(groups, spec, limits, processes.shared_limits)
         return
@@ -168,7 +179,9 @@ def process_all(
                         continue
                     if isinstance(message, BaseException):
                         raise message
-                    error = make_crash_error(worker.kill(), "decoded")
+                    code = worker.kill()
+                    spared = _spare_file(worker, code)
+                    error = None if spared else make_crash_error(code, "decoded")
                 else:
                     error = worker.check_limits(limits)
                     if error is None:
@@ -176,7 +189,7 @@ def process_all(
                     worker.kill()
                 busy.remove(worker)
                 # All of the instance once more: its image may still come from another candidate.
-                waiting.appendleft(_record_culprit(worker, error))
+                waiting.appendleft(_take_back_instance(worker, error))
                 idle.append(start())
     finally:
         for worker in (*busy, *idle):
@@ -263,12 +276,25 @@ def _receive(worker: _Worker) -> Any:  # noqa: ANN401  # a path, receipts, an er
         return None
 
 
-def _record_culprit(worker: _Worker, error: FileError) -> _Instance:
-    """Return the instance with the error recorded for the file that killed its worker."""
+def _spare_file(worker: _Worker, code: int) -> bool:
+    """Whether the file of a dead worker is tried again: once, if something else killed it."""
+    # No codec ends with SIGKILL: the system did it because memory ran out, maybe that of another
+    # process, or somebody by hand. A shard has no index that would have the file tried again.
+    instance, culprit = worker.instance, worker.current_file
+    if code != -signal.SIGKILL or instance is None or culprit in instance.spared:
+        return False
+    instance.spared.add(culprit)
+    return True
+
+
+def _take_back_instance(worker: _Worker, error: FileError | None) -> _Instance:
+    """Return the instance, with the error recorded for the file that killed its worker."""
     instance = worker.instance
     if instance is None:
         raise AssertionError("a worker without work ended")
     culprit = worker.current_file
+    if error is None:
+        return instance
     # This file was not tried again, so something else kills the worker: give up the instance, which
     # would else be begun for ever.
     if culprit in instance.known:
@@ -284,6 +310,7 @@ def _run_worker(
     die_with_parent(parent)
     # Ctrl-C goes to the whole process group; the supervisor kills its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:

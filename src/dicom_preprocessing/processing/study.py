@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import make_durable, path_key
+from dicom_preprocessing.errors import KeptStageError, OutputError
+from dicom_preprocessing.files import checksum_of, make_durable, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
 from dicom_preprocessing.index.table import digest_inventory, read_inventory
-from dicom_preprocessing.processing.instance import group_by_instance, run_stages_and_write
+from dicom_preprocessing.processing.instance import (
+    OutputSpec,
+    group_by_instance,
+    run_stages_and_write,
+)
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
+from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dicom_preprocessing.config import Stage
     from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.frames import Frames
-    from dicom_preprocessing.processing.instance import OutputSpec
 
 
 def run_from_inventory(
@@ -96,7 +102,7 @@ def run_from_stage(
 
     Raises
     ------
-    OutputError
+    KeptStageError
         A TIFF of the kept stage contradicts its receipt, or was made with other settings.
     OSError
         As for ``run_from_inventory``.
@@ -113,18 +119,70 @@ def run_from_stage(
                 receipts.append(run_stages_and_write(image, before, before.stage, spec))
         except OutputError as error:  # pages are read as late as the writer asks for them
             command = shlex.join(["rm", "-r", str(kept.folder)])
-            raise OutputError(f"{error}. To make it anew: {command}, and run again") from error
+            raise KeptStageError(f"{error}. To make it anew: {command}, and run again") from error
     return _finish(receipts, spec, receipt)
+
+
+def run_from_stage_or_inventory(
+    kept: KeptStage,
+    inventory: Path,
+    spec: OutputSpec,
+    receipt: Path,
+    *,
+    limits: Limits | None = None,
+    cores: int = 1,
+    warn: Callable[[str], object] = print,
+) -> list[Receipt]:
+    """Make the images of a stage from those of an earlier one, which is made anew if it is bad.
+
+    Parameters
+    ----------
+    kept : KeptStage
+    inventory : Path
+        From which the kept stage is made anew.
+    spec, receipt, limits, cores
+        As for ``run_from_inventory``, which tells the exceptions too.
+    warn : callable
+        Called with a message about a stage that is made anew.
+    """
+    try:
+        _require_files_of(inventory, kept)
+        return run_from_stage(kept, spec, receipt, cores)
+    except KeptStageError as error:
+        warn(f"{error.args[0].partition('. To make it anew')[0]}: the kept stage is made anew")
+    # The receipt first: without it a run that is killed here leaves no stage that looks finished.
+    kept.receipt.unlink(missing_ok=True)
+    shutil.rmtree(kept.folder, ignore_errors=True)
+    kept.folder.mkdir(parents=True)
+    kept_spec = OutputSpec(kept.root, spec.recipe.up_to(kept.stage))
+    run_from_inventory(inventory, kept_spec, kept.receipt, limits, cores)
+    return run_from_stage(kept, spec, receipt, cores)
+
+
+def _require_files_of(inventory: Path, kept: KeptStage) -> None:
+    """Raise a KeptStageError unless the receipts are those of all files of this inventory."""
+    receipts, digest = _parse_kept_receipts(kept), digest_inventory(inventory)
+    paths = {entry.path for entry in read_inventory(inventory)}
+    is_of_inventory = all(receipt.inventory == digest for receipt in receipts)
+    if not is_of_inventory or {receipt.source_path for receipt in receipts} != paths:
+        raise KeptStageError(f"{kept.receipt} is not of the files that are in the index")
+
+
+def _parse_kept_receipts(kept: KeptStage) -> list[Receipt]:
+    try:
+        return read_receipts(kept.receipt)
+    except OutputError as error:
+        raise KeptStageError(str(error)) from error
 
 
 def _read_kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
     """Read the receipts of a kept stage, which must have been made by this recipe."""
     # Snakemake makes a stage of other settings again, unless its records of it are in another
     # working directory, as after a run with another number of shards.
-    receipts = read_receipts(kept.receipt)
+    receipts = _parse_kept_receipts(kept)
     expected = recipe.up_to(kept.stage).digest
     if any(receipt.recipe != expected for receipt in receipts):
-        raise OutputError(
+        raise KeptStageError(
             f"{kept.folder} was made with other settings or versions. To make this stage anew, for "
             f"all studies, add --forcerun {kept.stage}"
         )
@@ -132,11 +190,23 @@ def _read_kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
 
 
 def _read_kept_frames(path: Path, receipt: Receipt) -> Frames:
-    """Read the frames of an image of a kept stage."""
+    """Read the frames of an image of a kept stage, whose file must be as it was written."""
+    # By all bytes: a hole in the pixels, as a full disk or a loss of power leaves, has no other
+    # sign in a file that is not compressed. Receipts of earlier versions have no checksum.
+    if receipt.checksum and receipt.checksum != _checksum_of_kept(path):
+        raise OutputError(f"{path} is not as it was written")
     frames = read_frames(path)
     if len(frames) != receipt.frames:
         raise OutputError(f"{path}: {len(frames)} pages, {receipt.frames} were written")
     return frames
+
+
+def _checksum_of_kept(path: Path) -> str:
+    try:
+        return checksum_of(path)
+    except OSError as error:
+        problem = explain_without_path(error)
+        raise OutputError(f"{path}: cannot be read as TIFF: {problem}") from error
 
 
 def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Receipt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from dicom_preprocessing.files import (
     SortedOnDisk,
     as_record,
     atomic_write,
+    fsync_folder,
     json_lines,
     path_key,
     read_json_lines,
     remove_partials,
+    temporary_folder,
 )
 from dicom_preprocessing.index.table import IndexFolder, digest_studies
 from dicom_preprocessing.results.failures import (
@@ -343,9 +346,10 @@ def write_results(
     old_parts: Sequence[Part] = (),
     warn: Callable[[str], object] = print,
 ) -> None:
-    """Write all tables, retry.txt, orphans.txt and the summary.
+    """Write all tables, retry.txt, orphans.txt and the summary: all of them, or none.
 
-    What the index left out is added to the failures.
+    What the index left out is added to the failures. The verdict is removed with the tables that
+    it was about.
 
     Parameters
     ----------
@@ -364,15 +368,34 @@ def write_results(
     collected.failures.extend(map(failure_of_excluded_file, index.read_excluded_files()))
     for folder in (output, index.path, index.studies, *map(results.receipts, STAGES)):
         remove_partials(folder)
-    write_cells(COLUMNS, collected.rows, results.manifest)
-    convert_to_parquet(results.manifest, results.manifest_parquet)
-    write_failures(collected.failures, results.failures)
-    write_warnings(collected.warnings, results.warnings)
-    write_retry_list(collected.failures, results.retry_list)
-    collected.summary.write(results.summary)
-    orphans = find_orphans(output, keep, old_parts)
-    if prune and orphans:
-        prune_orphans(output, orphans, warn, any_number=prune == PRUNE_ALL)
-        orphans = [path for path in orphans if path.exists()]
-    with atomic_write(results.orphans) as file:
-        file.writelines(f"{make_printable(str(path.relative_to(output)))}\n" for path in orphans)
+    with _replacing_tables(results) as new:
+        write_cells(COLUMNS, collected.rows, new.manifest)
+        convert_to_parquet(new.manifest, new.manifest_parquet)
+        write_failures(collected.failures, new.failures)
+        write_warnings(collected.warnings, new.warnings)
+        write_retry_list(collected.failures, new.retry_list)
+        collected.summary.write(new.summary)
+        orphans = find_orphans(output, keep, old_parts)
+        if prune and orphans:
+            prune_orphans(output, orphans, warn, any_number=prune == PRUNE_ALL)
+            orphans = [path for path in orphans if path.exists()]
+        with atomic_write(new.orphans) as file:
+            file.writelines(f"{make_printable(str(p.relative_to(output)))}\n" for p in orphans)
+
+
+@contextmanager
+def _replacing_tables(results: ResultsFolder) -> Iterator[ResultsFolder]:
+    """Yield a folder for new tables, which replace those of before when all are written.
+
+    Else the tables of before stay, with the verdict about them.
+    """
+    with temporary_folder(results.output, "tables") as folder:
+        new = ResultsFolder(folder)
+        new.summary.parent.mkdir()
+        yield new
+        results.verdict.unlink(missing_ok=True)
+        for path, target in zip(new.tables, results.tables, strict=True):
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+    for folder in (results.output, results.summary.parent):
+        fsync_folder(folder)

@@ -128,8 +128,8 @@ class ResultsFolder:
         return self.output / "tiff_benchmark"
 
     @property
-    def final_files(self) -> tuple[Path, ...]:
-        """The files with which a run is finished."""
+    def tables(self) -> tuple[Path, ...]:
+        """The files that are made together from all receipts."""
         return (
             self.manifest,
             self.manifest_parquet,
@@ -138,6 +138,9 @@ class ResultsFolder:
             self.retry_list,
             self.orphans,
             self.summary,
-            self.report,
-            self.verdict,
         )
+
+    @property
+    def final_files(self) -> tuple[Path, ...]:
+        """The files with which a run is finished."""
+        return (*self.tables, self.report, self.verdict)

@@ -44,6 +44,8 @@ class Receipt:
         ``SourceInfo.as_dict`` and ``Geometry.as_dict`` of a written image.
     frames, channels, dtype
         For a written image.
+    checksum : str
+        ``checksum_of`` the TIFF, for a kept stage only.
     seconds : dict
         Time by stage.
     recipe : str
@@ -68,6 +70,7 @@ class Receipt:
     frames: int = 0
     channels: int = 0
     dtype: str = ""
+    checksum: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     recipe: str = ""
     inventory: str = ""
@@ -92,9 +95,10 @@ class Receipt:
             frames=0,
             channels=0,
             dtype="",
+            checksum="",
         )
 
-    def as_written(self, image: Image, stage: str, output: str) -> Receipt:
+    def as_written(self, image: Image, stage: str, output: str, checksum: str = "") -> Receipt:
         """The receipt of the same file after ``stage`` wrote its image to ``output``."""
         frames, _, _, channels = image.frames.shape
         return replace(
@@ -107,6 +111,7 @@ class Receipt:
             frames=frames,
             channels=channels,
             dtype=str(image.frames.dtype),
+            checksum=checksum,
         )
 
     def parse_source_info(self) -> SourceInfo:

@@ -14,11 +14,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from snakemake import __version__
+from snakemake.io import flag
 from snakemake.logging import logger
 
 from dicom_preprocessing.errors import OutputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from snakemake.workflow import Workflow
 
 TESTED_VERSIONS = frozenset({"9.27.1"})
@@ -71,6 +74,18 @@ def run_again(workflow: Workflow, file: str) -> None:
     receipts are the record, and decide here.
     """
     workflow.dag.forcefiles.add(file)
+
+
+def stay(output: Path) -> object:
+    """Have an output of an earlier run stay where the job that replaces it fails.
+
+    By Snakemake's flag ``update``: it copies the file before the job, and back after a failure. It
+    complains where there is no file yet. The copy has the path of the file below its own folder, so
+    a path that leads up twice would end outside.
+    """
+    path = str(output)
+    leads_outside = os.path.normpath(path).startswith(os.path.join("..", ".."))
+    return flag(path, "update") if output.exists() and not leads_outside else path
 
 
 def end_gracefully_in_thread() -> None:

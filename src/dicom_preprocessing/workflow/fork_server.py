@@ -15,6 +15,7 @@ Linux only, for its pidfds. Standard library only, because the Snakefile imports
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import os
 import resource
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from dicom_preprocessing import processes
+from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.processes import (
     POLL_SECONDS,
     SharedLimits,
@@ -62,7 +64,7 @@ PRELOADED = (
 )
 
 
-MAX_SOCKET_FOLDER_LENGTH = 88
+MAX_SOCKET_FOLDER_LENGTH = 79
 """The path of a Unix socket has at most 107 bytes; TMPDIR of a cluster's job may be longer."""
 
 
@@ -78,11 +80,43 @@ def keep_libraries_loaded() -> None:
         parent = tempfile.gettempdir()
         if len(parent) > MAX_SOCKET_FOLDER_LENGTH:
             parent = "/tmp"  # noqa: S108  # mkdtemp is private
-        folder = tempfile.mkdtemp(prefix="dp-", dir=parent)
+        _remove_abandoned(Path(parent))
+        folder = _make_locked_folder(parent)
     except OSError:
         return
     atexit.register(_remove_unserved, folder)
     os.environ["DP_FORK_SERVER"] = f"{folder}:{os.getpid()}"
+
+
+def _make_locked_folder(parent: str) -> str:
+    """Make a private folder that this process holds locked until it ends, however it does."""
+    folder = tempfile.mkdtemp(prefix=_folder_prefix(), dir=parent)
+    # Never closed, and not inherited by jobs, so the lock is this process's life.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # taken for an abandoned one in this moment, or there are no locks here
+        return folder
+    # Removed in the moment before it was locked: make another.
+    return folder if os.fstat(descriptor).st_nlink else _make_locked_folder(parent)
+
+
+def _folder_prefix() -> str:
+    """How folders of this host begin: what is locked on another one may be unknown here."""
+    return f"dp-{short_digest(ascii(os.uname().nodename))[:4]}-"
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove folders of this user that are not locked: all processes of their run were killed."""
+    for folder in parent.glob(f"{_folder_prefix()}????????"):
+        with suppress(OSError):  # locked by a process that is alive, or gone meanwhile
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(descriptor).st_uid == os.getuid():
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def end_with_workflow() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -44,18 +45,28 @@ def bloat():
         held.append(np.ones(1 << 20))
 
 
+def be_killed_once(folder):
+    def be_killed():
+        with suppress(FileExistsError):
+            (folder / "killed").touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return be_killed
+
+
 @pytest.fixture
 def outcomes(tmp_path, monkeypatch):
     """A function that processes a folder, in which a file named after a fault has it."""
 
     def run(source, *, workers=1, in_a_frame=False, **limits):
         decode = instance_module.decode_stored
-        faults = {"crash": crash, "hang": hang, "bloat": bloat}
+        faults = {"crash": crash, "hang": hang, "bloat": bloat, "killed": be_killed_once(tmp_path)}
 
         def faulty(path, **settings):
             fault = faults.get(os.path.basename(path).split(".")[0])
             if fault is not None and not in_a_frame:
                 fault()
+                fault = None
             image = decode(path, **settings)
             if fault is None:
                 return image
@@ -106,6 +117,15 @@ def test_fault_costs_one_file(tmp_path, write_dicom, outcomes, name, how):
     assert receipts[name].transient
     left = sorted(path.name for path in (tmp_path / "images/1.2.3").iterdir())
     assert left == ["1.2.3.1.0.tiff", "1.2.3.1.2.tiff"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_file_whose_worker_is_killed_from_outside_is_tried_again(
+    tmp_path, write_dicom, outcomes, workers
+):
+    source = write_files(tmp_path / "source", write_dicom, "a.dcm", "killed.dcm", "z.dcm")
+    assert all(receipt.is_written for receipt in outcomes(source, workers=workers).values())
+    assert (tmp_path / "killed").exists()
 
 
 @pytest.mark.parametrize("in_a_frame", [False, True])

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dicom_preprocessing import files
 from dicom_preprocessing.cli.job import main
@@ -17,6 +19,7 @@ from dicom_preprocessing.processing import study as study_module
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.receipts import read_receipts
 from tests.unit.study_runs import StudyRuns, entries_of, run, target_of, truncate
+from tests.workflow.tiny import instance, save
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -188,6 +191,71 @@ def test_kept_image_that_is_missing_is_an_error_of_the_job(tmp_path, source, wri
     message = r"1\.2\.3\.1\.1\.tiff: cannot be read as TIFF.* To make it anew: rm -r .*/1\.2\.3,"
     with pytest.raises(OutputError, match=message):
         runs.from_stage("decode")
+
+
+@pytest.fixture(scope="module")
+def kept_run(tmp_path_factory):
+    """A study with a kept stage, and what a run without it makes."""
+    folder = tmp_path_factory.mktemp("kept")
+    for number in (1, 2):
+        save(instance("1.2.3", number), folder / "source" / f"{number}.dcm")
+    values = {"crop": True, "size": [8, 8]}
+    runs = StudyRuns(folder, entries_of(folder / "source"), **values)
+    runs.from_inventory()
+    whole = runs.images()
+    runs.from_inventory("crop")
+    return runs, whole, runs.images("crop")
+
+
+PARTS = st.floats(0, 1, exclude_max=True)
+
+
+@st.composite
+def damages(draw, ways):
+    """One of the ways in which the content of a file is lost, as a function of its content."""
+    start, length, way = draw(PARTS), draw(PARTS), draw(st.sampled_from(ways))
+
+    def damage(content):
+        begin = int(start * len(content))
+        end = begin + 1 + int(length * (len(content) - begin))
+        flipped = bytes(255 - byte for byte in content[begin:end])
+        return {
+            "cut": content[:begin],
+            "hole": content[:begin] + bytes(len(content[begin:end])) + content[end:],
+            "flipped": content[:begin] + flipped + content[end:],
+            "longer": content + bytes(end - begin),
+            "gone": None,
+        }[way]
+
+    return damage
+
+
+def apply_damage(damage, path):
+    content = damage(path.read_bytes())
+    path.unlink() if content is None else path.write_bytes(content)
+
+
+@settings(
+    max_examples=int(os.environ.get("DP_KEPT_DAMAGES", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    images=st.lists(
+        st.none() | damages(["cut", "hole", "flipped", "longer", "gone"]), min_size=2, max_size=2
+    ),
+    # Without a receipt the workflow makes the stage anew.
+    receipt=st.none() | damages(["cut", "hole", "flipped", "longer"]),
+)
+def test_kept_stage_that_is_damaged_is_made_anew(kept_run, images, receipt):
+    runs, whole, kept = kept_run
+    paths = [runs.folder / "stages/crop" / name for name in kept]
+    for path, damage in zip((*paths, runs.receipt("crop")), (*images, receipt), strict=True):
+        if damage is not None:
+            apply_damage(damage, path)
+    assert all(written.is_written for written in runs.from_stage_or_inventory("crop"))
+    assert runs.images() == whole
+    assert runs.images("crop") == kept
 
 
 def test_inventory_that_is_replaced_meanwhile_is_an_error_of_the_job(

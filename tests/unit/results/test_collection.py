@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from dicom_preprocessing.results.collection import (
 )
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.manifest import find_tiffs
+from tests.limits import limit_file_size
 from tests.unit.indexes import unreadable
 from tests.unit.run_results import Results, column, csv_rows
 
@@ -34,6 +36,29 @@ def test_manifest_and_failures_hold_every_file_once(mixed):
         2,
         {"b.dcm": "short_pixel_data", "d.txt": "not_dicom"},
     )
+
+
+def test_tables_are_replaced_all_or_none_of_them(mixed):
+    mixed.gather()
+    tables = ResultsFolder(mixed.output).tables
+    for table in tables:
+        table.write_text("before")
+    verdict = ResultsFolder(mixed.output).verdict
+    outcomes = []
+    while "written" not in outcomes:
+        verdict.write_text("before")
+        try:
+            with limit_file_size(97 * len(outcomes)):
+                mixed.gather()
+        except OSError as error:
+            outcomes.append(Path(error.filename).name)
+            assert {path.read_text() for path in (*tables, verdict)} == {"before"}
+        else:
+            outcomes.append("written")
+        assert not list(mixed.output.glob(".tables*"))
+    assert b"before" not in {path.read_bytes() for path in tables}
+    assert not verdict.exists()
+    assert set(outcomes) >= {"manifest.csv", "manifest.parquet"}
 
 
 def test_missing_image_is_named(mixed):

@@ -2,6 +2,7 @@
 
 DP_TEST_FAULT_IN   the rule, such as index or write
 DP_TEST_FAULT      unreadable: DICOM files named so cannot be opened (EIO), each try is counted;
+                   table_full: failures.csv cannot be opened for writing (ENOSPC)
                    disk_full: no TIFF of the study 1.2.2 can be opened for writing (ENOSPC)
                    killed: the job of the study 1.2.2 is killed
                    hungry: the job of the study 1.2.2 takes 500 MB for some seconds
@@ -50,6 +51,8 @@ def _faulty_open_descriptor(path, *args, **kwargs):
 
 def _faulty_open(file, mode="r", *args, **kwargs):
     name = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
+    if _fault == "table_full" and "failures.csv" in name and "r" not in mode:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     if "/1.2.2/" in name and ".tiff" in name and "r" not in mode:
         if _fault == "disk_full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
