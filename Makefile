@@ -2,7 +2,8 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  try each stage's job under 300 limits of a file's size (make test: 5)
+# make faults  try each stage's job under 300 limits of a file's size (make test: 5), and 5,000
+#              mutated DICOM files (make test: 500)
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
@@ -83,7 +84,7 @@ test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
 faults: $(VENV)/.dev
-	@DP_FAULT_SIZES=300 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
+	@DP_FAULT_SIZES=300 DP_MUTATIONS=5000 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults $(PYTEST_OPTIONS)
 
 contradictions: $(VENV)/.dev
 	@DP_CONTRADICTIONS=12 $(BIN)/python -m pytest --log-cli-level=INFO tests/unit/test_contradictions.py \
