@@ -107,7 +107,7 @@ def test_imports_of_the_snakefile_are_light():
     """It is parsed in every job of a cluster, by an environment that need not have the others."""
     rules = (CHECKOUT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
     lines = re.findall(r"^from dicom_preprocessing[\w.]* import [^\n]*", rules, re.MULTILINE)
-    assert len(lines) > 5
+    assert len(lines) >= 5
     # Snakemake comes first: a plugin of an executor may import what it likes.
     code = (
         "import sys, snakemake.scheduling.job_scheduler; "

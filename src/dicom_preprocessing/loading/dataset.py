@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import LoadError, OutputError, SourceError
+from dicom_preprocessing.loading.epoch import SharedEpoch
 from dicom_preprocessing.loading.frames import (
     check_frame_numbers,
     count_frames,
@@ -118,7 +119,7 @@ class TiffDataset(_MapStyle):
         self.dtype = _parse_dtype(dtype)
         self.transform = transform
         self.seed = seed
-        self.epoch = 0
+        self._epoch = SharedEpoch()
         self.root, self.rows = _read_rows(self.source, None if root is None else Path(root))
         if not self.rows:
             raise SourceError(f"{self.source}: no image")
@@ -145,9 +146,20 @@ class TiffDataset(_MapStyle):
     def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of random frames."""
+        return self._epoch.current
+
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of random frames."""
-        self.epoch = epoch
+        """Choose the epoch of random frames, here and in the workers of every DataLoader.
+
+        Raises
+        ------
+        TypeError, ValueError
+            It is not a whole number from 0 to 2**63 - 1.
+        """
+        self._epoch.set(epoch)
 
     def path(self, number: int) -> Path:
         """The file of a row."""
@@ -233,7 +245,8 @@ class TiffStream(_IterableStyle):
     leaves it when the next one comes. The order depends on seed, epoch and the number of parts.
 
     Each iteration is a new epoch. Workers that do not persist forget their epoch: call
-    ``set_epoch`` before each one then.
+    ``set_epoch`` before each one then. It has an epoch of its own, which starts at the one of the
+    dataset.
 
     Parameters
     ----------
@@ -260,12 +273,23 @@ class TiffStream(_IterableStyle):
         if not 0 <= shard[0] < shard[1]:
             raise ValueError(f"shard must be (index, count) with 0 <= index < count: {shard}")
         self.dataset, self.shuffle, self.shard = dataset, shuffle, shard
-        self.epoch = dataset.epoch
+        self._epoch = SharedEpoch(dataset.epoch)
         self.order = np.argsort(dataset.inodes(), kind="stable") if by_inode else None
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next iteration of this process."""
+        return self._epoch.current
+
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
-        self.epoch = epoch
+        """Choose the epoch of the next iteration, here and in the workers of every DataLoader.
+
+        Raises
+        ------
+        TypeError, ValueError
+            It is not a whole number from 0 to 2**63 - 1.
+        """
+        self._epoch.set(epoch)
 
     def __len__(self) -> int:
         """Number of images of this process, with all its workers."""
@@ -281,8 +305,7 @@ class TiffStream(_IterableStyle):
         """
         worker, workers = _find_worker()
         index, count = self.shard
-        epoch = self.epoch
-        self.epoch += 1
+        epoch = self._epoch.start_iteration()
         return self._iterate_epoch(epoch, index * workers + worker, count * workers)
 
     def _iterate_epoch(self, epoch: int, part: int, parts: int) -> Iterator[Any]:

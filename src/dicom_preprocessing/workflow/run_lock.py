@@ -207,8 +207,8 @@ def _add_to(register: Path, task: Holder) -> None:
         except FileNotFoundError:  # another process has just cleaned up here
             continue
         except OSError as error:
-            error.filename, error.filename2 = str(register), None
-            raise OutputError(f"nothing was changed: {explain_error(error)}") from error
+            error.filename, error.filename2 = str(register.parent), None
+            raise OutputError(explain_error(error)) from error
         atexit.register(_release, register)
         return
     raise OutputError(f"{make_printable(str(register))} is removed again and again; run again")
