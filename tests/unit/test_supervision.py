@@ -13,7 +13,7 @@ from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitT
 from dicom_preprocessing.supervision import IsolatedCalls
 
 EXAMPLES = int(os.environ.get("DP_FAULT_WORKERS", "12"))
-LIMITS = Limits(seconds=0.4, memory_mb=100)
+LIMITS = Limits(seconds=1.5, memory_mb=100)
 ERRORS = {
     "die": CodecCrashError,
     "exit": CodecCrashError,

@@ -70,9 +70,8 @@ def configure():
             logger.warning(warning)
         settings.require_usable(run, workflow.resource_settings.cores)
     methods = map(str, workflow.deployment_settings.deployment_method)
-    os.environ.update(
-        run.environment(CHECKOUT / "scripts", is_conda="conda" in methods)
-    )
+    scripts = CHECKOUT / "scripts"
+    os.environ.update(run.environment(scripts, is_conda="conda" in methods))
     return run
 
 
@@ -132,10 +131,7 @@ def inputs_of(stage):
 
 @stop_on_error
 def threads_of_study(wildcards):
-    """More than one thread where there are fewer studies than cores of this machine.
-
-    On a cluster by the headers, also within the job, which runs on a machine of its own.
-    """
+    """More than one where there are fewer studies than cores here; on a cluster by headers."""
     is_local = workflow.is_main_process and workflow.local_exec
     return RUN.threads(study_of(wildcards), CORES if is_local else None)
 

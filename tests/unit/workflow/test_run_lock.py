@@ -441,7 +441,7 @@ def test_results_that_cannot_be_written_are_an_error_that_says_what_to_do(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(run_lock, "write_at", fail)
-    with pytest.raises(OutputError, match=rf"results/\.runs: {os.strerror(code)}.*What to do: "):
+    with pytest.raises(OutputError, match=rf"results: {os.strerror(code)}.*What to do: "):
         hold_output(folder / "results", make_task(folder))
     assert files(folder) == []
 
