@@ -24,7 +24,7 @@ from dicom_preprocessing.cli.job import main
 from dicom_preprocessing.config import KEEPABLE, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.index.build import build_index
-from dicom_preprocessing.index.table import format_inventory
+from dicom_preprocessing.index.table import IndexFolder, format_inventory
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.workflow.warm_up import warm_up
 from tests.limits import limit_file_size
@@ -157,7 +157,9 @@ def study_of(tmp_path):
     def study_of(kind, stages, **values):
         make_source(tmp_path / "source", kind)
         (entries,) = build_index(find_files([str(tmp_path / "source")])).studies.values()
-        inventory = tmp_path / "inventory.jsonl"
+        # Where a job looks for it that finds its kept stage damaged.
+        inventory = IndexFolder(tmp_path / "results").inventory(STUDY)
+        inventory.parent.mkdir(parents=True)
         inventory.write_text(format_inventory(entries))
         (tmp_path / "warm-up").mkdir()
         warm_up(tmp_path / "warm-up")  # imports what is needed, once and not in each job
