@@ -5,7 +5,7 @@ Each attribute is read once. Code that uses the description never sees pydicom's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.uid import (
     UID,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 def describe(
     data_set: Dataset,
     *,
+    meta: FileMeta | None = None,
     syntax: UID | None = None,
     has_pixel_data: bool = True,
     is_little_endian: bool | None = None,
@@ -76,6 +77,8 @@ def describe(
     ----------
     data_set : Dataset
         With or without pixel data, which is not read.
+    meta : FileMeta or None
+        Of the file; by default that which the data set has as pydicom's attribute.
     syntax : UID or None
         By which pixels are read; by default ``transfer_syntax_of`` the data set.
     has_pixel_data : bool
@@ -86,7 +89,7 @@ def describe(
         Found while the file was read.
     """
     attributes = attributes_of(data_set, TOP_TAGS)
-    meta = read_file_meta(data_set)
+    meta = _file_meta_of(data_set) if meta is None else meta
     stated = _choose_syntax(meta, data_set)
     syntax = stated if syntax is None else syntax
     if is_little_endian is None:
@@ -127,9 +130,10 @@ def describe(
     )
 
 
-def header_of(data_set: Dataset, *, has_pixel_data: bool) -> Header:
+def header_of(data_set: Dataset, *, meta: FileMeta | None = None, has_pixel_data: bool) -> Header:
     """Return the header alone, without the rest of a description."""
-    meta, attributes = read_file_meta(data_set), attributes_of(data_set, HEADER_TAGS)
+    meta = _file_meta_of(data_set) if meta is None else meta
+    attributes = attributes_of(data_set, HEADER_TAGS)
     syntax = _choose_syntax(meta, data_set)
     return _make_header(meta, attributes, syntax, has_pixel_data=has_pixel_data)
 
@@ -161,17 +165,24 @@ class FileMeta(NamedTuple):
     media_storage_sop_class_uid: str
 
 
-def read_file_meta(data_set: Dataset) -> FileMeta:
-    """Read the file meta information of a data set, if it has any."""
-    meta = getattr(data_set, "file_meta", None)
-    attributes = {} if meta is None else attributes_of(meta, META_TAGS)
+NO_FILE_META: Final = FileMeta(UID(""), "")
+
+
+def read_file_meta(elements: Dataset) -> FileMeta:
+    """Read the elements of file meta information."""
+    attributes = attributes_of(elements, META_TAGS)
     syntax, sop_class = (attributes.get(keyword, ABSENT).text() for keyword in META_KEYWORDS)
     return FileMeta(UID(syntax), sop_class)
 
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
     """Return the transfer syntax that the file states, else the one in which it could be parsed."""
-    return _choose_syntax(read_file_meta(data_set), data_set)
+    return _choose_syntax(_file_meta_of(data_set), data_set)
+
+
+def _file_meta_of(data_set: Dataset) -> FileMeta:
+    elements = getattr(data_set, "file_meta", None)
+    return NO_FILE_META if elements is None else read_file_meta(elements)
 
 
 def _choose_syntax(meta: FileMeta, data_set: Dataset) -> UID:

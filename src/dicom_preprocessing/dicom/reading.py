@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -24,7 +23,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.dicom.data_set import describe, header_of, read_file_meta
+from dicom_preprocessing.dicom.data_set import FileMeta, describe, header_of, read_file_meta
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
     PREAMBLE,
@@ -64,6 +63,8 @@ from dicom_preprocessing.text import hide_text, plural
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Iterator
+
+    from pydicom.dataset import Dataset
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.header import Header
@@ -106,7 +107,7 @@ class _OpenedFile:
         Of its first element.
     encoding : Encoding
         In which its elements parse.
-    meta : Scan
+    meta : FileMeta
         The file meta information.
     has_prefix : bool
         Whether the file has the DICM prefix.
@@ -117,17 +118,10 @@ class _OpenedFile:
     source: ByteSource
     offset: int
     encoding: Encoding
-    meta: Scan
+    meta: FileMeta
     has_prefix: bool
     is_deflated: bool = False
     warnings: list[ImageWarning] = field(default_factory=list)
-
-    @property
-    def stated_syntax(self) -> UID:
-        """TransferSyntaxUID, empty where the file has none."""
-        meta = Dataset()
-        meta.file_meta = FileMetaDataset(self.meta.elements)
-        return read_file_meta(meta).transfer_syntax_uid
 
 
 def read_header(path: PathLike) -> Header:
@@ -151,7 +145,7 @@ def read_header(path: PathLike) -> Header:
     opened = _find_data_set(source)
     scan = _scan_header(opened, HEADER_TAGS)
     data_set = _make_data_set(opened, scan)
-    header = header_of(data_set, has_pixel_data=scan.is_stopped)
+    header = header_of(data_set, meta=opened.meta, has_pixel_data=scan.is_stopped)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
     _require_complete(opened, scan)
@@ -248,7 +242,8 @@ def _find_data_set(source: ByteSource) -> _OpenedFile:
         raise _make_damage_error(DamagedError.cut(meta.cut), has_prefix=has_prefix)
     if not source.reaches(meta.end + 1):
         raise _make_damage_error(DamagedError.empty(), has_prefix=has_prefix)
-    opened = _OpenedFile(source, meta.end, EXPLICIT_LITTLE, meta, has_prefix)
+    file_meta = read_file_meta(meta.as_data_set())
+    opened = _OpenedFile(source, meta.end, EXPLICIT_LITTLE, file_meta, has_prefix)
     opened.warnings += meta.warnings
     _find_encoding(opened)
     return opened
@@ -271,7 +266,7 @@ def _find_encoding(opened: _OpenedFile) -> None:
     DamagedError, NotDicomError
         There are no elements in any encoding.
     """
-    syntax = opened.stated_syntax
+    syntax = opened.meta.transfer_syntax_uid
     stated = encoding_of(syntax)
     if syntax.is_transfer_syntax and syntax.is_deflated:
         _inflate(opened, syntax)
@@ -359,16 +354,16 @@ def _require_complete(opened: _OpenedFile, scan: Scan) -> None:
 
 
 def _make_data_set(opened: _OpenedFile, scan: Scan) -> Dataset:
-    """Return what was scanned as a data set of pydicom, with its file meta information."""
+    """Return what was scanned as a data set of pydicom."""
     data_set = scan.as_data_set()
     data_set.set_original_encoding(*opened.encoding)
-    data_set.file_meta = FileMetaDataset(opened.meta.elements)
     return data_set
 
 
 def _describe(opened: _OpenedFile, scan: Scan, pixel_data: PixelData | None) -> Description:
     return describe(
         _make_data_set(opened, scan),
+        meta=opened.meta,
         syntax=_find_pixel_syntax(opened, pixel_data),
         has_pixel_data=scan.is_stopped,
         is_little_endian=opened.encoding.is_little_endian,
@@ -381,7 +376,7 @@ def _find_pixel_syntax(opened: _OpenedFile, pixel_data: PixelData | None) -> UID
 
     Streams are recognised when they are decoded; here the byte order of native pixels is decided.
     """
-    stated, native = opened.stated_syntax, opened.encoding.native_syntax
+    stated, native = opened.meta.transfer_syntax_uid, opened.encoding.native_syntax
     if stated == GE_PRIVATE:
         return ExplicitVRBigEndian
     if not stated or stated in NATIVE:
