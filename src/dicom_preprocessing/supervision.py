@@ -64,6 +64,42 @@ def make_crash_error(code: int, work: str) -> FileError:
     return CodecCrashError(f"the process that {work} it ended with {name}")
 
 
+class WorkerProcess:
+    """A process at the other end of a connection.
+
+    Parameters
+    ----------
+    target : callable
+        What the process does; gets the other end, and the arguments.
+    """
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        self.connection, worker_end = CONTEXT.Pipe()
+        self.process: BaseProcess = CONTEXT.Process(
+            target=_run,
+            args=(target, worker_end, *arguments),
+            kwargs={"parent": os.getpid()},
+            daemon=True,
+        )
+        self.process.start()
+        worker_end.close()  # else the death of the worker would not end the connection
+
+    def kill(self) -> int:
+        """Kill the process and return its exit code."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode or 0
+
+
+def _run(target: Callable[..., None], *arguments: Any, parent: int) -> None:  # noqa: ANN401
+    """In the process: work until its parent ends it."""
+    die_with_parent(parent)
+    # Ctrl-C goes to the whole process group; the supervisor kills its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    target(*arguments)
+
+
 class _Task(NamedTuple):
     """Items for a worker, and the number of the first of them."""
 
@@ -71,7 +107,7 @@ class _Task(NamedTuple):
     items: Sequence[Any]
 
 
-class _Worker:
+class _Worker(WorkerProcess):
     """A process that calls the function for the items of one task at a time.
 
     ``progress`` is memory that it shares: the item of the task that it is at, and since when, by
@@ -79,13 +115,8 @@ class _Worker:
     """
 
     def __init__(self, function: Callable[[Any], object]) -> None:
-        self.connection, worker_end = CONTEXT.Pipe()
         self.progress = CONTEXT.RawArray("d", 2)
-        self.process: BaseProcess = CONTEXT.Process(
-            target=_serve, args=(worker_end, self.progress, function, os.getpid()), daemon=True
-        )
-        self.process.start()
-        worker_end.close()  # else the death of the worker would not end the connection
+        super().__init__(_serve, self.progress, function)
         self.start_bytes = resident_bytes(self.process.pid)
         self.task = _Task(0, ())
         self.done = 0
@@ -106,13 +137,6 @@ class _Worker:
     def find_culprit(self) -> int:
         """Return the position in the task of the item at which the worker was stopped."""
         return max(self.done, int(self.progress[0])) if self.progress[1] else self.done
-
-    def kill(self) -> int:
-        """Kill the process and return its exit code."""
-        self.connection.close()
-        self.process.kill()
-        self.process.join()
-        return self.process.exitcode or 0
 
 
 class IsolatedCalls(Generic[T, R]):
@@ -221,12 +245,8 @@ def _serve(
     supervisor: Connection,
     progress: Any,  # noqa: ANN401  # an array of ctypes
     function: Callable[[Any], object],
-    parent: int,
 ) -> None:
     """Call the function for the items of each task, until the supervisor ends the connection."""
-    die_with_parent(parent)
-    # Ctrl-C goes to the whole process group; the supervisor kills its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError):
         while True:
             items = supervisor.recv()

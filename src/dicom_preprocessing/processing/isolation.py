@@ -10,7 +10,6 @@ If it dies or exceeds a limit, the server forks it again, and the second try has
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import defaultdict, deque
@@ -27,17 +26,15 @@ from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import (
     POLL_SECONDS,
     SharedLimits,
-    die_with_parent,
     keep_freed_memory,
     resident_bytes,
 )
 from dicom_preprocessing.processing.instance import import_libraries_of, process_instance
 from dicom_preprocessing.results.receipts import new_receipt
-from dicom_preprocessing.supervision import CONTEXT, MIB, find_excess, make_crash_error
+from dicom_preprocessing.supervision import MIB, WorkerProcess, find_excess, make_crash_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from dicom_preprocessing.config import Limits
@@ -61,16 +58,11 @@ class _Instance:
     spared: set[str] = field(default_factory=set)
 
 
-class _Worker:
+class _Worker(WorkerProcess):
     """A process that works on one instance at a time."""
 
     def __init__(self, spec: OutputSpec, limits: Limits, *, threads: int) -> None:
-        self.connection, worker_end = CONTEXT.Pipe()
-        self.process: BaseProcess = CONTEXT.Process(
-            target=_run_worker, args=(worker_end, spec, limits, threads, os.getpid()), daemon=True
-        )
-        self.process.start()
-        worker_end.close()  # else the death of the worker would not end the connection
+        super().__init__(_run_worker, spec, limits, threads)
         self.spec = spec
         self.instance: _Instance | None = None
         self.current_file = ""
@@ -96,12 +88,10 @@ class _Worker:
 
     def kill(self) -> int:
         """Kill the process, remove the image that it was writing, and return its exit code."""
-        self.connection.close()
-        self.process.kill()
-        self.process.join()
+        code = super().kill()
         if self.instance is not None:
             _remove_partials_of([self.instance.candidates], self.spec)
-        return self.process.exitcode or 0
+        return code
 
 
 def _remove_partials_of(groups: Iterable[Sequence[InventoryEntry]], spec: OutputSpec) -> None:
@@ -206,27 +196,21 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
     Exception
         Whatever the function raised.
     """
-    receiver, sender = CONTEXT.Pipe(duplex=False)
-    process: BaseProcess = CONTEXT.Process(
-        target=_call_and_send, args=(sender, function, arguments, os.getpid()), daemon=True
-    )
-    process.start()
-    sender.close()
-    start_time, start_bytes = time.monotonic(), resident_bytes(process.pid or 0)
+    worker = WorkerProcess(_call_and_send, function, arguments)
+    pid = worker.process.pid
+    start_time, start_bytes = time.monotonic(), resident_bytes(pid)
     try:
-        while not receiver.poll(POLL_SECONDS):
-            error = find_excess(limits, process.pid, start_time, start_bytes)
+        while not worker.connection.poll(POLL_SECONDS):
+            error = find_excess(limits, pid, start_time, start_bytes)
             if error is not None:
                 raise error
         try:
-            returned, raised = receiver.recv()
-        except EOFError:
-            process.join()
-            raise make_crash_error(process.exitcode or 0, "decoded") from None
+            returned, raised = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            raise make_crash_error(worker.process.exitcode or 0, "decoded") from None
     finally:
-        receiver.close()
-        process.kill()
-        process.join()
+        worker.kill()
     if raised is not None:
         raise raised
     value: T = returned
@@ -234,13 +218,9 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
 
 
 def _call_and_send(
-    sender: connection.Connection,
-    function: Callable[..., object],
-    arguments: Sequence[Any],
-    parent: int,
+    sender: connection.Connection, function: Callable[..., object], arguments: Sequence[Any]
 ) -> None:
     """In the process: call the function and send what it returns, or raises."""
-    die_with_parent(parent)
     answer: tuple[object, Exception | None]
     try:
         answer = function(*arguments), None
@@ -304,12 +284,9 @@ def _take_back_instance(worker: _Worker, error: FileError | None) -> _Instance:
 
 
 def _run_worker(
-    supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int, parent: int
+    supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int
 ) -> None:
     """Process instances until the supervisor closes the connection."""
-    die_with_parent(parent)
-    # Ctrl-C goes to the whole process group; the supervisor kills its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
