@@ -166,7 +166,6 @@ def _holding(output: Path) -> Iterator[None]:
     from dicom_preprocessing.workflow.holder import Holder
     from dicom_preprocessing.workflow.run_lock import hold_output, release_output
 
-    output.mkdir(parents=True, exist_ok=True)  # whose errors name it as the user does
     absolute = os.path.abspath(output)
     hold_output(output, Holder(task="dicom-preprocess", output=absolute, folder=os.getcwd()))
     try:

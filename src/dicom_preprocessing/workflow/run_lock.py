@@ -84,18 +84,18 @@ def hold_output(output: str | Path, task: Holder) -> None:
     problem = ""
     for n in range(TRIES):
         time.sleep(random.uniform(0, 0.02) * (2**n - 1))  # noqa: S311  # no secret
-        rival = _try_to_hold(register, task)
+        rival = _try_to_hold(register, task, output)
         if rival is None:
             return
         problem = _explain(rival)
     raise OutputError(f"output {make_printable(str(output))}: {problem}")
 
 
-def _try_to_hold(register: Path, task: Holder) -> Other | None:
+def _try_to_hold(register: Path, task: Holder, folder: str | Path) -> Other | None:
     """Hold a register; return a holder that excludes this task, and then hold nothing."""
     if register in HELD:
         return None
-    _add_to(register, task)
+    _add_to(register, task, folder)
     others = list(_list_others(register))
     rival = next((other for other in others if _excludes(other, task)), None)
     if rival is None:
@@ -128,7 +128,7 @@ def hold_working_directory(folder: Path, task: Holder) -> list[str]:
     register = folder / WORKING_REGISTER
     if register in HELD:
         return []
-    _add_to(register, task)
+    _add_to(register, task, register.parent)
     others = list(_list_others(register))
     locks = list((folder / ".snakemake" / "locks").glob("*.lock"))
     dead = list(_find_those_in_no_use(others))
@@ -199,15 +199,18 @@ def _explain(other: Other) -> str:
     )
 
 
-def _add_to(register: Path, task: Holder) -> None:
-    """Add the file of this process to a register; an OutputError says why it cannot be."""
+def _add_to(register: Path, task: Holder, folder: str | Path) -> None:
+    """Add the file of this process to a register; an OutputError says why it cannot be.
+
+    Its message has the ``folder`` as the user gave it, which may lead through links.
+    """
     for _ in range(TRIES):
         try:
             HELD[register] = _make_file(register, task)
         except FileNotFoundError:  # another process has just cleaned up here
             continue
         except OSError as error:
-            error.filename, error.filename2 = str(register.parent), None
+            error.filename, error.filename2 = str(folder), None
             raise OutputError(explain_error(error)) from error
         atexit.register(_release, register)
         return
