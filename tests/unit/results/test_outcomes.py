@@ -17,7 +17,7 @@ WAITING = """
 import os, sys, time
 from dicom_preprocessing.results.outcomes import map_in_processes
 def wait(item):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # whole lines, whatever the buffering
     time.sleep(60)
 list(map_in_processes(wait, range(2), 2))
 """
