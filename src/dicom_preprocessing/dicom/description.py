@@ -362,7 +362,9 @@ class Description:
             Frames of the image, which may be more or fewer than groups.
         """
         by_frame = self.read_levels(row, read, count)
-        decided = {id(by_level): decide(row, by_level) for by_level in by_frame}
+        # Most frames share their levels.
+        different = {id(by_level): by_level for by_level in by_frame}
+        decided = {key: decide(row, by_level) for key, by_level in different.items()}
         decisions = [decided[id(by_level)] for by_level in by_frame]
         return PerFrame(
             tuple(d.value for d in decisions),
@@ -385,9 +387,10 @@ class Description:
     def voi_transforms(self, count: int) -> tuple[tuple[LutAttributes | Window, ...], ...]:
         """Return VOI LUTs and windows of each frame, usable or not, in order of precedence."""
         by_frame = self.read_levels("voi_level", FunctionalGroups.voi_transforms, count)
+        different = {id(by_level): by_level for by_level in by_frame}
         ranked = {
-            id(by_level): tuple(v for _, values in rank("voi_level", by_level) for v in values)
-            for by_level in by_frame
+            key: tuple(v for _, values in rank("voi_level", by_level) for v in values)
+            for key, by_level in different.items()
         }
         return tuple(ranked[id(by_level)] for by_level in by_frame)
 

@@ -202,7 +202,10 @@ def _convolve(
     # Float32 would be faster, and rounds some halves the other way. By bands, of which each is
     # finished from the stored value to the rounded result while it is in the cache.
     passes = _plan_passes(grids, plane.shape[1], out.shape, kernel)
-    for index, both in enumerate(passes):
+    triangles = passes
+    if background is not None:
+        triangles = _plan_passes(grids, plane.shape[1], out.shape, "triangle")
+    for both, triangle in zip(passes, triangles, strict=True):
         band = both.vertical
         stored = plane[band.first : band.end]
         if lookup is None:
@@ -211,7 +214,6 @@ def _convolve(
             rows = np.empty(stored.shape)
             lookup.floats.look_up(stored, rows)
         if background is not None and (stored == background).any():
-            triangle = _plan_passes(grids, plane.shape[1], out.shape, "triangle")[index]
             scaled = _scale_tissue(rows, float(background), both, triangle)
         else:
             scaled = both.scale(rows)
