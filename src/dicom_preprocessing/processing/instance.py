@@ -7,6 +7,7 @@ through kept stages gives the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,11 @@ from dicom_preprocessing.errors import (
 )
 from dicom_preprocessing.files import checksum_of, path_key
 from dicom_preprocessing.imaging.crop import crop
-from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.pad import pad
 from dicom_preprocessing.imaging.resize import resize
 from dicom_preprocessing.index.changes import reading_unchanged
 from dicom_preprocessing.index.conflicts import describe_other
-from dicom_preprocessing.processing.timing import StageTimer
+from dicom_preprocessing.processing.timing import StageTimer, surround_frames
 from dicom_preprocessing.results.layout import image_path
 from dicom_preprocessing.results.receipts import Receipt, new_receipt
 from dicom_preprocessing.tiff.writer import write_tiff
@@ -34,8 +34,6 @@ from dicom_preprocessing.tiff.writer import write_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from dicom_preprocessing.config import Limits, Stage
     from dicom_preprocessing.config.recipe import Recipe
@@ -222,7 +220,8 @@ def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTime
 
 def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """Return the image with the UIDs of the index, and frames that count as work of decode."""
-    image = timer.time_frames(_check_frames(image, entry), "decode")
+    image = surround_frames(image, partial(reading_unchanged, entry))
+    image = timer.time_frames(image, "decode")
     reduction = image.reduction
     if reduction is not None:
 
@@ -239,19 +238,6 @@ def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
         sop_instance_uid=entry.sop_instance_uid,
     )
     return replace(image, source_info=source_info)
-
-
-def _check_frames(image: Image, entry: InventoryEntry) -> Image:
-    """Return the image with frames that are refused if the file changes while they are made."""
-    frames = image.frames
-    if not isinstance(frames, LazyFrames):
-        return image
-
-    def make_frame(index: int) -> NDArray[Any]:
-        with reading_unchanged(entry):
-            return frames[index]
-
-    return replace(image, frames=replace(frames, make=make_frame))
 
 
 def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:

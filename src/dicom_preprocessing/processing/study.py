@@ -20,11 +20,10 @@ from dicom_preprocessing.processing.instance import (
 )
 from dicom_preprocessing.processing.isolation import process_all
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
-from dicom_preprocessing.text import explain_without_path
-from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.tiff.reader import explain_unreadable, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.config import Stage
@@ -93,22 +92,27 @@ class KeptStage:
 
 
 def run_from_stage(
-    kept: KeptStage, spec: OutputSpec, receipt: Path, cores: int = 1
+    kept: KeptStage,
+    spec: OutputSpec,
+    receipt: Path,
+    cores: int = 1,
+    inventory: Path | None = None,
 ) -> list[Receipt]:
     """Make the images of a stage from those of an earlier one.
 
     Pixels come from the TIFFs, geometry and facts from the receipts. Receipts of files without an
-    image are passed on.
+    image are passed on. Where there is an inventory, the receipts must be of all of its files.
 
     Raises
     ------
     KeptStageError
-        A TIFF of the kept stage contradicts its receipt, or was made with other settings.
+        A TIFF of the kept stage contradicts its receipt, or was made with other settings, or the
+        receipts are of other files than the inventory.
     OSError
         As for ``run_from_inventory``.
     """
     receipts = []
-    for before in _read_kept_receipts(kept, spec.recipe):
+    for before in _read_kept_receipts(kept, spec.recipe, inventory):
         if not before.is_written:
             receipts.append(before)
             continue
@@ -146,8 +150,7 @@ def run_from_stage_or_inventory(
         Called with a message about a stage that is made anew.
     """
     try:
-        _require_files_of(inventory, kept)
-        return run_from_stage(kept, spec, receipt, cores)
+        return run_from_stage(kept, spec, receipt, cores, inventory)
     except KeptStageError as error:
         warn(f"{error.args[0].partition('. To make it anew')[0]}: the kept stage is made anew")
     # The receipt first: without it a run that is killed here leaves no stage that looks finished.
@@ -159,27 +162,25 @@ def run_from_stage_or_inventory(
     return run_from_stage(kept, spec, receipt, cores)
 
 
-def _require_files_of(inventory: Path, kept: KeptStage) -> None:
+def _require_files_of(inventory: Path, kept: KeptStage, receipts: Sequence[Receipt]) -> None:
     """Raise a KeptStageError unless the receipts are those of all files of this inventory."""
-    receipts, digest = _parse_kept_receipts(kept), digest_inventory(inventory)
+    digest = digest_inventory(inventory)
     paths = {entry.path for entry in read_inventory(inventory)}
     is_of_inventory = all(receipt.inventory == digest for receipt in receipts)
     if not is_of_inventory or {receipt.source_path for receipt in receipts} != paths:
         raise KeptStageError(f"{kept.receipt} is not of the files that are in the index")
 
 
-def _parse_kept_receipts(kept: KeptStage) -> list[Receipt]:
+def _read_kept_receipts(kept: KeptStage, recipe: Recipe, inventory: Path | None) -> list[Receipt]:
+    """Read the receipts of a kept stage, which must have been made by this recipe."""
     try:
-        return read_receipts(kept.receipt)
+        receipts = read_receipts(kept.receipt)
     except OutputError as error:
         raise KeptStageError(str(error)) from error
-
-
-def _read_kept_receipts(kept: KeptStage, recipe: Recipe) -> list[Receipt]:
-    """Read the receipts of a kept stage, which must have been made by this recipe."""
+    if inventory is not None:
+        _require_files_of(inventory, kept, receipts)
     # Snakemake makes a stage of other settings again, unless its records of it are in another
     # working directory, as after a run with another number of shards.
-    receipts = _parse_kept_receipts(kept)
     expected = recipe.up_to(kept.stage).digest
     if any(receipt.recipe != expected for receipt in receipts):
         raise KeptStageError(
@@ -193,20 +194,15 @@ def _read_kept_frames(path: Path, receipt: Receipt) -> Frames:
     """Read the frames of an image of a kept stage, whose file must be as it was written."""
     # By all bytes: a hole in the pixels, as a full disk or a loss of power leaves, has no other
     # sign in a file that is not compressed. Receipts of earlier versions have no checksum.
-    if receipt.checksum and receipt.checksum != _checksum_of_kept(path):
-        raise OutputError(f"{path} is not as it was written")
+    if receipt.checksum:
+        with explain_unreadable(path):
+            found = checksum_of(path)
+        if found != receipt.checksum:
+            raise OutputError(f"{path} is not as it was written")
     frames = read_frames(path)
     if len(frames) != receipt.frames:
         raise OutputError(f"{path}: {len(frames)} pages, {receipt.frames} were written")
     return frames
-
-
-def _checksum_of_kept(path: Path) -> str:
-    try:
-        return checksum_of(path)
-    except OSError as error:
-        problem = explain_without_path(error)
-        raise OutputError(f"{path}: cannot be read as TIFF: {problem}") from error
 
 
 def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Receipt]:

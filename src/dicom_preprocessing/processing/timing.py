@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import (
@@ -20,7 +21,8 @@ from dicom_preprocessing.errors import (
 from dicom_preprocessing.imaging.frames import LazyFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -85,12 +87,17 @@ class StageTimer:
 
     def time_frames(self, image: Image, stage: str) -> Image:
         """Return the image with frames whose making counts as work of a stage."""
-        frames = image.frames
-        if not isinstance(frames, LazyFrames):
-            return image
+        return surround_frames(image, partial(self.measure, stage))
 
-        def make_frame(index: int) -> NDArray[Any]:
-            with self.measure(stage):
-                return frames[index]
 
-        return replace(image, frames=replace(frames, make=make_frame))
+def surround_frames(image: Image, context: Callable[[], AbstractContextManager[None]]) -> Image:
+    """Return the image with lazy frames that are each made within a context."""
+    frames = image.frames
+    if not isinstance(frames, LazyFrames):
+        return image
+
+    def make_frame(index: int) -> NDArray[Any]:
+        with context():
+            return frames[index]
+
+    return replace(image, frames=replace(frames, make=make_frame))

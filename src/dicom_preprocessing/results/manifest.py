@@ -202,7 +202,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_columns=source_info.source_columns,
         source_rows=source_info.source_rows,
         source_frames=source_info.source_frames,
-        warnings=len(receipt.parse_warnings()),
+        warnings=len(source_info.warnings),
     )
 
 

@@ -14,7 +14,7 @@ from dicom_preprocessing.results.tables import list_names, load_in_parts, load_t
 from dicom_preprocessing.results.warning_table import WarningRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     import pandas as pd
 
@@ -55,10 +55,7 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
         It cannot be read or has no column path; a row has no path, one that leads out of the
         folder of images, or a value of another type than its column.
     """
-    path = _table_in(source, MANIFEST)
-    table = load_table(path, COLUMN_TYPES)
-    _check_paths(table, path, "a manifest")
-    return table
+    return _read_with_paths(source, MANIFEST, COLUMN_TYPES, "a manifest")
 
 
 def read_failures(source: PathLike) -> pd.DataFrame:
@@ -100,10 +97,7 @@ def read_warnings(source: PathLike) -> pd.DataFrame:
     SourceError
         As for ``read_manifest``.
     """
-    path = _table_in(source, WARNINGS)
-    table = load_table(path, WARNING_TYPES)
-    _check_paths(table, path, "a table of warnings")
-    return table
+    return _read_with_paths(source, WARNINGS, WARNING_TYPES, "a table of warnings")
 
 
 def read_slices(source: PathLike) -> pd.DataFrame:
@@ -124,9 +118,16 @@ def read_slices(source: PathLike) -> pd.DataFrame:
     SourceError
         As for ``read_manifest``.
     """
-    path = _table_in(source, SLICES)
-    table = load_table(path, SLICE_TYPES)
-    _check_paths(table, path, "a table of slices")
+    return _read_with_paths(source, SLICES, SLICE_TYPES, "a table of slices")
+
+
+def _read_with_paths(
+    source: PathLike, name: str, types: Mapping[str, type], what: str
+) -> pd.DataFrame:
+    """Read a table whose column path must lead to images; ``what`` it is, for messages."""
+    path = _table_in(source, name)
+    table = load_table(path, types)
+    _check_paths(table, path, what)
     return table
 
 
