@@ -79,19 +79,6 @@ class Entries(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
-def lookup_table(
-    kind: LutKind,
-    stored: LutAttributes,
-    warnings: ImageWarnings,
-    *,
-    signed: bool,
-    little_endian: bool = True,
-) -> LookupTable:
-    """Make one table; parameters and errors as of ``lookup_tables``."""
-    (table,) = lookup_tables(kind, [stored], warnings, signed=signed, little_endian=little_endian)
-    return table
-
-
 def grey_table(
     kind: LutKind,
     stored: LutAttributes,
@@ -104,7 +91,7 @@ def grey_table(
 
     Parameters and errors are those of ``lookup_tables``.
     """
-    table = lookup_table(kind, stored, warnings, signed=signed, little_endian=little_endian)
+    (table,) = lookup_tables(kind, [stored], warnings, signed=signed, little_endian=little_endian)
     # Like a slope of 0 or a window without a width, it would leave nothing of the image.
     if table.entries.min() == table.entries.max():
         raise UnsupportedPixelsError(f"{kind.name} cannot be used: all of its entries are equal")

@@ -102,18 +102,17 @@ class Attribute:
 
     def describe_for_message(self, known: Container[str] = ()) -> str:
         """Return the values for messages of a run, without text that is not ``known``."""
-        values = self.values if self.raw is None else (self.raw,)
-        texts = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
-        shown = "\\".join(hide_text(clean_text(text), known) for text in texts)
-        return _shorten(shown)
+        return _shorten("\\".join(hide_text(clean_text(t), known) for t in self._shown_texts()))
 
     def shorten_for_message(self) -> str | None:
         """Return the values for a report on the file, None if there are none."""
+        texts = self._shown_texts()
+        return _shorten("\\".join(texts)) if texts else None
+
+    def _shown_texts(self) -> list[str]:
+        """Return the values, or the bytes that could not be converted, as texts."""
         values = self.values if self.raw is None else (self.raw,)
-        if not values:
-            return None
-        text = "\\".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values)
-        return _shorten(text)
+        return [v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values]
 
 
 ABSENT: Final = Attribute("", is_present=False)

@@ -27,6 +27,7 @@ from pydicom.uid import (
 from dicom_preprocessing.dicom.detection import PREAMBLE, PREFIX
 from dicom_preprocessing.dicom.element_header import (
     ITEM,
+    ITEM_DELIMITATION,
     LONG_VRS,
     SEQUENCE_DELIMITATION,
     SHORT_VRS,
@@ -42,7 +43,6 @@ TRANSFER_SYNTAX: Final = 0x00020010
 META_END: Final = 0x0002FFFF
 CHARACTER_SET: Final = 0x00080005
 SOP_CLASS: Final = 0x00080016
-ITEM_END: Final = 0xFFFEE00D
 
 FIELDS: Final = {keyword: field for field, keyword in HEADER_KEYWORDS.items()}
 FIELD_OF_TAG: Final = {
@@ -236,7 +236,12 @@ def _skip_sequence(head: bytes, offset: int, *, explicit: bool, depth: int) -> i
         # rejects in them decides on the file.
         if length == UNDEFINED_LENGTH:
             _, offset = _parse_elements(
-                head, offset, len(head), explicit=explicit, stop_tags=(ITEM_END,), depth=depth
+                head,
+                offset,
+                len(head),
+                explicit=explicit,
+                stop_tags=(ITEM_DELIMITATION,),
+                depth=depth,
             )
             offset += 8
         else:

@@ -50,6 +50,7 @@ WHOLE_NUMBERS: Final = {
     TagType.LONG8: "Q",
 }
 """Struct codes by type. Readers should take any of them for any unsigned integer (section 2)."""
+TEXTS: Final = (TagType.ASCII, TagType.BYTE, TagType.UNDEFINED)
 VALUE_CODES: Final = WHOLE_NUMBERS | {
     TagType.ASCII: "B",
     TagType.UNDEFINED: "B",
@@ -325,11 +326,10 @@ class TiffDirectories:
         found: dict[int, Values] = {}
         for tag, tag_type, count, value in entries:
             if tag in tags and tag not in found:
-                is_text = tag_type in (TagType.ASCII, TagType.BYTE, TagType.UNDEFINED)
                 numbers = 2 * count if tag_type == TagType.RATIONAL else count
                 code = "L" if tag_type == TagType.RATIONAL else VALUE_CODES.get(tag_type)
                 if code is not None:
-                    limit = self.size if is_text else MAX_VALUES
+                    limit = self.size if tag_type in TEXTS else MAX_VALUES
                     found[tag] = Values(tag_type, self._unpack(code, numbers, value, limit))
         return found
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.tiff.descriptions import SOURCE_KEYS, parse_description
-from dicom_preprocessing.tiff.directories import WHOLE_NUMBERS
+from dicom_preprocessing.tiff.directories import TEXTS, WHOLE_NUMBERS
 from dicom_preprocessing.tiff.numbers import Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages, explain_unreadable
 from dicom_preprocessing.tiff.tags import CENTIMETRE, REFERENCE_SOFTWARE, spacing_of
@@ -30,7 +30,6 @@ HEADER_TAGS: Final = frozenset(
     )
 )
 FLOATS: Final = (TagType.FLOAT, TagType.DOUBLE)
-TEXTS: Final = (TagType.ASCII, TagType.BYTE, TagType.UNDEFINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,8 +136,10 @@ class Run:
         return studies
 
     def _warn_of_little_space(self, table: dict[str, Study], studies: dict[str, Study]) -> None:
+        if self.warn is None:  # as in all processes but the main one
+            return
         counts = self.index.read_pixels()
-        if self.warn is None or counts is None:
+        if counts is None:
             return
         written = _list_names(str(self.results.receipts("write")))
         missing = [uid for uid in studies if f"{uid}{RECEIPT_SUFFIX}" not in written]

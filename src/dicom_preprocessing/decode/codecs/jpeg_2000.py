@@ -138,8 +138,8 @@ def _warn_of_sign(info: Jpeg2000Info, runner: DecodeRunner) -> None:
 def _to_stored_values(
     values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner
 ) -> NDArray[Any]:
-    _warn_of_sign(info, runner)
     """Convert samples to stored values, and those of three components to RGB."""
+    _warn_of_sign(info, runner)
     stored = stored_values(
         values,
         runner,

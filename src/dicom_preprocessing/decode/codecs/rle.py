@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 from pydicom.pixels.decoders import pylibjpeg
@@ -13,13 +13,11 @@ from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.codecs.runner import warnings_of
 from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
 from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.decode.streams.recognition import RLE_HEADER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
-
-HEADER: Final = 64
-"""Bytes of the header: the number of segments and 15 offsets (PS3.5 G.5)."""
 
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
@@ -54,11 +52,11 @@ def _require_segments(stream: bytes, segments: int) -> None:
         It has another number of segments, or they do not follow each other.
     """
     # imagecodecs' decoder follows offsets out of the frame, and crashes the process.
-    if len(stream) < HEADER:
+    if len(stream) < RLE_HEADER:
         raise StreamError("the RLE frame is shorter than its header")
     count, *offsets = struct.unpack_from("<16L", stream)
     if count != segments:
         raise StreamError(f"the RLE frame has {count} segments, the header says {segments}")
     starts = [*offsets[:count], len(stream)]
-    if starts[0] != HEADER or any(a >= b for a, b in pairwise(starts)):
+    if starts[0] != RLE_HEADER or any(a >= b for a, b in pairwise(starts)):
         raise StreamError("the segments of the RLE frame do not follow each other")

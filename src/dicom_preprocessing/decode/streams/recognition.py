@@ -60,12 +60,7 @@ def recognise_stream(head: bytes) -> UID | None:
         return HTJ2K if is_htj2k(head) else JPEG2000
     if head.startswith((jpeg_xl.CODESTREAM, jpeg_xl.CONTAINER)):
         return JPEG_XL[-1]
-    return RLELossless if starts_rle_frame(head) else None
-
-
-def starts_rle_frame(head: bytes) -> bool:
-    """Whether bytes start with the header of an RLE frame (PS3.5 G.5)."""
-    return count_rle_segments(head) > 0
+    return RLELossless if count_rle_segments(head) else None
 
 
 def count_rle_segments(head: bytes) -> int:
