@@ -233,7 +233,7 @@ def _collect_part(arguments: argparse.Namespace) -> None:
     part = Part(output, *settings["shard"])
     shards = assign_to_shards(IndexFolder(output).read_studies().values(), part.shards)
     collected = collect_receipts(output, shards[part.shard], settings["recipe"], settings["keep"])
-    write_part(collected, part)
+    write_part(collected, part, shards[part.shard])
 
 
 def _collect_parts(arguments: argparse.Namespace) -> None:

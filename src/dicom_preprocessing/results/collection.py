@@ -206,8 +206,12 @@ def _describe_stale(stale: _AffectedFiles, first: str) -> str:
     )
 
 
-def write_part(collected: CollectedResults, part: Part) -> None:
-    """Write the results of a shard."""
+def write_part(collected: CollectedResults, part: Part, studies: Iterable[Study]) -> None:
+    """Write the results of a shard, and remove what its killed jobs left half written."""
+    receipts = {f"{study.study_instance_uid}{RECEIPT_SUFFIX}" for study in studies}
+    for stage in STAGES:  # others belong to shards that may be running
+        remove_partials(ResultsFolder(part.output).receipts(stage), receipts)
+    remove_partials(part.folder)
     write_cells(COLUMNS, collected.rows, part.manifest)
     for path, rows in ((part.failures, collected.failures), (part.warnings, collected.warnings)):
         with atomic_write(path) as file:

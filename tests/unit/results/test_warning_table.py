@@ -90,7 +90,7 @@ def test_source_of_any_bytes_comes_through_parts(tmp_path, results, write_dicom)
     results.run()
     part = Part(results.output, 0, 1)
     part.folder.mkdir(parents=True)
-    write_part(results.receipts(), part)
     studies = list(IndexFolder(results.output).read_studies().values())
+    write_part(results.receipts(), part, studies)
     (row,) = collect_parts([(part, studies)], results.recipe).warnings
     assert row.source_path == str(path)

@@ -83,7 +83,20 @@ def results(tmp_path, write_dicom):
 def make_part(results, part):
     part.folder.mkdir(parents=True, exist_ok=True)
     mine = assign_to_shards(studies_of(results), part.shards)[part.shard]
-    write_part(collect_receipts(results.output, mine, results.recipe), part)
+    write_part(collect_receipts(results.output, mine, results.recipe), part, mine)
+
+
+def test_part_leaves_nothing_that_its_killed_jobs_left_and_all_of_other_shards(results):
+    part, receipts = Part(results.output, 0, 2), results.output / "receipts" / "write"
+    mine, others = assign_to_shards(studies_of(results), 2)
+    left = [receipts / f".{s.study_instance_uid}.jsonl.{'0' * 32}" for s in (*mine, *others)]
+    part.folder.mkdir(parents=True)
+    own = part.folder / f".manifest.csv.{'1' * 32}"
+    for path in (*left, own):
+        path.write_text("half")
+    make_part(results, part)
+    assert [path.exists() for path in left] == [False] * len(mine) + [True] * len(others)
+    assert not own.exists()
 
 
 def studies_of(results):
