@@ -231,6 +231,14 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_empty_folder(path: Path) -> None:
+    """Make a folder, in place of whatever has its name."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def remove_partials(folder: Path, names: Collection[str] | None = None) -> None:
     """Remove what killed jobs left of ``atomic_path`` and ``temporary_folder``.
 

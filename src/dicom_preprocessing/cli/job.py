@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -149,6 +148,7 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
 def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.config.recipe import read_recipe
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
+    from dicom_preprocessing.files import make_empty_folder
     from dicom_preprocessing.index.table import IndexFolder
     from dicom_preprocessing.processing.instance import OutputSpec
     from dicom_preprocessing.processing.study import (
@@ -172,8 +172,7 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
 
     _remove_verdict(output)
     invalidate_parts(output, [arguments.study])
-    shutil.rmtree(images, ignore_errors=True)  # what a killed job left
-    images.mkdir(parents=True, exist_ok=True)
+    make_empty_folder(images)  # of what a killed job left
     spec = OutputSpec(results.images(stage), recipe)
     limits = IndexFolder(output).read_limits()
     if arguments.kept != "none":

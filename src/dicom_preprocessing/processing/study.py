@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import KeptStageError, OutputError
-from dicom_preprocessing.files import checksum_of, make_durable, path_key
+from dicom_preprocessing.files import checksum_of, make_durable, make_empty_folder, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
 from dicom_preprocessing.index.table import digest_inventory, read_inventory
@@ -155,8 +154,7 @@ def run_from_stage_or_inventory(
         warn(f"{error.args[0].partition('. To make it anew')[0]}: the kept stage is made anew")
     # The receipt first: without it a run that is killed here leaves no stage that looks finished.
     kept.receipt.unlink(missing_ok=True)
-    shutil.rmtree(kept.folder, ignore_errors=True)
-    kept.folder.mkdir(parents=True)
+    make_empty_folder(kept.folder)
     kept_spec = OutputSpec(kept.root, spec.recipe.up_to(kept.stage))
     run_from_inventory(inventory, kept_spec, kept.receipt, limits, cores)
     return run_from_stage(kept, spec, receipt, cores)

@@ -5,11 +5,13 @@ Manifest, failures, retry list and report are made from receipts and the index a
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, atomic_write, json_lines, read_json_lines
+from dicom_preprocessing.files import as_record, atomic_write, json_lines
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.imaging.image import Image, SourceInfo
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from dicom_preprocessing.index.table import InventoryEntry
 
 WRITTEN = "written"
+
+CHECK = "crc32"
+CHECK_KEY, END = f', "{CHECK}": ', "}\n"
+"""How a line of a receipt ends: a bit of it that changed would give other images in silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +150,11 @@ class Receipt:
         )
 
     def parse_geometry(self) -> Geometry:
-        """Geometry of a written image."""
-        return Geometry.from_dict(self.geometry or {})
+        """Geometry of a written image; errors as for the source info."""
+        try:
+            return Geometry.from_dict(self.geometry or {})
+        except (LookupError, TypeError, ValueError):
+            raise self._make_version_error() from None
 
 
 def new_receipt(entry: InventoryEntry) -> Receipt:
@@ -168,7 +177,12 @@ def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, is_name_durable=False) as file:
-        file.writelines(json_lines(map(as_record, receipts)))
+        file.writelines(map(_add_check, json_lines(map(as_record, receipts))))
+
+
+def _add_check(line: str) -> str:
+    """A line of JSON with the check sum of what it was without it, as its last item."""
+    return f"{line[: -len(END)]}{CHECK_KEY}{zlib.crc32(line.encode('ascii'))}{END}"
 
 
 def read_receipts(path: Path) -> list[Receipt]:
@@ -177,10 +191,26 @@ def read_receipts(path: Path) -> list[Receipt]:
     Raises
     ------
     OutputError
-        Another version wrote it.
+        Another version wrote it, or another program changed it.
     """
     try:
-        return [Receipt(**record) for record in read_json_lines(path)]
-    except (TypeError, ValueError):
+        with path.open(encoding="ascii") as file:
+            lines = list(file)
+        records: list[dict[str, Any]] = json.loads(f"[{','.join(lines)}]")
+        if not all(map(_is_as_written, lines)):
+            message = f"{path} is not as it was written: remove it and run again"
+            raise OutputError(message)
+        for record in records:
+            record.pop(CHECK, None)
+        return [Receipt(**record) for record in records]
+    except (AttributeError, RecursionError, TypeError, ValueError):
         message = f"{path} was written by another version: remove it and run again"
         raise OutputError(message) from None
+
+
+def _is_as_written(line: str) -> bool:
+    """Whether a line has the check sum of its content; those of earlier versions have none."""
+    content, sign, check = line.rpartition(CHECK_KEY)
+    if not sign:
+        return f'"{CHECK}"' not in line
+    return check == f"{zlib.crc32(f'{content}{END}'.encode('ascii'))}{END}"

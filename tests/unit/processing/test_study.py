@@ -1,7 +1,9 @@
 """The job of a study: one by one through files or at once, and what it leaves."""
 
 import errno
+import json
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -230,6 +232,33 @@ def damages(draw, ways):
     return damage
 
 
+ODD_VALUES = (None, "x", "a\0b", -1, 10**9, 0.5, [], ["x"], {}, {"source": [1]}, True)
+
+
+@st.composite
+def edits(draw):
+    """A change of a value somewhere in a receipt, as a function of its content."""
+    chance, value = draw(st.randoms(use_true_random=False)), draw(st.sampled_from(ODD_VALUES))
+
+    def edit(content):
+        records = [json.loads(line) for line in content.splitlines()]
+        place = chance.choice(records)
+        while True:
+            key = chance.choice(list(place) if isinstance(place, dict) else range(len(place)))
+            if isinstance(place[key], dict | list) and place[key] and chance.random() < 0.8:
+                place = place[key]
+                continue
+            if chance.random() < 0.2:
+                del place[key]
+            elif place[key] != value:
+                place[key] = value
+            else:
+                place[key] = "another"
+            return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+    return edit
+
+
 def apply_damage(damage, path):
     content = damage(path.read_bytes())
     path.unlink() if content is None else path.write_bytes(content)
@@ -245,7 +274,7 @@ def apply_damage(damage, path):
         st.none() | damages(["cut", "hole", "flipped", "longer", "gone"]), min_size=2, max_size=2
     ),
     # Without a receipt the workflow makes the stage anew.
-    receipt=st.none() | damages(["cut", "hole", "flipped", "longer"]),
+    receipt=st.none() | damages(["cut", "hole", "flipped", "longer"]) | edits(),
 )
 def test_kept_stage_that_is_damaged_is_made_anew(kept_run, images, receipt):
     runs, whole, kept = kept_run
@@ -256,6 +285,15 @@ def test_kept_stage_that_is_damaged_is_made_anew(kept_run, images, receipt):
     assert all(written.is_written for written in runs.from_stage_or_inventory("crop"))
     assert runs.images() == whole
     assert runs.images("crop") == kept
+
+
+def test_kept_stage_in_whose_place_is_a_file_is_made_anew(kept_run):
+    runs, whole, _ = kept_run
+    folder = runs.folder / "stages/crop" / runs.study
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    runs.from_stage_or_inventory("crop")
+    assert runs.images() == whole
 
 
 def test_inventory_that_is_replaced_meanwhile_is_an_error_of_the_job(

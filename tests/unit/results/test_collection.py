@@ -1,6 +1,7 @@
 """The end of a run: what is gathered of receipts, and orphans."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -131,14 +132,22 @@ def test_receipts_of_other_settings_are_refused(mixed):
 
 
 def test_old_receipts_are_called_those_of_other_versions(mixed):
-    """Before the warnings in them are read, which had no codes."""
+    """Before the warnings in them are read, which had no codes, as the lines had no check sums."""
     path = mixed.output / "receipts/write/1.2.3.jsonl"
-    path.write_text(path.read_text().replace('"warnings": []', '"warnings": ["no codes"]'))
+    text = re.sub(', "crc32": [0-9]+', "", path.read_text())
+    path.write_text(text.replace('"warnings": []', '"warnings": ["no codes"]'))
     recipe, mixed.recipe = mixed.recipe, "another"
     with pytest.raises(OutputError, match=r"^Other settings or versions were used for 3 files"):
         mixed.receipts()
     mixed.recipe = recipe
     with pytest.raises(OutputError, match=r"study 1\.2\.3 was written by another version: remove"):
+        mixed.receipts()
+
+
+def test_receipt_that_was_edited_is_refused(mixed):
+    path = mixed.output / "receipts/write/1.2.3.jsonl"
+    path.write_text(path.read_text().replace('"frames": 1', '"frames": 2'))
+    with pytest.raises(OutputError, match=r"1\.2\.3\.jsonl is not as it was written: remove it"):
         mixed.receipts()
 
 
