@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import write_at
 from dicom_preprocessing.text import explain_error, make_printable
@@ -96,8 +97,10 @@ def _try_to_hold(register: Path, task: Holder, folder: str | Path) -> Other | No
     if register in HELD:
         return None
     _add_to(register, task, folder)
-    others = list(_list_others(register))
+    own = HELD[register]
+    others = list(_list_others(register, own))
     rival = next((other for other in others if _excludes(other, task)), None)
+    rival = rival or next(_list_those_around(register, own), None)
     if rival is None:
         _remove_dead(others)
     else:
@@ -129,7 +132,7 @@ def hold_working_directory(folder: Path, task: Holder) -> list[str]:
     if register in HELD:
         return []
     _add_to(register, task, register.parent)
-    others = list(_list_others(register))
+    others = list(_list_others(register, HELD[register]))
     locks = list((folder / ".snakemake" / "locks").glob("*.lock"))
     dead = list(_find_those_in_no_use(others))
     outputs = [other.holder.output for other in dead if other.holder]
@@ -250,9 +253,19 @@ def _release(register: Path) -> None:
             folder.rmdir()
 
 
-def _list_others(register: Path) -> Iterator[Other]:
+def _list_those_around(register: Path, own: Own) -> Iterator[Other]:
+    """Those that may be writing where a folder is in, or to the images in it."""
+    output = register.parent
+    inside = (output / "images", *(output / "stages" / stage for stage in KEEPABLE))
+    for folder in (*output.parents, *inside):
+        with suppress(OSError):  # there is no register, or it may not be read
+            for other in _list_others(folder / REGISTER, own):
+                if other.life is not Life.DEAD:
+                    yield other
+
+
+def _list_others(register: Path, own: Own) -> Iterator[Other]:
     """Judge the other files of a register; what a killed process left half made is removed."""
-    own = HELD[register]
     for path in sorted(register.iterdir()):
         with suppress(FileNotFoundError):  # it has ended meanwhile
             if path.name.startswith("."):

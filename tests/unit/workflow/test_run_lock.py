@@ -91,8 +91,8 @@ def start(tmp_path):
     """Start a process that tries to hold the folders; what it says is the second result."""
     started = []
 
-    def call(kind="run", wrapper=()):
-        started.append(Process(tmp_path, kind, wrapper))
+    def call(kind="run", wrapper=(), folder="."):
+        started.append(Process(tmp_path / folder, kind, wrapper))
         return started[-1], started[-1].go().say()
 
     yield call
@@ -472,3 +472,32 @@ def test_results_are_the_same_by_any_path(start, folder):
     start()
     with pytest.raises(OutputError, match=" is running there"):
         hold_output(folder / "link", make_task(folder))
+
+
+@pytest.mark.parametrize("inner", ["images", "stages/crop", "images/1.2.3/more"])
+def test_folder_within_results_that_are_held_is_refused(start, folder, inner):
+    other, _ = start()
+    with pytest.raises(OutputError, match=rf"{inner}: a run .* is running there"):
+        hold_output(folder / "results" / inner, make_task(folder))
+    other.kill()
+    hold_output(folder / "results" / inner, make_task(folder))
+
+
+@pytest.mark.parametrize("inner", ["images", "stages/decode"])
+def test_results_whose_images_are_held_are_refused(start, folder, inner):
+    output = folder / "results" / inner
+    output.mkdir(parents=True)
+    (folder / "other").mkdir()
+    (folder / "other" / "results").symlink_to(output)
+    other, said = start(folder="other")
+    assert said == "held"
+    with pytest.raises(OutputError, match=r"results: a run .* is running there"):
+        hold_output(folder / "results", make_task(folder))
+    assert files(folder) == []
+    other.kill()
+    hold_output(folder / "results", make_task(folder))
+
+
+def test_folder_that_holds_other_results_is_none_of_theirs(start, folder):
+    start()
+    hold_output(folder, make_task(folder))
