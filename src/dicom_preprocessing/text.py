@@ -39,7 +39,11 @@ def make_printable(text: str) -> str:
     r"""A path for people and tables: what is not UTF-8 as ``\xNN``, no control characters."""
     if text.isascii() and text.isprintable():  # nearly every text
         return text
-    escaped = os.fsencode(text).decode("utf-8", "backslashreplace")
+    try:
+        content = os.fsencode(text)
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        content = text.encode("utf-8", "backslashreplace")
+    escaped = content.decode("utf-8", "backslashreplace")
     if escaped.isprintable():
         return escaped
     return "".join(
@@ -51,13 +55,22 @@ def make_printable(text: str) -> str:
 VARIABLE = re.compile(r"(?:^|/)\$(?:[A-Za-z_]|\{)")
 """The begin of a part of a path that a shell would replace."""
 
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""The begin of an address of the internet, such as ``s3://``."""
+
 
 def find_path_problem(path: str) -> str | None:
     """Why a path that no shell has read cannot be meant, None if it can; else a hint for people."""
     if "\0" in path:
         return "no path has a NUL"
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return "it has half of a character (a surrogate of UTF-16), which no path has"
     if path.startswith("~"):
         return "~ does not stand for a home folder here. Write the whole path, or ./~ for that name"
+    if ADDRESS.match(path):
+        return "it is an address, and only files and folders of this machine can be named"
     if VARIABLE.search(path):
         return "variables are not replaced here. Write the path itself"
     return None

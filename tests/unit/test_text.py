@@ -30,6 +30,7 @@ def test_plural():
         (os.fsdecode(b"caf\xe9"), r"caf\xe9"),
         ("a\nb\x1b", r"a\nb\x1b"),
         ("a\u2028b", r"a\u2028b"),
+        ("a\ud800", r"a\ud800"),  # stands for no byte
     ],
 )
 def test_printable(text, shown):

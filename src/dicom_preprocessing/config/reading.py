@@ -149,6 +149,8 @@ def _find_output_problem(path: str) -> str | None:
         return "commands take it for an option. Write the whole path, or use another name"
     if "{" in path or "}" in path:
         return "Snakemake takes braces for wildcards. Use a folder without them"
+    if path.split("/", maxsplit=1)[0] == ".snakemake":
+        return "Snakemake keeps its records there. Use another folder"
     if any("\ud800" <= character <= "\udfff" for character in path):
         return "it is not UTF-8, which Snakemake's records need. Use another name"
     return None
