@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import PRUNE_ALL, STAGES
@@ -50,7 +52,6 @@ from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from dicom_preprocessing.config import Stage
     from dicom_preprocessing.index.table import Study
@@ -307,7 +308,9 @@ def prune_orphans(
     any_number: bool = False,
 ) -> None:
     """Remove orphans, unless their source may only be out of reach."""
-    reason = _find_unread(output) or ("" if any_number else _count_vanished(output))
+    reason = _find_unread(output)
+    if not any_number:
+        reason = reason or _count_vanished(output) or _find_emptied(orphans)
     if reason:
         warn(f"nothing was pruned, because {reason}")
         return
@@ -325,6 +328,28 @@ def _find_unread(output: Path) -> str:
     if hidden is None:
         return ""
     return f"a part of the source could not be read: {make_printable(hidden.source_path)}"
+
+
+def _find_emptied(orphans: Iterable[Path]) -> str:
+    """Say which folder, in which files of these studies were, is there and empty, if any.
+
+    It is what the folder of a file system looks like that is not mounted.
+    """
+    for orphan in orphans:
+        if orphan.suffix != RECEIPT_SUFFIX:
+            continue
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            first = next(read_json_lines(orphan), {})
+            above = Path(os.path.abspath(first["source_path"])).parents
+            folder = next(path for path in above if path.is_dir())
+            if next(folder.iterdir(), None) is None:
+                name = make_printable(str(folder))
+                return (
+                    f"{name}, where study {orphan.stem} was, is empty. If it is not mounted, mount "
+                    "it and run again. If its files were removed, remove the folder too, or run "
+                    "once with prune=all"
+                )
+    return ""
 
 
 def _count_vanished(output: Path) -> str:
@@ -378,11 +403,12 @@ def write_results(
         write_failures(collected.failures, new.failures)
         write_warnings(collected.warnings, new.warnings)
         write_retry_list(collected.failures, new.retry_list)
-        collected.summary.write(new.summary)
         orphans = find_orphans(output, keep, old_parts)
         if prune and orphans:
             prune_orphans(output, orphans, warn, any_number=prune == PRUNE_ALL)
-            orphans = [path for path in orphans if path.exists()]
+            found, orphans = len(orphans), [path for path in orphans if path.exists()]
+            collected.summary.pruned = found - len(orphans)
+        collected.summary.write(new.summary)
         with atomic_write(new.orphans) as file:
             file.writelines(f"{make_printable(str(p.relative_to(output)))}\n" for p in orphans)
 

@@ -84,7 +84,7 @@ class Summary:
     ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. ``warnings`` has the
     codes that occur; there are as many of them however different the messages are, which
     warnings.csv has. The next index looks for retries in ``transient``: it is short, and nobody
-    edits it, as users may edit failures.csv.
+    edits it, as users may edit failures.csv. ``pruned`` are folders and receipts that were removed.
     """
 
     recipe: str = ""
@@ -93,6 +93,7 @@ class Summary:
     images_with_warnings: int = 0
     warnings: dict[str, WarningCount] = field(default_factory=dict)
     transient: set[str] = field(default_factory=set)
+    pruned: int = 0
 
     def add(self, receipt: Receipt) -> None:
         """Count the receipt of a file."""
@@ -132,6 +133,7 @@ class Summary:
             "images_with_warnings": self.images_with_warnings,
             "warnings": self.warnings,
             "transient": sorted(self.transient),
+            "pruned": self.pruned,
         }
         with atomic_write(path) as file:
             json.dump(record, file)

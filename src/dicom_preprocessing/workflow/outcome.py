@@ -7,6 +7,7 @@ even the name of its log, which has the reason. Standard library only: the Snake
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import re
@@ -176,6 +177,9 @@ def describe_results(results: ResultsFolder, pruned_by: str = "") -> Iterator[st
         yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"
     if " with warnings" in verdict:
         yield f"Warnings by image: {results.warnings}"
+    pruned = _count_pruned(results.summary)
+    if pruned:
+        yield f"{pruned} folders or receipts of studies that left the source were pruned"
     with suppress(FileNotFoundError):
         orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
         if orphans:
@@ -184,3 +188,10 @@ def describe_results(results: ResultsFolder, pruned_by: str = "") -> Iterator[st
                 f"{orphans} folders or receipts of earlier runs remain, "
                 f"{remedy or 'which prune: true removes'}: see {results.orphans}"
             )
+
+
+def _count_pruned(summary: Path) -> int:
+    """How many folders and receipts the run removed; 0 where that is not known."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return int(json.loads(summary.read_text(encoding="utf-8"))["pruned"])
+    return 0

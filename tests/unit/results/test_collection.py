@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from dicom_preprocessing.results.collection import (
 )
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.manifest import find_tiffs
+from dicom_preprocessing.results.summary import Summary
 from tests.limits import limit_file_size
 from tests.unit.indexes import unreadable
 from tests.unit.run_results import Results, column, csv_rows
@@ -327,6 +329,25 @@ def test_many_studies_that_vanish_at_once_stay_and_it_is_said_what_to_do(mixed):
     )
     assert len(mixed.orphans()) == 3
     assert mixed.gather(prune="all").orphans() == []
+
+
+def test_nothing_is_pruned_while_the_folder_of_a_study_is_there_and_empty(mixed, write_dicom):
+    folder = mixed.source / "mounted"
+    write_dicom(folder / "deep" / "a.dcm", StudyInstanceUID="1.5")
+    mixed.run().gather()
+    shutil.rmtree(folder / "deep")  # as after an unmount
+    mixed.run().gather(prune=True)
+    (said,) = mixed.warnings
+    assert said.startswith(f"nothing was pruned, because {folder}, where study 1.5 was, is empty. ")
+    assert any("1.5" in path for path in mixed.orphans())
+    folder.rmdir()
+    mixed.run().gather(prune=True)
+    assert mixed.orphans() == []
+
+
+def test_what_was_pruned_is_counted(mixed):
+    make_orphans(mixed).gather(prune=True)
+    assert Summary.read(mixed.output / "receipts/summary.json").pruned == len(ORPHANS)
 
 
 def test_bad_file_does_not_keep_prune_from_its_work(mixed):

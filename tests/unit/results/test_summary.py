@@ -98,6 +98,7 @@ CURRENT = {
     "images_with_warnings": 1,
     "warnings": {"mosaic": [1, "odd"]},
     "transient": [],
+    "pruned": 0,
 }
 OF_ANOTHER_VERSION = [
     {"recipe": "c", "seconds": {}, "warnings": {}},

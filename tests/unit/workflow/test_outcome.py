@@ -155,6 +155,15 @@ def test_table_of_warnings_is_named_where_there_are_some(tmp_path):
     assert str(results.warnings) not in "".join(describe_results(results))
 
 
+def test_what_was_pruned_is_said(tmp_path):
+    results = ResultsFolder(tmp_path)
+    results.verdict.write_text("1 file found: 1 written, 0 skipped, 0 failed\n")
+    results.summary.parent.mkdir()
+    results.summary.write_text('{"pruned": 4}')
+    (*_, line) = describe_results(results)
+    assert line == "4 folders or receipts of studies that left the source were pruned"
+
+
 def test_what_earlier_runs_left_is_counted(tmp_path):
     results = ResultsFolder(tmp_path)
     results.verdict.write_text("1 file found: 1 written, 0 skipped, 0 failed\n")
