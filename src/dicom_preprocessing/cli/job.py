@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,7 +173,8 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
 
     _remove_verdict(output)
     invalidate_parts(output, [arguments.study])
-    shutil.rmtree(images, ignore_errors=True)  # what a killed job left
+    with suppress(FileNotFoundError):
+        shutil.rmtree(images)  # what a killed job left
     images.mkdir(parents=True, exist_ok=True)
     spec = OutputSpec(results.images(stage), recipe)
     limits = IndexFolder(output).read_limits()

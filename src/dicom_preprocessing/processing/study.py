@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,8 @@ def run_from_stage_or_inventory(
         warn(f"{error.args[0].partition('. To make it anew')[0]}: the kept stage is made anew")
     # The receipt first: without it a run that is killed here leaves no stage that looks finished.
     kept.receipt.unlink(missing_ok=True)
-    shutil.rmtree(kept.folder, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(kept.folder)
     kept.folder.mkdir(parents=True)
     kept_spec = OutputSpec(kept.root, spec.recipe.up_to(kept.stage))
     run_from_inventory(inventory, kept_spec, kept.receipt, limits, cores)
