@@ -160,6 +160,7 @@ class Commands:
     def close(self):
         self.process.stdin.close()
         self.process.wait(10)
+        self.process.stdout.close()
 
 
 def wait_for_group(group, seconds=5.0):
