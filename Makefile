@@ -2,7 +2,7 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  the long forms of tests of limits, kills, full disks and hostile files
+# make faults  the long forms of tests of limits, kills, full disks, errors of disks and hostile files
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make names  run commands in 60 folders of names that others interpret (make test: 6)
 # make bench  measure speed and memory
@@ -85,7 +85,7 @@ test-slurm: $(VENV)/.slurm
 
 faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
-		DP_KILLS=26 DP_MUTATIONS=5000 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
+		DP_KILLS=26 DP_MUTATIONS=5000 DP_IO_ERRORS=150 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
 		tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
 	@DP_KEPT_DAMAGES=400 $(BIN)/python -m pytest -q tests/unit/processing/test_study.py -k damaged
 

@@ -10,7 +10,7 @@ import sys
 from traceback import format_exception, walk_tb
 from typing import TYPE_CHECKING, Final
 
-from dicom_preprocessing.text import hide_quoted
+from dicom_preprocessing.text import explain_without_path, hide_quoted
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -156,8 +156,8 @@ class UnreadableError(FileError):
 
     @classmethod
     def from_os_error(cls, error: OSError) -> UnreadableError:
-        """Say what the file system said, without the path."""
-        return cls(error.strerror or str(error))
+        """Say what the file system said and what to do, without the path."""
+        return cls(explain_without_path(error))
 
 
 class DamagedError(FileError):

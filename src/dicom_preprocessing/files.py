@@ -45,6 +45,29 @@ NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
+@contextmanager
+def naming(path: str | bytes | os.PathLike[str]) -> Iterator[None]:
+    """Have an OSError of the block that names no file, as those of descriptors do, name this."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fsdecode(path)
+        raise
+
+
+def close_read_file(descriptor: int) -> None:
+    """Close a file from which everything that is needed has been read, whatever that says."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Read a text; an OSError names the file."""
+    with naming(path):
+        return path.read_text(encoding=encoding)
+
+
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
     """Read ``length`` bytes at an offset, fewer at the end of the file; safe from threads."""
     content = os.pread(descriptor, length, offset)
@@ -171,7 +194,7 @@ def make_temporary(make: Callable[[], T]) -> T:
     try:
         return make()
     except OSError as error:
-        if error.filename is not None:
+        if not isinstance(error, FileNotFoundError):
             raise _make_temporary_error(error) from error
         problem = error.strerror or str(error)  # no folder that tempfile tries can be written to
         raise OSError(
@@ -233,9 +256,10 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
 
 def make_empty_folder(path: Path) -> None:
     """Make a folder, in place of whatever has its name."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
 
 
@@ -336,7 +360,8 @@ def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> I
         A byte was not written. Raised at the end at the latest, even if the block caught the error
         of a write or never saw one.
     """
-    raw = _FirstErrorFile(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
+    with naming(path):
+        raw = _FirstErrorFile(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
     file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
     if "b" not in mode:
         file = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -371,21 +396,22 @@ def replace_if_changed(target: Path, lines: Iterable[str]) -> bool:
     """Write text unless the file has it already; return whether it was written."""
     # Snakemake compares mtimes: one that changes with the same content makes jobs run for nothing.
     make = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8", newline="")
-    with make_temporary(make) as new:  # without a name, so that nothing is left of a killed job
-        try:
-            new.writelines(lines)
-            new.flush()
-        except OSError as error:
-            if error.filename is not None:  # of the source of the lines
-                raise
-            with suppress(OSError):
-                new.close()  # else it would raise the same again
-            raise _make_temporary_error(error) from error
+    new = make_temporary(make)  # without a name, so that nothing is left of a killed job
+    try:
+        new.writelines(lines)
+        new.flush()
         if _has_content_of(target, new.fileno()):
             return False
         new.seek(0)
         with atomic_write(target) as file:
             shutil.copyfileobj(new, file)
+    except OSError as error:
+        if error.filename is not None:  # of the source of the lines, or of the target
+            raise
+        raise _make_temporary_error(error) from error
+    finally:
+        with suppress(OSError):  # what was in it has been used, or the error is known
+            new.close()
     return True
 
 
@@ -413,7 +439,7 @@ def short_digest(text: str) -> str:
 def checksum_of(path: Path) -> str:
     """Return size and CRC-32 of a file, which tell that it was cut, holed or written over."""
     checksum = size = 0
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         while content := file.read(CHECKED_AT_ONCE):
             checksum = zlib.crc32(content, checksum)
             size += len(content)
@@ -427,7 +453,7 @@ def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of JSON Lines."""
-    with path.open(encoding="ascii") as file:
+    with naming(path), path.open(encoding="ascii") as file:
         while lines := list(islice(file, ITEMS_PER_CHUNK)):
             yield from json.loads(f"[{','.join(lines)}]")  # twice as fast as line by line
 
@@ -454,7 +480,7 @@ def fsync(path: Path) -> None:
         try:
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            close_read_file(descriptor)
     except OSError as error:
         error.filename = str(path)
         raise

@@ -119,15 +119,19 @@ def explain_error(error: Exception) -> str:
         if path is not None and error.errno == errno.ENOSPC
         else ""
     )
-    to_do = (
-        f". What to do: {ADVICE_BY_ERRNO[error.errno]}" if error.errno in ADVICE_BY_ERRNO else ""
-    )
-    return f"{where}{error.strerror}{room}{to_do}"
+    return f"{where}{error.strerror}{room}{_advise(error)}"
 
 
 def explain_without_path(error: Exception) -> str:
-    """An error for a message that already names the path."""
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    """An error for a message that already names the path, with what to do about it."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.strerror}{_advise(error)}"
+
+
+def _advise(error: OSError) -> str:
+    advice = ADVICE_BY_ERRNO.get(error.errno or 0)
+    return f". What to do: {advice}" if advice else ""
 
 
 def describe_free_space(path: str) -> str:

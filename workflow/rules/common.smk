@@ -16,6 +16,7 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dicom_preprocessing.config import STAGES
 from dicom_preprocessing.errors import DicomPreprocessingError
+from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.workflow import compatibility, outcome, settings
 from dicom_preprocessing.workflow.fork_server import keep_libraries_loaded
 from dicom_preprocessing.workflow.run import WILDCARDS, Run, to_json
@@ -34,8 +35,8 @@ def stop_on_error(function):
     def call(*arguments, **options):
         try:
             return function(*arguments, **options)
-        except DicomPreprocessingError as error:
-            raise SystemExit(f"error: {error}")
+        except (DicomPreprocessingError, OSError) as error:
+            raise SystemExit(f"error: {explain_error(error)}")
 
     return call
 

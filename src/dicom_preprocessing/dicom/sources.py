@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Final, Protocol
 
 from dicom_preprocessing.errors import DamagedError, UnreadableError
-from dicom_preprocessing.files import read_at
+from dicom_preprocessing.files import close_read_file, read_at
 
 CHUNK: Final = 65536
 """Bytes that are read ahead, or inflated at once; most headers are shorter."""
@@ -57,10 +57,10 @@ class FileSource:
         # Not by open() and a copy of its descriptor: 3 of the 57 microseconds of a header.
         try:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, close_read_file, self.descriptor)
+            self.size = os.fstat(self.descriptor).st_size
         except OSError as error:
             raise UnreadableError.from_os_error(error) from error
-        weakref.finalize(self, os.close, self.descriptor)
-        self.size = os.fstat(self.descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
         """Read ``length`` bytes from ``offset``, fewer at the end."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_preprocessing.files import read_at, write_at
+from dicom_preprocessing.files import close_read_file, read_at, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -235,7 +235,7 @@ class _Spool:
         except OSError:
             self.has_room = False
         else:
-            weakref.finalize(self, os.close, self.descriptor)
+            weakref.finalize(self, close_read_file, self.descriptor)
 
     def get(self, index: int) -> NDArray[Any] | None:
         with self.lock:

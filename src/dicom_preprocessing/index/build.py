@@ -12,6 +12,7 @@ from dicom_preprocessing.files import (
     atomic_write,
     fsync_folder,
     json_lines,
+    read_text,
     replace_if_changed,
     short_digest,
 )
@@ -207,12 +208,12 @@ def _format_at(entries: list[InventoryEntry], attempt: int, renewal: int) -> str
 
 
 def _read_previous_inventory(path: Path) -> tuple[str, int, int]:
-    """The last inventory, its attempt and renewal; those of an empty one if it cannot be read."""
+    """The last inventory, its attempt and renewal; those of an empty one if there is none."""
     try:
-        text = path.read_text(encoding="ascii")
+        text = read_text(path, "ascii")
         first = json.loads(text.partition("\n")[0])
         return text, int(first["attempt"]), int(first["renewal"])
-    except (OSError, ValueError, TypeError, LookupError):
+    except (FileNotFoundError, ValueError, TypeError, LookupError):
         return "", 1, 0
 
 

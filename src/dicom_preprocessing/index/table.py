@@ -27,7 +27,9 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     as_record,
     json_lines,
+    naming,
     read_json_lines,
+    read_text,
     short_digest,
 )
 from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable
@@ -145,7 +147,7 @@ class IndexFolder:
         OutputError
             Another version wrote it.
         """
-        with self.table.open(encoding="ascii", newline="") as file:
+        with naming(self.table), self.table.open(encoding="ascii", newline="") as file:
             rows = csv.reader(file, delimiter="\t")  # twice as fast as DictReader
             if next(rows) != [field.name for field in fields(Study)]:
                 raise OutputError(
@@ -178,31 +180,31 @@ class IndexFolder:
     def read_warnings(self) -> list[str]:
         """Irregularities that kept no file out of the index; none before the first index."""
         try:
-            return self.warnings.read_text(encoding="utf-8").splitlines()
+            return read_text(self.warnings).splitlines()
         except FileNotFoundError:
             return []
 
     def read_request(self) -> IndexRequest | None:
         """What the index was asked for, None before the first one."""
         try:
-            record = json.loads(self.request.read_text(encoding="ascii"))
+            record = json.loads(read_text(self.request, "ascii"))
             limits = Limits(**record.pop("limits"))
             return IndexRequest(**record, limits=limits)
-        except (OSError, ValueError, TypeError, LookupError):
+        except (FileNotFoundError, ValueError, TypeError, LookupError):
             return None
 
     def read_pixels(self) -> PixelCounts | None:
         """How much there is to decode, None if that is not known."""
         try:
-            return PixelCounts(**json.loads(self.pixels.read_text(encoding="ascii")))
+            return PixelCounts(**json.loads(read_text(self.pixels, "ascii")))
         except (OSError, ValueError, TypeError):
             return None
 
     def read_retries(self) -> RetryCounts:
         """How often transient failures were tried."""
         try:
-            return RetryCounts(**json.loads(self.retries.read_text(encoding="ascii")))
-        except (OSError, ValueError, TypeError):
+            return RetryCounts(**json.loads(read_text(self.retries, "ascii")))
+        except (FileNotFoundError, ValueError, TypeError):
             return RetryCounts(issued=0, unreadable={})
 
 
@@ -286,7 +288,7 @@ def format_inventory(entries: list[InventoryEntry]) -> str:
 
 def digest_inventory(path: Path) -> str:
     """16 hex digits of the content of an inventory."""
-    return short_digest(path.read_text(encoding="ascii"))
+    return short_digest(read_text(path, "ascii"))
 
 
 def digest_studies(studies: Iterable[Study]) -> str:

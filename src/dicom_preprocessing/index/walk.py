@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.files import path_key
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.files import naming, path_key
+from dicom_preprocessing.text import explain_without_path, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -159,7 +159,7 @@ def read_path_list(path: str) -> list[str]:
 
     Blank lines, lines that start with #, and a byte order mark of UTF-8 are skipped.
     """
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         lines = [line.rstrip(b"\r") for line in file.read().split(b"\n")]
     lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     folder = os.path.dirname(path)
@@ -270,8 +270,7 @@ def _read_inode(path: str) -> Inode | None:
 
 
 def _explain_reason(error: Exception) -> str:
-    code = getattr(error, "errno", None)
-    return os.strerror(code) if code else str(error)
+    return explain_without_path(error)
 
 
 def list_own_folders(output: str | os.PathLike[str]) -> list[str]:

@@ -29,7 +29,7 @@ from dicom_preprocessing.results.manifest import (
 )
 from dicom_preprocessing.results.reading import read_manifest
 from dicom_preprocessing.results.tables import as_records
-from dicom_preprocessing.text import TABLE_SUFFIXES
+from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -217,7 +217,9 @@ class TiffDataset(_MapStyle):
             return os.stat(self.path(index)).st_ino
         except OSError as error:
             name = self.rows[index]["path"]
-            raise LoadError(f"row {index + 1} of {self.source} ({name}): {error}") from error
+            raise LoadError(
+                f"row {index + 1} of {self.source} ({name}): {explain_error(error)}"
+            ) from error
 
     def stream(
         self, *, shuffle: int = 256, shard: tuple[int, int] = (0, 1), by_inode: bool = True

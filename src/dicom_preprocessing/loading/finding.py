@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from dicom_preprocessing.dicom.detection import DETECTION_BYTES, find_data_set
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.files import path_key, read_at
+from dicom_preprocessing.files import close_read_file, path_key, read_at
 from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
 from dicom_preprocessing.results.layout import TIFF_SUFFIXES, parse_image_path
 from dicom_preprocessing.results.manifest import find_tiffs
@@ -113,7 +113,7 @@ def is_dicom_file(path: PathLike) -> bool:
     except OSError:
         return False
     finally:
-        os.close(descriptor)
+        close_read_file(descriptor)
     has_prefix = head[DICOM_PREFIX_AT : DICOM_PREFIX_AT + 4] == b"DICM"
     return has_prefix or find_data_set(head, size) is not None
 

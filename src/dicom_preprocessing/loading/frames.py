@@ -10,6 +10,7 @@ import numpy as np
 
 from dicom_preprocessing.errors import LoadError, MissingTiffError, OutputError
 from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.tiff.numbers import Photometric
 from dicom_preprocessing.tiff.reader import TiffPages
 
@@ -154,7 +155,7 @@ def open_pages(path: Path) -> TiffPages:
     except FileNotFoundError:
         raise MissingTiffError(f"File not found: {os.fspath(path)}") from None
     except (OSError, OutputError) as error:
-        raise LoadError(f"Failed to create decoder: {error}") from error
+        raise LoadError(f"Failed to create decoder: {explain_error(error)}") from error
 
 
 def count_frames(pages: TiffPages) -> int:
@@ -194,7 +195,7 @@ def load_frames(
 
 
 def _make_decode_error(error: Exception) -> LoadError:
-    return LoadError(f"Failed to decode TIFF: {error}")
+    return LoadError(f"Failed to decode TIFF: {explain_error(error)}")
 
 
 def _find_common_format(pages: TiffPages, numbers: Sequence[int]) -> PageFormat:

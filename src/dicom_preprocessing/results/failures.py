@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import atomic_write, path_key
+from dicom_preprocessing.files import atomic_write, naming, path_key
 from dicom_preprocessing.results.tables import cells_of, write_cells
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def write_failures(ordered: Iterable[Failure], path: Path) -> None:
 
 def iterate_failures(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a failures.csv as text, for the verdict, which needs no data frame."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with naming(path), path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 

@@ -7,6 +7,7 @@ import re
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -17,6 +18,7 @@ from dicom_preprocessing.files import (
     as_record,
     atomic_write,
     make_temporary,
+    naming,
     path_key,
 )
 from dicom_preprocessing.imaging.image import output_spacing
@@ -118,7 +120,8 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     if path.suffix.lower() != ".parquet":
         write_cells(COLUMNS, ordered, path)
         return
-    with make_temporary(tempfile.TemporaryDirectory) as folder:
+    make = partial(tempfile.TemporaryDirectory, ignore_cleanup_errors=True)
+    with make_temporary(make) as folder:
         table = Path(folder) / MANIFEST
         write_cells(COLUMNS, ordered, table)
         convert_to_parquet(table, path)
@@ -262,12 +265,16 @@ def find_tiffs(root: Path) -> list[Path]:
     Raises
     ------
     NotADirectoryError
+    OSError
+        A folder cannot be read.
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder")
     paths, folders = [], [str(root)]
     while folders:  # os.walk calls itself for each level, of which there may be thousands
-        with suppress(OSError), os.scandir(folders.pop()) as entries:
+        folder = folders.pop()
+        # One that was removed meanwhile has no TIFFs; of one that cannot be read nobody knows.
+        with suppress(FileNotFoundError), naming(folder), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)

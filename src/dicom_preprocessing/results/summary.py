@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import atomic_write
+from dicom_preprocessing.files import atomic_write, read_text
 from dicom_preprocessing.image_warnings import WARNING_CODES
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Summary:
         OutputError
             Another version wrote it.
         """
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
         is_of_this_version = record.keys() == {field.name for field in fields(cls)}
         if not is_of_this_version or not record["warnings"].keys() <= WARNING_CODES.keys():
             raise OutputError(f"{path} was written by another version: remove it and run again")

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.files import as_record, atomic_write
+from dicom_preprocessing.files import as_record, atomic_write, naming
 from dicom_preprocessing.text import (
     PARQUET,
     TABLE_SUFFIXES,
@@ -83,7 +83,7 @@ def write_cells(columns: Iterable[str], ordered: Iterable[Iterable[object]], pat
 
 def read_cells(path: Path) -> Iterator[Cells]:
     """Rows of a csv table of this project as text, without the header."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with naming(path), path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         next(reader)
         yield from map(tuple, reader)

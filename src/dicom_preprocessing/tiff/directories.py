@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import read_at
+from dicom_preprocessing.files import close_read_file, naming, read_at
 from dicom_preprocessing.tiff.numbers import Compression, Photometric, Predictor, Tag, TagType
 
 if TYPE_CHECKING:
@@ -175,12 +175,14 @@ class TiffDirectories:
     def __init__(self, path: os.PathLike[str] | str) -> None:
         self.path = path
         self.descriptor = self._open_file()
-        weakref.finalize(self, os.close, self.descriptor)
-        status = os.fstat(self.descriptor)
+        weakref.finalize(self, close_read_file, self.descriptor)
+        with naming(path):
+            status = os.fstat(self.descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OutputError(f"{path}: cannot be read as TIFF: it is not a file")
         self.size = status.st_size
-        self.head = read_at(self.descriptor, 0, min(self.size, TIFF_HEAD_BYTES))
+        with naming(path):
+            self.head = read_at(self.descriptor, 0, min(self.size, TIFF_HEAD_BYTES))
         self.order, self.is_big, first = self._parse_header()
         self._lock = threading.Lock()
         # Directories are a linked list: the offset of a page is known once all before it are read.
@@ -233,7 +235,8 @@ class TiffDirectories:
         # Before reading: a damaged count may ask for more memory than there is.
         if offset + length > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
-        content = read_at(self.descriptor, offset, length)
+        with naming(self.path):
+            content = read_at(self.descriptor, offset, length)
         if len(content) < length:  # it was cut since it was opened
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
         return content

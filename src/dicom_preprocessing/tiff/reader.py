@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import naming
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
@@ -123,7 +124,8 @@ class TiffPages(TiffDirectories):
         done = 0
         # Linux gives 2 GB at most in one call. preadv has its own offset: threads share the file.
         while done < len(target):
-            count = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
+            with naming(self.path):
+                count = os.preadv(self.descriptor, [target[done:]], page.offsets[0] + done)
             if not count:
                 raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
             done += count
@@ -175,7 +177,10 @@ class TiffPages(TiffDirectories):
         """Fill ``target`` with bytes of the file, from the head where they are in it."""
         if offset + len(target) <= len(self.head):
             target[:] = self.head[offset : offset + len(target)]
-        elif os.preadv(self.descriptor, [target], offset) < len(target):
+            return
+        with naming(self.path):
+            count = os.preadv(self.descriptor, [target], offset)
+        if count < len(target):
             # A short read is rare, so it is simply done again, or the error says that bytes miss.
             target[:] = self._read_bytes(offset, len(target))
 
@@ -202,7 +207,9 @@ class TiffPages(TiffDirectories):
         base = start - start % mmap.ALLOCATIONGRANULARITY
         length = start + page.nbytes - base
         # Reading a map past the end of its file raises nothing: SIGBUS ends the process.
-        if base + length > os.fstat(self.descriptor).st_size:
+        with naming(self.path):
+            size = os.fstat(self.descriptor).st_size
+        if base + length > size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
         content = mmap.mmap(self.descriptor, length, offset=base, access=mmap.ACCESS_COPY)
         _MAPS.add(content)  # counted as long as an array refers to it

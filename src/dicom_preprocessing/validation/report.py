@@ -23,6 +23,7 @@ from dicom_preprocessing.errors import (
     FileError,
     InternalError,
     LimitPixelsError,
+    UnreadableError,
     explain_exception,
 )
 from dicom_preprocessing.image_warnings import ImageWarnings
@@ -143,6 +144,8 @@ def validate_dicom(path: str | os.PathLike[str], decode: str = "frame") -> Valid
     test = _decode_frame if mode == "frame" else _skip_decoding
     try:
         return _make_report(path, _open(path), mode, test)
+    except UnreadableError as error:  # later than at the start
+        raise RuntimeError(f"Cannot read {os.fspath(path)}: {error}") from error
     except (DicomPreprocessingError, RuntimeError, MemoryError, OSError):
         raise
     except Exception as error:
@@ -157,7 +160,7 @@ def report_of_crash(path: str | os.PathLike[str], error: FileError) -> Validatio
 
 def _open(path: str | os.PathLike[str]) -> CheckedImage:
     """Open a file, even if its pixel data element cannot be found."""
-    if not os.path.exists(path):
+    if not _may_exist(path):
         raise FileNotFoundError(f"File not found: {os.fspath(path)}")
     try:
         _require_whole(path)
@@ -169,6 +172,17 @@ def _open(path: str | os.PathLike[str]) -> CheckedImage:
             return CheckedImage(describe_without_pixels(path), None, broken=str(error))
     except FileError as error:
         raise RuntimeError(f"{_name_problem(error)} {os.fspath(path)}: {error}") from error
+
+
+def _may_exist(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is there, also one of which the system says nothing."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _name_problem(error: FileError) -> str:
@@ -301,6 +315,8 @@ def _decode_frame(image: CheckedImage) -> SmokeTest:
     """Decode every frame to display values, by the decode stage."""
     try:
         return _try_decode(image)
+    except UnreadableError:  # says nothing about the content of the file
+        raise
     except FileError as error:
         return _make_failure(error)
     except MemoryError:

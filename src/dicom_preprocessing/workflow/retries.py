@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES
-from dicom_preprocessing.files import read_json_lines
+from dicom_preprocessing.files import naming, read_json_lines
 from dicom_preprocessing.index.state import RetryPlan
 from dicom_preprocessing.index.table import (
     IndexFolder,
@@ -98,7 +98,9 @@ def _find_limited_studies(folder: IndexFolder) -> set[str]:
 
 
 def _is_limited(folder: IndexFolder, receipt: Path) -> bool:
-    if LIMIT_PREFIX.encode() not in receipt.read_bytes():
+    with naming(receipt):
+        content = receipt.read_bytes()
+    if LIMIT_PREFIX.encode() not in content:
         return False  # nearly all; parsing them would take three times as long
     lines = _read_lines(receipt)
     if not any(str(line.get("error")).startswith(LIMIT_PREFIX) for line in lines):

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import write_at
+from dicom_preprocessing.files import close_read_file, write_at
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.workflow.holder import (
     NOT_A_HOLDER,
@@ -234,8 +234,9 @@ def _make_file(register: Path, task: Holder) -> Own:
         os.fsync(descriptor)
         partial.rename(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
-        os.close(descriptor)
+        with suppress(OSError):
+            partial.unlink()
+        close_read_file(descriptor)
         raise
     return Own(descriptor, path, holder, made)
 
@@ -247,7 +248,7 @@ def _release(register: Path) -> None:
         return
     with suppress(OSError):
         own.path.unlink()
-    os.close(own.descriptor)
+    close_read_file(own.descriptor)
     with suppress(OSError):
         for folder in own.made:
             folder.rmdir()

@@ -75,7 +75,7 @@ class TestErrors:
     def test_missing_table_is_reported(self, capsys):
         assert main(["gone.csv", "--to", "output"]) == 1
         assert (
-            "error: gone.csv: cannot be read: No such file or directory\n"
+            "error: gone.csv: cannot be read: No such file or directory. What to do: "
             in capsys.readouterr().err
         )
 

@@ -131,7 +131,7 @@ MISTAKES = {
         "boxes.csv --to output --manifest tree --preview a.dcm": (1, "error: a.dcm: File exists."),
         "boxes.csv --to output --manifest tree --preview out --images none": (
             1,
-            "error: none/a.tiff: cannot be read as TIFF: No such file or directory\n",
+            "error: none/a.tiff: cannot be read as TIFF: No such file or directory. What to do: ",
         ),
     },
     "tiff-stats": {
@@ -141,7 +141,10 @@ MISTAKES = {
         "empty.csv": (1, "error: empty.csv: cannot be read: the first line has no names of"),
         "binary.csv": (1, "error: binary.csv: cannot be read: it is not text in UTF-8"),
         "header.csv": (1, "error: header.csv is a manifest without rows"),
-        "none.tiff": (1, "error: none.tiff: cannot be read as TIFF: No such file or directory\n"),
+        "none.tiff": (
+            1,
+            "error: none.tiff: cannot be read as TIFF: No such file or directory. What to",
+        ),
         "damaged": (1, "error: damaged/b.tiff: cannot be read as TIFF: "),
         "tree --json empty": (1, "error: empty: Is a directory. What to do: name a file instead"),
         "tree --json a.dcm/b": (1, f"error: a.dcm/b: {NO_FOLDER}"),

@@ -1,5 +1,6 @@
 """Which state, or place in a study, each file gets."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydicom.data import get_testdata_file
 from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
+from dicom_preprocessing.text import ADVICE_BY_ERRNO
 from tests.unit.indexes import REPORT, index_of, make_mixture, unreadable
 
 # Files that break the standard make pydicom warn.
@@ -72,7 +74,8 @@ def test_missing_path_is_not_transient_because_trying_again_does_not_make_it(sou
 def test_file_that_may_not_be_opened_is_unreadable_and_transient(source, write_dicom, monkeypatch):
     unreadable(monkeypatch, write_dicom(source / "a.dcm"))
     (item,) = index_of(source).excluded_files
-    assert (item.error, item.message, item.transient) == ("unreadable", "Permission denied", True)
+    message = f"Permission denied. What to do: {ADVICE_BY_ERRNO[errno.EACCES]}"
+    assert (item.error, item.message, item.transient) == ("unreadable", message, True)
 
 
 def test_media_directory_is_distinguished(source):

@@ -17,6 +17,7 @@ from dicom_preprocessing.index.walk import (
     list_sources,
     read_path_list,
 )
+from dicom_preprocessing.text import ADVICE_BY_ERRNO
 from tests.conftest import needs_byte_names
 
 NOT_UTF_8 = os.fsdecode(b"caf\xe9.dcm")
@@ -299,7 +300,7 @@ def test_broken_link_is_found_as_a_path_that_cannot_be_read(source):
     broken = find_files([str(source)])[1]
     assert (broken.path, broken.problem, broken.is_missing) == (
         f"{source}/broken.dcm",
-        "No such file or directory",
+        "No such file or directory. What to do: check the path",
         False,
     )
 
@@ -395,7 +396,7 @@ def test_list_of_which_nothing_exists_is_refused(source):
 
 def test_long_line_of_a_text_is_shown_in_part(source):
     listing = touch(source / "report.xml", b"<" * 5000 + b"\nx\n")
-    message = r"none exists \(the first: .{200}\.\.\.: File name too long\)$"
+    message = r"none exists \(the first: .{200}\.\.\.: File name too long\. What to do: .*\)$"
     with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
 
@@ -411,7 +412,8 @@ def test_list_of_which_nothing_can_be_read_names_the_first(source, monkeypatch):
 
     monkeypatch.setattr(os, "stat", refuse)
     message = (
-        r"list of paths, of which none can be read \(the first: .*/a\.dcm: Permission denied\)$"
+        r"list of paths, of which none can be read \(the first: .*/a\.dcm: Permission denied\. "
+        r"What to do: .*, then run again\)$"
     )
     with pytest.raises(SourceError, match=message):
         find_files([str(listing)])
@@ -476,15 +478,18 @@ def test_folder_that_cannot_be_listed_is_found_as_such(source, monkeypatch):
     touch(source / "secret" / "b.dcm")
     make_unreadable(monkeypatch, source / "secret")
     items = find_files([str(source)])
+    problem = f"Permission denied. What to do: {ADVICE_BY_ERRNO[errno.EACCES]}"
     assert [(item.path, item.problem, item.is_folder) for item in items[1:]] == [
-        (f"{source}/secret", "Permission denied", True)
+        (f"{source}/secret", problem, True)
     ]
 
 
 def test_source_that_cannot_be_listed_is_refused(source, monkeypatch):
     touch(source / "a.dcm")
     make_unreadable(monkeypatch, source)
-    with pytest.raises(SourceError, match=r"source: cannot be read: Permission denied$"):
+    with pytest.raises(
+        SourceError, match=r"source: cannot be read: Permission denied\. What to do"
+    ):
         find_files([str(source)])
 
 
