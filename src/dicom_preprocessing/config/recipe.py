@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STAGE_VERSIONS: Mapping[Stage, int] = {
     "decode": 3,
     "crop": 1,
-    "resize": 2,
+    "resize": 3,
     "pad": 1,
     "write": 1,
 }
