@@ -15,8 +15,11 @@ CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 """Of tables, in lower case."""
 
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""Characters with which spreadsheets take a text for a formula."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""Characters with which spreadsheets take a text for a formula, or look for one behind them."""
+
+CELL_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""Text that is a number for any reader of a table, and no formula."""
 
 NUMBER = re.compile(r"[ 0-9.+-]*(?:[eE][+-]?[0-9]+)? *")
 """Numbers of a header as text, and UIDs."""
@@ -176,11 +179,13 @@ def csv_cell(value: object) -> object:
 
 
 def escape_formula(text: str) -> str:
-    """A text with an apostrophe before it if a spreadsheet would compute it.
+    """A text with an apostrophe before it if a spreadsheet would compute it, and it is no number.
 
     A text that looks escaped gets one too, so that ``unescape_formula`` gives back any text.
     """
-    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+    begin = text.lstrip("'")
+    is_formula = begin.startswith(FORMULA_STARTS) and not CELL_NUMBER.fullmatch(begin)
+    return f"'{text}" if is_formula else text
 
 
 def unescape_formula(text: str) -> str:
