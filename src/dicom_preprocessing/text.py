@@ -21,11 +21,17 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CELL_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """Text that is a number for any reader of a table, and no formula."""
 
-NUMBER = re.compile(r"[ 0-9.+-]*(?:[eE][+-]?[0-9]+)? *")
-"""Numbers of a header as text, and UIDs."""
+NUMBER = re.compile(r" *[+-]?[0-9]{0,7}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})? *")
+"""Numbers of a header as text. Longer whole numbers may be a date, an id or a telephone number."""
+
+UID_TEXT = re.compile(r"[0-2](?:\.[0-9]+){3,}")
+"""A UID (PS3.5 9.1), and no date. Zeros may lead a part: such UIDs exist."""
 
 HIDDEN_FROM = 4
 """Characters of a text that messages do not show."""
+
+LETTER_OR_DIGIT = re.compile("[A-Za-z0-9]")
+NOT_ASCII = re.compile("[^ -~]")
 
 QUOTED = re.compile(rf"""'[^']{{{HIDDEN_FROM},}}'|"[^"]{{{HIDDEN_FROM},}}\"""")
 
@@ -161,9 +167,19 @@ def hide_text(text: str, known: Container[str] = ()) -> str:
     Of other text only the length, unless it is very short: in an element where it does not belong
     it may be the name or address of a patient.
     """
-    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text):
+    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text) or is_uid(text):
         return text
     return f"text of {plural(len(text), 'character')}"
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID by its form, however long."""
+    return UID_TEXT.fullmatch(text) is not None
+
+
+def mask_text(text: str) -> str:
+    """A text of which only the form is left: x for letters and digits, ? for what is not ASCII."""
+    return NOT_ASCII.sub("?", LETTER_OR_DIGIT.sub("x", text))
 
 
 def hide_quoted(message: str) -> str:
