@@ -62,7 +62,7 @@ run: $(VENV)/.workflow
 
 ## Workflow tests beside the unit tests, and shown after them; 5: PYTEST_OPTIONS selects none of these.
 test: $(VENV)/.dev
-	@log=$$(mktemp); $(BIN)/python -m pytest tests/workflow tests/faults $(PYTEST_OPTIONS) >$$log 2>&1 & \
+	@log=$$(mktemp); $(BIN)/python -m pytest tests/workflow tests/faults tests/privacy $(PYTEST_OPTIONS) >$$log 2>&1 & \
 	workflow=$$!; $(BIN)/python -m pytest tests/unit $(PYTEST_OPTIONS); unit=$$?; \
 	wait $$workflow; workflow=$$?; cat $$log; rm $$log; \
 	[ $$unit = 0 -a $$workflow = 0 ] || [ $$unit = 0 -a $$workflow = 5 ] || [ $$unit = 5 -a $$workflow = 0 ]
@@ -87,6 +87,7 @@ faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
 		DP_KILLS=26 DP_MUTATIONS=5000 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
 		tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
+	@DP_PRIVACY=1 $(BIN)/python -m pytest --log-cli-level=INFO tests/privacy $(PYTEST_OPTIONS)
 	@DP_KEPT_DAMAGES=400 $(BIN)/python -m pytest -q tests/unit/processing/test_study.py -k damaged
 
 contradictions: $(VENV)/.dev
