@@ -2,6 +2,7 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
+# make test-torch  run the tests of loading with torch for CPUs, where its wheels can be had
 # make faults  the long forms of tests of limits, kills, full disks and hostile files
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make names  run commands in 60 folders of names that others interpret (make test: 6)
@@ -32,7 +33,7 @@ UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEO
 $(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
 	configuration are in the file that CONFIG names))
 
-.PHONY: check-python run test test-latest test-slurm faults contradictions names bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -82,6 +83,13 @@ $(VENV)/.slurm: $(VENV)/.dev
 
 test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
+
+## Without the mark where the wheel cannot be had: then there is nothing to run, and a line says why.
+$(VENV)/.torch: $(VENV)/.dev
+	@$(BIN)/python envs/install_torch.py $@
+
+test-torch: $(VENV)/.torch
+	@[ ! -e $(VENV)/.torch ] || $(BIN)/python -m pytest tests/unit/loading/test_epoch.py $(PYTEST_OPTIONS)
 
 faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
