@@ -89,7 +89,7 @@ $(VENV)/.torch: $(VENV)/.dev
 	@$(BIN)/python envs/install_torch.py $@
 
 test-torch: $(VENV)/.torch
-	@[ ! -e $(VENV)/.torch ] || $(BIN)/python -m pytest tests/unit/loading/test_epoch.py $(PYTEST_OPTIONS)
+	@[ ! -e $(VENV)/.torch ] || $(BIN)/python -m pytest tests/unit/loading -k torch $(PYTEST_OPTIONS)
 
 faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \

@@ -18,7 +18,7 @@ from pathlib import Path
 INDEX = "https://download.pytorch.org/whl/cpu"
 REQUIREMENT = "torch>=2.2"
 ANSWER_SECONDS = 5
-INSTALL_SECONDS = 60
+INSTALL_SECONDS = 40
 
 
 def main() -> int:
