@@ -106,7 +106,9 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
     as long; both give the same values, of valid ones. What is no value of its representation would
     be quoted in a warning and in a log, though it may be the name of a patient.
     """
-    content, vr = raw.value, raw.VR or VRS.get(int(raw.tag))
+    content, known = raw.value, VRS.get(int(raw.tag))
+    # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
+    vr = known if not raw.VR or (raw.VR == "UN" and known in DEFAULT_REPERTOIRE) else raw.VR
     if not content:
         return None
     if vr in NUMBERS:
