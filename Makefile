@@ -2,7 +2,8 @@
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
-# make faults  the long forms of tests of limits, kills, full disks, errors of disks and hostile files
+# make test-torch  run the tests of loading with torch for CPUs, where its wheels can be had
+# make faults  the long forms of tests of limits, kills, full disks, errors of disks, hostile files and secrets
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make names  run commands in 60 folders of names that others interpret (make test: 6)
 # make bench  measure speed and memory
@@ -32,7 +33,7 @@ UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEO
 $(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
 	configuration are in the file that CONFIG names))
 
-.PHONY: check-python run test test-latest test-slurm faults contradictions names bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -62,7 +63,7 @@ run: $(VENV)/.workflow
 
 ## Workflow tests beside the unit tests, and shown after them; 5: PYTEST_OPTIONS selects none of these.
 test: $(VENV)/.dev
-	@log=$$(mktemp); $(BIN)/python -m pytest tests/workflow tests/faults $(PYTEST_OPTIONS) >$$log 2>&1 & \
+	@log=$$(mktemp); $(BIN)/python -m pytest tests/workflow tests/faults tests/privacy $(PYTEST_OPTIONS) >$$log 2>&1 & \
 	workflow=$$!; $(BIN)/python -m pytest tests/unit $(PYTEST_OPTIONS); unit=$$?; \
 	wait $$workflow; workflow=$$?; cat $$log; rm $$log; \
 	[ $$unit = 0 -a $$workflow = 0 ] || [ $$unit = 0 -a $$workflow = 5 ] || [ $$unit = 5 -a $$workflow = 0 ]
@@ -83,10 +84,18 @@ $(VENV)/.slurm: $(VENV)/.dev
 test-slurm: $(VENV)/.slurm
 	@$(BIN)/python -m pytest tests/slurm
 
+## Without the mark where the wheel cannot be had: then there is nothing to run, and a line says why.
+$(VENV)/.torch: $(VENV)/.dev
+	@$(BIN)/python envs/install_torch.py $@
+
+test-torch: $(VENV)/.torch
+	@[ ! -e $(VENV)/.torch ] || $(BIN)/python -m pytest tests/unit/loading -k torch $(PYTEST_OPTIONS)
+
 faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
 		DP_KILLS=26 DP_MUTATIONS=5000 DP_IO_ERRORS=150 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
 		tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
+	@DP_PRIVACY=1 $(BIN)/python -m pytest --log-cli-level=INFO tests/privacy $(PYTEST_OPTIONS)
 	@DP_KEPT_DAMAGES=400 $(BIN)/python -m pytest -q tests/unit/processing/test_study.py -k damaged
 
 contradictions: $(VENV)/.dev

@@ -15,14 +15,23 @@ CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
 """Of tables, in lower case."""
 
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""Characters with which spreadsheets take a text for a formula."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""Characters with which spreadsheets take a text for a formula, or look for one behind them."""
 
-NUMBER = re.compile(r"[ 0-9.+-]*(?:[eE][+-]?[0-9]+)? *")
-"""Numbers of a header as text, and UIDs."""
+CELL_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""Text that is a number for any reader of a table, and no formula."""
+
+NUMBER = re.compile(r" *[+-]?[0-9]{0,7}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})? *")
+"""Numbers of a header as text. Longer whole numbers may be a date, an id or a telephone number."""
+
+UID_TEXT = re.compile(r"[0-2](?:\.[0-9]+){3,}")
+"""A UID (PS3.5 9.1), and no date. Zeros may lead a part: such UIDs exist."""
 
 HIDDEN_FROM = 4
 """Characters of a text that messages do not show."""
+
+LETTER_OR_DIGIT = re.compile("[A-Za-z0-9]")
+NOT_ASCII = re.compile("[^ -~]")
 
 QUOTED = re.compile(rf"""'[^']{{{HIDDEN_FROM},}}'|"[^"]{{{HIDDEN_FROM},}}\"""")
 
@@ -175,9 +184,19 @@ def hide_text(text: str, known: Container[str] = ()) -> str:
     Of other text only the length, unless it is very short: in an element where it does not belong
     it may be the name or address of a patient.
     """
-    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text):
+    if text in known or len(text) < HIDDEN_FROM or NUMBER.fullmatch(text) or is_uid(text):
         return text
     return f"text of {plural(len(text), 'character')}"
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID by its form, however long."""
+    return UID_TEXT.fullmatch(text) is not None
+
+
+def mask_text(text: str) -> str:
+    """A text of which only the form is left: x for letters and digits, ? for what is not ASCII."""
+    return NOT_ASCII.sub("?", LETTER_OR_DIGIT.sub("x", text))
 
 
 def hide_quoted(message: str) -> str:
@@ -193,11 +212,13 @@ def csv_cell(value: object) -> object:
 
 
 def escape_formula(text: str) -> str:
-    """A text with an apostrophe before it if a spreadsheet would compute it.
+    """A text with an apostrophe before it if a spreadsheet would compute it, and it is no number.
 
     A text that looks escaped gets one too, so that ``unescape_formula`` gives back any text.
     """
-    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+    begin = text.lstrip("'")
+    is_formula = begin.startswith(FORMULA_STARTS) and not CELL_NUMBER.fullmatch(begin)
+    return f"'{text}" if is_formula else text
 
 
 def unescape_formula(text: str) -> str:

@@ -24,6 +24,7 @@ from dicom_preprocessing.dicom.transfer_syntaxes import (
     are_alike,
     is_known_syntax,
     name_kind,
+    name_uid,
 )
 from dicom_preprocessing.errors import (
     DecodeError,
@@ -69,7 +70,7 @@ class Streams(NamedTuple):
             return
         code = "stream_contradicts_syntax" if is_known_syntax(self.stated) else "unknown_syntax"
         kind = name_kind(found)
-        warnings.add(code, f"the stream is {kind}, the transfer syntax is {self.stated.name}")
+        warnings.add(code, f"the stream is {kind}, the transfer syntax is {name_uid(self.stated)}")
 
 
 def find_streams(
@@ -99,14 +100,16 @@ def find_streams(
         if not is_native and _starts_stream(head, pixel_data, pixel_format):
             _require_one_frame(pixel_data, pixel_format)
             if syntax not in NATIVE:  # else decoding compares the kinds
-                message = f"the stream is not in fragments, which {syntax.name} needs"
+                message = f"the stream is not in fragments, which {name_uid(syntax)} needs"
                 warnings.add("stream_contradicts_syntax", message)
             return Streams([(pixel_data.value,)], syntax, stated)
         has_items = head.startswith(ITEM_TAGS)
         if syntax in NATIVE and not (has_items and _may_be_items(pixel_data, pixel_format)):
             return None
         if is_native and not has_items:
-            message = f"the pixel data has no fragments, which {syntax.name} needs: it is native"
+            message = (
+                f"the pixel data has no fragments, which {name_uid(syntax)} needs: it is native"
+            )
             warnings.add("stream_contradicts_syntax", message)
             return None
         if has_items:
@@ -159,9 +162,9 @@ def make_unknown_stream_error(stated: UID) -> FileError:
     """Make the error of a stream of no known codec, under a transfer syntax without a decoder."""
     if stated in NATIVE:
         return DecodeError(
-            f"the pixel data has fragments of no known codec, and the syntax is {stated.name}"
+            f"the pixel data has fragments of no known codec, and the syntax is {name_uid(stated)}"
         )
-    return UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {stated.name}")
+    return UnsupportedTransferSyntaxError(f"no decoder for transfer syntax {name_uid(stated)}")
 
 
 def find_stream_syntax(

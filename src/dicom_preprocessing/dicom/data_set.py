@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pydicom.config import IGNORE
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -26,7 +27,7 @@ from dicom_preprocessing.dicom.description import (
     PixelPadding,
 )
 from dicom_preprocessing.dicom.elements import attributes_of, items_of
-from dicom_preprocessing.dicom.header import Header
+from dicom_preprocessing.dicom.header import Header, keep_modality, keep_uid
 from dicom_preprocessing.dicom.keywords import (
     CODE_TAGS,
     GROUP_TAGS,
@@ -54,6 +55,7 @@ from dicom_preprocessing.dicom.keywords import (
     VOI,
     VOI_LUTS,
 )
+from dicom_preprocessing.dicom.transfer_syntaxes import name_uid
 from dicom_preprocessing.image_warnings import ImageWarning
 
 if TYPE_CHECKING:
@@ -147,12 +149,12 @@ def _make_header(
         if field in UIDS:
             fields[field] = attribute.joined_text()
         elif field == "modality":
-            fields[field] = attribute.text()
+            fields[field] = keep_modality(attribute.text())
         else:
             fields[field] = attribute.integer()
     return Header(
-        sop_class_uid=_choose_sop_class(meta, attributes.get("SOPClassUID", ABSENT)),
-        transfer_syntax_uid=clean_text(syntax),
+        sop_class_uid=keep_uid(_choose_sop_class(meta, attributes.get("SOPClassUID", ABSENT))),
+        transfer_syntax_uid=keep_uid(clean_text(syntax)),
         has_pixel_data=has_pixel_data,
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
     )
@@ -172,7 +174,7 @@ def read_file_meta(elements: Dataset) -> FileMeta:
     """Read the elements of file meta information."""
     attributes = attributes_of(elements, META_TAGS)
     syntax, sop_class = (attributes.get(keyword, ABSENT).text() for keyword in META_KEYWORDS)
-    return FileMeta(UID(syntax), sop_class)
+    return FileMeta(UID(syntax, IGNORE), sop_class)
 
 
 def transfer_syntax_of(data_set: Dataset) -> UID:
@@ -214,7 +216,7 @@ def _compare_sop_classes(meta: FileMeta, attribute: Attribute) -> Iterator[Image
     """Yield a warning if the file meta information has another SOP class than the data set."""
     stated, own = meta.media_storage_sop_class_uid, attribute.text()
     if stated and own and stated != own:
-        message = f"SOP Class UID is {UID(own).name}, the file meta information has another one"
+        message = f"SOP Class UID is {name_uid(own)}, the file meta information has another one"
         yield ImageWarning("sop_class_contradicts", message)
 
 

@@ -52,7 +52,9 @@ NUMBERS: Final = {
 }
 """Value representations of binary numbers, with the code of ``struct`` and the bytes of one."""
 
-TEXTS: Final = ("CS", "DS", "IS", "LO", "SH", "UI")
+DEFAULT_REPERTOIRE: Final = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI")
+"""Texts that no character set concerns (PS3.5 6.1.2.2), of which pydicom quotes wrong ones."""
+TEXTS: Final = (*DEFAULT_REPERTOIRE, "LO", "SH")
 NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
 """Switches to another character set within a text (ISO 2022)."""
@@ -99,10 +101,14 @@ def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
 def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
     """Read an element without pydicom if its values are plain, else return None.
 
-    Plain are complete binary numbers, and ASCII text without escapes. pydicom validates each value
-    and makes an object of it, which takes ten times as long; both give the same values.
+    Plain are complete binary numbers, text of the default repertoire, and other text that is ASCII
+    without escapes. pydicom validates each value, and makes an object of it, which takes ten times
+    as long; both give the same values, of valid ones. What is no value of its representation would
+    be quoted in a warning and in a log, though it may be the name of a patient.
     """
-    content, vr = raw.value, raw.VR or VRS.get(int(raw.tag))
+    content, known = raw.value, VRS.get(int(raw.tag))
+    # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
+    vr = known if not raw.VR or (raw.VR == "UN" and known in DEFAULT_REPERTOIRE) else raw.VR
     if not content:
         return None
     if vr in NUMBERS:
@@ -111,9 +117,11 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
             return None
         order = "<" if raw.is_little_endian else ">"
         return struct.unpack(f"{order}{len(content) // size}{code}", content)
-    if vr not in TEXTS or not content.isascii() or ESCAPE in content:
+    if vr not in TEXTS:
         return None
-    values = (value.rstrip(" \0") for value in content.decode("ascii").split("\\"))
+    if vr not in DEFAULT_REPERTOIRE and (not content.isascii() or ESCAPE in content):
+        return None
+    values = (value.rstrip(" \0") for value in content.decode("latin-1").split("\\"))
     return tuple(value.lstrip() for value in values) if vr in NUMERIC_TEXTS else tuple(values)
 
 

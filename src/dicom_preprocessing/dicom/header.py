@@ -34,6 +34,7 @@ from dicom_preprocessing.dicom.element_header import (
     UNDEFINED_LENGTH,
 )
 from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS, PIXEL_KEYWORDS
+from dicom_preprocessing.text import HIDDEN_FROM, is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -83,7 +84,9 @@ _unpack_long = struct.Struct("<L").unpack_from
 class Header:
     """What the index keeps of a header: nothing that names a patient.
 
-    UIDs are stripped of blanks and NUL and otherwise as found; numbers are 0 where absent.
+    UIDs of study, series and instance are stripped of blanks and NUL and otherwise as found; those
+    of SOP class and transfer syntax, and the modality, are empty where they are something else;
+    numbers are 0 where absent.
     """
 
     study_instance_uid: str = ""
@@ -100,6 +103,29 @@ class Header:
     bits_stored: int = 0
     instance_number: int = 0
     has_pixel_data: bool = True
+
+
+MODALITIES: Final = frozenset(
+    (
+        *("ASMT", "BDUS", "CTPROTOCOL", "IVOCT", "IVUS", "OPTBSV", "OPTENF", "PLAN", "RTDOSE"),
+        *("RTIMAGE", "RTINTENT", "RTPLAN", "RTRAD", "RTRECORD", "RTSEGANN", "RTSTRUCT", "STAIN"),
+        *("TEXTUREMAP", "XAPROTOCOL"),
+    )
+)
+"""Defined Terms of Modality, also retired ones (PS3.3 C.7.3.1.1.1), of 4 and more characters."""
+
+
+def keep_modality(text: str) -> str:
+    """Return a modality if it is one, else an empty text: it may be the name of a patient.
+
+    Terms that the standard does not define are kept if they are as short as most of its own.
+    """
+    return text if text in MODALITIES or len(text) < HIDDEN_FROM else ""
+
+
+def keep_uid(text: str) -> str:
+    """Return a UID of a class or syntax if it is one by its form, else an empty text."""
+    return text if is_uid(text) else ""
 
 
 class _NotPlainError(ValueError):
@@ -155,6 +181,9 @@ def _parse_plain_header(head: bytes) -> Header:
         FIELD_OF_TAG[tag]: VALUE_PARSERS[VR_OF_TAG[tag]](values[tag])
         for tag in FIELD_OF_TAG.keys() & values.keys()
     }
+    if not is_uid(fields["sop_class_uid"]):
+        raise _NotPlainError
+    fields["modality"] = keep_modality(fields.get("modality", ""))
     return Header(transfer_syntax_uid=syntax, **fields)
 
 

@@ -55,10 +55,10 @@ from dicom_preprocessing.dicom.sources import (
     MemorySource,
     ReadAhead,
 )
-from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE, is_known_syntax, name_uid
 from dicom_preprocessing.errors import DamagedError, FileError, NotDicomError
 from dicom_preprocessing.image_warnings import ImageWarning
-from dicom_preprocessing.text import hide_text, plural
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     import os
@@ -282,7 +282,7 @@ def _find_encoding(opened: _OpenedFile) -> None:
         )
     opened.encoding = encoding
     if stated is not None and stated != encoding:
-        message = f"the data set is {encoding}, its transfer syntax is {syntax.name}"
+        message = f"the data set is {encoding}, its transfer syntax is {name_uid(syntax)}"
         if syntax not in NATIVE:
             message += f", which needs {stated}"
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
@@ -321,11 +321,11 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
         opened.source, opened.offset, opened.is_deflated = inflated, 0, True
         found = "deflated" if wrapper == "no" else f"deflated in {wrapper} wrapper"
         if wrapper != "no" or not is_stated:
-            message = f"the data set is {found}, its transfer syntax is {syntax.name}"
+            message = f"the data set is {found}, its transfer syntax is {name_uid(syntax)}"
             opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
         return
     if is_stated and _detect(opened.source, opened.offset, EXPLICIT_LITTLE).encoding is not None:
-        message = f"the data set is not deflated, its transfer syntax is {syntax.name}"
+        message = f"the data set is not deflated, its transfer syntax is {name_uid(syntax)}"
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
 
 
@@ -385,7 +385,7 @@ def _find_pixel_syntax(opened: _OpenedFile, pixel_data: PixelData | None) -> UID
     if is_known_syntax(stated) or pixel_data is None or pixel_data.items is not None:
         return stated
     message = (
-        f"the transfer syntax {hide_text(stated)} is not known: pixels are read as {native.name}"
+        f"the transfer syntax {name_uid(stated)} is not known: pixels are read as {native.name}"
     )
     opened.warnings.append(ImageWarning("unknown_syntax", message))
     return native

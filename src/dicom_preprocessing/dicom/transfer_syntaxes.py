@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydicom.config import IGNORE
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -24,6 +25,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from dicom_preprocessing.text import hide_text, is_uid
 
 NATIVE: Final = (
     ImplicitVRLittleEndian,
@@ -101,3 +104,8 @@ def are_alike(first: UID, second: UID) -> bool:
 def name_kind(syntax: UID) -> str:
     """Return the name of the kind of streams that a transfer syntax has."""
     return next(name for name, kind in STREAM_KINDS.items() if syntax in kind)
+
+
+def name_uid(text: str) -> str:
+    """Return the name of a UID for messages; of text that is none only the length."""
+    return UID(text, IGNORE).name if is_uid(text) else hide_text(text)

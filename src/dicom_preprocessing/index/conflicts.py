@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydicom.uid import UID
-
+from dicom_preprocessing.dicom.transfer_syntaxes import name_uid
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def describe_other(entry: InventoryEntry, other: InventoryEntry) -> str:
     is_alike = _pixel_shape(entry) == _pixel_shape(other)
     if not is_alike or not all(syntaxes) or len(set(syntaxes)) == 1:
         return name
-    own_syntax, other_syntax = (UID(syntax).name for syntax in syntaxes)
+    own_syntax, other_syntax = map(name_uid, syntaxes)
     return (
         f"{name} (by its header perhaps the same image in another transfer syntax: {other_syntax} "
         f"there, {own_syntax} here)"

@@ -25,6 +25,7 @@ from dicom_preprocessing.errors import (
 )
 from dicom_preprocessing.files import as_record, atomic_write, json_lines, path_key, read_json_lines
 from dicom_preprocessing.index.changes import reading_unchanged, require_unchanged
+from dicom_preprocessing.index.table import hide_uid
 from dicom_preprocessing.supervision import IsolatedCalls
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.index.walk import SourceFile
 
-SCAN_VERSION = f"3 pydicom {pydicom.__version__}"
+SCAN_VERSION = f"4 pydicom {pydicom.__version__}"
 """Changes when the same file may get another outcome; an older cache is then ignored."""
 
 FILES_PER_TASK = 64
@@ -162,7 +163,7 @@ class _CachedScans:
 def scan_file(source_file: SourceFile) -> HeaderScan:
     """Scan one file."""
     try:
-        return HeaderScan(header=_read_source_header(source_file))
+        return HeaderScan(header=_hide_names(_read_source_header(source_file)))
     except FileError as error:
         return HeaderScan.from_error(_find_change(source_file) or error)
     except MemoryError:
@@ -172,6 +173,17 @@ def scan_file(source_file: SourceFile) -> HeaderScan:
         if change is None:
             print_traceback(error)
         return HeaderScan.from_error(change or explain_exception(error, DamagedError))
+
+
+def _hide_names(header: Header) -> Header:
+    """The header without text in the place of a UID that cannot become a part of a path."""
+    uids = (header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid)
+    study, series, sop = map(hide_uid, uids)
+    if (study, series, sop) == uids:
+        return header
+    return replace(
+        header, study_instance_uid=study, series_instance_uid=series, sop_instance_uid=sop
+    )
 
 
 def _read_source_header(source_file: SourceFile) -> Header:

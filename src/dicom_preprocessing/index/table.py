@@ -32,7 +32,7 @@ from dicom_preprocessing.files import (
     read_text,
     short_digest,
 )
-from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable
+from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -307,6 +307,17 @@ def is_path_part(uid: str) -> bool:
     One that ends as tables do may not: tables lie beside the folders of studies.
     """
     return PATH_PART.fullmatch(uid) is not None and not uid.lower().endswith(TABLE_SUFFIXES)
+
+
+def hide_uid(uid: str) -> str:
+    """A UID as it is if it may become a part of a path or has no letters; else its form.
+
+    Text in the place of a UID may be the name of a patient. Its form has the same path problem.
+    """
+    if is_path_part(uid) or not any(map(str.isalpha, uid)):
+        return uid
+    suffix = next((s for s in TABLE_SUFFIXES if uid.lower().endswith(s)), "")
+    return mask_text(uid.lower().removesuffix(suffix)) + suffix
 
 
 def find_path_problem(uid: str) -> str:

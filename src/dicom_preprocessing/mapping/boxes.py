@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import as_records, list_names
-from dicom_preprocessing.text import PARQUET, csv_cell
+from dicom_preprocessing.results.tables import as_records, list_names, write_lines
+from dicom_preprocessing.text import PARQUET, csv_cell, escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,12 +81,16 @@ def _as_arrow(table: pd.DataFrame) -> pa.Table:
 
 
 def write_csv(table: pd.DataFrame, file: IO[str]) -> None:
-    """Write csv; text stays as it is, unknown values are empty."""
-    columns = _as_arrow(table).columns
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.columns)
-    for values in zip(*(column.to_pylist() for column in columns), strict=True):
-        writer.writerow([v if isinstance(v, str) else csv_cell(v) for v in values])
+    """Write csv; of text only what a spreadsheet would compute is escaped, unknown is empty."""
+    columns = [column.to_pylist() for column in _as_arrow(table).columns]
+    cells = [[_make_cell(value) for value in column] for column in columns]
+    texts = (cell for column in [table.columns, *cells] for cell in column)
+    has_return = any(isinstance(text, str) and "\r" in text for text in texts)
+    write_lines(table.columns, zip(*cells, strict=True), file, quote_all=has_return)
+
+
+def _make_cell(value: object) -> object:
+    return escape_formula(value) if isinstance(value, str) else csv_cell(value)
 
 
 def read_images(manifest: Path, on_error: Callable[[OutputError], object]) -> list[Row]:

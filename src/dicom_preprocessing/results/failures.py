@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.files import atomic_write, naming, path_key
-from dicom_preprocessing.results.tables import cells_of, write_cells
+from dicom_preprocessing.files import atomic_write, path_key
+from dicom_preprocessing.results.tables import cells_of, read_cells, write_cells
+from dicom_preprocessing.text import unescape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,8 +48,9 @@ def write_failures(ordered: Iterable[Failure], path: Path) -> None:
 
 def iterate_failures(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a failures.csv as text, for the verdict, which needs no data frame."""
-    with naming(path), path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    for cells in read_cells(path):
+        texts = (unescape_formula(str(cell)) for cell in cells)
+        yield dict(zip(FAILURE_COLUMNS, texts, strict=True))
 
 
 def write_retry_list(ordered: Iterable[Failure], path: Path) -> None:

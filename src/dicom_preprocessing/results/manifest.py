@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from dicom_preprocessing.results.tables import (
     fits_column,
     write_cells,
 )
-from dicom_preprocessing.text import FORMULA_STARTS
+from dicom_preprocessing.text import unescape_formula
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import explain_unreadable
 
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 
 by_instance = itemgetter(0, 1)
 """Sort key of a row's cells: study and SOP Instance UID."""
-
-ESCAPED_FORMULA = "^'('*[{}])".format("".join(map(re.escape, FORMULA_STARTS)))
-"""Matches the start of what ``escape_formula`` made."""
 
 MAX_SHOWN = 40
 """Characters of a value that a message shows."""
@@ -154,12 +150,13 @@ def _unescape_formulas(block: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    columns = [
-        pc.replace_substring_regex(column, ESCAPED_FORMULA, r"\1")
-        if pa.types.is_string(column.type)
-        else column
-        for column in block.columns
-    ]
+    def unescape(column: pa.Array) -> pa.Array:
+        if not pa.types.is_string(column.type) or not pc.any(pc.starts_with(column, "'")).as_py():
+            return column
+        texts = (None if text is None else unescape_formula(text) for text in column.to_pylist())
+        return pa.array(texts, column.type)
+
+    columns = [unescape(column) for column in block.columns]
     return pa.RecordBatch.from_arrays(columns, schema=block.schema)
 
 

@@ -10,7 +10,7 @@ import csv
 import os
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record, atomic_write, naming
@@ -18,6 +18,7 @@ from dicom_preprocessing.text import (
     PARQUET,
     TABLE_SUFFIXES,
     csv_cell,
+    escape_formula,
     explain_without_path,
     make_printable,
     unescape_formula,
@@ -76,13 +77,33 @@ def cells_of(row: DataclassInstance) -> Cells:
 def write_cells(columns: Iterable[str], ordered: Iterable[Iterable[object]], path: Path) -> None:
     """Write a csv table from rows that are in order."""
     with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(ordered)
+        write_lines(columns, ordered, file)
+
+
+def write_lines(
+    columns: Iterable[str],
+    ordered: Iterable[Iterable[object]],
+    file: IO[str],
+    *,
+    quote_all: bool = False,
+) -> None:
+    """Write a csv table to an open file: the one writer of csv.
+
+    Text of ``ordered`` is as ``csv_cell`` or ``escape_formula`` made it; where any has a carriage
+    return, ``quote_all`` is needed, as Python before 3.13 does not quote that by itself.
+    """
+    writer = csv.writer(
+        file, lineterminator="\n", quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(map(escape_formula, columns))
+    writer.writerows(ordered)
 
 
 def read_cells(path: Path) -> Iterator[Cells]:
-    """Rows of a csv table of this project as text, without the header."""
+    """Rows of a csv table of this project as text, without the header.
+
+    Text is as ``csv_cell`` made it, so that the rows can be written again.
+    """
     with naming(path), path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         next(reader)
@@ -97,9 +118,9 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
     path : Path
         .csv or .parquet.
     types : mapping, optional
-        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown;
-        text of csv is as it was before ``csv_cell``.
+        Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown.
         Other columns have the Arrow type of the parquet file, or are the text of the csv file.
+        Names and text of csv are as they were before ``escape_formula``.
 
     Returns
     -------
@@ -133,9 +154,7 @@ def load_in_parts(
 
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise SourceError(f"{path}: a table must end in .csv or .parquet")
-    is_parquet = path.suffix.lower() == PARQUET
-    read = _read_parquet if is_parquet else _read_csv
-    parsers = CELL_PARSERS if is_parquet else CSV_PARSERS
+    read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
     start = 0
     try:
         for count, block in read(path, columns, rows):
@@ -145,7 +164,7 @@ def load_in_parts(
                 if kind is None:
                     data[name] = pd.array(cells, dtype=pd.ArrowDtype(cells.type))
                 else:
-                    data[name] = _parse_column(cells, kind, parsers[kind], (name, start, path))
+                    data[name] = _parse_column(cells, kind, CELL_PARSERS[kind], (name, start, path))
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
     except SourceError:
@@ -200,14 +219,14 @@ def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterato
         # A polygon may be longer than csv allows; no cell is longer than its file.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
         reader = csv.reader(file, strict=True)
-        header = next(reader, [])
+        header = list(map(unescape_formula, next(reader, [])))
         _require_header(header)
         wanted = {n: i for i, n in enumerate(header) if columns is None or n in columns}
         complete = _complete_rows(reader, len(header))
         cells = list(islice(complete, rows))
         while True:
-            block = {n: pa.array([row[i] for row in cells], pa.string()) for n, i in wanted.items()}
-            yield len(cells), block
+            block = {n: [unescape_formula(row[i]) for row in cells] for n, i in wanted.items()}
+            yield len(cells), {n: pa.array(texts, pa.string()) for n, texts in block.items()}
             cells = list(islice(complete, rows))
             if not cells:
                 return
@@ -316,7 +335,6 @@ CELL_PARSERS: dict[type, Callable[[Any], Any]] = {
     float: float,
     bool: parse_truth,
 }
-CSV_PARSERS = CELL_PARSERS | {str: unescape_formula}
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:

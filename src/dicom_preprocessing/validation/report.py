@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
+from pydicom.config import IGNORE
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID
 
@@ -254,7 +255,7 @@ def _make_report(
 
 def _file_facts(path: str | os.PathLike[str], description: Description) -> dict[str, str]:
     uid = description.header.transfer_syntax_uid
-    name = str(UID(uid).name)
+    name = str(UID(uid, IGNORE).name)
     known = {"transfer_syntax_name": name} if name and name != uid else {}
     return {"path": os.fspath(path), "transfer_syntax_uid": uid, **known}
 

@@ -34,7 +34,7 @@ from dicom_preprocessing.dicom.description import (
 from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.dicom.levels import find_level_contradictions
 from dicom_preprocessing.dicom.reading import open_image
-from tests.unit.datasets import functional_groups, item, lut, save
+from tests.unit.datasets import SECONDARY_CAPTURE, functional_groups, item, lut, save
 from tests.unit.descriptions import GREY, attribute, description_of, groups, keyword_of
 from tests.unit.dicom.raw_elements import raw, with_vr
 
@@ -200,8 +200,8 @@ class TestFileMeta:
 
     def test_class_of_the_data_set_goes_before(self):
         data_set = self.meta(MediaStorageSOPClassUID=CTImageStorage)
-        data_set.SOPClassUID = "1.2.3"
-        assert describe(data_set).header.sop_class_uid == "1.2.3"
+        data_set.SOPClassUID = SECONDARY_CAPTURE
+        assert describe(data_set).header.sop_class_uid == SECONDARY_CAPTURE
 
     def test_empty_syntax_leaves_it_to_the_encoding(self):
         assert transfer_syntax_of(self.meta(TransferSyntaxUID="")) == ExplicitVRLittleEndian
@@ -372,10 +372,10 @@ def by_hand(image, syntax=ExplicitVRLittleEndian, stated=NO_SYNTAX):
     """The description of an image whose values are those that were drawn."""
     top, shared, frames = image
     header = {f.name: top[f.name][0] for f in dataclasses.fields(Header) if f.name in top}
-    header |= {"sop_class_uid": "1.2", "sop_instance_uid": "1.3"}
+    header |= {"sop_class_uid": SECONDARY_CAPTURE, "sop_instance_uid": "1.3"}
     made = description_of(
         **dict.fromkeys(GREY) | fields_of(top),
-        sop_class_uid="1.2",
+        sop_class_uid=SECONDARY_CAPTURE,
         transfer_syntax_uid=syntax,
         stated_syntax=stated,
         is_little_endian=syntax != ExplicitVRBigEndian,
@@ -389,7 +389,7 @@ def by_hand(image, syntax=ExplicitVRLittleEndian, stated=NO_SYNTAX):
 def data_set_of_image(image):
     top, shared, frames = image
     data_set = item_of(top)
-    data_set.SOPClassUID, data_set.SOPInstanceUID = "1.2", "1.3"
+    data_set.SOPClassUID, data_set.SOPInstanceUID = SECONDARY_CAPTURE, "1.3"
     if shared is not None:
         data_set.SharedFunctionalGroupsSequence = [group_of(shared)]
     if frames:

@@ -187,7 +187,7 @@ def in_two_parts(images, epoch):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
-    reason="torch is not installed: its wheel has 540 MB; pip install 'dicom-preprocessing[torch]'",
+    reason="torch is not installed: its wheel has 540 MB; make test-torch installs one for CPUs",
 )
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_workers_of_torch_see_each_epoch(folder, images, start_method):

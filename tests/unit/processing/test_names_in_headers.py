@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, TOP_TAGS, UIDS
+from dicom_preprocessing.dicom.keywords import HEADER_TAGS, TOP_TAGS
 from dicom_preprocessing.errors import InternalError, print_traceback
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
@@ -16,11 +16,6 @@ from tests.unit.study_runs import target_of
 from tests.workflow.tiny import instance, save
 
 SECRET = "Qzxy^Jane"
-SHOWN = {tag_for_keyword(HEADER_KEYWORDS[name]) for name in (*UIDS, "modality")} | {
-    tag_for_keyword("SOPClassUID")
-}
-"""What the manifest and the paths of images have as it is in the header."""
-
 PATIENT = [
     tag_for_keyword(keyword)
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientAddress")
@@ -68,7 +63,7 @@ def named(draw):
         values[inner] = element(inner, vr, content)
         tag = draw(st.sampled_from(LUTS))
         return {tag: element(tag, "SQ", item(b"".join(values[t] for t in sorted(values))))}
-    tag = draw(st.sampled_from([*PATIENT, *(t for t in TOP_TAGS if t not in SHOWN)]))
+    tag = draw(st.sampled_from([*PATIENT, *TOP_TAGS, *HEADER_TAGS]))
     vr = draw(st.sampled_from([vr, dictionary_VR(tag)[:2]]))
     return {tag: element(tag, vr, content) * draw(st.integers(1, 2))}
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import shutil
 import statistics
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError, SourceError
-from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.results.outcomes import try_call
+from dicom_preprocessing.results.tables import cells_of, write_cells
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_benchmark.blocks import RECORD_BYTES, measure_disk_usage
@@ -270,8 +269,5 @@ def write_tables(benchmark: Benchmark, folder: Path) -> None:
         "runs": benchmark.runs,
     }
     for name, rows in tables.items():
-        records = [asdict(row) for row in rows]
-        with atomic_write(folder / f"{name}.csv") as file:
-            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(records)
+        columns = [field.name for field in fields(rows[0])]
+        write_cells(columns, map(cells_of, rows), folder / f"{name}.csv")
