@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.index import folders
+from dicom_preprocessing.index import folders, scan
+from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.looking import ask_once
 from dicom_preprocessing.index.walk import find_files
 
@@ -178,3 +180,23 @@ def test_no_process_is_left(hang, source):
     find(source)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_digest_that_takes_for_ever_costs_one_file(tmp_path, write_dicom, monkeypatch):
+    source = tmp_path / "images"
+    for name in ("x.dcm", "y.dcm", "z.dcm"):
+        write_dicom(source / name)
+    really_digest = scan.hashlib.file_digest
+
+    def file_digest(file, algorithm):
+        if file.name.endswith("y.dcm"):
+            time.sleep(LONG)
+        return really_digest(file, algorithm)
+
+    monkeypatch.setattr(scan.hashlib, "file_digest", file_digest)
+    index = build_index(find_files([str(source)]), limits=Limits(seconds=1))
+    errors = {os.path.basename(f.source_path): f.error for f in index.excluded_files}
+    assert (errors["y.dcm"], errors["z.dcm"]) == ("limit_time", "duplicate")
+    assert [f.hides_files for f in index.excluded_files if f.error == "limit_time"] == [True]
+    ((entry,),) = index.studies.values()
+    assert entry.path.endswith("x.dcm")
