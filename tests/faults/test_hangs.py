@@ -19,6 +19,9 @@ from tests.workflow.tiny import instance, make_source, save
 
 SECONDS = 1
 
+# A thread is the server of the mount; who forks beside it only asks the file system.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
