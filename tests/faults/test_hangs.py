@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import LimitTimeError
 from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.supervision import IsolatedCalls
 from tests.faults.hanging import build_hanging_calls, dead_mount, take_request
 from tests.workflow.conftest import Project, rows
 from tests.workflow.tiny import instance, make_source, save
@@ -76,14 +73,6 @@ with IsolatedCalls(os.path.isdir, limits=Limits(seconds=1), workers=2, chunk=1, 
         command = [sys.executable, "-c", script]
         subprocess.run(command, stdout=output, stderr=output, timeout=60, check=True)
     assert (tmp_path / "output").read_text() == "['LimitTimeError', 'bool']\n"
-
-
-def test_call_in_a_dead_mount_costs_one_item(mount):
-    limits = Limits(seconds=SECONDS)
-    with IsolatedCalls(os.path.isdir, limits=limits, workers=1, chunk=3, work="read") as calls:
-        answers = list(calls.map([str(mount), str(mount.parent)]))
-    assert isinstance(answers[0], LimitTimeError)
-    assert answers[1] is True
 
 
 def test_run_goes_on_without_a_folder_that_does_not_answer(tmp_path, library):
