@@ -26,6 +26,10 @@ MAX_KEPT_BYTES = 1 << 30
 POLL_SECONDS = 0.1
 """Seconds between two checks of limits."""
 
+END_SECONDS = 2.0
+"""Seconds that a process which was killed has to end, before it is left behind: some calls of the
+system to a dead file system cannot be interrupted, not even by SIGKILL."""
+
 
 class SharedLimits:
     """Limits of a job's current file, in memory that it shares with the fork server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.process
 import os
 import selectors
 import signal
@@ -13,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
-from dicom_preprocessing.processes import POLL_SECONDS, die_with_parent, resident_bytes
+from dicom_preprocessing.processes import END_SECONDS, POLL_SECONDS, die_with_parent, resident_bytes
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
@@ -88,8 +89,20 @@ class WorkerProcess:
         """Kill the process and return its exit code."""
         self.connection.close()
         self.process.kill()
-        self.process.join()
+        self.process.join(END_SECONDS)
+        if self.process.is_alive():
+            _leave_behind(self.process)
         return self.process.exitcode or 0
+
+
+def _leave_behind(process: BaseProcess) -> None:
+    """Have this process end although a worker does not, which waits for a dead file system.
+
+    Some calls of the system cannot be interrupted, not even by SIGKILL: the process ends when the
+    call does. ``multiprocessing`` would wait for that at the end of this process.
+    """
+    children: set[BaseProcess] = getattr(multiprocessing.process, "_children", set())
+    children.discard(process)
 
 
 def _run(target: Callable[..., None], *arguments: Any, parent: int) -> None:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Calls in worker processes, some of which kill, hang or swell theirs."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_preprocessing import supervision
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.supervision import IsolatedCalls
@@ -100,3 +102,24 @@ def test_nothing_starts_without_items():
         assert list(isolated.map([])) == []
         assert not isolated._busy
         assert not isolated._idle
+
+
+def test_worker_that_cannot_be_killed_is_left_behind(monkeypatch):
+    """As one that waits for a dead file system; a real one is in tests/faults/test_hangs.py."""
+    monkeypatch.setattr(supervision, "END_SECONDS", 0.2)
+    left = []
+    with calls(workers=1, chunk=2, limits=Limits(seconds=0.3)) as isolated:
+
+        def note(process):
+            left.append(process)
+
+        kill = multiprocessing.process.BaseProcess.kill
+        monkeypatch.setattr(multiprocessing.process.BaseProcess, "kill", note)
+        answers = list(isolated.map([("hang", 0), ("", 1)]))
+        monkeypatch.undo()
+    assert isinstance(answers[0], LimitTimeError)
+    assert answers[1] == 1
+    assert left[0].is_alive()
+    assert left[0] not in multiprocessing.active_children()  # whose end this process waits for
+    kill(left[0])
+    left[0].join()

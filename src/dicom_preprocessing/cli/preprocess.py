@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError
+from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
 from dicom_preprocessing.processes import importing, usable_cores
 from dicom_preprocessing.results.layout import FAILURES, TIFF_SUFFIXES, WARNINGS
 from dicom_preprocessing.text import explain_error, make_printable
@@ -50,19 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         parser.error(str(error))
     from dicom_preprocessing.files import find_tmpdir_problem
-    from dicom_preprocessing.index.walk import is_path_list
 
     problem = find_tmpdir_problem()
     for note in notes if problem is None else [*notes, make_printable(problem)]:
         print(f"warning: {note}", file=sys.stderr)
     source, output = arguments.source, Path(arguments.output)
     to_file = output.suffix.lower() in TIFF_SUFFIXES
-    if to_file and (os.path.isdir(source) or is_path_list(source)):
-        parser.error(f"OUTPUT {output} is a file, so SOURCE must be one DICOM file")
+    if to_file:
+        _require_one_file(parser, source, output, config.limits.seconds)
     if not to_file and os.path.exists(output) and not output.is_dir():
         parser.error(f"OUTPUT {output} exists and is not a folder")
-    if to_file and os.path.exists(output) and os.path.exists(source) and output.samefile(source):
-        parser.error(f"OUTPUT {output} is the SOURCE, which would be lost")
     if output.suffix.lower() in OTHER_FORMATS:
         parser.error(f"OUTPUT {output} must be a folder, or end in .tif or .tiff")
     with importing():
@@ -84,6 +82,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _require_one_file(
+    parser: argparse.ArgumentParser, source: str, output: Path, seconds: int
+) -> None:
+    """End the command if a source cannot become one TIFF, or does not answer."""
+    from dicom_preprocessing.index.looking import ask_once
+
+    try:
+        misuse = ask_once(source, partial(_find_misuse, source, output), seconds)
+    except SourceError as error:
+        parser.exit(FAILED, f"error: {error}\n")
+    if misuse:
+        parser.error(misuse)
+
+
+def _find_misuse(source: str, output: Path) -> str:
+    """Why a source cannot become one TIFF, empty if it may."""
+    from dicom_preprocessing.index.path_lists import is_path_list
+
+    if os.path.isdir(source) or is_path_list(source):
+        return f"OUTPUT {output} is a file, so SOURCE must be one DICOM file"
+    if os.path.exists(output) and os.path.exists(source) and output.samefile(source):
+        return f"OUTPUT {output} is the SOURCE, which would be lost"
+    return ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +159,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.processing.isolation import process_all
         from dicom_preprocessing.results.verdict import count_files
 
-    (source_file,) = find_files([source])
+    (source_file,) = find_files([source], seconds=config.limits.seconds)
     (scan,) = scan_files([source_file], limits=config.limits)
     if scan.header is None or not scan.header.has_pixel_data:
         problem = (
@@ -182,7 +205,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
         from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
         from dicom_preprocessing.processing.isolation import process_all
 
-    files = find_files([source], excluded=[str(output)])
+    files = find_files([source], [str(output)], config.limits.seconds)
     output.mkdir(parents=True, exist_ok=True)
     remove_partials(output, (FAILURES, WARNINGS))  # of a command that was killed
     index = _index(files, config, jobs, quiet=quiet)

@@ -82,7 +82,7 @@ def build_index(
     limits, workers, advance
         As for ``scan_files``.
     """
-    grouper = StudyGrouper(files, duplicates)
+    grouper = StudyGrouper(files, duplicates, limits=limits or Limits(), workers=workers)
     for scan in scan_files(files, workers=workers, limits=limits, advance=advance):
         grouper.add(scan)
     return Index(dict(grouper.studies()), list(grouper.excluded_files()), list(grouper.warnings()))
@@ -118,7 +118,8 @@ def update_index(
     duplicates, workers
         As for ``build_index``.
     limits : Limits or None
-        What a file may cost here, and then its job.
+        What a file may cost here, and then its job; its seconds are also those in which the
+        folders of the source have to answer.
     retries : RetryPlan
         What to try again although it did not change.
     invalidate : callable
@@ -130,12 +131,12 @@ def update_index(
     SourceError
         The source cannot be used; nothing was changed.
     """
-    files = find_files(sources, excluded)
+    limits = limits or Limits()
+    files = find_files(sources, excluded, limits.seconds)
     folder = IndexFolder(output)
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
-    grouper = StudyGrouper(files, duplicates)
-    limits = limits or Limits()
+    grouper = StudyGrouper(files, duplicates, limits=limits, workers=workers)
     for scan in scan_files(files, cache=folder.headers, workers=workers, limits=limits):
         grouper.add(scan)
     request = IndexRequest.from_working_directory(output, sources, duplicates, limits)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, starmap
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.errors import SKIPPED_ERRORS
+from dicom_preprocessing.errors import SKIPPED_ERRORS, LimitTimeError
 from dicom_preprocessing.files import SortedOnDisk
 from dicom_preprocessing.index.conflicts import describe_others
-from dicom_preprocessing.index.scan import HeaderScan, add_digest
+from dicom_preprocessing.index.scan import HeaderScan, digesting_files, to_scan
 from dicom_preprocessing.index.table import (
     PATH_PART_RULE,
     SERIES_WITHOUT_UID,
@@ -25,8 +25,10 @@ from dicom_preprocessing.text import make_printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dicom_preprocessing.config import Limits
     from dicom_preprocessing.dicom.header import Header
     from dicom_preprocessing.index.walk import SourceFile
+    from dicom_preprocessing.supervision import IsolatedCalls
 
 
 UID_NAMES = {"study_instance_uid": "Study Instance UID", "sop_instance_uid": "SOP Instance UID"}
@@ -59,9 +61,12 @@ class _Candidate:
 class StudyGrouper:
     """Takes scans in path order and yields studies, of which one at a time is in memory."""
 
-    def __init__(self, files: Sequence[SourceFile], duplicates: str) -> None:
+    def __init__(
+        self, files: Sequence[SourceFile], duplicates: str, *, limits: Limits, workers: int = 1
+    ) -> None:
         self._files = files
         self._duplicates = duplicates
+        self._limits, self._workers = limits, workers
         self._next_index = 0
         self._scans: SortedOnDisk[tuple[int, HeaderScan]] = SortedOnDisk(itemgetter(0))
         self._images: SortedOnDisk[tuple[str, int, HeaderScan]] = SortedOnDisk(itemgetter(0, 1))
@@ -85,45 +90,50 @@ class StudyGrouper:
 
         Excluded files and warnings are complete once all studies were taken.
         """
-        for study, members in groupby(self._images, key=itemgetter(0)):
-            entries = self._select_entries(study, [(index, scan) for _, index, scan in members])
-            if entries:
-                yield study, entries
+        with digesting_files(self._limits, self._workers) as digests:
+            for study, members in groupby(self._images, key=itemgetter(0)):
+                scans = [(index, scan) for _, index, scan in members]
+                entries = self._select_entries(study, self._add_digests(scans, digests))
+                if entries:
+                    yield study, entries
 
     def _select_entries(
         self, study: str, scans: list[tuple[int, HeaderScan]]
     ) -> list[InventoryEntry]:
-        instances: dict[str, list[tuple[int, HeaderScan]]] = defaultdict(list)
+        instances: dict[str, list[_Candidate]] = defaultdict(list)
         for index, scan in scans:
-            if scan.header is not None:
-                instances[scan.header.sop_instance_uid].append((index, scan))
+            if scan.header is None:  # became unreadable since it was scanned
+                self._excluded.append((index, _make_excluded_file(self._files[index], scan)))
+                continue
+            image = _Candidate(index, self._files[index], scan, scan.header)
+            instances[scan.header.sop_instance_uid].append(image)
         entries: list[tuple[int, InventoryEntry]] = []
-        for sop, members in instances.items():
+        for sop, images in instances.items():
             self._instances.append((sop, study))
-            images: list[_Candidate] = []
-            for index, scan in self._add_digests(members):
-                if scan.header is None:  # became unreadable since it was scanned
-                    self._excluded.append((index, _make_excluded_file(self._files[index], scan)))
-                else:
-                    images.append(_Candidate(index, self._files[index], scan, scan.header))
             kept, rejected = _resolve_duplicates(images, self._duplicates)
             self._excluded.extend(rejected)
             entries += [(i.index, i.entry) for i in kept]
         return [entry for _, entry in sorted(entries, key=itemgetter(0))]
 
     def _add_digests(
-        self, members: list[tuple[int, HeaderScan]]
-    ) -> Iterator[tuple[int, HeaderScan]]:
-        """Files of one instance, with digests of those that share their size."""
-        sizes = Counter(self._files[index].size for index, _ in members)
-        for index, scan in members:
-            if sizes[self._files[index].size] == 1:
-                yield index, scan
-                continue
-            digested = add_digest(self._files[index], scan)
-            if digested is not scan:
-                self._digested.append((index, digested))
-            yield index, digested
+        self,
+        scans: Sequence[tuple[int, HeaderScan]],
+        digests: IsolatedCalls[tuple[SourceFile, HeaderScan], HeaderScan],
+    ) -> list[tuple[int, HeaderScan]]:
+        """Scans of a study, with digests of files that share SOP Instance UID and size."""
+
+        def key(index: int, scan: HeaderScan) -> tuple[str, int]:
+            sop = scan.header.sop_instance_uid if scan.header is not None else ""
+            return sop, self._files[index].size
+
+        counts = Counter(starmap(key, scans))
+        todo = {i: scan for i, scan in scans if counts[key(i, scan)] > 1 and not scan.sha256}
+        if not todo:
+            return list(scans)
+        outcomes = digests.map([(self._files[index], scan) for index, scan in todo.items()])
+        digested = dict(zip(todo, map(to_scan, outcomes), strict=True))
+        self._digested.extend(digested.items())
+        return [(index, digested.get(index, scan)) for index, scan in scans]
 
     def excluded_files(self) -> Iterator[ExcludedFile]:
         """Files that are in no study, in path order."""
@@ -186,7 +196,8 @@ def _make_excluded_file(
         message=message or scan.message,
         transient=scan.transient,
         named=source_file.named,
-        hides_files=error in LOST_ERRORS and (source_file.named or source_file.is_folder),
+        hides_files=(error in LOST_ERRORS and (source_file.named or source_file.is_folder))
+        or error == LimitTimeError.error,
         study_instance_uid=make_printable(header.study_instance_uid) if header else "",
         series_instance_uid=make_printable(header.series_instance_uid) if header else "",
         sop_instance_uid=make_printable(header.sop_instance_uid) if header else "",

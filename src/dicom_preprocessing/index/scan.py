@@ -43,6 +43,8 @@ FILES_PER_TASK = 64
 FILES_PER_ROUND = 50 * FILES_PER_TASK
 """Files that are scanned before the outcome of the first of them is used."""
 
+DIGESTS_PER_TASK = 8
+"""Files that a worker reads at a time: few, since whole files are read."""
 
 HEADER_NAMES = tuple(field.name for field in fields(Header))
 
@@ -129,13 +131,14 @@ def scan_files(
             scanned = calls.map(todo)
             for scan in outcomes:
                 if scan is None:
-                    yield _to_scan(next(scanned))
+                    yield to_scan(next(scanned))
                     done(1)
                 else:
                     yield scan
 
 
-def _to_scan(outcome: HeaderScan | FileError) -> HeaderScan:
+def to_scan(outcome: HeaderScan | FileError) -> HeaderScan:
+    """The outcome of a file, also of one whose worker was stopped."""
     return HeaderScan.from_error(outcome) if isinstance(outcome, FileError) else outcome
 
 
@@ -210,10 +213,18 @@ def _find_change(source_file: SourceFile) -> FileError | None:
     return None
 
 
-def add_digest(source_file: SourceFile, scan: HeaderScan) -> HeaderScan:
-    """The scan with the SHA-256 of the file's bytes."""
-    if scan.sha256:
-        return scan
+def digesting_files(
+    limits: Limits, workers: int
+) -> IsolatedCalls[tuple[SourceFile, HeaderScan], HeaderScan]:
+    """Processes that add digests to scans; none start unless there are any to add."""
+    return IsolatedCalls(
+        add_digest, limits=limits, workers=workers, chunk=DIGESTS_PER_TASK, work="read"
+    )
+
+
+def add_digest(scanned: tuple[SourceFile, HeaderScan]) -> HeaderScan:
+    """The scan of a file with the SHA-256 of the file's bytes."""
+    source_file, scan = scanned
     try:
         with reading_unchanged(source_file), open(source_file.path, "rb") as file:
             return replace(scan, sha256=hashlib.file_digest(file, "sha256").hexdigest())

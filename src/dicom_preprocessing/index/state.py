@@ -43,15 +43,21 @@ NO_RETRIES = RetryPlan()
 
 
 def source_state(
-    sources: Sequence[str], output: str, excluded: Sequence[str], retries: RetryPlan = NO_RETRIES
+    sources: Sequence[str],
+    output: str,
+    excluded: Sequence[str],
+    retries: RetryPlan = NO_RETRIES,
+    seconds: int | None = None,
 ) -> str:
     """A digest that changes with any file of the source and when a retry is due.
+
+    ``seconds`` as for ``find_files``.
 
     Raises
     ------
     SourceError
         The source cannot be used; nothing may be changed then.
     """
-    files = find_files(sources, excluded)
+    files = find_files(sources, excluded, seconds)
     due = IndexFolder(output).read_retries().issued + retries.count
     return f"{digest_files(files)[:32]}:{due}"

@@ -105,7 +105,8 @@ class InventoryEntry:
 class ExcludedFile:
     """A file whose state the index decided.
 
-    ``hides_files`` marks a named path or folder that could not be read: what is in it is unknown.
+    ``hides_files`` marks a named path or folder that could not be read, and a file that did not
+    answer, as all of a study do on a dead mount: what is there is unknown.
     """
 
     source_path: str

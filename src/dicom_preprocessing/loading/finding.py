@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from dicom_preprocessing.dicom.detection import DETECTION_BYTES, find_data_set
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.files import close_read_file, path_key, read_at
-from dicom_preprocessing.index.walk import DICOM_PREFIX_AT, find_files, read_path_list
+from dicom_preprocessing.index.path_lists import DICOM_PREFIX_AT, read_path_list
+from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import TIFF_SUFFIXES, parse_image_path
 from dicom_preprocessing.results.manifest import find_tiffs
 

@@ -28,6 +28,7 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from typing import NamedTuple, NoReturn
 from dicom_preprocessing import processes
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.processes import (
+    END_SECONDS,
     POLL_SECONDS,
     SharedLimits,
     die_with_parent,
@@ -167,7 +169,8 @@ class _Request(NamedTuple):
 class _ForkedJob:
     """A forked job, and the client that waits for it.
 
-    ``shared_limits`` is None in a second try, and where no client waits for one.
+    ``shared_limits`` is None in a second try, and where no client waits for one; ``kill_time`` is
+    when the job was first killed for exceeding them.
     """
 
     pid: int
@@ -175,6 +178,7 @@ class _ForkedJob:
     client: socket.socket
     request: _Request
     shared_limits: SharedLimits | None
+    kill_time: float = 0.0
 
 
 def serve(folder: Path, snakemake_pid: int) -> None:
@@ -253,6 +257,9 @@ class _Server:
                 elif job.shared_limits is not None and job.shared_limits.is_exceeded(job.pid):
                     # The limits stay set, by which conclude knows that a second try is due.
                     kill_group(job.pid)
+                    job.kill_time = job.kill_time or time.monotonic()
+                    if time.monotonic() - job.kill_time > END_SECONDS:
+                        self.leave_behind(job)
             if self.listener.fileno() in ready:
                 self.accept()
 
@@ -309,6 +316,12 @@ class _Server:
             return
         # As a shell has it: 128 and the number of the signal.
         self.answer(job.client, code if code >= 0 else 128 - code, job.request.standard)
+
+    def leave_behind(self, job: _ForkedJob) -> None:
+        """Fork a job again that was killed and does not end: it waits for a dead file system."""
+        os.close(job.pidfd)
+        self.jobs.remove(job)
+        self.start(job.client, job.request, None)
 
     def answer(self, client: socket.socket, status: int, standard: list[int]) -> None:
         """Send a client the exit status of its job, and close what it sent."""

@@ -258,7 +258,8 @@ class Run:
         """Digest of the files of the source and of retries that are due; walks all folders."""
         own = list_own_folders(self.output)
         try:
-            return source_state(self.sources, self.output, own, plan_retries(self.index))
+            retries, seconds = plan_retries(self.index), self.config.limits.seconds
+            return source_state(self.sources, self.output, own, retries, seconds)
         except SourceError as error:
             raise SourceError(f"{error}. Nothing was changed.") from None
 

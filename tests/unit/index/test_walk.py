@@ -8,14 +8,13 @@ import pytest
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index import walk
+from dicom_preprocessing.index.path_lists import is_path_list, read_path_list
 from dicom_preprocessing.index.walk import (
     SourceFile,
     digest_files,
     find_files,
-    is_path_list,
     list_own_folders,
     list_sources,
-    read_path_list,
 )
 from dicom_preprocessing.text import ADVICE_BY_ERRNO
 from tests.conftest import needs_byte_names

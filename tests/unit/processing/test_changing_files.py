@@ -152,6 +152,6 @@ def test_file_that_changes_before_its_digest_is_no_duplicate(tmp_path, write_dic
     path = write_dicom(tmp_path / "a.dcm")
     (seen,) = find_files([str(path)])
     scan = scan_file(seen)
-    assert scan_module.add_digest(seen, scan).sha256
+    assert scan_module.add_digest((seen, scan)).sha256
     grow(path)
-    assert scan_module.add_digest(seen, scan).error == "source_changed"
+    assert scan_module.add_digest((seen, scan)).error == "source_changed"

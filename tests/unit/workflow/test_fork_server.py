@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from dicom_preprocessing.processes import SharedLimits
+from dicom_preprocessing.workflow import fork_server
 from dicom_preprocessing.workflow.fork_server import (
     NOT_SERVED,
+    _ForkedJob,
     _Request,
     _Server,
     keep_libraries_loaded,
@@ -106,6 +109,31 @@ def test_job_that_cannot_be_forked_is_not_served(monkeypatch):
         server.start(client, _Request([], "", [], [os.open(os.devnull, os.O_RDWR)]), None)
         assert ours.recv(1) == bytes([NOT_SERVED])
     assert not server.jobs
+
+
+def test_job_that_cannot_be_killed_is_left_behind_and_forked_again(monkeypatch):
+    """As one that waits for a dead file system, and so would end when that answers, if ever."""
+    tries = []
+    monkeypatch.setattr(fork_server, "END_SECONDS", 0.2)
+    monkeypatch.setattr(fork_server, "kill_group", lambda _pid: None)
+    monkeypatch.setattr(_Server, "start", lambda _server, _client, *again: tries.append(again))
+    sleeper = subprocess.Popen(["sleep", "60"])
+    snakemake = subprocess.Popen(["sleep", "2"])
+    ours, client = socket.socketpair()
+    limits = SharedLimits()
+    limits.bound(0, 1 << 40)
+    request = _Request([], "", [], [])
+    with ours, client, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = _Server(listener)
+        job = _ForkedJob(sleeper.pid, os.pidfd_open(sleeper.pid), client, request, limits)
+        server.jobs.append(job)
+        server.run(os.pidfd_open(snakemake.pid))
+    assert (tries, server.jobs) == ([(request, None)], [])
+    sleeper.kill()
+    sleeper.wait()
+    snakemake.wait()
 
 
 @pytest.mark.parametrize(
