@@ -279,7 +279,7 @@ class Run:
         OutputError if another run may be using the results.
         """
         task = self._describe_task()
-        hold_output(self.output, task)
+        hold_output(self.output, task, self.config.output)
         return [] if is_module else hold_working_directory(Path.cwd(), task)
 
     def _describe_task(self) -> Holder:

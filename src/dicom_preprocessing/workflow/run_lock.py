@@ -73,23 +73,31 @@ class Other:
     life: Life
 
 
-def hold_output(output: str | Path, task: Holder) -> None:
+def hold_output(output: str | Path, task: Holder, name: str = "") -> None:
     """Hold a folder of results until this process ends, or releases it.
+
+    Parameters
+    ----------
+    output : path
+    task : Holder
+        What this process does there.
+    name : str
+        The folder as the user gave it, for messages, if that is another path.
 
     Raises
     ------
     OutputError
         Another run may be writing there, or the folder cannot be written: what to do.
     """
-    register = Path(os.path.realpath(output), REGISTER)
+    register, shown = Path(os.path.realpath(output), REGISTER), name or str(output)
     problem = ""
     for n in range(TRIES):
         time.sleep(random.uniform(0, 0.02) * (2**n - 1))  # noqa: S311  # no secret
-        rival = _try_to_hold(register, task, output)
+        rival = _try_to_hold(register, task, shown)
         if rival is None:
             return
         problem = _explain(rival)
-    raise OutputError(f"output {make_printable(str(output))}: {problem}")
+    raise OutputError(f"output {make_printable(shown)}: {problem}")
 
 
 def _try_to_hold(register: Path, task: Holder, folder: str | Path) -> Other | None:

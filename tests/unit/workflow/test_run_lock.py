@@ -501,3 +501,10 @@ def test_results_whose_images_are_held_are_refused(start, folder, inner):
 def test_folder_that_holds_other_results_is_none_of_theirs(start, folder):
     start()
     hold_output(folder, make_task(folder))
+
+
+def test_refusal_names_the_folder_as_the_user_gave_it(start, folder, monkeypatch):
+    start()
+    monkeypatch.chdir(folder)
+    with pytest.raises(OutputError, match=r"^output results: a run "):
+        hold_output(os.path.join("..", folder.name, "results"), make_task(folder), "results")
