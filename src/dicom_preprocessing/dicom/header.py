@@ -65,6 +65,9 @@ PLAIN_SYNTAXES: Final = {
 }
 """Whether the VR is explicit, by transfer syntax."""
 
+PIXEL_VRS: Final = (b"OB", b"OW", b"OF", b"OD")
+"""VR of pixel data elements."""
+
 MAX_DEPTH: Final = 8
 """Sequences within sequences of undefined length; each is a recursion."""
 
@@ -176,6 +179,8 @@ def _parse_plain_header(head: bytes) -> Header:
     # A file without pixel data may be cut, and a DICOMDIR has a state of its own: read_header
     # decides on both.
     if offset == len(head) or _parse_text(values[SOP_CLASS]) in ("", MediaStorageDirectoryStorage):
+        raise _NotPlainError
+    if is_explicit and head[offset + 4 : offset + 6] not in PIXEL_VRS:
         raise _NotPlainError
     fields = {
         FIELD_OF_TAG[tag]: VALUE_PARSERS[VR_OF_TAG[tag]](values[tag])

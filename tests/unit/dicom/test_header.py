@@ -74,6 +74,13 @@ def test_header_without_its_pixel_data_is_not_plain(plain_files):
     assert not any(read_plain_header(content[:cut]) for cut in range(end + 8))
 
 
+@pytest.mark.parametrize("vr", [b"\0B", b"XX", b"UN"])
+def test_header_before_pixel_data_of_another_vr_is_not_plain(plain_files, vr):
+    content = plain_files[2]
+    assert content.count(b"\xe0\x7f\x10\0OB") == 1
+    assert read_plain_header(content.replace(b"\xe0\x7f\x10\0OB", b"\xe0\x7f\x10\0" + vr)) is None
+
+
 def test_corpus_is_read_as_pydicom_does(corpus):
     plain = 0
     for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
