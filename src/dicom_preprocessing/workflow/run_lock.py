@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import write_at
+from dicom_preprocessing.files import is_locked_by_another, write_at
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.workflow.holder import (
     NOT_A_HOLDER,
     Holder,
     Life,
-    is_locked_by_another,
     judge,
 )
 
@@ -220,10 +219,11 @@ def _add_to(register: Path, task: Holder, folder: str | Path) -> None:
 def _make_file(register: Path, task: Holder) -> Own:
     """Make the file of this process, which is locked and whole before it has its name."""
     made = (register, *(folder for folder in register.parents if not folder.exists()))
-    register.mkdir(parents=True, exist_ok=True)
     partial, path = register / f".{uuid4().hex}", register / f"{uuid4().hex}{SUFFIX}"
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    descriptor = None
     try:
+        register.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         with suppress(OSError):  # where files cannot be locked, others look for the process
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         holder = task.locate(os.fstat(descriptor).st_dev)
@@ -231,8 +231,10 @@ def _make_file(register: Path, task: Holder) -> Own:
         os.fsync(descriptor)
         partial.rename(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
-        os.close(descriptor)
+        if descriptor is not None:
+            partial.unlink(missing_ok=True)
+            os.close(descriptor)
+        _remove_empty(made)
         raise
     return Own(descriptor, path, holder, made)
 
@@ -245,8 +247,13 @@ def _release(register: Path) -> None:
     with suppress(OSError):
         own.path.unlink()
     os.close(own.descriptor)
+    _remove_empty(own.made)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that were made for a file, innermost first, as far as they are empty."""
     with suppress(OSError):
-        for folder in own.made:
+        for folder in folders:
             folder.rmdir()
 
 
