@@ -93,7 +93,8 @@ test-torch: $(VENV)/.torch
 
 faults: $(VENV)/.dev
 	@DP_FAULT_SIZES=300 DP_FAULT_DISKS=20 DP_HOSTILE=2000,500 DP_BOMB_MIB=6144 DP_FAULT_WORKERS=200 \
-		DP_KILLS=26 DP_MUTATIONS=5000 DP_IO_ERRORS=150 $(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
+		DP_KILLS=26 DP_TOOL_KILLS=60 DP_MUTATIONS=5000 DP_IO_ERRORS=150 \
+		$(BIN)/python -m pytest --log-cli-level=INFO --durations=0 tests/faults \
 		tests/unit/dicom/test_bounds.py tests/unit/test_supervision.py $(PYTEST_OPTIONS)
 	@DP_PRIVACY=1 $(BIN)/python -m pytest --log-cli-level=INFO tests/privacy $(PYTEST_OPTIONS)
 	@DP_KEPT_DAMAGES=400 $(BIN)/python -m pytest -q tests/unit/processing/test_study.py -k damaged

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
@@ -36,6 +36,8 @@ CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 
 FLUSH_SECONDS: Final = 1.0
 """Seconds after which a worker hands over what it has: else it were lost with the worker."""
+
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 YIELDS_PER_LOOK: Final = 8
 """Results that are used between two looks at workers, which may wait for work."""
@@ -82,7 +84,8 @@ class WorkerProcess:
             kwargs={"parent": os.getpid()},
             daemon=True,
         )
-        self.process.start()
+        with _blocking_signals():
+            self.process.start()
         worker_end.close()  # else the death of the worker would not end the connection
 
     def kill(self) -> int:
@@ -105,11 +108,23 @@ def _leave_behind(process: BaseProcess) -> None:
     children.discard(process)
 
 
+@contextmanager
+def _blocking_signals() -> Iterator[None]:
+    """Let a process start before a signal is handled, which its parent's handler would else do."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(target: Callable[..., None], *arguments: Any, parent: int) -> None:  # noqa: ANN401
     """In the process: work until its parent ends it."""
     die_with_parent(parent)
     # Ctrl-C goes to the whole process group; the supervisor kills its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     target(*arguments)
 
 
@@ -159,21 +174,31 @@ class IsolatedCalls(Generic[T, R]):
     ----------
     function : callable
         Of an item; raises nothing but what is to end its process.
-    limits : Limits
-        Seconds and MB of memory of an item.
+    limits : Limits or None
+        Seconds and MB of memory of an item; None: any.
     workers : int
         Processes.
     chunk : int
         Items that a worker gets at a time.
     work : str
         What the function does to a file, in the past tense, for messages.
+    on_kill : callable, optional
+        Called with each item that a worker had, and that was not done, when that has ended.
     """
 
     def __init__(
-        self, function: Callable[[T], R], *, limits: Limits, workers: int, chunk: int, work: str
+        self,
+        function: Callable[[T], R],
+        *,
+        limits: Limits | None,
+        workers: int,
+        chunk: int,
+        work: str,
+        on_kill: Callable[[T], object] = lambda _: None,
     ) -> None:
         self._function, self._limits = function, limits
         self._count, self._chunk, self._work = workers, chunk, work
+        self._on_kill = on_kill
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._waiting: deque[_Task] = deque()
@@ -185,9 +210,19 @@ class IsolatedCalls(Generic[T, R]):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for worker in (*self._busy, *self._idle):
-            worker.kill()
+        workers = (*self._busy, *self._idle)
+        for worker in workers:
+            worker.process.kill()  # all, before the first that takes time to end is waited for
+        for worker in workers:
+            self._kill(worker)
         self._selector.close()
+
+    def _kill(self, worker: _Worker) -> int:
+        """Kill a worker, give up its items, and return its exit code."""
+        code = worker.kill()
+        for item in worker.task.items[worker.done :]:
+            self._on_kill(item)
+        return code
 
     def map(self, items: Sequence[T]) -> Iterator[R | FileError]:
         """Yield what the function returns for each item, or the error of one that was stopped.
@@ -212,7 +247,7 @@ class IsolatedCalls(Generic[T, R]):
         for key, _ in self._selector.select(timeout):
             self._receive(key.data)
         now = time.monotonic()
-        if now >= self._next_check:
+        if self._limits is not None and now >= self._next_check:
             self._next_check = now + POLL_SECONDS
             for worker in list(self._busy):
                 error = worker.find_excess(self._limits)
@@ -241,7 +276,7 @@ class IsolatedCalls(Generic[T, R]):
     def _stop(self, worker: _Worker, error: FileError | None) -> None:
         """Record the error of a worker's current item, or that it died; others go on."""
         self._selector.unregister(worker.connection)
-        code = worker.kill()
+        code = self._kill(worker)
         if worker not in self._busy:
             self._idle.remove(worker)
             return

@@ -21,6 +21,7 @@ from dicom_preprocessing.files import (
     make_durable,
     open_new_file,
     remove_partials,
+    remove_partials_of,
     replace_if_changed,
     write_at,
 )
@@ -231,6 +232,38 @@ def test_leavings_of_killed_jobs_are_removed_and_nothing_else(tmp_path):
         ".snakemake_timestamp",
         "1.2.3.jsonl",
     ]
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_leavings_are_removed_and_what_is_being_written_stays(tmp_path, is_held):
+    dead = tmp_path / ".a.csv.0123456789abcdef0123456789abcdef"
+    other = tmp_path / ".b.csv.0123456789abcdef0123456789abcdef"
+    for path in (dead, other):
+        path.touch()
+    with atomic_write(tmp_path / "a.csv") as file:
+        remove_partials_of([tmp_path / "a.csv"], is_held=is_held)
+        assert not dead.exists()
+        file.write("whole")
+    assert (tmp_path / "a.csv").read_text() == "whole"
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "a.csv"]
+
+
+def test_leavings_that_cannot_be_locked_are_removed_by_the_holder_of_the_folder(
+    tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    dead = tmp_path / ".a.csv.0123456789abcdef0123456789abcdef"
+    dead.touch()
+    remove_partials_of([tmp_path / "a.csv"], is_held=False)
+    assert dead.exists()
+    remove_partials_of([tmp_path / "a.csv"])
+    assert not dead.exists()
+    with atomic_write(tmp_path / "a.csv") as file:
+        file.write("whole")
+    assert (tmp_path / "a.csv").read_text() == "whole"
 
 
 def test_missing_folder_has_no_leavings(tmp_path):

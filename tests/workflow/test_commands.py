@@ -13,6 +13,7 @@ import pytest
 
 from dicom_preprocessing import read_failures, read_warnings
 from dicom_preprocessing.cli import manifest, preprocess
+from dicom_preprocessing.cli.command import INTERRUPTED
 from tests.limits import fail_on_fsync
 from tests.workflow.conftest import rows, tiffs
 from tests.workflow.tiny import BLANK, instance, make_source, save
@@ -287,7 +288,7 @@ def test_nothing_half_written_stays_after_a_kill_and_the_next_call(tmp_path, end
             assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(end)
-    assert process.returncode == (preprocess.INTERRUPTED if end == signal.SIGTERM else -end)
+    assert process.returncode == (INTERRUPTED if end == signal.SIGTERM else -end)
     assert end == signal.SIGKILL or not partials()
     (out / ".other.tiff.1").touch()
     subprocess.run(command, check=True, capture_output=True)

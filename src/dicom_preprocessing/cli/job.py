@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, *, examples: Path) -> int:
     if words[:1] == ["tiff-benchmark"]:
         from dicom_preprocessing.cli import tiff_benchmark
 
-        return tiff_benchmark.main(words[1:])
+        return tiff_benchmark.main(words[1:], is_job=True)
     arguments = _parser(examples).parse_args(words)
     end_with_workflow()
     try:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_output_path, read_path
+from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
 from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = argparse.ArgumentParser(
@@ -57,9 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _write(source: Path, output: Path) -> int:
     from tqdm import tqdm
 
+    from dicom_preprocessing.files import remove_partials_of
     from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff, write_manifest
     from dicom_preprocessing.results.outcomes import try_call
 
+    remove_partials_of([output], is_held=False)
     paths = find_tiffs(source)
     if not paths:
         print(f"error: {source} contains no TIFFs", file=sys.stderr)

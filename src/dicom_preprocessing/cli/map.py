@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_output_path, read_path
+from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable, plural
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_MANIFEST = Path("results/manifest.csv")
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = _parser()
@@ -33,10 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     manifest = arguments.manifest
     if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
+    from dicom_preprocessing.files import remove_partials_of
     from dicom_preprocessing.mapping.boxes import ManifestIndex, map_table, read_images
     from dicom_preprocessing.results.tables import load_table
 
     problems: list[OutputError] = []
+    if output is not None:
+        remove_partials_of([output], is_held=False)
     try:
         table = load_table(boxes)
         images = read_images(manifest, problems.append)
@@ -125,16 +130,19 @@ def _preview(done: MappedTable, images: Path, folder: Path) -> Iterator[OutputEr
     """Write the previews; yield the error of each image that cannot be read."""
     from tqdm import tqdm
 
+    from dicom_preprocessing.files import remove_partials_of
     from dicom_preprocessing.mapping.preview import write_preview
     from dicom_preprocessing.results.outcomes import try_call
 
+    def find_target(path: Path) -> Path:
+        return folder / "_".join(path.relative_to(images).with_suffix(".png").parts)
+
     def write(path: Path) -> None:
-        relative = path.relative_to(images)
-        name = "_".join(relative.with_suffix(".png").parts)
-        write_preview(folder / name, path, *done.drawn[names[path]])
+        write_preview(find_target(path), path, *done.drawn[names[path]])
 
     folder.mkdir(parents=True, exist_ok=True)
     names = {images / name: name for name in done.drawn}
+    remove_partials_of(map(find_target, names), is_held=False)
     for path in tqdm(names, unit="image", disable=None, leave=False):
         outcome = try_call(write, path)
         if outcome is not None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.command import FAILED, WRONG_USAGE, command, holding
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
@@ -21,7 +20,7 @@ from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tqdm import tqdm
 
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
     from dicom_preprocessing.results.warning_table import WarningRow
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
 """Suffixes that a folder is unlikely to have."""
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says, or 130 (interrupted)."""
     parser = _parser()
@@ -67,21 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
     silence_pydicom_warnings()
-    # A queue ends a job at its limit so: as after Ctrl-C, nothing half written stays.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if to_file:
             return _preprocess_file(source, output, config, arguments.jobs)
-        with _holding(output):
+        with holding(output, "dicom-preprocess"):
             return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("stopped: what is written stays", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _require_one_file(
@@ -181,20 +173,6 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     make_durable([output])
     print(count_files(1, (), with_warnings=int(len(receipt.parse_warnings()) > 0)))
     return 0
-
-
-@contextmanager
-def _holding(output: Path) -> Iterator[None]:
-    """Keep other runs from the folder, whose tables they would replace by their own."""
-    from dicom_preprocessing.workflow.holder import Holder
-    from dicom_preprocessing.workflow.run_lock import hold_output, release_output
-
-    absolute = os.path.abspath(output)
-    hold_output(output, Holder(task="dicom-preprocess", output=absolute, folder=os.getcwd()))
-    try:
-        yield
-    finally:
-        release_output(output)
 
 
 def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, quiet: bool) -> int:

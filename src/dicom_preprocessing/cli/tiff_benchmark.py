@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
+from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.text import explain_error
@@ -17,35 +19,50 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark
 
+PAGE = "report.html"
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, 1 or 2, as --help says."""
+
+@command
+def main(argv: Sequence[str] | None = None, *, is_job: bool = False) -> int:
+    """Run the command; the exit status is 0, 1 or 2, as --help says.
+
+    The folder of a job of the workflow is in results that the run holds.
+    """
     arguments = _parser().parse_args(argv)
-    from dicom_preprocessing.tools.tiff_benchmark.benchmark import run_benchmark, write_tables
-    from dicom_preprocessing.tools.tiff_benchmark.page import write_page
-    from dicom_preprocessing.tools.tree import open_tree
-
-    output = arguments.output
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        benchmark = run_benchmark(
-            open_tree(arguments.source),
-            limit=arguments.limit,
-            repeat=arguments.repeat,
-            record_bytes=arguments.record_size * 1024,
-            folder=output,
-            on_compressor=lambda compressor: print(
-                f"{compressor} ...", file=sys.stderr, flush=True
-            ),
-        )
-        write_tables(benchmark, output)
-        write_page(benchmark, output / "report.html")
-        with require_output():
-            _print(benchmark)
+        with nullcontext() if is_job else holding(arguments.output, "tiff-benchmark"):
+            _measure(arguments)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    from dicom_preprocessing.files import remove_partials_of
+    from dicom_preprocessing.tools.tiff_benchmark.benchmark import (
+        COPIES,
+        TABLES,
+        run_benchmark,
+        write_tables,
+    )
+    from dicom_preprocessing.tools.tiff_benchmark.page import write_page
+    from dicom_preprocessing.tools.tree import open_tree
+
+    output = arguments.output
+    remove_partials_of(output / name for name in (COPIES, *TABLES, PAGE))
+    benchmark = run_benchmark(
+        open_tree(arguments.source),
+        limit=arguments.limit,
+        repeat=arguments.repeat,
+        record_bytes=arguments.record_size * 1024,
+        folder=output,
+        on_compressor=lambda compressor: print(f"{compressor} ...", file=sys.stderr, flush=True),
+    )
+    write_tables(benchmark, output)
+    write_page(benchmark, output / PAGE)
+    with require_output():
+        _print(benchmark)
 
 
 def _print(benchmark: Benchmark) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_output_path, read_path
+from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.results.layout import MANIFEST, SLICES
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.combine import CombinedVolume, Slice, SliceGroups
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
@@ -34,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sorting = sort_by_table(tree, arguments.table, arguments.order)
         else:
             sorting = sort_by_headers(tree, arguments.dicom)
-        return _combine(sorting, arguments)
+        with holding(arguments.output, "tiff-combine"):
+            return _combine(sorting, arguments)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
@@ -83,11 +86,13 @@ def _parser() -> argparse.ArgumentParser:
 def _combine(sorting: SliceGroups, arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from dicom_preprocessing.files import make_durable
+    from dicom_preprocessing.files import make_durable, remove_partials_of
     from dicom_preprocessing.results.manifest import write_manifest
     from dicom_preprocessing.results.outcomes import try_call
-    from dicom_preprocessing.tools.combine import write_slices
+    from dicom_preprocessing.tools.combine import list_targets, write_slices
 
+    remove_partials_of(list_targets(sorting, arguments.output))
+    remove_partials_of(arguments.output / name for name in (MANIFEST, SLICES))
     volumes: list[CombinedVolume] = []
     named = {f"series {series} of {study}": (study, series) for study, series in sorting.series}
 

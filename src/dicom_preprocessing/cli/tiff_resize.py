@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_factor, read_output_path, read_path, read_size
+from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.processes import usable_cores
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.tree import Tree
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
@@ -40,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         tree = open_tree(arguments.source)
         require_outside(tree, arguments.output)
-        return _resize(tree, arguments.output, options, arguments.jobs)
+        with holding(arguments.output, "tiff-resize"):
+            return _resize(tree, arguments.output, options, arguments.jobs)
     except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return 1
@@ -80,16 +84,23 @@ def _parser() -> argparse.ArgumentParser:
 def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
     from tqdm import tqdm
 
-    from dicom_preprocessing.files import make_durable
+    from dicom_preprocessing.files import make_durable, remove_partials_of
     from dicom_preprocessing.results.manifest import write_manifest
     from dicom_preprocessing.results.outcomes import map_in_processes
     from dicom_preprocessing.tools.resize import complete_row
 
+    def remove_partial(path: Path) -> None:
+        remove_partials_of([output / path.relative_to(tree.root)])
+
+    remove_partials_of(output / path.relative_to(tree.root) for path in tree.paths)
+    remove_partials_of([output / MANIFEST])
     work = partial(_resize_one, root=tree.root, output=output, options=options)
     rows, failed = [], 0
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
-    with tqdm(total=len(tree.paths), unit="file", disable=None, leave=False) as bar:
-        outcomes = map_in_processes(work, tree.paths, max(1, jobs))
+    with (
+        tqdm(total=len(tree.paths), unit="file", disable=None, leave=False) as bar,
+        closing(map_in_processes(work, tree.paths, max(1, jobs), remove_partial)) as outcomes,
+    ):
         for path, outcome in zip(tree.paths, outcomes, strict=True):
             if isinstance(outcome, OutputError):
                 failed += 1

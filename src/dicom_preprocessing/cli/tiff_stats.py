@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
+from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.processes import usable_cores
@@ -25,20 +27,24 @@ BAR = 40
 CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
-    from dicom_preprocessing.files import atomic_write
+    from dicom_preprocessing.files import atomic_write, remove_partials_of
     from dicom_preprocessing.tools.statistics import PixelSelection
 
     choice = PixelSelection(
         active_only=arguments.active_only, skip_background=arguments.skip_background
     )
+    table = arguments.json if str(arguments.json) != "-" else None
+    if table is not None:
+        remove_partials_of([table], is_held=False)
     try:
         statistics = _collect(arguments.sources, choice, arguments.jobs)
         record = statistics.as_dict(arguments.bins)
-        if arguments.json is not None and str(arguments.json) != "-":
-            with atomic_write(arguments.json) as file:
+        if table is not None:
+            with atomic_write(table) as file:
                 file.write(json.dumps(record, indent=1) + "\n")
         for message in statistics.bad:
             print(f"error: {make_printable(message)}", file=sys.stderr)
@@ -95,8 +101,11 @@ def _collect(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Stat
     paths = find_images(sources)
     statistics = Statistics()
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
-    with tqdm(total=len(paths), unit="file", disable=None, leave=False) as bar:
-        for outcome in map_in_processes(partial(tally_file, choice=choice), paths, jobs):
+    with (
+        tqdm(total=len(paths), unit="file", disable=None, leave=False) as bar,
+        closing(map_in_processes(partial(tally_file, choice=choice), paths, jobs)) as outcomes,
+    ):
+        for outcome in outcomes:
             statistics.add(outcome)
             bar.update()
     return statistics

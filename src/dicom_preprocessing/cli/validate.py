@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.cli.arguments import read_path
+from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import FileError
@@ -35,6 +36,7 @@ class Unreadable:
     message: str
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import defaultdict, deque
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_preprocessing import processes
-from dicom_preprocessing.files import remove_partials
+from dicom_preprocessing.files import remove_partials_of
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.processes import (
     POLL_SECONDS,
@@ -35,7 +35,6 @@ from dicom_preprocessing.supervision import MIB, WorkerProcess, find_excess, mak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
@@ -95,18 +94,10 @@ class _Worker(WorkerProcess):
 
 
 def _remove_partials_of(groups: Iterable[Sequence[InventoryEntry]], spec: OutputSpec) -> None:
-    """Remove what killed processes left of the images of instances; other files stay.
-
-    Errors are not raised: they would hide the error for which workers are killed. Partial images
-    have hidden names, and the next job or command that makes the image removes them.
-    """
-    names: dict[Path, set[str]] = defaultdict(set)
-    for entry in chain.from_iterable(groups):
-        path = spec.root / spec.relative_path(new_receipt(entry))
-        names[path.parent].add(path.name)
-    for folder, images in names.items():
-        with suppress(OSError):
-            remove_partials(folder, images)
+    """Remove what killed processes left of the images of instances; other files stay."""
+    remove_partials_of(
+        spec.root / spec.relative_path(new_receipt(entry)) for entry in chain.from_iterable(groups)
+    )
 
 
 def process_all(
@@ -287,7 +278,6 @@ def _run_worker(
     supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int
 ) -> None:
     """Process instances until the supervisor closes the connection."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
         while True:

@@ -248,6 +248,16 @@ class CombinedVolume:
             yield self.row.path, page, made.sop_instance_uid, made.name, mm
 
 
+def list_targets(sorting: SliceGroups, output: Path) -> list[Path]:
+    """The files that ``combine`` may write of series."""
+    known = (where for where in sorting.series if is_path_part(where[1]))
+    return [_make_target(output, *where) for where in known]
+
+
+def _make_target(output: Path, study: str, series: str) -> Path:
+    return output / study / f"{series}{SUFFIX}"
+
+
 def combine(
     slices: Sequence[Slice], output: Path, *, compressor: str | None = None, force: bool = False
 ) -> CombinedVolume:
@@ -284,7 +294,7 @@ def combine(
     record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
     pages = [first] if not force else stored
     tags = [_make_page_tags(page, len(stored), spacing, record) for page in pages]
-    target = output / study / f"{series}{SUFFIX}"
+    target = _make_target(output, study, series)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_pages(target, _join_pages(stored), tags, compressor=first.choose_compressor(compressor))
     row = replace(

@@ -73,6 +73,20 @@ class CountedValues:
         self.lowest = int(limits.min)
         self.counts = np.zeros(int(limits.max) - self.lowest + 1, np.int64)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Only counts between the lowest and the highest value, since files are sent one by one."""
+        occurring = np.flatnonzero(self.counts)
+        first, end = (int(occurring[0]), int(occurring[-1]) + 1) if occurring.size else (0, 0)
+        counts = self.counts[first:end]
+        small = counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+        return {"lowest": self.lowest, "size": len(self.counts), "first": first, "counts": small}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        first, counts = state["first"], state["counts"]
+        self.lowest = state["lowest"]
+        self.counts = np.zeros(state["size"], np.int64)
+        self.counts[first : first + len(counts)] = counts
+
     def add(self, values: NDArray[Any]) -> None:
         """Count values, (n,)."""
         shifted = values if not self.lowest else values.astype(np.int32) - self.lowest

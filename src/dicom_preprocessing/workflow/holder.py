@@ -8,7 +8,6 @@ have their own. Standard library only: the Snakefile imports it.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import platform
@@ -181,24 +180,3 @@ def _read(path: str) -> str:
     with suppress(OSError):
         return Path(path).read_text(encoding="ascii", errors="replace").strip()
     return ""
-
-
-def is_locked_by_another(path: Path) -> bool | None:
-    """Whether another process has locked a file exclusively; None where that cannot be known.
-
-    Raises
-    ------
-    FileNotFoundError
-        It does not exist (any more).
-    """
-    try:
-        with path.open("r+b") as file:
-            # Shared, so that two that look at once do not take each other for the holder.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        raise
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False

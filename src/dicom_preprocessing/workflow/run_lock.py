@@ -22,13 +22,12 @@ from uuid import uuid4
 
 from dicom_preprocessing.config import KEEPABLE
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import close_read_file, write_at
+from dicom_preprocessing.files import close_read_file, is_locked_by_another, write_at
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.workflow.holder import (
     NOT_A_HOLDER,
     Holder,
     Life,
-    is_locked_by_another,
     judge,
 )
 
@@ -231,10 +230,11 @@ def _add_to(register: Path, task: Holder, folder: str | Path) -> None:
 def _make_file(register: Path, task: Holder) -> Own:
     """Make the file of this process, which is locked and whole before it has its name."""
     made = (register, *(folder for folder in register.parents if not folder.exists()))
-    register.mkdir(parents=True, exist_ok=True)
     partial, path = register / f".{uuid4().hex}", register / f"{uuid4().hex}{SUFFIX}"
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    descriptor = None
     try:
+        register.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         with suppress(OSError):  # where files cannot be locked, others look for the process
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         holder = task.locate(os.fstat(descriptor).st_dev)
@@ -242,9 +242,11 @@ def _make_file(register: Path, task: Holder) -> Own:
         os.fsync(descriptor)
         partial.rename(path)
     except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        close_read_file(descriptor)
+        if descriptor is not None:
+            with suppress(OSError):
+                partial.unlink()
+            close_read_file(descriptor)
+        _remove_empty(made)
         raise
     return Own(descriptor, path, holder, made)
 
@@ -257,8 +259,13 @@ def _release(register: Path) -> None:
     with suppress(OSError):
         own.path.unlink()
     close_read_file(own.descriptor)
+    _remove_empty(own.made)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that were made for a file, innermost first, as far as they are empty."""
     with suppress(OSError):
-        for folder in own.made:
+        for folder in folders:
             folder.rmdir()
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dicom_preprocessing import files
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
-from dicom_preprocessing.processing import isolation as isolation_module
 from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
 from dicom_preprocessing.processing.isolation import call_isolated, process_all
 from tests.conftest import needs_fork
@@ -179,13 +179,13 @@ def test_workers_that_are_ended_by_an_error_leave_nothing(tmp_path, write_dicom,
 def test_error_that_ends_workers_is_not_hidden_by_leavings(
     tmp_path, write_dicom, outcomes, monkeypatch
 ):
-    def gone(*_):
+    def gone(*_, **__):
         raise OSError(errno.EIO, "folder cannot be read")
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(isolation_module, "remove_partials", gone)
+    monkeypatch.setattr(files, "remove_partials", gone)
     monkeypatch.setattr(OutputSpec, "write", full)
     for number in range(3):
         uid = f"1.2.3.1.{number}"

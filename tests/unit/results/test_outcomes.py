@@ -60,9 +60,45 @@ def test_worker_that_dies_costs_its_file_only():
     outcomes = list(map_in_processes(work, items, 2))
     for item, outcome in zip(items, outcomes, strict=True):
         if item == "dies":
-            assert str(outcome) == "dies: the process that worked on it died"
+            told = "dies: the process that worked on it ended with signal SIGKILL"
+            assert str(outcome) == told
         else:
             assert outcome == item
+
+
+def test_item_whose_worker_dies_once_is_tried_again_when_that_was_told(tmp_path):
+    def work_unless_first(item):
+        if item == "b" and not (tmp_path / "tried").exists():
+            (tmp_path / "tried").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item, (tmp_path / "cleaned").exists()
+
+    killed = []
+
+    def on_kill(item):
+        killed.append(item)
+        if item == "b":
+            (tmp_path / "cleaned").touch()
+
+    a, b, c = map_in_processes(work_unless_first, "abc", 2, on_kill)
+    assert [a[0], b, c[0]] == ["a", ("b", True), "c"]
+    assert "b" in killed
+
+
+def test_iterator_that_is_closed_ends_its_workers_and_tells_their_items():
+    def give_pid(item):
+        if item > 0:
+            time.sleep(60)
+        return os.getpid()
+
+    killed = []
+    outcomes = map_in_processes(give_pid, range(6), 2, killed.append)
+    start, first = time.monotonic(), next(outcomes)
+    time.sleep(0.1)
+    outcomes.close()
+    assert time.monotonic() - start < 20
+    assert not is_running(first)
+    assert set(killed) <= {1, 2}
 
 
 def test_workers_end_with_a_killed_command():

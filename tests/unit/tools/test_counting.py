@@ -1,9 +1,11 @@
 """Values counted: exact sums and histograms."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from dicom_preprocessing.tools.counting import BinnedValues, Moments
+from dicom_preprocessing.tools.counting import BinnedValues, CountedValues, Moments
 
 
 def test_large_mean_of_floats_keeps_its_digits():
@@ -12,6 +14,23 @@ def test_large_mean_of_floats_keeps_its_digits():
         values.add(np.array([16777214, 16777216], np.float32))
     assert values.moments.mean == 16777215
     assert values.moments.std == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("numbers", [[], [7], [3, 100, 100], ["min", "max"]])
+def test_counts_come_back_from_another_process(dtype, numbers):
+    edges = {"min": np.iinfo(dtype).min, "max": np.iinfo(dtype).max}
+    values = CountedValues(np.dtype(dtype))
+    values.add(np.array([edges.get(number, number) for number in numbers], dtype))
+    back = pickle.loads(pickle.dumps(values))
+    assert (back.lowest, back.counts.dtype) == (values.lowest, np.int64)
+    assert np.array_equal(back.counts, values.counts)
+
+
+def test_counts_that_are_sent_are_those_of_values_that_occur():
+    values = CountedValues(np.dtype(np.uint16))
+    values.add(np.arange(4096, dtype=np.uint16))
+    assert len(pickle.dumps(values)) < 5000
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.uint64, np.int64])

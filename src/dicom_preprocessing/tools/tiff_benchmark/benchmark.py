@@ -15,6 +15,7 @@ import numpy as np
 
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError, SourceError
+from dicom_preprocessing.files import temporary_folder
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.tables import cells_of, write_cells
 from dicom_preprocessing.tiff.reader import read_frames
@@ -25,10 +26,15 @@ from dicom_preprocessing.tools.tiff_image import TiffImage, read_tiff_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from dicom_preprocessing.tools.tree import Tree
+
+COPIES = "copies"
+"""Name of the temporary folder in that of the tables."""
+TABLES = ("sizes.csv", "reading.csv", "runs.csv")
 
 SEED = 7
 MS = 1000
@@ -133,7 +139,7 @@ def run_benchmark(
     paths = _sample_evenly(tree.paths, limit)
     sizes, reading, runs = [], [], []
     counts = (0, 0, 0, 0)
-    with tempfile.TemporaryDirectory(prefix="tiff-benchmark-", dir=folder) as temporary:
+    with _make_temporary_folder(folder) as temporary:
         for compressor in COMPRESSORS:
             on_compressor(compressor)
             copies = Path(temporary) / compressor
@@ -143,6 +149,12 @@ def run_benchmark(
             runs.append(_measure_runs(compressor, written, repeat))
             shutil.rmtree(copies)
     return Benchmark(*counts, record_bytes, sizes, reading, runs)
+
+
+def _make_temporary_folder(folder: Path | None) -> AbstractContextManager[Path | str]:
+    if folder is None:
+        return tempfile.TemporaryDirectory(prefix="tiff-benchmark-")
+    return temporary_folder(folder, COPIES)
 
 
 def _sample_evenly(paths: Sequence[Path], limit: int | None) -> list[Path]:
@@ -263,11 +275,7 @@ def _find_minimum(dropped: Sequence[float | None]) -> float | None:
 
 def write_tables(benchmark: Benchmark, folder: Path) -> None:
     """Write sizes.csv, reading.csv and runs.csv."""
-    tables: dict[str, Sequence[Any]] = {
-        "sizes": benchmark.sizes,
-        "reading": benchmark.reading,
-        "runs": benchmark.runs,
-    }
-    for name, rows in tables.items():
+    tables: tuple[Sequence[Any], ...] = (benchmark.sizes, benchmark.reading, benchmark.runs)
+    for name, rows in zip(TABLES, tables, strict=True):
         columns = [field.name for field in fields(rows[0])]
-        write_cells(columns, map(cells_of, rows), folder / f"{name}.csv")
+        write_cells(columns, map(cells_of, rows), folder / name)
