@@ -21,8 +21,8 @@ from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import as_records, list_names
-from dicom_preprocessing.text import PARQUET, csv_cell
+from dicom_preprocessing.results.tables import as_records
+from dicom_preprocessing.text import PARQUET, csv_cell, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
