@@ -87,7 +87,7 @@ DEFAULT_MAX_EXPANSION: Final = 2**16
 CAPPED_FROM: Final = 2**15
 MAX_UNBOUNDED_BYTES: Final = 2**32
 """Bytes that a page may have whose compression can expand CAPPED_FROM times, or more."""
-MAX_SHARED_BYTES: Final = 2**30
+MAX_SHARED_BYTES: Final = 2**28
 """Bytes of all pages that may share strips. More must be possible in the bytes of the file."""
 MAX_VALUES: Final = 2**16
 """Values that a tag may have, except the places of strips and tiles."""
