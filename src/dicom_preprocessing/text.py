@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable, Sequence
 
 CSV, PARQUET = ".csv", ".parquet"
 TABLE_SUFFIXES = (CSV, PARQUET)
@@ -34,6 +34,9 @@ LETTER_OR_DIGIT = re.compile("[A-Za-z0-9]")
 NOT_ASCII = re.compile("[^ -~]")
 
 QUOTED = re.compile(rf"""'[^']{{{HIDDEN_FROM},}}'|"[^"]{{{HIDDEN_FROM},}}\"""")
+
+MAX_NAMES = 100
+"""Characters of names of columns in a message."""
 
 BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
@@ -224,3 +227,21 @@ def escape_formula(text: str) -> str:
 def unescape_formula(text: str) -> str:
     """The text that ``escape_formula`` was given."""
     return text[1:] if text.startswith("'") and escape_formula(text) != text else text
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Names of columns for a message of one line."""
+    return f"{make_printable(', '.join(map(str, names))):.{MAX_NAMES}}"
+
+
+def require_column_names(names: Sequence[str]) -> None:
+    """Refuse a table without names of columns, or with one twice.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not names:
+        raise ValueError("the first line has no names of columns")
+    if len(set(names)) < len(names):
+        raise ValueError(f"the first line names a column twice: {list_names(names)}")

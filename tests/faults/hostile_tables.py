@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -63,9 +64,31 @@ def mutate_parquet(rows, random):
         table = table.append_column("path", table.column(0))
     if random.random() < 0.1:
         table = table.slice(0, 0)
+    if random.random() < 0.2:
+        return damage(inflate(random), random)
     file = io.BytesIO()
     pq.write_table(table, file, compression=random.choice(("none", "snappy", "zstd")))
     return damage(file.getvalue(), random)
+
+
+def inflate(random):
+    """A table with a column that takes few bytes and stands for many."""
+    count = random.choice((1, 3000, 100_000))
+    text = "y" * random.choice((10, 100_000, 20_000_000, 140_000_000))
+    cells = repeat(text, count)
+    if len(text) * count < 10**8:
+        cells = random.choice((cells, cells.cast(pa.string())))
+    lists = pa.array([[0] * random.choice((10, 12_000_000))], pa.list_(pa.int8()))
+    cells = random.choice((cells, cells, cells, lists, pa.nulls(12_000_000)))
+    name = random.choice(("path", "more", "series_instance_uid", "position"))
+    columns = {"path": repeat("1.2/good.tiff", len(cells)), name: cells}
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, compression="zstd", store_schema=random.random() < 0.5)
+    return file.getvalue()
+
+
+def repeat(text, count):
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([text]))
 
 
 def damage(content, random):

@@ -3,10 +3,11 @@
 import json
 import struct
 
+import imagecodecs
 import numpy as np
 import tifffile
 
-from tests.unit.tiffs import foreign, reference_file, sample_frames
+from tests.unit.tiffs import foreign, reference_file, sample_frames, single_strip
 from tests.unit.tools.images import save
 
 OWN = ("packbits", "lzw", "uncompressed", "deflate", "zstd")
@@ -26,6 +27,19 @@ ODD = (0, 1, 2, 3, 7, 255, 4096, 60_000, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 TAGS = (256, 257, 258, 259, 262, 266, 270, 273, 277, 278, 279, 282, 284, 296, 305, 317, 322, 323)
 TAGS += (324, 325, 339, 347, 513, 530, 32997, 50718, 50719, 50720, 50829, 65000)
 CODINGS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 33003, 34712, 34925, 50000, 50001, 50002, 12345)
+CODINGS += (22610, 34887, 34892, 34926, 34927, 34933, 34934, 52546)
+LARGE = {
+    8: lambda side: imagecodecs.zlib_encode(bytes(side * side)),
+    34887: lambda side: imagecodecs.lerc_encode(np.zeros((side, side), np.uint8)),
+    34925: lambda side: imagecodecs.lzma_encode(bytes(side * side)),
+    34933: lambda side: imagecodecs.png_encode(np.zeros((side, side), np.uint8)),
+    34934: lambda side: imagecodecs.jpegxr_encode(np.zeros((side, side), np.uint8)),
+    34712: lambda side: imagecodecs.jpeg2k_encode(np.zeros((side, side), np.uint8)),
+    50000: lambda side: imagecodecs.zstd_encode(bytes(side * side)),
+    50001: lambda side: imagecodecs.webp_encode(np.zeros((side, side, 3), np.uint8), lossless=True),
+    50002: lambda side: imagecodecs.jpegxl_encode(np.zeros((side, side), np.uint8), effort=1),
+}
+"""Streams of few bytes for a square image of zeros, by compression."""
 
 
 def make_sound(folder):
@@ -46,10 +60,22 @@ def make_sound(folder):
 
 def mutate_tiff(content, random):
     """The content of a TIFF with one to three changes; ``random`` decides on all of them."""
+    if random.random() < 0.1:
+        return inflate(random)
     changed = bytearray(content)
     for _ in range(random.choice((1, 1, 2, 3))):
         random.choice(CHANGES)(changed, random)
     return bytes(changed)
+
+
+def inflate(random):
+    """A TIFF whose pages share one strip of few bytes, which may be for another size."""
+    coding = random.choice(list(LARGE))
+    side = random.choice((64, 2048, 4096))
+    shown, pages = random.choice((side, side, 64, 32_768)), random.choice((1, 3, 1000))
+    odd = random.choice(((), (), {258: 12}, {317: 2}, {278: 16}, {322: 0, 323: 16, 324: 8, 325: 9}))
+    strip = LARGE[coding](side)
+    return single_strip(shown, shown, strip, coding, pages=pages, tags=odd)
 
 
 def flip_bytes(content, random):
@@ -171,8 +197,10 @@ def odd_types(random):
     source = {"rows": 40, "columns": 40, "frames": 2}
     sound = {"source": source, "background": 0, "frame_spacing": 3.0, "steps": {"pad": {}}}
     sound |= {"versions": {}, "fingerprint": "ab", "tools": []}
+    steps = {"pad": {"padding": "zero"}, "decode": {"intensity": "stored"}}
+    sound["steps"] = steps
     for _ in range(random.choice((1, 2))):
-        place = random.choice((sound, source))
+        place = random.choice((sound, source, *steps.values()))
         place[random.choice(list(place))] = random.choice(odd)
     return json.dumps(random.choice((sound, sound, [sound], odd[random.randrange(len(odd))])))
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -178,21 +179,43 @@ def prepare(folder, kind):
     return [path.read_bytes() for path in paths]
 
 
+def make_input(kind, sound, number):
+    """The TIFF, or the name and content of a table, of a number."""
+    chance = random.Random(number)
+    if kind == "tiffs":
+        return mutate_tiff(chance.choice(sound), chance)
+    return mutate_table(make_rows(), chance)
+
+
+def make_inputs(kind, sound, numbers):
+    """Numbers and inputs, made by a process without a limit.
+
+    To make what few bytes stand for may take more memory than to refuse it.
+    """
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(os.getpid).result()  # it has the limits of its start
+        yield
+        for number in numbers:
+            yield number, pool.submit(make_input, kind, sound, number).result()
+
+
 def main(kind, folder, first, count):
     """Try ``count`` inputs, each by its number as the seed."""
     folder = Path(folder)
     sound = prepare(folder, kind)
+    inputs = make_inputs(kind, sound, range(int(first), int(first) + int(count)))
+    next(inputs)
     signal.signal(signal.SIGALRM, stop)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
-    for number in range(int(first), int(first) + int(count)):
-        chance, trial = random.Random(number), Trial(folder)
+    for number, made in inputs:
+        trial = Trial(folder)
         before, start = list_files(folder / "tree"), time.monotonic()
         if kind == "tiffs":
-            try_tiff(trial, mutate_tiff(chance.choice(sound), chance), number)
+            try_tiff(trial, made, number)
             (folder / "tree" / "1.2" / "bad.tiff").unlink()
         else:
-            try_table(trial, mutate_table(make_rows(), chance), number)
+            try_table(trial, made, number)
         if list_files(folder / "tree") != before:
             trial.problems.append("the source has other files")
         known = {"tree", "out", "sound", "boxes.csv", "s.json"}

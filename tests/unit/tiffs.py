@@ -1,5 +1,7 @@
 """Frames, and files of them that other programs might have written."""
 
+import struct
+
 import numpy as np
 import tifffile
 
@@ -48,3 +50,19 @@ def reference_file(path, *, software=b"dicom-preprocessing==0.1.2", pages=1, ext
                 extratags=[(305, BYTE, len(software), software, False), *geometry, *extra],
             )
     return path
+
+
+def single_strip(columns, rows, strip, compression, *, pages=1, tags=()):
+    """Bytes of a TIFF of grey bytes, whose pages share one strip; ``tags`` replace others."""
+    entries = {256: columns, 257: rows, 258: 8, 259: compression, 262: 1, 273: 8, 277: 1}
+    entries |= {278: rows, 279: len(strip)} | dict(tags)
+    content = bytearray(b"II*\0" + bytes(4) + strip)
+    link = 4
+    for _ in range(pages):
+        struct.pack_into("<L", content, link, len(content))
+        content += struct.pack("<H", len(entries))
+        for tag, value in sorted(entries.items()):
+            content += struct.pack("<HHLL", tag, 4, 1, value)
+        link = len(content)
+        content += bytes(4)
+    return bytes(content)

@@ -178,7 +178,7 @@ def load_frames(
     numbers = check_frame_numbers(frames)
     try:
         if numbers is None:
-            numbers = list(range(len(pages)))
+            numbers = [number for number, _ in enumerate(pages)]  # with a check of all
         kind = _find_common_format(pages, numbers)
         wanted = kind.dtype if dtype is None else np.dtype(dtype)
         if len(numbers) == 1:

@@ -20,8 +20,8 @@ from dicom_preprocessing.mapping.geometry import geometry_of_row
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
-from dicom_preprocessing.results.tables import as_records, list_names, write_lines
-from dicom_preprocessing.text import PARQUET, csv_cell, escape_formula
+from dicom_preprocessing.results.tables import as_records, write_lines
+from dicom_preprocessing.text import PARQUET, csv_cell, escape_formula, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -10,8 +10,9 @@ from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure
 from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
 from dicom_preprocessing.results.manifest import COLUMN_TYPES
-from dicom_preprocessing.results.tables import list_names, load_in_parts, load_table
+from dicom_preprocessing.results.tables import load_in_parts, load_table, read_column_names
 from dicom_preprocessing.results.warning_table import WarningRow
+from dicom_preprocessing.text import list_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -122,13 +123,23 @@ def read_slices(source: PathLike) -> pd.DataFrame:
 
 
 def _read_with_paths(
-    source: PathLike, name: str, types: Mapping[str, type], what: str
+    source: PathLike,
+    name: str,
+    types: Mapping[str, type],
+    what: str,
+    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Read a table whose column path must lead to images; ``what`` it is, for messages."""
     path = _table_in(source, name)
-    table = load_table(path, types)
+    table = load_table(path, types, columns=columns)
     _check_paths(table, path, what)
     return table
+
+
+def read_manifest_columns(source: PathLike, columns: Collection[str]) -> pd.DataFrame:
+    """Read path and other columns of a manifest, as far as it has them; see ``read_manifest``."""
+    wanted = {"path", *columns}
+    return _read_with_paths(source, MANIFEST, COLUMN_TYPES, "a manifest", wanted)
 
 
 def read_manifest_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
@@ -149,7 +160,8 @@ def _table_in(source: PathLike, name: str) -> Path:
 def _check_paths(table: pd.DataFrame, path: Path, what: str) -> None:
     """Refuse rows without a path, and paths out of the folder of the images."""
     if "path" not in table:
-        raise SourceError(f"{path}: {what} has a column path; found: {list_names(table.columns)}")
+        found = list_names(read_column_names(path))
+        raise SourceError(f"{path}: {what} has a column path; found: {found}")
     is_known = table["path"].notna()
     if not is_known.all():
         raise SourceError(f"row {int(is_known.argmin()) + 1} of {path} has no path")

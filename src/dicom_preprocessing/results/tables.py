@@ -7,13 +7,14 @@ commands import this module for less.
 from __future__ import annotations
 
 import csv
-import os
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record, atomic_write, naming
+from dicom_preprocessing.results.parquet import read_parquet
 from dicom_preprocessing.text import (
     PARQUET,
     TABLE_SUFFIXES,
@@ -21,6 +22,7 @@ from dicom_preprocessing.text import (
     escape_formula,
     explain_without_path,
     make_printable,
+    require_column_names,
     unescape_formula,
 )
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from _typeshed import DataclassInstance
+
+    from dicom_preprocessing.results.parquet import Block
 
 Cells = tuple[object, ...]
 """A row of a table to write, in the order of its columns."""
@@ -52,12 +56,6 @@ COLUMN_DTYPES: dict[type, str] = {
 ROWS_AT_ONCE = 20_000
 MAX_CELL = 2**24
 """Characters of a cell of a csv table."""
-ROWS_OF_ANY, ROWS_PER_BYTE = 1_000_000, 100
-"""Rows that a parquet file of any size may have, and those that each of its bytes adds.
-
-A few bytes may announce thousands of millions of equal rows. Rows with a path of their own take 5
-bytes and more.
-"""
 MAX_SHOWN = 100
 """Characters of a bad cell in a message."""
 
@@ -110,7 +108,12 @@ def read_cells(path: Path) -> Iterator[Cells]:
         yield from map(tuple, reader)
 
 
-def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
+def load_table(
+    path: Path,
+    types: Mapping[str, type] | None = None,
+    *,
+    columns: Collection[str] | None = None,
+) -> pd.DataFrame:
     """Load a complete table.
 
     Parameters
@@ -121,6 +124,8 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
         Types of columns by name, which get the dtype of ``COLUMN_DTYPES``. Empty cells are unknown.
         Other columns have the Arrow type of the parquet file, or are the text of the csv file.
         Names and text of csv are as they were before ``escape_formula``.
+    columns : collection of str, optional
+        Names of those to load, as far as the table has them; None for all.
 
     Returns
     -------
@@ -135,7 +140,7 @@ def load_table(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFr
     """
     import pandas as pd  # noqa: PLC0415  # half a second
 
-    parts = list(load_in_parts(path, types))
+    parts = list(load_in_parts(path, types, columns=columns))
     return parts[0] if len(parts) == 1 else pd.concat(parts)
 
 
@@ -148,15 +153,13 @@ def load_in_parts(
 ) -> Iterator[pd.DataFrame]:
     """Load a table ``rows`` rows at a time: at least one data frame, which may have no row.
 
-    ``columns`` are the names to load, None for all; the rest is as for ``load_table``.
+    Parameters are those of ``load_table``. Parquet may come in fewer rows at a time.
     """
     import pandas as pd  # noqa: PLC0415
 
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise SourceError(f"{path}: a table must end in .csv or .parquet")
-    read = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
+    read = read_parquet if _is_parquet(path) else _read_csv
     start = 0
-    try:
+    with _explain_bad_table(path):
         for count, block in read(path, columns, rows):
             data = {}
             for name, cells in block.items():
@@ -167,6 +170,31 @@ def load_in_parts(
                     data[name] = _parse_column(cells, kind, CELL_PARSERS[kind], (name, start, path))
             yield pd.DataFrame(data, index=pd.RangeIndex(start, start + count))
             start += count
+
+
+def read_column_names(path: Path) -> list[str]:
+    """Names of the columns of a table; errors are those of ``load_table``."""
+    with _explain_bad_table(path):
+        if _is_parquet(path):
+            import pyarrow.parquet as pq  # noqa: PLC0415
+
+            with path.open("rb") as opened:
+                return list(map(str, pq.read_schema(opened).names))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(map(unescape_formula, next(csv.reader(file), [])))
+
+
+def _is_parquet(path: Path) -> bool:
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise SourceError(f"{path}: a table must end in .csv or .parquet")
+    return path.suffix.lower() == PARQUET
+
+
+@contextmanager
+def _explain_bad_table(path: Path) -> Iterator[None]:
+    """Raise a SourceError that names the table."""
+    try:
+        yield
     except SourceError:
         raise
     except UnicodeDecodeError as error:
@@ -178,40 +206,6 @@ def load_in_parts(
         raise SourceError(f"{path}: cannot be read: {make_printable(reason)}") from error
 
 
-Block = tuple[int, "dict[str, pa.Array]"]
-"""Number of rows, and columns."""
-
-
-def _read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
-        rows_of_file, size = file.metadata.num_rows, opened.seek(0, os.SEEK_END)
-        if rows_of_file > ROWS_OF_ANY + ROWS_PER_BYTE * size:
-            raise ValueError(f"{rows_of_file} rows in {size} bytes")
-        schema = file.schema_arrow
-        _require_header(schema.names)
-        wanted = [name for name in schema.names if columns is None or name in columns]
-        count = 0
-        for batch in file.iter_batches(rows, columns=wanted):
-            count += batch.num_rows
-            yield batch.num_rows, {name: _check_values(batch.column(name)) for name in wanted}
-        if not count:
-            empty = schema.empty_table()
-            yield 0, {name: empty[name].combine_chunks() for name in wanted}
-
-
-def _check_values(cells: pa.Array) -> pa.Array:
-    """Return a column whose every value is one of Python; that of others would fail later."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    cells.validate(full=True)  # text that is not in UTF-8, indices beyond a dictionary
-    kind = cells.type
-    if not (pa.types.is_primitive(kind) or pa.types.is_string(kind)) or pa.types.is_temporal(kind):
-        cells.to_pylist()  # a date in the year 10000
-    return cells
-
-
 def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
     import pyarrow as pa  # noqa: PLC0415
 
@@ -220,7 +214,7 @@ def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterato
         csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
         reader = csv.reader(file, strict=True)
         header = list(map(unescape_formula, next(reader, [])))
-        _require_header(header)
+        require_column_names(header)
         wanted = {n: i for i, n in enumerate(header) if columns is None or n in columns}
         complete = _complete_rows(reader, len(header))
         cells = list(islice(complete, rows))
@@ -240,18 +234,6 @@ def _complete_rows(reader: Iterator[list[str]], width: int) -> Iterator[list[str
         yield row
 
 
-def _require_header(names: list[str]) -> None:
-    if not names:
-        raise ValueError("the first line has no names of columns")
-    if len(set(names)) < len(names):
-        raise ValueError(f"the first line names a column twice: {list_names(names)}")
-
-
-def list_names(names: Iterable[str]) -> str:
-    """Names of columns for a message of one line."""
-    return f"{make_printable(', '.join(map(str, names))):.{MAX_SHOWN}}"
-
-
 def _parse_column(
     cells: pa.Array, kind: type, parse: Callable[[Any], Any], where: tuple[str, int, Path]
 ) -> Any:  # noqa: ANN401
@@ -262,6 +244,11 @@ def _parse_column(
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
+    name, start, path = where
+    if pa.types.is_nested(cells.type):
+        noun = "struct" if pa.types.is_struct(cells.type) else "list"
+        expected = {str: "text", bool: "true or false"}.get(kind, "numbers")
+        raise SourceError(f"{path}: column {name} has a {noun} in each row; expected {expected}")
     encoded = cells.dictionary_encode()
     parsed: list[Any] = []
     for code, cell in enumerate(encoded.dictionary.to_pylist()):
@@ -269,7 +256,6 @@ def _parse_column(
             is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
             parsed.append(parse(cell) if is_known else None)
         except (ValueError, TypeError, KeyError, OverflowError):
-            name, start, path = where
             number = start + encoded.indices.index(code).as_py() + 1
             shown = f"{cell!r:.{MAX_SHOWN}}"
             raise SourceError(f"row {number} of {path}: {name} is {shown}") from None

@@ -7,6 +7,8 @@ import math
 from typing import Any, Final
 
 SOURCE_KEYS: Final = ("columns", "rows", "frames")
+STEP_TEXTS: Final = (("pad", "padding"), ("decode", "intensity"))
+"""Settings of steps that tools use, all of which are text."""
 RECORDS: Final = ("steps", "versions")
 """Keys whose values are objects, which may be absent."""
 TOOLS: Final = "tools"
@@ -43,7 +45,10 @@ def parse_description(text: str) -> dict[str, Any]:
 def _check_description(description: dict[str, Any]) -> None:
     for key in RECORDS:
         _require(isinstance(description.get(key, {}), dict), key)
-    _require(all(isinstance(step, dict) for step in description.get("steps", {}).values()), "steps")
+    steps = description.get("steps", {})
+    _require(all(isinstance(step, dict) for step in steps.values()), "steps")
+    settings = [steps.get(step, {}).get(name, "") for step, name in STEP_TEXTS]
+    _require(all(isinstance(setting, str) for setting in settings), "steps")
     source = description.get("source", {})
     _require(isinstance(source, dict), "source")
     _require(all(_is_count(source[key]) for key in SOURCE_KEYS if key in source), "source")

@@ -71,18 +71,24 @@ MAX_PAGE_BYTES: Final = 2**32 - 2**16
 
 # A damaged directory may announce gigabytes. PackBits repeats a byte 128 times by two bytes
 # (section 9). A code of LZW has at least 9 bits and gives fewer than 4096 bytes (section 13).
-# Deflate gives at most 258 bytes for two bits (zlib.net, Technical Details).
+# Deflate gives at most 258 bytes for two bits (zlib.net, Technical Details). A block of Zstandard
+# has 128 KB at most, in 4 bytes and more (RFC 8878, 3.1.1.2).
 MAX_EXPANSION: Final[dict[int, int]] = {
     Compression.NONE: 1,
     Compression.PACKBITS: 64,
     Compression.DEFLATE: 1032,
     Compression.OLD_DEFLATE: 1032,
     Compression.LZW: 4096,
+    Compression.ZSTD: 2**15,
+    Compression.OLD_ZSTD: 2**15,
 }
 DEFAULT_MAX_EXPANSION: Final = 2**16
 """How many times its compressed bytes a page may have where no bound is known."""
+CAPPED_FROM: Final = 2**15
 MAX_UNBOUNDED_BYTES: Final = 2**32
-"""Bytes that a page may have where no bound is known: a few bytes may announce any number."""
+"""Bytes that a page may have whose compression can expand CAPPED_FROM times, or more."""
+MAX_SHARED_BYTES: Final = 2**28
+"""Bytes of all pages that may share strips. More must be possible in the bytes of the file."""
 MAX_VALUES: Final = 2**16
 """Values that a tag may have, except the places of strips and tiles."""
 PLACES: Final = (Tag.STRIP_OFFSETS, Tag.STRIP_COUNTS, Tag.TILE_OFFSETS, Tag.TILE_COUNTS)
@@ -307,14 +313,23 @@ class TiffDirectories:
         return page
 
     def __iter__(self) -> Iterator[Page]:
-        """Yield all pages; OutputError if one is damaged."""
-        segments = 0
+        """Yield all pages; OutputError if one is damaged, or all have more than the file can."""
+        segments = nbytes = 0
+        needed = 0.0
         for index in range(len(self)):
             page = self[index]
             segments += len(page.offsets)
             # Pages that share one list of strips would take any amount of memory.
             if segments > self.size:
                 raise OutputError(f"{self.path}: cannot be read as TIFF: pages share their strips")
+            # Else a few bytes that all pages share would be decoded for hours.
+            nbytes += page.nbytes
+            needed += page.nbytes / _max_expansion(page)
+            if nbytes > MAX_SHARED_BYTES and needed > self.size:
+                raise OutputError(
+                    f"{self.path}: cannot be read as TIFF: pages share their strips: "
+                    f"{nbytes} bytes in {index + 1} of them, in a file of {self.size}"
+                )
             yield page
 
     def read_tags(self, index: int, tags: Collection[int]) -> dict[int, Values]:
@@ -343,10 +358,10 @@ class TiffDirectories:
 
     def _parse_page(self, offset: int) -> Page:
         """Read a page by the directory at an offset; tags that it lacks have their defaults."""
-        # All other tags are skipped, which is what makes this fast.
-        entries = {
-            entry[0]: entry[1:] for entry in self._read_entries(offset) if entry[0] in DECODING_TAGS
-        }
+        # All other tags are skipped, which is what makes this fast. Of duplicates the first counts,
+        # as for tifffile.
+        found = [entry for entry in self._read_entries(offset) if entry[0] in DECODING_TAGS]
+        entries = {entry[0]: entry[1:] for entry in reversed(found)}
         values = {tag: self._parse_values(tag, *entry) for tag, entry in entries.items()}
 
         def first(tag: int, default: int) -> int:
@@ -420,6 +435,9 @@ class TiffDirectories:
             raise OutputError(f"{self.path}: cannot be read as TIFF: no place of the pixels")
         if max(map(sum, zip(page.offsets, page.counts, strict=True))) > self.size:
             raise OutputError(f"{self.path}: cannot be read as TIFF: the file is cut")
+        if page.tile is not None and 0 in page.tile:
+            found = f"tiles of {page.tile[0]} x {page.tile[1]}"
+            raise OutputError(f"{self.path}: cannot be read as TIFF: {found}")
         self._require_plausible_size(page)
         is_supported = page.is_supported and page.dtype is not None and _is_supported(page)
         if is_supported == page.is_supported:
@@ -434,10 +452,9 @@ class TiffDirectories:
             distinct = sum(count for _, count in set(zip(page.offsets, page.counts, strict=True)))
             if distinct > self.size or stored > self.size + page.nbytes:
                 raise OutputError(f"{self.path}: cannot be read as TIFF: strips overlap")
-        growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
-        if page.dtype is None:
-            growth *= 8  # samples may be bits, and nbytes takes each for a byte
-        highest = MAX_UNBOUNDED_BYTES if page.compression not in MAX_EXPANSION else math.inf
+        growth = _max_expansion(page)
+        is_bounded = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION) < CAPPED_FROM
+        highest = math.inf if is_bounded else MAX_UNBOUNDED_BYTES
         is_too_large = page.nbytes > min(growth * min(stored, self.size), highest)
         width, length = page.tile or (0, 0)
         if page.tile is not None:
@@ -452,13 +469,18 @@ class TiffDirectories:
             )
 
 
+def _max_expansion(page: Page) -> int:
+    """Return how many times its compressed bytes a page may have."""
+    growth = MAX_EXPANSION.get(page.compression, DEFAULT_MAX_EXPANSION)
+    # Samples may be bits, and nbytes takes each for a byte.
+    return growth if page.dtype is not None else 8 * growth
+
+
 def _is_supported(page: Page) -> bool:
     """Whether ``TiffPages`` decodes a page with samples of whole bytes, side by side."""
     # StripsPerImage (section 8); tiles at the right and bottom are padded to full size (15).
     segments = -(-page.rows // page.rows_per_strip)
     if page.tile is not None:
-        if 0 in page.tile:
-            return False
         segments = -(-page.columns // page.tile[0]) * -(-page.rows // page.tile[1])
     # Uncompressed pages need no strips, only their bytes in one run.
     if len(page.offsets) != segments or sum(page.counts) > MAX_PAGE_BYTES:

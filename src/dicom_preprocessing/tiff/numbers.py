@@ -59,11 +59,27 @@ class Compression:
     """Values of the tag Compression."""
 
     NONE: Final = 1
+    CCITT_RLE: Final = 2
+    CCITT_T4: Final = 3
+    CCITT_T6: Final = 4
     LZW: Final = 5
+    OLD_JPEG: Final = 6
+    JPEG: Final = 7
     DEFLATE: Final = 8
     PACKBITS: Final = 32773
     OLD_DEFLATE: Final = 32946
+    APERIO_JPEG_2000_YCBCR: Final = 33003
+    JPEG_2000_LOSSY: Final = 33004
+    APERIO_JPEG_2000_RGB: Final = 33005
+    ALTERNATIVE_JPEG: Final = 33007
+    JPEG_2000: Final = 34712
+    LOSSY_JPEG: Final = 34892
+    LZMA: Final = 34925
+    OLD_ZSTD: Final = 34926
+    OLD_WEBP: Final = 34927
+    PNG: Final = 34933
     ZSTD: Final = 50000
+    WEBP: Final = 50001
 
 
 class Predictor:

@@ -24,23 +24,25 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.text import explain_without_path
 from dicom_preprocessing.tiff.directories import (
     DEFLATED,
-    LIBTIFF_COMPRESSIONS,
     PageFormat,
     TiffDirectories,
 )
-from dicom_preprocessing.tiff.numbers import Compression, Predictor
+from dicom_preprocessing.tiff.numbers import Predictor
 from dicom_preprocessing.tiff.single_page import make_single_page_head
-from dicom_preprocessing.tiff.streams import count_pixels
+from dicom_preprocessing.tiff.streams import (
+    SIZE_READERS,
+    SUPPORTED,
+    WITHOUT_HEADER,
+    find_wrong_size,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from dicom_preprocessing.tiff.directories import Page
 
-MIN_STREAM_PIXELS: Final = 2**24
-"""Pixels that a strip or tile may announce, however small the page is."""
 MAX_MEMORY_MAPS: Final = 256
 """Pages that may be mapped at a time, since each holds its file open. Further ones are read."""
 
@@ -228,6 +230,11 @@ class TiffPages(TiffDirectories):
         pixels = self._last_decoded.pop(index, None)
         if pixels is not None:
             return pixels
+        if page.compression not in WITHOUT_HEADER and page.compression not in SIZE_READERS:
+            raise OutputError(
+                f"{self.path}: page {index} cannot be read: its compression {page.compression} is "
+                f"not supported; expected one of {SUPPORTED}"
+            )
         try:
             with tifffile.TiffFile(self.path) as tiff:
                 # Not by its number: tifffile would read all pages before it.
@@ -237,7 +244,10 @@ class TiffPages(TiffDirectories):
                 if tiff_page.size != page.rows * page.columns * page.samples:
                     problem = f"page {index} has another depth or size of samples than expected"
                     raise OutputError(f"{self.path}: {problem}")  # noqa: TRY301
-                self._require_small_streams(page)
+                # Tag 65426 of NDPI has the header of a stream, in place of the stream itself.
+                if getattr(tiff_page, "jpegheader", None) is not None:
+                    raise OutputError(f"{self.path}: page {index} is of NDPI")  # noqa: TRY301
+                self._require_stream_sizes(page, tiff_page.dataoffsets, tiff_page.databytecounts)
                 pixels = np.asarray(tiff_page.asarray(maxworkers=1))
                 # Planes, one a sample, come first.
                 if tiff_page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samples > 1:
@@ -250,16 +260,21 @@ class TiffPages(TiffDirectories):
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         return np.ascontiguousarray(pixels)
 
-    def _require_small_streams(self, page: Page) -> None:
-        """Refuse a page of which a strip or tile says that it has far more pixels than the page."""
-        limit = max(MIN_STREAM_PIXELS, 4 * page.rows * page.columns)
-        if page.compression not in (*DEFLATED, *LIBTIFF_COMPRESSIONS, Compression.NONE):
-            for offset, count in zip(page.offsets, page.counts, strict=True):
-                if count_pixels(self._read_bytes(offset, count)) > limit:
-                    raise OutputError(
-                        f"{self.path}: cannot be read as TIFF: a page of {page.columns} x "
-                        f"{page.rows} has a strip or tile of more than {limit} pixels"
-                    )
+    def _require_stream_sizes(
+        self, page: Page, offsets: Sequence[int], counts: Sequence[int]
+    ) -> None:
+        """Refuse a page of which a strip or tile says that it has another size than it must have.
+
+        Decoders would allocate what it says.
+        """
+        if page.compression in WITHOUT_HEADER:
+            return
+        for number, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
+            # Without bytes, tifffile fills the tile.
+            if offset and count:
+                problem = find_wrong_size(page, number, self._read_bytes(offset, count))
+                if problem:
+                    raise OutputError(f"{self.path}: cannot be read as TIFF: {problem}")
 
 
 _NO_HANDLER: Final = logging.NullHandler()

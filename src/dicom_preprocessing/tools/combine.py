@@ -26,8 +26,13 @@ from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import as_records, list_names, load_table, write_cells
-from dicom_preprocessing.text import csv_cell
+from dicom_preprocessing.results.tables import (
+    as_records,
+    load_table,
+    read_column_names,
+    write_cells,
+)
+from dicom_preprocessing.text import csv_cell, list_names
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_image import (
@@ -101,14 +106,15 @@ def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
     SourceError
         The table cannot be read, or columns are missing.
     """
-    rows = as_records(load_table(table, ORDER_TABLE_TYPES))
+    wanted = {*ORDER_TABLE_TYPES, *ORDERS, *([order] if order else [])}
+    rows = as_records(load_table(table, ORDER_TABLE_TYPES, columns=wanted))
     columns = list(rows[0]) if rows else []
     key = next((name for name in ("path", "sop_instance_uid") if name in columns), None)
     order = order or next((name for name in ORDERS if name in columns), None)
     if key is None or order is None or order not in columns:
         raise SourceError(
             f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
-            f" to order by; found: {list_names(columns) or 'no row'}"
+            f" to order by; found: {list_names(read_column_names(table)) if rows else 'no row'}"
         )
     by_key: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -379,7 +385,7 @@ def _make_page_tags(
 ) -> PageTags:
     description = add_record(stored.description, **record)
     if stored.description:
-        source = {**description["source"], "frames": count}
+        source = {**description.get("source", {}), "frames": count}
         description |= {"source": source, "frame_spacing": spacing}
     return replace(stored.tags(), description=format_description(description))
 

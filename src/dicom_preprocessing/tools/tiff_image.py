@@ -95,7 +95,7 @@ def read_tiff_image(path: Path) -> TiffImage:
     ------
     OutputError
         The file is not a readable TIFF, or of a kind that this project does not write: tiles,
-        palettes, planes, inverted grey.
+        palettes, planes, inverted grey, single bits.
     """
     with explain_unreadable(path):
         pages = TiffPages(path)
@@ -114,6 +114,8 @@ def read_tiff_image(path: Path) -> TiffImage:
             f"{path}: found {shown} in {page.samples} samples; expected grey or RGB "
             "in strips, not tiles or planes"
         )
+    if frames.dtype.kind not in "iuf":
+        raise OutputError(f"{path}: found values of type {frames.dtype}; expected numbers")
     return TiffImage(
         path=path,
         frames=frames,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
 from dicom_preprocessing.results.manifest import find_tiffs, root_of_manifest
-from dicom_preprocessing.results.reading import read_manifest
+from dicom_preprocessing.results.reading import read_manifest_columns
 from dicom_preprocessing.results.tables import as_records
 from dicom_preprocessing.text import TABLE_SUFFIXES
 
@@ -77,7 +77,8 @@ def _find_manifest(folder: Path) -> Path | None:
 
 
 def _read_rows(manifest: Path) -> dict[str, dict[str, Any]]:
-    table = read_manifest(manifest)
+    # Others may be long, and are those of another program.
+    table = read_manifest_columns(manifest, COLUMNS_NOT_IN_TAGS)
     rows = as_records(table[[name for name in COLUMNS_NOT_IN_TAGS if name in table]])
     # Normal paths: each image once, and no way round by a link (a link, .. and a name).
     names = map(os.path.normpath, table["path"])

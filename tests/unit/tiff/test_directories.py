@@ -3,6 +3,7 @@
 import os
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from dicom_preprocessing import get_frame_count, load_tiff_f32, load_tiff_u8, load_tiff_u16
 from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.tiff import directories
 from dicom_preprocessing.tiff.directories import TiffDirectories
-from tests.unit.tiffs import foreign, sample_frames
+from tests.unit.tiffs import foreign, sample_frames, single_strip
 
 # Where the offset of the first directory stands, and one entry of it.
 FIRST_AT, ENTRY = 4, 12
@@ -144,3 +146,35 @@ class TestBounds:
         patched(path, 258, count=2**20)
         with pytest.raises(OutputError, match="a tag of 1048576 values"):
             TiffDirectories(path)[0]
+
+
+@pytest.mark.parametrize("width", [0, 16])
+def test_tiles_without_length(tmp_path, width):
+    tags = {322: width, 323: 0, 324: 8, 325: 256}
+    (tmp_path / "a.tiff").write_bytes(single_strip(16, 16, bytes(256), 1, tags=tags))
+    with pytest.raises(OutputError, match=f"cannot be read as TIFF: tiles of {width} x 0"):
+        TiffDirectories(tmp_path / "a.tiff")[0]
+
+
+class TestPagesOfOneStrip:
+    """A few bytes must not be decoded for hours."""
+
+    def test_many_large_ones(self, tmp_path):
+        strip = imagecodecs.zstd_encode(bytes(2**24))
+        path = tmp_path / "a.tiff"
+        path.write_bytes(single_strip(2**12, 2**12, strip, 50000, pages=20))
+        with pytest.raises(OutputError, match=r"pages share their strips: \d+ bytes in 17 of them"):
+            list(TiffDirectories(path))
+        with pytest.raises(RuntimeError, match="pages share their strips"):
+            load_tiff_u8(path)
+
+    def test_few_small_ones_are_sound(self, tmp_path):
+        path = tmp_path / "a.tiff"
+        path.write_bytes(single_strip(16, 16, imagecodecs.zstd_encode(bytes(256)), 50000, pages=3))
+        assert load_tiff_u8(path).shape == (3, 16, 16, 1)
+
+    @pytest.mark.parametrize("compressor", ["zstd", "deflate", "lzw", "packbits"])
+    def test_own_pages_of_zeros_are_sound(self, saved, compressor, monkeypatch):
+        monkeypatch.setattr(directories, "MAX_SHARED_BYTES", 0)
+        path = saved(np.zeros((20, 700, 800, 1), np.uint16), compressor)
+        assert len(list(TiffDirectories(path))) == 20

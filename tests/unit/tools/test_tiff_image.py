@@ -45,3 +45,9 @@ def test_contradicting_tags_are_an_error(written):
         tiff.pages.first.tags[Tag.ACTIVE_AREA].overwrite((1, 2, 17, 10))
     with pytest.raises(OutputError, match=r"a\.tiff: .*its active area .* is not within its image"):
         read_tiff_image(written)
+
+
+def test_single_bits_are_an_error(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tiff", np.ones((5, 7), bool), photometric="minisblack")
+    with pytest.raises(OutputError, match=r"a\.tiff: found values of type bool; expected numbers"):
+        read_tiff_image(tmp_path / "a.tiff")

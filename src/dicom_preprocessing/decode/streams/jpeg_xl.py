@@ -9,7 +9,10 @@ from dicom_preprocessing.decode.streams.info import StreamError
 CODESTREAM: Final = b"\xff\x0a"
 CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 """The first box of a file (ISO/IEC 18181-2)."""
-CODESTREAM_BOX: Final = b"jxlc"
+CODESTREAM_BOXES: Final = {b"jxlc": 0, b"jxlp": 4}
+"""Boxes with the stream, or a part of it, and the bytes before that (ISO/IEC 18181-2)."""
+LONG_BOX: Final = 1
+"""Size of a box whose size follows in 8 bytes."""
 
 SIDE_BITS: Final = (9, 13, 18, 30)
 """Bits of a side less 1, by a selector of two bits."""
@@ -39,10 +42,10 @@ def read_size(stream: bytes) -> tuple[int, int]:
     StreamError
         It is no such stream, or ends inside its header.
     """
-    box = stream.find(CODESTREAM_BOX) if stream.startswith(CONTAINER) else 0
-    start = stream.find(CODESTREAM, max(box, 0))
-    content = stream[start + len(CODESTREAM) : start + len(CODESTREAM) + SIZE_HEADER]
-    if box < 0 or start < 0 or len(content) < SIZE_HEADER:
+    start = _find_codestream(stream) if stream.startswith(CONTAINER) else 0
+    header = stream[start : start + len(CODESTREAM) + SIZE_HEADER]
+    content = header.removeprefix(CODESTREAM)
+    if len(content) != SIZE_HEADER:
         raise StreamError("no header of JPEG XL")
     bits = _Bits(content)
     is_small = bits.take(1) == 1
@@ -51,6 +54,24 @@ def read_size(stream: bytes) -> tuple[int, int]:
     if ratio is None:
         return rows, _read_side(bits, is_small=is_small)
     return rows, rows * ratio[0] // ratio[1]
+
+
+def _find_codestream(stream: bytes) -> int:
+    """Return where the stream starts in its boxes, the end if it is in none."""
+    position = 0
+    while 0 <= position < len(stream):
+        head = stream[position : position + 16].ljust(16, b"\0")
+        size, kind = int.from_bytes(head[:4]), head[4:8]
+        start = position + 8
+        if size == LONG_BOX:
+            size, start = int.from_bytes(head[8:]), position + 16
+        if kind in CODESTREAM_BOXES:
+            start += CODESTREAM_BOXES[kind]
+            # Else the size would go on in the next box.
+            is_whole = not size or position + size >= start + len(CODESTREAM) + SIZE_HEADER
+            return start if is_whole else len(stream)
+        position += max(size, 8) if size else len(stream)  # 0: to the end
+    return len(stream)
 
 
 def _read_side(bits: _Bits, *, is_small: bool) -> int:

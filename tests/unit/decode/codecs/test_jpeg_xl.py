@@ -7,6 +7,7 @@ import pytest
 from dicom_preprocessing.decode.codecs.jpeg_xl import decode
 from dicom_preprocessing.decode.colour import ybr_to_rgb
 from dicom_preprocessing.decode.streams.info import StreamError
+from dicom_preprocessing.decode.streams.jpeg_xl import CODESTREAM, CONTAINER
 from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
 from tests.unit.decode.examples import COLOUR, GREY_8, runner_for
 
@@ -56,3 +57,36 @@ def test_more_bits_than_allocated_are_refused():
 def test_other_size_is_refused():
     with pytest.raises(StreamError, match="holds 24 x 40 x 1, the header says 24 x 39 x 1"):
         decode(jpegxl(GREY_8, lossless=True), runner_for(LOSSLESS, GREY_8[:, 1:]))
+
+
+@pytest.mark.parametrize("form", ["plain", "whole", "in parts", "behind a false one"])
+def test_other_size_is_refused_before_it_is_decoded(form, monkeypatch):
+    stream = jpegxl(GREY_8, lossless=True)
+    assert stream.startswith(CODESTREAM)
+    false = box(b"free", b"jxlc" + CODESTREAM + bytes(20))
+    boxes = {
+        "plain": stream,
+        "whole": CONTAINER + box(b"jxlc", stream),
+        "in parts": CONTAINER + box(b"jxlp", bytes(4) + stream),
+        "behind a false one": CONTAINER + false + box(b"jxlc", stream),
+    }
+    monkeypatch.setattr(imagecodecs, "jpegxl_decode", None)
+    with pytest.raises(StreamError, match="holds 24 x 40 x 1, the header says 24 x 39 x 1"):
+        decode(boxes[form], runner_for(LOSSLESS, GREY_8[:, 1:]))
+
+
+def test_size_that_goes_on_in_another_box_is_refused():
+    stream = CONTAINER + box(b"jxlp", bytes(4) + CODESTREAM) + box(b"jxlp", bytes(40))
+    with pytest.raises(StreamError, match="no header of JPEG XL"):
+        decode(stream, runner_for(LOSSLESS, GREY_8))
+
+
+def test_image_in_boxes_is_read():
+    stream = (
+        CONTAINER + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"jxlc", jpegxl(GREY_8, lossless=True))
+    )
+    assert np.array_equal(decode(stream, runner_for(LOSSLESS, GREY_8))[..., 0], GREY_8)
+
+
+def box(kind, content):
+    return (8 + len(content)).to_bytes(4) + kind + content
