@@ -37,8 +37,9 @@ class Watch:
 
     def look(self):
         """Read what is new or has changed."""
-        for path in self.folder.rglob("*"):
-            self._keep(path, path.relative_to(self.folder))
+        for folder, _, names in os.walk(self.folder):  # which passes over what has just gone
+            for path in (Path(folder, name) for name in names):
+                self._keep(path, path.relative_to(self.folder))
         for links in Path("/proc").glob("[0-9]*/fd"):
             with suppress(OSError):
                 for link in links.iterdir():
