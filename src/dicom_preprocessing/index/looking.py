@@ -114,6 +114,21 @@ def find_answers(
         _leave(process)
 
 
+def find_answers_here(
+    asking: Callable[[Callable[[Any], object]], Generator[Look[Any], None, object]],
+) -> Iterator[Any]:
+    """Yield what a generator that asks the file system tells, asked by this thread.
+
+    Exceptions are those of the generator.
+    """
+    told: list[Any] = []
+    for look in asking(told.append):
+        look.run()
+        yield from told
+        told.clear()
+    yield from told
+
+
 def ask_once(path: str, ask: Callable[[], A], seconds: int) -> A:
     """Return what a function returns that asks the file system about a path.
 

@@ -7,11 +7,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.index.folders import SourceWalk, read_inode
-from dicom_preprocessing.index.looking import find_answers
+from dicom_preprocessing.index.looking import find_answers, find_answers_here
 from dicom_preprocessing.index.path_lists import is_named_as_dicom
 from dicom_preprocessing.text import make_printable
 
@@ -63,19 +62,20 @@ def find_files(
     excluded : iterable of str
         Folders that are not walked: the run's own output, and Snakemake's.
     seconds : int or None
-        Time without an answer of the file system after which a path is one that cannot be read;
-        None is that of the default limits.
+        Time without an answer of the file system after which a path is one that cannot be read,
+        for which a process is forked; None waits for any answer, in this process.
 
     Raises
     ------
     SourceError
         No entry exists or can be read, or there is no file.
     """
-    seconds = Limits().seconds if seconds is None else seconds
     own = {inode for inode in map(read_inode, excluded) if inode is not None}
     entries: list[SourceFile] = []
     texts: list[bool] = []
-    for told in find_answers(SourceWalk(sources, own, seconds).ask, seconds):
+    walk = SourceWalk(sources, own, seconds or 0)
+    answers = find_answers_here(walk.ask) if seconds is None else find_answers(walk.ask, seconds)
+    for told in answers:
         if isinstance(told, bool):
             texts.append(told)
             continue

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.config import Limits
 from dicom_preprocessing.decode.frame_order import distances_along_normal, median_step
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
@@ -152,7 +153,7 @@ def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
     SourceError
         None of the sources can be read.
     """
-    index = build_index(find_files(sources))
+    index = build_index(find_files(sources, seconds=Limits().seconds))
     entries = {
         (study, entry.sop_instance_uid): entry
         for study, of_study in index.studies.items()
