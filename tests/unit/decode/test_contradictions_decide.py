@@ -70,8 +70,8 @@ def file_meta(**values):
 
 
 def sop_class():
-    data_set = file_meta(MediaStorageSOPClassUID="1.2")
-    data_set.SOPClassUID = "1.3"
+    data_set = file_meta(MediaStorageSOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    data_set.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
     return describe(data_set).header.sop_class_uid
 
 
