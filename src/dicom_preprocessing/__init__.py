@@ -40,6 +40,7 @@ HOMES = {
         "preprocess_u16_slices_with_metadata",
         "preprocess_u16_with_metadata",
     ),
+    "dicom_preprocessing.api.selection": ("select_files",),
     "dicom_preprocessing.errors": ("PreprocessingError",),
     "dicom_preprocessing.imaging.geometry": ("Flip", "Geometry", "Padding"),
     "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),

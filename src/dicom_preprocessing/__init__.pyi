@@ -26,6 +26,7 @@ from dicom_preprocessing.api.preprocess import (
     preprocess_u16_with_metadata,
 )
 from dicom_preprocessing.api.preprocessor import Preprocessor, VolumeHandler
+from dicom_preprocessing.api.selection import select_files
 from dicom_preprocessing.errors import PreprocessingError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.coordinates import MappedBoxes, MappedPolygon
@@ -122,5 +123,6 @@ __all__ = [
     "read_slices",
     "read_tiff_paths",
     "read_warnings",
+    "select_files",
     "validate_dicom",
 ]

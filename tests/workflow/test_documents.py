@@ -234,7 +234,7 @@ def test_commands_of_the_manual_run_one_after_another(tmp_path, monkeypatch, cap
         for command in block.commands
         if "snakemake" not in command and not command.startswith("make")
     ]
-    assert len(commands) == 12
+    assert len(commands) == 13
     for command in commands:
         assert call(command, monkeypatch, tmp_path) == 0, command
     made = ["image.tiff", "out/manifest.csv", "out.parquet", "mapped.csv", "preview", "stats.json"]

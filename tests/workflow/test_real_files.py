@@ -34,7 +34,7 @@ def counts_agree(project, states):
 
 def test_every_corpus_file_is_in_the_expected_state(corpus, tmp_path):
     project = new_project(tmp_path)
-    project.config = {"source": str(corpus)}
+    project.config = {"source": str(corpus), "objects": "all"}
     project.run()
     states = outcomes(project)
     files = [path for path in corpus.rglob("*") if path.is_file()]

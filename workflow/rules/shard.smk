@@ -18,6 +18,7 @@ rule part:
         settings=to_json(
             recipe=RUN.recipe_digests["write"],
             keep=CONFIG.keep,
+            columns=CONFIG.columns,
             shard=CONFIG.shard,
         ),
     shell:

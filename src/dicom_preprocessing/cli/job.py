@@ -68,7 +68,7 @@ def _parser(examples: Path) -> argparse.ArgumentParser:
         )
 
     index = add("index", "Index the source.", partial(_index, examples))
-    add_settings(index, "source, duplicates, limits, modalities")
+    add_settings(index, "source, duplicates, limits, selection")
     index.add_argument("--workers", type=int, default=1, help="processes that read headers")
     for stage in STAGES:
         job = add(stage, f"Make the {stage} stage of a study.", partial(_make_stage, stage))
@@ -78,14 +78,14 @@ def _parser(examples: Path) -> argparse.ArgumentParser:
             "manifest",
             "Write tables of all results.",
             _collect_all,
-            "recipe, keep, prune",
+            "recipe, keep, prune, columns",
         ),
-        ("part", "Write the tables of a shard.", _collect_part, "recipe, keep, shard"),
+        ("part", "Write the tables of a shard.", _collect_part, "recipe, keep, columns, shard"),
         (
             "collect",
             "Write tables from the parts of all shards.",
             _collect_parts,
-            "recipe, keep, prune, shards",
+            "recipe, keep, prune, columns, shards",
         ),
         ("report", "Write report.html.", _report, "settings"),
         ("verdict", "Judge the run: status 1 if it is not good enough.", _judge, "strict"),
@@ -119,6 +119,7 @@ def _add_stage_options(job: argparse.ArgumentParser) -> None:
 
 def _index(examples: Path, arguments: argparse.Namespace) -> None:
     from dicom_preprocessing.config import Limits
+    from dicom_preprocessing.config.selection import Selection
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
     from dicom_preprocessing.index.build import update_index
     from dicom_preprocessing.index.table import IndexFolder
@@ -136,6 +137,7 @@ def _index(examples: Path, arguments: argparse.Namespace) -> None:
         excluded=list_own_folders(output),
         duplicates=settings["duplicates"],
         limits=limits,
+        selection=Selection.from_record(settings["selection"]),
         workers=arguments.workers,
         retries=plan_retries(IndexFolder(output), limits),
         invalidate=partial(invalidate_parts, output),
@@ -215,7 +217,9 @@ def _collect_all(arguments: argparse.Namespace) -> None:
     studies = IndexFolder(output).read_studies().values()
     write_results(
         output,
-        collect_receipts(output, studies, settings["recipe"], settings["keep"]),
+        collect_receipts(
+            output, studies, settings["recipe"], settings["keep"], settings["columns"]
+        ),
         keep=settings["keep"],
         prune=settings["prune"],
         old_parts=find_other_parts(output),
@@ -231,7 +235,9 @@ def _collect_part(arguments: argparse.Namespace) -> None:
     output, settings = arguments.output, arguments.settings
     part = Part(output, *settings["shard"])
     shards = assign_to_shards(IndexFolder(output).read_studies().values(), part.shards)
-    collected = collect_receipts(output, shards[part.shard], settings["recipe"], settings["keep"])
+    collected = collect_receipts(
+        output, shards[part.shard], settings["recipe"], settings["keep"], settings["columns"]
+    )
     write_part(collected, part, shards[part.shard])
 
 
@@ -246,7 +252,7 @@ def _collect_parts(arguments: argparse.Namespace) -> None:
     parts = zip(list_parts(output, shards), studies, strict=True)
     write_results(
         output,
-        collect_parts(parts, settings["recipe"]),
+        collect_parts(parts, settings["recipe"], settings["columns"]),
         keep=settings["keep"],
         prune=settings["prune"],
         old_parts=find_other_parts(output, shards),

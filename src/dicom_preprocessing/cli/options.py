@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.cli.arguments import read_positive
 from dicom_preprocessing.config import ConfigKey, keys, parse_value
+from dicom_preprocessing.config.selection import REGEX
 from dicom_preprocessing.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 
 LIMITS = {
@@ -20,10 +21,12 @@ LIMITS = {
 }
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for every key of the configuration that has one."""
+def add_config_options(
+    parser: argparse.ArgumentParser, names: Collection[str] | None = None
+) -> None:
+    """Add an option for every key of the configuration that has one, or for those of ``names``."""
     for name, key in keys().items():
-        if not key.options:
+        if not key.options or (names is not None and name not in names):
             continue
         if name == "limits":
             _add_limits(parser, key)
@@ -34,6 +37,16 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
                 action=argparse.BooleanOptionalAction,
                 default=argparse.SUPPRESS,
                 help=key.doc,
+            )
+        elif key.schema.get("type") == "object":
+            parser.add_argument(
+                *key.options,
+                dest=name,
+                action=_AddRule,
+                default=argparse.SUPPRESS,
+                metavar="KEYWORD=VALUE",
+                help=f"{key.doc} May be given several times; VALUE may be several, with commas "
+                "between them.".replace("%", "%%"),
             )
         else:
             parser.add_argument(
@@ -57,6 +70,29 @@ def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
             metavar="N",
             help=LIMITS[limit],
         )
+
+
+class _AddRule(argparse.Action):
+    """Adds a rule to those of the option; values of one keyword are alternatives."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401  # a text
+        option_string: str | None = None,
+    ) -> None:
+        keyword, sign, text = values.partition("=")
+        if not sign:
+            parser.error(f"argument {option_string}: found {values}, allowed: KEYWORD=VALUE")
+        rules = dict(getattr(namespace, self.dest, {}))
+        several = [text] if text.startswith(REGEX) else text.split(",")  # blanks are stripped later
+        rules[keyword] = [*rules.get(keyword, ()), *several]
+        try:
+            parse_value(self.dest, rules)
+        except ConfigError as error:
+            parser.error(f"argument {option_string}: {error.summary}")
+        setattr(namespace, self.dest, rules)
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

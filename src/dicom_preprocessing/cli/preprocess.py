@@ -142,9 +142,11 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
     """One file in, one TIFF out; no UID is needed."""
     with importing():
         from dicom_preprocessing.config.recipe import make_recipe
+        from dicom_preprocessing.config.selection import selection_of
         from dicom_preprocessing.files import make_durable
         from dicom_preprocessing.index.grouping import make_entry
         from dicom_preprocessing.index.scan import scan_files
+        from dicom_preprocessing.index.selection import Selector
         from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec
@@ -152,11 +154,15 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.results.verdict import count_files
 
     (source_file,) = find_files([source], seconds=config.limits.seconds)
-    (scan,) = scan_files([source_file], limits=config.limits)
-    if scan.header is None or not scan.header.has_pixel_data:
-        problem = (
-            f"{scan.error}: {scan.message}" if scan.error else "no_pixel_data: it is not an image"
-        )
+    selector = Selector(selection_of(config), [source])
+    keywords = selector.selection.keywords
+    (scan,) = scan_files([source_file], limits=config.limits, keywords=keywords)
+    problem = f"{scan.error}: {scan.message}" if scan.error else ""
+    if scan.header is not None and not scan.header.has_pixel_data:
+        problem = "no_pixel_data: it is not an image"
+    elif scan.header is not None and (rule := selector.find_reason(source, scan.header)):
+        problem = f"not_selected: {rule}"
+    if scan.header is None or problem:
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +192,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     files = find_files([source], [str(output)], config.limits.seconds)
     output.mkdir(parents=True, exist_ok=True)
     remove_partials(output, (FAILURES, WARNINGS))  # of a command that was killed
-    index = _index(files, config, jobs, quiet=quiet)
+    index = _index(files, source, config, jobs, quiet=quiet)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
@@ -200,8 +206,12 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     return _conclude(index, receipts, output, config)
 
 
-def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: bool) -> Index:
+def _index(
+    files: Sequence[SourceFile], source: str, config: Config, jobs: int, *, quiet: bool
+) -> Index:
+    from dicom_preprocessing.config.selection import selection_of
     from dicom_preprocessing.index.build import build_index
+    from dicom_preprocessing.index.selection import Selector
 
     with _progress(len(files), "headers", quiet=quiet) as bar:
         return build_index(
@@ -209,6 +219,7 @@ def _index(files: Sequence[SourceFile], config: Config, jobs: int, *, quiet: boo
             duplicates=config.duplicates,
             limits=config.limits,
             workers=jobs,
+            selector=Selector(selection_of(config), [source]),
             advance=bar.update,
         )
 
@@ -266,6 +277,8 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
     with_warnings = _write_warnings(receipts, output / WARNINGS)
     counts = count_files(index.found, ((f.state, f.error) for f in failures), with_warnings)
     print(counts)
+    for line in index.census.describe():
+        print(line)
     named = next((i for i in index.excluded_files if i.named and i.error == "not_dicom"), None)
     problem = find_failure_reason(
         counts, strict=config.strict, named_not_written=named.source_path if named else None

@@ -24,6 +24,13 @@ MAX_DEPTH = 20
 MAX_VALUES = 1_000_000
 """Values in a key; what YAML's aliases stand for counts each time."""
 INTENSITIES = ("voi", "minmax", "stored")
+OBJECTS = ("image", "segmentation", "parametric-map", "dose")
+ALL_OBJECTS = "all"
+NO_PRESET = "none"
+PRESETS = (NO_PRESET, "mammography", "tomosynthesis", "ct", "mr", "ultrasound")
+"""Names of the presets in presets.yaml."""
+SOURCE_PATH = "source_path"
+"""A column that is no keyword."""
 VOLUMES = ("keep", "central-slice", "max-intensity", "interpolate", "laplacian-mip")
 
 
@@ -103,6 +110,23 @@ def _choice_key(values: tuple[str, ...], doc: str, **about: Any) -> Any:  # noqa
         example=values[0],
         **about,
     )
+
+
+def _rules_key(doc: str, **about: Any) -> Any:  # noqa: ANN401
+    values = {"type": ["string", "number", "boolean", "null"]}
+    key = ConfigKey(
+        schema={
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [values, {"type": "array", "items": values, "minItems": 1}]
+            },
+        },
+        doc=doc,
+        allowed="a mapping of DICOM keywords to a value, a comparison, a regular expression after "
+        "~, or a list of these; or {}",
+        **about,
+    )
+    return dataclasses.field(default_factory=dict, metadata={"key": key})
 
 
 def _make_array_schema(items: Mapping[str, Any], minimum: int, maximum: int) -> dict[str, Any]:
@@ -292,15 +316,47 @@ class Config:
         options=("--series",),
         later=("stack",),
     )
-    modalities: tuple[str, ...] | None = _key(
-        None,
-        schema={"type": "array", "items": _TEXT, "minItems": 1},
-        doc="Modalities to keep, the others are skipped; null keeps all.",
-        allowed="a list of modalities such as MG or CT, or null",
-        example="[MG, CT]",
-        options=("--modalities",),
-        nullable=True,
-        later=(...,),
+    objects: tuple[str, ...] = _key(
+        (OBJECTS[0],),
+        schema={
+            "anyOf": [
+                {"enum": [*OBJECTS, ALL_OBJECTS]},
+                {
+                    "type": "array",
+                    "items": {"enum": [*OBJECTS, ALL_OBJECTS]},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
+            ]
+        },
+        doc="Kinds of objects to take, by SOP class. image: all that are none of the others.",
+        allowed=f"a list of {', '.join(OBJECTS)}; or {ALL_OBJECTS}",
+        example="[image, dose]",
+        options=("--objects",),
+    )
+    include: dict[str, list[str]] = _rules_key(  # noqa: RUF009  # a field, as _key gives
+        "Take only files whose headers match each of these rules: a DICOM keyword, and a value, a "
+        "comparison, a regular expression after ~, or a list of these, of which one has to match.",
+        example='{Modality: [CT, PT], Rows: ">=512"}',
+        options=("--include",),
+    )
+    exclude: dict[str, list[str]] = _rules_key(  # noqa: RUF009
+        "Leave out files whose headers match any of these rules.",
+        example='{ImageType: LOCALIZER, SeriesDescription: "~(?i)scout"}',
+        options=("--exclude",),
+    )
+    preset: str = _choice_key(
+        PRESETS,
+        "Rules for a kind of cohort, to which those of include and exclude are added.",
+        options=("--preset",),
+    )
+    columns: tuple[str, ...] = _key(
+        (),
+        schema={"type": "array", "items": _TEXT, "uniqueItems": True},
+        doc="DICOM keywords whose values the manifest carries besides, and source_path. Not those "
+        "that may name a person.",
+        allowed="a list of DICOM keywords and source_path, or []",
+        example="[ImageLaterality, ViewPosition, source_path]",
     )
     duplicates: str = _choice_key(
         ("first", "fail"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from dicom_preprocessing.config.model import (
@@ -18,11 +19,19 @@ from dicom_preprocessing.config.model import (
     keys,
 )
 from dicom_preprocessing.config.schema import as_yaml
+from dicom_preprocessing.config.selection import (
+    find_column_problem,
+    find_rule_problem,
+    list_patterns,
+)
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.text import find_path_problem, make_printable
 
 MAX_SHOWN = 200
 """Characters of a value or name that a message shows."""
+
+RULES = ("include", "exclude")
+"""Keys whose values are rules on attributes."""
 
 FULL_RESOLUTION_STAGES = ("decode", "crop")
 """Stages whose images are at full resolution."""
@@ -79,12 +88,14 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
     parsed = _parse_text(key, value)
     if parsed is None and default_of(name) is False:
         parsed = False
-    if key.schema.get("type") == "array" and isinstance(parsed, str):
+    if isinstance(parsed, str) and (key.schema.get("type") == "array" or name == "objects"):
         parsed = [parsed]
     if parsed is None and name == "keep":
         parsed = []
-    if isinstance(parsed, Mapping):
+    if isinstance(parsed, Mapping) and name == "limits":
         parsed = {**asdict(Limits()), **parsed}
+    if parsed is None and name in RULES:
+        parsed = {}
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
 
     is_finite = all(abs(x) < MAX_NUMBER for x in _flatten(parsed) if isinstance(x, int | float))
@@ -92,6 +103,8 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         raise _make_error(name, f"found {_show(value)}, allowed: {key.allowed}.")
     if name in ("source", "output"):
         _require_plain_paths(name, parsed)
+    if name in (*RULES, "columns"):
+        _require_usable_keywords(name, parsed)
     parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, key)
     default = default_of(name)
     if parsed != default and any(later is ... or later == parsed for later in key.later):
@@ -102,6 +115,17 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
             problem,
         )
     return parsed
+
+
+def _require_usable_keywords(name: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse rules and columns whose keywords or patterns cannot be used."""
+    for keyword in value:
+        if name == "columns":
+            problem = find_column_problem(keyword)
+        else:
+            problem = find_rule_problem(str(keyword), list_patterns(value[keyword]))
+        if problem is not None:
+            raise _make_error(name, f"found {_show(keyword)}, which {make_printable(problem)}.")
 
 
 def _make_error(name: str, problem: str) -> ConfigError:
@@ -166,9 +190,18 @@ def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
         return _read_yaml(f"[{value}]" if takes_list and "," in value and not bracketed else value)
     if isinstance(value, (list, tuple)):
         return [v if key.text or not isinstance(v, str) else _read_yaml(v) for v in value]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and key is keys()["limits"]:
         return {k: _read_yaml(v) if isinstance(v, str) else v for k, v in value.items()}
+    if isinstance(value, Mapping):
+        return {k: _plain_patterns(v) for k, v in value.items()}
     return value
+
+
+def _plain_patterns(value: Any) -> Any:  # noqa: ANN401
+    """What a rule looks for, with dates of YAML as DICOM has them."""
+    if isinstance(value, list | tuple):
+        return list(map(_plain_patterns, value))
+    return f"{value:%Y%m%d}" if isinstance(value, date) else value
 
 
 def _read_yaml(text: str) -> Any:  # noqa: ANN401
@@ -184,8 +217,10 @@ def _read_yaml(text: str) -> Any:  # noqa: ANN401
 
 def _normalise(value: Any, key: ConfigKey) -> Any:  # noqa: ANN401
     """Lists become tuples; numbers become what the field holds."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and key is keys()["limits"]:
         return Limits(**value)
+    if isinstance(value, Mapping):
+        return {keyword: list_patterns(patterns) for keyword, patterns in value.items()}
     if isinstance(value, list):
         return tuple(_normalise(v, key) for v in value)
     if isinstance(value, float) and "integer" in _find_types(key.schema):

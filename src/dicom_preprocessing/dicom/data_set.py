@@ -15,6 +15,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from dicom_preprocessing.config.selection import CODES
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute, clean_text
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import (
@@ -27,9 +28,10 @@ from dicom_preprocessing.dicom.description import (
     PixelPadding,
 )
 from dicom_preprocessing.dicom.elements import attributes_of, items_of
-from dicom_preprocessing.dicom.header import Header, keep_modality, keep_uid
+from dicom_preprocessing.dicom.header import Header, join_values, keep_modality, keep_uid
 from dicom_preprocessing.dicom.keywords import (
     CODE_TAGS,
+    CODE_VALUE_TAGS,
     GROUP_TAGS,
     HEADER_KEYWORDS,
     HEADER_TAGS,
@@ -52,8 +54,10 @@ from dicom_preprocessing.dicom.keywords import (
     TOP_TAGS,
     UIDS,
     VIEW_CODE_SEQUENCE,
+    VIEW_MODIFIERS,
     VOI,
     VOI_LUTS,
+    tags_of,
 )
 from dicom_preprocessing.dicom.transfer_syntaxes import name_uid
 from dicom_preprocessing.image_warnings import ImageWarning
@@ -132,16 +136,49 @@ def describe(
     )
 
 
-def header_of(data_set: Dataset, *, meta: FileMeta | None = None, has_pixel_data: bool) -> Header:
-    """Return the header alone, without the rest of a description."""
+def header_of(
+    data_set: Dataset,
+    *,
+    meta: FileMeta | None = None,
+    keywords: Iterable[str] = (),
+    has_pixel_data: bool,
+) -> Header:
+    """Return the header alone, without the rest of a description.
+
+    Parameters
+    ----------
+    data_set : Dataset
+    meta : FileMeta, optional
+    keywords : iterable of str
+        Of attributes that are read besides.
+    has_pixel_data : bool
+    """
     meta = _file_meta_of(data_set) if meta is None else meta
     attributes = attributes_of(data_set, HEADER_TAGS)
     syntax = _choose_syntax(meta, data_set)
-    return _make_header(meta, attributes, syntax, has_pixel_data=has_pixel_data)
+    tags = tags_of(keywords)
+    others = {k: join_values(k, a.texts()) for k, a in attributes_of(data_set, tags).items()}
+    others |= {k: join_values(k, _read_codes(data_set, t)) for t, k in tags.items() if k in CODES}
+    others = {keyword: text for keyword, text in others.items() if text}
+    return _make_header(meta, attributes, syntax, others, has_pixel_data=has_pixel_data)
+
+
+def _read_codes(data_set: Dataset, tag: int) -> Iterator[str]:
+    """Yield code values and meanings of a sequence of codes; modifiers are in those of views."""
+    views = items_of(data_set, VIEW_CODE_SEQUENCE, []) if tag == VIEW_MODIFIERS else []
+    for parent in (*views, data_set):
+        for item in items_of(parent, tag, []):
+            for attribute in attributes_of(item, CODE_VALUE_TAGS).values():
+                yield from attribute.texts()
 
 
 def _make_header(
-    meta: FileMeta, attributes: Mapping[str, Attribute], syntax: UID, *, has_pixel_data: bool
+    meta: FileMeta,
+    attributes: Mapping[str, Attribute],
+    syntax: UID,
+    others: Mapping[str, str] | None = None,
+    *,
+    has_pixel_data: bool,
 ) -> Header:
     fields: dict[str, str | int] = {}
     for field, keyword in HEADER_KEYWORDS.items():
@@ -156,6 +193,7 @@ def _make_header(
         sop_class_uid=keep_uid(_choose_sop_class(meta, attributes.get("SOPClassUID", ABSENT))),
         transfer_syntax_uid=keep_uid(clean_text(syntax)),
         has_pixel_data=has_pixel_data,
+        attributes=others or {},
         **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
     )
 

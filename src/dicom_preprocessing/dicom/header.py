@@ -11,8 +11,10 @@ compared.
 
 from __future__ import annotations
 
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.charset import python_encoding
@@ -24,6 +26,8 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from dicom_preprocessing.config.selection import CACHED_KEYWORDS, CODES, digest_value, is_personal
+from dicom_preprocessing.dicom.attribute import clean_text
 from dicom_preprocessing.dicom.detection import PREAMBLE, PREFIX
 from dicom_preprocessing.dicom.element_header import (
     ITEM,
@@ -33,11 +37,22 @@ from dicom_preprocessing.dicom.element_header import (
     SHORT_VRS,
     UNDEFINED_LENGTH,
 )
-from dicom_preprocessing.dicom.keywords import HEADER_KEYWORDS, HEADER_TAGS, PIXEL_KEYWORDS
+from dicom_preprocessing.dicom.elements import NUMBERS
+from dicom_preprocessing.dicom.elements import TEXTS as PLAIN_TEXTS
+from dicom_preprocessing.dicom.keywords import (
+    CODE_SEQUENCES,
+    CODE_VALUE_TAGS,
+    HEADER_FIELDS,
+    HEADER_KEYWORDS,
+    HEADER_TAGS,
+    PIXEL_KEYWORDS,
+    VIEW_MODIFIERS,
+    tags_of,
+)
 from dicom_preprocessing.text import HIDDEN_FROM, is_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 META_LENGTH: Final = 0x00020000
 TRANSFER_SYNTAX: Final = 0x00020010
@@ -51,11 +66,16 @@ FIELD_OF_TAG: Final = {
 }
 """Fields of ``Header`` by tag, from the table by which pydicom's data sets are read too."""
 
-VR_OF_TAG: Final = {
-    tag: dictionary_VR(tag).encode()
-    for tag in (META_LENGTH, TRANSFER_SYNTAX, CHARACTER_SET, *FIELD_OF_TAG)
+NESTED_VRS: Final = {CHARACTER_SET: b"CS"}
+"""Of the elements of items only the character set is read, which decides whether they are plain."""
+
+SEQUENCE: Final = b"SQ"
+CODE_VRS: Final = {CHARACTER_SET: b"CS"} | {
+    tag: dictionary_VR(tag).encode() for tag in (*CODE_VALUE_TAGS, VIEW_MODIFIERS)
 }
-"""VR of the elements whose values are read; of all others only the length counts."""
+"""Of the elements of items of a sequence of codes."""
+
+META_VRS: Final = {META_LENGTH: b"UL", TRANSFER_SYNTAX: b"UI"}
 
 # Big endian is retired and rare. A deflated data set would have to be inflated first.
 PLAIN_SYNTAXES: Final = {
@@ -73,8 +93,17 @@ MAX_DEPTH: Final = 8
 
 MAX_DIGITS: Final = 9
 """Digits of an integer that fits into 32 bits in any case."""
+CACHED_VALUE: Final = re.compile(r"[A-Za-z0-9 _.+/-]{,64}")
+"""A term, number or UID; names have a caret between their parts (PS3.5 6.2.1.1)."""
+
+MAX_TEXT: Final = 4096
+"""Characters of an attribute that are kept."""
+
 TEXT_PADDING: Final = " \0"
 """Pads values to even length (PS3.5 6.2): NUL of UI, blank of others; writers mix them up."""
+
+BINARY: Final = {vr.encode(): code for vr, code in NUMBERS.items()}
+TEXTS: Final = tuple(vr.encode() for vr in PLAIN_TEXTS)
 
 # The first eight bytes of an element (PS3.5 Tables 7.1-2 and 7.1-3). LONG_VRS have two reserved
 # bytes in place of the short length, and then a length of four bytes (Table 7.1-1).
@@ -89,7 +118,9 @@ class Header:
 
     UIDs of study, series and instance are stripped of blanks and NUL and otherwise as found; those
     of SOP class and transfer syntax, and the modality, are empty where they are something else;
-    numbers are 0 where absent.
+    numbers are 0 where absent. ``attributes``
+    are those of ``tags_of`` that have a value, by keyword: text with backslashes between values, as
+    in the file.
     """
 
     study_instance_uid: str = ""
@@ -106,6 +137,45 @@ class Header:
     bits_stored: int = 0
     instance_number: int = 0
     has_pixel_data: bool = True
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def values(self, keyword: str) -> tuple[str, ...]:
+        """The values of an attribute that was read as text; none if it is absent or empty."""
+        name = HEADER_FIELDS.get(keyword)
+        text = self.attributes.get(keyword, "") if name is None else str(getattr(self, name) or "")
+        return tuple(text.split("\\")) if text else ()
+
+
+def join_values(keyword: str, values: Iterable[str]) -> str:
+    """The text of an attribute in a header; of one that may name a person, digests of values.
+
+    Of those that every header has, only values that look like what is due: others may be names.
+    """
+    texts = [clean_text(value) for value in values]
+    if keyword in CACHED_KEYWORDS:
+        texts = [text if CACHED_VALUE.fullmatch(text) else "" for text in texts]
+    if keyword in CODES:
+        texts = list(filter(None, texts))
+    if not any(texts):
+        return ""
+    if is_personal(keyword):
+        texts = list(map(digest_value, texts))
+    return "\\".join(texts)[:MAX_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is read of a header: keywords by tag, and VR by tag for all elements that are read."""
+
+    keywords: Mapping[int, str]
+    vrs: Mapping[int, bytes]
+
+
+@cache
+def _wanted(keywords: frozenset[str]) -> _Wanted:
+    tags = tags_of(keywords)
+    read = (CHARACTER_SET, *FIELD_OF_TAG, *tags)
+    return _Wanted(tags, {tag: dictionary_VR(tag).encode() for tag in read})
 
 
 MODALITIES: Final = frozenset(
@@ -135,13 +205,15 @@ class _NotPlainError(ValueError):
     """The file is not plain."""
 
 
-def read_plain_header(head: bytes) -> Header | None:
+def read_plain_header(head: bytes, keywords: frozenset[str] = frozenset()) -> Header | None:
     """Read the header of a plain file with pixel data.
 
     Parameters
     ----------
     head : bytes
         The first bytes of the file, with all elements before the pixel data.
+    keywords : frozenset of str
+        Of attributes that are read besides.
 
     Returns
     -------
@@ -149,23 +221,23 @@ def read_plain_header(head: bytes) -> Header | None:
         None if the file is not plain, or ``head`` too short: pydicom has to read it.
     """
     try:
-        return _parse_plain_header(head)
+        return _parse_plain_header(head, _wanted(keywords))
     # LookupError: a required element is absent, or the transfer syntax is not plain. struct.error:
     # an element goes on after ``head``.
     except (_NotPlainError, LookupError, struct.error):
         return None
 
 
-def _parse_plain_header(head: bytes) -> Header:
+def _parse_plain_header(head: bytes, wanted: _Wanted) -> Header:
     # Without the prefix a file may be a data set all the same; dicom/detection.py decides.
     start = PREAMBLE + len(PREFIX)
     if head[PREAMBLE:start] != PREFIX:
         raise _NotPlainError
     # The first element is the length of the others of group 2 (PS3.10 7.1), all of explicit VR.
-    first, offset = _parse_elements(head, start, start + 12, explicit=True)
+    first, offset = _parse_elements(head, start, start + 12, explicit=True, vrs=META_VRS)
     end = offset + _unpack_long(first[META_LENGTH])[0]
     meta, offset = _parse_elements(
-        head, offset, end, explicit=True, above=META_LENGTH, below=META_END
+        head, offset, end, explicit=True, above=META_LENGTH, below=META_END, vrs=META_VRS
     )
     syntax = _parse_text(meta[TRANSFER_SYNTAX])
     is_explicit = PLAIN_SYNTAXES[syntax]
@@ -174,7 +246,13 @@ def _parse_plain_header(head: bytes) -> Header:
     if not is_explicit and head[offset + 4 : offset + 6].isalpha():
         raise _NotPlainError
     values, offset = _parse_elements(
-        head, offset, len(head), explicit=is_explicit, above=META_END, stop_tags=PIXEL_KEYWORDS
+        head,
+        offset,
+        len(head),
+        explicit=is_explicit,
+        above=META_END,
+        stop_tags=PIXEL_KEYWORDS,
+        vrs=wanted.vrs,
     )
     # A file without pixel data may be cut, and a DICOMDIR has a state of its own: read_header
     # decides on both.
@@ -183,13 +261,35 @@ def _parse_plain_header(head: bytes) -> Header:
     if is_explicit and head[offset + 4 : offset + 6] not in PIXEL_VRS:
         raise _NotPlainError
     fields = {
-        FIELD_OF_TAG[tag]: VALUE_PARSERS[VR_OF_TAG[tag]](values[tag])
-        for tag in FIELD_OF_TAG.keys() & values.keys()
+        FIELD_OF_TAG[tag]: VALUE_PARSERS[wanted.vrs[tag]](value)
+        for tag, value in values.items()
+        if tag in FIELD_OF_TAG
     }
     if not is_uid(fields["sop_class_uid"]):
         raise _NotPlainError
     fields["modality"] = keep_modality(fields.get("modality", ""))
-    return Header(transfer_syntax_uid=syntax, **fields)
+    attributes = {}
+    for tag, keyword in wanted.keywords.items():
+        if tag in values:
+            text = join_values(keyword, _parse_values(wanted.vrs[tag], values[tag]))
+            if text:
+                attributes[keyword] = text
+    return Header(transfer_syntax_uid=syntax, attributes=attributes, **fields)
+
+
+def _parse_values(vr: bytes, value: bytes) -> Iterable[str]:
+    """The values of an element as texts: those of text in ASCII, or whole binary numbers."""
+    if vr == SEQUENCE:
+        vr = TEXTS[0]
+    if vr in BINARY:
+        code, size = BINARY[vr]
+        if len(value) % size:
+            raise _NotPlainError
+        return map(str, struct.unpack(f"<{len(value) // size}{code}", value))
+    text = value.decode("latin-1")
+    if vr not in TEXTS or not text.rstrip(TEXT_PADDING).isprintable() or not text.isascii():
+        raise _NotPlainError
+    return text.split("\\")
 
 
 def _parse_elements(
@@ -202,8 +302,9 @@ def _parse_elements(
     below: int = ITEM,
     stop_tags: Collection[int] = (),
     depth: int = 0,
+    vrs: Mapping[int, bytes],
 ) -> tuple[dict[int, bytes], int]:
-    """Read the values of VR_OF_TAG from ``offset`` to ``end``, or to a tag of ``stop_tags``.
+    """Read the values of the tags in ``vrs`` from ``offset`` to ``end``, or to ``stop_tags``.
 
     Returns
     -------
@@ -238,16 +339,21 @@ def _parse_elements(
         if not above < tag < below:
             raise _NotPlainError
         above = tag
-        if length == UNDEFINED_LENGTH:
+        has_codes = vrs.get(tag) == SEQUENCE
+        if has_codes or length == UNDEFINED_LENGTH:
             # UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2): left to pydicom.
             if (vr.decode() or dictionary_VR(tag)) != "SQ" or depth == MAX_DEPTH:
                 raise _NotPlainError
-            offset = _skip_sequence(head, offset, explicit=explicit, depth=depth + 1)
+            read = CODE_VRS if has_codes else NESTED_VRS
+            items, offset = _parse_items(
+                head, offset, length, explicit=explicit, depth=depth + 1, vrs=read
+            )
+            _join_codes(items, values, tag)
             continue
         # Sequences of known length are skipped as one value, as pydicom reads them.
-        if tag in VR_OF_TAG:
+        if tag in vrs:
             values[tag] = head[offset : offset + length]
-            _check_element(tag, vr, values[tag])
+            _check_element(tag, vr, vrs[tag], values[tag])
         offset += length
     # An element that goes on after ``end`` has a wrong length, or is cut.
     if offset != end:
@@ -255,38 +361,54 @@ def _parse_elements(
     return values, offset
 
 
-def _skip_sequence(head: bytes, offset: int, *, explicit: bool, depth: int) -> int:
-    """Return the offset after a sequence of undefined length whose first item is at ``offset``."""
+def _parse_items(
+    head: bytes, offset: int, length: int, *, explicit: bool, depth: int, vrs: Mapping[int, bytes]
+) -> tuple[list[dict[int, bytes]], int]:
+    """Read the values of the tags in ``vrs`` from the items of a sequence, and find its end."""
     # PS3.5 7.5: items and delimiters have no VR, whatever the transfer syntax.
-    while True:
-        group, element, length = _unpack_implicit(head, offset)
+    items: list[dict[int, bytes]] = []
+    end = len(head) if length == UNDEFINED_LENGTH else offset + length
+    while offset < end:
+        group, element, length_of_item = _unpack_implicit(head, offset)
         tag = group << 16 | element
         offset += 8
-        if tag == SEQUENCE_DELIMITATION:
-            return offset
+        if tag == SEQUENCE_DELIMITATION and length == UNDEFINED_LENGTH:
+            return items, offset
         if tag != ITEM:
             raise _NotPlainError
         # Items of known length are parsed too. pydicom does so while it reads the file, and what it
         # rejects in them decides on the file.
-        if length == UNDEFINED_LENGTH:
-            _, offset = _parse_elements(
-                head,
-                offset,
-                len(head),
-                explicit=explicit,
-                stop_tags=(ITEM_DELIMITATION,),
-                depth=depth,
-            )
-            offset += 8
-        else:
-            _, offset = _parse_elements(
-                head, offset, offset + length, explicit=explicit, depth=depth
-            )
+        is_undefined = length_of_item == UNDEFINED_LENGTH
+        values, offset = _parse_elements(
+            head,
+            offset,
+            len(head) if is_undefined else offset + length_of_item,
+            explicit=explicit,
+            stop_tags=(ITEM_DELIMITATION,) if is_undefined else (),
+            depth=depth,
+            vrs=vrs,
+        )
+        items.append(values)
+        offset += 8 if is_undefined else 0
+    if length == UNDEFINED_LENGTH or offset != end:
+        raise _NotPlainError
+    return items, offset
 
 
-def _check_element(tag: int, vr: bytes, value: bytes) -> None:
+def _join_codes(items: Iterable[Mapping[int, bytes]], values: dict[int, bytes], tag: int) -> None:
+    """Add code values and meanings of items to those of their sequence, and view modifiers."""
+    codes: dict[int, list[bytes]] = {}
+    for item in items:
+        for own, content in item.items():
+            if content and own != CHARACTER_SET:
+                codes.setdefault(own if own in CODE_SEQUENCES else tag, []).append(content)
+    for of, contents in codes.items():
+        values[of] = b"\\".join([values[of], *contents] if of in values else contents)
+
+
+def _check_element(tag: int, vr: bytes, due: bytes, value: bytes) -> None:
     """Raise _NotPlainError if the VR is not that of PS3.6, or pydicom lacks the character set."""
-    if vr and vr != VR_OF_TAG[tag]:
+    if vr and vr != due:
         raise _NotPlainError
     if tag == CHARACTER_SET:
         names = value.decode("latin-1").rstrip(TEXT_PADDING).split("\\")

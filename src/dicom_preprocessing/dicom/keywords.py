@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
+from dicom_preprocessing.config.selection import CACHED_KEYWORDS, CODES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -97,6 +99,14 @@ HEADER_KEYWORDS: Final = {
 }
 """Keywords by field of ``Header``, without those that a precedence decides."""
 
+HEADER_FIELDS: Final = {
+    keyword: field for field, keyword in HEADER_KEYWORDS.items() if field != "instance_number"
+} | {
+    "SOPClassUID": "sop_class_uid",
+    "TransferSyntaxUID": "transfer_syntax_uid",
+}
+"""Fields of ``Header`` by the keyword on which there may be rules; 0 is no value."""
+
 UIDS: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
 
 PADDING_PREFIXES: Final = ("PixelPadding", "FloatPixelPadding", "DoubleFloatPixelPadding")
@@ -142,11 +152,18 @@ TOP_TAGS: Final = HEADER_TAGS | _by_tag(
 """Attributes of the top level that a description needs, without sequences."""
 
 GROUP_TAGS: Final = {macro: _by_tag(fields.values()) for macro, fields in MACROS.items()}
+VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")
+VIEW_MODIFIERS: Final = _tag("ViewModifierCodeSequence")
+CODE_SEQUENCES: Final = _by_tag(CODES)
+CODE_VALUE_TAGS: Final = _by_tag(["CodeValue", "CodeMeaning", "LongCodeValue", "URNCodeValue"])
+CACHED_TAGS: Final = _by_tag(sorted(set(CACHED_KEYWORDS).difference(HEADER_FIELDS)))
+"""Attributes that a header has besides its fields, without those that are asked for."""
+
 LUT_TAGS: Final = _by_tag(["LUTDescriptor", "LUTData"])
 CODE_TAGS: Final = _by_tag(["CodeValue"])
 VRS: Final = {
     tag: dictionary_VR(tag)
-    for tags in (TOP_TAGS, LUT_TAGS, CODE_TAGS, *GROUP_TAGS.values())
+    for tags in (TOP_TAGS, CACHED_TAGS, LUT_TAGS, CODE_VALUE_TAGS, *GROUP_TAGS.values())
     for tag in tags
 }
 """Value representations by tag, for elements of implicit VR."""
@@ -156,7 +173,6 @@ META_KEYWORDS: Final = ("TransferSyntaxUID", "MediaStorageSOPClassUID")
 META_TAGS: Final = _by_tag(META_KEYWORDS)
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
-VIEW_CODE_SEQUENCE: Final = _tag("ViewCodeSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
 HOLOGIC_CREATOR: Final = 0x7E010010
@@ -166,6 +182,15 @@ SEQUENCES: Final = frozenset(
     (VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME, *MACRO_TAGS)
 )
 """Sequences that a description needs."""
+
+
+def tags_of(keywords: Iterable[str]) -> dict[int, str]:
+    """The keywords by tag, with those that every header has, and what they are in."""
+    others = set(keywords).difference(HEADER_FIELDS)
+    if CODE_SEQUENCES[VIEW_MODIFIERS] in others:
+        others.add(CODE_SEQUENCES[VIEW_CODE_SEQUENCE])
+    return CACHED_TAGS | _by_tag(sorted(others))
+
 
 READ_TAGS: Final = frozenset((*TOP_TAGS, *SEQUENCES.difference(MACRO_TAGS), HOLOGIC_CREATOR))
 """Elements of the top level whose values are read."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -39,12 +40,14 @@ from dicom_preprocessing.dicom.element_header import (
     META_GROUP,
     Encoding,
 )
-from dicom_preprocessing.dicom.header import read_plain_header
+from dicom_preprocessing.dicom.elements import attributes_of
+from dicom_preprocessing.dicom.header import CHARACTER_SET, read_plain_header
 from dicom_preprocessing.dicom.keywords import (
     HEADER_TAGS,
     HOLOGIC_SLICES,
     PIXEL_KEYWORDS,
     READ_TAGS,
+    tags_of,
 )
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
@@ -124,8 +127,14 @@ class _OpenedFile:
     warnings: list[ImageWarning] = field(default_factory=list)
 
 
-def read_header(path: PathLike) -> Header:
+def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Header:
     """Read the header of a DICOM file without its pixels.
+
+    Parameters
+    ----------
+    path : path
+    keywords : frozenset of str
+        Of attributes that are read besides.
 
     Raises
     ------
@@ -139,13 +148,16 @@ def read_header(path: PathLike) -> Header:
         The file is a DICOMDIR (error ``dicomdir``).
     """
     source = _open(path)
-    plain = read_plain_header(source.read(0, DICOM_HEAD_BYTES))
+    plain = read_plain_header(source.read(0, DICOM_HEAD_BYTES), keywords)
     if plain is not None:
         return plain
     opened = _find_data_set(source)
-    scan = _scan_header(opened, HEADER_TAGS)
+    scan = _scan_header(opened, {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET})
     data_set = _make_data_set(opened, scan)
-    header = header_of(data_set, meta=opened.meta, has_pixel_data=scan.is_stopped)
+    data_set.set_original_encoding(*opened.encoding, _read_character_set(data_set))
+    header = header_of(
+        data_set, meta=opened.meta, keywords=keywords, has_pixel_data=scan.is_stopped
+    )
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
     _require_complete(opened, scan)
@@ -351,6 +363,18 @@ def _require_complete(opened: _OpenedFile, scan: Scan) -> None:
         raise _make_damage_error(DamagedError.cut(scan.cut), has_prefix=opened.has_prefix)
     if scan.end == opened.offset and not scan.is_stopped:
         raise _make_damage_error(DamagedError.empty(), has_prefix=opened.has_prefix)
+
+
+def _read_character_set(data_set: Dataset) -> list[str]:
+    """Python's names of the encodings of text; the default one where the file states none."""
+    named = attributes_of(data_set, {CHARACTER_SET: "SpecificCharacterSet"})
+    names = [name for attribute in named.values() for name in attribute.texts()]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom corrects misspelled names
+            return list(convert_encodings(names or [""]))
+    except (LookupError, ValueError):  # no such name, or one with a NUL
+        return [default_encoding]
 
 
 def _make_data_set(opened: _OpenedFile, scan: Scan) -> Dataset:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
+from dicom_preprocessing.config.selection import EVERYTHING
 from dicom_preprocessing.files import (
     as_record,
     atomic_write,
@@ -17,7 +20,8 @@ from dicom_preprocessing.files import (
     short_digest,
 )
 from dicom_preprocessing.index.grouping import StudyGrouper
-from dicom_preprocessing.index.scan import scan_files, write_cache
+from dicom_preprocessing.index.scan import add_cached_keywords, scan_files, write_cache
+from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.state import NO_RETRIES, RetryPlan
 from dicom_preprocessing.index.table import (
     ExcludedFile,
@@ -35,6 +39,10 @@ from dicom_preprocessing.index.walk import SourceFile, find_files
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
+
+    from dicom_preprocessing.config.selection import Selection
+    from dicom_preprocessing.dicom.header import Header
+    from dicom_preprocessing.index.selection import Census
 
 
 MILLION = 1_000_000
@@ -55,6 +63,7 @@ class Index:
     studies: dict[str, list[InventoryEntry]]
     excluded_files: list[ExcludedFile]
     warnings: list[str]
+    census: Census
 
     @property
     def found(self) -> int:
@@ -68,6 +77,8 @@ def build_index(
     duplicates: str = "first",
     limits: Limits | None = None,
     workers: int = 1,
+    selector: Selector | None = None,
+    cache: Path | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Index:
     """Scan and sort files; nothing is written.
@@ -79,13 +90,25 @@ def build_index(
     duplicates : str
         ``first``: decoding chooses among files of one SOP Instance UID; ``fail``: all of them are
         excluded.
-    limits, workers, advance
+    limits, workers, cache, advance
         As for ``scan_files``.
+    selector : Selector, optional
+        Of the files to keep; by default all.
     """
-    grouper = StudyGrouper(files, duplicates, limits=limits or Limits(), workers=workers)
-    for scan in scan_files(files, workers=workers, limits=limits, advance=advance):
+    grouper = StudyGrouper(files, duplicates, selector, limits=limits or Limits(), workers=workers)
+    keywords = selector.selection.keywords if selector else frozenset[str]()
+    scans = scan_files(
+        files,
+        cache=cache,
+        workers=workers,
+        limits=limits,
+        keywords=add_cached_keywords(cache, keywords) if cache else keywords,
+        advance=advance,
+    )
+    for scan in scans:
         grouper.add(scan)
-    return Index(dict(grouper.studies()), list(grouper.excluded_files()), list(grouper.warnings()))
+    studies = {study.study_instance_uid: study.entries for study in grouper.studies()}
+    return Index(studies, list(grouper.excluded_files()), list(grouper.warnings()), grouper.census)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,7 @@ def update_index(
     duplicates: str = "first",
     limits: Limits | None = None,
     workers: int = 1,
+    selection: Selection = EVERYTHING,
     retries: RetryPlan = NO_RETRIES,
     invalidate: Callable[[Collection[str]], object] = lambda _studies: None,
 ) -> IndexUpdate:
@@ -120,6 +144,8 @@ def update_index(
     limits : Limits or None
         What a file may cost here, and then its job; its seconds are also those in which the
         folders of the source have to answer.
+    selection : Selection
+        Of the files to keep, and of columns for the manifest.
     retries : RetryPlan
         What to try again although it did not change.
     invalidate : callable
@@ -136,17 +162,27 @@ def update_index(
     folder = IndexFolder(output)
     folder.studies.mkdir(parents=True, exist_ok=True)
     folder.path.chmod(0o700)
-    grouper = StudyGrouper(files, duplicates, limits=limits, workers=workers)
-    for scan in scan_files(files, cache=folder.headers, workers=workers, limits=limits):
+    selector = Selector(selection, sources)
+    grouper = StudyGrouper(files, duplicates, selector, limits=limits, workers=workers)
+    keywords = add_cached_keywords(folder.headers, selection.keywords)
+    scans = scan_files(
+        files, cache=folder.headers, workers=workers, limits=limits, keywords=keywords
+    )
+    for scan in scans:
         grouper.add(scan)
-    request = IndexRequest.from_working_directory(output, sources, duplicates, limits)
+    request = IndexRequest.from_working_directory(output, sources, duplicates, limits, selection)
     studies: list[Study] = []
     pixels = PixelCounts()
-    for study, entries in grouper.studies():
+    for study, entries, headers in grouper.studies():
+        if selection.columns:
+            write_columns(folder, study, entries, headers, selection.columns)
         inventory = _renew_inventory(folder, study, entries, retries, invalidate)
         studies.append(_summarise_study(study, entries, inventory))
         for entry in entries:
             pixels.add(entry)
+    if not selection.columns:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder.columns)
     fsync_folder(folder.studies)
     # Only now: if this index is killed earlier, the next one must still see the old limits, to
     # renew the studies that they stopped.
@@ -157,7 +193,8 @@ def update_index(
     invalidate(vanished)
     for study in vanished:
         folder.inventory(study).unlink()
-    write_cache(folder.headers, files, grouper.scans())
+        folder.columns_of(study).unlink(missing_ok=True)
+    write_cache(folder.headers, files, grouper.scans(), keywords)
     before = folder.read_retries()
     tried = {item.source_path for item in grouper.excluded_files() if item.transient}
     with atomic_write(folder.retries) as file:
@@ -167,11 +204,28 @@ def update_index(
         )
         file.write(counts.to_json())
     replace_if_changed(folder.pixels, [pixels.to_json()])
+    replace_if_changed(folder.census, [grouper.census.to_json()])
     warnings = list(grouper.warnings())
     replace_if_changed(folder.warnings, (f"{warning}\n" for warning in warnings))
     replace_if_changed(folder.excluded_files, json_lines(map(as_record, grouper.excluded_files())))
     replace_if_changed(folder.table, format_study_table(studies))
     return IndexUpdate(len(files), names, warnings)
+
+
+def write_columns(
+    folder: IndexFolder,
+    study: str,
+    entries: Sequence[InventoryEntry],
+    headers: Sequence[Header],
+    columns: Sequence[str],
+) -> None:
+    """Write the values of some attributes of a study's files, by path."""
+    lines = (
+        {"path": entry.path, "values": ["\\".join(header.values(c)) for c in columns]}
+        for entry, header in zip(entries, headers, strict=True)
+    )
+    folder.columns.mkdir(exist_ok=True)
+    replace_if_changed(folder.columns_of(study), json_lines(lines))
 
 
 def _renew_inventory(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import groupby, starmap
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
+from dicom_preprocessing.config.selection import EVERYTHING
 from dicom_preprocessing.errors import SKIPPED_ERRORS, LimitTimeError
 from dicom_preprocessing.files import SortedOnDisk
 from dicom_preprocessing.index.conflicts import describe_others
 from dicom_preprocessing.index.scan import HeaderScan, digesting_files, to_scan
+from dicom_preprocessing.index.selection import Census, Selector
 from dicom_preprocessing.index.table import (
     PATH_PART_RULE,
     SERIES_WITHOUT_UID,
@@ -58,15 +60,48 @@ class _Candidate:
         return make_entry(self.source_file, self.header, series)
 
 
+class StudyFiles(NamedTuple):
+    """A study and its files in path order, each with its line of the inventory and its header."""
+
+    study_instance_uid: str
+    entries: list[InventoryEntry]
+    headers: list[Header]
+
+
 class StudyGrouper:
-    """Takes scans in path order and yields studies, of which one at a time is in memory."""
+    """Takes scans in path order and yields studies, of which one at a time is in memory.
+
+    Parameters
+    ----------
+    files : sequence of SourceFile
+        In path order.
+    duplicates : str
+        As the key of the configuration.
+    selector : Selector, optional
+        Of the files to keep; by default all.
+    limits, workers
+        For the digests of files that may be duplicates, as for ``scan_files``.
+
+    Attributes
+    ----------
+    census : Census
+        Complete once all studies were taken.
+    """
 
     def __init__(
-        self, files: Sequence[SourceFile], duplicates: str, *, limits: Limits, workers: int = 1
+        self,
+        files: Sequence[SourceFile],
+        duplicates: str,
+        selector: Selector | None = None,
+        *,
+        limits: Limits,
+        workers: int = 1,
     ) -> None:
         self._files = files
         self._duplicates = duplicates
         self._limits, self._workers = limits, workers
+        self._selector = selector or Selector(EVERYTHING)
+        self.census = Census()
         self._next_index = 0
         self._scans: SortedOnDisk[tuple[int, HeaderScan]] = SortedOnDisk(itemgetter(0))
         self._images: SortedOnDisk[tuple[str, int, HeaderScan]] = SortedOnDisk(itemgetter(0, 1))
@@ -79,13 +114,31 @@ class StudyGrouper:
         index = self._next_index
         self._next_index += 1
         self._scans.append((index, scan))
-        excluded = _exclude_by_header(self._files[index], scan)
+        excluded = self._exclude_by_header(self._files[index], scan)
         if excluded is not None:
             self._excluded.append((index, excluded))
         elif scan.header is not None:
             self._images.append((scan.header.study_instance_uid, index, scan))
 
-    def studies(self) -> Iterator[tuple[str, list[InventoryEntry]]]:
+    def _exclude_by_header(self, source_file: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
+        """The state of a file that cannot become an image, None for one that may."""
+        if scan.header is None:
+            return _make_excluded_file(source_file, scan)
+        if not scan.header.has_pixel_data:
+            message = "a data set without pixel data"
+            return _make_excluded_file(source_file, scan, error="no_pixel_data", message=message)
+        rule = self._selector.find_reason(source_file.path, scan.header)
+        if rule:
+            self.census.rejected[rule] += 1
+            return _make_excluded_file(source_file, scan, error="not_selected", message=rule)
+        for field, name in UID_NAMES.items():
+            uid = getattr(scan.header, field)
+            if not is_path_part(uid):
+                message = f"{name} {_explain_bad_uid(uid)}"
+                return _make_excluded_file(source_file, scan, error="bad_uid", message=message)
+        return None
+
+    def studies(self) -> Iterator[StudyFiles]:
         """Yield each study with its files in path order.
 
         Excluded files and warnings are complete once all studies were taken.
@@ -93,13 +146,14 @@ class StudyGrouper:
         with digesting_files(self._limits, self._workers) as digests:
             for study, members in groupby(self._images, key=itemgetter(0)):
                 scans = [(index, scan) for _, index, scan in members]
-                entries = self._select_entries(study, self._add_digests(scans, digests))
-                if entries:
-                    yield study, entries
+                images = self._select_images(study, self._add_digests(scans, digests))
+                if images:
+                    entries = [image.entry for image in images]
+                    for entry in entries:
+                        self.census.kept[entry.modality, entry.sop_class_uid] += 1
+                    yield StudyFiles(study, entries, [image.header for image in images])
 
-    def _select_entries(
-        self, study: str, scans: list[tuple[int, HeaderScan]]
-    ) -> list[InventoryEntry]:
+    def _select_images(self, study: str, scans: list[tuple[int, HeaderScan]]) -> list[_Candidate]:
         instances: dict[str, list[_Candidate]] = defaultdict(list)
         for index, scan in scans:
             if scan.header is None:  # became unreadable since it was scanned
@@ -107,13 +161,13 @@ class StudyGrouper:
                 continue
             image = _Candidate(index, self._files[index], scan, scan.header)
             instances[scan.header.sop_instance_uid].append(image)
-        entries: list[tuple[int, InventoryEntry]] = []
+        selected: list[_Candidate] = []
         for sop, images in instances.items():
             self._instances.append((sop, study))
             kept, rejected = _resolve_duplicates(images, self._duplicates)
             self._excluded.extend(rejected)
-            entries += [(i.index, i.entry) for i in kept]
-        return [entry for _, entry in sorted(entries, key=itemgetter(0))]
+            selected += kept
+        return sorted(selected, key=attrgetter("index"))
 
     def _add_digests(
         self,
@@ -159,21 +213,6 @@ class StudyGrouper:
                 following = next(digested, None)
             else:
                 yield scan
-
-
-def _exclude_by_header(source_file: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
-    """The state of a file that cannot become an image, None for one that may."""
-    if scan.header is None:
-        return _make_excluded_file(source_file, scan)
-    if not scan.header.has_pixel_data:
-        message = "a data set without pixel data"
-        return _make_excluded_file(source_file, scan, error="no_pixel_data", message=message)
-    for field, name in UID_NAMES.items():
-        uid = getattr(scan.header, field)
-        if not is_path_part(uid):
-            message = f"{name} {_explain_bad_uid(uid)}"
-            return _make_excluded_file(source_file, scan, error="bad_uid", message=message)
-    return None
 
 
 def _explain_bad_uid(uid: str) -> str:

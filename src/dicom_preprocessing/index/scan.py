@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pydicom
@@ -91,6 +92,7 @@ def scan_files(
     cache: Path | None = None,
     workers: int = 1,
     limits: Limits | None = None,
+    keywords: frozenset[str] = frozenset(),
     advance: Callable[[int], object] | None = None,
 ) -> Iterator[HeaderScan]:
     """Scan each file, or take what the cache knows of the same path, size and time.
@@ -106,6 +108,8 @@ def scan_files(
     limits : Limits, optional
         Of each file: seconds, and MB of memory. One that exceeds them, or kills the process that
         reads it, has the error as its outcome.
+    keywords : frozenset of str
+        Of attributes that headers have besides; a cache of others is not used.
     advance : callable or None
         Called with the number of files that were done since its last call.
 
@@ -114,10 +118,10 @@ def scan_files(
     HeaderScan
         In the order of ``files``; at most a block of them is in memory.
     """
-    cached = _CachedScans(read_cache(cache) if cache is not None else iter(()))
+    cached = _CachedScans(read_cache(cache, keywords) if cache is not None else iter(()))
     done = advance or (lambda _count: None)
     with IsolatedCalls(
-        scan_file,
+        partial(scan_file, keywords=keywords),
         limits=limits or Limits(),
         workers=workers if len(files) >= FILES_PER_TASK else 1,
         chunk=FILES_PER_TASK,
@@ -163,10 +167,10 @@ class _CachedScans:
         return self._next[1]
 
 
-def scan_file(source_file: SourceFile) -> HeaderScan:
+def scan_file(source_file: SourceFile, keywords: frozenset[str] = frozenset()) -> HeaderScan:
     """Scan one file."""
     try:
-        return HeaderScan(header=_hide_names(_read_source_header(source_file)))
+        return HeaderScan(header=_hide_names(_read_source_header(source_file, keywords)))
     except FileError as error:
         return HeaderScan.from_error(_find_change(source_file) or error)
     except MemoryError:
@@ -189,12 +193,12 @@ def _hide_names(header: Header) -> Header:
     )
 
 
-def _read_source_header(source_file: SourceFile) -> Header:
+def _read_source_header(source_file: SourceFile, keywords: frozenset[str]) -> Header:
     if source_file.problem:
         raise UnreadableError(source_file.problem, transient=not source_file.is_missing)
     if not source_file.is_regular:
         raise NotDicomError("not a regular file, such as a pipe or a device")
-    header = read_header(source_file.path)
+    header = read_header(source_file.path, keywords)
     if not header.has_pixel_data:  # of an image, the job checks it
         require_unchanged(source_file)
     return header
@@ -234,15 +238,39 @@ def add_digest(scanned: tuple[SourceFile, HeaderScan]) -> HeaderScan:
         return HeaderScan.from_error(UnreadableError.from_os_error(error))
 
 
-def read_cache(path: Path) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:
-    """Path, size and mtime, and outcome, of the last scan; nothing if another version wrote it."""
+def add_cached_keywords(path: Path, keywords: frozenset[str]) -> frozenset[str]:
+    """The keywords, and those that the cache has: reading these again costs nothing."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        first = next(read_json_lines(path), {})
+        if first["version"] == SCAN_VERSION:
+            return keywords.union(first["keywords"])
+    return keywords
+
+
+def read_cache(
+    path: Path, keywords: frozenset[str] = frozenset()
+) -> Iterator[tuple[tuple[str, int, int], HeaderScan]]:
+    """Path, size and mtime, and outcome, of the last scan.
+
+    Nothing if another version wrote it, or with attributes of other keywords.
+    """
     with suppress(OSError, ValueError, TypeError, KeyError):
         records = read_json_lines(path)
-        if next(records, None) == {"version": SCAN_VERSION}:
+        if next(records, None) == _describe_cache(keywords):
             yield from map(_from_record, records)
 
 
-def write_cache(path: Path, files: Iterable[SourceFile], scans: Iterable[HeaderScan]) -> None:
+def _describe_cache(keywords: frozenset[str]) -> dict[str, Any]:
+    """The first line of a cache."""
+    return {"version": SCAN_VERSION, "keywords": sorted(keywords)}
+
+
+def write_cache(
+    path: Path,
+    files: Iterable[SourceFile],
+    scans: Iterable[HeaderScan],
+    keywords: frozenset[str] = frozenset(),
+) -> None:
     """Keep every outcome in path order, but those that another try or version may change."""
     records = (
         {"path": f.path, "size": f.size, "mtime_ns": f.mtime_ns, **_to_record(scan)}
@@ -250,14 +278,15 @@ def write_cache(path: Path, files: Iterable[SourceFile], scans: Iterable[HeaderS
         if not scan.transient and scan.error != InternalError.error and not f.is_missing
     )
     with atomic_write(path) as file:
-        file.writelines(json_lines([{"version": SCAN_VERSION}]))
+        file.writelines(json_lines([_describe_cache(keywords)]))
         file.writelines(json_lines(records))
 
 
 def _to_record(scan: HeaderScan) -> dict[str, Any]:
     record = as_record(scan)
     if scan.header is not None:
-        record["header"] = as_record(scan.header)
+        header = as_record(scan.header)
+        record["header"] = {name: value for name, value in header.items() if value != {}}
     return {key: value for key, value in record.items() if value}
 
 

@@ -4,10 +4,12 @@
 index/index.tsv              one row per study: what Snakemake needs
 index/excluded_files.jsonl   one line per file that no study's job will see, with its state
 index/studies/{study}.jsonl  the inventory of a study: one line per file
+index/columns/{study}.jsonl  values for columns of the manifest: one line per file
 index/headers.jsonl          the cache of header scans
 index/retries.json           how often unreadable files were tried
 index/request.json           what the index was asked for, and what a file may cost
 index/pixels.json            how much there is to decode
+index/census.json            how many files are kept by modality and class, and left out by rule
 index/warnings.txt           one line per irregularity that kept no file out of the index
 ```
 """
@@ -20,9 +22,10 @@ import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import Limits
+from dicom_preprocessing.config.selection import EVERYTHING
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     as_record,
@@ -32,10 +35,13 @@ from dicom_preprocessing.files import (
     read_text,
     short_digest,
 )
+from dicom_preprocessing.index.selection import Census
 from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from dicom_preprocessing.config.selection import Selection
 
 MAX_UID_LENGTH = 64
 """Characters (PS3.5 9.1)."""
@@ -134,11 +140,26 @@ class IndexFolder:
         self.request = self.path / "request.json"
         self.pixels = self.path / "pixels.json"
         self.warnings = self.path / "warnings.txt"
+        self.census = self.path / "census.json"
         self.studies = self.path / "studies"
+        self.columns = self.path / "columns"
 
     def inventory(self, study: str) -> Path:
         """The inventory of a study."""
         return self.studies / f"{study}.jsonl"
+
+    def columns_of(self, study: str) -> Path:
+        """The values for columns of the manifest of a study's files."""
+        return self.columns / f"{study}.jsonl"
+
+    def read_columns(self, study: str) -> dict[str, list[str]]:
+        """Values for columns of the manifest by path."""
+        records = read_json_lines(self.columns_of(study))
+        return {record["path"]: record["values"] for record in records}
+
+    def read_census(self) -> Census:
+        """How many files are kept, and left out by rule."""
+        return Census.from_json(self.census.read_text(encoding="ascii"))
 
     def read_studies(self) -> dict[str, Study]:
         """Studies by UID, in order of their UIDs.
@@ -221,15 +242,27 @@ class IndexRequest:
     start: str
     duplicates: str
     limits: Limits
+    selection: dict[str, Any]
 
     @classmethod
     def from_working_directory(
-        cls, output: str | Path, source: Sequence[str], duplicates: str, limits: Limits
+        cls,
+        output: str | Path,
+        source: Sequence[str],
+        duplicates: str,
+        limits: Limits,
+        selection: Selection = EVERYTHING,
     ) -> IndexRequest:
         """The request of a run in the current working directory."""
         relative = not all(map(os.path.isabs, source))
         start = os.path.relpath(os.getcwd(), os.path.realpath(output)) if relative else ""
-        return cls(source=list(source), start=start, duplicates=duplicates, limits=limits)
+        return cls(
+            source=list(source),
+            start=start,
+            duplicates=duplicates,
+            limits=limits,
+            selection=selection.as_record(),
+        )
 
     def to_json(self) -> str:
         """What ``IndexFolder.read_request`` reads."""

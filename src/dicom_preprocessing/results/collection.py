@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import PRUNE_ALL, STAGES
+from dicom_preprocessing.config.model import SOURCE_PATH
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
     SortedOnDisk,
@@ -37,11 +38,12 @@ from dicom_preprocessing.results.manifest import (
     COLUMNS,
     by_instance,
     convert_to_parquet,
+    make_cells,
     row_of_receipt,
 )
 from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.results.tables import Cells, cells_of, read_cells, write_cells
+from dicom_preprocessing.results.tables import Cells, read_cells, write_cells
 from dicom_preprocessing.results.warning_table import (
     WarningRow,
     by_image,
@@ -82,10 +84,13 @@ class CollectedResults:
         """Number of files in manifest and failures."""
         return len(self.rows) + len(self.failures)
 
-    def add(self, receipt: Receipt, images: Path) -> None:
-        """Add what a receipt says; a FileNotFoundError if its image is not there."""
+    def add(self, receipt: Receipt, images: Path, more: Iterable[str] = ()) -> None:
+        """Add what a receipt says; a FileNotFoundError if its image is not there.
+
+        ``more`` are values of the columns besides those of every manifest.
+        """
         if receipt.is_written:
-            self.rows.append(cells_of(row_of_receipt(receipt, images)))
+            self.rows.append(make_cells(row_of_receipt(receipt, images), more))
             self.warnings.extend(warnings_of_receipt(receipt))
         else:
             self.failures.append(failure_of_receipt(receipt))
@@ -93,7 +98,11 @@ class CollectedResults:
 
 
 def collect_receipts(
-    output: Path, studies: Iterable[Study], recipe: str, keep: Sequence[str] = ()
+    output: Path,
+    studies: Iterable[Study],
+    recipe: str,
+    keep: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> CollectedResults:
     """Read the receipts of studies, and check that each image is there.
 
@@ -105,6 +114,8 @@ def collect_receipts(
         ``Recipe.digest`` of the jobs that should have written them.
     keep : sequence of str
         Kept stages; images of other settings have to be made again from the first of them.
+    columns : sequence of str
+        Those that the manifest has besides.
 
     Raises
     ------
@@ -114,7 +125,8 @@ def collect_receipts(
     """
     images = ResultsFolder(output).images("write")
     studies = list(studies)
-    collected = CollectedResults(summary=Summary(recipe, digest_studies(studies)))
+    summary = Summary(recipe, digest_studies(studies), list(columns))
+    collected = CollectedResults(summary=summary)
     missing = _AffectedFiles()
     stale = _AffectedFiles()
     changed = _AffectedFiles()
@@ -126,6 +138,7 @@ def collect_receipts(
                 f"{path} lists {plural(len(receipts), 'file')}, the index {study.files}. "
                 "To process the study again, remove this receipt and run the workflow"
             )
+        more = _read_columns(output, study.study_instance_uid, columns)
         for receipt in receipts:
             if receipt.recipe != recipe:
                 stale.add(study.study_instance_uid, receipt.source_path)
@@ -133,7 +146,7 @@ def collect_receipts(
                 changed.add(study.study_instance_uid, receipt.source_path)
             else:
                 try:
-                    collected.add(receipt, images)
+                    collected.add(receipt, images, more(receipt.source_path))
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
     if stale.number:
@@ -181,6 +194,21 @@ def _read_receipts_of(output: Path, study: str) -> list[Receipt]:
         ) from None
 
 
+def _read_columns(
+    output: Path, study: str, columns: Sequence[str]
+) -> Callable[[str], Sequence[str]]:
+    """Return a function that gives the values of a file of the study, by its source path."""
+    keywords = [name for name in columns if name != SOURCE_PATH]
+    index = IndexFolder(output)
+    by_path = index.read_columns(study) if keywords else {}
+
+    def find_values(path: str) -> list[str]:
+        values = dict(zip(keywords, by_path.get(path, ()), strict=False))
+        return [(values | {SOURCE_PATH: make_printable(path)}).get(name, "") for name in columns]
+
+    return find_values
+
+
 def _receipt_path(output: Path, study: str) -> Path:
     return ResultsFolder(output).receipt("write", study)
 
@@ -213,14 +241,16 @@ def write_part(collected: CollectedResults, part: Part, studies: Iterable[Study]
     for stage in STAGES:  # others belong to shards that may be running
         remove_partials(ResultsFolder(part.output).receipts(stage), receipts)
     remove_partials(part.folder)
-    write_cells(COLUMNS, collected.rows, part.manifest)
+    write_cells((*COLUMNS, *collected.summary.columns), collected.rows, part.manifest)
     for path, rows in ((part.failures, collected.failures), (part.warnings, collected.warnings)):
         with atomic_write(path) as file:
             file.writelines(json_lines(map(as_record, rows)))
     collected.summary.write(part.summary)
 
 
-def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) -> CollectedResults:
+def collect_parts(
+    parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str, columns: Sequence[str] = ()
+) -> CollectedResults:
     """Read what ``write_part`` wrote of all shards.
 
     Parameters
@@ -229,6 +259,8 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
         All shards with the studies of the index that belong to each.
     recipe : str
         ``Recipe.digest`` of the jobs that should have written them.
+    columns : sequence of str
+        Those that the manifest has besides.
 
     Raises
     ------
@@ -236,13 +268,15 @@ def collect_parts(parts: Iterable[tuple[Part, Sequence[Study]]], recipe: str) ->
         A part is missing, or was made with other settings or from other files than are in the
         index.
     """
-    collected = CollectedResults(summary=Summary(recipe))
+    collected = CollectedResults(summary=Summary(recipe, columns=list(columns)))
     for part, studies in parts:
         name = f"shard {part.shard} of {part.shards}"
         try:
             summary = Summary.read(part.summary)
             if summary.recipe != recipe:
                 raise OutputError(f"{name} was run with other settings; run it again")
+            if summary.columns != list(columns):
+                raise OutputError(f"{name} was run with other columns; run it again")
             if summary.studies != digest_studies(studies):
                 raise OutputError(f"{name} is older than the index; run it again")
             files_before = collected.files
@@ -360,9 +394,9 @@ def _count_vanished(output: Path) -> str:
     if len(vanished) <= FEW_STUDIES or len(vanished) * LARGE_SHARE <= total:
         return ""
     return (
-        f"{len(vanished)} of {total} studies are gone from the source at once, such as "
-        f"{min(vanished)}. If a folder is not mounted, mount it and run again. If they were "
-        "removed, run once with prune=all"
+        f"{len(vanished)} of {total} studies are gone from the source, or not selected, at once, "
+        f"such as {min(vanished)}. If a folder is not mounted, mount it and run again. If they "
+        "were removed or are not wanted any more, run once with prune=all"
     )
 
 
@@ -398,8 +432,9 @@ def write_results(
     for folder in (output, index.path, index.studies, *map(results.receipts, STAGES)):
         remove_partials(folder)
     with _replacing_tables(results) as new:
-        write_cells(COLUMNS, collected.rows, new.manifest)
-        convert_to_parquet(new.manifest, new.manifest_parquet)
+        columns = collected.summary.columns
+        write_cells((*COLUMNS, *columns), collected.rows, new.manifest)
+        convert_to_parquet(new.manifest, new.manifest_parquet, columns)
         write_failures(collected.failures, new.failures)
         write_warnings(collected.warnings, new.warnings)
         write_retry_list(collected.failures, new.retry_list)

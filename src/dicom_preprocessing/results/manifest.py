@@ -35,12 +35,12 @@ from dicom_preprocessing.results.tables import (
     fits_column,
     write_cells,
 )
-from dicom_preprocessing.text import unescape_formula
+from dicom_preprocessing.text import csv_cell, unescape_formula
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.reader import explain_unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
@@ -106,6 +106,11 @@ COLUMN_TYPES: dict[str, type] = {
 COLUMNS = tuple(COLUMN_TYPES)
 
 
+def make_cells(row: ManifestRow, more: Iterable[str] = ()) -> Cells:
+    """The cells of a row, and of the columns that the configuration asks for besides."""
+    return (*cells_of(row), *map(csv_cell, more))
+
+
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     """Write rows as csv or parquet, by the suffix of ``path``, atomically.
 
@@ -123,13 +128,17 @@ def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
         convert_to_parquet(table, path)
 
 
-def convert_to_parquet(table: Path, path: Path) -> None:
-    """Write the same manifest as parquet, typed, one block of rows at a time."""
+def convert_to_parquet(table: Path, path: Path, columns: Sequence[str] = ()) -> None:
+    """Write the same manifest as parquet, typed, one block of rows at a time.
+
+    ``columns`` are those that it has besides, all of text.
+    """
     import pyarrow as pa  # noqa: PLC0415  # slow to import, and csv does not need it
     import pyarrow.parquet as pq  # noqa: PLC0415
     from pyarrow import csv as arrow_csv  # noqa: PLC0415
 
-    schema = pa.schema([(name, arrow_type(kind)) for name, kind in COLUMN_TYPES.items()])
+    types = COLUMN_TYPES | dict.fromkeys(columns, str)
+    schema = pa.schema([(name, arrow_type(kind)) for name, kind in types.items()])
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)
     converting = arrow_csv.ConvertOptions(
         column_types=schema, null_values=[""], strings_can_be_null=True

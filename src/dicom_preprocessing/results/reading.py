@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
+from dicom_preprocessing.config.model import SOURCE_PATH
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure
 from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
@@ -47,8 +49,8 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
     -------
     DataFrame
         Text as ``string``, integers as ``Int64`` (inodes as ``UInt64``), other numbers as
-        ``float64``, true and false as ``boolean``. Columns that the project does not write are as
-        in the file.
+        ``float64``, true and false as ``boolean``; columns named as DICOM keywords as ``string``.
+        Columns that the project does not write are as in the file.
 
     Raises
     ------
@@ -56,7 +58,15 @@ def read_manifest(source: PathLike) -> pd.DataFrame:
         It cannot be read or has no column path; a row has no path, one that leads out of the
         folder of images, or a value of another type than its column.
     """
-    return _read_with_paths(source, MANIFEST, COLUMN_TYPES, "a manifest")
+    return _read_with_paths(source, MANIFEST, _types_of_manifest(), "a manifest")
+
+
+@cache
+def _types_of_manifest() -> dict[str, type]:
+    """Types of the columns of every manifest, and of those that the configuration may add."""
+    from pydicom.datadict import keyword_dict  # noqa: PLC0415  # half as slow as the rest together
+
+    return dict.fromkeys((*keyword_dict, SOURCE_PATH), str) | COLUMN_TYPES
 
 
 def read_failures(source: PathLike) -> pd.DataFrame:

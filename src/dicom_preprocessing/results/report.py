@@ -17,6 +17,7 @@ from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import make_page
 from dicom_preprocessing.image_warnings import WARNING_CODES
 from dicom_preprocessing.imaging.picture import stretch_contrast
+from dicom_preprocessing.index.selection import name_class
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.reading import read_failures_in_parts, read_manifest_in_parts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from dicom_preprocessing.index.selection import Census
     from dicom_preprocessing.results.summary import Durations, WarningCount
 
 THUMBNAILS = 24
@@ -47,7 +49,7 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     settings : mapping
         Keys of the configuration that differ from their defaults.
     """
-    results = ResultsFolder(output)
+    results, index = ResultsFolder(output), IndexFolder(output)
     written, failures = _WrittenImages(results.manifest), _Failures(results.failures)
     summary = Summary.read(results.summary)
     sections = [
@@ -55,9 +57,10 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
         failures.table("Failed", "failed"),
         failures.table("Skipped", "skipped"),
         _render_warnings(summary.warnings),
-        _render_warnings_of_index(IndexFolder(output).read_warnings()),
+        _render_warnings_of_index(index.read_warnings()),
         written.table(),
         _render_times(summary.seconds),
+        _render_census(index.read_census()),
         _render_settings(settings),
         _render_contact_sheet(written, results.images("write")),
     ]
@@ -221,6 +224,17 @@ def _render_times(seconds: Mapping[str, Durations]) -> str:
         if rows
         else ""
     )
+
+
+def _render_census(census: Census) -> str:
+    """Tables of what the selection keeps by modality and SOP class, and leaves out by rule."""
+    kept = [(m or "unknown", name_class(uid), n) for (m, uid), n in census.kept.most_common()]
+    rejected = census.rejected.most_common()
+    tables = (
+        ("Kept by the selection", ("modality", "SOP class", "files"), kept),
+        ("Not selected", ("rule", "files"), rejected),
+    )
+    return "".join(_render_table(title, names, rows) for title, names, rows in tables if rows)
 
 
 def _render_settings(settings: Mapping[str, Any]) -> str:

@@ -81,7 +81,8 @@ class WarningCount(NamedTuple):
 class Summary:
     """Times by stage, counts of images with warnings, and studies with a transient failure.
 
-    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``. ``warnings`` has the
+    ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``, ``columns`` are those
+    that the manifest has besides. ``warnings`` has the
     codes that occur; there are as many of them however different the messages are, which
     warnings.csv has. The next index looks for retries in ``transient``: it is short, and nobody
     edits it, as users may edit failures.csv. ``pruned`` are folders and receipts that were removed.
@@ -89,6 +90,7 @@ class Summary:
 
     recipe: str = ""
     studies: str = ""
+    columns: list[str] = field(default_factory=list)
     seconds: dict[str, Durations] = field(default_factory=dict)
     images_with_warnings: int = 0
     warnings: dict[str, WarningCount] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Summary:
         record = {
             "recipe": self.recipe,
             "studies": self.studies,
+            "columns": self.columns,
             "seconds": seconds,
             "images_with_warnings": self.images_with_warnings,
             "warnings": self.warnings,

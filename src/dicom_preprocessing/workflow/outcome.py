@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.text import (
     ADVICE_BY_ERRNO,
     describe_free_space,
@@ -172,6 +173,8 @@ def describe_results(results: ResultsFolder, pruned_by: str = "") -> Iterator[st
     except FileNotFoundError:  # other targets were asked for
         return
     yield verdict
+    with suppress(FileNotFoundError):
+        yield from IndexFolder(results.output).read_census().describe()
     yield f"Images in {results.images('write')}, table {results.manifest}, report {results.report}"
     if " 0 failed" not in verdict:
         yield f"Why files failed: {results.failures}; their paths: {results.retry_list}"
@@ -179,7 +182,7 @@ def describe_results(results: ResultsFolder, pruned_by: str = "") -> Iterator[st
         yield f"Warnings by image: {results.warnings}"
     pruned = _count_pruned(results.summary)
     if pruned:
-        yield f"{pruned} folders or receipts of studies that left the source were pruned"
+        yield f"{pruned} folders or receipts of studies that left source or selection were pruned"
     with suppress(FileNotFoundError):
         orphans = len(results.orphans.read_text(encoding="utf-8").splitlines())
         if orphans:

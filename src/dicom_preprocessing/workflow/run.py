@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, as_mapping, defaults, keys
 from dicom_preprocessing.config.recipe import RECIPE_VARIABLE, make_recipe
+from dicom_preprocessing.config.selection import selection_of
 from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.index.state import source_state
 from dicom_preprocessing.index.table import UID_PATTERN, IndexFolder
@@ -269,6 +270,7 @@ class Run:
             recipe=self.recipe_digests["write"],
             keep=self.config.keep,
             prune=self.removes_orphans,
+            columns=self.config.columns,
             **values,
         )
 
@@ -309,9 +311,9 @@ class Run:
 
     def index_settings(self) -> str:
         """Settings of the rule that indexes the source, as one line of JSON."""
-        names = ("source", "duplicates", "limits", "modalities")
         values = as_mapping(self.config)
-        return to_json(**{name: values[name] for name in names})
+        kept = {name: values[name] for name in ("source", "duplicates", "limits")}
+        return to_json(**kept, selection=selection_of(self.config).as_record())
 
     def report_settings(self) -> str:
         """Keys that affect images and differ from the defaults, as one line of JSON."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.files import read_config_file
+from dicom_preprocessing.config.selection import selection_of
 from dicom_preprocessing.errors import ConfigError, OutputError
 from dicom_preprocessing.files import find_tmpdir_problem
 from dicom_preprocessing.index.table import IndexFolder, IndexRequest
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT_BYTES = 3500
 """Of the path of the results: Linux takes 4095, names below it have up to some 300."""
+
+SELECTION_KEYS = "objects, include, exclude, preset and columns"
 
 MAX_SHOWN = 200
 """Characters of a path that a message shows."""
@@ -156,8 +159,13 @@ def _require_index(config: Config, sources: Sequence[str]) -> None:
             f"{folder.table} was written by another version: remove it, then {command}"
         )
     wanted = IndexRequest.from_working_directory(
-        config.output, sources, config.duplicates, config.limits
+        config.output, sources, config.duplicates, config.limits, selection_of(config)
     )
+    if existing.selection != wanted.selection:
+        raise OutputError(
+            f"config keys {SELECTION_KEYS}: {folder.path} was made with another selection. Make it "
+            f"again: {command}"
+        )
     for key in ("source", "duplicates", "limits"):
         before, now = getattr(existing, key), getattr(wanted, key)
         if before != now:

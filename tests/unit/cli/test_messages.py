@@ -15,6 +15,7 @@ from tests.workflow.tiny import save as save_dicom
 COMMANDS = {
     "dicom-preprocess": "preprocess",
     "dicom-manifest": "manifest",
+    "dicom-select": "select",
     "dicom-validate": "validate",
     "dicom-map": "map",
     "tiff-stats": "tiff_stats",
@@ -210,6 +211,7 @@ def test_mistake_is_reported_with_what_was_found_and_what_to_do(folder, capsys, 
 RIGHT = {
     "dicom-preprocess": "a.dcm out",
     "dicom-manifest": "tree",
+    "dicom-select": "a.dcm",
     "dicom-validate": "a.dcm",
     "dicom-map": "boxes.csv --to output --manifest tree",
     "tiff-stats": "tree",

@@ -33,6 +33,7 @@ sys.exit(main())
 CALLS = {
     "dicom-preprocess": "dicom out -q -j 2",
     "dicom-manifest": "tree",
+    "dicom-select": "dicom --table selected.csv",
     "dicom-map": "boxes.csv --to output --manifest tree -o out/mapped.csv --preview out/png",
     "tiff-stats": "tree --json stats.json -j 2",
     "tiff-resize": "tree out --size 8,8 -j 2",

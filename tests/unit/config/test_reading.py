@@ -1,6 +1,7 @@
 """Validation of the configuration, as YAML files, ``snakemake --config`` and commands give it."""
 
 import math
+from datetime import date
 
 import pytest
 
@@ -80,7 +81,38 @@ GOOD = [
     ("projection", "parallel-beam", "parallel-beam"),
     ("projection", "central-slice", "central-slice"),
     ("series", "separate", "separate"),
-    ("modalities", None, None),
+    ("objects", ["image", "dose"], ("image", "dose")),
+    ("objects", "all", ("all",)),
+    ("include", {"Modality": "MG"}, {"Modality": ["MG"]}),
+    (
+        "include",
+        {"Modality": ["MG", "CT"], "Rows": 512},
+        {"Modality": ["MG", "CT"], "Rows": ["512"]},
+    ),
+    ("include", {"BurnedInAnnotation": False}, {"BurnedInAnnotation": ["NO"]}),
+    ("include", {}, {}),
+    (
+        "include",
+        {"NumberOfFrames": ">1", "StudyID": "007"},
+        {"NumberOfFrames": [">1"], "StudyID": ["007"]},
+    ),
+    (
+        "include",
+        {"SeriesDescription": ["~scan #2", "T1: axial"]},
+        {"SeriesDescription": ["~scan #2", "T1: axial"]},
+    ),
+    ("include", {"Modality": ("MG", " CT ")}, {"Modality": ["MG", "CT"]}),
+    ("include", {"StudyDate": date(2020, 1, 31)}, {"StudyDate": ["20200131"]}),
+    (
+        "exclude",
+        {"Rows": "<64", "SeriesDescription": "~(?i)scout"},
+        {"Rows": ["<64"], "SeriesDescription": ["~(?i)scout"]},
+    ),
+    ("exclude", {"ViewPosition": None}, {"ViewPosition": [""]}),
+    ("preset", "none", "none"),
+    ("preset", "mammography", "mammography"),
+    ("columns", ["ViewPosition", "source_path"], ("ViewPosition", "source_path")),
+    ("columns", [], ()),
     ("duplicates", "first", "first"),
     ("duplicates", "fail", "fail"),
     ("layout", "study/sop", "study/sop"),
@@ -128,6 +160,8 @@ KEEP = "a list of decode, crop, resize, pad, or []"
 SHARD = "two integers, i and n, with i from 0 to n - 1, or null"
 GATHER = "the number of shards, an integer of at least 1, or null"
 LIMITS = "a mapping with seconds, pixels and memory_mb, integers of at least 1"
+OBJECTS = "a list of image, segmentation, parametric-map, dose; or all"
+RULES = "a mapping of DICOM keywords to a value, a comparison, a regular expression after ~"
 BAD = [
     ("source", 7, "7", PATH),
     ("source", "", "''", PATH),
@@ -185,8 +219,22 @@ BAD = [
     ("mip_weight", True, "true", "a number of at least 0"),
     ("projection", "cone", "cone", "one of parallel-beam, central-slice"),
     ("series", "both", "both", "one of separate, stack"),
-    ("modalities", [], "[]", "a list of modalities such as MG or CT, or null"),
-    ("modalities", [7], "[7]", "a list of modalities such as MG or CT, or null"),
+    ("objects", [], "[]", OBJECTS),
+    ("objects", ["picture"], "[picture]", OBJECTS),
+    ("objects", ["image", "image"], "[image, image]", OBJECTS),
+    ("include", ["Modality"], "[Modality]", RULES),
+    ("include", {"Modality": []}, "{Modality: []}", RULES),
+    ("include", {"Modality": {"is": "MG"}}, "{Modality: {is: MG}}", RULES),
+    ("exclude", "Modality", "Modality", RULES),
+    ("preset", "xray", "xray", "one of none, mammography, tomosynthesis, ct, mr, ultrasound"),
+    ("preset", None, "null", "one of none, mammography, tomosynthesis, ct, mr, ultrasound"),
+    ("columns", [7], "[7]", "a list of DICOM keywords and source_path, or []"),
+    (
+        "columns",
+        ["Rows", "Rows"],
+        "[Rows, Rows]",
+        "a list of DICOM keywords and source_path, or []",
+    ),
     ("duplicates", "last", "last", "one of first, fail"),
     ("layout", "sop", "sop", "one of study/sop, study/series/sop"),
     ("keep", ["write"], "[write]", KEEP),
@@ -232,7 +280,11 @@ EXAMPLES = {
     "mip_weight": "1.5",
     "projection": "parallel-beam",
     "series": "separate",
-    "modalities": "[MG, CT]",
+    "objects": "[image, dose]",
+    "include": '{Modality: [CT, PT], Rows: ">=512"}',
+    "exclude": '{ImageType: LOCALIZER, SeriesDescription: "~(?i)scout"}',
+    "preset": "none",
+    "columns": "[ImageLaterality, ViewPosition, source_path]",
     "duplicates": "first",
     "layout": "study/sop",
     "keep": "[resize]",
@@ -295,7 +347,9 @@ AS_SNAKEMAKE_GIVES_IT = [
     ("keep", "resize", ("resize",)),
     ("keep", "decode,resize", ("decode", "resize")),
     ("keep", "[]", ()),
-    ("modalities", "null", None),
+    ("objects", "image,dose", ("image", "dose")),
+    ("include", "{Modality: MG}", {"Modality": ["MG"]}),
+    ("columns", "ViewPosition,Rows", ("ViewPosition", "Rows")),
     ("limits", "{seconds: 120}", Limits()),
     ("limits", {"seconds": "120"}, Limits()),
     ("source", "null", None),
@@ -321,7 +375,7 @@ def test_bad_text_from_the_command_line_is_refused(name, value):
 
 @pytest.mark.parametrize(
     "name",
-    ["source", "border_frac", "size", "spacing", "window", "skip_frames", "modalities"],
+    ["source", "border_frac", "size", "spacing", "window", "skip_frames"],
 )
 def test_null_switches_the_key_off(name):
     assert value_of(name, None) is None
@@ -373,8 +427,6 @@ def test_size_with_spacing_switched_off_is_fine():
 
 NOT_YET = [
     ("series", "stack", "stack", "separate"),
-    ("modalities", ["MG"], "[MG]", "null"),
-    ("modalities", "MG", "MG", "null"),
 ]
 
 
@@ -384,6 +436,32 @@ def test_value_that_is_planned_is_refused_with_the_one_to_write(name, value, sho
         f"config key '{name}': found {shown}, which is not available yet.\n"
         f"Leave the key out, or write:\n    {name}: {instead}"
     )
+
+
+UNUSABLE_RULES = [
+    ("include", {"": "MG"}, "'', which is no DICOM keyword"),
+    ("include", {"Rows": ">=nan"}, "Rows, which needs a number after >="),
+    ("include", {"Modalty": "MG"}, "Modalty, which is no DICOM keyword, did you mean Modality?"),
+    ("include", {"PixelData": "1"}, "PixelData, which has no values that could be looked for"),
+    ("include", {"PatientName": "~^A"}, "PatientName, which may name a person"),
+    ("include", {"PatientBirthDate": ">=2000"}, "PatientBirthDate, which may name a person"),
+    ("exclude", {"Rows": ">=many"}, "Rows, which needs a number after >="),
+    ("exclude", {"StudyDescription": "~("}, "StudyDescription, which has no regular expression"),
+    ("exclude", {"MediaStorageSOPClassUID": "1"}, "MediaStorageSOPClassUID, which is of the file"),
+    ("exclude", {7: "1"}, "7, which is no DICOM keyword"),
+    ("columns", ["PatientName"], "PatientName, which may name a person, whom no manifest names"),
+    ("columns", ["OperatorsName"], "OperatorsName, which may name a person"),
+    ("columns", ["AccessionNumber"], "AccessionNumber, which may name a person"),
+    ("columns", ["PatientAddress"], "PatientAddress, which may name a person"),
+    ("columns", ["Colour"], "Colour, which is no DICOM keyword"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), UNUSABLE_RULES)
+def test_unusable_rule_or_column_is_refused_with_the_reason(name, value, problem):
+    message = message_of({name: value})
+    assert message.startswith(f"config key '{name}': found {problem}")
+    assert message.endswith(f"Write for example:\n    {name}: {EXAMPLES[name]}")
 
 
 WITHOUT_EFFECT = [

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from dicom_preprocessing.config.selection import digest_value
 from dicom_preprocessing.dicom import reading as dicom_file
 from dicom_preprocessing.dicom.header import read_plain_header
 from dicom_preprocessing.dicom.reading import DICOM_HEAD_BYTES, read_header
@@ -30,12 +31,32 @@ def nested(*, undefined):
     return Sequence([item])
 
 
+KEYWORDS = frozenset(
+    ("SeriesDescription", "PatientID", "ViewCodeSequence", "ViewModifierCodeSequence", "KVP")
+)
+"""Of attributes that are read besides: text, of a person, codes in sequences, a number."""
+
+
+def views(*, undefined):
+    """A view with modifiers, as sequences of codes."""
+    modifiers = [Dataset(), Dataset()]
+    modifiers[0].CodeValue, modifiers[0].CodeMeaning = "R-102D6", "Magnification"
+    modifiers[1].CodeMeaning = "Spot Compression"
+    view = Dataset()
+    view.CodeValue, view.CodeMeaning = "R-10226", "medio-lateral oblique"
+    view.ViewModifierCodeSequence = Sequence(modifiers)
+    for data_set in (view, *modifiers):
+        data_set.is_undefined_length_sequence_item = undefined
+    view["ViewModifierCodeSequence"].is_undefined_length = undefined
+    return Sequence([view])
+
+
 def by_pydicom(path):
     """The header, or the error, without the quick way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dicom_file, "read_plain_header", lambda _: None)
+        patch.setattr(dicom_file, "read_plain_header", lambda *_: None)
         try:
-            return read_header(path)
+            return read_header(path, KEYWORDS)
         except FileError as error:
             return error.error
 
@@ -54,6 +75,11 @@ def plain_files(tmp_path_factory, write_dicom):
                 ReferencedStudySequence=nested(undefined=undefined),
                 Modality="MG",
                 InstanceNumber=12,
+                ImageType=["ORIGINAL", "PRIMARY", "", "LEFT"],
+                SeriesDescription="L MLO",
+                PatientID="a person",
+                ImagePositionPatient=[1.5, -2, "1e2"],
+                ViewCodeSequence=views(undefined=undefined),
             )
             contents.append(path.read_bytes())
     return contents
@@ -63,9 +89,15 @@ def plain_files(tmp_path_factory, write_dicom):
 def test_plain_file_is_read_as_pydicom_does(plain_files, number, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(plain_files[number])
-    header = read_plain_header(plain_files[number])
+    header = read_plain_header(plain_files[number], KEYWORDS)
     assert header is not None
     assert header == by_pydicom(path)
+    assert header.values("ImageType") == ("ORIGINAL", "PRIMARY", "", "LEFT")
+    assert header.values("ImagePositionPatient") == ("1.5", "-2.0", "1e2")
+    assert header.values("ViewCodeSequence") == ("R-10226", "medio-lateral oblique")
+    assert "Spot Compression" in header.values("ViewModifierCodeSequence")
+    assert header.values("PatientID") == (digest_value("a person"),)
+    assert header.values("KVP") == ()
 
 
 def test_header_without_its_pixel_data_is_not_plain(plain_files):
@@ -85,7 +117,7 @@ def test_corpus_is_read_as_pydicom_does(corpus):
     plain = 0
     for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
         with path.open("rb") as file:
-            header = read_plain_header(file.read(DICOM_HEAD_BYTES))
+            header = read_plain_header(file.read(DICOM_HEAD_BYTES), KEYWORDS)
         if header is not None:
             plain += 1
             assert header == by_pydicom(path), path
@@ -105,7 +137,7 @@ def test_odd_file_is_read_as_pydicom_does_or_left_to_it(plain_files, tmp_path, n
             content[at] = data.draw(BYTES)
         else:
             content[at : at + data.draw(st.integers(0, 12))] = data.draw(st.binary(max_size=12))
-    header = read_plain_header(bytes(content))
+    header = read_plain_header(bytes(content), KEYWORDS)
     if header is not None:
         path = tmp_path / "file"
         path.write_bytes(content)

@@ -26,6 +26,28 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 # Headers
 
 
+@pytest.mark.parametrize(
+    ("character_set", "text"),
+    [
+        ("ISO_IR 192", "Müller"),
+        ("GB18030", "头部 A"),
+        ("ISO_IR 100", "Schädel"),
+        ("ISO_IR 13", "ﾔﾏﾀﾞ"),
+    ],
+)
+def test_header_has_text_by_the_character_set_of_the_file(write_dicom, path, character_set, text):
+    write_dicom(path, SpecificCharacterSet=character_set, StudyDescription=text)
+    header = read_header(path, frozenset({"StudyDescription"}))
+    assert header.values("StudyDescription") == (text,)
+
+
+def test_instance_number_0_is_a_value(write_dicom, path):
+    write_dicom(path, InstanceNumber=0)
+    assert read_header(path).values("InstanceNumber") == ("0",)
+    write_dicom(path, InstanceNumber=None)
+    assert read_header(path).values("InstanceNumber") == ()
+
+
 def test_header_holds_what_the_index_keeps(write_dicom, path):
     write_dicom(path, Modality="MG", InstanceNumber=7)
     assert read_header(path) == Header(
@@ -43,6 +65,7 @@ def test_header_holds_what_the_index_keeps(write_dicom, path):
         bits_stored=8,
         instance_number=7,
         has_pixel_data=True,
+        attributes={"InstanceNumber": "7", "PhotometricInterpretation": "MONOCHROME2"},
     )
 
 

@@ -37,9 +37,9 @@ def parsed(monkeypatch, tmp_path_factory):
     names = Names(tmp_path_factory.mktemp("parsed") / "names")
     really_read = scan.read_header
 
-    def read_header(path):
+    def read_header(path, keywords):
         names.append(os.path.basename(path))
-        return really_read(path)
+        return really_read(path, keywords)
 
     monkeypatch.setattr(scan, "read_header", read_header)
     return names

@@ -6,6 +6,8 @@ import stat
 
 import pytest
 
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.selection import selection_of
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.index.table import IndexFolder
 from tests.unit.indexes import REPORT, make_mixture, update
@@ -67,11 +69,14 @@ def test_index_holds_nothing_that_names_a_patient(source, output, write_dicom):
     write_dicom(source / "secret" / "report.dcm", None, **REPORT, **SECRETS)
     cut = write_dicom(source / "secret" / "cut.dcm", None, **SECRETS)
     cut.write_bytes(cut.read_bytes()[:-1])
-    update(source, output)
-    texts = [path.read_bytes() for path in (output / "index").rglob("*") if path.is_file()]
-    assert len(texts) == 10
-    values = [value.encode() for value in SECRETS.values()]
-    assert [value for value in values if any(value in text for text in texts)] == []
+    rules = {"PatientID": "SECRETID", "PatientBirthDate": ["19491231", "20000101"]}
+    selection = selection_of(parse_config({"include": rules})[0])
+    for options, number in (({}, 11), ({"selection": selection}, 9)):
+        update(source, output, **options)
+        texts = [path.read_bytes() for path in (output / "index").rglob("*") if path.is_file()]
+        assert len(texts) == number
+        values = [value.encode() for value in SECRETS.values()]
+        assert [value for value in values if any(value in text for text in texts)] == []
 
 
 def test_source_that_cannot_be_used_changes_nothing(source, output):

@@ -93,10 +93,10 @@ def test_bug_costs_one_file_and_is_tried_again(indexed, output, monkeypatch):
     os.utime(indexed / "a.dcm", ns=(1, 1))
     whole = scan.read_header
 
-    def fail(path):
+    def fail(path, keywords):
         if path.endswith("a.dcm"):
             raise ZeroDivisionError("a bug")
-        return whole(path)
+        return whole(path, keywords)
 
     with monkeypatch.context() as patch:
         patch.setattr(scan, "read_header", fail)
@@ -125,10 +125,10 @@ def test_loss_of_a_worker_costs_one_file_and_is_tried_again(
         write_dicom(source / f"{number:02}.dcm", SOPInstanceUID=f"1.2.3.1.{number}")
     whole = scan.read_header
 
-    def fail(path):
+    def fail(path, keywords):
         if path.endswith("33.dcm"):
             LOSSES[error]()
-        return whole(path)
+        return whole(path, keywords)
 
     with monkeypatch.context() as patch:
         patch.setattr(scan, "read_header", fail)

@@ -323,9 +323,9 @@ def test_many_studies_that_vanish_at_once_stay_and_it_is_said_what_to_do(mixed):
     mixed.gather(prune=True)
     (said,) = mixed.warnings
     assert said == (
-        "nothing was pruned, because 3 of 5 studies are gone from the source at once, such as "
-        "1.9.0. If a folder is not mounted, mount it and run again. If they were removed, run "
-        "once with prune=all"
+        "nothing was pruned, because 3 of 5 studies are gone from the source, or not selected, at "
+        "once, such as 1.9.0. If a folder is not mounted, mount it and run again. If they were "
+        "removed or are not wanted any more, run once with prune=all"
     )
     assert len(mixed.orphans()) == 3
     assert mixed.gather(prune="all").orphans() == []

@@ -94,6 +94,7 @@ def test_summary_is_read_as_it_was_written(tmp_path):
 CURRENT = {
     "recipe": "c",
     "studies": "s",
+    "columns": [],
     "seconds": {},
     "images_with_warnings": 1,
     "warnings": {"mosaic": [1, "odd"]},

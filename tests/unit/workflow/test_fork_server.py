@@ -164,7 +164,7 @@ from dicom_preprocessing.index import scan
 from dicom_preprocessing.index.walk import SourceFile
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
-def slow(item):
+def slow(item, keywords):
     os.write(1, b"%d\\n" % os.getpid())  # at once, beside that of the other worker
     time.sleep(60)
 

@@ -161,7 +161,7 @@ def test_what_was_pruned_is_said(tmp_path):
     results.summary.parent.mkdir()
     results.summary.write_text('{"pruned": 4}')
     (*_, line) = describe_results(results)
-    assert line == "4 folders or receipts of studies that left the source were pruned"
+    assert line == "4 folders or receipts of studies that left source or selection were pruned"
 
 
 def test_what_earlier_runs_left_is_counted(tmp_path):
