@@ -140,7 +140,7 @@ def header_of(
     data_set: Dataset,
     *,
     meta: FileMeta | None = None,
-    keywords: Iterable[str] = (),
+    keywords: frozenset[str] = frozenset(),
     has_pixel_data: bool,
 ) -> Header:
     """Return the header alone, without the rest of a description.
@@ -149,7 +149,7 @@ def header_of(
     ----------
     data_set : Dataset
     meta : FileMeta, optional
-    keywords : iterable of str
+    keywords : frozenset of str
         Of attributes that are read besides.
     has_pixel_data : bool
     """

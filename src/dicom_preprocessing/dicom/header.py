@@ -93,6 +93,7 @@ MAX_DEPTH: Final = 8
 
 MAX_DIGITS: Final = 9
 """Digits of an integer that fits into 32 bits in any case."""
+CACHED: Final = frozenset(CACHED_KEYWORDS)
 CACHED_VALUE: Final = re.compile(r"[A-Za-z0-9 _.+/-]{,64}")
 """A term, number or UID; names have a caret between their parts (PS3.5 6.2.1.1)."""
 
@@ -152,7 +153,7 @@ def join_values(keyword: str, values: Iterable[str]) -> str:
     Of those that every header has, only values that look like what is due: others may be names.
     """
     texts = [clean_text(value) for value in values]
-    if keyword in CACHED_KEYWORDS:
+    if keyword in CACHED:
         texts = [text if CACHED_VALUE.fullmatch(text) else "" for text in texts]
     if keyword in CODES:
         texts = list(filter(None, texts))
@@ -269,9 +270,10 @@ def _parse_plain_header(head: bytes, wanted: _Wanted) -> Header:
         raise _NotPlainError
     fields["modality"] = keep_modality(fields.get("modality", ""))
     attributes = {}
-    for tag, keyword in wanted.keywords.items():
-        if tag in values:
-            text = join_values(keyword, _parse_values(wanted.vrs[tag], values[tag]))
+    for tag, value in values.items():
+        keyword = wanted.keywords.get(tag)
+        if keyword is not None:
+            text = join_values(keyword, _parse_values(wanted.vrs[tag], value))
             if text:
                 attributes[keyword] = text
     return Header(transfer_syntax_uid=syntax, attributes=attributes, **fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -184,7 +185,8 @@ SEQUENCES: Final = frozenset(
 """Sequences that a description needs."""
 
 
-def tags_of(keywords: Iterable[str]) -> dict[int, str]:
+@cache
+def tags_of(keywords: frozenset[str]) -> dict[int, str]:
     """The keywords by tag, with those that every header has, and what they are in."""
     others = set(keywords).difference(HEADER_FIELDS)
     if CODE_SEQUENCES[VIEW_MODIFIERS] in others:
