@@ -6,6 +6,20 @@ import argparse
 import math
 from pathlib import Path
 
+from dicom_preprocessing.processes import usable_cores
+
+
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the number of processes."""
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=read_positive,
+        default=usable_cores(),
+        metavar="N",
+        help="processes (all cores)",
+    )
+
 
 def read_positive(text: str) -> int:
     """Parse an integer of at least 1."""

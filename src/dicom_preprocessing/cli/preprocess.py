@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dicom_preprocessing.cli.arguments import read_positive
+from dicom_preprocessing.cli.arguments import add_jobs_option
 from dicom_preprocessing.cli.command import FAILED, WRONG_USAGE, command, holding
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
-from dicom_preprocessing.processes import importing, usable_cores
+from dicom_preprocessing.processes import importing
 from dicom_preprocessing.results.layout import FAILURES, TIFF_SUFFIXES, WARNINGS
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
@@ -125,14 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "output", metavar="OUTPUT", help="folder; or .tiff if SOURCE is one DICOM file"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=read_positive,
-        default=usable_cores(),
-        metavar="N",
-        help="processes (all cores)",
-    )
+    add_jobs_option(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     add_config_options(parser)
     return parser

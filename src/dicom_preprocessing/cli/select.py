@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
+from dicom_preprocessing.cli.arguments import add_jobs_option, read_output_path, read_path
 from dicom_preprocessing.cli.command import FAILED, command
 from dicom_preprocessing.cli.options import add_config_options, config_values
 from dicom_preprocessing.cli.output import require_output
-from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config import as_mapping, parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
-from dicom_preprocessing.processes import importing, usable_cores
+from dicom_preprocessing.processes import importing
 from dicom_preprocessing.text import CSV, explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
@@ -51,16 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             remove_partials_of([arguments.table], is_held=False)
             write_selected(list_selected(index), arguments.table)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return FAILED
-    try:
         with require_output():
             for line in _describe(index):
                 print(make_printable(line))
             if arguments.table:
                 print(f"File by file: {make_printable(str(arguments.table))}")
-    except OSError as error:
+    except (DicomPreprocessingError, OSError) as error:
         print(f"error: {explain_error(error)}", file=sys.stderr)
         return FAILED
     return 0 if index.studies else FAILED
@@ -97,14 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="results of the workflow, whose headers are not read again",
     )
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=read_positive,
-        default=usable_cores(),
-        metavar="N",
-        help="processes (all cores)",
-    )
+    add_jobs_option(parser)
     add_config_options(parser, KEYS)
     return parser
 
@@ -113,10 +102,9 @@ def _read_config(arguments: argparse.Namespace) -> Config:
     """The keys of the file, under those of the options."""
     values: dict[str, Any] = {}
     if arguments.configfile:
-        from dicom_preprocessing.config.files import check_config_file, read_config_file
+        from dicom_preprocessing.config.files import check_config_file
 
-        check_config_file(arguments.configfile)
-        values, _ = read_config_file(arguments.configfile)
+        values = as_mapping(check_config_file(arguments.configfile)[0])
     chosen = {name: value for name, value in values.items() if name in KEYS}
     return parse_config(chosen | config_values(arguments))[0]
 

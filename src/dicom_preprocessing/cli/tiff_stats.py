@@ -9,11 +9,15 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
+from dicom_preprocessing.cli.arguments import (
+    add_jobs_option,
+    read_output_path,
+    read_path,
+    read_positive,
+)
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
@@ -79,14 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="without pixels of the background value in all channels: 0, or that of the file",
     )
     parser.add_argument("--bins", type=read_positive, default=16, metavar="N", help="of histograms")
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=read_positive,
-        default=usable_cores(),
-        metavar="N",
-        help="processes (all cores)",
-    )
+    add_jobs_option(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 

@@ -204,7 +204,8 @@ def _read_columns(
 
     def find_values(path: str) -> list[str]:
         values = dict(zip(keywords, by_path.get(path, ()), strict=False))
-        return [(values | {SOURCE_PATH: make_printable(path)}).get(name, "") for name in columns]
+        values[SOURCE_PATH] = path
+        return [values.get(name, "") for name in columns]
 
     return find_values
 
