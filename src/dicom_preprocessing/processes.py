@@ -26,6 +26,9 @@ MAX_KEPT_BYTES = 1 << 30
 POLL_SECONDS = 0.1
 """Seconds between two checks of limits."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and how a queue ends a job at its limit."""
+
 END_SECONDS = 2.0
 """Seconds that a process which was killed has to end, before it is left behind: some calls of the
 system to a dead file system cannot be interrupted, not even by SIGKILL."""

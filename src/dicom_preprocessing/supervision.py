@@ -14,7 +14,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
-from dicom_preprocessing.processes import END_SECONDS, POLL_SECONDS, die_with_parent, resident_bytes
+from dicom_preprocessing.processes import (
+    END_SECONDS,
+    ENDING,
+    POLL_SECONDS,
+    die_with_parent,
+    resident_bytes,
+)
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
@@ -36,8 +42,6 @@ CONTEXT: Any = multiprocessing.get_context("spawn" if IS_MACOS else "fork")
 
 FLUSH_SECONDS: Final = 1.0
 """Seconds after which a worker hands over what it has: else it were lost with the worker."""
-
-ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 YIELDS_PER_LOOK: Final = 8
 """Results that are used between two looks at workers, which may wait for work."""

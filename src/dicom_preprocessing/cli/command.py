@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ParamSpec
 
+from dicom_preprocessing.processes import ENDING
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -20,9 +22,6 @@ P = ParamSpec("P")
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 STOPPED = "stopped: what is written stays"
-
-ENDING = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and how a queue ends a job at its limit."""
 
 SECONDS_TO_CLEAN = 1.0
 """After a signal, in which others are ignored: some programs pass on what a group gets already."""
