@@ -6,9 +6,12 @@ Expected errors end with one message and status 1; a bug keeps its traceback.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
+import shutil
 import sys
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +23,11 @@ from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dicom_preprocessing.config import Stage
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(argv: Sequence[str] | None = None, *, examples: Path) -> int:
@@ -177,22 +182,37 @@ def _make_stage(stage: Stage, arguments: argparse.Namespace) -> None:
     make_empty_folder(images)  # of what a killed job left
     spec = OutputSpec(results.images(stage), recipe)
     limits = IndexFolder(output).read_limits()
-    if arguments.kept != "none":
-        _, kept_receipt = inputs
-        root = results.images(arguments.kept)
-        kept = KeptStage(arguments.kept, root, arguments.study, kept_receipt)
-        inventory = IndexFolder(output).inventory(arguments.study)
-        receipts = run_from_stage_or_inventory(
-            kept, inventory, spec, receipt, limits=limits, cores=arguments.threads
-        )
-    else:
-        (inventory,) = inputs
-        receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
+    with _removed_if_the_disk_is_full(images):
+        if arguments.kept != "none":
+            _, kept_receipt = inputs
+            root = results.images(arguments.kept)
+            kept = KeptStage(arguments.kept, root, arguments.study, kept_receipt)
+            inventory = IndexFolder(output).inventory(arguments.study)
+            receipts = run_from_stage_or_inventory(
+                kept, inventory, spec, receipt, limits=limits, cores=arguments.threads
+            )
+        else:
+            (inventory,) = inputs
+            receipts = run_from_inventory(inventory, spec, receipt, limits, arguments.threads)
     for line in receipts:
         for code, message in line.parse_warnings():
             print(f"{line.sop_instance_uid}: warning: {code}: {message}")
         if not line.is_written:
             print(f"{line.sop_instance_uid}: {line.state}: {line.error}: {line.message}")
+
+
+@contextmanager
+def _removed_if_the_disk_is_full(images: Path) -> Iterator[None]:
+    """Remove images at this error, so that there is room for the message that says so.
+
+    Snakemake removes what a failed job wrote, but after its end.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            shutil.rmtree(images, ignore_errors=True)
+        raise
 
 
 def _change_to_start_folder(*paths: Path) -> list[Path]:

@@ -54,7 +54,7 @@ LITTLE_SPACE = 1 << 16
 
 NO_REASON = (
     "it ended without a message, as a process does that was killed: by the system because memory "
-    "ran out, by a queue at a limit, or by hand"
+    "ran out, by a queue at a limit, or by hand; or the disk of its log was full for a while"
 )
 
 
