@@ -31,7 +31,7 @@ PER_BYTE: Final = 100
 """How many of each every byte of the file adds. Rows with a path of their own take 5 and more."""
 MAX_TEXT: Final = 2**24
 """Bytes of a text."""
-BYTES_AT_ONCE: Final = 2**27
+BYTES_AT_ONCE: Final = 2**25
 """Bytes of texts that rows read at once may have, if each has the longest one of its column."""
 
 
