@@ -43,6 +43,7 @@ def read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Iter
     ValueError
         The file has far more than its bytes can hold. pyarrow raises nearly anything else.
     """
+    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
@@ -68,6 +69,8 @@ def read_parquet(path: Path, columns: Collection[str] | None, rows: int) -> Iter
             count += batch.num_rows
             left -= sum(map(_measure_text, batch.columns))
             if left < 0:
+                del batch
+                pa.default_memory_pool().release_unused()
                 raise ValueError(f"more than {BYTES_OF_ANY} bytes of text in {size} bytes")
             yield (
                 batch.num_rows,
