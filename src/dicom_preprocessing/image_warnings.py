@@ -55,6 +55,8 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "several_volumes": "The object has several volumes; its frames stay in stored order.",
     "frame_offsets_contradict": "Grid Frame Offset Vector does not fit the frames or positions.",
     "pixel_aspect_ratio": "Pixels are not square, and no spacing says so.",
+    "chest_wall_unknown": "The side of the chest wall is not known; the image was not mirrored.",
+    "region_unknown": "The part of an ultrasound image that shows the patient is not known.",
     "mosaic": "One frame has many slices side by side.",
     "private_volume": "Pixels of a volume are in private elements; the visible image is written.",
     # Crop.

@@ -110,5 +110,7 @@ AS_THEY_ARE = (
     "float_pixel_padding",
     "double_float_pixel_padding",
     "view_codes",
+    "projection",
+    "ultrasound_regions",
 )
 """Fields that hold no attribute."""

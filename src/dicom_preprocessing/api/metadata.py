@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_preprocessing.imaging.geometry import Flip, Padding, Size
 from dicom_preprocessing.imaging.image import output_spacing
-from dicom_preprocessing.imaging.planning import fit_factor
+from dicom_preprocessing.imaging.planning import fit_factors
 
 if TYPE_CHECKING:
     from dicom_preprocessing.config import Config
@@ -29,7 +29,8 @@ class Crop:
 class Resize:
     """The requested factor, output over input, and the filter.
 
-    With ``size`` it is one factor for x and y, float32, with ``spacing`` one for each. Sides are
+    With ``size`` it is one factor for x and y, float32, unless pixels are not square; with
+    ``spacing`` one for each. Sides are
     whole pixels, so the realised ratio (of tags and manifest) may differ in the last digits.
     ``filter`` is nearest, triangle, catmullrom, gaussian, lanczos3 or maxpool.
     """
@@ -84,8 +85,9 @@ def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
 def _describe_resize(image: Image, config: Config) -> Resize | None:
     name = config.filter.replace("-", "")
     if config.size is not None:
-        factor = float(fit_factor(image.geometry.crop_box.size, Size(*config.size)))
-        return Resize(factor, factor, name)
+        content, shape = image.geometry.crop_box.size, image.source_info.pixel_shape
+        factors = fit_factors(content, Size(*config.size), shape)
+        return Resize(float(factors[0]), float(factors[1]), name)
     native = image.source_info.pixel_spacing
     if config.spacing is not None and native is not None:
         x, y = config.spacing[:2]

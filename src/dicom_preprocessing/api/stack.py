@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.imaging.image import Image
 
 
-PER_FILE = ("intensity", "window")
+PER_FILE = ("intensity", "window", "orient")
 """Settings of decode that apply to each file; the others apply to the volume."""
 
 

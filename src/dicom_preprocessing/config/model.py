@@ -316,6 +316,20 @@ class Config:
         options=("--series",),
         later=("stack",),
     )
+    orient: str = _choice_key(
+        ("none", "left"),
+        "left: mirror images of breasts whose chest wall is on the right, by Patient Orientation, "
+        "else by laterality.",
+        options=("--orient",),
+        alters=("decode",),
+    )
+    region: str = _choice_key(
+        ("none", "ultrasound"),
+        "ultrasound: keep the largest 2D region of Sequence of Ultrasound Regions; crop looks for "
+        "the foreground inside it.",
+        options=("--region",),
+        alters=("crop",),
+    )
     objects: tuple[str, ...] = _key(
         (OBJECTS[0],),
         schema={

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from dicom_preprocessing.decode.frame_order import FrameOrder
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.spacing import PixelSpacing
     from dicom_preprocessing.image_warnings import ImageWarnings
 
 SAME_RATIO: Final = 0.01
 """Relative difference up to which two ratios of pixel sides are the same."""
+
+MAX_RATIO: Final = 100.0
+"""A pixel that is longer is an error in the header."""
 
 SAMPLED_PIXELS: Final = 4096
 """Pixels of a frame that are enough to see how its values are distributed."""
@@ -27,9 +31,11 @@ MIN_DIFFERENT: Final = 16
 """Different negative values: a padding value, or a few labels, are fewer."""
 
 
-def warn_of_facts(description: Description, warnings: ImageWarnings) -> None:
-    """Add warnings about facts that the header gives."""
-    _warn_of_aspect_ratio(description, warnings)
+def warn_of_facts(
+    description: Description, spacing: PixelSpacing | None, warnings: ImageWarnings
+) -> None:
+    """Add warnings about facts that the header gives, with the spacing that counts."""
+    _warn_of_aspect_ratio(description, spacing, warnings)
     if "MOSAIC" in {value.upper() for value in description.image_type.texts()}:
         message = "Image Type says MOSAIC: the frame has many slices side by side"
         warnings.add("mosaic", message)
@@ -38,18 +44,28 @@ def warn_of_facts(description: Description, warnings: ImageWarnings) -> None:
         warnings.add("private_volume", message)
 
 
-def _warn_of_aspect_ratio(description: Description, warnings: ImageWarnings) -> None:
-    """Warn of pixels that are not square where no spacing says so (PS3.3 C.7.6.3.1.7)."""
+def find_pixel_shape(description: Description) -> float | None:
+    """Return height over width of a pixel by Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7)."""
     ratio = description.pixel_aspect_ratio.vector(2)
     if ratio is None or min(ratio) <= 0:
-        return
-    vertical, horizontal = ratio
-    spacing = description.pixel_spacing()
+        return None
+    shape = ratio[0] / ratio[1]
+    return shape if 1 / MAX_RATIO <= shape <= MAX_RATIO else None
+
+
+def _warn_of_aspect_ratio(
+    description: Description, spacing: PixelSpacing | None, warnings: ImageWarnings
+) -> None:
+    """Warn of pixels that are not square where no spacing says so."""
+    shape = find_pixel_shape(description)
     # The spacing in y over that in x is the same ratio: vertical to horizontal.
-    known = spacing[1] / spacing[0] if spacing is not None else 1.0
-    if abs(vertical / horizontal / known - 1) <= SAME_RATIO:
+    known = spacing.y / spacing.x if spacing is not None else 1.0
+    if shape is None or abs(shape / known - 1) <= SAME_RATIO:
         return
-    other = "no spacing says so" if spacing is None else "the pixel spacing says another ratio"
+    vertical, horizontal = description.pixel_aspect_ratio.numbers()
+    other = "the pixel spacing says another ratio: it counts"
+    if spacing is None:
+        other = "no spacing says so: size keeps the proportions of the picture"
     message = f"Pixel Aspect Ratio is {vertical:g}:{horizontal:g}, and {other}"
     warnings.add("pixel_aspect_ratio", message)
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dicom_preprocessing.decode.facts import warn_of_facts, warn_of_slice_spacing
+from dicom_preprocessing.decode.chest_wall import is_chest_wall_right
+from dicom_preprocessing.decode.facts import (
+    find_pixel_shape,
+    warn_of_facts,
+    warn_of_slice_spacing,
+)
 from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
@@ -22,6 +27,8 @@ from dicom_preprocessing.decode.values import (
 from dicom_preprocessing.dicom.contradictions import LEVELS_CONTRADICT
 from dicom_preprocessing.dicom.levels import find_level_contradictions
 from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.dicom.spacing import find_spacing
+from dicom_preprocessing.dicom.ultrasound import find_2d_region
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.imaging.frames import map_frames, select_frames
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
+    from dicom_preprocessing.dicom.spacing import PixelSpacing
     from dicom_preprocessing.imaging.frames import Frames
 
 
@@ -59,6 +67,7 @@ class DecodeSettings:
     skip_frames: int | Sequence[int] | None = None
     mip_weight: float = 1.5
     projection: str = "parallel-beam"
+    orient: str = "none"
     spacing_z: float | None = None
     fast_decode: Mapping[str, Any] | None = None
 
@@ -98,25 +107,43 @@ def decode_opened(
     decode_settings = DecodeSettings(**settings)
     warnings = ImageWarnings(description.warnings)
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
-    warn_of_facts(description, warnings)
+    spacing = find_spacing(description)
+    warn_of_facts(description, spacing, warnings)
     _warn_of_frames(description, pixel_format.number_of_frames, warnings)
-    levels = _count_levels(description, pixel_format, pixel_data, decode_settings)
-    source = _DecodeInput(description, pixel_data, pixel_format, levels, warnings)
-    return _decode_at_level(source, decode_settings, None)
+    flip = _plan_flip(description, pixel_format, decode_settings.orient, warnings)
+    source = _DecodeInput(description, pixel_data, pixel_format, spacing, flip, warnings)
+    levels = _count_levels(source, decode_settings)
+    return _decode_at_level(source, decode_settings, levels)
 
 
 class _DecodeInput(NamedTuple):
-    """Input of the stage; ``levels`` is how often width and height may be halved."""
+    """Input of the stage; ``flip`` is how frames are turned or mirrored."""
 
     description: Description
     pixel_data: PixelData
     pixel_format: PixelFormat
-    levels: int
+    spacing: PixelSpacing | None
+    flip: Flip | None
     warnings: ImageWarnings
 
     @property
     def size(self) -> Size:
         return Size(self.pixel_format.columns, self.pixel_format.rows)
+
+    @property
+    def pixel_shape(self) -> float | None:
+        """Height over width of a pixel, where no spacing tells it."""
+        return find_pixel_shape(self.description) if self.spacing is None else None
+
+    def plan_target(self, content: Size, resize: Mapping[str, Any] | None) -> Size:
+        """Return the size to which ``content`` will be resized."""
+        if resize is not None and "size" in resize:
+            size = Size(int(resize["size"][0]), int(resize["size"][1]))
+            return fit_size(content, size, self.pixel_shape)
+        if resize is not None and self.spacing is not None and "spacing" in resize:
+            x, y = resize["spacing"][:2]
+            return spacing_size(content, native=self.spacing[:2], target=(x, y))
+        return content
 
 
 class _Values(NamedTuple):
@@ -135,17 +162,26 @@ def _warn_of_frames(description: Description, count: int, warnings: ImageWarning
         warnings.add("frame_offsets_contradict", message)
 
 
-def _count_levels(
-    description: Description,
-    pixel_format: PixelFormat,
-    pixel_data: PixelData,
-    settings: DecodeSettings,
-) -> int:
+def _plan_flip(
+    description: Description, pixel_format: PixelFormat, orient: str, warnings: ImageWarnings
+) -> Flip | None:
+    """Plan the turn of a tomosynthesis object that is upside down, and the chest wall's side."""
+    is_turned = is_upside_down(description)
+    is_mirrored = orient == "left" and is_chest_wall_right(description, warnings, turned=is_turned)
+    if not is_turned and not is_mirrored:
+        return None
+    return Flip(
+        pixel_format.columns,
+        pixel_format.rows,
+        horizontal=is_turned != is_mirrored,
+        vertical=is_turned,
+    )
+
+
+def _count_levels(source: _DecodeInput, settings: DecodeSettings) -> int:
     """Return how often width and height may be halved, 0 unless the image will be made smaller."""
-    size, fast = Size(pixel_format.columns, pixel_format.rows), settings.fast_decode
-    if fast is None or not choose_level(
-        size, _plan_target(size, description.pixel_spacing(), fast)
-    ):
+    description, pixel_format, fast = source.description, source.pixel_format, settings.fast_decode
+    if fast is None or not choose_level(source.size, source.plan_target(source.size, fast)):
         return 0
     # The crop would keep everything: the lowest value of a reduced image is an overshoot somewhere.
     if fast.get("crop") and is_relative(
@@ -154,24 +190,28 @@ def _count_levels(
         return 0
     if is_padding_replaced(description, pixel_format, settings.intensity, settings.window):
         return 0
-    return count_reducible_levels(description, pixel_format, pixel_data)
+    return count_reducible_levels(description, pixel_format, source.pixel_data)
 
 
 def _decode_at_level(
-    source: _DecodeInput, settings: DecodeSettings, requested_level: int | None
+    source: _DecodeInput, settings: DecodeSettings, levels: int, requested_level: int | None = None
 ) -> Image:
-    """Decode at a resolution level, None for the one that the uncropped image needs."""
+    """Decode at a resolution level, None for the one that the uncropped image needs.
+
+    ``levels`` is how often width and height may be halved.
+    """
     description, pixel_format = source.description, source.pixel_format
-    native = description.pixel_spacing()
+    spacing, region = source.spacing, find_2d_region(description)
 
     def level_of(content: Size) -> int:
-        target = _plan_target(content, native, settings.fast_decode or {})
-        return min(source.levels, choose_level(content, target))
+        target = source.plan_target(content, settings.fast_decode)
+        return min(levels, choose_level(content, target))
 
     level = level_of(source.size) if requested_level is None else requested_level
     values = _decode_values(source, settings, level)
     volume = _handle_frames(source, settings, values)
-    frames, geometry, sampling = _turn_upright(source, volume.frames, level)
+    frames, sampling = _flip_frames(source, volume.frames, level)
+    geometry = Geometry(source.size, flip=source.flip)
     source_info = SourceInfo(
         study_instance_uid=description.header.study_instance_uid,
         series_instance_uid=description.header.series_instance_uid,
@@ -180,7 +220,10 @@ def _decode_at_level(
         source_rows=pixel_format.rows,
         source_columns=pixel_format.columns,
         source_frames=pixel_format.number_of_frames,
-        pixel_spacing=native,
+        pixel_spacing=spacing[:2] if spacing is not None else None,
+        spacing_source=spacing.source if spacing is not None else "",
+        pixel_shape=source.pixel_shape,
+        region=geometry.flip_area(region[:4]) if region is not None else None,
         frame_spacing=volume.frame_spacing,
         photometric_interpretation=pixel_format.photometric_interpretation,
         background=values.background,
@@ -190,7 +233,7 @@ def _decode_at_level(
     # The crop may need a finer level than the uncropped image, and then decodes again.
     reduction = None
     if level:
-        decode = partial(_decode_at_level, source, settings)
+        decode = partial(_decode_at_level, source, settings, levels)
         reduction = ReducedResolution(level, sampling, level_of, decode)
     return Image(frames, geometry, source_info, values.lookup, reduction)
 
@@ -247,27 +290,15 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
     )
 
 
-def _turn_upright(
-    source: _DecodeInput, frames: Frames, level: int
-) -> tuple[Frames, Geometry, Sampling]:
-    """Turn the frames of a tomosynthesis object that is upside down by 180 degrees."""
+def _flip_frames(source: _DecodeInput, frames: Frames, level: int) -> tuple[Frames, Sampling]:
+    """Turn or mirror frames, and the positions of their samples at a reduced resolution."""
     # Samples of a reduced resolution are at every 2**level-th pixel from the left and top, and so
-    # from the right and bottom once they are turned: hence the mirrored sampling.
-    size, sampling = source.size, Sampling(1 << level)
-    if not is_upside_down(source.description):
-        return frames, Geometry(size), sampling
-    turned = map_frames(frames, lambda frame: frame[::-1, ::-1], is_cheap=True)
-    flip = Flip(size.width, size.height, horizontal=True, vertical=True)
-    return turned, Geometry(size, flip=flip), sampling.mirror(size, halve(size, level))
-
-
-def _plan_target(
-    content: Size, native: tuple[float, float] | None, resize: Mapping[str, Any]
-) -> Size:
-    """Return the size to which ``content`` will be resized."""
-    if "size" in resize:
-        return fit_size(content, Size(int(resize["size"][0]), int(resize["size"][1])))
-    if native is not None and "spacing" in resize:
-        x, y = resize["spacing"][:2]
-        return spacing_size(content, native=native, target=(x, y))
-    return content
+    # from the right and bottom once they are mirrored.
+    flip, sampling = source.flip, Sampling(1 << level)
+    if flip is None:
+        return frames, sampling
+    rows, columns = (
+        slice(None, None, -1 if flipped else 1) for flipped in (flip.vertical, flip.horizontal)
+    )
+    flipped = map_frames(frames, lambda frame: frame[rows, columns], is_cheap=True)
+    return flipped, sampling.mirror(flip, halve(source.size, level))

@@ -122,10 +122,18 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
         contradiction="Patient Orientation at several levels",
     ),
     # Attributes with the same meaning.
-    "in_plane_spacing": Precedence(
-        ("PixelSpacing", "ImagerPixelSpacing"),
-        "PS3.3 10.7.1.1: Pixel Spacing may be calibrated, the other is at the detector",
-        contradiction="Pixel Spacing and Imager Pixel Spacing",
+    "true_spacing": Precedence(
+        ("calibrated", "imager_corrected", "imager", "nominal_scanned", "pixel", "region"),
+        "PS3.3 10.7.1: calibrated Pixel Spacing, Imager Pixel Spacing over the magnification, "
+        "Imager Pixel Spacing, Nominal Scanned Pixel Spacing, Pixel Spacing, Physical Delta of an "
+        "ultrasound region (C.8.5.5)",
+        contradiction="spacings of a projection at the patient, the detector and the film",
+    ),
+    "magnification": Precedence(
+        ("EstimatedRadiographicMagnificationFactor", "distances"),
+        "PS3.3 C.8.7.10: the factor is that of the object of interest; else Distance Source to "
+        "Detector over Distance Source to Patient",
+        contradiction="magnification as stated and by distances",
     ),
     "laterality": Precedence(
         (
@@ -740,7 +748,7 @@ COMPUTED_DECISIONS: Final = (
     # Facts that change no pixel.
     ComputedDecision(
         "Pixel Aspect Ratio, and no spacing, or one of another ratio",
-        "the spacing; pixels stay as they are",
+        "the spacing; without one, size keeps the proportions of the picture",
         "decode.facts:warn_of_facts",
         "PS3.3 C.7.6.3.1.7",
         warning="pixel_aspect_ratio",

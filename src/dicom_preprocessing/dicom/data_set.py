@@ -26,6 +26,8 @@ from dicom_preprocessing.dicom.description import (
     ImagePixel,
     LutAttributes,
     PixelPadding,
+    Projection,
+    UltrasoundRegion,
 )
 from dicom_preprocessing.dicom.elements import attributes_of, items_of
 from dicom_preprocessing.dicom.header import Header, join_values, keep_modality, keep_uid
@@ -48,6 +50,10 @@ from dicom_preprocessing.dicom.keywords import (
     PALETTE_COLOURS,
     PALETTE_KEYWORDS,
     PER_FRAME,
+    PROJECTION,
+    REGION_KEYWORDS,
+    REGION_TAGS,
+    REGIONS,
     RESCALE,
     SHARED,
     TOP_GROUPS,
@@ -104,6 +110,7 @@ def describe(
     shared = items_of(data_set, SHARED, found)
     luts = items_of(data_set, MODALITY_LUTS, found)
     codes = items_of(data_set, VIEW_CODE_SEQUENCE, found)
+    regions = items_of(data_set, REGIONS, found)
     frames = items_of(data_set, PER_FRAME, found)
     return Description(
         header=_make_header(meta, attributes, stated, has_pixel_data=has_pixel_data),
@@ -121,7 +128,10 @@ def describe(
         grid_frame_offset_vector=attributes.get("GridFrameOffsetVector", ABSENT),
         palette=_read_palette(attributes),
         **_read_paddings(attributes),
+        projection=Projection(**_select_fields(attributes, PROJECTION)),
+        ultrasound_regions=tuple(map(_read_region, regions)),
         sop_class_uid=attributes.get("SOPClassUID", ABSENT),
+        body_part_examined=attributes.get("BodyPartExamined", ABSENT),
         image_laterality=attributes.get("ImageLaterality", ABSENT),
         laterality=attributes.get("Laterality", ABSENT),
         view_position=attributes.get("ViewPosition", ABSENT),
@@ -292,6 +302,10 @@ def _select_fields(
 ) -> dict[str, Any]:
     """Return the attributes that are present, by the fields that they fill."""
     return {field: attributes[key] for field, key in keywords.items() if key in attributes}
+
+
+def _read_region(item: Dataset) -> UltrasoundRegion:
+    return UltrasoundRegion(**_select_fields(attributes_of(item, REGION_TAGS), REGION_KEYWORDS))
 
 
 def _lut_of(item: Dataset) -> LutAttributes:

@@ -163,15 +163,13 @@ class FunctionalGroups:
         """Return VOI LUT Function in capitals, None if it is absent."""
         return self.voi_lut_function.text().upper() or None
 
-    def in_plane_spacing(self) -> tuple[float, float] | None:
-        """Return the distance (x, y) between pixels in mm."""
-        return decide(
-            "in_plane_spacing",
-            {
-                "PixelSpacing": _spacing(self.pixel_spacing),
-                "ImagerPixelSpacing": _spacing(self.imager_pixel_spacing),
-            },
-        ).value
+    def patient_spacing(self) -> tuple[float, float] | None:
+        """Return Pixel Spacing as (x, y) in mm."""
+        return read_spacing(self.pixel_spacing)
+
+    def detector_spacing(self) -> tuple[float, float] | None:
+        """Return Imager Pixel Spacing as (x, y) in mm."""
+        return read_spacing(self.imager_pixel_spacing)
 
     def position(self) -> tuple[float, ...] | None:
         """Return Image Position (Patient) in mm."""
@@ -204,6 +202,32 @@ class PixelPadding:
 
     value: Attribute = ABSENT
     range_limit: Attribute = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """What tells the spacing of pixels of a projection X-ray (PS3.3 10.7.1), as the file has it."""
+
+    nominal_scanned_pixel_spacing: Attribute = ABSENT
+    pixel_spacing_calibration_type: Attribute = ABSENT
+    estimated_radiographic_magnification_factor: Attribute = ABSENT
+    distance_source_to_detector: Attribute = ABSENT
+    distance_source_to_patient: Attribute = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UltrasoundRegion:
+    """An item of Sequence of Ultrasound Regions (PS3.3 C.8.5.5), as the file has it."""
+
+    spatial_format: Attribute = ABSENT
+    min_x: Attribute = ABSENT
+    min_y: Attribute = ABSENT
+    max_x: Attribute = ABSENT
+    max_y: Attribute = ABSENT
+    units_x: Attribute = ABSENT
+    units_y: Attribute = ABSENT
+    delta_x: Attribute = ABSENT
+    delta_y: Attribute = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +306,11 @@ class Description:
         Red, green and blue.
     pixel_padding, float_pixel_padding, double_float_pixel_padding : PixelPadding
         Of integer, float and double float pixel data.
+    projection : Projection
+    ultrasound_regions : tuple of UltrasoundRegion
     sop_class_uid : Attribute
         Of the data set; that of ``header`` may come from the file meta information.
-    image_laterality, laterality, view_position : Attribute
+    body_part_examined, image_laterality, laterality, view_position : Attribute
     view_codes : tuple of Attribute
         Code Value of the items of View Code Sequence.
     image_type, pixel_aspect_ratio : Attribute
@@ -310,7 +336,10 @@ class Description:
     pixel_padding: PixelPadding = PixelPadding()
     float_pixel_padding: PixelPadding = PixelPadding()
     double_float_pixel_padding: PixelPadding = PixelPadding()
+    projection: Projection = Projection()
+    ultrasound_regions: tuple[UltrasoundRegion, ...] = ()
     sop_class_uid: Attribute = ABSENT
+    body_part_examined: Attribute = ABSENT
     image_laterality: Attribute = ABSENT
     laterality: Attribute = ABSENT
     view_position: Attribute = ABSENT
@@ -418,8 +447,12 @@ class Description:
         return self.per_frame("orientation", FunctionalGroups.orientation, count).values
 
     def pixel_spacing(self) -> tuple[float, float] | None:
-        """Return the distance (x, y) between pixels of the first frame in mm."""
-        return self.per_frame("pixel_spacing", FunctionalGroups.in_plane_spacing, 1).values[0]
+        """Return Pixel Spacing of the first frame as (x, y) in mm."""
+        return self.per_frame("pixel_spacing", FunctionalGroups.patient_spacing, 1).values[0]
+
+    def imager_pixel_spacing(self) -> tuple[float, float] | None:
+        """Return Imager Pixel Spacing of the first frame as (x, y) in mm."""
+        return self.per_frame("pixel_spacing", FunctionalGroups.detector_spacing, 1).values[0]
 
     def spacing_between_slices(self) -> float | None:
         """Return Spacing Between Slices of the first frame in mm."""
@@ -477,7 +510,7 @@ class Description:
         return present or ((top,) if top.is_present else ())
 
 
-def _spacing(attribute: Attribute) -> tuple[float, float] | None:
+def read_spacing(attribute: Attribute) -> tuple[float, float] | None:
     """Return (x, y) of a spacing with two positive numbers, else None."""
     # PS3.3 10.7.1.3: the first number is the distance between rows, which is that in y.
     values = attribute.numbers()

@@ -117,7 +117,30 @@ PALETTE_KEYWORDS: Final = {
     "data": "{}PaletteColorLookupTableData",
     "segmented": "Segmented{}PaletteColorLookupTableData",
 }
+PROJECTION: Final = {
+    "nominal_scanned_pixel_spacing": "NominalScannedPixelSpacing",
+    "pixel_spacing_calibration_type": "PixelSpacingCalibrationType",
+    "estimated_radiographic_magnification_factor": "EstimatedRadiographicMagnificationFactor",
+    "distance_source_to_detector": "DistanceSourceToDetector",
+    "distance_source_to_patient": "DistanceSourceToPatient",
+}
+"""Keywords by field of ``Projection``."""
+
+REGION_KEYWORDS: Final = {
+    "spatial_format": "RegionSpatialFormat",
+    "min_x": "RegionLocationMinX0",
+    "min_y": "RegionLocationMinY0",
+    "max_x": "RegionLocationMaxX1",
+    "max_y": "RegionLocationMaxY1",
+    "units_x": "PhysicalUnitsXDirection",
+    "units_y": "PhysicalUnitsYDirection",
+    "delta_x": "PhysicalDeltaX",
+    "delta_y": "PhysicalDeltaY",
+}
+"""Keywords by field of ``UltrasoundRegion``."""
+
 OTHER_KEYWORDS: Final = (
+    "BodyPartExamined",
     "ImageLaterality",
     "Laterality",
     "ViewPosition",
@@ -145,6 +168,7 @@ TOP_TAGS: Final = HEADER_TAGS | _by_tag(
     [
         *IMAGE_PIXEL.values(),
         *TOP_GROUPS.values(),
+        *PROJECTION.values(),
         *(f"{prefix}{end}" for prefix in PADDING_PREFIXES for end in ("Value", "RangeLimit")),
         *(name.format(colour) for colour in PALETTE_COLOURS for name in PALETTE_KEYWORDS.values()),
         *OTHER_KEYWORDS,
@@ -160,11 +184,19 @@ CODE_VALUE_TAGS: Final = _by_tag(["CodeValue", "CodeMeaning", "LongCodeValue", "
 CACHED_TAGS: Final = _by_tag(sorted(set(CACHED_KEYWORDS).difference(HEADER_FIELDS)))
 """Attributes that a header has besides its fields, without those that are asked for."""
 
+REGION_TAGS: Final = _by_tag(REGION_KEYWORDS.values())
 LUT_TAGS: Final = _by_tag(["LUTDescriptor", "LUTData"])
 CODE_TAGS: Final = _by_tag(["CodeValue"])
 VRS: Final = {
     tag: dictionary_VR(tag)
-    for tags in (TOP_TAGS, CACHED_TAGS, LUT_TAGS, CODE_VALUE_TAGS, *GROUP_TAGS.values())
+    for tags in (
+        TOP_TAGS,
+        CACHED_TAGS,
+        LUT_TAGS,
+        REGION_TAGS,
+        CODE_VALUE_TAGS,
+        *GROUP_TAGS.values(),
+    )
     for tag in tags
 }
 """Value representations by tag, for elements of implicit VR."""
@@ -175,12 +207,13 @@ META_TAGS: Final = _by_tag(META_KEYWORDS)
 VOI_LUTS: Final = _tag("VOILUTSequence")
 MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
+REGIONS: Final = _tag("SequenceOfUltrasoundRegions")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
 HOLOGIC_CREATOR: Final = 0x7E010010
 HOLOGIC_SLICES: Final = (0x7E011010, 0x7E011011, 0x7E011012)
 """Private elements of tomosynthesis in secondary captures, by Hologic's conformance statements."""
 SEQUENCES: Final = frozenset(
-    (VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, SHARED, PER_FRAME, *MACRO_TAGS)
+    (VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, REGIONS, SHARED, PER_FRAME, *MACRO_TAGS)
 )
 """Sequences that a description needs."""
 

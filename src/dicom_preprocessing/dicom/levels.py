@@ -74,7 +74,14 @@ VALUES: Final = (
         "Pixel Spacing",
         "pixel_spacing",
         "PixelMeasuresSequence",
-        GROUPS.in_plane_spacing,
+        GROUPS.patient_spacing,
+        POSITION_TOLERANCE,
+    ),
+    LeveledValue(
+        "Imager Pixel Spacing",
+        "pixel_spacing",
+        "PixelMeasuresSequence",
+        GROUPS.detector_spacing,
         POSITION_TOLERANCE,
     ),
     LeveledValue(

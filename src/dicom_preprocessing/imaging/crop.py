@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 COMPONENT_SIDE = 512
 """Pixels of the longer side of the thumbnail on which components are found."""
 
+ULTRASOUND = "ultrasound"
+ULTRASOUNDS = ("US", "IVUS")
+"""Modalities whose images are due to have a region."""
+
 SMALL_SHARE = 0.5
 """A component with a smaller share of the foreground may be the wrong one, such as a label."""
 
@@ -45,52 +49,69 @@ def crop(
     crop_max: bool = False,
     crop_components: bool = False,
     border_frac: float | None = None,
+    region: str = "none",
 ) -> Image:
-    """Keep the smallest rectangle that holds the foreground of all frames.
+    """Keep the smallest rectangle that holds the foreground of all frames, or a region.
 
     Parameters
     ----------
     image : Image
     crop : bool
-        False returns the image as it is.
+        False keeps the region, or returns the image as it is.
     crop_max : bool
         Count the highest value of the dtype as background too.
     crop_components : bool
         Within that rectangle, keep the one of the largest connected component.
     border_frac : float or None
         Fraction of width and height at each edge that the search ignores and the box gets back.
+    region : str
+        ultrasound looks for foreground within the region of the image, if it has one.
 
     Returns
     -------
     Image
         An image without foreground is not cropped, and has a warning.
     """
+    if region == ULTRASOUND and _lacks_region(image):
+        message = "no 2D region of this ultrasound image is stated"
+        image = image.with_warning(ImageWarning("region_unknown", message))
+    area = _find_area(image) if region == ULTRASOUND else None
     if not crop:
-        return image
+        return image if area is None else _crop_to(image, area)
     # All frames are read for the box before the first can be cut.
     image = replace(image, frames=spool_frames(image.frames))
+    area = area or CropBox(0, 0, image.size.width, image.size.height)
     foreground = plan_crop(
         image,
+        area,
         crop_max=crop_max,
         crop_components=crop_components,
         border_frac=border_frac or 0.0,
     )
-    warning = None
     if foreground is None:
-        box = CropBox(0, 0, image.size.width, image.size.height)
-        warning = ImageWarning(
-            "only_background", "nothing but background: the image was not cropped"
-        )
-    else:
-        box = foreground.box
-        if foreground.share < SMALL_SHARE:
-            warning = ImageWarning(
-                "small_component", "crop_components kept less than half of the foreground"
-            )
-    return _crop_to(image, box, warning)
+        message = "nothing but background: the image was not cropped"
+        image = image.with_warning(ImageWarning("only_background", message))
+        return _crop_to(image, area)
+    if foreground.share < SMALL_SHARE:
+        message = "crop_components kept less than half of the foreground"
+        image = image.with_warning(ImageWarning("small_component", message))
+    return _crop_to(image, foreground.box)
 
 
-def _crop_to(image: Image, box: CropBox, warning: ImageWarning | None) -> Image:
+def _find_area(image: Image) -> CropBox | None:
+    """Return the region of an image that shows the patient, if it is known."""
+    region = image.source_info.region
+    if region is None:
+        return None
+    left, top, right, bottom = region
+    return CropBox(left, top, right - left, bottom - top)
+
+
+def _lacks_region(image: Image) -> bool:
+    return image.source_info.region is None and image.source_info.modality in ULTRASOUNDS
+
+
+def _crop_to(image: Image, box: CropBox) -> Image:
     """Cut an image to a box, and decode it again if the box needs a finer resolution level."""
     geometry = image.geometry.with_crop(box)
     # The level was chosen for the uncropped image. A smaller box is scaled down by less.
@@ -100,19 +121,20 @@ def _crop_to(image: Image, box: CropBox, warning: ImageWarning | None) -> Image:
             image = image.reduction.decode_at_level(level).with_source_info_of(image)
     reduction = image.reduction
     if reduction is None:
-        return image.evolve(_cut_frames(image.frames, box), geometry, warning)
+        return image.evolve(_cut_frames(image.frames, box), geometry)
     samples = reduction.sampling.samples_of(box)
-    cut = image.evolve(_cut_frames(image.frames, samples), geometry, warning)
+    cut = image.evolve(_cut_frames(image.frames, samples), geometry)
     return replace(cut, reduction=replace(reduction, sampling=reduction.sampling.crop(box)))
 
 
 def plan_crop(
-    image: Image, *, crop_max: bool, crop_components: bool, border_frac: float
+    image: Image, area: CropBox, *, crop_max: bool, crop_components: bool, border_frac: float
 ) -> Foreground | None:
-    """Find the box that ``crop`` cuts out, None if there is no foreground."""
-    inner = inner_box(image.size, border_frac)
-    if inner is None:
+    """Find the box within ``area`` that ``crop`` cuts out, None if there is no foreground."""
+    search = inner_box(area.size, border_frac)
+    if search is None:
         return None
+    inner = _shift(search, area.left, area.top)
     sampling = image.reduction.sampling if image.reduction is not None else None
     samples = inner if sampling is None else sampling.samples_of(inner)
     foreground = find_foreground(
@@ -127,7 +149,7 @@ def plan_crop(
     box = _shift(foreground.box, samples.left, samples.top)
     if sampling is not None:
         box = sampling.pixels_of(box, inner)
-    box = grow_box(box, dx=inner.left, dy=inner.top, within=image.size)
+    box = grow_box(box, dx=search.left, dy=search.top, within=area)
     return Foreground(box, foreground.share)
 
 

@@ -163,8 +163,16 @@ class Geometry:
     @property
     def kept_area(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of the kept area of the stored image: the crop box unflipped."""
-        box, flip = self.crop_box, self.flip
-        left, top, right, bottom = box.left, box.top, box.right, box.bottom
+        box = self.crop_box
+        return self.flip_area((box.left, box.top, box.right, box.bottom))
+
+    def flip_area(self, area: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """Return an area of the stored image in the decoded one, or the other way round.
+
+        Areas are left, top, right and bottom, right and bottom exclusive.
+        """
+        left, top, right, bottom = area
+        flip = self.flip
         if flip is not None and flip.horizontal:
             left, right = flip.width - right, flip.width - left
         if flip is not None and flip.vertical:

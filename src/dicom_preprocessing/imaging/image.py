@@ -36,6 +36,13 @@ class SourceInfo:
         Of the stored object.
     pixel_spacing : tuple of float or None
         (x, y) of the decoded image in mm.
+    spacing_source : str
+        How it is known, one of PRECEDENCES["true_spacing"]; empty if it is not.
+    pixel_shape : float or None
+        Height over width of a pixel, where no spacing tells it.
+    region : tuple of int or None
+        (left, top, right, bottom) of the pixels of the decoded image that show the patient, right
+        and bottom exclusive; of ultrasound.
     frame_spacing : float or None
         Distance of the frames of the decoded image in mm.
     photometric_interpretation : str
@@ -56,6 +63,9 @@ class SourceInfo:
     source_columns: int
     source_frames: int
     pixel_spacing: tuple[float, float] | None = None
+    spacing_source: str = ""
+    pixel_shape: float | None = None
+    region: tuple[int, int, int, int] | None = None
     frame_spacing: float | None = None
     photometric_interpretation: str = ""
     background: float | None = None
@@ -74,11 +84,12 @@ class SourceInfo:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
         """Make the facts from the result of ``as_dict``; of another version's, a ValueError."""
-        spacing = data["pixel_spacing"]
+        spacing, region = data["pixel_spacing"], data["region"]
         return cls(
             **{
                 **data,
                 "pixel_spacing": None if spacing is None else (spacing[0], spacing[1]),
+                "region": None if region is None else tuple(region),
                 "warnings": ImageWarnings.from_lists(data["warnings"]),
             }
         )
@@ -199,14 +210,14 @@ class Image:
         source_info = replace(other.source_info, resolution_level=self.source_info.resolution_level)
         return replace(self, source_info=source_info)
 
-    def evolve(
-        self, frames: Frames, geometry: Geometry, warning: ImageWarning | None = None
-    ) -> Image:
-        """Return the image after a step, with the warning of that step."""
-        source_info = self.source_info
-        if warning is not None:
-            source_info = replace(source_info, warnings=source_info.warnings.plus(*warning))
-        return replace(self, frames=frames, geometry=geometry, source_info=source_info)
+    def with_warning(self, warning: ImageWarning) -> Image:
+        """Return the image with one more warning."""
+        warnings = self.source_info.warnings.plus(*warning)
+        return replace(self, source_info=replace(self.source_info, warnings=warnings))
+
+    def evolve(self, frames: Frames, geometry: Geometry) -> Image:
+        """Return the image after a step."""
+        return replace(self, frames=frames, geometry=geometry)
 
 
 def output_spacing(source_info: SourceInfo, geometry: Geometry) -> tuple[float, float] | None:

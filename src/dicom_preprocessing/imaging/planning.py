@@ -11,24 +11,37 @@ import numpy as np
 from dicom_preprocessing.imaging.geometry import CropBox, Padding, Size, round_half_away
 
 
-def fit_size(content: Size, target: Size) -> Size:
-    """Return the largest size within ``target`` that has the aspect ratio of ``content``.
+def fit_size(content: Size, target: Size, pixel_shape: float | None = None) -> Size:
+    """Return the largest size within ``target`` that has the aspect ratio of the picture.
 
-    Products with the factor are float32. Sides are rounded half away from zero, and at least 1.
+    Products with the factors are float32. Sides are rounded half away from zero, and at least 1.
+
+    Parameters
+    ----------
+    content, target : Size
+    pixel_shape : float or None
+        Height over width of a pixel of ``content``; None for square ones.
     """
-    factor = fit_factor(content, target)
+    x, y = fit_factors(content, target, pixel_shape)
     return Size(
-        max(1, round_half_away(float(np.float32(content.width) * factor))),
-        max(1, round_half_away(float(np.float32(content.height) * factor))),
+        max(1, round_half_away(float(np.float32(content.width) * x))),
+        max(1, round_half_away(float(np.float32(content.height) * y))),
     )
 
 
-def fit_factor(content: Size, target: Size) -> np.float32:
-    """Return the factor of both sides by which ``content`` just fits into ``target``."""
-    return min(
+def fit_factors(
+    content: Size, target: Size, pixel_shape: float | None = None
+) -> tuple[np.float32, np.float32]:
+    """Return the factors (x, y) by which ``content`` just fits into ``target``.
+
+    They differ where pixels are not square; parameters are those of ``fit_size``.
+    """
+    shape = np.float32(1 if pixel_shape is None else pixel_shape)
+    factor = min(
         np.float32(target.width) / np.float32(content.width),
-        np.float32(target.height) / np.float32(content.height),
+        np.float32(target.height) / (np.float32(content.height) * shape),
     )
+    return factor, factor * shape
 
 
 def spacing_size(
@@ -81,8 +94,8 @@ def _inner_range(length: int, fraction: Fraction) -> tuple[int, int]:
     return math.trunc(length * fraction), math.trunc(length * (1 - fraction))
 
 
-def grow_box(box: CropBox, *, dx: int, dy: int, within: Size) -> CropBox:
+def grow_box(box: CropBox, *, dx: int, dy: int, within: CropBox) -> CropBox:
     """Extend ``box`` by ``dx`` and ``dy`` on each side, clamped to ``within``."""
-    left, top = max(0, box.left - dx), max(0, box.top - dy)
-    right, bottom = min(within.width, box.right + dx), min(within.height, box.bottom + dy)
+    left, top = max(within.left, box.left - dx), max(within.top, box.top - dy)
+    right, bottom = min(within.right, box.right + dx), min(within.bottom, box.bottom + dy)
     return CropBox(left, top, right - left, bottom - top)

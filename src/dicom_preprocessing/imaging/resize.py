@@ -46,7 +46,8 @@ def resize(
     ----------
     image : Image
     size : (width, height) or None
-        The output fits within it and keeps the aspect ratio.
+        The output fits within it and keeps the aspect ratio of the picture, whose pixels may not be
+        square.
     spacing : (x, y) or None
         Pixel spacing of the output in mm. With neither, the image is returned as it is.
     filter : str
@@ -58,10 +59,13 @@ def resize(
         ``spacing`` is given and that of the object is unknown or unusable.
     """
     if size is not None:
-        target = fit_size(image.size, Size(size[0], size[1]))
+        target = fit_size(image.size, Size(size[0], size[1]), image.source_info.pixel_shape)
     elif spacing is not None:
         if image.source_info.pixel_spacing is None:
-            raise NoSpacingError("no Pixel Spacing or Imager Pixel Spacing: cannot resample to mm")
+            raise NoSpacingError(
+                "no attribute tells the spacing of pixels, such as Pixel Spacing or Imager Pixel "
+                "Spacing: cannot resample to mm"
+            )
         native = image.source_info.pixel_spacing
         target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))
     else:

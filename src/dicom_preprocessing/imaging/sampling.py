@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dicom_preprocessing.imaging.geometry import CropBox, Size
+from dicom_preprocessing.imaging.geometry import CropBox, Flip, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,13 @@ class Sampling:
         top = self.top + first.top * self.step - box.top
         return Sampling(self.step, left, top)
 
-    def mirror(self, size: Size, shape: Size) -> Sampling:
-        """Return the positions of ``shape`` samples after a half turn of an image of ``size``."""
-        left = size.width - 1 - self.left - (shape.width - 1) * self.step
-        top = size.height - 1 - self.top - (shape.height - 1) * self.step
+    def mirror(self, flip: Flip, shape: Size) -> Sampling:
+        """Return the positions of ``shape`` samples after an image was flipped."""
+        left, top = self.left, self.top
+        if flip.horizontal:
+            left = flip.width - 1 - left - (shape.width - 1) * self.step
+        if flip.vertical:
+            top = flip.height - 1 - top - (shape.height - 1) * self.step
         return Sampling(self.step, left, top)
 
 

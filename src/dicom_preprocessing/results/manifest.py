@@ -63,7 +63,8 @@ class ManifestRow:
     Each field is a column: header, types and parquet schema come from these lines.
 
     ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
-    decoded pixels; ``active`` has right and bottom exclusive; ``warnings`` is their number.
+    decoded pixels; ``active`` has right and bottom exclusive; ``spacing_source`` is one of
+    PRECEDENCES["true_spacing"]; ``warnings`` is their number.
     """
 
     study_instance_uid: str
@@ -95,6 +96,7 @@ class ManifestRow:
     source_columns: int | None = None
     source_rows: int | None = None
     source_frames: int | None = None
+    spacing_source: str | None = None
     warnings: int | None = None
 
 
@@ -211,6 +213,7 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_columns=source_info.source_columns,
         source_rows=source_info.source_rows,
         source_frames=source_info.source_frames,
+        spacing_source=source_info.spacing_source or None,
         warnings=len(source_info.warnings),
     )
 
@@ -258,7 +261,10 @@ def _read_extra_cells(info: TiffInfo) -> dict[str, Any]:
         ("flip_h", "flip_v"): info.flip,
         ("source_columns", "source_rows", "source_frames"): info.source,
     }
-    extras: dict[str, Any] = {"spacing_z": info.frame_spacing}
+    extras: dict[str, Any] = {
+        "spacing_z": info.frame_spacing,
+        "spacing_source": info.spacing_source,
+    }
     for names, values in groups.items():
         if values is not None:
             extras |= dict(zip(names, values, strict=True))

@@ -13,6 +13,7 @@ RECORDS: Final = ("steps", "versions")
 """Keys whose values are objects, which may be absent."""
 TOOLS: Final = "tools"
 """Key of what tools did, one after the other."""
+SPACING_SOURCE: Final = "spacing_source"
 LARGEST: Final = 2**63
 """Integers from here on fit into no column of a table."""
 
@@ -55,6 +56,7 @@ def _check_description(description: dict[str, Any]) -> None:
     _require(_is_number(description.get("background", 0)), "background")
     spacing = description.get("frame_spacing")
     _require(spacing is None or _is_number(spacing), "frame_spacing")
+    _require(isinstance(description.get(SPACING_SOURCE, ""), str), SPACING_SOURCE)
     tools = description.get(TOOLS, [])
     _require(isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools), TOOLS)
     _require(isinstance(description.get("fingerprint", ""), str), "fingerprint")

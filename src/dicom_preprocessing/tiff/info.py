@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.tiff.descriptions import SOURCE_KEYS, parse_description
+from dicom_preprocessing.tiff.descriptions import SOURCE_KEYS, SPACING_SOURCE, parse_description
 from dicom_preprocessing.tiff.directories import TEXTS, WHOLE_NUMBERS
 from dicom_preprocessing.tiff.numbers import Tag, TagType
 from dicom_preprocessing.tiff.reader import TiffPages, explain_unreadable
@@ -47,6 +47,8 @@ class TiffInfo:
         In mm.
     frame_spacing : float
         In mm.
+    spacing_source : str
+        How ``spacing`` is known.
     flip : (horizontal, vertical)
     source : (columns, rows, frames)
     """
@@ -61,6 +63,7 @@ class TiffInfo:
     active_area: tuple[int, int, int, int] | None = None
     spacing: tuple[float, float] | None = None
     frame_spacing: float | None = None
+    spacing_source: str | None = None
     flip: tuple[bool, bool] | None = None
     source: tuple[int, int, int] | None = None
 
@@ -231,6 +234,7 @@ def _describe_source(description: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "source": tuple(source[key] for key in SOURCE_KEYS),
         "frame_spacing": description["frame_spacing"],
+        "spacing_source": description.get(SPACING_SOURCE) or None,
     }
 
 

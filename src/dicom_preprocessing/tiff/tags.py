@@ -84,6 +84,7 @@ def make_image_description(image: Image, recipe: Recipe) -> str:
             },
             "background": source_info.fill,
             "frame_spacing": source_info.frame_spacing,
+            "spacing_source": source_info.spacing_source,
             "steps": steps,
             "versions": dict(recipe.versions),
             "fingerprint": recipe.fingerprint,

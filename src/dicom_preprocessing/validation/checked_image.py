@@ -12,6 +12,7 @@ from dicom_preprocessing.decode.frame_order import frame_order
 from dicom_preprocessing.decode.photometric import read_photometric
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.dicom.description import FunctionalGroups
+from dicom_preprocessing.dicom.spacing import find_spacing
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.table import is_path_part
@@ -69,10 +70,10 @@ MACRO_ATTRIBUTES: Final[Mapping[str, MacroAttribute]] = {
         "voi_lut_function", GROUPS.function, attrgetter("voi_lut_function")
     ),
     "PixelSpacing": MacroAttribute(
-        "pixel_spacing", GROUPS.in_plane_spacing, attrgetter("pixel_spacing")
+        "pixel_spacing", GROUPS.patient_spacing, attrgetter("pixel_spacing")
     ),
     "ImagerPixelSpacing": MacroAttribute(
-        "pixel_spacing", GROUPS.in_plane_spacing, attrgetter("imager_pixel_spacing")
+        "pixel_spacing", GROUPS.detector_spacing, attrgetter("imager_pixel_spacing")
     ),
     "SpacingBetweenSlices": MacroAttribute(
         "spacing_between_slices", GROUPS.slice_spacing, attrgetter("spacing_between_slices")
@@ -199,10 +200,9 @@ def find_resolution(image: CheckedImage) -> dict[str, float]:
     """Pixels per mm in x and y, and frames per mm, as far as they are known."""
     description = image.description
     resolution: dict[str, float] = {}
-    spacing = description.pixel_spacing()
+    spacing = find_spacing(description)
     if spacing is not None:
-        x, y = spacing
-        resolution |= {"pixels_per_mm_x": 1 / x, "pixels_per_mm_y": 1 / y}
+        resolution |= {"pixels_per_mm_x": 1 / spacing.x, "pixels_per_mm_y": 1 / spacing.y}
     n = image.number_of_frames[0] or 1
     has_places = n == len(description.frames) or description.frame_offsets(n) is not None
     step = frame_order(description, n if has_places else 1).spacing

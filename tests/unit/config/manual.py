@@ -21,6 +21,8 @@ DEFAULTS = {
     "mip_weight": 1.5,
     "projection": "parallel-beam",
     "series": "separate",
+    "orient": "none",
+    "region": "none",
     "objects": ["image"],
     "include": {},
     "exclude": {},

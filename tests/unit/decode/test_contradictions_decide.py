@@ -22,9 +22,10 @@ from dicom_preprocessing.decode.tomosynthesis import view_of
 from dicom_preprocessing.decode.values import make_display_values
 from dicom_preprocessing.dicom.contradictions import COMPUTED_DECISIONS, PRECEDENCES, Precedence
 from dicom_preprocessing.dicom.data_set import describe
-from dicom_preprocessing.dicom.description import LutAttributes
+from dicom_preprocessing.dicom.description import LutAttributes, Projection
 from dicom_preprocessing.dicom.pixel_data import ByteRange, PixelData
 from dicom_preprocessing.dicom.sources import MemorySource
+from dicom_preprocessing.dicom.spacing import find_magnification, find_spacing
 from dicom_preprocessing.dicom.transfer_syntaxes import JPEG_XL
 from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.unit.decode.examples import COLOUR, j2k, runner_for
@@ -170,9 +171,16 @@ RESULTS = {
     **{row: (lambda row=row: by_place(row)) for row in KINDS},
     "sop_class_uid": sop_class,
     "transfer_syntax_uid": syntax,
-    "in_plane_spacing": lambda: groups(
-        pixel_spacing=(1, 2), imager_pixel_spacing=(3, 4)
-    ).in_plane_spacing(),
+    "true_spacing": lambda: find_spacing(
+        description_of(pixel_spacing=(1, 2), imager_pixel_spacing=(3, 4))
+    ),
+    "magnification": lambda: find_magnification(
+        Projection(
+            estimated_radiographic_magnification_factor=attribute("Factor", 1.5),
+            distance_source_to_detector=attribute("Distance", 2),
+            distance_source_to_patient=attribute("Distance", 1),
+        )
+    ),
     "laterality": lambda: description_of(
         frames=(groups(frame_laterality="A"),),
         shared=groups(frame_laterality="B"),

@@ -33,8 +33,8 @@ def test_the_frame_goes_before_the_shared_group_and_that_before_the_top_level():
 
 
 def test_first_source_that_tells_something_wins():
-    values = {"PixelSpacing": None, "ImagerPixelSpacing": (1.0, 2.0)}
-    assert decide("in_plane_spacing", values) == Decision((1.0, 2.0), "ImagerPixelSpacing")
+    values = {"calibrated": None, "imager": (1.0, 2.0), "pixel": (3.0, 4.0)}
+    assert decide("true_spacing", values) == Decision((1.0, 2.0), "imager", ("pixel",))
 
 
 def test_order_of_the_table_counts_and_not_that_of_the_values():
@@ -106,6 +106,6 @@ def test_codes_and_errors_of_a_row_are_known(row):
 
 
 def test_every_code_about_a_file_has_a_row():
-    of_steps = {"only_background", "small_component"}
+    of_steps = {"only_background", "small_component", "chest_wall_unknown", "region_unknown"}
     rows = {row.warning for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS)}
     assert set(WARNING_CODES) - of_steps == rows - {""}

@@ -58,8 +58,14 @@ CASES = {
     "pixel_spacing": Case(
         lambda d: d.pixel_spacing(),
         ({"pixel_spacing": (0.5, 0.25)}, (0.25, 0.5)),
-        ({"imager_pixel_spacing": (4, 3)}, (3.0, 4.0)),
+        ({"pixel_spacing": (4, 3)}, (3.0, 4.0)),
         ({"pixel_spacing": (2, 1), "imager_pixel_spacing": (4, 3)}, (1.0, 2.0)),
+    ),
+    "imager_pixel_spacing": Case(
+        lambda d: d.imager_pixel_spacing(),
+        ({"imager_pixel_spacing": (0.5, 0.25)}, (0.25, 0.5)),
+        ({"imager_pixel_spacing": (4, 3)}, (3.0, 4.0)),
+        ({"pixel_spacing": (2, 1), "imager_pixel_spacing": (4, 2)}, (2.0, 4.0)),
     ),
     "spacing_between_slices": Case(
         lambda d: d.spacing_between_slices(),
@@ -258,18 +264,14 @@ class TestWindows:
 
 class TestSpacing:
     def test_row_spacing_stands_first_and_is_y(self):
-        assert groups(pixel_spacing=(0.5, 0.25)).in_plane_spacing() == (0.25, 0.5)
+        assert groups(pixel_spacing=(0.5, 0.25)).patient_spacing() == (0.25, 0.5)
 
     @pytest.mark.parametrize(
         "value", [(0, 0), (1, 0), (-1, 1), (1,), (), ("x", 1), (1, math.inf), (math.nan, 1)]
     )
-    def test_what_is_not_two_positive_numbers_leaves_it_to_the_imager(self, value):
-        found = groups(pixel_spacing=value, imager_pixel_spacing=(4, 3)).in_plane_spacing()
-        assert found == (3.0, 4.0)
-
-    def test_imager_of_groups_goes_before_pixel_spacing_at_the_top_level(self):
-        shared = groups(imager_pixel_spacing=(4, 3))
-        assert description_of(pixel_spacing=(2, 1), shared=shared).pixel_spacing() == (3, 4)
+    def test_what_is_not_two_positive_numbers_leaves_it_to_the_next_level(self, value):
+        description = description_of(pixel_spacing=(4, 3), shared=groups(pixel_spacing=value))
+        assert description.pixel_spacing() == (3.0, 4.0)
 
     @pytest.mark.parametrize("value", [0, "", "x", math.nan, math.inf])
     def test_between_slices_without_a_number_is_unknown(self, value):

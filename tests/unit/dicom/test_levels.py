@@ -20,6 +20,10 @@ SEVERAL = {
     "VOI LUT": ({"voi_luts": (table(1),)}, {"voi_luts": (table(2),)}),
     "VOI LUT Function": ({"voi_lut_function": "LINEAR"}, {"voi_lut_function": "SIGMOID"}),
     "Pixel Spacing": ({"pixel_spacing": (1, 2)}, {"pixel_spacing": (1, 3)}),
+    "Imager Pixel Spacing": (
+        {"imager_pixel_spacing": (1, 2)},
+        {"imager_pixel_spacing": (1, 3)},
+    ),
     "Spacing Between Slices": ({"spacing_between_slices": 1}, {"spacing_between_slices": 2}),
     "Image Position (Patient)": (
         {"image_position_patient": (1, 2, 3)},

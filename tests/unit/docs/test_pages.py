@@ -51,7 +51,7 @@ def test_relative_links_lead_to_files_and_headings(page):
 
 def test_anchors_are_those_of_github():
     assert {"failurescsv", "verdict-and-exit-status"} <= anchors_of("docs/failures.md")
-    assert "9-crop-resize-pad" in anchors_of("docs/pixels.md")
+    assert "10-crop-resize-pad" in anchors_of("docs/pixels.md")
     assert "crop_max" in anchors_of("config/README.md")
     assert "mip_weight-projection" in anchors_of("config/README.md")
 

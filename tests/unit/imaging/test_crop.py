@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.crop import crop, find_foreground, largest_component
 from dicom_preprocessing.imaging.geometry import CropBox
-from tests.unit.datasets import colour, grey, image_of, messages_of, planes
+from tests.unit.datasets import codes_of, colour, grey, image_of, messages_of, planes
 
 WARNING = "nothing but background: the image was not cropped"
 
@@ -437,3 +437,65 @@ class TestLargestComponent:
         mask = mask[:, ::-1] if mirrored else mask
         columns = np.flatnonzero(largest_component(mask).any(axis=0)).tolist()
         assert columns == ([4, 5, 6] if mirrored else [0, 1, 2])
+
+
+class TestRegion:
+    IMAGE = (
+        "11....",
+        "..22..",
+        "...2.3",
+        "......",
+    )
+
+    def image(self, **source_info):
+        return grey(
+            [[{".": 0}.get(c, ord(c) - ord("0")) for c in row] for row in self.IMAGE],
+            **{"region": (1, 0, 5, 3)} | source_info,
+        )
+
+    def test_is_kept_without_crop(self):
+        image = crop(self.image(), crop=False, region="ultrasound")
+        assert image.geometry.crop == CropBox(1, 0, 4, 3)
+        assert planes(image) == [[[1, 0, 0, 0], [0, 2, 2, 0], [0, 0, 2, 0]]]
+
+    def test_none_ignores_it(self):
+        image = self.image()
+        assert crop(image, crop=False) is image
+        assert box_of(image) == CropBox(0, 0, 6, 3)
+
+    def test_foreground_is_sought_inside(self):
+        assert box_of(self.image(), region="ultrasound") == CropBox(1, 0, 3, 3)
+
+    def test_component_is_sought_inside(self):
+        found = box_of(self.image(), region="ultrasound", crop_components=True)
+        assert found == CropBox(2, 1, 2, 2)
+
+    def test_border_is_that_of_the_region(self):
+        found = box_of(self.image(region=(0, 0, 6, 4)), region="ultrasound", border_frac=0.25)
+        assert found == CropBox(1, 0, 4, 4)
+
+    def test_a_region_of_background_is_kept_and_has_a_warning(self):
+        image = crop(self.image(region=(0, 3, 6, 4)), region="ultrasound")
+        assert image.geometry.crop == CropBox(0, 3, 6, 1)
+        assert codes_of(image) == ["only_background"]
+
+    @pytest.mark.parametrize(("modality", "codes"), [("US", ["region_unknown"]), ("CT", [])])
+    @pytest.mark.parametrize("cropped", [True, False])
+    def test_ultrasound_without_a_region_has_a_warning(self, modality, codes, cropped):
+        image = self.image(region=None, modality=modality)
+        found = crop(image, crop=cropped, region="ultrasound")
+        assert codes_of(found) == codes
+        assert found.geometry.crop == (CropBox(0, 0, 6, 3) if cropped else None)
+
+    @given(st.data())
+    def test_box_is_within_the_region(self, data):
+        region = data.draw(st.tuples(*(st.integers(0, 3),) * 2, st.integers(4, 6), st.just(4)))
+        found = box_of(
+            self.image(region=region),
+            region="ultrasound",
+            border_frac=data.draw(st.none() | st.floats(0, 0.49)),
+            crop_components=data.draw(st.booleans()),
+        )
+        left, top, right, bottom = region
+        assert left <= found.left < found.right <= right
+        assert top <= found.top < found.bottom <= bottom

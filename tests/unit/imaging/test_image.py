@@ -54,7 +54,7 @@ def test_unknown_spacing_stays_unknown():
 
 def test_warnings_of_steps_add_up():
     image = image_of(np.zeros((1, 2, 2, 1), np.uint8))
-    image = image.evolve(image.frames, image.geometry, ImageWarning("mosaic", "one"))
+    image = image.with_warning(ImageWarning("mosaic", "one"))
     image = image.evolve(image.frames, image.geometry)
-    image = image.evolve(image.frames, image.geometry, ImageWarning("only_background", "two"))
+    image = image.with_warning(ImageWarning("only_background", "two"))
     assert messages_of(image) == ["one", "two"]

@@ -107,9 +107,9 @@ class TestInnerBox:
 
 class TestGrowBox:
     def test_grows_on_each_side(self):
-        grown = grow_box(CropBox(4, 5, 2, 3), dx=2, dy=1, within=Size(20, 20))
+        grown = grow_box(CropBox(4, 5, 2, 3), dx=2, dy=1, within=CropBox(0, 0, 20, 20))
         assert grown == CropBox(2, 4, 6, 5)
 
-    def test_is_clamped_to_the_image(self):
-        grown = grow_box(CropBox(1, 1, 7, 5), dx=3, dy=3, within=Size(9, 8))
-        assert grown == CropBox(0, 0, 9, 8)
+    def test_is_clamped_to_the_area(self):
+        grown = grow_box(CropBox(3, 2, 4, 5), dx=3, dy=3, within=CropBox(2, 1, 6, 7))
+        assert grown == CropBox(2, 1, 6, 7)

@@ -325,6 +325,21 @@ class TestSettings:
         image = resize(grey([[1, 2]]), size=[4, 4], filter="nearest")
         assert planes(image) == [[[1, 1, 2, 2], [1, 1, 2, 2]]]
 
+    @pytest.mark.parametrize(
+        ("shape", "size", "expected"),
+        [
+            (None, [40, 40], Size(40, 20)),
+            (1.0, [40, 40], Size(40, 20)),
+            (2.0, [40, 40], Size(40, 40)),
+            (4.0, [40, 40], Size(20, 40)),
+            (0.5, [40, 40], Size(40, 10)),
+            (1.25, [40, 40], Size(40, 25)),
+        ],
+    )
+    def test_size_keeps_the_proportions_of_the_picture(self, shape, size, expected):
+        image = image_of(np.zeros((1, 4, 8, 1), np.uint8), pixel_shape=shape)
+        assert resize(image, size=size).geometry.resized == expected
+
     def test_resized_size_is_recorded(self):
         image = resize(grey([[1, 2, 3, 4], [5, 6, 7, 8]]), size=(2, 9))
         assert image.geometry.resized == Size(2, 1)
@@ -339,7 +354,7 @@ class TestSettings:
         assert planes(resize(image, spacing=[0.5, 0.25], filter="nearest")) == [[[2, 4]]]
 
     def test_unknown_spacing_is_an_error(self):
-        with pytest.raises(NoSpacingError, match="no Pixel Spacing or Imager Pixel Spacing"):
+        with pytest.raises(NoSpacingError, match="no attribute tells the spacing of pixels"):
             resize(grey([[1, 2]]), spacing=[1, 1])
 
     def test_error_class_is_that_of_the_failures_table(self):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.imaging.geometry import CropBox, Size
+from dicom_preprocessing.imaging.geometry import CropBox, Flip, Size
 from dicom_preprocessing.imaging.sampling import Sampling, choose_level
 
 
@@ -42,4 +42,9 @@ class TestSampling:
                 assert cut.left + 4 * (samples.width - 1) < width
 
     def test_turned_by_180_degrees(self):
-        assert Sampling(4).mirror(Size(10, 9), Size(3, 3)) == Sampling(4, 1, 0)
+        flip = Flip(10, 9, horizontal=True, vertical=True)
+        assert Sampling(4).mirror(flip, Size(3, 3)) == Sampling(4, 1, 0)
+
+    def test_mirrored_from_left_to_right(self):
+        flip = Flip(10, 10, horizontal=True, vertical=False)
+        assert Sampling(4).mirror(flip, Size(3, 3)) == Sampling(4, 1, 0)

@@ -93,6 +93,7 @@ def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, wri
         source_rows=3,
         source_columns=4,
         source_frames=1,
+        spacing_source="pixel",
         pixel_spacing=(0.25, 0.5),
         photometric_interpretation="RGB",
     )

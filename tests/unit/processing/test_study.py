@@ -104,7 +104,7 @@ def test_kept_stages_change_no_byte_and_no_receipt(tmp_path, quick, fused, name,
 
 # These have no pixel spacing, and of three the spacing between frames is unknown too.
 NO_SPACING = {
-    "spacing": {"us_ybr_full_planar.dcm", "jpeg2k_3d.dcm"},
+    "spacing": {"jpeg2k_3d.dcm"},
     "spacing with z": {"us_ybr_full_planar.dcm", "jpeg2k_3d.dcm", "sm_image.dcm"},
 }
 

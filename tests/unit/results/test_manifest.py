@@ -62,6 +62,7 @@ FULL_ROW = replace(
     source_columns=50,
     source_rows=60,
     source_frames=1,
+    spacing_source="pixel",
     warnings=2,
 )
 
@@ -101,6 +102,7 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
         "source_columns",
         "source_rows",
         "source_frames",
+        "spacing_source",
         "warnings",
     ]
 
@@ -138,14 +140,14 @@ def test_csv_row(tmp_path):
     write_manifest([FULL_ROW], tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_text().splitlines()[1] == (
         "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1,1.3,MG,uint16,0.1,0.3333333333333333,2.0,"
-        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,2"
+        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,pixel,2"
     )
 
 
 def test_unknown_values_are_empty_cells(tmp_path):
     write_manifest([ROW], tmp_path / "manifest.csv")
     line = (tmp_path / "manifest.csv").read_text().splitlines()[1]
-    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 22 * ","
+    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 23 * ","
 
 
 def test_unknown_values_are_null_in_parquet(tmp_path):
@@ -250,6 +252,7 @@ def test_manifest_of_a_run(mixed):
         "source_columns": "4",
         "source_rows": "3",
         "source_frames": "1",
+        "spacing_source": "pixel",
         "warnings": "0",
     }
     assert (second["study_instance_uid"], second["series_instance_uid"]) == ("1.2.4", "series")

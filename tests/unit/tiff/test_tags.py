@@ -166,6 +166,7 @@ class TestDescription:
             "crop": True,
             "crop_components": False,
             "crop_max": True,
+            "region": "none",
         }
         assert steps["pad"] == {"padding": "center", "size": [17, 11]}
 
@@ -190,6 +191,7 @@ class TestDescription:
             "fingerprint",
             "frame_spacing",
             "source",
+            "spacing_source",
             "steps",
             "versions",
         ]
