@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_order import distances_along_normal, slice_step
+from dicom_preprocessing.decode.frame_order import (
+    distances_along_normal,
+    distinct_positions,
+    frame_order,
+    measure_in_order,
+    slice_step,
+)
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
@@ -64,7 +70,7 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
     shared = {key: settings[key] for key in settings if key not in (*PER_FILE, "volume")}
     shared.pop("fast_decode", None)
     frames = _join_frames(images)
-    volume = Volume(frames, _frame_spacing(list(files.values()), images))
+    volume = _place_frames(frames, list(files.values()), images)
     handled = handle_volume(volume, handler=settings["volume"], **shared)
     source_info = replace(
         first.source_info,
@@ -126,17 +132,33 @@ def _join_frames(images: Mapping[str, Image]) -> LazyFrames:
     return LazyFrames((ends[-1], *parts[0].shape[1:]), dtype, read_frame)
 
 
-def _frame_spacing(files: Sequence[ImageFile], images: Mapping[str, Image]) -> float | None:
-    """Median step of positions along the normal of the first frame, else the first stated step."""
-    positions: list[tuple[float, ...] | None] = []
-    orientations: list[tuple[float, ...] | None] = []
+def _place_frames(
+    frames: LazyFrames, files: Sequence[ImageFile], images: Mapping[str, Image]
+) -> Volume:
+    """Return the volume of frames, with their positions if these go one way along the files.
+
+    The frame spacing is the median step of positions, else the first stated one.
+    """
+    along = _measure_distances(files, images)
+    stated = (image.source_info.frame_spacing for image in images.values())
+    step = slice_step(along, next((s for s in stated if s is not None), None))
+    if along is None or len(set(along)) == 1:
+        return Volume(frames, step)
+    volume = Volume(frames, step, measure_in_order(along))
+    # The order is the caller's, whatever positions say: then frames count as even.
+    return volume if volume.is_ordered else Volume(frames, step)
+
+
+def _measure_distances(
+    files: Sequence[ImageFile], images: Mapping[str, Image]
+) -> list[float] | None:
+    """Return the distance of each frame along the normal of the first one in mm, if known."""
+    positions: list[tuple[float, ...]] = []
     for (description, _), image in zip(files, images.values(), strict=True):
         n = image.source_info.source_frames
-        positions += description.positions(n)
-        orientations += description.orientations(n)
-    known = [p for p in positions if p is not None]
-    along = None
-    if orientations[0] is not None and len(known) == len(positions):
-        along = distances_along_normal(known, orientations[0])
-    stated = (image.source_info.frame_spacing for image in images.values())
-    return slice_step(along, next((s for s in stated if s is not None), None))
+        own = distinct_positions(description, n)
+        if own is None:
+            return None
+        positions += [own[index] for index in frame_order(description, n).order]
+    orientation = files[0].description.orientations(1)[0]
+    return None if orientation is None else distances_along_normal(positions, orientation)

@@ -5,7 +5,7 @@ import pytest
 
 import dicom_preprocessing as dp
 from tests.unit.api.files import SETTINGS, ramp, write_shown_file
-from tests.unit.datasets import BREAST_TOMOSYNTHESIS, data_set_of, save, show_stored_values
+from tests.unit.datasets import BREAST_TOMOSYNTHESIS, data_set_of, item, save, show_stored_values
 
 # Files that break the standard make pydicom warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -137,13 +137,39 @@ class TestSpacingAlongSlices:
     def test_positions_tell_the_spacing(self, placed):
         preprocessor = dp.Preprocessor(spacing=(1, 0.5, 1), crop=False)
         found, told = dp.preprocess_u8_slices_with_metadata(placed(5, 3, 1), preprocessor)
-        # Three slices of 2 mm are six of 1 mm, at positions 0, 0.4, 0.8, 1.2, 1.6, 2.
-        assert values_of(found) == [40, 44, 48, 52, 56, 60]
-        assert told.resolution == dp.Resolution(1.0, 2.0, 5 / 4)
+        # Slices at 0, 2 and 4 mm along the order of the files, against the normal.
+        assert values_of(found) == [40, 45, 50, 55, 60]
+        assert told.resolution == dp.Resolution(1.0, 2.0, 1.0)
+
+    def test_uneven_slices_keep_their_places(self, placed):
+        preprocessor = dp.Preprocessor(spacing=(1, 0.5, 2), crop=False)
+        found = dp.preprocess_u8_slices(placed(0, 5, 6), preprocessor)
+        assert values_of(found) == [40, 44, 48, 60]
+
+    def test_order_that_goes_to_and_fro_counts_as_even(self, placed):
+        # The steps are 2 and 3 mm: the median 2.5 for each.
+        preprocessor = dp.Preprocessor(spacing=(1, 0.5, 2.5), crop=False)
+        assert values_of(dp.preprocess_u8_slices(placed(0, 5, 2), preprocessor)) == [40, 50, 60]
+
+    def test_frames_of_an_object_are_where_its_groups_say(self, tmp_path, placed):
+        frames = [
+            item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, z])]) for z in (10, 7)
+        ]
+        volume = write_shown_file(
+            tmp_path / "volume.dcm",
+            ramp(100),
+            ramp(70),
+            PixelSpacing=[0.5, 1],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            PerFrameFunctionalGroupsSequence=frames,
+        )
+        preprocessor = dp.Preprocessor(spacing=(1, 0.5, 1), crop=False)
+        found = dp.preprocess_u8_slices([*placed(4), volume], preprocessor)
+        assert values_of(found) == [40, 50, 60, 70, 80, 90, 100]
 
     def test_stated_spacing_serves_where_positions_do_not(self, placed):
         paths = placed(1, 1, 1, SpacingBetweenSlices=2)
-        assert len(dp.preprocess_u8_slices(paths, dp.Preprocessor(spacing=(1, 1, 1)))) == 6
+        assert len(dp.preprocess_u8_slices(paths, dp.Preprocessor(spacing=(1, 1, 1)))) == 5
 
     def test_unknown_spacing_is_reported(self, placed):
         with pytest.raises(RuntimeError, match=r"spacing between frames is unknown"):
