@@ -168,10 +168,14 @@ class FunctionalGroups:
         return decide(
             "in_plane_spacing",
             {
-                "PixelSpacing": _spacing(self.pixel_spacing),
+                "PixelSpacing": self.patient_spacing(),
                 "ImagerPixelSpacing": _spacing(self.imager_pixel_spacing),
             },
         ).value
+
+    def patient_spacing(self) -> tuple[float, float] | None:
+        """Return Pixel Spacing (x, y) in mm, which alone belongs to the position in the patient."""
+        return _spacing(self.pixel_spacing)
 
     def position(self) -> tuple[float, ...] | None:
         """Return Image Position (Patient) in mm."""
@@ -420,6 +424,10 @@ class Description:
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Return the distance (x, y) between pixels of the first frame in mm."""
         return self.per_frame("pixel_spacing", FunctionalGroups.in_plane_spacing, 1).values[0]
+
+    def patient_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
+        """Return Pixel Spacing (x, y) of each frame in mm, without that at the detector."""
+        return self.per_frame("pixel_spacing", FunctionalGroups.patient_spacing, count).values
 
     def spacing_between_slices(self) -> float | None:
         """Return Spacing Between Slices of the first frame in mm."""
