@@ -12,11 +12,12 @@ import numpy as np
 
 from dicom_preprocessing.decode.frame_order import distances_along_normal, slice_step
 from dicom_preprocessing.decode.stage import decode_opened
-from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.errors import FileError, NoSpacingError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
-from dicom_preprocessing.imaging.volume import Volume, handle_volume
+from dicom_preprocessing.imaging.geometry import round_half_away
+from dicom_preprocessing.imaging.volume import Volume, handle_volume, require_few_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
     shared.pop("fast_decode", None)
     frames = _join_frames(images)
     volume = Volume(frames, _frame_spacing(list(files.values()), images))
-    handled = handle_volume(volume, handler=settings["volume"], **shared)
+    handled = handle_volume(volume, **_choose_handler(volume, settings["volume"], **shared))
     source_info = replace(
         first.source_info,
         source_frames=len(frames),
@@ -77,6 +78,27 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
         ),
     )
     return replace(first, frames=handled.frames, source_info=source_info)
+
+
+def _choose_handler(
+    volume: Volume,
+    handler: str,
+    *,
+    spacing_z: float | None,
+    **settings: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Return the settings of ``handle_volume``; a z spacing is as many frames, spread evenly.
+
+    This is the rule of the reference program, whose callers count on the number of slices.
+    """
+    chosen = settings | {"handler": handler}
+    if spacing_z is None or len(volume.frames) == 1 or handler != "keep":
+        return chosen
+    if volume.frame_spacing is None:
+        raise NoSpacingError("the spacing between frames is unknown: cannot resample z to mm")
+    count = max(1, round_half_away(len(volume.frames) * volume.frame_spacing / spacing_z))
+    require_few_frames(count)
+    return chosen | {"handler": "interpolate", "target_frames": count}
 
 
 @contextmanager

@@ -38,12 +38,24 @@ VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute
 class FrameOrder:
     """Order and spacing of the frames of an object along their z axis.
 
-    ``order`` has indices of stored frames; ``spacing`` is in mm, None where unknown.
+    Parameters
+    ----------
+    order : tuple of int
+        Indices of stored frames.
+    spacing : float or None
+        The usual step in mm, None where unknown.
+    is_one_volume : bool
+        Whether there is one z axis; else frames stay in stored order.
+    distances : tuple of float or None
+        Of each frame of ``order`` along the slice normal, or against it where the order goes that
+        way, in mm; None where unknown, for a single frame, and without one z axis. They ascend
+        unless indices order frames in a way that is not that of their positions.
     """
 
     order: tuple[int, ...]
     spacing: float | None
     is_one_volume: bool
+    distances: tuple[float, ...] | None = None
 
 
 def frame_order(description: Description, n_frames: int) -> FrameOrder:
@@ -68,7 +80,8 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
         "position": _sort_indices(along),
     }
     order = decide("frame_order", by_source).value or stored
-    return FrameOrder(order, spacing, is_one_volume=True)
+    distances = None if along is None else measure_in_order([along[index] for index in order])
+    return FrameOrder(order, spacing, is_one_volume=True, distances=distances)
 
 
 def _sort_indices(keys: Sequence[Any] | None) -> tuple[int, ...] | None:
@@ -91,17 +104,33 @@ def _keep_if_complete(
 
 def _measure_distances(description: Description, n_frames: int) -> list[float] | None:
     """Return the distance of each frame along the slice normal in mm, None unless all have one."""
-    positions = description.positions(n_frames)
     first = description.orientations(n_frames)[0]
     offsets = description.frame_offsets(n_frames)
-    if offsets is not None and (first is None or None in positions):
+    if offsets is not None and (first is None or None in description.positions(n_frames)):
         return _merge_close(list(offsets))
-    if first is None or any(p is None for p in positions):
+    positions = distinct_positions(description, n_frames)
+    if first is None or positions is None:
         return None
-    # One position at the top level is of the object, and says nothing about its frames.
-    if len(set(positions)) == 1:
+    return distances_along_normal(positions, first)
+
+
+def distinct_positions(description: Description, n_frames: int) -> list[tuple[float, ...]] | None:
+    """Return Image Position (Patient) of each stored frame in mm, None unless all have their own.
+
+    One position at the top level is of the object, and says nothing about its frames.
+    """
+    positions = description.positions(n_frames)
+    known = [p for p in positions if p is not None]
+    if len(known) < n_frames or (n_frames > 1 and len(set(known)) == 1):
         return None
-    return distances_along_normal([p for p in positions if p is not None], first)
+    return known
+
+
+def measure_in_order(along: Sequence[float]) -> tuple[float, ...]:
+    """Return distances along the order of their frames: with the other sign if they descend."""
+    if along[0] > along[-1] and all(after <= before for before, after in pairwise(along)):
+        return tuple(0.0 - distance for distance in along)  # no -0.0
+    return tuple(along)
 
 
 def find_offset_faults(description: Description, count: int) -> Iterator[str]:

@@ -279,7 +279,7 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
     return handle_volume(
-        Volume(frames, order.spacing),
+        Volume(frames, order.spacing, order.distances),
         handler=settings.volume,
         target_frames=settings.target_frames,
         skip_frames=settings.skip_frames,

@@ -164,7 +164,7 @@ class FunctionalGroups:
         return self.voi_lut_function.text().upper() or None
 
     def patient_spacing(self) -> tuple[float, float] | None:
-        """Return Pixel Spacing as (x, y) in mm."""
+        """Return Pixel Spacing as (x, y) in mm, to which the position in the patient belongs."""
         return read_spacing(self.pixel_spacing)
 
     def detector_spacing(self) -> tuple[float, float] | None:
@@ -448,11 +448,15 @@ class Description:
 
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Return Pixel Spacing of the first frame as (x, y) in mm."""
-        return self.per_frame("pixel_spacing", FunctionalGroups.patient_spacing, 1).values[0]
+        return self.pixel_spacings(1)[0]
 
     def imager_pixel_spacing(self) -> tuple[float, float] | None:
         """Return Imager Pixel Spacing of the first frame as (x, y) in mm."""
         return self.per_frame("pixel_spacing", FunctionalGroups.detector_spacing, 1).values[0]
+
+    def pixel_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
+        """Return Pixel Spacing of each frame as (x, y) in mm."""
+        return self.per_frame("pixel_spacing", FunctionalGroups.patient_spacing, count).values
 
     def spacing_between_slices(self) -> float | None:
         """Return Spacing Between Slices of the first frame in mm."""

@@ -1,13 +1,13 @@
 """Conversion of pixel values to another dtype, for crop and padding, loaded TIFFs and the API.
 
 All use one rule, so that what crop and padding take for black in 8 bits is what a loader makes
-black.
+black. What is computed of pixels, along rows, columns or frames, is rounded by another one.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -68,3 +68,27 @@ def _to_uint8() -> NDArray[np.uint8]:
     wide = np.arange(U16_MAX + 1, dtype=np.uint32) * U8_MAX
     rounded: NDArray[np.uint8] = ((wide + U16_MAX // 2) // U16_MAX).astype(np.uint8)
     return rounded
+
+
+HALF: Final = 0.5 + 1e-6
+"""Half a step, and what a sum that should be one may lack.
+
+The last bits of kernels depend on the processor, since NumPy has other code for each (exp, sin).
+"""
+
+
+def quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
+    """Write computed values to ``out``; integers are clamped, and rounded half away from zero.
+
+    Parameters
+    ----------
+    values : any shape, float64
+        Overwritten.
+    out : same shape
+        Floats are not rounded.
+    """
+    if out.dtype.kind != "f":
+        limits = np.iinfo(out.dtype)
+        np.clip(values, limits.min, limits.max, out=values)
+        values += np.copysign(HALF, values) if limits.min else HALF
+    out[...] = values.astype(out.dtype)  # truncates

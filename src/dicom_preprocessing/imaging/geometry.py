@@ -21,11 +21,14 @@ from dicom_preprocessing.imaging.coordinates import (
     nearest_index,
     sample_mask,
 )
+from dicom_preprocessing.imaging.space import PatientSpace, as_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
+
+    from dicom_preprocessing.imaging.space import Vector
 
 
 def round_half_away(value: float) -> int:
@@ -95,6 +98,7 @@ class Geometry:
 
     ``source`` is the stored (and decoded) size. A step that did not run is None; the properties
     then have the neutral value (the complete image, 1.0, the complete output), as the TIFF tags do.
+    ``space`` says where stored pixels and pages lie in the patient; None if that is unknown.
     """
 
     source: Size
@@ -102,6 +106,7 @@ class Geometry:
     crop: CropBox | None = None
     resized: Size | None = None
     padding: Padding | None = None
+    space: PatientSpace | None = None
 
     @property
     def crop_box(self) -> CropBox:
@@ -159,6 +164,106 @@ class Geometry:
         xy = np.array(points, dtype=np.float64) - (left, top)
         xy = (xy + 0.5) / self.scale - 0.5 + (box.left, box.top)
         return _mirror(xy, self.flip) if self.flip is not None else xy
+
+    def to_patient(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the output to the patient.
+
+        Parameters
+        ----------
+        points : (..., 3) array_like
+            x and y in output pixels, pixel centres at integers, and page from 0. Between pages, and
+            outside by the nearest step, positions are linear; of a single page the page does not
+            count.
+
+        Returns
+        -------
+        (..., 3) float64
+            x, y and z in mm, LPS.
+
+        Raises
+        ------
+        ValueError
+            It is unknown where the image lies, or another shape.
+        """
+        space, given = self._require_space(), as_points(points)
+        given[..., :2] = self.to_source(given[..., :2])
+        return space.to_patient(given)
+
+    def from_patient(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map points of the patient in mm to the output; the inverse of ``to_patient``.
+
+        Of a single page it is page 0, and the distance of the point from its plane is dropped.
+
+        Raises
+        ------
+        ValueError
+            As for ``to_patient``, or pages are not one behind the other along the normal.
+        """
+        mapped = self._require_space().from_patient(points)
+        mapped[..., :2] = self.to_output(mapped[..., :2])
+        return mapped
+
+    def affine(self) -> NDArray[np.float64]:
+        """Return the matrix from output column index, row index and page from 0 to the patient.
+
+        Returns
+        -------
+        (4, 4) float64
+            Of homogeneous coordinates, to LPS in mm, as ITK counts; NIfTI counts the first two the
+            other way. A single page is taken for 1 mm thick.
+
+        Raises
+        ------
+        ValueError
+            It is unknown where the image lies, or pages are not evenly spaced: no matrix maps them.
+        """
+        space, matrix = self._require_space(), np.eye(4)
+        origin, column, row = self.to_patient([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+        matrix[:3] = np.stack((column - origin, row - origin, space.page_step(), origin), axis=1)
+        return matrix
+
+    @property
+    def position(self) -> Vector | None:
+        """LPS in mm of the centre of output pixel (0, 0) of the first page, also in padding."""
+        pages = self.page_positions
+        return None if pages is None else pages[0]
+
+    @property
+    def page_positions(self) -> tuple[Vector, ...] | None:
+        """LPS in mm of the centre of output pixel (0, 0) of each page."""
+        if self.space is None:
+            return None
+        corners = [[0, 0, page] for page in range(len(self.space.positions))]
+        return tuple(map(_as_vector, self.to_patient(corners)))
+
+    @property
+    def page_distances(self) -> tuple[float, ...] | None:
+        """Distance of each page along the normal of the stored image in mm."""
+        return None if self.space is None else tuple(self.space.distances.tolist())
+
+    @property
+    def row_direction(self) -> Vector | None:
+        """Unit vector (LPS) along which the column index of the output grows."""
+        if self.space is None:
+            return None
+        is_mirrored = self.flip is not None and self.flip.horizontal
+        return _as_vector(self.space.row_direction * (-1 if is_mirrored else 1))
+
+    @property
+    def column_direction(self) -> Vector | None:
+        """Unit vector (LPS) along which the row index of the output grows."""
+        if self.space is None:
+            return None
+        is_mirrored = self.flip is not None and self.flip.vertical
+        return _as_vector(self.space.column_direction * (-1 if is_mirrored else 1))
+
+    def _require_space(self) -> PatientSpace:
+        if self.space is None:
+            raise ValueError(
+                "it is unknown where the image lies in the patient: that takes a usable Image "
+                "Position (Patient), Image Orientation (Patient) and Pixel Spacing"
+            )
+        return self.space
 
     @property
     def kept_area(self) -> tuple[int, int, int, int]:
@@ -321,6 +426,7 @@ class Geometry:
             crop=CropBox(**data["crop"]) if data["crop"] else None,
             resized=Size(**data["resized"]) if data["resized"] else None,
             padding=Padding(**data["padding"]) if data["padding"] else None,
+            space=PatientSpace.from_dict(data["space"]) if data.get("space") else None,
         )
 
     def with_crop(self, box: CropBox) -> Geometry:
@@ -334,6 +440,15 @@ class Geometry:
     def with_padding(self, padding: Padding) -> Geometry:
         """Return this geometry with a padding."""
         return replace(self, padding=padding)
+
+    def with_space(self, space: PatientSpace | None) -> Geometry:
+        """Return this geometry with the place of its stored image in the patient."""
+        return replace(self, space=space)
+
+
+def _as_vector(values: NDArray[np.float64]) -> Vector:
+    x, y, z = (values + 0.0).tolist()  # no -0.0
+    return x, y, z
 
 
 def _mirror(xy: NDArray[np.float64], flip: Flip) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from dicom_preprocessing.errors import NoSpacingError
+from dicom_preprocessing.imaging.conversion import quantise
 from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Size
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
@@ -221,7 +222,7 @@ def _convolve(
             scaled = _scale_tissue(rows, float(background), both, triangle)
         else:
             scaled = both.scale(rows)
-        _quantise(scaled, out[band.top : band.bottom].T)
+        quantise(scaled, out[band.top : band.bottom].T)
 
 
 def _plan_passes(
@@ -270,22 +271,6 @@ def _scale_tissue(
     weights[np.abs(weights - 1) < ROUNDING] = 1
     is_tissue = shares > 0.5 - ROUNDING
     return np.divide(sums, weights, out=np.full_like(sums, background), where=is_tissue)
-
-
-HALF: Final = 0.5 + 1e-6
-"""Half a step, and what a sum that should be one may lack.
-
-The last bits of kernels depend on the processor, since NumPy has other code for each (exp, sin).
-"""
-
-
-def _quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
-    """Write values to ``out``; integers are clamped, and rounded half away from zero."""
-    if out.dtype.kind != "f":
-        limits = np.iinfo(out.dtype)
-        np.clip(values, limits.min, limits.max, out=values)
-        values += np.copysign(HALF, values) if limits.min else HALF
-    out[...] = values.astype(out.dtype)  # truncates
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:

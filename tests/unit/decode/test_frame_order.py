@@ -147,6 +147,36 @@ class TestSpacing:
         assert distances_along_normal([(0, 0, 1.00003), (0, 0, 1)], AXIAL) == [1.0, 1.0]
 
 
+class TestDistances:
+    def test_are_those_of_the_ordered_frames(self):
+        assert axial(*(placed(0, 0, z) for z in (7.5, -2.5, 2.5))).distances == (-2.5, 2.5, 7.5)
+
+    def test_are_against_the_normal_where_the_order_is(self):
+        frames = [
+            content(in_stack_position_number=n, image_position_patient=(0, 0, -n)) for n in (2, 1)
+        ]
+        found = axial(*frames)
+        assert (found.order, found.distances) == ((1, 0), (1.0, 2.0))
+
+    def test_do_not_ascend_where_indices_say_another_order(self):
+        pairs = ((1, 0), (2, 5), (3, 1))
+        frames = [
+            content(in_stack_position_number=n, image_position_patient=(0, 0, z)) for n, z in pairs
+        ]
+        assert axial(*frames).distances == (0.0, 5.0, 1.0)
+
+    def test_are_offsets_of_a_dose_without_position(self):
+        found = order_of(n=3, grid_frame_offset_vector=(0, -3, -6), number_of_frames=3)
+        assert found.distances == (-6.0, -3.0, 0.0)
+
+    @pytest.mark.parametrize("n", [1, 3])
+    def test_are_unknown_with_one_position_for_all(self, n):
+        assert axial(n=n, image_position_patient=(0, 0, 1)).distances is None
+
+    def test_of_several_volumes_are_none(self):
+        assert axial(*SEVERAL["position"]).distances is None
+
+
 ECHOES = [groups(macros=["MREchoSequence"], effective_echo_time=e) for e in (10.0, 10.0, 80.0)]
 DIFFUSION = [groups(macros=["MRDiffusionSequence"], diffusion_b_value=b) for b in (0.0, 0.0, 9.0)]
 SEVERAL = {

@@ -154,9 +154,28 @@ class TestFrameSpacing:
         assert decoded(data_set).source_info.frame_spacing == pytest.approx(2.0)
 
     def test_z_spacing_resamples(self, decoded):
-        # round(3 * 2 / 1) = 6 frames at 0, 0.4, 0.8, ... of the ordered frames
         data_set = volume_file(0, 50, 100, SpacingBetweenSlices=2)
-        assert values_of_image(decoded(data_set, spacing_z=1.0)) == [0, 20, 40, 60, 80, 100]
+        assert values_of_image(decoded(data_set, spacing_z=1.0)) == [0, 25, 50, 75, 100]
+
+    def test_z_spacing_resamples_by_positions(self, decoded):
+        groups = [placed(0, 0, z) for z in (7, -2, -3)]
+        data_set = volume_file(100, 10, 0, SpacingBetweenSlices=5)
+        functional_groups(data_set, shared=oriented(*AXIAL), frames=groups)
+        image = decoded(data_set, spacing_z=2.0)
+        assert values_of_image(image) == [0, 20, 40, 60, 80, 100]
+        assert image.source_info.frame_spacing == 2
+
+    def test_z_spacing_of_frames_that_are_not_ordered_by_positions_is_an_error(self, decoded):
+        frames = [
+            item(
+                FrameContentSequence=[item(InStackPositionNumber=n)],
+                PlanePositionSequence=[item(ImagePositionPatient=[0, 0, z])],
+            )
+            for n, z in ((1, 0), (2, 5), (3, 1))
+        ]
+        data_set = functional_groups(volume_file(1, 2, 3), shared=oriented(*AXIAL), frames=frames)
+        with pytest.raises(VolumeError, match="not in the order of their positions"):
+            decoded(data_set, spacing_z=1.0)
 
     def test_z_spacing_of_unknown_is_an_error(self, decoded):
         with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):

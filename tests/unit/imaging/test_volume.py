@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import NoSpacingError, VolumeError
+from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.pyramid import modulate_detail
 from dicom_preprocessing.imaging.volume import (
+    MAX_FRAMES,
+    Blend,
     Volume,
     handle_volume,
     interpolate,
     laplacian_mip,
     max_intensity,
+    mix,
 )
 
 
@@ -21,8 +25,9 @@ def frames_of(*values, dtype=np.uint8):
     return np.array(values, dtype).reshape(-1, 1, 1, 1)
 
 
-def handle(*values, spacing=None, dtype=np.uint8, **settings):
-    return handle_volume(Volume(frames_of(*values, dtype=dtype), spacing), **settings)
+def handle(*values, spacing=None, positions=None, dtype=np.uint8, **settings):
+    volume = Volume(frames_of(*values, dtype=dtype), spacing, positions)
+    return handle_volume(volume, **settings)
 
 
 def shown(volume):
@@ -184,30 +189,165 @@ class TestInterpolate:
 
 
 class TestSpacing:
-    def test_finer_spacing_makes_more_frames(self):
-        # round(3 * 2 / 1) = 6 at positions 0, 0.4, 0.8, 1.2, 1.6, 2
-        volume = handle(0, 50, 100, spacing=2.0, spacing_z=1.0)
-        assert shown(volume) == [0, 20, 40, 60, 80, 100]
+    def test_frames_are_at_multiples_from_the_first_one(self):
+        # 4 mm hold steps of 1 mm: 0, 1, 2, 3, 4
+        assert shown(handle(0, 50, 100, spacing=2.0, spacing_z=1.0)) == [0, 25, 50, 75, 100]
 
     def test_coarser_spacing_makes_fewer(self):
-        # round(5 * 1 / 2) = 2.5, away from zero 3
         assert shown(handle(1, 2, 3, 4, 5, spacing=1.0, spacing_z=2.0)) == [1, 3, 5]
 
-    def test_one_frame_is_the_least(self):
-        assert shown(handle(7, 8, 9, spacing=1.0, spacing_z=50.0)) == [7]
+    def test_last_frame_is_left_out_where_no_multiple_reaches_it(self):
+        assert shown(handle(0, 10, 20, 30, spacing=1.0, spacing_z=2.0)) == [0, 20]
 
-    def test_new_spacing_is_the_realised_one(self):
-        # 6 frames over 2 steps of 2 mm
-        volume = handle(0, 50, 100, spacing=2.0, spacing_z=1.0)
-        assert volume.frame_spacing == pytest.approx(4 / 5)
+    def test_last_frame_stays_whatever_the_last_bits_of_positions_are(self):
+        positions = (0.1, 0.2, 0.1 + 0.2, 0.4)
+        assert shown(handle(1, 2, 3, 4, positions=positions, spacing_z=0.1)) == [1, 2, 3, 4]
+        assert shown(handle(1, 2, positions=(0.0, 1 - 5e-7), spacing_z=1.0)) == [1, 2]
+
+    def test_uneven_frames_keep_their_places(self):
+        found = handle(0, 10, 40, 100, positions=(-3.0, -2.0, 1.0, 7.0), spacing_z=2.0)
+        assert shown(found) == [0, 20, 40, 60, 80, 100]
+
+    def test_positions_count_before_the_spacing(self):
+        found = handle(0, 10, 40, positions=(0.0, 1.0, 4.0), spacing=9.0, spacing_z=2.0)
+        assert shown(found) == [0, 20, 40]
+
+    def test_first_of_the_frames_at_one_position_counts(self):
+        found = handle(0, 10, 90, 20, 30, positions=(0.0, 1.0, 1.0, 2.0, 2.0), spacing_z=0.5)
+        assert shown(found) == [0, 5, 10, 15, 20]
+
+    def test_frames_at_one_position_are_one(self):
+        found = handle(7, 8, positions=(3.0, 3.0), spacing_z=0.5)
+        assert (shown(found), found.positions, found.frame_spacing) == ([7], (3.0,), None)
+
+    def test_one_frame_is_the_least(self):
+        found = handle(7, 8, 9, spacing=1.0, spacing_z=50.0)
+        assert (shown(found), found.frame_spacing) == ([7], None)
+
+    def test_new_spacing_is_the_one_asked_for(self):
+        assert handle(0, 50, 100, spacing=2.0, spacing_z=1.1).frame_spacing == 1.1
+
+    def test_halves_are_rounded_away_from_zero(self):
+        assert shown(handle(0, 1, 4, spacing=1.0, spacing_z=0.5)) == [0, 1, 1, 3, 4]
+        negative = handle(0, -1, -4, spacing=1.0, spacing_z=0.5, dtype=np.int16)
+        assert shown(negative) == [0, -1, -1, -3, -4]
+
+    def test_highest_values_stay(self):
+        for dtype in (np.uint8, np.uint16, np.int16):
+            top = np.iinfo(dtype).max
+            found = handle(top, top, top, spacing=1.0, spacing_z=0.3, dtype=dtype)
+            assert set(shown(found)) == {top}
+
+    def test_float_is_not_rounded(self):
+        found = handle(0, 1, spacing=1.0, spacing_z=0.25, dtype=np.float32)
+        assert shown(found) == [0, 0.25, 0.5, 0.75, 1]
+
+    def test_frame_at_a_place_stays_as_it_is(self):
+        values = np.array([0.1, -0.0, 0.3, 1e30], np.float32)
+        positions = (5.0, 6.0 + 4e-7, 7.0, 8.0 - 4e-7)
+        found = handle(*values, positions=positions, spacing_z=1.0, dtype=np.float32)
+        assert found.frames.tobytes() == values.tobytes()
 
     def test_unknown_spacing_is_an_error(self):
         with pytest.raises(NoSpacingError, match="spacing between frames is unknown"):
             handle(1, 2, spacing_z=1.0)
 
+    def test_frames_in_another_order_are_an_error(self):
+        with pytest.raises(VolumeError, match="not in the order of their positions"):
+            handle(1, 2, 3, positions=(0.0, 2.0, 1.0), spacing=1.0, spacing_z=1.0)
+
+    @pytest.mark.parametrize("end", [1.0, 1e300])
+    def test_too_many_frames_are_an_error(self, end):
+        with pytest.raises(VolumeError, match=f"at most {MAX_FRAMES} are possible"):
+            handle(1, 2, positions=(0.0, end), spacing_z=1e-7)
+        with pytest.raises(VolumeError, match=r"makes inf frames"):
+            handle(1, 2, positions=(-1e308, 1e308), spacing_z=1e-7)
+
     def test_other_handlers_do_not_resample(self):
         volume = handle(1, 2, 3, spacing=2.0, spacing_z=1.0, handler="central-slice")
         assert shown(volume) == [2]
+
+    def test_frames_that_are_made_when_asked_for_are_made_once(self):
+        made = []
+
+        def make(index):
+            made.append(index)
+            return np.full((2, 2, 1), 10 * index, np.uint8)
+
+        frames = LazyFrames((5, 2, 2, 1), np.dtype(np.uint8), make)
+        found = handle_volume(Volume(frames, 1.0), spacing_z=0.25)
+        assert (isinstance(found.frames, LazyFrames), made) == (True, [])
+        values = [int(frame[0, 0, 0]) for frame in found.frames]
+        assert values == [0, 3, 5, 8, *(v + 10 * k for k in (1, 2, 3) for v in (0, 3, 5, 8)), 40]
+        assert made == [0, 1, 2, 3, 4]
+
+    def test_sphere_of_uneven_frames_keeps_its_extent(self):
+        """Of radius 10 mm, with an edge that falls by 20 each mm."""
+        steps = np.where(np.arange(40) < 20, 0.4, 2.2) * np.linspace(0.8, 1.2, 40)
+        z = np.cumsum(steps) - steps[:22].sum()
+        y, x = np.mgrid[-15:16, -15:16]
+        radius = np.sqrt(x**2 + y**2 + z[:, None, None] ** 2)[..., np.newaxis]
+        spheres = np.clip(100 + 20 * (10 - radius), 0, 200).astype(np.uint8)
+        found = handle_volume(Volume(spheres, 1.0, tuple(z.tolist())), spacing_z=1.0)
+        on_axis = np.array(found.positions)[found.frames[:, 15, 15, 0] >= 100]
+        assert (on_axis[0], on_axis[-1]) == pytest.approx((-10, 10), abs=1)
+        assert len(on_axis) == pytest.approx(20, abs=1)
+
+    @given(
+        st.lists(st.floats(0.01, 5), min_size=1, max_size=8),
+        st.floats(-100, 100),
+        st.floats(0.05, 9),
+    )
+    def test_what_is_linear_along_z_stays_so(self, steps, start, spacing_z):
+        positions = tuple(np.cumsum([start, *steps]).tolist())
+        found = handle(*positions, positions=positions, spacing_z=spacing_z, dtype=np.float32)
+        assert len(found.frames) == len(found.positions) == len(found.sources)
+        assert shown(found) == pytest.approx(found.positions, abs=1e-4)
+        assert mix(positions, found.sources) == pytest.approx(found.positions, abs=1e-4)
+        assert np.diff(found.positions) == pytest.approx(spacing_z)
+        assert found.positions[0] == positions[0]
+        assert found.positions[-1] <= positions[-1] + 1e-5 < found.positions[-1] + spacing_z + 2e-5
+
+
+class TestPlaces:
+    """Where the frames of a result lie, and of which they were made."""
+
+    POSITIONS = (0.0, 1.0, 3.0, 7.0)
+
+    @pytest.mark.parametrize(
+        ("settings", "positions", "sources"),
+        [
+            ({"handler": "central-slice"}, (3.0,), [(2, 2)]),
+            ({"handler": "max-intensity"}, (0.0,), [(0, 0)]),
+            ({"handler": "max-intensity", "skip_frames": (1, 2)}, (1.0,), [(1, 1)]),
+            ({"handler": "laplacian-mip", "skip_frames": (2, 0)}, (3.0,), [(2, 2)]),
+            ({"handler": "interpolate", "target_frames": 1}, (0.0,), [(0, 1)]),
+            # At 0, 1.5 and 3 of the indices.
+            (
+                {"handler": "interpolate", "target_frames": 3},
+                (0.0, 2.0, 7.0),
+                [(0, 1), (1, 2), (3, 3)],
+            ),
+            ({"spacing_z": 3.0}, (0.0, 3.0, 6.0), [(0, 0), (2, 2), (2, 3)]),
+        ],
+    )
+    def test_are_those_of_the_frames_that_are_used(self, settings, positions, sources):
+        found = handle(1, 2, 3, 4, positions=self.POSITIONS, spacing=2.0, **settings)
+        assert found.positions == positions
+        assert [(source.first, source.last) for source in found.sources] == sources
+
+    def test_stay_where_frames_do(self):
+        found = handle(1, 2, 3, 4, positions=self.POSITIONS)
+        assert (found.positions, found.sources) == (self.POSITIONS, None)
+
+    def test_are_unknown_without_positions(self):
+        found = handle(1, 2, spacing=2.0, spacing_z=1.0)
+        assert (found.positions, found.frame_spacing) == (None, 1.0)
+        assert found.sources == (Blend(0, 0), Blend(0, 1, 0.5, 0.5), Blend(1, 1))
+
+    def test_vectors_are_mixed_by_weight(self):
+        mixed = mix([[0, 8], [4, 0]], [Blend(1, 1), Blend(0, 1, 3, 1)])
+        assert mixed.tolist() == [[4, 0], [1, 6]]
 
 
 def spot_volume(*, spot=200, rows=48, columns=40, dtype=np.uint8):

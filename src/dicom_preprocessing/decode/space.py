@@ -1,0 +1,104 @@
+"""Where the pages of an image lie in the patient, by its header and what became of its frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dicom_preprocessing.decode.frame_order import distinct_positions
+from dicom_preprocessing.imaging.space import PatientSpace
+from dicom_preprocessing.imaging.volume import mix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.imaging.volume import Blend
+
+ORTHONORMAL: Final = 1e-2
+"""What direction cosines may lack to unit vectors at right angles."""
+
+PARALLEL: Final = 1e-3
+"""Difference of the direction cosines of frames up to which these are parallel."""
+
+
+def find_patient_space(
+    description: Description, order: Sequence[int], sources: Sequence[Blend] | None = None
+) -> PatientSpace | None:
+    """Return where the pages that were made of the frames of an object lie.
+
+    Parameters
+    ----------
+    description : Description
+    order : sequence of int
+        Indices of all stored frames, as of ``FrameOrder``.
+    sources : sequence of Blend or None
+        Of ``Volume``: the ordered frames of which each page was made.
+
+    Returns
+    -------
+    PatientSpace or None
+        None unless every frame has a position of its own, and all have one orientation and Pixel
+        Spacing that can be used.
+    """
+    n = len(order)
+    positions = distinct_positions(description, n)
+    if positions is None:
+        return None
+    orientations, spacings = description.orientations(n), description.pixel_spacings(n)
+    return place_pages(
+        [positions[index] for index in order],
+        [orientations[index] for index in order],
+        [spacings[index] for index in order],
+        sources,
+    )
+
+
+def place_pages(
+    positions: Sequence[Sequence[float]],
+    orientations: Sequence[tuple[float, ...] | None],
+    spacings: Sequence[tuple[float, float] | None],
+    sources: Sequence[Blend] | None = None,
+) -> PatientSpace | None:
+    """Return where the pages that were made of frames lie, None unless frames are parallel.
+
+    Parameters
+    ----------
+    positions : sequence of (x, y, z)
+        Image Position (Patient) of each frame, in order, mm.
+    orientations : sequence of (6,) or None
+        Image Orientation (Patient) of each frame.
+    spacings : sequence of (x, y) or None
+        Pixel Spacing of each frame in mm.
+    sources : sequence of Blend or None
+        The frames of which each page was made; None: each page is one of them.
+    """
+    orientation, spacing = orientations[0], spacings[0]
+    if orientation is None or spacing is None or not _are_orthonormal(orientation):
+        return None
+    if any(other != spacing for other in spacings) or not _are_parallel(orientations):
+        return None
+    with np.errstate(all="ignore"):
+        pages = np.array(positions) if sources is None else mix(positions, sources)
+    if not np.isfinite(pages).all():
+        return None
+    return PatientSpace(orientation, spacing, tuple(map(tuple, pages.tolist())))
+
+
+def _are_orthonormal(orientation: Sequence[float]) -> bool:
+    """Whether the two vectors have the length 1 and are at right angles, but for rounding."""
+    cosines = np.array(orientation).reshape(2, 3)
+    with np.errstate(all="ignore"):
+        products = cosines @ cosines.T
+    # Of the lengths, since the square of one misses 1 by twice as much.
+    products[[0, 1], [0, 1]] **= 0.5
+    return bool((np.abs(products - np.eye(2)) <= ORTHONORMAL).all())
+
+
+def _are_parallel(orientations: Sequence[tuple[float, ...] | None]) -> bool:
+    different = set(orientations)  # one, nearly always: frames may be thousands
+    if None in different:
+        return False
+    spread = np.ptp(np.array(list(different), np.float64), axis=0)
+    return bool((spread <= PARALLEL).all())
