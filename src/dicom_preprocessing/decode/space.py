@@ -55,6 +55,21 @@ def find_patient_space(
     )
 
 
+def number_page_frames(
+    order: Sequence[int], sources: Sequence[Blend] | None
+) -> tuple[int, ...] | None:
+    """Return the number of the stored frame, from 1, that each page is or is nearest to.
+
+    Parameters are those of ``find_patient_space``. None if they are 1, 2, 3 and so on.
+    """
+    if sources is None:
+        numbers = tuple(index + 1 for index in order)
+    else:
+        nearest = (s.first if s.first_weight >= s.last_weight else s.last for s in sources)
+        numbers = tuple(order[index] + 1 for index in nearest)
+    return None if numbers == tuple(range(1, len(order) + 1)) else numbers
+
+
 def place_pages(
     positions: Sequence[Sequence[float]],
     orientations: Sequence[tuple[float, ...] | None],

@@ -18,6 +18,7 @@ from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_ord
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
 from dicom_preprocessing.decode.pixels import count_reducible_levels, stored_frames
+from dicom_preprocessing.decode.space import find_patient_space, number_page_frames
 from dicom_preprocessing.decode.tomosynthesis import is_upside_down
 from dicom_preprocessing.decode.values import (
     is_padding_replaced,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from dicom_preprocessing.decode.frame_order import FrameOrder
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
     from dicom_preprocessing.dicom.spacing import PixelSpacing
@@ -209,9 +211,10 @@ def _decode_at_level(
 
     level = level_of(source.size) if requested_level is None else requested_level
     values = _decode_values(source, settings, level)
-    volume = _handle_frames(source, settings, values)
+    order, volume = _handle_frames(source, settings, values)
     frames, sampling = _flip_frames(source, volume.frames, level)
-    geometry = Geometry(source.size, flip=source.flip)
+    space = find_patient_space(description, order.order, volume.sources)
+    geometry = Geometry(source.size, flip=source.flip, space=space)
     source_info = SourceInfo(
         study_instance_uid=description.header.study_instance_uid,
         series_instance_uid=description.header.series_instance_uid,
@@ -225,6 +228,7 @@ def _decode_at_level(
         pixel_shape=source.pixel_shape,
         region=geometry.flip_area(region[:4]) if region is not None else None,
         frame_spacing=volume.frame_spacing,
+        page_frames=number_page_frames(order.order, volume.sources),
         photometric_interpretation=pixel_format.photometric_interpretation,
         background=values.background,
         warnings=source.warnings,
@@ -264,7 +268,9 @@ def _decode_values(source: _DecodeInput, settings: DecodeSettings, level: int) -
     return _Values(frames, lookup, None)
 
 
-def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Values) -> Volume:
+def _handle_frames(
+    source: _DecodeInput, settings: DecodeSettings, values: _Values
+) -> tuple[FrameOrder, Volume]:
     """Order the frames along the z axis, and apply the volume handler."""
     frames = values.frames
     order = frame_order(source.description, source.pixel_format.number_of_frames)
@@ -278,7 +284,7 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
     warn_of_slice_spacing(source.description, order, source.warnings)
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
-    return handle_volume(
+    handled = handle_volume(
         Volume(frames, order.spacing, order.distances),
         handler=settings.volume,
         target_frames=settings.target_frames,
@@ -288,6 +294,7 @@ def _handle_frames(source: _DecodeInput, settings: DecodeSettings, values: _Valu
         spacing_z=settings.spacing_z,
         background=values.background,
     )
+    return order, handled
 
 
 def _flip_frames(source: _DecodeInput, frames: Frames, level: int) -> tuple[Frames, Sampling]:

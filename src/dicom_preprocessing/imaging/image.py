@@ -45,6 +45,9 @@ class SourceInfo:
         and bottom exclusive; of ultrasound.
     frame_spacing : float or None
         Distance of the frames of the decoded image in mm.
+    page_frames : tuple of int or None
+        For each frame of the decoded image the stored frame, from 1, that it is or is nearest to;
+        None where they are the stored ones in their order.
     photometric_interpretation : str
         Of the stored object. Display values of MONOCHROME1 are inverted, stored ones are not.
     background : float or None
@@ -67,6 +70,7 @@ class SourceInfo:
     pixel_shape: float | None = None
     region: tuple[int, int, int, int] | None = None
     frame_spacing: float | None = None
+    page_frames: tuple[int, ...] | None = None
     photometric_interpretation: str = ""
     background: float | None = None
     warnings: ImageWarnings = field(default_factory=ImageWarnings)
@@ -84,11 +88,12 @@ class SourceInfo:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceInfo:
         """Make the facts from the result of ``as_dict``; of another version's, a ValueError."""
-        spacing, region = data["pixel_spacing"], data["region"]
+        spacing, region, pages = data["pixel_spacing"], data["region"], data["page_frames"]
         return cls(
             **{
                 **data,
                 "pixel_spacing": None if spacing is None else (spacing[0], spacing[1]),
+                "page_frames": None if pages is None else tuple(pages),
                 "region": None if region is None else tuple(region),
                 "warnings": ImageWarnings.from_lists(data["warnings"]),
             }

@@ -18,15 +18,20 @@ from dicom_preprocessing.imaging.geometry import (
 )
 from dicom_preprocessing.results.tables import parse_truth
 from dicom_preprocessing.tiff.info import read_info
+from dicom_preprocessing.tiff.place import KEYS as PLACE
+from dicom_preprocessing.tiff.place import Place, find_space
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from dicom_preprocessing.imaging.space import PatientSpace
     from dicom_preprocessing.results.manifest import ManifestRow
     from dicom_preprocessing.tiff.info import TiffInfo
 
 CROP = ("crop_left", "crop_top", "crop_width", "crop_height")
+OF_PATIENT = ("pixel", "calibrated")
+"""Sources of a spacing that is Pixel Spacing, to which positions in the patient belong."""
 ACTIVE = ("active_left", "active_top", "active_right", "active_bottom")
 
 
@@ -42,7 +47,8 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
     Returns
     -------
     Geometry
-        Steps that changed nothing are None.
+        Steps that changed nothing are None. It maps to the patient if the image has one page: where
+        the others lie is in slices.csv and in the TIFF.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
     try:
         width, height = _read_integers(row, "width", "height") or (0, 0)
         scale = (_read_number(row, "scale_x"), _read_number(row, "scale_y"))
-        return _make_geometry(
+        geometry = _make_geometry(
             Size(width, height),
             crop=_read_integers(row, *CROP),
             active=_read_integers(row, *ACTIVE),
@@ -60,6 +66,7 @@ def geometry_of_row(row: Mapping[str, Any] | ManifestRow) -> Geometry:
             flip=(_read_boolean(row, "flip_h"), _read_boolean(row, "flip_v")),
             source=_read_integers(row, "source_columns", "source_rows"),
         )
+        return geometry.with_space(_read_space(row, geometry))
     except ValueError as error:
         name = _read_cell(row, "path") or _read_cell(row, "sop_instance_uid") or "row"
         raise OutputError(f"{name}: {error}") from None
@@ -95,7 +102,7 @@ def geometry_of_info(
 ) -> Geometry:
     """Like ``geometry_of_tiff``, from tags that were read; ``path`` is for messages."""
     try:
-        return _make_geometry(
+        geometry = _make_geometry(
             Size(info.width, info.height),
             crop=info.crop,
             active=info.active_area,
@@ -103,8 +110,24 @@ def geometry_of_info(
             flip=info.flip or (False, False),
             source=info.source[:2] if info.source else source,
         )
+        spacing = info.spacing if info.spacing_source in OF_PATIENT else None
+        return geometry.with_space(find_space(info.place, spacing, geometry, info.num_frames))
     except ValueError as error:
         raise OutputError(f"{path}: {error}") from None
+
+
+def _read_space(row: Mapping[str, Any] | ManifestRow, geometry: Geometry) -> PatientSpace | None:
+    """Where the image of a row lies, if it has one page and that is known."""
+    numbers = [_read_number(row, name) for name in (*PLACE, "spacing_x", "spacing_y")]
+    known = [number for number in numbers if number is not None and math.isfinite(number)]
+    is_single = _read_integers(row, "num_frames") == (1,)
+    if len(known) < len(numbers) or not is_single:
+        return None
+    if _read_cell(row, "spacing_source") not in OF_PATIENT:
+        return None
+    x, y, z, row_x, row_y, row_z, column_x, column_y, column_z, spacing_x, spacing_y = known
+    place = Place((x, y, z), (row_x, row_y, row_z), (column_x, column_y, column_z))
+    return find_space(place, (spacing_x, spacing_y), geometry, 1)
 
 
 def _make_geometry(

@@ -37,6 +37,8 @@ from dicom_preprocessing.results.tables import (
 )
 from dicom_preprocessing.text import csv_cell, unescape_formula
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
+from dicom_preprocessing.tiff.place import KEYS as PLACE_KEYS
+from dicom_preprocessing.tiff.place import find_place
 from dicom_preprocessing.tiff.reader import explain_unreadable
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_preprocessing.results.receipts import Receipt
+    from dicom_preprocessing.tiff.place import Place
 
 by_instance = itemgetter(0, 1)
 """Sort key of a row's cells: study and SOP Instance UID."""
@@ -64,7 +67,9 @@ class ManifestRow:
 
     ``path`` is relative to the folder of images; spacings are of the output, in mm; ``crop`` is in
     decoded pixels; ``active`` has right and bottom exclusive; ``spacing_source`` is one of
-    PRECEDENCES["true_spacing"]; ``warnings`` is their number.
+    PRECEDENCES["true_spacing"]; ``position`` is that of the centre of pixel (0, 0) of the first
+    page in mm (LPS), ``row`` and ``column`` are unit vectors along which the column index and the
+    row index grow; ``warnings`` is their number.
     """
 
     study_instance_uid: str
@@ -97,6 +102,15 @@ class ManifestRow:
     source_rows: int | None = None
     source_frames: int | None = None
     spacing_source: str | None = None
+    position_x: float | None = None
+    position_y: float | None = None
+    position_z: float | None = None
+    row_x: float | None = None
+    row_y: float | None = None
+    row_z: float | None = None
+    column_x: float | None = None
+    column_y: float | None = None
+    column_z: float | None = None
     warnings: int | None = None
 
 
@@ -214,8 +228,17 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_rows=source_info.source_rows,
         source_frames=source_info.source_frames,
         spacing_source=source_info.spacing_source or None,
+        **_place_cells(find_place(geometry)),
         warnings=len(source_info.warnings),
     )
+
+
+def _place_cells(place: Place | None) -> dict[str, float]:
+    """The cells of where an image lies."""
+    if place is None:
+        return {}
+    numbers = (*place.position, *place.row, *place.column)
+    return dict(zip(PLACE_KEYS, numbers, strict=True))
 
 
 def row_of_tiff(path: Path, root: Path) -> ManifestRow:
@@ -264,6 +287,7 @@ def _read_extra_cells(info: TiffInfo) -> dict[str, Any]:
     extras: dict[str, Any] = {
         "spacing_z": info.frame_spacing,
         "spacing_source": info.spacing_source,
+        **_place_cells(info.place),
     }
     for names, values in groups.items():
         if values is not None:

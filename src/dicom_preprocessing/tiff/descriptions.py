@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any, Final
 
+from dicom_preprocessing.tiff.place import parse_place
+
 SOURCE_KEYS: Final = ("columns", "rows", "frames")
 STEP_TEXTS: Final = (("pad", "padding"), ("decode", "intensity"))
 """Settings of steps that tools use, all of which are text."""
@@ -56,6 +58,7 @@ def _check_description(description: dict[str, Any]) -> None:
     _require(_is_number(description.get("background", 0)), "background")
     spacing = description.get("frame_spacing")
     _require(spacing is None or _is_number(spacing), "frame_spacing")
+    parse_place(description)
     _require(isinstance(description.get(SPACING_SOURCE, ""), str), SPACING_SOURCE)
     tools = description.get(TOOLS, [])
     _require(isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools), TOOLS)

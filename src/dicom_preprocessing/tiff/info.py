@@ -12,6 +12,7 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.tiff.descriptions import SOURCE_KEYS, SPACING_SOURCE, parse_description
 from dicom_preprocessing.tiff.directories import TEXTS, WHOLE_NUMBERS
 from dicom_preprocessing.tiff.numbers import Tag, TagType
+from dicom_preprocessing.tiff.place import parse_place
 from dicom_preprocessing.tiff.reader import TiffPages, explain_unreadable
 from dicom_preprocessing.tiff.tags import CENTIMETRE, REFERENCE_SOFTWARE, spacing_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from dicom_preprocessing.tiff.directories import Page, Values
+    from dicom_preprocessing.tiff.place import Place
     from dicom_preprocessing.tiff.tags import RationalResolution
 
 HEADER_TAGS: Final = frozenset(
@@ -49,6 +51,8 @@ class TiffInfo:
         In mm.
     spacing_source : str
         How ``spacing`` is known.
+    place : Place
+        Where it lies in the patient.
     flip : (horizontal, vertical)
     source : (columns, rows, frames)
     """
@@ -64,6 +68,7 @@ class TiffInfo:
     spacing: tuple[float, float] | None = None
     frame_spacing: float | None = None
     spacing_source: str | None = None
+    place: Place | None = None
     flip: tuple[bool, bool] | None = None
     source: tuple[int, int, int] | None = None
 
@@ -235,6 +240,7 @@ def _describe_source(description: Mapping[str, Any]) -> dict[str, Any]:
         "source": tuple(source[key] for key in SOURCE_KEYS),
         "frame_spacing": description["frame_spacing"],
         "spacing_source": description.get(SPACING_SOURCE) or None,
+        "place": parse_place(description),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.imaging.image import output_spacing
 from dicom_preprocessing.tiff.numbers import Tag, TagType
+from dicom_preprocessing.tiff.place import describe_place, find_place
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def make_image_description(image: Image, recipe: Recipe) -> str:
             "background": source_info.fill,
             "frame_spacing": source_info.frame_spacing,
             "spacing_source": source_info.spacing_source,
+            **describe_place(find_place(geometry)),
             "steps": steps,
             "versions": dict(recipe.versions),
             "fingerprint": recipe.fingerprint,

@@ -63,6 +63,15 @@ FULL_ROW = replace(
     source_rows=60,
     source_frames=1,
     spacing_source="pixel",
+    position_x=-1.5,
+    position_y=2.0,
+    position_z=3.0,
+    row_x=1.0,
+    row_y=0.0,
+    row_z=0.0,
+    column_x=0.0,
+    column_y=1.0,
+    column_z=0.0,
     warnings=2,
 )
 
@@ -103,6 +112,15 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
         "source_rows",
         "source_frames",
         "spacing_source",
+        "position_x",
+        "position_y",
+        "position_z",
+        "row_x",
+        "row_y",
+        "row_z",
+        "column_x",
+        "column_y",
+        "column_z",
         "warnings",
     ]
 
@@ -140,14 +158,14 @@ def test_csv_row(tmp_path):
     write_manifest([FULL_ROW], tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_text().splitlines()[1] == (
         "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1,1.3,MG,uint16,0.1,0.3333333333333333,2.0,"
-        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,pixel,2"
+        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,pixel,-1.5,2.0,3.0,1.0,0.0,0.0,0.0,1.0,0.0,2"
     )
 
 
 def test_unknown_values_are_empty_cells(tmp_path):
     write_manifest([ROW], tmp_path / "manifest.csv")
     line = (tmp_path / "manifest.csv").read_text().splitlines()[1]
-    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 23 * ","
+    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 32 * ","
 
 
 def test_unknown_values_are_null_in_parquet(tmp_path):
@@ -253,6 +271,15 @@ def test_manifest_of_a_run(mixed):
         "source_rows": "3",
         "source_frames": "1",
         "spacing_source": "pixel",
+        "position_x": "",
+        "position_y": "",
+        "position_z": "",
+        "row_x": "",
+        "row_y": "",
+        "row_z": "",
+        "column_x": "",
+        "column_y": "",
+        "column_z": "",
         "warnings": "0",
     }
     assert (second["study_instance_uid"], second["series_instance_uid"]) == ("1.2.4", "series")
