@@ -59,6 +59,16 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "region_unknown": "The part of an ultrasound image that shows the patient is not known.",
     "mosaic": "One frame has many slices side by side.",
     "private_volume": "Pixels of a volume are in private elements; the visible image is written.",
+    # Slices of a series as one volume.
+    "stack_gap": "Slices of a volume seem to be missing.",
+    "stack_uneven": "The steps between the slices of a volume differ.",
+    "stack_duplicate_position": "Slices of a volume are at one position.",
+    "stack_tilt": "The positions of slices are off their normal, as with a tilted gantry.",
+    "stack_mixed_rescale": "Slices have different rescales, which are applied slice by slice.",
+    "stack_no_positions": "Slices have no usable positions; their distances are unknown.",
+    "stack_orientation": "Slices of a volume are not parallel.",
+    "stack_order": "Slices are not in the order of their positions.",
+    "stack_windows_differ": "Slices have different windows; minimum to maximum is used for all.",
     # Crop.
     "only_background": "There is nothing but background; the image was not cropped.",
     "small_component": "crop_components kept less than half of the foreground.",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_order import distances_along_normal, slice_step
+from dicom_preprocessing.decode.frame_order import slice_step
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, NoSpacingError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import round_half_away
+from dicom_preprocessing.imaging.positions import distances_along_normal
 from dicom_preprocessing.imaging.volume import Volume, handle_volume, require_few_frames
 
 if TYPE_CHECKING:

@@ -38,6 +38,15 @@ def add_config_options(
                 default=argparse.SUPPRESS,
                 help=key.doc,
             )
+        elif name == "stack":
+            parser.add_argument(
+                *key.options,
+                dest=name,
+                action=_AddPair,
+                default=argparse.SUPPRESS,
+                metavar="REASON=POLICY",
+                help=f"{key.doc} May be given several times.".replace("%", "%%"),
+            )
         elif key.schema.get("type") == "object":
             parser.add_argument(
                 *key.options,
@@ -72,8 +81,8 @@ def _add_limits(parser: argparse.ArgumentParser, key: ConfigKey) -> None:
         )
 
 
-class _AddRule(argparse.Action):
-    """Adds a rule to those of the option; values of one keyword are alternatives."""
+class _AddPair(argparse.Action):
+    """Adds a name and its value to those of the option, of which a later one counts."""
 
     def __call__(
         self,
@@ -82,17 +91,27 @@ class _AddRule(argparse.Action):
         values: Any,  # noqa: ANN401  # a text
         option_string: str | None = None,
     ) -> None:
-        keyword, sign, text = values.partition("=")
+        name, sign, text = values.partition("=")
         if not sign:
-            parser.error(f"argument {option_string}: found {values}, allowed: KEYWORD=VALUE")
-        rules = dict(getattr(namespace, self.dest, {}))
-        several = [text] if text.startswith(REGEX) else text.split(",")  # blanks are stripped later
-        rules[keyword] = [*rules.get(keyword, ()), *several]
+            parser.error(f"argument {option_string}: found {values}, allowed: {self.metavar}")
+        pairs = dict(getattr(namespace, self.dest, {}))
+        pairs[name] = self._join(pairs.get(name), text)
         try:
-            parse_value(self.dest, rules)
+            parse_value(self.dest, pairs)
         except ConfigError as error:
             parser.error(f"argument {option_string}: {error.summary}")
-        setattr(namespace, self.dest, rules)
+        setattr(namespace, self.dest, pairs)
+
+    def _join(self, before: Any, text: str) -> Any:  # noqa: ANN401, ARG002  # any values of a key
+        return text
+
+
+class _AddRule(_AddPair):
+    """Adds a rule to those of the option; values of one keyword are alternatives."""
+
+    def _join(self, before: Any, text: str) -> Any:  # noqa: ANN401
+        several = [text] if text.startswith(REGEX) else text.split(",")  # blanks are stripped later
+        return [*(before or ()), *several]
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dicom_preprocessing.config.model import (
 )
 from dicom_preprocessing.config.reading import parse_config, parse_value
 from dicom_preprocessing.config.schema import as_yaml, default_yaml, json_schema
+from dicom_preprocessing.config.stacking import StackPolicies
 
 __all__ = [
     "COMPRESSORS",
@@ -35,6 +36,7 @@ __all__ = [
     "Config",
     "ConfigKey",
     "Limits",
+    "StackPolicies",
     "Stage",
     "as_mapping",
     "as_yaml",

@@ -7,6 +7,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from dicom_preprocessing.config.stacking import (
+    VERDICTS,
+    StackPolicies,
+    describe_policies,
+    list_choices,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,7 +59,8 @@ class ConfigKey:
     schema : dict
         JSON schema of the value; null is allowed where ``nullable``.
     doc : str
-        What the key does, for the config file, the schema and ``--help``.
+        What the key does, for the config file, the schema and ``--help``; its lines start new lines
+        in the file.
     allowed : str
         The allowed values in words, for messages.
     example : str
@@ -315,6 +323,22 @@ class Config:
         "separate: one TIFF per file; stack: one TIFF per series of single-frame files.",
         options=("--series",),
         later=("stack",),
+    )
+    stack: StackPolicies = _key(  # noqa: RUF009  # frozen, like every default here
+        StackPolicies(),
+        schema={
+            "type": "object",
+            "properties": {
+                name: {"enum": list(verdict.policies)} for name, verdict in VERDICTS.items()
+            },
+            "additionalProperties": False,
+        },
+        doc="With series stack: what to do for each reason why slices are no plain volume. The "
+        f"first policy is the default.\n{describe_policies()}",
+        allowed="a mapping of "
+        + ", ".join(f"{name} ({list_choices(v.policies)})" for name, v in VERDICTS.items()),
+        example="{gap: warn, tilt: fail}",
+        options=("--stack",),
     )
     orient: str = _choice_key(
         ("none", "left"),

@@ -13,7 +13,6 @@ from dicom_preprocessing.config.model import (
     MAX_NUMBER,
     MAX_VALUES,
     Config,
-    ConfigKey,
     Limits,
     default_of,
     keys,
@@ -24,11 +23,15 @@ from dicom_preprocessing.config.selection import (
     find_rule_problem,
     list_patterns,
 )
+from dicom_preprocessing.config.stacking import StackPolicies
 from dicom_preprocessing.errors import ConfigError
 from dicom_preprocessing.text import find_path_problem, make_printable
 
 MAX_SHOWN = 200
 """Characters of a value or name that a message shows."""
+
+RECORDS = {"limits": Limits, "stack": StackPolicies}
+"""Classes of keys that are a mapping with fixed names; what is not given keeps its default."""
 
 RULES = ("include", "exclude")
 """Keys whose values are rules on attributes."""
@@ -85,15 +88,15 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
     if not _is_bounded(value):
         problem = f"found a value that is nested too deeply or has more than {MAX_VALUES:,} parts."
         raise _make_error(name, problem)
-    parsed = _parse_text(key, value)
+    parsed = _parse_text(name, value)
     if parsed is None and default_of(name) is False:
         parsed = False
     if isinstance(parsed, str) and (key.schema.get("type") == "array" or name == "objects"):
         parsed = [parsed]
     if parsed is None and name == "keep":
         parsed = []
-    if isinstance(parsed, Mapping) and name == "limits":
-        parsed = {**asdict(Limits()), **parsed}
+    if isinstance(parsed, Mapping) and name in RECORDS:
+        parsed = {**asdict(default_of(name)), **parsed}
     if parsed is None and name in RULES:
         parsed = {}
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # jobs import this module too
@@ -105,7 +108,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         _require_plain_paths(name, parsed)
     if name in (*RULES, "columns"):
         _require_usable_keywords(name, parsed)
-    parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, key)
+    parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, name)
     default = default_of(name)
     if parsed != default and any(later is ... or later == parsed for later in key.later):
         problem = f"found {as_yaml(value)}, which is not available yet."
@@ -180,8 +183,9 @@ def _find_output_problem(path: str) -> str | None:
     return None
 
 
-def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
+def _parse_text(name: str, value: Any) -> Any:  # noqa: ANN401
     """Read strings as YAML for keys that are not text; ``64,64`` is a list."""
+    key = keys()[name]
     if isinstance(value, str):
         takes_list = "array" in _find_types(key.schema)
         bracketed = value.startswith("[") and value.endswith("]") and takes_list
@@ -190,7 +194,7 @@ def _parse_text(key: ConfigKey, value: Any) -> Any:  # noqa: ANN401
         return _read_yaml(f"[{value}]" if takes_list and "," in value and not bracketed else value)
     if isinstance(value, (list, tuple)):
         return [v if key.text or not isinstance(v, str) else _read_yaml(v) for v in value]
-    if isinstance(value, Mapping) and key is keys()["limits"]:
+    if isinstance(value, Mapping) and name in RECORDS:
         return {k: _read_yaml(v) if isinstance(v, str) else v for k, v in value.items()}
     if isinstance(value, Mapping):
         return {k: _plain_patterns(v) for k, v in value.items()}
@@ -215,17 +219,18 @@ def _read_yaml(text: str) -> Any:  # noqa: ANN401
         return text
 
 
-def _normalise(value: Any, key: ConfigKey) -> Any:  # noqa: ANN401
-    """Lists become tuples; numbers become what the field holds."""
-    if isinstance(value, Mapping) and key is keys()["limits"]:
-        return Limits(**value)
+def _normalise(value: Any, name: str) -> Any:  # noqa: ANN401
+    """Lists become tuples; numbers and mappings become what the field holds."""
+    if isinstance(value, Mapping) and name in RECORDS:
+        return RECORDS[name](**value)
     if isinstance(value, Mapping):
         return {keyword: list_patterns(patterns) for keyword, patterns in value.items()}
     if isinstance(value, list):
-        return tuple(_normalise(v, key) for v in value)
-    if isinstance(value, float) and "integer" in _find_types(key.schema):
+        return tuple(_normalise(v, name) for v in value)
+    types = _find_types(keys()[name].schema)
+    if isinstance(value, float) and "integer" in types:
         return int(value)
-    if isinstance(value, int) and "number" in _find_types(key.schema):
+    if isinstance(value, int) and "number" in types:
         return float(value)
     return value
 
@@ -319,6 +324,7 @@ def _find_keys_without_effect(config: Config) -> Iterator[str]:
         (("window",), config.intensity == "voi", "intensity: voi"),
         (("target_frames",), config.volume == "interpolate", "volume: interpolate"),
         (("skip_frames",), projected, "volume: max-intensity or laplacian-mip"),
+        (("stack",), config.series == "stack", "series: stack"),
         (("prune",), config.source is not None, "source"),
         (("mip_weight", "projection"), config.volume == "laplacian-mip", "volume: laplacian-mip"),
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from dicom_preprocessing.config.model import Limits, defaults, keys
+from dicom_preprocessing.config.model import defaults, keys
+
+UNBREAKABLE = "\u00a0"
+"""A blank at which lines are not wrapped."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -16,7 +19,11 @@ def json_schema() -> dict[str, Any]:
         "title": "Configuration of DICOM Preprocessing",
         "type": "object",
         "properties": {
-            name: {"description": key.doc, "default": default[name], **key.value_schema()}
+            name: {
+                "description": " ".join(key.doc.split()),
+                "default": default[name],
+                **key.value_schema(),
+            }
             for name, key in keys().items()
         },
         "additionalProperties": False,
@@ -33,11 +40,11 @@ def default_yaml() -> str:
     ]
     for name, key in keys().items():
         lines.append("")
-        lines += textwrap.wrap(key.doc, 98, initial_indent="# ", subsequent_indent="# ")
-        lines += textwrap.wrap(
-            f"Allowed: {key.allowed}.", 98, initial_indent="# ", subsequent_indent="# "
-        )
-        lines.append(f"{name}: {as_yaml(defaults()[name])}")
+        for text in (*key.doc.splitlines(), f"Allowed: {key.allowed}."):
+            lines += textwrap.wrap(text, 98, initial_indent="# ", subsequent_indent="# ")
+        value = f"{name}: {as_yaml(defaults()[name])}".replace(": ", f":{UNBREAKABLE}")
+        wrapped = textwrap.wrap(value, 98, subsequent_indent="  ", break_on_hyphens=False)
+        lines += [line.replace(UNBREAKABLE, " ") for line in wrapped]
     return "\n".join(lines) + "\n"
 
 
@@ -48,6 +55,6 @@ def as_yaml(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, str) and value:
         return value
     plain = list(value) if isinstance(value, tuple) else value
-    plain = asdict(plain) if isinstance(plain, Limits) else plain
+    plain = asdict(plain) if is_dataclass(plain) and not isinstance(plain, type) else plain
     text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=1000)
     return text.strip().removesuffix("...").strip()

@@ -8,19 +8,19 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.frame_offsets import is_transverse
+from dicom_preprocessing.imaging.positions import (
+    distances_along_normal,
+    median_step,
+    merge_close,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.description import Description, FunctionalGroups
-
-POSITION_TOLERANCE = 1e-4
-"""Positions that differ by less, in mm, are one: noise must not decide the order of frames."""
 
 OFFSET_TOLERANCE = 0.01
 """Difference of two statements about one position in mm that is rounding."""
@@ -107,7 +107,7 @@ def _measure_distances(description: Description, n_frames: int) -> list[float] |
     first = description.orientations(n_frames)[0]
     offsets = description.frame_offsets(n_frames)
     if offsets is not None and (first is None or None in description.positions(n_frames)):
-        return _merge_close(list(offsets))
+        return merge_close(list(offsets))
     positions = distinct_positions(description, n_frames)
     if first is None or positions is None:
         return None
@@ -159,59 +159,10 @@ def find_offset_faults(description: Description, count: int) -> Iterator[str]:
         )
 
 
-def distances_along_normal(
-    positions: Sequence[Sequence[float]], orientation: Sequence[float]
-) -> list[float] | None:
-    """Return the distance of each position along the slice normal.
-
-    Parameters
-    ----------
-    positions : sequence of (x, y, z)
-        Image Position (Patient), mm.
-    orientation : (6,)
-        Image Orientation (Patient).
-
-    Returns
-    -------
-    list of float or None
-        In mm; positions within POSITION_TOLERANCE have the same. None where a distance is not
-        finite.
-    """
-    # PS3.3 C.7.6.2.1.1: direction cosines of the row, then of the column; their cross product is
-    # the normal. An axis of the patient would do for slices at right angles to it only.
-    with np.errstate(all="ignore"):
-        normal = np.cross(orientation[:3], orientation[3:])
-        distances = [float(np.dot(normal, p)) for p in positions]
-    return _merge_close(distances) if all(map(math.isfinite, distances)) else None
-
-
-def _merge_close(along: list[float]) -> list[float]:
-    """Make neighbours within the tolerance equal, so that noise does not decide the order."""
-    # By gaps between neighbours: rounding to a grid separates positions on both sides of a step.
-    distances = np.array(along)
-    order = np.argsort(distances, kind="stable")
-    ascending = distances[order]
-    starts = np.diff(ascending, prepend=-np.inf) > POSITION_TOLERANCE
-    merged = np.empty_like(distances)
-    merged[order] = ascending[starts][np.cumsum(starts) - 1]
-    return [float(value) for value in merged]
-
-
 def slice_step(along: Sequence[float] | None, stated: float | None) -> float | None:
     """Return the distance of slices in mm: the median step of positions, else ``stated``."""
     measured = median_step(along) if along is not None else None
     return decide("slice_step", {"position": measured, "SpacingBetweenSlices": stated}).value
-
-
-def median_step(along: Sequence[float]) -> float | None:
-    """Return the median distance of neighbours in mm, None if all positions are equal."""
-    # The median, since one missing slice must not change the spacing of all.
-    steps = sorted(after - before for before, after in pairwise(sorted(set(along))))
-    if not steps:
-        return None
-    half = len(steps) // 2  # np.median imports numpy.ma, which takes longer than a small image
-    median = steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2
-    return round(float(median), 6)
 
 
 def _is_one_volume(description: Description, along: list[float] | None) -> bool:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.decode.frame_order import distances_along_normal, median_step
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError, OutputError, SourceError
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.positions import distances_along_normal, median_step
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from dicom_preprocessing.config import Config, Limits, keys, parse_config
+from dicom_preprocessing.config import Config, Limits, StackPolicies, keys, parse_config
 from dicom_preprocessing.errors import ConfigError
 from tests.unit.config.manual import DEFAULTS
 
@@ -81,6 +81,9 @@ GOOD = [
     ("projection", "parallel-beam", "parallel-beam"),
     ("projection", "central-slice", "central-slice"),
     ("series", "separate", "separate"),
+    ("stack", {}, StackPolicies()),
+    ("stack", {"gap": "split"}, StackPolicies(gap="split")),
+    ("stack", {"gap": "warn", "single": "drop"}, StackPolicies(gap="warn", single="drop")),
     ("orient", "left", "left"),
     ("region", "ultrasound", "ultrasound"),
     ("objects", ["image", "dose"], ("image", "dose")),
@@ -163,6 +166,7 @@ SHARD = "two integers, i and n, with i from 0 to n - 1, or null"
 GATHER = "the number of shards, an integer of at least 1, or null"
 LIMITS = "a mapping with seconds, pixels and memory_mb, integers of at least 1"
 OBJECTS = "a list of image, segmentation, parametric-map, dose; or all"
+STACK = "a mapping of scout (drop or keep), gap (fail, warn or split), uneven (warn or fail), "
 RULES = "a mapping of DICOM keywords to a value, a comparison, a regular expression after ~"
 BAD = [
     ("source", 7, "7", PATH),
@@ -221,6 +225,14 @@ BAD = [
     ("mip_weight", True, "true", "a number of at least 0"),
     ("projection", "cone", "cone", "one of parallel-beam, central-slice"),
     ("series", "both", "both", "one of separate, stack"),
+    ("stack", "warn", "warn", STACK),
+    ("stack", None, "null", STACK),
+    ("stack", ["gap"], "[gap]", STACK),
+    ("stack", {"gap": "drop"}, "{gap: drop}", STACK),
+    ("stack", {"gap": None}, "{gap: null}", STACK),
+    ("stack", {"gap": ["warn"]}, "{gap: [warn]}", STACK),
+    ("stack", {"gaps": "warn"}, "{gaps: warn}", STACK),
+    ("stack", {7: "warn"}, "{7: warn}", STACK),
     ("orient", "right", "right", "one of none, left"),
     ("region", "us", "us", "one of none, ultrasound"),
     ("objects", [], "[]", OBJECTS),
@@ -284,6 +296,7 @@ EXAMPLES = {
     "mip_weight": "1.5",
     "projection": "parallel-beam",
     "series": "separate",
+    "stack": "{gap: warn, tilt: fail}",
     "orient": "none",
     "region": "none",
     "objects": "[image, dose]",
@@ -356,6 +369,7 @@ AS_SNAKEMAKE_GIVES_IT = [
     ("objects", "image,dose", ("image", "dose")),
     ("include", "{Modality: MG}", {"Modality": ["MG"]}),
     ("columns", "ViewPosition,Rows", ("ViewPosition", "Rows")),
+    ("stack", "{gap: warn}", StackPolicies(gap="warn")),
     ("limits", "{seconds: 120}", Limits()),
     ("limits", {"seconds": "120"}, Limits()),
     ("source", "null", None),
@@ -482,6 +496,7 @@ WITHOUT_EFFECT = [
     ({"skip_frames": 1}, "skip_frames", "volume: max-intensity or laplacian-mip"),
     ({"mip_weight": 2}, "mip_weight", "volume: laplacian-mip"),
     ({"projection": "central-slice"}, "projection", "volume: laplacian-mip"),
+    ({"stack": {"gap": "warn"}}, "stack", "series: stack"),
 ]
 
 
@@ -515,6 +530,22 @@ def test_limits_that_are_not_given_keep_their_defaults():
     assert value_of("limits", {"pixels": 2_000_000_000}) == Limits(
         seconds=120, pixels=2_000_000_000, memory_mb=8192
     )
+
+
+def test_policies_that_are_not_given_keep_their_defaults():
+    assert value_of("stack", {"tilt": "fail"}) == StackPolicies(
+        scout="drop",
+        gap="fail",
+        uneven="warn",
+        duplicate_position="fail",
+        tilt="fail",
+        mixed_rescale="warn",
+        single="keep",
+    )
+
+
+def test_policies_that_are_the_defaults_do_not_warn():
+    assert warnings_of(stack={"gap": "fail"}) == []
 
 
 # Shards

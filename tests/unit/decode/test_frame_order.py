@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_preprocessing.decode.frame_order import distances_along_normal, frame_order, median_step
+from dicom_preprocessing.decode.frame_order import frame_order
 from tests.unit.descriptions import description_of, groups
 
 AXIAL = (1, 0, 0, 0, 1, 0)
@@ -130,21 +130,11 @@ class TestSpacing:
         frames = [placed(0, 0, z) for z in (0, 0, 0, 3)]
         assert axial(*frames).spacing == 3.0
 
-    def test_median_step_of_one_place_is_none(self):
-        assert median_step([1.0, 1.0]) is None
-
-    def test_positions_along_the_normal(self):
-        assert distances_along_normal([(5, 5, 1), (6, 6, -2)], AXIAL) == [1.0, -2.0]
-
     @pytest.mark.parametrize("z", [1e308, -1e308, 1e200])
     def test_positions_that_are_none_tell_nothing(self, z):
         tilted = (1e200, 0, 0, 0, 1, 0)
-        assert distances_along_normal([(0, 0, 0), (0, 0, z)], tilted) is None
         frames = [placed(0, 0, z), placed(0, 0, 0)]
         assert order_of(*frames, shared=groups(image_orientation_patient=tilted)).order == (0, 1)
-
-    def test_noise_does_not_tell_two_positions_apart(self):
-        assert distances_along_normal([(0, 0, 1.00003), (0, 0, 1)], AXIAL) == [1.0, 1.0]
 
 
 class TestDistances:
