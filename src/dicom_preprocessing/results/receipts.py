@@ -50,6 +50,14 @@ class Receipt:
         ``SourceInfo.as_dict`` and ``Geometry.as_dict`` of a written image.
     frames, channels, dtype
         For a written image.
+    volume, volume_id : int, str
+        Number of the volume within its series, from 1, and its name among all of the study; 0 and
+        empty where series are not stacked.
+    part_of : str
+        SOP Instance UID of the first file of the stack that this file is in, which has the image;
+        empty where it is not stacked with others.
+    place_in_stack : int
+        Number of the file in that stack, from 1; 0 where it is in none.
     checksum : str
         ``checksum_of`` the TIFF, for a kept stage only.
     seconds : dict
@@ -76,6 +84,10 @@ class Receipt:
     frames: int = 0
     channels: int = 0
     dtype: str = ""
+    volume: int = 0
+    volume_id: str = ""
+    part_of: str = ""
+    place_in_stack: int = 0
     checksum: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     recipe: str = ""
@@ -83,8 +95,13 @@ class Receipt:
 
     @property
     def is_written(self) -> bool:
-        """Whether there is an image."""
+        """Whether the file is in an image."""
         return self.state == WRITTEN
+
+    @property
+    def has_image(self) -> bool:
+        """Whether it is the one receipt of an image, with its path, facts and geometry."""
+        return self.is_written and bool(self.output)
 
     def as_failed(self, error: FileError, stage: str) -> Receipt:
         """The receipt of the same file after it failed at ``stage``."""
@@ -101,6 +118,8 @@ class Receipt:
             frames=0,
             channels=0,
             dtype="",
+            part_of="",
+            place_in_stack=0,
             checksum="",
         )
 
