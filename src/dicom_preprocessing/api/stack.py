@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.imaging.image import Image
 
 
-PER_FILE = ("intensity", "window", "orient")
+PER_FILE = ("intensity", "window", "orient", "series")
 """Settings of decode that apply to each file; the others apply to the volume."""
 
 
