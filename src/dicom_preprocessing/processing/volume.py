@@ -146,24 +146,26 @@ class VolumeJob:
         VolumeError
             Slices at one position differ, and the policy is to fail.
         """
-        by_path = {page.entry.path: page for page in pages}
+        planned = plan_of(self.entries)
+        # A slice is named after the first of its files, which need not be the one that opened.
+        by_name = {s.name: page for s, page in zip(planned.slices, pages, strict=True)}
 
         def digest_pixels(s: stacking.Slice) -> bytes:
-            page = by_path[s.name]
+            page = by_name[s.name]
             with self.reading(page):
                 frame = read_slice(page.opened)
             rescale = page.opened.description.rescales(1).values[0]
             facts = f"{frame.dtype} {frame.shape} {rescale}".encode()
             return hashlib.sha256(facts + frame.tobytes()).digest()
 
-        volume, dropped = resolve_duplicates(plan_of(self.entries), digest_pixels)
+        volume, dropped = resolve_duplicates(planned, digest_pixels)
         for item in dropped:
             error = FileError(item.message, error=item.error)
-            receipt = self.receipts[item.slice.name]
-            self.receipts[item.slice.name] = receipt.as_failed(error, "decode")
+            path = by_name[item.slice.name].entry.path
+            self.receipts[path] = self.receipts[path].as_failed(error, "decode")
         if volume.error:
             raise VolumeError(volume.error)
-        return volume, [by_path[s.name] for s in volume.slices]
+        return volume, [by_name[s.name] for s in volume.slices]
 
     @contextmanager
     def reading(self, page: _Page) -> Iterator[None]:
