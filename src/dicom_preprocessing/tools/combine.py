@@ -61,10 +61,14 @@ class CombineOptions:
 
 @dataclass(frozen=True, slots=True)
 class CombinedVolume:
-    """A volume that was written, with the slices of its pages and their distances in mm."""
+    """A volume that was written, with the slices of its pages and where they lie.
+
+    ``distances`` are along the normal, mm; None if that is unknown.
+    """
 
     row: ManifestRow
     slices: tuple[SeriesSlice, ...]
+    places: tuple[Place | None, ...]
     distances: tuple[float, ...] | None = None
 
     def records(self) -> Iterable[tuple[object, ...]]:
@@ -194,7 +198,12 @@ def _combine(
         modality=first.modality or None,
         warnings=len(volume.planned.findings),
     )
-    return CombinedVolume(row, tuple(p.slice for p in volume.pages), volume.planned.distances)
+    return CombinedVolume(
+        row,
+        slices=tuple(page.slice for page in volume.pages),
+        places=tuple(page.place for page in volume.pages),
+        distances=volume.planned.distances,
+    )
 
 
 def _require_one_shape(pages: Sequence[Page]) -> None:
