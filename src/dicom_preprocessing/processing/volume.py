@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_preprocessing.decode.stack import (
     Slice,
@@ -52,40 +53,45 @@ class _Page(NamedTuple):
     opened: Slice
 
 
-class VolumeJob:
-    """The work on one stack; parameters are those of ``process_instance``.
+class StackReader:
+    """Decodes the files of one stack, and keeps a receipt of each.
 
     Parameters
     ----------
     entries : sequence of InventoryEntry
         The files of one stack, by place, then in path order.
+    settings : mapping
+        Of the decode stage.
+    limits, known, on_start
+        As of ``process_instance``.
     """
 
     def __init__(
         self,
         entries: Sequence[InventoryEntry],
-        spec: OutputSpec,
+        settings: Mapping[str, Any],
         *,
-        limits: Limits | None,
-        known: Mapping[str, FileError],
-        on_start: Callable[[str], object],
+        limits: Limits | None = None,
+        known: Mapping[str, FileError] | None = None,
+        on_start: Callable[[str], object] = lambda _path: None,
     ) -> None:
-        self.entries, self.spec = entries, spec
-        self.limits, self.known, self.on_start = limits, known, on_start
+        self.entries, self.settings = entries, settings
+        self.limits, self.known, self.on_start = limits, known or {}, on_start
         self.receipts = {entry.path: new_receipt(entry) for entry in entries}
         self.timer = StageTimer({})
 
-    def run(self) -> list[Receipt]:
-        """Write the image of the stack, and return the receipt of each file, in their order."""
-        try:
-            pages = self.open_pages()
-            planned, pages = self.resolve_duplicates(pages)
-            self.write(pages, self.decode(planned, pages))
-        except SliceError as error:
-            self.fail_slice(error)
-        except FileError as error:
-            self.fail_all(error, stage_of(error, self.spec) or "decode")
-        return list(self.receipts.values())
+    def read(self) -> tuple[list[str], Image]:
+        """Return the path of each slice in the order of the frames, and the decoded image.
+
+        Raises
+        ------
+        VolumeError
+            The slices are no volume, or a policy is to fail.
+        SliceError
+            A slice does not decode; also when its frame is asked for.
+        """
+        planned, pages = self.resolve_duplicates(self.open_pages())
+        return [page.entry.path for page in pages], self.decode(planned, pages)
 
     def open_pages(self) -> list[_Page]:
         """Open the file of each slice; of several with one SOP Instance UID the first that opens.
@@ -134,9 +140,8 @@ class VolumeJob:
         if entry.path in self.known:
             raise self.known[entry.path]
         self.on_start(entry.path)
-        settings = self.spec.recipe.settings["decode"]
         with self.timer.measure("decode"), reading_unchanged(entry):
-            return open_slice(entry.path, entry.path, settings)
+            return open_slice(entry.path, entry.path, self.settings)
 
     def resolve_duplicates(self, pages: Sequence[_Page]) -> tuple[PlannedVolume, list[_Page]]:
         """Take one of the slices with the same pixels at one position.
@@ -185,7 +190,7 @@ class VolumeJob:
         with self.timer.measure("decode"):
             image = decode_slices(
                 [page.opened for page in pages],
-                self.spec.recipe.settings["decode"],
+                self.settings,
                 distances=planned.distances,
                 reading=lambda index: self.reading(pages[index]),
             )
@@ -200,20 +205,6 @@ class VolumeJob:
             sop_instance_uid=first.sop_instance_uid,
         )
         return self.timer.time_frames(replace(image, source_info=source_info), "decode")
-
-    def write(self, pages: Sequence[_Page], image: Image) -> None:
-        """Run the other stages and write the image; the receipts of its files say so."""
-        paths = [page.entry.path for page in pages]
-        first = replace(self.receipts[paths[0]], seconds=self.timer.seconds)
-        outcome = write_image(image, first, "decode", self.spec, self.timer)
-        self.receipts[paths[0]] = outcome
-        for place, path in enumerate(paths, 1):
-            self.receipts[path] = replace(
-                self.receipts[path],
-                stage=outcome.stage,
-                part_of=outcome.sop_instance_uid,
-                place_in_stack=place,
-            )
 
     def fail_slice(self, error: SliceError) -> None:
         """The slice has its error, and the other files of the stack that they lack it."""
@@ -293,5 +284,29 @@ def process_group(
     places = {entry.stack.place for entry in entries if entry.stack is not None}
     if len(places) <= 1:
         return process_instance(entries, spec, limits=limits, known=known, on_start=on_start)
-    job = VolumeJob(entries, spec, limits=limits, known=known or {}, on_start=on_start)
-    return guard_against_bugs(job.run, entries, spec)
+    reader = StackReader(
+        entries, spec.recipe.settings["decode"], limits=limits, known=known, on_start=on_start
+    )
+    return guard_against_bugs(partial(_write_stack, reader, spec), entries, spec)
+
+
+def _write_stack(reader: StackReader, spec: OutputSpec) -> list[Receipt]:
+    """Write the image of a stack, and return the receipt of each of its files."""
+    try:
+        paths, image = reader.read()
+        first = replace(reader.receipts[paths[0]], seconds=reader.timer.seconds)
+        outcome = write_image(image, first, "decode", spec, reader.timer)
+    except SliceError as error:
+        reader.fail_slice(error)
+    except FileError as error:
+        reader.fail_all(error, stage_of(error, spec) or "decode")
+    else:
+        reader.receipts[paths[0]] = outcome
+        for place, path in enumerate(paths, 1):
+            reader.receipts[path] = replace(
+                reader.receipts[path],
+                stage=outcome.stage,
+                part_of=outcome.sop_instance_uid,
+                place_in_stack=place,
+            )
+    return list(reader.receipts.values())
