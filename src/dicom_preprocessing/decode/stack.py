@@ -250,9 +250,8 @@ def _require_alike(slices: Sequence[Slice]) -> None:
         if (one is None) != (found is None) or (
             one is not None and found is not None and not is_same_spacing(one[:2], found[:2])
         ):
-            raise VolumeError(
-                f"slices differ in the spacing of pixels: {_say(other, found)}, {_say(first, one)}"
-            )
+            shown = f"{_say_spacing(other, found)}, {_say_spacing(first, one)}"
+            raise VolumeError(f"slices differ in the spacing of pixels: {shown}")
 
 
 KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
@@ -276,6 +275,10 @@ KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
 
 def _say(s: Slice, value: object) -> str:
     return f"{make_printable(s.name)} has {_show(value)}"
+
+
+def _say_spacing(s: Slice, spacing: tuple[float, float, str] | None) -> str:
+    return _say(s, "none" if spacing is None else f"{spacing[0]:g} x {spacing[1]:g} mm")
 
 
 def _show(value: object) -> str:

@@ -326,7 +326,17 @@ class TestVerdicts:
         series.add(1, PixelSpacing=[0.6, 0.6])
         result = stack()
         assert result.states() == {"volume_error": 2}
-        assert "spacing of pixels" in result.receipts[0].message
+        message = result.receipts[0].message
+        assert "spacing of pixels: " in message
+        assert "002.dcm has 0.6 x 0.6 mm, " in message
+        assert message.endswith("001.dcm has 0.5 x 0.5 mm")
+
+    def test_a_slice_without_spacing_of_pixels_fails(self, series, stack):
+        series.add(0)
+        series.add(1, PixelSpacing=None)
+        message = stack().receipts[0].message
+        assert "002.dcm has none, " in message
+        assert message.endswith("001.dcm has 0.5 x 0.5 mm")
 
 
 class TestFailures:
