@@ -237,8 +237,8 @@ def _leave_out(groups: SliceGroups, studies: set[str]) -> None:
     for where in [where for where in groups.series if where[0] in studies]:
         del groups.series[where]
         groups.unread.append(
-            f"series {where[1]} is not written: the DICOM file of an image of its study is not there "
-            "or could not be read, and may be one of its slices"
+            f"series {where[1]} is not written: the DICOM file of an image of its study is not "
+            "there or could not be read, and may be one of its slices"
         )
 
 
