@@ -113,6 +113,8 @@ def _combine(groups: SliceGroups, arguments: argparse.Namespace) -> int:
 
     remove_partials_of(list_targets(groups, arguments.output))
     remove_partials_of(arguments.output / name for name in (MANIFEST, SLICES))
+    for message in groups.unread:
+        print(f"error: {message}", file=sys.stderr)
     done = _combine_all(groups, arguments)
     volumes = [volume for series in done for volume in series.volumes]
     make_durable(arguments.output / volume.row.path for volume in volumes)
@@ -129,7 +131,7 @@ def _combine(groups: SliceGroups, arguments: argparse.Namespace) -> int:
         print(f"{groups.unlisted} images are not in the {origin} and were left out")
     if groups.missing:
         print(f"{groups.missing} rows of the table have no image", file=sys.stderr)
-    is_complete = complete == len(done) and not groups.missing
+    is_complete = complete == len(done) and not groups.missing and not groups.unread
     return 0 if volumes and is_complete and (arguments.table or not groups.unlisted) else 1
 
 

@@ -22,7 +22,7 @@ from dicom_preprocessing.index.stacking import make_slice
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import parse_image_path
 from dicom_preprocessing.results.tables import as_records, load_table, read_column_names
-from dicom_preprocessing.text import list_names
+from dicom_preprocessing.text import list_names, make_printable
 from dicom_preprocessing.tiff.place import KEYS as PLACE_KEYS
 from dicom_preprocessing.tiff.place import parse_place
 
@@ -90,13 +90,15 @@ Where = tuple[str, str]
 class SliceGroups:
     """Slices by study and series, problems of some series, and counts of what does not match.
 
-    ``column`` is that of the table to order by; ``unlisted`` counts images that are not in the
+    ``column`` is that of the table to order by; ``unread`` has a message for each DICOM file that
+    could not be read; ``unlisted`` counts images that are not in the
     table or headers, ``missing`` rows of the table without an image.
     """
 
     series: dict[Where, list[SeriesSlice]] = field(default_factory=lambda: defaultdict(list))
     problems: dict[Where, str] = field(default_factory=dict)
     column: str = ""
+    unread: list[str] = field(default_factory=list)
     unlisted: int = 0
     missing: int = 0
 
@@ -198,12 +200,20 @@ def group_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
         for study, of_study in index.studies.items()
         for entry in reversed(of_study)  # the first of several candidates counts
     }
-    groups = SliceGroups()
+    groups = SliceGroups(
+        unread=[
+            f"{make_printable(file.source_path)}: {file.error}: {file.message}"
+            for file in index.excluded_files
+            if file.state == "failed"
+        ]
+    )
+    unlisted_studies = set()
     for path in tree.paths:
         study, _, sop = parse_image_path(path.relative_to(tree.root))
         entry = entries.get((study, sop))
         if entry is None:
             groups.unlisted += 1
+            unlisted_studies.add(study)
             continue
         row = {"series_instance_uid": entry.series_instance_uid}
         try:
@@ -212,12 +222,24 @@ def group_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
             where = groups.add(_make_slice(tree, path, row))
             groups.problems[where] = f"{entry.path}: {error}"
     expected = Counter((study, entry.series_instance_uid) for (study, _), entry in entries.items())
+    if groups.unread:
+        _leave_out(groups, unlisted_studies)
     for where, slices in groups.series.items():
         if len(slices) < expected[where]:
             groups.problems[where] = (
                 f"the tree has {len(slices)} of {expected[where]} images; the volume has gaps"
             )
     return groups
+
+
+def _leave_out(groups: SliceGroups, studies: set[str]) -> None:
+    """Take out series of studies of which an image may be of a file that could not be read."""
+    for where in [where for where in groups.series if where[0] in studies]:
+        del groups.series[where]
+        groups.unread.append(
+            f"series {where[1]} is not written: the DICOM file of an image of its study is not "
+            "there or could not be read, and may be one of its slices"
+        )
 
 
 def _add_header(slice_: SeriesSlice, path: str) -> SeriesSlice:

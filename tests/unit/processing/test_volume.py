@@ -242,6 +242,12 @@ class TestVerdicts:
         assert "8" in message
         assert not list(result.output.rglob("*.tiff"))
 
+    @pytest.mark.parametrize("places", [(0, 1, 3), (0, 2, 3), (0, 1, 2, 4, 6)])
+    def test_a_gap_among_few_slices_is_found(self, series, stack, places):
+        for mm in places:
+            series.add(mm)
+        assert stack().states() == {"volume_error": len(places)}
+
     def test_a_gap_may_be_a_warning(self, series, stack):
         for mm in (0, 2, 4, 8):
             series.add(mm)
