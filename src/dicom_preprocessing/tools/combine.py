@@ -26,14 +26,9 @@ from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
-from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import (
-    as_records,
-    load_table,
-    read_column_names,
-    write_cells,
-)
-from dicom_preprocessing.text import csv_cell, list_names
+from dicom_preprocessing.results.slice_table import NOWHERE, SliceRow, write_slices
+from dicom_preprocessing.results.tables import as_records, load_table, read_column_names
+from dicom_preprocessing.text import list_names
 from dicom_preprocessing.tiff.reader import read_frames
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_image import (
@@ -44,10 +39,11 @@ from dicom_preprocessing.tools.tiff_image import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.index.table import InventoryEntry
+    from dicom_preprocessing.tiff.place import Place
     from dicom_preprocessing.tiff.tags import PageTags
     from dicom_preprocessing.tools.tree import Tree
 
@@ -243,16 +239,27 @@ def _parse_number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a t
 
 @dataclass(frozen=True, slots=True)
 class CombinedVolume:
-    """A volume that was written, with the slices of its pages."""
+    """A volume that was written, with the slices of its pages and where they lie."""
 
     row: ManifestRow
     slices: tuple[Slice, ...]
+    places: tuple[Place | None, ...]
 
-    def records(self) -> Iterable[tuple[object, ...]]:
+    def rows(self) -> Iterator[SliceRow]:
         """Rows of slices.csv."""
-        for page, made in enumerate(self.slices):
-            mm = made.sort_value if made.is_mm else None
-            yield self.row.path, page, made.sop_instance_uid, made.name, mm
+        for page, (made, place) in enumerate(zip(self.slices, self.places, strict=True), 1):
+            x, y, z = place.position if place is not None else NOWHERE
+            yield SliceRow(
+                path=self.row.path,
+                page=page,
+                sop_instance_uid=made.sop_instance_uid,
+                source_path=made.name,
+                source_frame=1,
+                position_mm=made.sort_value if made.is_mm else None,
+                x=x,
+                y=y,
+                z=z,
+            )
 
 
 def list_targets(sorting: SliceGroups, output: Path) -> list[Path]:
@@ -310,7 +317,7 @@ def combine(
         sop_instance_uid=ordered[0].sop_instance_uid,
         modality=ordered[0].modality or None,
     )
-    return CombinedVolume(row, tuple(ordered))
+    return CombinedVolume(row, tuple(ordered), tuple(one.info.place for one in stored))
 
 
 def _sort_slices(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
@@ -404,7 +411,7 @@ def _join_pages(stored: Sequence[TiffImage]) -> LazyFrames:
     return LazyFrames(shape, first.dtype, lambda index: stored[index].frames[0])
 
 
-def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
+def write_slices_of(volumes: Iterable[CombinedVolume], path: Path) -> None:
     """Write slices.csv: which slice became which page."""
-    records = (map(csv_cell, record) for volume in volumes for record in volume.records())
-    write_cells(SLICE_TYPES, records, path)
+    ordered = sorted(volumes, key=lambda volume: path_key(volume.row.path))
+    write_slices((row for volume in ordered for row in volume.rows()), path)

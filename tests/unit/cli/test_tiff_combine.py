@@ -23,10 +23,14 @@ def test_tables_of_volumes_and_slices(tree):
     assert [s["sop_instance_uid"][-1] for s in slices] == ["8", "7", "6", "5"]
     assert slices[1] == {
         "path": "1.2.3/1.2.3.1.tiff",
-        "page": "1",
+        "page": "2",
         "sop_instance_uid": "1.2.3.1.7",
         "source_path": "1.2.3/1.2.3.1.7.tiff",
-        "position": "0.5",
+        "source_frame": "1",
+        "position_mm": "0.5",
+        "x": "0.0",
+        "y": "0.0",
+        "z": "0.5",
     }
 
 
