@@ -161,6 +161,11 @@ def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.
     return load_in_parts(path, FAILURE_TYPES, columns=columns)
 
 
+def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Columns of a slices.csv, some rows at a time."""
+    return load_in_parts(path, SLICE_TYPES, columns=columns)
+
+
 def _table_in(source: PathLike, name: str) -> Path:
     path = Path(source)
     return path / name if path.is_dir() else path
