@@ -1,4 +1,4 @@
-"""Disks that are full, as far as this process sees."""
+"""Disks that are full, and files that may not be opened, as far as this process sees."""
 
 import errno
 import os
@@ -18,6 +18,19 @@ def limit_file_size(size):
         yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, hardest))
+
+
+@contextmanager
+def limit_open_files(number):
+    """Let so many more files be open at a time."""
+    before, hardest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number, hardest))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hardest))
 
 
 def fail_on_fsync(monkeypatch, ending):

@@ -11,6 +11,7 @@ rule manifest:
         failures=report(
             compatibility.stay(RESULTS.failures), caption="../report/failures.rst"
         ),
+        slices=compatibility.stay(RESULTS.slices),
         warnings=report(
             compatibility.stay(RESULTS.warnings), caption="../report/warnings.rst"
         ),

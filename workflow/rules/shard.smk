@@ -7,6 +7,7 @@ rule part:
     output:
         manifest=str(RUN.part.manifest),
         failures=str(RUN.part.failures),
+        slices=str(RUN.part.slices),
         warnings=str(RUN.part.warnings),
         summary=str(RUN.part.summary),
     log:

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
     from dicom_preprocessing.files import remove_partials_of
-    from dicom_preprocessing.mapping.boxes import ManifestIndex, map_table, read_images
+    from dicom_preprocessing.mapping.boxes import index_images, map_table, read_images
     from dicom_preprocessing.results.tables import load_table
 
     problems: list[OutputError] = []
@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         table = load_table(boxes)
         images = read_images(manifest, problems.append)
-        done = map_table(table, ManifestIndex(images), arguments.to)
+        indexed = index_images(manifest, images, table)
+        are_upright = arguments.boxes_are == "upright"
+        done = map_table(table, indexed, arguments.to, are_upright=are_upright)
         _write(done, output)
         if arguments.preview is not None:
             root = arguments.images or _root_of(manifest, done)
@@ -63,10 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="dicom-map",
         description="Map boxes from the pixels of DICOM images to those of their TIFFs, or back.",
         epilog="BOXES has the columns left, top, right, bottom or x, y, width, height, with pixel "
-        "edges at whole numbers, and path or sop_instance_uid. Every row is written, with columns "
-        "mapped_... for the box, the fraction of it that is inside, and its state. Exit status: "
-        "0 every row is mapped; 1 a row could not be, or a file not be read or written; 2 wrong "
-        "usage.",
+        "edges at whole numbers, and path or sop_instance_uid. A column frame or slice names the "
+        "stored frame, from 1, which becomes a page of the TIFF by the slices.csv beside the "
+        "manifest; with --to source, a column page becomes a file and its frame. Every row is "
+        "written, with columns mapped_... for the box, the fraction of it that is inside, and its "
+        "state. Exit status: 0 every row is mapped; 1 a row could not be, or a file not be read or "
+        "written; 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument("boxes", metavar="BOXES", type=read_path, help=".csv or .parquet")
@@ -75,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         choices=("output", "source"),
         required=True,
         help="output: from the DICOM image to the TIFF; source: back",
+    )
+    parser.add_argument(
+        "--boxes",
+        dest="boxes_are",
+        choices=("stored", "upright"),
+        default="stored",
+        help="whether boxes of DICOM images are in those as stored, or as tomosynthesis is shown, "
+        "which may be stored upside down (default: %(default)s)",
     )
     parser.add_argument(
         "--manifest",
@@ -123,7 +135,7 @@ def _root_of(manifest: Path, done: MappedTable) -> Path:
 
     if manifest.is_dir():
         return manifest
-    return root_of_manifest(manifest, next(iter(done.drawn), ""))
+    return root_of_manifest(manifest, next((path for path, _ in done.drawn), ""))
 
 
 def _preview(done: MappedTable, images: Path, folder: Path) -> Iterator[OutputError]:
@@ -134,17 +146,19 @@ def _preview(done: MappedTable, images: Path, folder: Path) -> Iterator[OutputEr
     from dicom_preprocessing.mapping.preview import write_preview
     from dicom_preprocessing.results.outcomes import try_call
 
-    def find_target(path: Path) -> Path:
-        return folder / "_".join(path.relative_to(images).with_suffix(".png").parts)
+    def find_target(name: str, page: int | None) -> Path:
+        stem = "_".join(Path(name).with_suffix("").parts)
+        return folder / f"{stem}{'' if page is None else f'_page{page}'}.png"
 
-    def write(path: Path) -> None:
-        write_preview(find_target(path), path, *done.drawn[names[path]])
+    def write(target: Path) -> None:
+        name, page = drawn[target]
+        write_preview(target, images / name, *done.drawn[name, page], page)
 
     folder.mkdir(parents=True, exist_ok=True)
-    names = {images / name: name for name in done.drawn}
-    remove_partials_of(map(find_target, names), is_held=False)
-    for path in tqdm(names, unit="image", disable=None, leave=False):
-        outcome = try_call(write, path)
+    drawn = {find_target(*key): key for key in done.drawn}
+    remove_partials_of(drawn, is_held=False)
+    for target in tqdm(drawn, unit="image", disable=None, leave=False):
+        outcome = try_call(write, target)
         if outcome is not None:
             yield outcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,7 +16,7 @@ from dicom_preprocessing.cli.options import add_config_options, config_values, j
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
 from dicom_preprocessing.processes import importing
-from dicom_preprocessing.results.layout import FAILURES, TIFF_SUFFIXES, WARNINGS
+from dicom_preprocessing.results.layout import FAILURES, SLICES, TIFF_SUFFIXES, WARNINGS
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
@@ -113,9 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="dicom-preprocess",
         description="Turn DICOM files into training-ready multi-frame TIFFs.",
         epilog="Images go to OUTPUT/{study}/{sop}.tiff, what could not be written to "
-        "OUTPUT/failures.csv, warnings about images to OUTPUT/warnings.csv. Exit status: 0 "
-        "something was written; 1 nothing was written, or with --strict a file failed or a path "
-        "that was named is not DICOM; 2 wrong usage.",
+        "OUTPUT/failures.csv, warnings about images to OUTPUT/warnings.csv, the frames of images "
+        "of several to OUTPUT/slices.csv. Exit status: 0 something was written; 1 nothing was "
+        "written, or with --strict a file failed or a path that was named is not DICOM; 2 wrong "
+        "usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -185,7 +187,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
 
     files = find_files([source], [str(output)], config.limits.seconds)
     output.mkdir(parents=True, exist_ok=True)
-    remove_partials(output, (FAILURES, WARNINGS))  # of a command that was killed
+    remove_partials(output, (FAILURES, SLICES, WARNINGS))  # of a command that was killed
     index = _index(files, source, config, jobs, quiet=quiet)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -251,8 +253,28 @@ def _write_warnings(receipts: Iterable[Receipt], table: Path) -> int:
     return summary.images_with_warnings
 
 
+def _write_slices(receipts: Iterable[Receipt], table: Path) -> None:
+    """Write slices.csv if there are any."""
+    from dicom_preprocessing.results.slice_table import (
+        find_sliced_images,
+        order_of_study,
+        write_slices,
+    )
+
+    by_study: dict[str, list[Receipt]] = defaultdict(list)
+    for receipt in receipts:
+        by_study[receipt.study_instance_uid].append(receipt)
+    studies = [
+        find_sliced_images(by_study[study]) for study in sorted(by_study, key=order_of_study)
+    ]
+    if any(studies):
+        write_slices((row for images in studies for image in images for row in image.rows()), table)
+    else:
+        table.unlink(missing_ok=True)
+
+
 def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: Config) -> int:
-    """Write failures.csv if any file failed, print the counts, and return the exit status."""
+    """Write the tables that have rows, print the counts, and return the exit status."""
     from dicom_preprocessing.results.failures import (
         by_path,
         failure_of_excluded_file,
@@ -268,8 +290,12 @@ def _conclude(index: Index, receipts: Sequence[Receipt], output: Path, config: C
         write_failures(sorted(failures, key=by_path), table)
     else:
         table.unlink(missing_ok=True)
+    _write_slices(receipts, output / SLICES)
     with_warnings = _write_warnings(receipts, output / WARNINGS)
-    counts = count_files(index.found, ((f.state, f.error) for f in failures), with_warnings)
+    stacked = sum(receipt.is_written and not receipt.has_image for receipt in receipts)
+    counts = count_files(
+        index.found, ((f.state, f.error) for f in failures), with_warnings, stacked
+    )
     print(counts)
     for line in index.census.describe():
         print(line)

@@ -109,7 +109,7 @@ def _group(tree: Tree, arguments: argparse.Namespace) -> SliceGroups:
 def _combine(groups: SliceGroups, arguments: argparse.Namespace) -> int:
     from dicom_preprocessing.files import make_durable, remove_partials_of
     from dicom_preprocessing.results.manifest import write_manifest
-    from dicom_preprocessing.tools.combine import list_targets, write_slices
+    from dicom_preprocessing.tools.combine import list_targets, write_slices_of
 
     remove_partials_of(list_targets(groups, arguments.output))
     remove_partials_of(arguments.output / name for name in (MANIFEST, SLICES))
@@ -120,7 +120,7 @@ def _combine(groups: SliceGroups, arguments: argparse.Namespace) -> int:
     make_durable(arguments.output / volume.row.path for volume in volumes)
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_manifest([volume.row for volume in volumes], arguments.output / MANIFEST)
-    write_slices(volumes, arguments.output / SLICES)
+    write_slices_of(volumes, arguments.output / SLICES)
     complete = sum(not series.errors for series in done)
     folder = make_printable(str(arguments.output))
     counts = [f"{complete} of {len(done)} series in {folder}", plural(len(volumes), "volume")]

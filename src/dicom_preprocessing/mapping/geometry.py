@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from dicom_preprocessing.imaging.space import PatientSpace
     from dicom_preprocessing.results.manifest import ManifestRow
     from dicom_preprocessing.tiff.info import TiffInfo
@@ -114,6 +116,25 @@ def geometry_of_info(
         return geometry.with_space(find_space(info.place, spacing, geometry, info.num_frames))
     except ValueError as error:
         raise OutputError(f"{path}: {error}") from None
+
+
+def turn_upright(boxes: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
+    """Return boxes of the stored image as it is upright, or the other way round.
+
+    Tomosynthesis that was stored upside down was turned by 180 degrees. A flip of rows is part of
+    that turn; one of columns alone mirrors the image to one side, which no upright image is.
+
+    Parameters
+    ----------
+    boxes : (n, 4) float64
+        Left, top, right, bottom; NaN stays.
+    geometry : Geometry
+    """
+    flip = geometry.flip
+    if flip is None or not flip.vertical:
+        return boxes
+    size = np.array([flip.width, flip.height])
+    return np.concatenate((size - boxes[:, 2:], size - boxes[:, :2]), axis=1)
 
 
 def _read_space(row: Mapping[str, Any] | ManifestRow, geometry: Geometry) -> PatientSpace | None:

@@ -10,6 +10,7 @@ import numpy as np
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.imaging.picture import stretch_contrast
+from dicom_preprocessing.text import plural
 from dicom_preprocessing.tiff.reader import read_frames
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ GREY_OR_RGB = (1, 3)
 
 
 def write_preview(
-    path: Path, image: Path, boxes: NDArray[np.float64], is_whole: NDArray[np.bool_]
+    path: Path,
+    image: Path,
+    boxes: NDArray[np.float64],
+    is_whole: NDArray[np.bool_],
+    page: int | None = None,
 ) -> None:
-    """Write a PNG of the middle page of a TIFF with its boxes.
+    """Write a PNG of a page of a TIFF with its boxes.
 
     Parameters
     ----------
@@ -39,17 +44,22 @@ def write_preview(
         Left, top, right, bottom, with pixel edges at integers.
     is_whole : (n,) bool
         Which boxes are not cut, which decides their colour.
+    page : int, optional
+        From 1; by default the middle one.
 
     Raises
     ------
     OutputError
-        The TIFF cannot be read.
+        The TIFF cannot be read, or has fewer pages.
     OSError
     """
     frames = read_frames(image)
     if frames.shape[3] not in GREY_OR_RGB:
         raise OutputError(f"{image}: found {frames.shape[3]} samples; expected grey or RGB")
-    picture = stretch_to_rgb(np.asarray(frames[len(frames) // 2]))
+    index = len(frames) // 2 if page is None else page - 1
+    if index >= len(frames):
+        raise OutputError(f"{image}: found {plural(len(frames), 'page')}; expected page {page}")
+    picture = stretch_to_rgb(np.asarray(frames[index]))
     factor = max(1, MIN_PICTURE_SIDE // max(picture.shape[:2]))
     picture = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
     for box, whole in zip(boxes * factor, is_whole, strict=True):

@@ -42,8 +42,16 @@ from dicom_preprocessing.results.manifest import (
     row_of_receipt,
 )
 from dicom_preprocessing.results.receipts import read_receipts
+from dicom_preprocessing.results.slice_table import (
+    SLICE_COLUMNS,
+    StudyRows,
+    find_sliced_images,
+    merge_slices,
+    order_of_study,
+    slices_of_study,
+)
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.results.tables import Cells, read_cells, write_cells
+from dicom_preprocessing.results.tables import Cells, cells_of, read_cells, write_cells
 from dicom_preprocessing.results.warning_table import (
     WarningRow,
     by_image,
@@ -72,29 +80,51 @@ EXAMPLES_SHOWN = 5
 
 @dataclass(slots=True)
 class CollectedResults:
-    """Rows of the tables, and a summary, of a run or of a part of it."""
+    """Rows of the tables, and a summary, of a run or of a part of it.
+
+    ``slices`` can be read once, and is read from the receipts or parts only then: there may be too
+    many to hold, or to have on disk twice.
+    """
 
     rows: SortedOnDisk[Cells] = field(default_factory=lambda: SortedOnDisk(by_instance))
     failures: SortedOnDisk[Failure] = field(default_factory=lambda: SortedOnDisk(by_path))
     warnings: SortedOnDisk[WarningRow] = field(default_factory=lambda: SortedOnDisk(by_image))
+    slices: Iterable[Cells] = ()
     summary: Summary = field(default_factory=Summary)
 
     @property
     def files(self) -> int:
-        """Number of files in manifest and failures."""
-        return len(self.rows) + len(self.failures)
+        """Number of files in manifest and failures, and of others in stacks."""
+        return len(self.rows) + self.summary.stacked_files + len(self.failures)
 
     def add(self, receipt: Receipt, images: Path, more: Iterable[str] = ()) -> None:
         """Add what a receipt says; a FileNotFoundError if its image is not there.
 
         ``more`` are values of the columns besides those of every manifest.
         """
-        if receipt.is_written:
+        if receipt.has_image:
             self.rows.append(make_cells(row_of_receipt(receipt, images), more))
             self.warnings.extend(warnings_of_receipt(receipt))
-        else:
+        elif not receipt.is_written:
             self.failures.append(failure_of_receipt(receipt))
         self.summary.add(receipt)
+
+    def iterate_slices(self) -> Iterator[Cells]:
+        """``slices``, of which none may be missing.
+
+        Raises
+        ------
+        OutputError
+            There are not as many as were counted.
+        """
+        number = 0
+        for number, cells in enumerate(self.slices, 1):  # noqa: B007  # the last one counts
+            yield cells
+        if number != self.summary.slices:
+            raise OutputError(
+                f"found {plural(number, 'row')} of slices instead of {self.summary.slices}: "
+                "receipts changed meanwhile; run again"
+            )
 
 
 def collect_receipts(
@@ -130,6 +160,7 @@ def collect_receipts(
     missing = _AffectedFiles()
     stale = _AffectedFiles()
     changed = _AffectedFiles()
+    sliced: list[str] = []
     for study in studies:
         receipts = _read_receipts_of(output, study.study_instance_uid)
         if len(receipts) != study.files:
@@ -149,6 +180,10 @@ def collect_receipts(
                     collected.add(receipt, images, more(receipt.source_path))
                 except FileNotFoundError:
                     missing.add(study.study_instance_uid, str(images / receipt.output))
+        if not stale.number and not changed.number:
+            rows = sum(map(len, find_sliced_images(receipts)))
+            summary.slices += rows
+            sliced += [study.study_instance_uid] if rows else []
     if stale.number:
         raise OutputError(_describe_stale(stale, min([*keep, "write"], key=STAGES.index)))
     if changed.number:
@@ -159,7 +194,14 @@ def collect_receipts(
         )
     if missing.number:
         raise OutputError(_describe_missing(images, missing))
+    collected.slices = _read_slices(output, sliced)
     return collected
+
+
+def _read_slices(output: Path, studies: Iterable[str]) -> Iterator[Cells]:
+    """Rows of slices.csv from the receipts of these studies, one after the other."""
+    for study in sorted(studies, key=order_of_study):
+        yield from map(cells_of, slices_of_study(_read_receipts_of(output, study)))
 
 
 @dataclass(slots=True)
@@ -246,6 +288,7 @@ def write_part(collected: CollectedResults, part: Part, studies: Iterable[Study]
     for path, rows in ((part.failures, collected.failures), (part.warnings, collected.warnings)):
         with atomic_write(path) as file:
             file.writelines(json_lines(map(as_record, rows)))
+    write_cells(SLICE_COLUMNS, collected.iterate_slices(), part.slices)
     collected.summary.write(part.summary)
 
 
@@ -270,6 +313,7 @@ def collect_parts(
         index.
     """
     collected = CollectedResults(summary=Summary(recipe, columns=list(columns)))
+    slices: list[StudyRows] = []
     for part, studies in parts:
         name = f"shard {part.shard} of {part.shards}"
         try:
@@ -285,6 +329,7 @@ def collect_parts(
             collected.rows.extend(read_cells(part.manifest))
             collected.failures.extend(Failure(**f) for f in read_json_lines(part.failures))
             collected.warnings.extend(WarningRow(**w) for w in read_json_lines(part.warnings))
+            slices.append(StudyRows(part.slices, summary.slices))
         except FileNotFoundError:
             raise OutputError(f"{name} has not finished; run it again") from None
         files = collected.files - files_before
@@ -294,6 +339,7 @@ def collect_parts(
                 f"{name}: {part.folder} lists {plural(files, 'file')} instead of {expected}. "
                 "Remove that folder and run the shard again"
             )
+    collected.slices = merge_slices(slices)
     return collected
 
 
@@ -437,6 +483,7 @@ def write_results(
         write_cells((*COLUMNS, *columns), collected.rows, new.manifest)
         convert_to_parquet(new.manifest, new.manifest_parquet, columns)
         write_failures(collected.failures, new.failures)
+        write_cells(SLICE_COLUMNS, collected.iterate_slices(), new.slices)
         write_warnings(collected.warnings, new.warnings)
         write_retry_list(collected.failures, new.retry_list)
         orphans = find_orphans(output, keep, old_parts)

@@ -7,6 +7,7 @@ receipts/{stage}/{study}.jsonl  one line per file of the study
 receipts/summary.json           summary of the receipts of the write stage
 manifest.csv, .parquet          one row per image
 failures.csv, retry.txt         files without an image
+slices.csv                      one row per page of images of several pages, frames or files
 warnings.csv                    what is irregular in files of which there are images
 orphans.txt                     what is no longer part of the run
 report.html, verdict.txt        about the run
@@ -30,7 +31,6 @@ MANIFEST = "manifest.csv"
 FAILURES = "failures.csv"
 WARNINGS = "warnings.csv"
 SLICES = "slices.csv"
-"""The table of tiff-combine: which slice became which page."""
 WITH_SERIES = "study/series/sop"
 SUFFIX = ".tiff"
 RECEIPT_SUFFIX = ".jsonl"
@@ -98,6 +98,11 @@ class ResultsFolder:
         return self.output / FAILURES
 
     @property
+    def slices(self) -> Path:
+        """One row per page of images of several pages, frames or files."""
+        return self.output / SLICES
+
+    @property
     def warnings(self) -> Path:
         """One row per warning about an image."""
         return self.output / WARNINGS
@@ -134,6 +139,7 @@ class ResultsFolder:
             self.manifest,
             self.manifest_parquet,
             self.failures,
+            self.slices,
             self.warnings,
             self.retry_list,
             self.orphans,

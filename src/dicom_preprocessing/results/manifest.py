@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
@@ -32,6 +32,7 @@ from dicom_preprocessing.results.tables import (
     Unsigned,
     arrow_type,
     cells_of,
+    column_types,
     fits_column,
     write_cells,
 )
@@ -69,7 +70,8 @@ class ManifestRow:
     decoded pixels; ``active`` has right and bottom exclusive; ``spacing_source`` is one of
     PRECEDENCES["true_spacing"]; ``position`` is that of the centre of pixel (0, 0) of the first
     page in mm (LPS), ``row`` and ``column`` are unit vectors along which the column index and the
-    row index grow; ``warnings`` is their number.
+    row index grow; ``volume`` and ``volume_id`` are those of a receipt; ``warnings`` is their
+    number.
     """
 
     study_instance_uid: str
@@ -111,12 +113,12 @@ class ManifestRow:
     column_x: float | None = None
     column_y: float | None = None
     column_z: float | None = None
+    volume: int | None = None
+    volume_id: str | None = None
     warnings: int | None = None
 
 
-COLUMN_TYPES: dict[str, type] = {
-    name: (get_args(hint) or (hint,))[0] for name, hint in get_type_hints(ManifestRow).items()
-}
+COLUMN_TYPES = column_types(ManifestRow)
 """Types of the columns, in their order."""
 
 COLUMNS = tuple(COLUMN_TYPES)
@@ -230,6 +232,8 @@ def row_of_receipt(receipt: Receipt, images: Path) -> ManifestRow:
         source_frames=source_info.source_frames,
         spacing_source=source_info.spacing_source or None,
         **_place_cells(find_place(geometry)),
+        volume=receipt.volume or None,
+        volume_id=receipt.volume_id or None,
         warnings=len(source_info.warnings),
     )
 

@@ -3,6 +3,7 @@
 ```
 shards/0-of-8/manifest.csv      rows of the shard's images
 shards/0-of-8/failures.jsonl    files that the shard's jobs did not write
+shards/0-of-8/slices.csv        rows of pages of its images
 shards/0-of-8/warnings.jsonl    warnings about its images
 shards/0-of-8/summary.json      times and counts; exists only while the part is up to date
 ```
@@ -43,6 +44,11 @@ class Part:
         return self.folder / "failures.jsonl"
 
     @property
+    def slices(self) -> Path:
+        """Rows of pages."""
+        return self.folder / "slices.csv"
+
+    @property
     def warnings(self) -> Path:
         """Warnings about images, as JSON Lines for the same reason."""
         return self.folder / "warnings.jsonl"
@@ -55,4 +61,4 @@ class Part:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files with which the part is finished."""
-        return self.manifest, self.failures, self.warnings, self.summary
+        return self.manifest, self.failures, self.slices, self.warnings, self.summary

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config.model import SOURCE_PATH
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.results.failures import Failure
 from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
 from dicom_preprocessing.results.manifest import COLUMN_TYPES
-from dicom_preprocessing.results.tables import load_in_parts, load_table, read_column_names
+from dicom_preprocessing.results.slice_table import SliceRow
+from dicom_preprocessing.results.tables import (
+    column_types,
+    load_in_parts,
+    load_table,
+    read_column_names,
+)
 from dicom_preprocessing.results.warning_table import WarningRow
 from dicom_preprocessing.text import list_names
 
@@ -23,17 +29,9 @@ if TYPE_CHECKING:
 
     PathLike = os.PathLike[str] | str
 
-FAILURE_TYPES: dict[str, type] = get_type_hints(Failure)
-WARNING_TYPES: dict[str, type] = get_type_hints(WarningRow)
-
-SLICE_TYPES: dict[str, type] = {
-    "path": str,
-    "page": int,
-    "sop_instance_uid": str,
-    "source_path": str,
-    "position": float,
-}
-"""Types of the columns of slices.csv, in their order."""
+FAILURE_TYPES = column_types(Failure)
+WARNING_TYPES = column_types(WarningRow)
+SLICE_TYPES = column_types(SliceRow)
 
 
 def read_manifest(source: PathLike) -> pd.DataFrame:
@@ -112,17 +110,18 @@ def read_warnings(source: PathLike) -> pd.DataFrame:
 
 
 def read_slices(source: PathLike) -> pd.DataFrame:
-    """Read which slice became which page of a volume, one row per slice.
+    """Read which stored frame each page of an image is, and where it lies, one row per page.
 
     Parameters
     ----------
     source : path
-        A slices.csv, or a folder with one.
+        A slices.csv of a run, of ``dicom-preprocess`` or of ``tiff-combine``, or a folder with one.
 
     Returns
     -------
     DataFrame
-        Text as ``string``, ``page`` (from 0) as ``Int64``, ``position`` (mm) as ``float64``.
+        Text as ``string``, ``page`` and ``source_frame`` (from 1) as ``Int64``, ``position_mm``,
+        ``x``, ``y`` and ``z`` as ``float64``. A file of a stack that is no page has no ``page``.
 
     Raises
     ------
@@ -160,6 +159,11 @@ def read_manifest_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.
 def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
     """Columns of a failures.csv, some rows at a time."""
     return load_in_parts(path, FAILURE_TYPES, columns=columns)
+
+
+def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Columns of a slices.csv, some rows at a time."""
+    return load_in_parts(path, SLICE_TYPES, columns=columns)
 
 
 def _table_in(source: PathLike, name: str) -> Path:

@@ -53,7 +53,7 @@ def write_report(output: Path, settings: Mapping[str, Any]) -> None:
     written, failures = _WrittenImages(results.manifest), _Failures(results.failures)
     summary = Summary.read(results.summary)
     sections = [
-        _render_counts(written.images, summary.images_with_warnings, failures),
+        _render_counts(written.images, summary, failures),
         failures.table("Failed", "failed"),
         failures.table("Skipped", "skipped"),
         _render_warnings(summary.warnings),
@@ -97,17 +97,17 @@ class _Failures:
         )
 
 
-def _render_counts(written: int, with_warnings: int, failures: _Failures) -> str:
-    counts = count_files(written + failures.numbers.total(), failures.numbers.elements())
+def _render_counts(images: int, summary: Summary, failures: _Failures) -> str:
+    found = images + summary.stacked_files + failures.numbers.total()
+    counts = count_files(found, failures.numbers.elements(), stacked=summary.stacked_files)
     skipped, failed = sum(counts.skipped.values()), sum(counts.failed.values())
-    parts = [
-        ("", counts.found, "files found"),
-        ("", counts.written, "written"),
-        ("", skipped, "skipped"),
-        ("failed" if failed else "", failed, "failed"),
-    ]
-    if with_warnings:
-        parts.insert(2, ("", with_warnings, "of them with warnings"))
+    parts = [("", counts.found, "files found"), ("", counts.written, "written")]
+    if counts.stacked:
+        parts.append(("", counts.images, "images of them"))
+    if summary.images_with_warnings:
+        of = "images" if counts.stacked else "of them"
+        parts.append(("", summary.images_with_warnings, f"{of} with warnings"))
+    parts += [("", skipped, "skipped"), ("failed" if failed else "", failed, "failed")]
     cells = "".join(f'<div class="{c}"><b>{n:,}</b>{label}</div>' for c, n, label in parts)
     return f'<div class="counts">{cells}</div>\n'
 
@@ -132,6 +132,7 @@ class _ImageGroup:
 
     studies: int = 0
     images: int = 0
+    volumes: int = 0
     frames: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     last_study: int = -1
@@ -142,7 +143,7 @@ class _WrittenImages:
 
     COLUMNS = (
         *("study_instance_uid", "sop_instance_uid", "path", "modality", "channels", "dtype"),
-        *("num_frames", "width", "height"),
+        *("num_frames", "width", "height", "volume"),
     )
 
     def __init__(self, path: Path) -> None:
@@ -157,6 +158,7 @@ class _WrittenImages:
                 kind.studies += studies.nunique() - int(studies.iloc[0] == kind.last_study)
                 kind.last_study = int(studies.iloc[-1])
                 kind.images += len(group)
+                kind.volumes += int(group["volume"].count())
                 kind.frames += int(group["num_frames"].sum())
                 sizes = group.groupby(["width", "height"], sort=False).size()
                 kind.sizes.update(sizes.to_dict())
@@ -175,19 +177,21 @@ class _WrittenImages:
             yield part.assign(study=indices).fillna({"modality": "", "dtype": ""})
 
     def table(self) -> str:
-        rows = [
-            (
-                modality or "unknown",
-                "grey" if channels == 1 else "RGB",
-                dtype,
-                kind.studies,
-                kind.images,
-                kind.frames,
-                _describe_sizes(kind.sizes),
-            )
-            for (modality, channels, dtype), kind in sorted(self.kinds.items())
-        ]
-        columns = ("modality", "samples", "dtype", "studies", "images", "frames", "width x height")
+        """Numbers by kind of image; those of volumes of series where there are any."""
+        kinds = sorted(self.kinds.items())
+        columns: dict[str, list[Any]] = {
+            "modality": [modality or "unknown" for (modality, _, _), _ in kinds],
+            "samples": ["grey" if channels == 1 else "RGB" for (_, channels, _), _ in kinds],
+            "dtype": [dtype for (_, _, dtype), _ in kinds],
+            "studies": [kind.studies for _, kind in kinds],
+            "images": [kind.images for _, kind in kinds],
+            "volumes": [kind.volumes for _, kind in kinds],
+            "frames": [kind.frames for _, kind in kinds],
+            "width x height": [_describe_sizes(kind.sizes) for _, kind in kinds],
+        }
+        if not any(columns["volumes"]):
+            del columns["volumes"]
+        rows = list(zip(*columns.values(), strict=True))
         return _render_table("Written", columns, rows) if rows else ""
 
     def sample_rows(self) -> list[dict[str, Any]]:

@@ -82,16 +82,19 @@ class Summary:
     """Times by stage, counts of images with warnings, and studies with a transient failure.
 
     ``recipe`` is that of all receipts, ``studies`` the ``digest_studies``, ``columns`` are those
-    that the manifest has besides. ``warnings`` has the
-    codes that occur; there are as many of them however different the messages are, which
-    warnings.csv has. The next index looks for retries in ``transient``: it is short, and nobody
-    edits it, as users may edit failures.csv. ``pruned`` are folders and receipts that were removed.
+    that the manifest has besides. ``stacked_files`` are written files that are in the image of
+    another one, ``slices`` the rows of slices.csv. ``warnings`` has the codes that occur; there are
+    as many of them however different the messages are, which warnings.csv has. The next index looks
+    for retries in ``transient``: it is short, and nobody edits it, as users may edit failures.csv.
+    ``pruned`` are folders and receipts that were removed.
     """
 
     recipe: str = ""
     studies: str = ""
     columns: list[str] = field(default_factory=list)
     seconds: dict[str, Durations] = field(default_factory=dict)
+    stacked_files: int = 0
+    slices: int = 0
     images_with_warnings: int = 0
     warnings: dict[str, WarningCount] = field(default_factory=dict)
     transient: set[str] = field(default_factory=set)
@@ -101,6 +104,7 @@ class Summary:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
             self.seconds.setdefault(stage, Durations()).add(spent)
+        self.stacked_files += receipt.is_written and not receipt.has_image
         if warnings := receipt.parse_warnings():
             self.images_with_warnings += 1
             examples = dict(reversed(warnings))  # the first of each code
@@ -117,6 +121,8 @@ class Summary:
         for stage, durations in other.seconds.items():
             total = self.seconds.setdefault(stage, Durations())
             total += durations
+        self.stacked_files += other.stacked_files
+        self.slices += other.slices
         self.images_with_warnings += other.images_with_warnings
         self._add_warnings(other.warnings)
         self.transient |= other.transient
@@ -133,6 +139,8 @@ class Summary:
             "studies": self.studies,
             "columns": self.columns,
             "seconds": seconds,
+            "stacked_files": self.stacked_files,
+            "slices": self.slices,
             "images_with_warnings": self.images_with_warnings,
             "warnings": self.warnings,
             "transient": sorted(self.transient),

@@ -10,7 +10,7 @@ import csv
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record, atomic_write, naming
@@ -65,6 +65,12 @@ INTEGER_RANGES: dict[type, tuple[int, int]] = {int: (-(2**63), 2**63), Unsigned:
 
 EXACT_FLOAT_END = 2**53
 """Floats above it do not hold every whole number."""
+
+
+def column_types(row_type: type[DataclassInstance]) -> dict[str, type]:
+    """Types of the columns of a table by name, in their order: those of the fields of its rows."""
+    hints = get_type_hints(row_type)
+    return {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
 
 
 def cells_of(row: DataclassInstance) -> Cells:

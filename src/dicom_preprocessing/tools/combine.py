@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.positions import median_step
 from dicom_preprocessing.imaging.stacking.findings import list_some
@@ -16,9 +17,8 @@ from dicom_preprocessing.index.table import is_path_part
 from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, WITH_SERIES, image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
-from dicom_preprocessing.results.reading import SLICE_TYPES
-from dicom_preprocessing.results.tables import write_cells
-from dicom_preprocessing.text import csv_cell, plural
+from dicom_preprocessing.results.slice_table import NOWHERE, SliceRow, write_slices
+from dicom_preprocessing.text import plural
 from dicom_preprocessing.tiff.place import place_pages, replace_place
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_image import add_record, describe_source, format_description
@@ -71,11 +71,23 @@ class CombinedVolume:
     places: tuple[Place | None, ...]
     distances: tuple[float, ...] | None = None
 
-    def records(self) -> Iterable[tuple[object, ...]]:
+    def rows(self) -> Iterator[SliceRow]:
         """Rows of slices.csv."""
-        for page, made in enumerate(self.slices):
-            mm = None if self.distances is None else self.distances[page]
-            yield self.row.path, page, made.sop_instance_uid, made.name, mm
+        distances = self.distances or (None,) * len(self.slices)
+        pages = zip(self.slices, self.places, distances, strict=True)
+        for page, (made, place, distance) in enumerate(pages, 1):
+            x, y, z = place.position if place is not None else NOWHERE
+            yield SliceRow(
+                path=self.row.path,
+                page=page,
+                sop_instance_uid=made.sop_instance_uid,
+                source_path=made.name,
+                source_frame=1,
+                position_mm=distance,
+                x=x,
+                y=y,
+                z=z,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +282,7 @@ def _find_spacing(volume: SeriesVolume) -> float | None:
     return stated.pop() if len(stated) == 1 else None
 
 
-def write_slices(volumes: Iterable[CombinedVolume], path: Path) -> None:
+def write_slices_of(volumes: Iterable[CombinedVolume], path: Path) -> None:
     """Write slices.csv: which slice became which page."""
-    records = (map(csv_cell, record) for volume in volumes for record in volume.records())
-    write_cells(SLICE_TYPES, records, path)
+    ordered = sorted(volumes, key=lambda volume: path_key(volume.row.path))
+    write_slices((row for volume in ordered for row in volume.rows()), path)

@@ -24,10 +24,14 @@ def test_tables_of_volumes_and_slices(tree):
     assert [s["sop_instance_uid"][-1] for s in slices] == ["8", "7", "6", "5"]
     assert slices[1] == {
         "path": "1.2.3/1.2.3.1.tiff",
-        "page": "1",
+        "page": "2",
         "sop_instance_uid": "1.2.3.1.7",
         "source_path": "1.2.3/1.2.3.1.7.tiff",
-        "position": "0.5",
+        "source_frame": "1",
+        "position_mm": "0.5",
+        "x": "0.0",
+        "y": "0.0",
+        "z": "0.5",
     }
 
 
@@ -50,7 +54,7 @@ def test_images_know_their_positions(tree, capsys):
     (tree / "manifest.csv").write_text(table.replace(",,,uint8", ",1.2.3.1,CT,uint8"))
     assert run(tree) == 0
     slices = rows(tree.parent / "volumes" / "slices.csv")
-    assert [s["position"] for s in slices] == ["-2.0", "0.5", "3.0", "5.5"]
+    assert [s["position_mm"] for s in slices] == ["-2.0", "0.5", "3.0", "5.5"]
     (row,) = rows(tree.parent / "volumes" / "manifest.csv")
     assert (row["modality"], row["position_z"], row["spacing_z"]) == ("CT", "-2.0", "2.5")
 

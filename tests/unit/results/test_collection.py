@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from dicom_preprocessing.results.manifest import find_tiffs
 from dicom_preprocessing.results.summary import Summary
 from tests.limits import limit_file_size
 from tests.unit.indexes import unreadable
+from tests.unit.receipts import HandMadeRun, stack, written
 from tests.unit.run_results import Results, column, csv_rows
 
 # Files that break the standard make pydicom warn.
@@ -70,6 +72,19 @@ def test_missing_image_is_named(mixed):
     with pytest.raises(OutputError, match=r"^1 image written earlier can no longer") as caught:
         mixed.receipts()
     assert f"    {path}\n" in str(caught.value)
+
+
+def test_missing_image_of_a_stack_is_one(tmp_path):
+    run = HandMadeRun(tmp_path, *stack("1", "2", "3"), written("4"))
+    (run.results.images("write") / "1.2/1.tiff").unlink()
+    with pytest.raises(OutputError, match=r"^1 image written earlier can no longer"):
+        run.collect()
+
+
+def test_receipts_of_a_stack_by_other_settings_are_counted_as_files(tmp_path):
+    receipts = [replace(receipt, recipe="another") for receipt in stack("1", "2", "3")]
+    with pytest.raises(OutputError, match=r"^Other settings or versions were used for 3 files"):
+        HandMadeRun(tmp_path, *receipts).collect()
 
 
 def test_missing_image_is_answered_with_how_to_rebuild_it(mixed):

@@ -2,7 +2,7 @@
 
 import io
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -21,10 +21,10 @@ from dicom_preprocessing.results.reading import (
     read_slices,
     read_warnings,
 )
+from dicom_preprocessing.results.slice_table import SliceRow, write_slices
 from dicom_preprocessing.results.tables import as_records, load_table
 from dicom_preprocessing.results.warning_table import WarningRow, write_warnings
 from dicom_preprocessing.text import escape_formula, make_printable, unescape_formula
-from dicom_preprocessing.tools.combine import write_slices
 from dicom_preprocessing.tools.tiff_benchmark.benchmark import Benchmark, Sizes, write_tables
 from tests.conftest import CHECKOUT
 from tests.unit.run_results import csv_rows
@@ -118,25 +118,13 @@ def test_manifest_and_its_parquet(tmp_path_factory, text):
     assert read["modality"] == make_printable(text)
 
 
-@dataclass
-class Volume:
-    """A volume of one slice that has the same text in each column."""
-
-    text: str
-
-    def records(self):
-        yield self.text, 0, self.text, self.text, None
-
-
 @FEW
 @given(HOSTILE)
 def test_slices(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("t") / "slices.csv"
-    write_slices([Volume(text)], path)
-    (written,) = csv_rows(path)
-    assert not [cell for cell in written.values() if is_computed(cell)]
-    (found,) = as_records(read_slices(path))
-    assert {v for v in found.values() if isinstance(v, str)} == {make_printable(text)}
+    row = texts_of(SliceRow, text, page=None, source_frame=1)
+    write_slices([row], path)
+    check(path, read_slices, row)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

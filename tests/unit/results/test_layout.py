@@ -80,6 +80,7 @@ def test_results_of_a_whole_run():
         "manifest.csv",
         "manifest.parquet",
         "failures.csv",
+        "slices.csv",
         "warnings.csv",
         "retry.txt",
         "orphans.txt",

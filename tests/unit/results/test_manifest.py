@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.results.collection import collect_receipts
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.results.manifest import (
     COLUMN_TYPES,
@@ -21,6 +22,7 @@ from dicom_preprocessing.results.manifest import (
 from dicom_preprocessing.results.receipts import read_receipts
 from dicom_preprocessing.results.tables import COLUMN_DTYPES, Unsigned
 from tests.conftest import needs_byte_names
+from tests.unit.receipts import RECIPE, HandMadeRun, failed, stack, written
 from tests.unit.run_results import NOT_UTF_8, column, csv_header, csv_rows
 
 # Files that break the standard make pydicom warn.
@@ -72,6 +74,8 @@ FULL_ROW = replace(
     column_x=0.0,
     column_y=1.0,
     column_z=0.0,
+    volume=1,
+    volume_id="0f",
     warnings=2,
 )
 
@@ -121,6 +125,8 @@ def test_columns_of_the_manifest_and_their_order(tmp_path):
         "column_x",
         "column_y",
         "column_z",
+        "volume",
+        "volume_id",
         "warnings",
     ]
 
@@ -158,14 +164,15 @@ def test_csv_row(tmp_path):
     write_manifest([FULL_ROW], tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_text().splitlines()[1] == (
         "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1,1.3,MG,uint16,0.1,0.3333333333333333,2.0,"
-        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,pixel,-1.5,2.0,3.0,1.0,0.0,0.0,0.0,1.0,0.0,2"
+        "1,2,30,40,0.1,0.05,0,1,3,3,true,false,50,60,1,pixel,-1.5,2.0,3.0,1.0,0.0,0.0,0.0,1.0,0.0,"
+        "1,0f,2"
     )
 
 
 def test_unknown_values_are_empty_cells(tmp_path):
     write_manifest([ROW], tmp_path / "manifest.csv")
     line = (tmp_path / "manifest.csv").read_text().splitlines()[1]
-    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 32 * ","
+    assert line == "1.2,1.2.1,1.2/1.2.1.tiff,7,4,3,1,1" + 34 * ","
 
 
 def test_unknown_values_are_null_in_parquet(tmp_path):
@@ -280,6 +287,8 @@ def test_manifest_of_a_run(mixed):
         "column_x": "",
         "column_y": "",
         "column_z": "",
+        "volume": "",
+        "volume_id": "",
         "warnings": "0",
     }
     assert (second["study_instance_uid"], second["series_instance_uid"]) == ("1.2.4", "series")
@@ -303,6 +312,31 @@ def test_manifest_of_a_run_and_of_its_tree_of_images_agree(mixed):
     )
     differ = dict.fromkeys((*near, "series_instance_uid", "modality", "warnings"))
     assert replace(other, **differ) == replace(row, **differ)
+
+
+def test_stack_is_one_row_with_its_volume(tmp_path):
+    receipts = [*stack("5", "3", volume=2), written("1"), failed("9")]
+    results = HandMadeRun(tmp_path, *receipts).gather()
+    first, second = csv_rows(results.manifest)
+    assert [first[name] for name in ("sop_instance_uid", "volume", "volume_id")] == ["1", "", ""]
+    assert [second[name] for name in ("sop_instance_uid", "volume", "volume_id", "num_frames")] == [
+        *("5", "2", "id2", "2")
+    ]
+    table = pq.read_table(results.manifest_parquet, columns=["volume", "volume_id"])
+    assert [str(field.type) for field in table.schema] == ["int64", "string"]
+    assert table.to_pylist()[1] == {"volume": 2, "volume_id": "id2"}
+
+
+def test_volume_of_one_slice_has_its_number(tmp_path):
+    receipt = replace(written("1"), volume=3, volume_id="id3")
+    (row,) = csv_rows(HandMadeRun(tmp_path, receipt).gather().manifest)
+    assert (row["volume"], row["volume_id"]) == ("3", "id3")
+
+
+def test_columns_that_are_asked_for_are_those_of_the_first_file(tmp_path):
+    run = HandMadeRun(tmp_path, *stack("5", "3"))
+    collected = collect_receipts(run.output, run.studies, RECIPE, columns=["source_path"])
+    assert [cells[-1] for cells in collected.rows] == ["/in/5.dcm"]
 
 
 def write_tiff(path, frames=1, shape=(3, 4), **options):

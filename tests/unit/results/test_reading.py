@@ -8,12 +8,14 @@ import pytest
 from dicom_preprocessing import read_failures, read_manifest, read_slices, read_warnings
 from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import as_record
+from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.results.failures import Failure, write_failures
 from dicom_preprocessing.results.manifest import COLUMN_TYPES, write_manifest
 from dicom_preprocessing.results.reading import leads_out
 from dicom_preprocessing.results.tables import COLUMN_DTYPES
 from dicom_preprocessing.results.warning_table import WARNING_COLUMNS, WarningRow, write_warnings
 from tests.unit.mapping.tables import PLAIN, ROW
+from tests.unit.receipts import SIZE, HandMadeRun, space_of, stack, written
 from tests.unit.tools.series import run
 
 FAILURE = Failure(
@@ -120,19 +122,45 @@ def test_warnings_that_lead_out_are_refused(tmp_path):
         read_warnings(tmp_path)
 
 
+SLICE_DTYPES = {
+    "path": "string",
+    "page": "Int64",
+    "sop_instance_uid": "string",
+    "source_path": "string",
+    "source_frame": "Int64",
+    "position_mm": "float64",
+    "x": "float64",
+    "y": "float64",
+    "z": "float64",
+}
+
+
+def test_slices_of_a_run_are_read(tmp_path):
+    geometry = Geometry(SIZE, space=space_of(1.5, 3))
+    receipts = [*stack("1.20", "3", "4", page_frames=(1, 2), geometry=geometry), written("5")]
+    results = HandMadeRun(tmp_path, *receipts).gather()
+    for source in (results.output, results.slices):
+        table = read_slices(source)
+        assert table.dtypes.astype(str).to_dict() == SLICE_DTYPES
+    assert table["page"].tolist() == [1, 2, pd.NA]
+    assert table["sop_instance_uid"].tolist() == ["1.20", "3", "4"]
+    assert table["z"].tolist()[:2] == [1.5, 3.0]
+    assert table["z"].isna().tolist() == [False, False, True]
+
+
+def test_table_without_slices_has_the_same_dtypes(tmp_path):
+    table = read_slices(HandMadeRun(tmp_path, written("5")).gather().output)
+    assert (len(table), table.dtypes.astype(str).to_dict()) == (0, SLICE_DTYPES)
+
+
 def test_slices_of_tiff_combine_are_read(tree):
     assert run(tree, "--source", str(tree.parent / "dicom")) == 0
     table = read_slices(tree.parent / "volumes")
-    assert table.dtypes.astype(str).to_dict() == {
-        "path": "string",
-        "page": "Int64",
-        "sop_instance_uid": "string",
-        "source_path": "string",
-        "position": "float64",
-    }
+    assert table.dtypes.astype(str).to_dict() == SLICE_DTYPES
     assert table["path"].unique().tolist() == ["1.2.3/1.2.3.1.tiff"]
-    assert table["page"].tolist() == [0, 1, 2, 3]
-    assert table["position"].diff().dropna().tolist() == [2.5, 2.5, 2.5]
+    assert table["page"].tolist() == [1, 2, 3, 4]
+    assert table["source_frame"].tolist() == [1, 1, 1, 1]
+    assert table["position_mm"].diff().dropna().tolist() == [2.5, 2.5, 2.5]
 
 
 def test_slices_that_lead_out_are_refused(tmp_path):

@@ -5,8 +5,10 @@ from html import escape
 
 import pytest
 
-from dicom_preprocessing.image_warnings import WARNING_CODES
+from dicom_preprocessing.image_warnings import WARNING_CODES, ImageWarning, ImageWarnings
+from dicom_preprocessing.results import report
 from dicom_preprocessing.results.report import write_report
+from tests.unit.receipts import HandMadeRun, failed, stack, written
 from tests.unit.run_results import Results
 
 
@@ -49,6 +51,55 @@ def test_warnings_of_index_and_images_are_listed_with_their_number(results, writ
         f'<td class="n">2</td><td>{escape(WARNING_CODES["only_background"])}</td><td>'
     )
     assert "<b>2</b>of them with warnings" in text
+
+
+def page_of_receipts(folder, *receipts):
+    run = HandMadeRun(folder, *receipts)
+    run.gather()
+    with pytest.MonkeyPatch.context() as patch:  # there are no pixels
+        patch.setattr(report, "_render_contact_sheet", lambda *_: "")
+        write_report(run.output, {})
+    return run.results.report.read_text(encoding="utf-8")
+
+
+def test_files_and_images_of_stacks_are_counted(tmp_path):
+    warnings = ImageWarnings([ImageWarning("stack_gap", "two are missing")])
+    receipts = [
+        *stack("1", "2", "3", warnings=warnings),
+        *stack("5", "4"),
+        written("6"),
+        failed("7"),
+    ]
+    text = page_of_receipts(tmp_path, *receipts)
+    assert re.findall(r"<b>(\d+)</b>([a-z ]+)<", text) == [
+        *(("7", "files found"), ("6", "written"), ("3", "images of them")),
+        *(("1", "images with warnings"), ("0", "skipped"), ("1", "failed")),
+    ]
+    (cells,) = re.findall(r"<tr><td>stack_gap</td>(.*)</tr>", text)
+    assert cells.startswith('<td class="n">1</td><td>')
+
+
+def test_volumes_of_series_are_counted_where_there_are_any(tmp_path):
+    text = page_of_receipts(tmp_path, *stack("1", "2", "3"), *stack("5", "4"), written("6"))
+    head = re.findall(r"<h2>Written</h2>\n<table><tr>(.*)</tr>\n<tr>(.*)</tr>", text)
+    names, cells = (re.findall(r"<t[hd][^>]*>([^<]*)<", part) for part in head[0])
+    assert dict(zip(names, cells, strict=True)) == {
+        "modality": "CT",
+        "samples": "grey",
+        "dtype": "uint8",
+        "studies": "1",
+        "images": "3",
+        "volumes": "2",
+        "frames": "6",
+        "width x height": "4 x 3",
+    }
+
+
+def test_page_of_a_run_without_stacks_mentions_none(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    text = page_of(results.run())
+    assert "volumes" not in text
+    assert "images of them" not in text
 
 
 def test_page_of_a_run_without_warnings_mentions_none(results, write_dicom):

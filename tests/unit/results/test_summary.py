@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import OutputError
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.results.receipts import Receipt
 from dicom_preprocessing.results.summary import Durations, Summary
+from tests.unit.receipts import failed, stack, written
 
 RECEIPT = Receipt(
     source_path="a",
@@ -70,6 +72,17 @@ def test_summary_counts_warnings_and_times_by_stage():
     assert {stage: d.number for stage, d in made.seconds.items()} == {"decode": 2, "write": 1}
 
 
+def test_summary_counts_files_that_are_in_the_image_of_another():
+    made = summary_of(*stack("1", "2", "3"), *stack("4", "5"), written("6"), failed("7"))
+    assert made.stacked_files == 3
+
+
+def test_summary_counts_warnings_of_a_stack_once():
+    warnings = ImageWarnings([ImageWarning("stack_gap", "two")])
+    made = summary_of(*stack("1", "2", "3", warnings=warnings))
+    assert (made.images_with_warnings, made.warnings) == (1, {"stack_gap": (1, "two")})
+
+
 def test_summary_names_studies_with_a_transient_failure():
     made = summary_of(
         replace(RECEIPT, state="failed", transient=True),
@@ -96,6 +109,8 @@ CURRENT = {
     "studies": "s",
     "columns": [],
     "seconds": {},
+    "stacked_files": 3,
+    "slices": 4,
     "images_with_warnings": 1,
     "warnings": {"mosaic": [1, "odd"]},
     "transient": [],
@@ -103,6 +118,7 @@ CURRENT = {
 }
 OF_ANOTHER_VERSION = [
     {"recipe": "c", "seconds": {}, "warnings": {}},
+    {name: value for name, value in CURRENT.items() if name != "slices"},
     {name: value for name, value in CURRENT.items() if name != "images_with_warnings"},
     CURRENT | {"warnings": {"mosaic: odd": 1}},
     CURRENT | {"warnings": {"no_such_code": [1, "odd"]}},
@@ -151,6 +167,13 @@ def test_summaries_add_up():
         RECEIPT, seconds={"decode": 0.25, "crop": 1.0}, source_info={"warnings": [ODD]}
     )
     second = replace(second, transient=True)
+    stacked = stack("1", "2")
     whole = summary_of(first)
-    whole += summary_of(second)
-    assert whole == summary_of(first, second)
+    whole += summary_of(second, *stacked)
+    assert whole == summary_of(first, second, *stacked)
+
+
+def test_numbers_of_slices_add_up():
+    whole = Summary(slices=3)
+    whole += Summary(slices=4)
+    assert whole.slices == 7

@@ -3,6 +3,7 @@
 import pytest
 
 from dicom_preprocessing.results.verdict import Counts, count_files, find_failure_reason, judge_run
+from tests.unit.receipts import HandMadeRun, failed, stack, written
 from tests.unit.run_results import NOT_UTF_8
 
 # Files that break the standard make pydicom warn.
@@ -34,6 +35,31 @@ def test_counts_mention_images_with_warnings_where_there_are_some():
 
 def test_counts_of_a_clean_run():
     assert str(Counts(3, {}, {})) == "3 files found: 3 written, 0 skipped, 0 failed"
+
+
+def test_counts_of_stacks_are_of_files_and_of_images():
+    counts = count_files(12, [("skipped", "not_dicom"), ("failed", "damaged")], 1, stacked=8)
+    assert counts.images == 2
+    assert str(counts) == (
+        "12 files found: 10 written as 2 images (1 with warnings), 1 skipped (not_dicom 1), "
+        "1 failed (damaged 1)"
+    )
+
+
+def test_counts_of_one_stack():
+    assert str(count_files(3, [], stacked=2)) == (
+        "3 files found: 3 written as 1 image, 0 skipped, 0 failed"
+    )
+
+
+def test_verdict_counts_files_and_images(tmp_path):
+    receipts = [*stack("1", "2", "3"), written("4"), failed("5")]
+    run = HandMadeRun(tmp_path, *receipts, excluded=["/in/a.txt"])
+    run.gather()
+    assert judge_run(run.output, strict=False) is None
+    assert run.results.verdict.read_text() == (
+        "6 files found: 4 written as 2 images, 1 skipped (not_dicom 1), 1 failed (damaged 1)\n"
+    )
 
 
 COMPLAINTS = [

@@ -6,12 +6,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_preprocessing.image_warnings import WARNING_CODES
+from dicom_preprocessing.image_warnings import WARNING_CODES, ImageWarning, ImageWarnings
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.collection import collect_parts, write_part
 from dicom_preprocessing.results.parts import Part
 from dicom_preprocessing.results.warning_table import WarningRow, by_image, write_warnings
 from tests.conftest import needs_byte_names
+from tests.unit.receipts import HandMadeRun, stack
 from tests.unit.run_results import NOT_UTF_8, column, csv_header, csv_rows
 
 ROW = WarningRow(path="1.2/5.tiff", source_path="a.dcm", code="mosaic", message="6 x 6 tiles")
@@ -73,6 +74,19 @@ def test_warnings_of_a_run_are_in_table_and_manifest(results, write_dicom):
     assert rows[1]["source_path"] == str(results.source / "a.dcm")
     assert "monochrome2" in rows[1]["message"]
     assert column(results.output / "manifest.csv", "warnings") == ["1", "2", "0"]
+
+
+def test_warning_of_a_stack_is_one_row_of_its_image(tmp_path):
+    warnings = ImageWarnings([ImageWarning("stack_gap", "two are missing")])
+    results = HandMadeRun(tmp_path, *stack("5", "3", warnings=warnings)).gather()
+    assert csv_rows(results.warnings) == [
+        {
+            "path": "1.2/5.tiff",
+            "source_path": "/in/5.dcm",
+            "code": "stack_gap",
+            "message": "two are missing",
+        }
+    ]
 
 
 def test_file_that_failed_has_no_row(results, write_dicom):

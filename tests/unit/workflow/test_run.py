@@ -83,7 +83,9 @@ class TestTargets:
         made = run(shard=[0, 1])
         assert made.final_targets() == [
             f"../../shards/0-of-1/{name}"
-            for name in ("manifest.csv", "failures.jsonl", "warnings.jsonl", "summary.json")
+            for name in (
+                *("manifest.csv", "failures.jsonl", "slices.csv", "warnings.jsonl", "summary.json"),
+            )
         ]
 
     def test_to_collect_names_the_shards_that_have_not_finished(self, run):

@@ -26,7 +26,7 @@ from dicom_preprocessing.workflow.shards import (
 from tests.unit.run_results import Results
 
 RESULTS = ("failures.csv", "manifest.csv", "manifest.parquet", "orphans.txt", "retry.txt")
-RESULTS += ("warnings.csv",)
+RESULTS += ("slices.csv", "warnings.csv")
 
 
 def test_study_stays_in_its_shard_for_ever():
