@@ -69,6 +69,7 @@ ERRORS_OF = {
 PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 TABLES = ("*.csv", "verdict.txt", "retry.txt", "orphans.txt", "*.json")
 NOT_COMPARED = ("inode",)
+TABLES_OF_A_RUN = ("manifest.csv", "failures.csv", "slices.csv", "warnings.csv", "retry.txt")
 
 
 @dataclass(frozen=True)
@@ -518,7 +519,7 @@ def test_any_error_of_a_whole_run_is_explained_and_the_next_run_completes(starte
         problems = [f"image {n}" for n, c in found.items() if c != expected.get(n)]
         problems += [
             f"{name} is lost or changed"
-            for name in ("manifest.csv", "failures.csv", "warnings.csv", "retry.txt")
+            for name in TABLES_OF_A_RUN
             if now.get(name) not in (earlier[name], tables[name]) and "'true'" not in rows
         ]
         ours = [f for f in innermost_files(run.output) if "dicom_preprocessing" in "".join(f)]

@@ -34,7 +34,9 @@ QUICK = [("kept", "forked", "local"), ("plain", "cold", "local")]
 STUDIES = [f"1.2.{number}" for number in range(1, 6)]
 SHARDS, SHARD = 2, 0
 SECONDS_BEFORE_IMAGES = 2
-TABLES = ("failures.csv", "warnings.csv", "orphans.txt", "verdict.txt")
+TABLES = ("failures.csv", "slices.csv", "warnings.csv", "orphans.txt", "verdict.txt")
+
+PART_TABLES = ("failures.jsonl", "slices.csv", "warnings.jsonl")
 
 
 def make_project(folder, keep):
@@ -86,7 +88,7 @@ def all_tables(results, folder="."):
     """Content of the tables of a run, or of a part, without inodes."""
     folder = results / folder
     found = {"manifest": [row | {"inode": ""} for row in rows(folder / "manifest.csv")]}
-    names = TABLES if folder == results else ("failures.jsonl", "warnings.jsonl")
+    names = TABLES if folder == results else PART_TABLES
     return found | {name: (folder / name).read_bytes() for name in names}
 
 

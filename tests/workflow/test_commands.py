@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dicom_preprocessing import read_failures, read_warnings
+from dicom_preprocessing import read_failures, read_slices, read_warnings
 from dicom_preprocessing.cli import manifest, preprocess
 from dicom_preprocessing.cli.command import INTERRUPTED
 from tests.limits import fail_on_fsync
@@ -109,6 +109,21 @@ def test_table_of_warnings_is_there_while_there_are_any(tmp_path, capsys):
     save(instance("1.2.3", 1), path)
     assert call(preprocess.main, source, output, "-c") == 0
     assert not (output / "warnings.csv").exists()
+
+
+def test_table_of_slices_is_there_while_there_are_any(tmp_path, capsys):
+    source, output = tmp_path / "source", tmp_path / "out"
+    frames = instance("1.2.3", 1).PixelData + BLANK
+    two = instance("1.2.3", 1, NumberOfFrames=2, PixelData=frames)
+    path = save(two, source / "a.dcm")
+    assert call(preprocess.main, source, output) == 0
+    slices = read_slices(output)
+    assert slices["page"].tolist() == slices["source_frame"].tolist() == [1, 2]
+    assert slices["path"].unique().tolist() == ["1.2.3/1.2.3.1.1.tiff"]
+    assert slices["source_path"].unique().tolist() == [str(path)]
+    save(instance("1.2.3", 1), path)
+    assert call(preprocess.main, source, output) == 0
+    assert not (output / "slices.csv").exists()
 
 
 def test_warnings_of_a_single_file_are_printed(tmp_path, capsys):

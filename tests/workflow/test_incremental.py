@@ -40,6 +40,27 @@ def test_run_of_a_version_without_warnings_gets_the_table_and_nothing_else(finis
     assert finished.run().is_noop
 
 
+def test_run_of_a_version_without_slices_gets_the_table_and_nothing_else(finished):
+    (finished.results / "slices.csv").unlink()
+    before = finished.times("images")
+    run = finished.run()
+    assert (run.jobs, finished.times("images")) == (RESULTS_RULES, before)
+    assert rows(finished.results / "slices.csv") == []
+    assert finished.run().is_noop
+
+
+def test_frames_are_in_the_table_of_slices(finished):
+    frames = instance("1.2.2", 9).PixelData + BLANK
+    two = instance("1.2.2", 9, NumberOfFrames=2, PixelData=frames)
+    save(two, finished.source / "1.2.2" / "9.dcm")
+    run = finished.run()
+    assert "7 files found: 7 written, 0 skipped, 0 failed\n" in run.output
+    columns = ("path", "page", "sop_instance_uid", "source_path", "source_frame")
+    assert [[row[name] for name in columns] for row in rows(finished.results / "slices.csv")] == [
+        ["1.2.2/1.2.2.1.9.tiff", str(n), "1.2.2.1.9", "source/1.2.2/9.dcm", str(n)] for n in (1, 2)
+    ]
+
+
 def test_warnings_are_in_table_manifest_and_closing_lines(finished):
     save(instance("1.2.2", 9, PixelData=BLANK), finished.source / "1.2.2" / "9.dcm")
     run = finished.run()

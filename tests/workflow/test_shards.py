@@ -34,6 +34,9 @@ def new_sharded(parent) -> Project:
     make_source(made.source, studies=len(STUDIES), instances=1)
     for study in STUDIES[2:]:
         save(instance(study, 1, PixelData=BLANK), made.source / study / "1.dcm")
+    frames = instance(STUDIES[1], 1).PixelData + BLANK
+    of_two = instance(STUDIES[1], 2, NumberOfFrames=2, PixelData=frames)
+    save(of_two, made.source / STUDIES[1] / "1.dcm")
     bad = made.source / STUDIES[0] / "2.dcm"
     save(instance(STUDIES[0], 2), bad)
     bad.write_bytes(bad.read_bytes()[:-3])
@@ -76,9 +79,10 @@ def test_results_are_those_of_one_run(sharded, tmp_path):
     def table(of, name):
         return [row | {"inode": ""} for row in rows(of.results / name)]
 
-    for name in ("manifest.csv", "failures.csv", "warnings.csv"):
+    for name in ("manifest.csv", "failures.csv", "slices.csv", "warnings.csv"):
         assert table(project, name) == table(whole, name)
     assert len(table(project, "warnings.csv")) == 4
+    assert [row["page"] for row in table(project, "slices.csv")] == ["1", "2"]
     for name in ("verdict.txt", "orphans.txt"):
         assert (project.results / name).read_text() == (whole.results / name).read_text()
     retry = (project.results / "retry.txt").read_text().splitlines()
