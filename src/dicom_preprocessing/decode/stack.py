@@ -26,7 +26,7 @@ from dicom_preprocessing.decode.stage import (
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
 from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Window
 from dicom_preprocessing.dicom.reading import open_image
-from dicom_preprocessing.dicom.sources import FileSource, PathSource
+from dicom_preprocessing.dicom.sources import reopen_for_reads
 from dicom_preprocessing.dicom.spacing import is_same_spacing
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
@@ -138,9 +138,7 @@ def open_slice(path: str | os.PathLike[str], name: str, settings: Mapping[str, A
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
     if pixel_format.number_of_frames != 1:
         raise VolumeError(f"has {pixel_format.number_of_frames} frames: it is not one slice")
-    # A volume may have more files than can be open.
-    if isinstance(pixel_data.source, FileSource):
-        pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
+    pixel_data = replace(pixel_data, source=reopen_for_reads(pixel_data.source, path))
     decode_settings = DecodeSettings(**settings)
     source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
     return Slice(name, source)
