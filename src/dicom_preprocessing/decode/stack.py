@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.space import number_page_frames, place_pages
@@ -28,6 +30,7 @@ from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, W
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.dicom.sources import reopen_for_reads
 from dicom_preprocessing.dicom.spacing import is_same_spacing
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -313,7 +316,15 @@ def _join_frames(
         with reading(index), naming_slice(slices[index].name):
             return read_slice(slices[index]).astype(pixel_format.dtype, copy=False)
 
-    return LazyFrames(shape, pixel_format.dtype, make_frame)
+    is_cheap = all(map(_is_read_again, slices))
+    return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
+
+
+def _is_read_again(s: Slice) -> bool:
+    """Whether reading a slice again costs no more than keeping it in a temporary file."""
+    syntax = s.description.transfer_syntax_uid
+    is_native = syntax in NATIVE and syntax != DeflatedExplicitVRLittleEndian
+    return is_native and s.pixel_format.is_monochrome
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from dicom_preprocessing.imaging import frames
 from tests.unit.processing.test_volume import Series, run
 
 SIDE = 192
@@ -62,3 +63,20 @@ def test_more_slices_take_no_more_memory_than_their_headers(two_series, tmp_path
     run(two_series[0], tmp_path / "imports", **settings)
     few, many = (measure_peak(s, tmp_path / s.name, **settings) for s in two_series)
     assert many - few < (MANY - FEW) * HEADER_BYTES
+
+
+@pytest.mark.parametrize("is_deflated", [False, True], ids=["native", "deflated"])
+def test_native_slices_are_read_again_and_others_are_kept_in_a_file(
+    tmp_path, monkeypatch, is_deflated
+):
+    opened, open_file = [], frames._open_unnamed_file
+
+    def count_file():
+        opened.append(open_file())
+        return opened[-1]
+
+    monkeypatch.setattr(frames, "_open_unnamed_file", count_file)
+    source = write_series(tmp_path / "source", FEW, is_deflated=is_deflated)
+    result = run(source, tmp_path / "out", intensity="voi", window=[0, 3000], crop=True)
+    assert result.states() == {"": FEW}
+    assert bool(opened) == is_deflated
