@@ -1,10 +1,12 @@
 """Stacks of series: of the corpus, of pydicom, and made up, and what other programs compare."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import tifffile
 
 from dicom_preprocessing import geometry_of_tiff
 from tests.unit.datasets import pages_of
@@ -120,6 +122,21 @@ def stack_and_image(folder, output, **settings):
     return stack, itk.read(*files)
 
 
+def read_written_affine(path):
+    """The affine by the tags of a TIFF alone: pixels per cm, and LPS in mm."""
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages[0].tags
+        description = json.loads(tags["ImageDescription"].value)
+        x, y = (10 * np.divide(*reversed(tags[f"{a}Resolution"].value)) for a in "XY")
+    position, row, column = (
+        np.array([description[f"{name}_{axis}"] for axis in "xyz"])
+        for name in ("position", "row", "column")
+    )
+    affine = np.eye(4)
+    affine[:3] = np.stack((x * row, y * column, description["page_step"], position), axis=1)
+    return affine
+
+
 def list_pixels(stack, count=200):
     """Random pixels of the active area, (count, 3): column, row and page."""
     left, top, right, bottom = stack.geometry.active_area
@@ -135,7 +152,8 @@ def assert_same_voxels(stack, image):
     pixels = pixels[(np.abs(source - np.floor(source) - 0.5) > AGREE).all(axis=1)]
     assert len(pixels) > 50
     points = geometry.to_patient(pixels)
-    by_matrix = np.c_[pixels, np.ones(len(pixels))] @ geometry.affine().T
-    assert by_matrix[:, :3] == pytest.approx(points, abs=AGREE)
+    for affine in (geometry.affine(), read_written_affine(stack.path)):
+        by_matrix = np.c_[pixels, np.ones(len(pixels))] @ affine.T
+        assert by_matrix[:, :3] == pytest.approx(points, abs=AGREE)
     x, y, page = pixels.T
     assert np.array_equal(stack.pages[page, y, x], itk.find_voxels(image, points))

@@ -8,6 +8,7 @@ from tests.unit.oracles import itk
 from tests.unit.processing.stacks import (
     AGREE,
     CORNER,
+    CT,
     INTERCEPT,
     ORIENTATIONS,
     PADDING,
@@ -23,7 +24,7 @@ from tests.unit.processing.stacks import (
     surround,
     write_volume,
 )
-from tests.unit.processing.test_volume import OBLIQUE, SAGITTAL, normal_of, run
+from tests.unit.processing.test_volume import OBLIQUE, SAGITTAL, Series, normal_of, run
 
 # Real files break the standard, of which other readers warn.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -99,6 +100,23 @@ class TestValuesInTheirPlaces:
         left, top, right, bottom = stack.geometry.active_area
         area = stack.pages[:, top:bottom, left:right, 0]
         assert np.array_equal(area, pixels * float(slope) + intercept)
+
+    def test_rescales_that_differ_are_those_of_their_files(self, tmp_path):
+        """As in PET."""
+        series = Series(tmp_path / "in")
+        for number, pixels in enumerate(noise(np.random.default_rng(2))):
+            series.add(
+                number,
+                pixels=pixels[np.newaxis],
+                SOPClassUID=CT,
+                NumberOfFrames=None,
+                RescaleSlope=0.25 * (number + 1),
+                RescaleIntercept=-number,
+            )
+        result = run(tmp_path / "in", tmp_path / "out")
+        assert result.codes() == ["stack_mixed_rescale"]
+        (stack,) = find_stacks(result)
+        assert np.array_equal(stack.pages, itk.values_of(itk.read(*stack.files)))
 
     @pytest.mark.parametrize("orientation", [*ORIENTATIONS.values(), UPSIDE_DOWN_HEAD])
     def test_pages_are_in_gdcm_s_order(self, tmp_path, orientation):
