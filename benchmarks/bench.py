@@ -5,6 +5,7 @@
     make bench BENCH="--only mammo:rle"           one row
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--only startup"             commands until they do something
+    make bench BENCH="--only stacks"              memory of stacks of few and of many slices
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
     make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
     make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy
@@ -26,12 +27,13 @@ from pathlib import Path
 import images
 import loader
 import scale
+import stacks
 import startup
 import studies
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
 SHARDS = 16
-TABLES = ("loader", "startup")
+TABLES = ("loader", "startup", "stacks")
 """What --only may name beside rows of images."""
 
 
@@ -39,7 +41,7 @@ def main() -> int:
     """Run the benchmarks; print the tables and write them as JSON."""
     parser = argparse.ArgumentParser(description="Measure this program.")
     parser.add_argument(
-        "--only", action="append", metavar="KIND:SYNTAX", help="a row, loader or startup"
+        "--only", action="append", metavar="KIND:SYNTAX", help="a row, loader, startup or stacks"
     )
     parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
     parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
@@ -60,6 +62,7 @@ def main() -> int:
     loaded: list[loader.ReaderRate] = []
     orders: list[loader.Cold] = []
     start_up: list[startup.StartUp] = []
+    stacked: list[stacks.StackMemory] = []
     headers = 0.0
     costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
@@ -73,6 +76,9 @@ def main() -> int:
             if not arguments.only or "startup" in arguments.only:
                 start_up = startup.measure(folder, passes=5 if arguments.quick else 15)
                 print("", *startup.table(start_up), sep="\n", flush=True)
+            if not arguments.only or "stacks" in arguments.only:
+                stacked = list(stacks.measure(folder / "stacks", quick=arguments.quick))
+                print("", *stacks.table(stacked), sep="\n", flush=True)
         if not arguments.studies and not arguments.only:
             headers = images.headers_a_second(folder / "headers")
             print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
@@ -89,6 +95,7 @@ def main() -> int:
         "loader": list(map(asdict, loaded)),
         "orders": list(map(asdict, orders)),
         "start-up": list(map(asdict, start_up)),
+        "stacks": list(map(asdict, stacked)),
         "headers a second": headers,
         "studies": list(map(asdict, costs)),
     }

@@ -1,23 +1,20 @@
 """Synthetic studies of every kind in every transfer syntax, against what they were made from."""
 
-import csv
 import hashlib
-import importlib.util
 
 import numpy as np
 import pytest
 
 from dicom_preprocessing.decode.stage import decode
 from dicom_preprocessing.imaging.crop import crop
-from tests.conftest import CHECKOUT
 from tests.unit.datasets import pixels_in
 from tests.unit.oracles import geometry, high_dicom
 from tests.unit.second_decoders import disagreements, display_differences, load
+from tests.unit.synthetic import write_studies
 
 # The studies have identifiers that are longer than the standard allows.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
-GENERATOR = CHECKOUT / "benchmarks" / "make_synthetic.py"
 LOSSLESS = (
     "implicit",
     "explicit",
@@ -36,17 +33,7 @@ LOSSY = ("jpeg-baseline", "jpeg-extended", "jpegls-near", "j2k-lossy")
 @pytest.fixture(scope="module")
 def make_studies(tmp_path_factory):
     """A function that writes studies and gives the rows of their table, with ``file``."""
-    spec = importlib.util.spec_from_file_location("make_synthetic", GENERATOR)
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
-
-    def make(*arguments):
-        folder = tmp_path_factory.mktemp("synthetic")
-        generator.main([str(folder), "--jobs", "1", *arguments])
-        with (folder / "synthetic_truth.csv").open(encoding="utf-8", newline="") as file:
-            return [row | {"file": folder / row["path"]} for row in csv.DictReader(file)]
-
-    return make
+    return lambda *arguments: write_studies(tmp_path_factory.mktemp("synthetic"), *arguments)
 
 
 SMALL = ("--kind", "all", "--studies", "2", "--scale", "0.1", "--frame-scale", "0.08")

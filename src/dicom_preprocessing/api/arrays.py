@@ -14,7 +14,7 @@ from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.api.stack import decode_stack
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom.reading import ImageFile, open_image
-from dicom_preprocessing.dicom.sources import FileSource, PathSource
+from dicom_preprocessing.dicom.sources import reopen_for_reads
 from dicom_preprocessing.errors import (
     DamagedError,
     DicomPreprocessingError,
@@ -68,8 +68,8 @@ def preprocess_paths(
     files = {}
     for number, path in enumerate(paths):
         description, pixel_data = open_path(path)
-        if pixel_data is not None and isinstance(pixel_data.source, FileSource):
-            pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
+        if pixel_data is not None:
+            pixel_data = replace(pixel_data, source=reopen_for_reads(pixel_data.source, path))
         files[f"slice {number}, {os.fspath(path)}"] = ImageFile(description, pixel_data)
     return _preprocess_slices(files, preprocessor, parallel, dtype)
 

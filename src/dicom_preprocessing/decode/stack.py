@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.space import number_page_frames, place_pages
@@ -26,8 +28,9 @@ from dicom_preprocessing.decode.stage import (
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
 from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Window
 from dicom_preprocessing.dicom.reading import open_image
-from dicom_preprocessing.dicom.sources import FileSource, PathSource
+from dicom_preprocessing.dicom.sources import reopen_for_reads
 from dicom_preprocessing.dicom.spacing import is_same_spacing
+from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.frames import LazyFrames
@@ -138,9 +141,7 @@ def open_slice(path: str | os.PathLike[str], name: str, settings: Mapping[str, A
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
     if pixel_format.number_of_frames != 1:
         raise VolumeError(f"has {pixel_format.number_of_frames} frames: it is not one slice")
-    # A volume may have more files than can be open.
-    if isinstance(pixel_data.source, FileSource):
-        pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
+    pixel_data = replace(pixel_data, source=reopen_for_reads(pixel_data.source, path))
     decode_settings = DecodeSettings(**settings)
     source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
     return Slice(name, source)
@@ -318,7 +319,15 @@ def _join_frames(
         with reading(index), naming_slice(slices[index].name):
             return read_slice(slices[index]).astype(pixel_format.dtype, copy=False)
 
-    return LazyFrames(shape, pixel_format.dtype, make_frame)
+    is_cheap = all(map(_is_read_again, slices))
+    return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
+
+
+def _is_read_again(s: Slice) -> bool:
+    """Whether reading a slice again costs no more than keeping it in a temporary file."""
+    syntax = s.description.transfer_syntax_uid
+    is_native = syntax in NATIVE and syntax != DeflatedExplicitVRLittleEndian
+    return is_native and s.pixel_format.is_monochrome
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class FileSource:
 
 
 class PathSource:
-    """A file that is opened for each read, since a volume may have more files than can be open."""
+    """A file that is opened for each read."""
 
     def __init__(self, path: str | bytes | os.PathLike[str], size: int) -> None:
         self.path, self.size = path, size
@@ -122,6 +122,7 @@ class InflatedSource:
     """
 
     def __init__(self, source: ByteSource, start: int, window_bits: int) -> None:
+        self.start, self.window_bits = start, window_bits
         self._source = source
         self._state = _Inflater(zlib.decompressobj(window_bits), start)
         self._kept = bytearray()
@@ -207,6 +208,45 @@ class InflatedSource:
         """Hold a block and the one before it: a read may go over the end of a block."""
         last = list(self._blocks.items())[-1:]
         self._blocks = dict(last) | {number: block}
+
+
+class InflatedPathSource:
+    """A deflated file that was inflated once, and is opened and inflated for each read.
+
+    Raises
+    ------
+    DamagedError
+        It does not inflate any more.
+    """
+
+    def __init__(
+        self, path: str | bytes | os.PathLike[str], start: int, window_bits: int, size: int
+    ) -> None:
+        self.path, self.start, self.window_bits, self.size = path, start, window_bits, size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read ``length`` bytes from ``offset``, fewer at the end."""
+        inflated = InflatedSource(FileSource(self.path), self.start, self.window_bits)
+        try:
+            return inflated.read(offset, length)
+        except zlib.error as error:
+            raise DamagedError.unparsable(error) from error
+
+    def reaches(self, end: int) -> bool:
+        """Whether there are bytes up to the offset ``end``."""
+        return end <= self.size
+
+
+def reopen_for_reads(source: ByteSource, path: str | bytes | os.PathLike[str]) -> ByteSource:
+    """Return the source of a path as one that holds neither a file nor inflated bytes.
+
+    A volume may have more files than can be open, and more pixels than fit in memory.
+    """
+    if isinstance(source, FileSource):
+        return PathSource(path, source.size)
+    if isinstance(source, InflatedSource):
+        return InflatedPathSource(path, source.start, source.window_bits, source.size)
+    return source
 
 
 class _Inflater:

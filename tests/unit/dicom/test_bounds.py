@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.dicom import pixel_data, scanning, sources
 from dicom_preprocessing.dicom.reading import open_image, read_header
-from dicom_preprocessing.dicom.sources import InflatedSource, MemorySource
+from dicom_preprocessing.dicom.sources import (
+    FileSource,
+    InflatedSource,
+    MemorySource,
+    reopen_for_reads,
+)
 from dicom_preprocessing.errors import DamagedError, DecodeError
 
 BOMB_MIB = int(os.environ.get("DP_BOMB_MIB", "150"))
@@ -219,6 +224,36 @@ def test_inflated_source_reads_as_memory_does(content, reads, behind, window_bit
         assert inflated.unused == bytes(behind)
         assert inflated.read(0, len(content)) == content
         assert len(inflated._kept) <= 1000
+
+
+@given(contents, st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 700)), max_size=5))
+def test_source_that_opens_a_path_for_each_read_reads_as_memory_does(
+    tmp_path_factory, content, reads
+):
+    folder = tmp_path_factory.mktemp("sources")
+    compressor = zlib.compressobj(6, wbits=-15)
+    (folder / "deflated").write_bytes(b"ab" + compressor.compress(content) + compressor.flush())
+    (folder / "plain").write_bytes(content)
+    opened = {
+        "deflated": InflatedSource(FileSource(folder / "deflated"), 2, -15),
+        "plain": FileSource(folder / "plain"),
+    }
+    expected = MemorySource(content)
+    for name, source in opened.items():
+        reopened = reopen_for_reads(source, folder / name)
+        assert reopened.size == len(content)
+        for offset, length in reads:
+            assert reopened.reaches(offset + length) == expected.reaches(offset + length)
+            assert reopened.read(offset, length) == expected.read(offset, length)
+
+
+def test_path_that_no_longer_inflates_is_damaged(tmp_path):
+    path = tmp_path / "deflated"
+    path.write_bytes(zlib.compress(bytes(9000)))
+    source = reopen_for_reads(InflatedSource(FileSource(path), 0, 15), path)
+    path.write_bytes(b"other")
+    with pytest.raises(DamagedError, match="incorrect header check"):
+        source.read(0, 9000)
 
 
 def test_inflation_has_an_end(tmp_path, monkeypatch):

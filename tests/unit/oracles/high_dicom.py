@@ -123,6 +123,26 @@ def find_slices(path):
         return None
     if geometry is None:
         return None
+    return _place_slices(geometry), geometry.spacing
+
+
+def read_series(paths):
+    """Positions (slices, 3), spacing (z, y, x) and modality values of a regular volume of files.
+
+    Raises
+    ------
+    ValueError
+        Files are no regular volume.
+    """
+    data_sets = [pydicom.dcmread(path) for path in paths]
+    for data_set in data_sets:
+        # Without it highdicom has no positions, though no other file is asked for.
+        data_set.FrameOfReferenceUID = data_set.get("FrameOfReferenceUID") or "1.2.3"
+    volume = highdicom.get_volume_from_series(data_sets)
+    return _place_slices(volume), volume.spacing, volume.array
+
+
+def _place_slices(geometry):
     steps = np.zeros((geometry.spatial_shape[0], 4))
     steps[:, 0], steps[:, 3] = np.arange(len(steps)), 1
-    return (steps @ geometry.affine.T)[:, :3], geometry.spacing
+    return (steps @ geometry.affine.T)[:, :3]
