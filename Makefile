@@ -9,6 +9,7 @@
 # make bench  measure speed and memory
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
+# make pictures  draw the pictures of docs/volumes.md
 # The environment .venv is set up automatically; all that is needed is python3 (3.11 to 3.13) and make.
 
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
@@ -33,7 +34,7 @@ UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEO
 $(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
 	configuration are in the file that CONFIG names))
 
-.PHONY: check-python run test test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema lock clean help
+.PHONY: check-python run test test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema pictures lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -131,6 +132,9 @@ endif
 
 schema: $(VENV)/.dev
 	@$(BIN)/python tests/generate_config_files.py
+
+pictures: $(VENV)/.dev
+	@$(BIN)/python -m tests.draw_pictures
 
 lock: $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet uv

@@ -419,13 +419,15 @@ def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> I
         file = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         yield file
-        file.flush()
-        raw.finish(is_durable=is_durable)
+        with naming(path):
+            file.flush()
+            raw.finish(is_durable=is_durable)
     except BaseException:
         with suppress(OSError):
             file.close()
         raise
-    file.close()
+    with naming(path):
+        file.close()
 
 
 @contextmanager
@@ -446,7 +448,7 @@ def atomic_write(
     ):
         if is_name_durable:
             descriptor = os.open(partial, os.O_RDWR)
-            stack.callback(os.close, descriptor)
+            stack.callback(close_read_file, descriptor)  # nothing was written by it
             with suppress(OSError):  # where files cannot be locked, only holders of folders remove
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield file

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import dicom_preprocessing as dp
@@ -100,11 +101,11 @@ def _call(arguments, outputs):
 
 
 def _remove(paths):
+    """Remove outputs, as Snakemake does; errors of its own are not what is tried."""
     for path in map(Path, paths):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def read_all(words):

@@ -324,8 +324,9 @@ def is_named(path, case, said):
     parts = [
         PARTIAL.sub(r"\1", part) for part in Path(path).parts if not part.startswith(".tables.")
     ]
-    while len(parts) > len(case.folder.parts) + 1 and (parts[-1].startswith((".", "#"))):
-        parts.pop()
+    # What is hidden is ours: its folder is what the user knows.
+    own = range(len(case.folder.parts) + 1, len(parts))
+    parts = parts[: next((i for i in own if parts[i].startswith((".", "#"))), len(parts))]
     known = Path(*parts)
     return str(known) in said or (known.parent != case.folder and str(known.parent) in said)
 

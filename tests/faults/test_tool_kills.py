@@ -40,7 +40,7 @@ SECONDS_TO_END = 20
 LOOK_SECONDS = 0.005
 
 IMPORTED = ("results.manifest", "results.outcomes", "tools.combine", "tools.resize")
-IMPORTED += ("tools.statistics", "workflow.run_lock")
+IMPORTED += ("tools.series", "tools.statistics", "workflow.run_lock")
 """Modules that calls import, before these are forked: they take longer than the calls."""
 
 TOOLS = {

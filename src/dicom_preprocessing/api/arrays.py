@@ -48,7 +48,7 @@ def preprocess_path(
     path: AnyPath, preprocessor: Preprocessor | None, parallel: bool, dtype: type[T]
 ) -> tuple[NDArray[T], PreprocessingMetadata]:
     """One file as one array."""
-    return _preprocess_one({os.fspath(path): _open_path(path)}, preprocessor, parallel, dtype)
+    return _preprocess_one({os.fspath(path): open_path(path)}, preprocessor, parallel, dtype)
 
 
 def preprocess_buffer(
@@ -67,7 +67,7 @@ def preprocess_paths(
         raise TypeError("a sequence of paths is needed, not one path")
     files = {}
     for number, path in enumerate(paths):
-        description, pixel_data = _open_path(path)
+        description, pixel_data = open_path(path)
         if pixel_data is not None and isinstance(pixel_data.source, FileSource):
             pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
         files[f"slice {number}, {os.fspath(path)}"] = ImageFile(description, pixel_data)
@@ -87,7 +87,8 @@ def preprocess_buffers(
         return _preprocess_slices(files, preprocessor, parallel, dtype)
 
 
-def _open_path(path: AnyPath) -> ImageFile:
+def open_path(path: AnyPath) -> ImageFile:
+    """Open a file; its errors become those of the API."""
     name = os.fspath(path)
     try:
         return _open_image(path)
@@ -136,11 +137,11 @@ def _preprocess_one(
     """All frames of the one file as (frames, height, width, channels)."""
     used = preprocessor or Preprocessor()
     ((name, opened),) = files.items()
-    with _translate_api_errors(f"{name}: ", parallel):
+    with translate_api_errors(f"{name}: ", parallel):
         timer = StageTimer({})
         with timer.measure("decode"):
             image = decode_opened(*opened, **used.recipe.settings["decode"])
-        image = _finish_image(image, used, timer)
+        image = finish_image(image, used, timer)
         frames = np.ascontiguousarray(image.frames)
         return convert(frames, dtype), metadata_of(image, used.config)
 
@@ -155,23 +156,23 @@ def _preprocess_slices(
     if not files:
         raise PreprocessingError("Cannot process empty list of DICOMs")
     used = preprocessor or Preprocessor()
-    with _translate_api_errors("", parallel):
+    with translate_api_errors("", parallel):
         timer = StageTimer({})
         with timer.measure("decode"):
             image = decode_stack(files, used.recipe.settings["decode"])
-        image = _finish_image(image, used, timer)
+        image = finish_image(image, used, timer)
         slices = [convert(np.array(frame)[np.newaxis], dtype) for frame in image.frames]
         return slices, metadata_of(image, used.config)
 
 
-def _finish_image(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
+def finish_image(image: Image, preprocessor: Preprocessor, timer: StageTimer) -> Image:
     """The image after the last step, with display values."""
     watched = timer.time_frames(image, "decode")
     return run_stages(watched, preprocessor.recipe, "decode", timer).to_display_values()
 
 
 @contextmanager
-def _translate_api_errors(name: str, parallel: bool) -> Iterator[None]:
+def translate_api_errors(name: str, parallel: bool) -> Iterator[None]:
     """Use as many threads as there are cores, or one; errors of files become the API's."""
     failure: FileError
     try:

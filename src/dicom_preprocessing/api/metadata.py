@@ -12,6 +12,7 @@ from dicom_preprocessing.imaging.planning import fit_factors
 if TYPE_CHECKING:
     from dicom_preprocessing.config import Config
     from dicom_preprocessing.image_warnings import ImageWarning
+    from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.image import Image
 
 
@@ -55,7 +56,12 @@ class PreprocessingMetadata:
 
     ``resolution`` is None where the object does not state its pixel spacing. ``num_frames`` counts
     the frames of the output. ``warnings`` are about irregularities that did not prevent an image,
-    each with a ``code`` and a ``message``.
+    each with a ``code`` and a ``message``. ``geometry`` maps points to the stored image and, where
+    that is known, to the patient.
+
+    Of a volume that functions with ``_series`` make, ``files`` are the paths of its slices in the
+    order of the frames before a volume handler or a z spacing, ``volume`` is its number within its
+    series and ``volume_id`` its name, both as in the manifest; else they are empty.
     """
 
     flip: Flip | None
@@ -65,6 +71,10 @@ class PreprocessingMetadata:
     resolution: Resolution | None
     num_frames: int
     warnings: tuple[ImageWarning, ...] = field(default=(), repr=False)
+    geometry: Geometry | None = field(default=None, repr=False, compare=False)
+    files: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    volume: int = field(default=0, repr=False, compare=False)
+    volume_id: str = field(default="", repr=False, compare=False)
 
 
 def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
@@ -79,6 +89,7 @@ def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:
         resolution=_describe_resolution(image),
         num_frames=len(image.frames),
         warnings=tuple(image.source_info.warnings),
+        geometry=geometry,
     )
 
 

@@ -16,9 +16,10 @@ from dicom_preprocessing.api.arrays import (
     preprocess_path,
     preprocess_paths,
 )
+from dicom_preprocessing.api.series import preprocess_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
@@ -53,7 +54,20 @@ buffers : sequence of bytes-like
     counts as all its frames.
 """,
 }
+SERIES_FILES: Final = """\
+paths : sequence of str or path
+    DICOM files of one series or several, in any order.
+"""
 ARRAY: Final = "(frames, height, width, channels), {dtype}{range}"
+STACK: Final = """\
+stack : mapping of str to str, optional
+    Policies by reason, as the key ``stack`` of the configuration, such as ``{"gap": "warn"}``.
+"""
+LIST_OF_VOLUMES: Final = "list of (frames, height, width, channels), {dtype}{range}"
+VOLUMES_NOTE: Final = """\
+    One for each volume, by study and series and in the order of their numbers, then one for each
+    file that is no slice. Slices that a policy drops are in none.
+"""
 LIST_OF_SLICES: Final = "list of (1, height, width, channels), {dtype}{range}"
 RANGES: Final = {"uint8": "", "uint16": "", "float32": ", 0 to 1"}
 SLICES_NOTE: Final = """\
@@ -76,6 +90,12 @@ RuntimeError
     image": there are no pixels, they do not decode, or lack what a setting needs.
 """,
 }
+NO_VOLUMES: Final = """\
+    "Failed to prepare image" also if a volume cannot be made, such as one with a gap. "Cannot
+    process empty list of DICOMs".
+ConfigError
+    A ValueError: ``stack`` has an unknown reason or policy.
+"""
 NO_SLICES: Final = """\
     "Failed to prepare image" also if slices differ in size or colour. "Cannot process empty list of
     DICOMs".
@@ -89,17 +109,22 @@ def _complete_docstring(function: Function) -> Function:
     dtype = {"u8": "uint8", "u16": "uint16", "f32": "float32"}[
         next(part for part in name.split("_") if part in {"u8", "u16", "f32"})
     ]
-    is_list = source.endswith("s")
-    shape = (LIST_OF_SLICES if is_list else ARRAY).format(dtype=dtype, range=RANGES[dtype])
-    returns = f"{shape}\n    Channels is 1 (grey) or 3 (red, green, blue).\n"
-    if is_list:
-        returns = f"{shape}\n{SLICES_NOTE}"
+    makes_volumes = "_series" in name
+    kind, note = ARRAY, "    Channels is 1 (grey) or 3 (red, green, blue).\n"
+    errors = ""
+    if makes_volumes:
+        kind, note, errors = LIST_OF_VOLUMES, VOLUMES_NOTE, NO_VOLUMES
+    elif source.endswith("s"):
+        kind, note, errors = LIST_OF_SLICES, SLICES_NOTE, NO_SLICES
+    returns = f"{kind.format(dtype=dtype, range=RANGES[dtype])}\n{note}"
     if name.endswith("metadata"):
-        returns += "PreprocessingMetadata\n    What was done.\n"
+        of = "list of PreprocessingMetadata" if makes_volumes else "PreprocessingMetadata"
+        returns += f"{of}\n    What was done.\n"
+    files = SERIES_FILES if makes_volumes else INPUTS[source]
     sections = {
-        "Parameters": INPUTS[source] + PARAMETERS,
+        "Parameters": files + PARAMETERS + (STACK if makes_volumes else ""),
         "Returns": returns,
-        "Raises": ERRORS[source.removesuffix("s")] + (NO_SLICES if is_list else ""),
+        "Raises": ERRORS[source.removesuffix("s")] + errors,
     }
     parts = [f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items()]
     function.__doc__ = "\n\n".join([function.__doc__ or "", "\n".join(parts)])
@@ -144,6 +169,30 @@ def preprocess_u8_slices_with_metadata(
 ) -> tuple[list[NDArray[np.uint8]], PreprocessingMetadata]:
     """Preprocess DICOM files, one volume, to uint8, and return what was done."""
     return preprocess_paths(paths, preprocessor, parallel, np.uint8)
+
+
+@_complete_docstring
+def preprocess_u8_series(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint8]]:
+    """Preprocess DICOM files to the volumes of their series, as ``series: stack`` does, uint8."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.uint8)[0]
+
+
+@_complete_docstring
+def preprocess_u8_series_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint8]], list[PreprocessingMetadata]]:
+    """Preprocess DICOM files to the volumes of their series, uint8, and return what was done."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.uint8)
 
 
 @_complete_docstring
@@ -227,6 +276,30 @@ def preprocess_u16_slices_with_metadata(
 
 
 @_complete_docstring
+def preprocess_u16_series(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Preprocess DICOM files to the volumes of their series, as ``series: stack`` does, uint16."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.uint16)[0]
+
+
+@_complete_docstring
+def preprocess_u16_series_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.uint16]], list[PreprocessingMetadata]]:
+    """Preprocess DICOM files to the volumes of their series, uint16, and return what was done."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.uint16)
+
+
+@_complete_docstring
 def preprocess_stream_u16(
     buffer: ReadableBuffer,
     preprocessor: Preprocessor | None = None,
@@ -304,6 +377,30 @@ def preprocess_f32_slices_with_metadata(
 ) -> tuple[list[NDArray[np.float32]], PreprocessingMetadata]:
     """Preprocess DICOM files, one volume, to float32, and return what was done."""
     return preprocess_paths(paths, preprocessor, parallel, np.float32)
+
+
+@_complete_docstring
+def preprocess_f32_series(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> list[NDArray[np.float32]]:
+    """Preprocess DICOM files to the volumes of their series, as ``series: stack`` does, float32."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.float32)[0]
+
+
+@_complete_docstring
+def preprocess_f32_series_with_metadata(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None = None,
+    *,
+    stack: Mapping[str, str] | None = None,
+    parallel: bool = False,
+) -> tuple[list[NDArray[np.float32]], list[PreprocessingMetadata]]:
+    """Preprocess DICOM files to the volumes of their series, float32, and return what was done."""
+    return preprocess_series(paths, preprocessor, stack, parallel, np.float32)
 
 
 @_complete_docstring

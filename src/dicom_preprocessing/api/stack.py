@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_preprocessing.decode.frame_order import slice_step
+from dicom_preprocessing.decode.space import number_page_frames, place_pages
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.errors import FileError, NoSpacingError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
@@ -18,6 +19,7 @@ from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import round_half_away
 from dicom_preprocessing.imaging.positions import distances_along_normal
+from dicom_preprocessing.imaging.stacking import Slice, check_order
 from dicom_preprocessing.imaging.volume import Volume, handle_volume, require_few_frames
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.reading import ImageFile
     from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.imaging.space import PatientSpace
 
 
-PER_FILE = ("intensity", "window", "orient")
+PER_FILE = ("intensity", "window", "orient", "series")
 """Settings of decode that apply to each file; the others apply to the volume."""
 
 
@@ -72,13 +75,68 @@ def decode_stack(files: Mapping[str, ImageFile], settings: Mapping[str, Any]) ->
         first.source_info,
         source_frames=len(frames),
         frame_spacing=handled.frame_spacing,
+        page_frames=number_page_frames(range(len(frames)), handled.sources),
         warnings=ImageWarnings(
-            ImageWarning(w.code, f"{name}: {w.message}")
-            for name, image in images.items()
-            for w in image.source_info.warnings
+            (
+                *_check_volume(files, images),
+                *(
+                    ImageWarning(w.code, f"{name}: {w.message}")
+                    for name, image in images.items()
+                    for w in image.source_info.warnings
+                ),
+            )
         ),
     )
-    return replace(first, frames=handled.frames, source_info=source_info)
+    geometry = first.geometry.with_space(_place(list(files.values()), images, handled))
+    return replace(first, frames=handled.frames, geometry=geometry, source_info=source_info)
+
+
+def _check_volume(
+    files: Mapping[str, ImageFile], images: Mapping[str, Image]
+) -> Iterator[ImageWarning]:
+    """Yield what is irregular about the files as slices, with the codes of ``series: stack``."""
+    if len(files) == 1 or any(image.source_info.source_frames > 1 for image in images.values()):
+        return
+    slices = [
+        Slice(
+            name=name,
+            sop_instance_uid=description.header.sop_instance_uid,
+            rows=description.header.rows,
+            columns=description.header.columns,
+            orientation=description.orientations(1)[0],
+            position=description.positions(1)[0],
+        )
+        for name, (description, _) in files.items()
+    ]
+    for finding in check_order(slices):
+        if finding.warning is not None:
+            yield finding.warning
+    rescales = {description.rescales(1).values[0] for description, _ in files.values()}
+    if len(rescales) > 1:
+        message = f"slices have {len(rescales)} rescales: each is applied to its slice"
+        yield ImageWarning("stack_mixed_rescale", message)
+    windows = {description.voi_transforms(1)[0] for description, _ in files.values()}
+    if len(windows) > 1:
+        message = f"slices have {len(windows)} windows: each is applied to its slice"
+        yield ImageWarning("stack_windows_differ", message)
+
+
+def _place(
+    files: Sequence[ImageFile], images: Mapping[str, Image], volume: Volume
+) -> PatientSpace | None:
+    """Where the pages lie, if each file is one slice that says where it lies."""
+    if any(image.source_info.source_frames > 1 for image in images.values()):
+        return None
+    positions = [description.positions(1)[0] for description, _ in files]
+    known = [position for position in positions if position is not None]
+    if len(known) < len(positions):
+        return None
+    return place_pages(
+        known,
+        [description.orientations(1)[0] for description, _ in files],
+        [description.pixel_spacing() for description, _ in files],
+        volume.sources,
+    )
 
 
 def _choose_handler(

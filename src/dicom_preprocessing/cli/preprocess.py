@@ -181,8 +181,9 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
         from dicom_preprocessing.config.recipe import make_recipe
         from dicom_preprocessing.files import make_durable, remove_partials
         from dicom_preprocessing.index.walk import find_files
-        from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
+        from dicom_preprocessing.processing.instance import OutputSpec
         from dicom_preprocessing.processing.isolation import process_all
+        from dicom_preprocessing.processing.volume import group_by_image
 
     files = find_files([source], [str(output)], config.limits.seconds)
     output.mkdir(parents=True, exist_ok=True)
@@ -190,7 +191,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
     index = _index(files, source, config, jobs, quiet=quiet)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
+    groups = [group for entries in index.studies.values() for group in group_by_image(entries)]
     target = OutputSpec(output, make_recipe(config, "write"))
     with _progress(sum(map(len, groups)), "images", quiet=quiet) as bar:
         receipts: list[Receipt] = []

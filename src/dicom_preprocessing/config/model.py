@@ -73,8 +73,6 @@ class ConfigKey:
         Whether null switches the key off.
     text : bool
         Whether strings are taken as they are instead of being read as YAML.
-    later : tuple
-        Values that are planned and not available yet.
     """
 
     schema: Mapping[str, Any]
@@ -85,7 +83,6 @@ class ConfigKey:
     alters: tuple[Stage, ...] = ()
     nullable: bool = False
     text: bool = False
-    later: tuple[Any, ...] = ()
 
     def value_schema(self) -> dict[str, Any]:
         """JSON schema of a value, null included where it is allowed."""
@@ -320,9 +317,10 @@ class Config:
     )
     series: str = _choice_key(
         ("separate", "stack"),
-        "separate: one TIFF per file; stack: one TIFF per series of single-frame files.",
+        "separate: one TIFF per file; stack: the single-frame files of a series become volumes, "
+        "one TIFF each, in the order of their positions.",
         options=("--series",),
-        later=("stack",),
+        alters=("decode",),
     )
     stack: StackPolicies = _key(  # noqa: RUF009  # frozen, like every default here
         StackPolicies(),
@@ -339,6 +337,7 @@ class Config:
         + ", ".join(f"{name} ({list_choices(v.policies)})" for name, v in VERDICTS.items()),
         example="{gap: warn, tilt: fail}",
         options=("--stack",),
+        alters=("decode",),
     )
     orient: str = _choice_key(
         ("none", "left"),

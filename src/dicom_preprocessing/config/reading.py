@@ -108,16 +108,7 @@ def parse_value(name: str, value: Any) -> Any:  # noqa: ANN401  # any YAML value
         _require_plain_paths(name, parsed)
     if name in (*RULES, "columns"):
         _require_usable_keywords(name, parsed)
-    parsed = os.path.normpath(parsed) if name == "output" else _normalise(parsed, name)
-    default = default_of(name)
-    if parsed != default and any(later is ... or later == parsed for later in key.later):
-        problem = f"found {as_yaml(value)}, which is not available yet."
-        raise ConfigError(
-            f"config key '{name}': {problem}\n"
-            f"Leave the key out, or write:\n    {name}: {as_yaml(default)}",
-            problem,
-        )
-    return parsed
+    return os.path.normpath(parsed) if name == "output" else _normalise(parsed, name)
 
 
 def _require_usable_keywords(name: str, value: Any) -> None:  # noqa: ANN401

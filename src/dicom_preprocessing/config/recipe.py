@@ -104,6 +104,8 @@ def make_recipe(config: Config, stage: Stage) -> Recipe:
         name: {key: values[key] for key, about in keys().items() if name in about.alters}
         for name in STAGES
     }
+    if config.series == "separate":
+        settings["decode"].pop("stack")  # it has no effect then
     spacing = config.spacing or ()
     settings["decode"]["spacing_z"] = spacing[2] if len(spacing) > len("xy") else None
     if config.fast_decode:

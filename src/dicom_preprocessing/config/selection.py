@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import operator
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_preprocessing.config.model import ALL_OBJECTS, NO_PRESET, SOURCE_PATH
+from dicom_preprocessing.config.stacking import StackPolicies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -246,11 +247,14 @@ class Selection:
         In the order in which they are tried.
     columns : tuple of str
         Keywords whose values the manifest carries.
+    stack : StackPolicies or None
+        By which the slices of a series are kept and stacked; None where series are not stacked.
     """
 
     objects: tuple[str, ...] | None = None
     rules: tuple[Rule, ...] = ()
     columns: tuple[str, ...] = ()
+    stack: StackPolicies | None = None
 
     @property
     def keywords(self) -> frozenset[str]:
@@ -284,14 +288,18 @@ class Selection:
         """Plain values, from which ``from_record`` makes the same."""
         rules = [[r.keyword, list(r.patterns), r.excludes, r.preset] for r in self.rules]
         objects = None if self.objects is None else list(self.objects)
-        return {"objects": objects, "rules": rules, "columns": list(self.columns)}
+        stack = None if self.stack is None else asdict(self.stack)
+        return {"objects": objects, "rules": rules, "columns": list(self.columns), "stack": stack}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Selection:
         """What ``as_record`` gave."""
         rules = tuple(Rule(k, tuple(p), x, n) for k, p, x, n in record["rules"])
         objects = record["objects"]
-        return cls(None if objects is None else tuple(objects), rules, tuple(record["columns"]))
+        stack = None if record["stack"] is None else StackPolicies(**record["stack"])
+        return cls(
+            None if objects is None else tuple(objects), rules, tuple(record["columns"]), stack
+        )
 
 
 EVERYTHING: Final = Selection()
@@ -304,7 +312,9 @@ def selection_of(config: Config) -> Selection:
         rules += _rules_of(read_presets()[config.preset], config.preset)
     rules += _rules_of({"include": config.include, "exclude": config.exclude}, "")
     objects = None if ALL_OBJECTS in config.objects else config.objects
-    return Selection(objects, tuple(rules), tuple(c for c in config.columns if c != SOURCE_PATH))
+    columns = tuple(c for c in config.columns if c != SOURCE_PATH)
+    stack = config.stack if config.series == "stack" else None
+    return Selection(objects, tuple(rules), columns, stack)
 
 
 def _rules_of(parts: Mapping[str, Any], preset: str) -> Iterator[Rule]:

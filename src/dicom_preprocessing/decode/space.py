@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dicom_preprocessing.decode.frame_order import distinct_positions
-from dicom_preprocessing.imaging.space import PatientSpace
+from dicom_preprocessing.imaging.space import PatientSpace, are_orthonormal
 from dicom_preprocessing.imaging.volume import mix
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.imaging.volume import Blend
-
-ORTHONORMAL: Final = 1e-2
-"""What direction cosines may lack to unit vectors at right angles."""
 
 PARALLEL: Final = 1e-3
 """Difference of the direction cosines of frames up to which these are parallel."""
@@ -90,7 +87,7 @@ def place_pages(
         The frames of which each page was made; None: each page is one of them.
     """
     orientation, spacing = orientations[0], spacings[0]
-    if orientation is None or spacing is None or not _are_orthonormal(orientation):
+    if orientation is None or spacing is None or not are_orthonormal(orientation):
         return None
     if any(other != spacing for other in spacings) or not _are_parallel(orientations):
         return None
@@ -99,16 +96,6 @@ def place_pages(
     if not np.isfinite(pages).all():
         return None
     return PatientSpace(orientation, spacing, tuple(map(tuple, pages.tolist())))
-
-
-def _are_orthonormal(orientation: Sequence[float]) -> bool:
-    """Whether the two vectors have the length 1 and are at right angles, but for rounding."""
-    cosines = np.array(orientation).reshape(2, 3)
-    with np.errstate(all="ignore"):
-        products = cosines @ cosines.T
-    # Of the lengths, since the square of one misses 1 by twice as much.
-    products[[0, 1], [0, 1]] **= 0.5
-    return bool((np.abs(products - np.eye(2)) <= ORTHONORMAL).all())
 
 
 def _are_parallel(orientations: Sequence[tuple[float, ...] | None]) -> bool:

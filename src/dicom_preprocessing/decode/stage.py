@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,8 +58,10 @@ PROJECTED = ("max-intensity", "interpolate", "laplacian-mip")
 class DecodeSettings:
     """Settings of the decode stage, named as in the configuration.
 
-    ``spacing_z`` is the z of ``spacing``. ``fast_decode`` has the ``size`` or ``spacing`` to which
-    the image will be resized, and ``crop``, whether it will be cropped.
+    ``spacing_z`` is the z of ``spacing``. The index has carried out ``series``, and ``stack`` but
+    for its policy for rescales, when it chose the files of an image. ``fast_decode`` has the
+    ``size`` or ``spacing`` to which the image will be resized, and ``crop``, whether it will be
+    cropped.
     """
 
     intensity: str = "voi"
@@ -69,6 +71,8 @@ class DecodeSettings:
     skip_frames: int | Sequence[int] | None = None
     mip_weight: float = 1.5
     projection: str = "parallel-beam"
+    series: str = "separate"
+    stack: Mapping[str, str] = field(default_factory=dict)
     orient: str = "none"
     spacing_z: float | None = None
     fast_decode: Mapping[str, Any] | None = None
@@ -109,16 +113,27 @@ def decode_opened(
     decode_settings = DecodeSettings(**settings)
     warnings = ImageWarnings(description.warnings)
     pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
-    spacing = find_spacing(description)
-    warn_of_facts(description, spacing, warnings)
-    _warn_of_frames(description, pixel_format.number_of_frames, warnings)
-    flip = _plan_flip(description, pixel_format, decode_settings.orient, warnings)
-    source = _DecodeInput(description, pixel_data, pixel_format, spacing, flip, warnings)
+    source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
     levels = _count_levels(source, decode_settings)
     return _decode_at_level(source, decode_settings, levels)
 
 
-class _DecodeInput(NamedTuple):
+def prepare_input(
+    description: Description,
+    pixel_data: PixelData,
+    pixel_format: PixelFormat,
+    settings: DecodeSettings,
+    warnings: ImageWarnings,
+) -> DecodeInput:
+    """Read from the header what is not about values, and add warnings about it."""
+    spacing = find_spacing(description)
+    warn_of_facts(description, spacing, warnings)
+    _warn_of_frames(description, pixel_format.number_of_frames, warnings)
+    flip = _plan_flip(description, pixel_format, settings.orient, warnings)
+    return DecodeInput(description, pixel_data, pixel_format, spacing, flip, warnings)
+
+
+class DecodeInput(NamedTuple):
     """Input of the stage; ``flip`` is how frames are turned or mirrored."""
 
     description: Description
@@ -130,6 +145,7 @@ class _DecodeInput(NamedTuple):
 
     @property
     def size(self) -> Size:
+        """Width and height of a stored frame."""
         return Size(self.pixel_format.columns, self.pixel_format.rows)
 
     @property
@@ -148,7 +164,7 @@ class _DecodeInput(NamedTuple):
         return content
 
 
-class _Values(NamedTuple):
+class Values(NamedTuple):
     """Frames of values, or of stored values with the lookup of their display values."""
 
     frames: Frames
@@ -180,7 +196,7 @@ def _plan_flip(
     )
 
 
-def _count_levels(source: _DecodeInput, settings: DecodeSettings) -> int:
+def _count_levels(source: DecodeInput, settings: DecodeSettings) -> int:
     """Return how often width and height may be halved, 0 unless the image will be made smaller."""
     description, pixel_format, fast = source.description, source.pixel_format, settings.fast_decode
     if fast is None or not choose_level(source.size, source.plan_target(source.size, fast)):
@@ -196,40 +212,30 @@ def _count_levels(source: _DecodeInput, settings: DecodeSettings) -> int:
 
 
 def _decode_at_level(
-    source: _DecodeInput, settings: DecodeSettings, levels: int, requested_level: int | None = None
+    source: DecodeInput, settings: DecodeSettings, levels: int, requested_level: int | None = None
 ) -> Image:
     """Decode at a resolution level, None for the one that the uncropped image needs.
 
     ``levels`` is how often width and height may be halved.
     """
     description, pixel_format = source.description, source.pixel_format
-    spacing, region = source.spacing, find_2d_region(description)
 
     def level_of(content: Size) -> int:
         target = source.plan_target(content, settings.fast_decode)
         return min(levels, choose_level(content, target))
 
     level = level_of(source.size) if requested_level is None else requested_level
-    values = _decode_values(source, settings, level)
-    order, volume = _handle_frames(source, settings, values)
-    frames, sampling = _flip_frames(source, volume.frames, level)
+    stored = stored_frames(description, pixel_format, source.pixel_data, source.warnings, level)
+    values = make_values(description, pixel_format, stored, source.warnings, settings)
+    order, volume = _order_frames(source, settings, values)
+    frames, sampling = flip_frames(source, volume.frames, level)
     space = find_patient_space(description, order.order, volume.sources)
     geometry = Geometry(source.size, flip=source.flip, space=space)
-    source_info = SourceInfo(
-        study_instance_uid=description.header.study_instance_uid,
-        series_instance_uid=description.header.series_instance_uid,
-        sop_instance_uid=description.header.sop_instance_uid,
-        modality=description.header.modality,
-        source_rows=pixel_format.rows,
-        source_columns=pixel_format.columns,
+    source_info = make_source_info(
+        source,
         source_frames=pixel_format.number_of_frames,
-        pixel_spacing=spacing[:2] if spacing is not None else None,
-        spacing_source=spacing.source if spacing is not None else "",
-        pixel_shape=source.pixel_shape,
-        region=geometry.flip_area(region[:4]) if region is not None else None,
         frame_spacing=volume.frame_spacing,
         page_frames=number_page_frames(order.order, volume.sources),
-        photometric_interpretation=pixel_format.photometric_interpretation,
         background=values.background,
         warnings=source.warnings,
         resolution_level=level,
@@ -242,22 +248,45 @@ def _decode_at_level(
     return Image(frames, geometry, source_info, values.lookup, reduction)
 
 
-def _decode_values(source: _DecodeInput, settings: DecodeSettings, level: int) -> _Values:
-    """Return frames in stored order, of modality values, or of display values or their lookup."""
-    description, pixel_format = source.description, source.pixel_format
-    frames: Frames = stored_frames(
-        description, pixel_format, source.pixel_data, source.warnings, level
+def make_source_info(source: DecodeInput, **facts: Any) -> SourceInfo:  # noqa: ANN401
+    """Return the facts of the header, and those about what became of the frames."""
+    header, spacing = source.description.header, source.spacing
+    region = find_2d_region(source.description)
+    of_source = Geometry(source.size, flip=source.flip)
+    return SourceInfo(
+        study_instance_uid=header.study_instance_uid,
+        series_instance_uid=header.series_instance_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        modality=header.modality,
+        source_rows=source.pixel_format.rows,
+        source_columns=source.pixel_format.columns,
+        pixel_spacing=spacing[:2] if spacing is not None else None,
+        spacing_source=spacing.source if spacing is not None else "",
+        pixel_shape=source.pixel_shape,
+        region=of_source.flip_area(region[:4]) if region is not None else None,
+        photometric_interpretation=source.pixel_format.photometric_interpretation,
+        **facts,
     )
+
+
+def make_values(
+    description: Description,
+    pixel_format: PixelFormat,
+    frames: Frames,
+    warnings: ImageWarnings,
+    settings: DecodeSettings,
+) -> Values:
+    """Make of stored frames modality values, or display values or their lookup, in stored order."""
     if not pixel_format.is_monochrome:
-        return _Values(frames, None, None)
+        return Values(frames, None, None)
     if settings.intensity == "stored":
-        frames, background = modality_values(description, frames, pixel_format, source.warnings)
-        return _Values(frames, None, background)
+        frames, background = modality_values(description, frames, pixel_format, warnings)
+        return Values(frames, None, background)
     frames, lookup = make_display_values(
         description,
         frames,
         pixel_format,
-        source.warnings,
+        warnings,
         intensity=settings.intensity,
         window=settings.window,
     )
@@ -265,11 +294,11 @@ def _decode_values(source: _DecodeInput, settings: DecodeSettings, level: int) -
     # is its darkest.
     if lookup is not None and (settings.volume in PROJECTED or settings.spacing_z is not None):
         frames, lookup = map_frames(frames, lookup, dtype=lookup.table.dtype), None
-    return _Values(frames, lookup, None)
+    return Values(frames, lookup, None)
 
 
-def _handle_frames(
-    source: _DecodeInput, settings: DecodeSettings, values: _Values
+def _order_frames(
+    source: DecodeInput, settings: DecodeSettings, values: Values
 ) -> tuple[FrameOrder, Volume]:
     """Order the frames along the z axis, and apply the volume handler."""
     frames = values.frames
@@ -284,20 +313,25 @@ def _handle_frames(
     warn_of_slice_spacing(source.description, order, source.warnings)
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
-    handled = handle_volume(
-        Volume(frames, order.spacing, order.distances),
+    volume = Volume(frames, order.spacing, order.distances)
+    return order, apply_handler(volume, settings, values.background)
+
+
+def apply_handler(volume: Volume, settings: DecodeSettings, background: float | None) -> Volume:
+    """Apply the volume handler of the settings."""
+    return handle_volume(
+        volume,
         handler=settings.volume,
         target_frames=settings.target_frames,
         skip_frames=settings.skip_frames,
         mip_weight=settings.mip_weight,
         projection=settings.projection,
         spacing_z=settings.spacing_z,
-        background=values.background,
+        background=background,
     )
-    return order, handled
 
 
-def _flip_frames(source: _DecodeInput, frames: Frames, level: int) -> tuple[Frames, Sampling]:
+def flip_frames(source: DecodeInput, frames: Frames, level: int = 0) -> tuple[Frames, Sampling]:
     """Turn or mirror frames, and the positions of their samples at a reduced resolution."""
     # Samples of a reduced resolution are at every 2**level-th pixel from the left and top, and so
     # from the right and bottom once they are mirrored.

@@ -89,10 +89,11 @@ def _differs(pixel: Pair | None, *others: Pair | None) -> bool:
     present = [other for other in others if other is not None]
     if pixel is None or not present:
         return False
-    return not any(_is_same(pixel, other) for other in present)
+    return not any(is_same_spacing(pixel, other) for other in present)
 
 
-def _is_same(one: Pair, other: Pair) -> bool:
+def is_same_spacing(one: Pair, other: Pair) -> bool:
+    """Whether two spacings (x, y) are the same but for rounding."""
     return all(math.isclose(a, b, rel_tol=SAME_SPACING) for a, b in zip(one, other, strict=True))
 
 

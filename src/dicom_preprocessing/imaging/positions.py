@@ -56,9 +56,23 @@ def merge_close(along: list[float]) -> list[float]:
 def median_step(along: Sequence[float]) -> float | None:
     """Return the median distance of neighbours in mm, None if all positions are equal."""
     # The median, since one missing slice must not change the spacing of all.
-    steps = sorted(after - before for before, after in pairwise(sorted(set(along))))
+    steps = _sort_steps(along)
     if not steps:
         return None
     half = len(steps) // 2  # np.median imports numpy.ma, which takes longer than a small image
     median = steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2
     return round(float(median), 6)
+
+
+def usual_step(along: Sequence[float]) -> float | None:
+    """Return the step by which others are judged in mm, None if all positions are equal.
+
+    The median, and of an even number of steps the smaller one in the middle: of slices at 0, 1 and
+    3 mm the one at 2 mm is missing, where a mean of 1.5 would make both steps uneven.
+    """
+    steps = _sort_steps(along)
+    return round(float(steps[(len(steps) - 1) // 2]), 6) if steps else None
+
+
+def _sort_steps(along: Sequence[float]) -> list[float]:
+    return sorted(after - before for before, after in pairwise(sorted(set(along))))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -23,6 +23,9 @@ EVEN: Final = 1e-3
 
 SAME_PLANE: Final = 1e-6
 """Distance of two pages in mm up to which they lie in one plane."""
+
+ORTHONORMAL: Final = 1e-2
+"""What direction cosines may lack to unit vectors at right angles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,16 @@ class PatientSpace:
             pixel_spacing=(x, y),
             positions=tuple(map(tuple, data["positions"])),
         )
+
+
+def are_orthonormal(orientation: Sequence[float]) -> bool:
+    """Whether the two vectors have the length 1 and are at right angles, but for rounding."""
+    cosines = np.array(orientation).reshape(2, 3)
+    with np.errstate(all="ignore"):
+        products = cosines @ cosines.T
+    # Of the lengths, since the square of one misses 1 by twice as much.
+    products[[0, 1], [0, 1]] **= 0.5
+    return bool((np.abs(products - np.eye(2)) <= ORTHONORMAL).all())
 
 
 def as_points(points: ArrayLike) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ from dicom_preprocessing.index.table import (
 from dicom_preprocessing.index.walk import SourceFile, find_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from dicom_preprocessing.config.selection import Selection
@@ -177,9 +178,10 @@ def update_index(
         if selection.columns:
             write_columns(folder, study, entries, headers, selection.columns)
         inventory = _renew_inventory(folder, study, entries, retries, invalidate)
-        studies.append(_summarise_study(study, entries, inventory))
+        slices = count_slices(entries)
+        studies.append(_summarise_study(study, entries, slices, inventory))
         for entry in entries:
-            pixels.add(entry)
+            pixels.add(entry, slices.get(entry.path, 1))
     if not selection.columns:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder.columns)
@@ -272,13 +274,22 @@ def _read_previous_inventory(path: Path) -> tuple[str, int, int]:
         return "", 1, 0
 
 
-def _summarise_study(study: str, entries: list[InventoryEntry], inventory: str) -> Study:
+def count_slices(entries: Iterable[InventoryEntry]) -> dict[str, int]:
+    """The number of slices of the stack in which a file is, by path; none of other files."""
+    volumes = {entry.path: entry.stack.volume_id for entry in entries if entry.stack is not None}
+    counts = Counter(volumes.values())
+    return {path: counts[volume] for path, volume in volumes.items()}
+
+
+def _summarise_study(
+    study: str, entries: list[InventoryEntry], slices: Mapping[str, int], inventory: str
+) -> Study:
     max_bytes = max(
         entry.rows
         * entry.columns
         * max(1, entry.samples_per_pixel)
         * 2
-        * (max(1, entry.number_of_frames) + FRAMES_IN_MEMORY)
+        * (max(1, entry.number_of_frames, slices.get(entry.path, 1)) + FRAMES_IN_MEMORY)
         for entry in entries
     )
     pixels = sum(e.rows * e.columns * max(1, e.number_of_frames) for e in entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, starmap
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +14,7 @@ from dicom_preprocessing.files import SortedOnDisk
 from dicom_preprocessing.index.conflicts import describe_others
 from dicom_preprocessing.index.scan import HeaderScan, digesting_files, to_scan
 from dicom_preprocessing.index.selection import Census, Selector
+from dicom_preprocessing.index.stacking import SeriesFile, stack_files
 from dicom_preprocessing.index.table import (
     PATH_PART_RULE,
     SERIES_WITHOUT_UID,
@@ -147,11 +148,37 @@ class StudyGrouper:
             for study, members in groupby(self._images, key=itemgetter(0)):
                 scans = [(index, scan) for _, index, scan in members]
                 images = self._select_images(study, self._add_digests(scans, digests))
-                if images:
-                    entries = [image.entry for image in images]
+                placed = self._place_images(images)
+                if placed:
+                    entries = [entry for _, entry in placed]
                     for entry in entries:
                         self.census.kept[entry.modality, entry.sop_class_uid] += 1
-                    yield StudyFiles(study, entries, [image.header for image in images])
+                    yield StudyFiles(study, entries, [image.header for image, _ in placed])
+
+    def _place_images(self, images: list[_Candidate]) -> list[tuple[_Candidate, InventoryEntry]]:
+        """The images that are kept, each with its line of the inventory and place in a stack."""
+        policies = self._selector.selection.stack
+        if policies is None:
+            return [(image, image.entry) for image in images]
+        entries = {image.source_file.path: image.entry for image in images}
+        files = (
+            SeriesFile(path, entries[path].series_instance_uid, image.header)
+            for path, image in zip(entries, images, strict=True)
+        )
+        places, dropped = stack_files(files, policies)
+        for image in images:
+            message = dropped.get(image.source_file.path)
+            if message is not None:
+                self.census.rejected[message.partition(" (")[0]] += 1
+                excluded = _make_excluded_file(
+                    image.source_file, image.scan, error="not_selected", message=message
+                )
+                self._excluded.append((image.index, excluded))
+        return [
+            (image, replace(entry, stack=places.get(entry.path)))
+            for image, entry in zip(images, entries.values(), strict=True)
+            if entry.path not in dropped
+        ]
 
     def _select_images(self, study: str, scans: list[tuple[int, HeaderScan]]) -> list[_Candidate]:
         instances: dict[str, list[_Candidate]] = defaultdict(list)

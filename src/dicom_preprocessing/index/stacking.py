@@ -1,14 +1,77 @@
-"""Slices of a series, by what the index keeps of headers."""
+"""Stacks of a study's files, by what the index keeps of headers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_preprocessing.dicom.attribute import Attribute
-from dicom_preprocessing.imaging.stacking import TELLING_FIELDS, Slice
+from dicom_preprocessing.imaging.stacking import TELLING_FIELDS, Slice, plan_volumes
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, StackPlace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dicom_preprocessing.config.stacking import StackPolicies
     from dicom_preprocessing.dicom.header import Header
+    from dicom_preprocessing.imaging.stacking import PlannedVolume
+
+
+class SeriesFile(NamedTuple):
+    """A file that may be a slice of a series."""
+
+    path: str
+    series_instance_uid: str
+    header: Header
+
+
+class Stacking(NamedTuple):
+    """By path: places of files in stacks, and why files are in none. Others are not slices."""
+
+    places: Mapping[str, StackPlace]
+    dropped: Mapping[str, str]
+
+
+def stack_files(files: Iterable[SeriesFile], policies: StackPolicies) -> Stacking:
+    """Plan the stacks of the files of a study.
+
+    Slices are the files of one frame in a series that has a UID. Of the files of one SOP Instance
+    UID the first says where the slice lies.
+    """
+    instances: dict[str, dict[str, list[SeriesFile]]] = defaultdict(lambda: defaultdict(list))
+    for file in files:
+        if file.header.number_of_frames <= 1 and file.series_instance_uid != SERIES_WITHOUT_UID:
+            instances[file.series_instance_uid][file.header.sop_instance_uid].append(file)
+    places: dict[str, StackPlace] = {}
+    dropped: dict[str, str] = {}
+    for series, by_sop in instances.items():
+        slices = [make_slice(first.header, first.path) for first, *_ in by_sop.values()]
+        plan = plan_volumes(series, slices, policies)
+        for left_out in plan.dropped:
+            for file in by_sop[left_out.slice.sop_instance_uid]:
+                dropped[file.path] = left_out.message
+        for volume in plan.volumes:
+            for s, place in zip(volume.slices, _list_places(volume), strict=True):
+                places |= dict.fromkeys((f.path for f in by_sop[s.sop_instance_uid]), place)
+    return Stacking(places, dropped)
+
+
+def _list_places(volume: PlannedVolume) -> Iterator[StackPlace]:
+    """Yield the place of each slice; the first one has what was found about the volume."""
+    findings: Sequence[Sequence[str]] = ()
+    if len(volume.slices) > 1:
+        findings = [[f.verdict, f.policy, f.message] for f in volume.findings]
+    distances = volume.distances or (None,) * len(volume.slices)
+    for number, (s, distance) in enumerate(zip(volume.slices, distances, strict=True), 1):
+        yield StackPlace(
+            volume=volume.number,
+            volume_id=volume.volume_id,
+            place=number,
+            position_mm=distance,
+            position=s.position,
+            orientation=s.orientation,
+            findings=findings if number == 1 else (),
+        )
 
 
 def make_slice(header: Header, name: str) -> Slice:

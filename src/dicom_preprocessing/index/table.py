@@ -78,6 +78,33 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlace:
+    """The place of a file in the stack of its series.
+
+    Parameters
+    ----------
+    volume, volume_id : int, str
+        Number of the volume within its series, from 1, and its name.
+    place : int
+        Of the slice in the order of the volume, from 1; files of one SOP Instance UID share it.
+    position_mm : float or None
+        Of the slice along the normal.
+    position, orientation : sequence of float or None
+        Image Position (Patient) and Image Orientation (Patient).
+    findings : sequence of (verdict, policy, message)
+        About the volume, where the slice is its first one.
+    """
+
+    volume: int
+    volume_id: str
+    place: int
+    position_mm: float | None = None
+    position: Sequence[float] | None = None
+    orientation: Sequence[float] | None = None
+    findings: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryEntry:
     """A line of an inventory: a file that should become an image.
 
@@ -85,6 +112,7 @@ class InventoryEntry:
     change.
     ``series_instance_uid`` is ``series`` where the file has no usable one. Files of one
     ``sop_instance_uid`` are candidates in this order, of which the first that decodes is written.
+    ``stack`` is None where the file is an image of its own.
     """
 
     path: str
@@ -105,6 +133,7 @@ class InventoryEntry:
     bits_stored: int
     instance_number: int
     renewal: int = 0
+    stack: StackPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,8 +320,8 @@ class PixelCounts:
     nbytes: int = 0
     largest: int = 0
 
-    def add(self, entry: InventoryEntry) -> None:
-        """Count a file."""
+    def add(self, entry: InventoryEntry, slices: int = 1) -> None:
+        """Count a file, which may be one of the slices of a stack."""
         frames = max(1, entry.number_of_frames)
         pixels = entry.rows * entry.columns * frames
         nbytes = pixels * max(1, entry.samples_per_pixel) * max(1, -(-entry.bits_allocated // 8))
@@ -300,8 +329,8 @@ class PixelCounts:
         self.frames += frames
         self.pixels += pixels
         self.nbytes += nbytes
-        if frames > 1:
-            self.largest = max(self.largest, nbytes)
+        if frames * slices > 1:
+            self.largest = max(self.largest, nbytes * slices)
 
     def to_json(self) -> str:
         """What ``IndexFolder.read_pixels`` reads."""
@@ -317,7 +346,12 @@ def format_study_table(studies: Iterable[Study]) -> Iterator[str]:
 
 def format_inventory(entries: list[InventoryEntry]) -> str:
     """The text of an inventory."""
-    return "".join(json_lines(map(as_record, entries)))
+    return "".join(json_lines(map(_record_entry, entries)))
+
+
+def _record_entry(entry: InventoryEntry) -> dict[str, Any]:
+    record = as_record(entry)
+    return record if entry.stack is None else record | {"stack": as_record(entry.stack)}
 
 
 def digest_inventory(path: Path) -> str:
@@ -332,7 +366,12 @@ def digest_studies(studies: Iterable[Study]) -> str:
 
 def read_inventory(path: Path) -> list[InventoryEntry]:
     """Read an inventory."""
-    return [InventoryEntry(**record) for record in read_json_lines(path)]
+    return [_read_entry(record) for record in read_json_lines(path)]
+
+
+def _read_entry(record: dict[str, Any]) -> InventoryEntry:
+    stack = record["stack"]
+    return InventoryEntry(**record | {"stack": stack and StackPlace(**stack)})
 
 
 def is_path_part(uid: str) -> bool:

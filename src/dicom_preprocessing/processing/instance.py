@@ -125,8 +125,22 @@ def process_instance(
     OSError
         The image could not be written.
     """
+    work = partial(_try_candidates, candidates, spec, limits, known or {}, on_start)
+    return guard_against_bugs(work, candidates, spec)
+
+
+def guard_against_bugs(
+    work: Callable[[], list[Receipt]], entries: Sequence[InventoryEntry], spec: OutputSpec
+) -> list[Receipt]:
+    """Return the receipts of a work, or failed ones of its files if it raises what none foresaw.
+
+    Raises
+    ------
+    OSError
+        The image could not be written.
+    """
     try:
-        return _try_candidates(candidates, spec, limits, known or {}, on_start)
+        return work()
     except OSError:
         raise
     except MemoryError:
@@ -134,7 +148,7 @@ def process_instance(
     except Exception as error:  # noqa: BLE001  # outside of the stages, where StageTimer does this
         print_traceback(error)
         unforeseen = InternalError.from_exception(error)
-    return [new_receipt(entry).as_failed(unforeseen, spec.recipe.stage) for entry in candidates]
+    return [new_receipt(entry).as_failed(unforeseen, spec.recipe.stage) for entry in entries]
 
 
 def _try_candidates(
@@ -155,7 +169,7 @@ def _try_candidates(
                 if entry.path in known:
                     raise known[entry.path]
                 on_start(entry.path)
-                _require_few_pixels(entry, limits)
+                require_few_pixels(entry, limits)
             except FileError as error:
                 receipt = receipt.as_failed(error, "decode")
             else:
@@ -167,7 +181,7 @@ def _try_candidates(
     if first is None:
         return receipts
     pairs = zip(candidates, receipts, strict=True)
-    return [r if r is decoded else _mark_conflict(entry, r, first) for entry, r in pairs]
+    return [r if r is decoded else mark_conflict(entry, r, first) for entry, r in pairs]
 
 
 def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Receipt:
@@ -189,7 +203,7 @@ def _process(entry: InventoryEntry, receipt: Receipt, spec: OutputSpec) -> Recei
     return outcome
 
 
-def _mark_conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
+def mark_conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntry) -> Receipt:
     """Return the receipt of a candidate whose image came from ``first``.
 
     A transient failure stays transient: once the file can be read, it may come first.
@@ -203,7 +217,7 @@ def _mark_conflict(entry: InventoryEntry, receipt: Receipt, first: InventoryEntr
     return receipt.as_failed(error, "decode")
 
 
-def _require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
+def require_few_pixels(entry: InventoryEntry, limits: Limits | None) -> None:
     """Raise an error if the header announces more pixels than a file may have."""
     pixels = entry.rows * entry.columns * max(1, entry.number_of_frames)
     if limits is not None and pixels > limits.pixels:
@@ -260,15 +274,32 @@ def run_stages_and_write(
     image: Image, receipt: Receipt, after: str, spec: OutputSpec, timer: StageTimer | None = None
 ) -> Receipt:
     """Run the stages after the one named ``after``, and write the result."""
-    last = spec.recipe.stage
-    timer = timer or StageTimer(receipt.seconds)
     try:
-        image = run_stages(image, spec.recipe, after, timer)
-        with timer.measure("write"):
-            image = image.to_display_values()
-            output = spec.write(image, receipt)
-            # While the file is in memory: 2 % of the time in which a stage is kept.
-            checksum = checksum_of(spec.root / output) if last != "write" else ""
+        return write_image(image, receipt, after, spec, timer or StageTimer(receipt.seconds))
     except FileError as error:
-        return receipt.as_failed(error, last if error.stage == "write" else error.stage)
+        return receipt.as_failed(error, stage_of(error, spec))
+
+
+def write_image(
+    image: Image, receipt: Receipt, after: str, spec: OutputSpec, timer: StageTimer
+) -> Receipt:
+    """Run the stages after the one named ``after``, write the result, and return its receipt.
+
+    Raises
+    ------
+    FileError
+        By a stage, which ``stage_of`` names.
+    """
+    last = spec.recipe.stage
+    image = run_stages(image, spec.recipe, after, timer)
+    with timer.measure("write"):
+        image = image.to_display_values()
+        output = spec.write(image, receipt)
+        # While the file is in memory: 2 % of the time in which a stage is kept.
+        checksum = checksum_of(spec.root / output) if last != "write" else ""
     return receipt.as_written(image, last, output, checksum)
+
+
+def stage_of(error: FileError, spec: OutputSpec) -> str:
+    """The stage at which a file failed: what writing finds is that of the last one."""
+    return spec.recipe.stage if error.stage == "write" else error.stage

@@ -29,7 +29,8 @@ from dicom_preprocessing.processes import (
     keep_freed_memory,
     resident_bytes,
 )
-from dicom_preprocessing.processing.instance import import_libraries_of, process_instance
+from dicom_preprocessing.processing.instance import import_libraries_of
+from dicom_preprocessing.processing.volume import process_group
 from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.supervision import MIB, WorkerProcess, find_excess, make_crash_error
 
@@ -234,7 +235,7 @@ def _process_in_this_process(
     try:
         for candidates in groups:
             bound()
-            yield process_instance(candidates, spec, limits=limits, on_start=bound)
+            yield process_group(candidates, spec, limits=limits, on_start=bound)
     finally:
         shared_limits.release()
 
@@ -289,7 +290,7 @@ def _run_worker(
                     supervisor.send(path)
 
             try:
-                receipts = process_instance(
+                receipts = process_group(
                     candidates, spec, limits=limits, known=known, on_start=send_current_file
                 )
             except OSError as error:  # an image that cannot be written ends the job

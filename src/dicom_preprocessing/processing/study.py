@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config import Limits
-from dicom_preprocessing.errors import KeptStageError, OutputError
+from dicom_preprocessing.errors import FileError, KeptStageError, OutputError
 from dicom_preprocessing.files import checksum_of, make_durable, make_empty_folder, path_key
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.image import Image
 from dicom_preprocessing.index.table import digest_inventory, read_inventory
 from dicom_preprocessing.processing.instance import (
     OutputSpec,
-    group_by_instance,
     run_stages_and_write,
 )
 from dicom_preprocessing.processing.isolation import process_all
+from dicom_preprocessing.processing.volume import group_by_image
 from dicom_preprocessing.results.receipts import Receipt, read_receipts, write_receipts
 from dicom_preprocessing.tiff.reader import explain_unreadable, read_frames
 
@@ -64,7 +64,7 @@ def run_from_inventory(
         An image or the receipt could not be written. Errors of source files are in the receipts.
     """
     digest = digest_inventory(inventory)
-    groups = group_by_instance(read_inventory(inventory))
+    groups = group_by_image(read_inventory(inventory))
     outcomes = process_all(groups, spec, limits=limits or Limits(), cores=cores)
     receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
@@ -110,20 +110,34 @@ def run_from_stage(
     OSError
         As for ``run_from_inventory``.
     """
-    receipts = []
+    receipts: list[Receipt] = []
+    images: dict[str, Receipt] = {}
     for before in _read_kept_receipts(kept, spec.recipe, inventory):
-        if not before.is_written:
-            receipts.append(before)
+        if not before.has_image:
+            receipts.append(
+                replace(before, stage=spec.recipe.stage) if before.is_written else before
+            )
             continue
         try:
             frames = _read_kept_frames(kept.root / before.output, before)
             image = Image(frames, before.parse_geometry(), before.parse_source_info())
             with frame_threads(cores):
-                receipts.append(run_stages_and_write(image, before, before.stage, spec))
+                outcome = run_stages_and_write(image, before, before.stage, spec)
         except OutputError as error:  # pages are read as late as the writer asks for them
             command = shlex.join(["rm", "-r", str(kept.folder)])
             raise KeptStageError(f"{error}. To make it anew: {command}, and run again") from error
+        receipts.append(outcome)
+        images[before.sop_instance_uid] = outcome
+    receipts = [_fail_with_image(r, images.get(r.part_of)) for r in receipts]
     return _finish(receipts, spec, receipt)
+
+
+def _fail_with_image(receipt: Receipt, image: Receipt | None) -> Receipt:
+    """The receipt of a file of a stack, which fails as its image did, if that failed."""
+    if image is None or image.is_written or not receipt.is_written:
+        return receipt
+    error = FileError(image.message, error=image.error, transient=image.transient)
+    return receipt.as_failed(error, image.stage)
 
 
 def run_from_stage_or_inventory(
@@ -207,6 +221,6 @@ def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Re
     """Make the images durable, then write the receipts that name them."""
     # In this order: after a loss of power, a receipt never names an image that is not on the disk.
     receipts = [replace(r, recipe=spec.recipe.digest) for r in receipts]
-    make_durable(spec.root / r.output for r in receipts if r.is_written)
+    make_durable(spec.root / r.output for r in receipts if r.has_image)
     write_receipts(receipt, receipts)
     return receipts

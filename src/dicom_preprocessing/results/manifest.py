@@ -163,6 +163,7 @@ def convert_to_parquet(table: Path, path: Path, columns: Sequence[str] = ()) -> 
     )
     # Of a path, Arrow would replace ~ and unpack what ends in .gz.
     with (
+        naming(table),
         table.open("rb") as opened,
         arrow_csv.open_csv(opened, reading, convert_options=converting) as blocks,
         atomic_write(path, "wb") as file,

@@ -184,6 +184,8 @@ def new_receipt(entry: InventoryEntry) -> Receipt:
         series_instance_uid=entry.series_instance_uid,
         sop_instance_uid=entry.sop_instance_uid,
         attempt=entry.attempt,
+        volume=entry.stack.volume if entry.stack is not None else 0,
+        volume_id=entry.stack.volume_id if entry.stack is not None else "",
     )
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from dicom_preprocessing.imaging.space import PatientSpace
+from dicom_preprocessing.imaging.geometry import Geometry, Size
+from dicom_preprocessing.imaging.space import PatientSpace, are_orthonormal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.space import Vector
 
 VECTORS: Final = ("position", "row", "column")
@@ -21,6 +21,7 @@ PAGE_STEP: Final = "page_step"
 """Key of the way from each page to the next in mm, where all are the same."""
 PAGE_POSITIONS: Final = "page_positions"
 """Key of the positions of pages in mm, where they are not evenly spaced."""
+ALL_KEYS: Final = (*KEYS, PAGE_STEP, PAGE_POSITIONS)
 LARGEST: Final = 1e9
 """In mm; more is an error."""
 
@@ -46,6 +47,11 @@ class Place(NamedTuple):
     page_step: Vector | None = None
     page_positions: tuple[Vector, ...] | None = None
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether its directions are unit vectors at right angles, but for rounding."""
+        return are_orthonormal((*self.row, *self.column))
+
     def list_pages(self, count: int) -> tuple[Vector, ...] | None:
         """Return the position of each of ``count`` pages, None if it is not known."""
         if count == 1:
@@ -60,9 +66,11 @@ class Place(NamedTuple):
 
 
 def find_place(geometry: Geometry) -> Place | None:
-    """Return where the output of a geometry lies, None if that is unknown."""
+    """Return where the output of a geometry lies, None if that is unknown or cannot be meant."""
     pages, row, column = geometry.page_positions, geometry.row_direction, geometry.column_direction
     if pages is None or row is None or column is None:
+        return None
+    if not (np.abs(pages) <= LARGEST).all():  # NaN is not
         return None
     if len(pages) == 1:
         return Place(pages[0], row, column)
@@ -71,6 +79,19 @@ def find_place(geometry: Geometry) -> Place | None:
     except ValueError:  # no one step
         return Place(pages[0], row, column, page_positions=pages)
     return Place(pages[0], row, column, page_step=(x, y, z))
+
+
+def place_pages(positions: Sequence[Vector], row: Vector, column: Vector) -> Place | None:
+    """Return where pages lie, by the position of pixel (0, 0) of each and their directions."""
+    # The size of pixels makes no difference to where the first of them is.
+    space = PatientSpace((*row, *column), (1.0, 1.0), tuple(positions))
+    return find_place(Geometry(Size(1, 1), space=space))
+
+
+def replace_place(description: Mapping[str, Any], place: Place | None) -> dict[str, Any]:
+    """Return a description with another place, or with none."""
+    kept = {key: value for key, value in description.items() if key not in ALL_KEYS}
+    return kept | describe_place(place)
 
 
 def describe_place(place: Place | None) -> dict[str, Any]:
@@ -94,7 +115,7 @@ def parse_place(description: Mapping[str, Any]) -> Place | None:
     ValueError
         Numbers are not finite, too large, missing or something else; the message names the key.
     """
-    if not any(key in description for key in (*KEYS, PAGE_STEP, PAGE_POSITIONS)):
+    if not any(key in description for key in ALL_KEYS):
         return None
     position, row, column = (
         _parse_vector([description.get(f"{vector}_{axis}") for axis in "xyz"], vector)
@@ -152,7 +173,7 @@ def find_space(
         None where it is not known.
     """
     pages = place.list_pages(count) if place is not None else None
-    if place is None or pages is None or spacing is None:
+    if place is None or pages is None or spacing is None or not place.is_usable:
         return None
     flip, scale = geometry.flip, geometry.scale
     corner = geometry.to_output([0.0, 0.0])

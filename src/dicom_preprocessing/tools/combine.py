@@ -1,253 +1,81 @@
-"""Combine the single-frame images of a series into a volume of several pages.
-
-A finished tree says which images are of one series, by its manifest or its folders, but not their
-positions in space: neither tags nor manifest have slice positions. The order comes from a table, or
-from the headers of the DICOM files that the images were made from.
-"""
+"""Write the volumes of series from a finished tree, each as one TIFF of several pages."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dicom_preprocessing.config import Limits
-from dicom_preprocessing.dicom.reading import open_image
-from dicom_preprocessing.errors import FileError, OutputError, SourceError
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.frames import LazyFrames
-from dicom_preprocessing.imaging.positions import distances_along_normal, median_step
-from dicom_preprocessing.index.build import build_index
+from dicom_preprocessing.imaging.positions import median_step
+from dicom_preprocessing.imaging.stacking.findings import list_some
+from dicom_preprocessing.imaging.stacking.parts import is_one_orientation
 from dicom_preprocessing.index.table import is_path_part
-from dicom_preprocessing.index.walk import find_files
-from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, parse_image_path
+from dicom_preprocessing.results.layout import MANIFEST, SLICES, SUFFIX, WITH_SERIES, image_path
 from dicom_preprocessing.results.manifest import ManifestRow, row_of_tiff
+from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.slice_table import NOWHERE, SliceRow, write_slices
-from dicom_preprocessing.results.tables import as_records, load_table, read_column_names
-from dicom_preprocessing.text import list_names
-from dicom_preprocessing.tiff.reader import read_frames
+from dicom_preprocessing.text import plural
+from dicom_preprocessing.tiff.place import place_pages, replace_place
 from dicom_preprocessing.tiff.writer import write_pages
-from dicom_preprocessing.tools.tiff_image import (
-    TiffImage,
-    add_record,
-    format_description,
-    read_tiff_image,
-)
+from dicom_preprocessing.tools.tiff_image import add_record, describe_source, format_description
+from dicom_preprocessing.tools.volumes import DEFAULTS, Ordering, SeriesVolume, plan_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_preprocessing.index.table import InventoryEntry
+    from dicom_preprocessing.config import StackPolicies
+    from dicom_preprocessing.imaging.stacking import DroppedSlice
     from dicom_preprocessing.tiff.place import Place
     from dicom_preprocessing.tiff.tags import PageTags
-    from dicom_preprocessing.tools.tree import Tree
+    from dicom_preprocessing.tools.series import SeriesSlice, SliceGroups
+    from dicom_preprocessing.tools.volumes import Page
 
 TOOL = "tiff-combine"
-POSITION, INSTANCE_NUMBER = "position", "instance_number"
-ORDERS = (POSITION, INSTANCE_NUMBER)
-"""Columns to order a table by if none is named; the first that it has is used."""
-ORDER_TABLE_TYPES = {"path": str, "sop_instance_uid": str, "series_instance_uid": str}
-"""Columns of a table of slices, besides the one to order by."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """An image that becomes a page.
-
-    Slices are sorted by ``sort_value``: mm along the normal if ``is_mm``, else any number.
-    """
-
-    path: Path
-    name: str
-    study: str
-    series: str
-    sop_instance_uid: str
-    sort_value: float | None
-    is_mm: bool = False
-    modality: str = ""
-
-
-@dataclass(slots=True)
-class SliceGroups:
-    """Slices by study and series, problems of some series, and counts of what does not match.
-
-    ``unlisted`` counts images that are not in the table or headers, ``missing`` rows of the table
-    without an image.
-    """
-
-    series: dict[tuple[str, str], list[Slice]] = field(default_factory=lambda: defaultdict(list))
-    problems: dict[tuple[str, str], str] = field(default_factory=dict)
-    unlisted: int = 0
-    missing: int = 0
-
-
-def sort_by_table(tree: Tree, table: Path, order: str | None) -> SliceGroups:
-    """Sort images by the rows of a table; images that it does not name are left out.
+@dataclass(frozen=True, slots=True)
+class CombineOptions:
+    """Options of tiff-combine.
 
     Parameters
     ----------
-    tree : Tree
-    table : Path
-        .csv or .parquet, with a column path (as in the manifest) or sop_instance_uid, one to
-        order by, and series_instance_uid unless manifest or folders have it.
-    order : str or None
-        The column; None for position (mm), else instance_number.
-
-    Raises
-    ------
-    SourceError
-        The table cannot be read, or columns are missing.
+    policies : StackPolicies
+    ordering : Ordering
+    compressor : str or None
+        None: that of the first slice of each volume.
+    force : bool
+        Write volumes also if policies, slices of other settings or a table that does not match
+        forbid it, with warnings. Pages of other settings have each its own tags.
     """
-    wanted = {*ORDER_TABLE_TYPES, *ORDERS, *([order] if order else [])}
-    rows = as_records(load_table(table, ORDER_TABLE_TYPES, columns=wanted))
-    columns = list(rows[0]) if rows else []
-    key = next((name for name in ("path", "sop_instance_uid") if name in columns), None)
-    order = order or next((name for name in ORDERS if name in columns), None)
-    if key is None or order is None or order not in columns:
-        raise SourceError(
-            f"the table needs a column path or sop_instance_uid, and {order or ' or '.join(ORDERS)}"
-            f" to order by; found: {list_names(read_column_names(table)) if rows else 'no row'}"
-        )
-    by_key: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_key[row[key]].append(row)
-    sorting = SliceGroups()
-    used = Counter[str | None]()
-    for path in tree.paths:
-        name = str(path.relative_to(tree.root))
-        matching = by_key.get(name if key == "path" else parse_image_path(path)[2], [])
-        used.update(row[key] for row in matching[:1])
-        if not matching:
-            sorting.unlisted += 1
-            continue
-        row = matching[0]
-        made = _make_slice(tree, path, row, _parse_number(row[order]), is_mm=order == POSITION)
-        sorting.series[made.study, made.series].append(made)
-        if len(matching) > 1:
-            problem = f"{row[key]} is in {len(matching)} rows of the table"
-            sorting.problems[made.study, made.series] = problem
-    missing = [row for row in rows if row[key] not in used]
-    sorting.missing = len(missing)
-    of_series = {row["series_instance_uid"]: row for row in missing if "series_instance_uid" in row}
-    for where in [where for where in sorting.series if where[1] in of_series]:
-        sorting.problems[where] = f"{of_series[where[1]][key]} is in the table and not in the tree"
-    return sorting
 
-
-def sort_by_headers(tree: Tree, sources: Sequence[str]) -> SliceGroups:
-    """Sort images by the position in the headers of their DICOM files, else by instance number.
-
-    A series of which the tree lacks images is a problem: its volume would have gaps.
-
-    Raises
-    ------
-    SourceError
-        None of the sources can be read.
-    """
-    index = build_index(find_files(sources, seconds=Limits().seconds))
-    entries = {
-        (study, entry.sop_instance_uid): entry
-        for study, of_study in index.studies.items()
-        for entry in reversed(of_study)  # the first of several candidates counts
-    }
-    sorting = SliceGroups()
-    by_series: dict[tuple[str, str], list[tuple[Slice, InventoryEntry]]] = defaultdict(list)
-    for path in tree.paths:
-        study, _, sop = parse_image_path(path.relative_to(tree.root))
-        entry = entries.get((study, sop))
-        if entry is None:
-            sorting.unlisted += 1
-            continue
-        row = {"series_instance_uid": entry.series_instance_uid}
-        made = _make_slice(tree, path, row, float(entry.instance_number), is_mm=False)
-        by_series[made.study, made.series].append((made, entry))
-    expected = Counter((study, entry.series_instance_uid) for (study, _), entry in entries.items())
-    for where, pairs in by_series.items():
-        slices = [made for made, _ in pairs]
-        try:
-            positions = _read_positions([entry for _, entry in pairs])
-        except OutputError as error:
-            sorting.problems[where] = str(error)
-            positions = None
-        if positions is not None:
-            slices = [
-                replace(made, sort_value=mm, is_mm=True)
-                for made, mm in zip(slices, positions, strict=True)
-            ]
-        sorting.series[where] = slices
-        if len(slices) < expected[where]:
-            sorting.problems[where] = (
-                f"the tree has {len(slices)} of {expected[where]} images; the volume has gaps"
-            )
-    return sorting
-
-
-def _read_positions(entries: Sequence[InventoryEntry]) -> list[float] | None:
-    """Mm along the normal, None unless every header has position and orientation."""
-    positions, orientations = [], []
-    for entry in entries:
-        try:
-            top = open_image(entry.path).description.top
-        except FileError as error:
-            raise OutputError(f"{entry.path}: {error}") from error
-        positions.append(top.position())
-        orientations.append(top.orientation())
-    first = orientations[0]
-    known = [p for p in positions if p is not None]
-    if first is None or len(known) < len(positions) or None in orientations:
-        return None
-    if not np.allclose(np.array(orientations, np.float64), first, atol=1e-3):
-        raise OutputError("slices of several orientations; expected one volume")
-    return distances_along_normal(known, first)
-
-
-def _make_slice(
-    tree: Tree, path: Path, row: dict[str, Any], sort_value: float | None, *, is_mm: bool
-) -> Slice:
-    study, series = _find_series(tree, path, row)
-    return Slice(
-        path=path,
-        name=str(path.relative_to(tree.root)),
-        study=study,
-        series=series,
-        sop_instance_uid=parse_image_path(path)[2],
-        sort_value=sort_value,
-        is_mm=is_mm,
-        modality=tree.row(path).get("modality") or "",
-    )
-
-
-def _find_series(tree: Tree, path: Path, row: dict[str, Any]) -> tuple[str, str]:
-    """Study and series: the table's, else the manifest's, else the folder's."""
-    study, in_path, _ = parse_image_path(path.relative_to(tree.root))
-    known = row.get("series_instance_uid") or tree.row(path).get("series_instance_uid")
-    return study, known or in_path or ""
-
-
-def _parse_number(cell: Any) -> float | None:  # noqa: ANN401  # any cell of a table
-    try:
-        value = float(cell)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return value if math.isfinite(value) else None
+    policies: StackPolicies = DEFAULTS
+    ordering: Ordering = field(default_factory=Ordering)
+    compressor: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CombinedVolume:
-    """A volume that was written, with the slices of its pages and where they lie."""
+    """A volume that was written, with the slices of its pages and where they lie.
+
+    ``distances`` are along the normal, mm; None if that is unknown.
+    """
 
     row: ManifestRow
-    slices: tuple[Slice, ...]
+    slices: tuple[SeriesSlice, ...]
     places: tuple[Place | None, ...]
+    distances: tuple[float, ...] | None = None
 
     def rows(self) -> Iterator[SliceRow]:
         """Rows of slices.csv."""
-        for page, (made, place) in enumerate(zip(self.slices, self.places, strict=True), 1):
+        distances = self.distances or (None,) * len(self.slices)
+        pages = zip(self.slices, self.places, distances, strict=True)
+        for page, (made, place, distance) in enumerate(pages, 1):
             x, y, z = place.position if place is not None else NOWHERE
             yield SliceRow(
                 path=self.row.path,
@@ -255,95 +83,144 @@ class CombinedVolume:
                 sop_instance_uid=made.sop_instance_uid,
                 source_path=made.name,
                 source_frame=1,
-                position_mm=made.sort_value if made.is_mm else None,
+                position_mm=distance,
                 x=x,
                 y=y,
                 z=z,
             )
 
 
-def list_targets(sorting: SliceGroups, output: Path) -> list[Path]:
-    """The files that ``combine`` may write of series."""
-    known = (where for where in sorting.series if is_path_part(where[1]))
-    return [_make_target(output, *where) for where in known]
+@dataclass(frozen=True, slots=True)
+class CombinedSeries:
+    """What became of a series: its volumes, and messages about what is not there or irregular."""
+
+    volumes: list[CombinedVolume] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
-def _make_target(output: Path, study: str, series: str) -> Path:
+def list_targets(groups: SliceGroups, output: Path) -> Iterator[Path]:
+    """Yield the files that ``combine_series`` may write of series."""
+    for (study, series), slices in groups.series.items():
+        if is_path_part(series):
+            yield _make_target(output, study, series)
+            for made in slices:
+                yield _make_target(output, study, series, made.sop_instance_uid)
+
+
+def _make_target(output: Path, study: str, series: str, sop_instance_uid: str = "") -> Path:
+    """``{study}/{series}.tiff``; of one of several volumes ``{study}/{series}/{sop}.tiff``."""
+    if sop_instance_uid:
+        return output / image_path(WITH_SERIES, study, series, sop_instance_uid).lstrip("/")
     return output / study / f"{series}{SUFFIX}"
 
 
-def combine(
-    slices: Sequence[Slice], output: Path, *, compressor: str | None = None, force: bool = False
-) -> CombinedVolume:
-    """Write the slices of one series as ``output/{study}/{series}.tiff``.
+def combine_series(
+    slices: Sequence[SeriesSlice], problem: str | None, output: Path, options: CombineOptions
+) -> CombinedSeries:
+    """Write the volumes of a series.
 
     Parameters
     ----------
-    slices : sequence of Slice
+    slices : sequence of SeriesSlice
         In any order.
+    problem : str or None
+        Why it cannot be complete.
     output : Path
-    compressor : str or None
-        None: that of the first slice.
-    force : bool
-        Write even if slices share a position or differ in geometry. Each page then has its own
-        tags.
+    options : CombineOptions
 
     Raises
     ------
     OutputError
-        The slices do not form a volume: their order is unknown, several are at one position, or
-        sizes or geometry differ.
+        There is no plan, so that nothing is written.
     """
-    ordered = _sort_slices(slices, force=force)
-    stored = [_reopen_per_page(read_tiff_image(made.path)) for made in ordered]
-    _require_slices(stored)
-    if not force:
-        _require_agreement(stored)
-    first, study, series = stored[0], ordered[0].study, ordered[0].series
-    if study in (MANIFEST, SLICES):
+    done = CombinedSeries()
+    if problem is not None:
+        problem = f"series {slices[0].series}: {problem}"
+        if not options.force:
+            raise OutputError(problem)
+        done.warnings.append(problem)
+    plan = plan_series(slices, options.policies, options.ordering, force=options.force)
+    done.left_out.extend(_describe_dropped(slices[0], plan.dropped))
+    by_name = {volume.name: volume for volume in plan.volumes}
+    targets = Counter(_find_target(volume, output) for volume in plan.volumes)
+
+    def write(name: str) -> CombinedVolume:
+        target = _find_target(by_name[name], output)
+        if targets[target] > 1:
+            raise OutputError(f"{name}: another volume would be {target} too")
+        return _combine(by_name[name], target, output, options)
+
+    for name, volume in by_name.items():
+        outcome = try_call(write, name)
+        if isinstance(outcome, OutputError):
+            done.errors.append(str(outcome))
+            continue
+        done.volumes.append(outcome)
+        findings = volume.planned.findings
+        done.warnings.extend(f"{name}: {f.verdict}: {f.message}" for f in findings)
+    return done
+
+
+def _find_target(volume: SeriesVolume, output: Path) -> Path:
+    first = volume.pages[0].slice
+    sop_instance_uid = first.sop_instance_uid if volume.count > 1 else ""
+    return _make_target(output, first.study, first.series, sop_instance_uid)
+
+
+def _describe_dropped(first: SeriesSlice, dropped: Sequence[DroppedSlice]) -> Iterator[str]:
+    """Yield which slices are in no volume, by reason."""
+
+    def reason(one: DroppedSlice) -> str:
+        return one.message if one.error == "not_selected" else one.error
+
+    for text, members in groupby(sorted(dropped, key=reason), key=reason):
+        names = [one.slice.name for one in members]
+        yield f"series {first.series}: {plural(len(names), 'image')}: {text}: {list_some(names)}"
+
+
+def _combine(
+    volume: SeriesVolume, target: Path, output: Path, options: CombineOptions
+) -> CombinedVolume:
+    """Write a volume to a target below the output.
+
+    Raises
+    ------
+    OutputError
+        It must not be written, or its slices have different sizes or dtypes.
+    """
+    if volume.planned.error:
+        raise OutputError(f"{volume.name}: {volume.planned.error}")
+    _require_one_shape(volume.pages)
+    first = volume.pages[0].slice
+    if target.relative_to(output).parts[0] in (MANIFEST, SLICES):
         raise OutputError(
             f"{first.path}: OUTPUT has a table of the name of its folder, rename that"
         )
-    spacing = _frame_spacing(ordered, stored)
-    record = {"tool": TOOL, "slices": len(ordered), "by": "mm" if ordered[0].is_mm else "number"}
-    pages = [first] if not force else stored
-    tags = [_make_page_tags(page, len(stored), spacing, record) for page in pages]
-    target = _make_target(output, study, series)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_pages(target, _join_pages(stored), tags, compressor=first.choose_compressor(compressor))
+    stored = volume.pages[0].stored
+    compressor = stored.choose_compressor(options.compressor)
+    write_pages(target, _join_pages(volume.pages), _make_tags(volume), compressor=compressor)
     row = replace(
         row_of_tiff(target, output),
-        series_instance_uid=series,
-        sop_instance_uid=ordered[0].sop_instance_uid,
-        modality=ordered[0].modality or None,
+        study_instance_uid=first.study,
+        series_instance_uid=first.series,
+        sop_instance_uid=first.sop_instance_uid,
+        modality=first.modality or None,
+        warnings=len(volume.planned.findings),
     )
-    return CombinedVolume(row, tuple(ordered), tuple(one.info.place for one in stored))
+    return CombinedVolume(
+        row,
+        slices=tuple(page.slice for page in volume.pages),
+        places=tuple(page.place for page in volume.pages),
+        distances=volume.planned.distances,
+    )
 
 
-def _sort_slices(slices: Sequence[Slice], *, force: bool) -> list[Slice]:
-    series = slices[0].series
-    if not is_path_part(series):
-        raise OutputError(
-            f"{slices[0].name}: found no Series Instance UID in table, manifest or folder"
-        )
-    unknown = [made.name for made in slices if made.sort_value is None]
-    if unknown:
-        raise OutputError(f"series {series}: {unknown[0]} has no number to order it by")
-    ordered = sorted(slices, key=lambda made: (made.sort_value or 0, path_key(made.name)))
-    for one, other in pairwise(ordered):
-        if one.sort_value == other.sort_value and not force:
-            raise OutputError(
-                f"series {series}: {one.name} and {other.name} are both at {one.sort_value:g}; "
-                "expected one volume (--force orders them by path)"
-            )
-    return ordered
-
-
-def _require_slices(stored: Sequence[TiffImage]) -> None:
-    first = stored[0]
-    for other in stored:
-        if other.info.num_frames != 1:
-            raise OutputError(f"{other.path}: found {other.info.num_frames} pages, expected one")
+def _require_one_shape(pages: Sequence[Page]) -> None:
+    first = pages[0].stored
+    for other in (page.stored for page in pages):
         if other.frames.shape != first.frames.shape or other.frames.dtype != first.frames.dtype:
             found, expected = (
                 f"{s.info.width} x {s.info.height} x {s.info.channels} {s.info.dtype}"
@@ -352,63 +229,57 @@ def _require_slices(stored: Sequence[TiffImage]) -> None:
             raise OutputError(f"{other.path}: found {found}, expected {expected} ({first.path})")
 
 
-def _require_agreement(stored: Sequence[TiffImage]) -> None:
-    """Require that all slices have the same geometry and were made with the same settings."""
-    expected = _describe_settings(stored[0])
-    for other in stored[1:]:
-        for name, value in _describe_settings(other).items():
-            if value != expected[name]:
-                raise OutputError(
-                    f"{other.path}: {name} is {value}, and {expected[name]} in {stored[0].path}; "
-                    "slices of a volume share it (--force writes each page with its own tags)"
-                )
+def _join_pages(pages: Sequence[Page]) -> LazyFrames:
+    first = pages[0].stored.frames
+    shape = (len(pages), *first.shape[1:])
+    return LazyFrames(shape, first.dtype, lambda index: pages[index].stored.frames[0])
 
 
-def _describe_settings(stored: TiffImage) -> dict[str, Any]:
-    geometry, info = stored.geometry, stored.info
-    return {
-        "crop box": info.crop,
-        "scale": geometry.scale,
-        "active area": geometry.active_area,
-        "flip": geometry.flip,
-        "resolution": stored.resolution,
-        "source size": (geometry.source.width, geometry.source.height),
-        "background": stored.background,
-        "fingerprint": stored.description.get("fingerprint"),
-    }
-
-
-def _frame_spacing(ordered: Sequence[Slice], stored: Sequence[TiffImage]) -> float | None:
-    """Median step of positions, mm, else what all slices state."""
-    if all(made.is_mm for made in ordered):
-        step = median_step([made.sort_value or 0 for made in ordered])
-        if step is not None:
-            return step
-    stated = {one.info.frame_spacing for one in stored}
-    return stated.pop() if len(stated) == 1 else None
+def _make_tags(volume: SeriesVolume) -> list[PageTags]:
+    """The tags of the first slice for all pages; where slices have other settings, of each page."""
+    findings, pages = volume.planned.findings, volume.pages
+    distances = volume.planned.distances
+    by_mm = distances is not None and list(distances) == sorted(distances)
+    record: dict[str, Any] = {"tool": TOOL, "slices": len(pages), "by": "mm" if by_mm else "number"}
+    if findings:
+        record["warnings"] = [finding.verdict for finding in findings]
+    differ = any(finding.verdict == "settings" for finding in findings)
+    place, spacing = _find_place(pages), _find_spacing(volume)
+    return [
+        _make_page_tags(page, len(pages), spacing, place, record)
+        for page in (pages if differ else pages[:1])
+    ]
 
 
 def _make_page_tags(
-    stored: TiffImage, count: int, spacing: float | None, record: dict[str, Any]
+    page: Page, count: int, spacing: float | None, place: Place | None, record: dict[str, Any]
 ) -> PageTags:
-    description = add_record(stored.description, **record)
-    if stored.description:
+    description = describe_source(page.stored)
+    if description:
         source = {**description.get("source", {}), "frames": count}
-        description |= {"source": source, "frame_spacing": spacing}
-    return replace(stored.tags(), description=format_description(description))
+        description = {**description, "source": source, "frame_spacing": spacing}
+    description = add_record(replace_place(description, place), **record)
+    return replace(page.stored.tags(), description=format_description(description))
 
 
-def _reopen_per_page(stored: TiffImage) -> TiffImage:
-    """The same, but the file is opened for each page, since a series may have thousands."""
-    path, frames = stored.path, stored.frames
-    reopened = LazyFrames(frames.shape, frames.dtype, lambda index: read_frames(path)[index])
-    return replace(stored, frames=reopened)
+def _find_place(pages: Sequence[Page]) -> Place | None:
+    """Where the pages lie in the patient, None where one is unknown or no one mapping fits all."""
+    places = [page.place for page in pages]
+    known = [place for place in places if place is not None]
+    if len(known) < len(places) or len({page.stored.resolution for page in pages}) > 1:
+        return None
+    if not is_one_orientation([(*place.row, *place.column) for place in known]):
+        return None
+    return place_pages([place.position for place in known], known[0].row, known[0].column)
 
 
-def _join_pages(stored: Sequence[TiffImage]) -> LazyFrames:
-    first = stored[0].frames
-    shape = (len(stored), *first.shape[1:])
-    return LazyFrames(shape, first.dtype, lambda index: stored[index].frames[0])
+def _find_spacing(volume: SeriesVolume) -> float | None:
+    """Median step of positions, mm, else what all slices state."""
+    step = median_step(volume.planned.distances or ())
+    if step is not None:
+        return step
+    stated = {page.stored.info.frame_spacing for page in volume.pages}
+    return stated.pop() if len(stated) == 1 else None
 
 
 def write_slices_of(volumes: Iterable[CombinedVolume], path: Path) -> None:

@@ -18,11 +18,13 @@ from dicom_preprocessing.imaging.image import Image, SourceInfo
 from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
 from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
+from dicom_preprocessing.tiff.place import find_place, replace_place
 from dicom_preprocessing.tiff.tags import PageTags, output_resolution, spacing_of
 from dicom_preprocessing.tiff.writer import write_pages
 from dicom_preprocessing.tools.tiff_image import (
     TiffImage,
     add_pixel_record,
+    describe_source,
     format_description,
     read_tiff_image,
 )
@@ -70,6 +72,9 @@ class ResizeOptions:
 def resize_file(source: Path, target: Path, options: ResizeOptions) -> None:
     """Write an image in another size.
 
+    Its place in the patient is that of the new pixels. It is unknown, and left out, where the
+    resolution is not by Pixel Spacing, since the corner moves by a part of a pixel of that size.
+
     Raises
     ------
     OutputError
@@ -80,12 +85,11 @@ def resize_file(source: Path, target: Path, options: ResizeOptions) -> None:
     stored = read_tiff_image(source)
     compressor = stored.choose_compressor(options.compressor)
     image = resize_image(stored, options)
+    description = replace_place(describe_source(stored), find_place(image.geometry))
     tags = PageTags(
         geometry=image.geometry,
         resolution=output_resolution(image),
-        description=format_description(
-            add_pixel_record(_describe_source(stored), **options.record())
-        ),
+        description=format_description(add_pixel_record(description, **options.record())),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_pages(target, image.frames, [tags], compressor=compressor)
@@ -188,15 +192,6 @@ def _find_side(before: int, after: int) -> Side | None:
     if before and after:
         return "split"
     return "before" if before else "after" if after else None
-
-
-def _describe_source(stored: TiffImage) -> dict[str, Any]:
-    """The description; for a file of another program, the file itself is the source."""
-    if stored.description or stored.info.crop is not None:
-        return stored.description
-    info = stored.info
-    source = {"rows": info.height, "columns": info.width, "frames": info.num_frames}
-    return {"source": source, "background": 0, "frame_spacing": None, "steps": {}, "versions": {}}
 
 
 def complete_row(new: ManifestRow, row: Mapping[str, Any]) -> ManifestRow:

@@ -140,6 +140,15 @@ def _read_geometry(path: Path, info: TiffInfo) -> Geometry:
     return geometry_of_info(info, path)
 
 
+def describe_source(stored: TiffImage) -> dict[str, Any]:
+    """The description; for a file of another program, the file itself is the source."""
+    if stored.description or stored.info.crop is not None:
+        return stored.description
+    info = stored.info
+    source = {"rows": info.height, "columns": info.width, "frames": info.num_frames}
+    return {"source": source, "background": 0, "frame_spacing": None, "steps": {}, "versions": {}}
+
+
 def format_description(description: Mapping[str, Any]) -> str:
     """ImageDescription as ``tiff.tags.describe`` writes it."""
     return json.dumps(description, sort_keys=True, ensure_ascii=True)

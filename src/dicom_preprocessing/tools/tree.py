@@ -14,7 +14,7 @@ from dicom_preprocessing.results.tables import as_records
 from dicom_preprocessing.text import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality")
@@ -25,7 +25,8 @@ COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality")
 class Tree:
     """Images below a folder, with the rows of their manifest by relative path, if there is one.
 
-    Rows have those of the ``COLUMNS_NOT_IN_TAGS`` that the manifest has.
+    Rows have those of the ``COLUMNS_NOT_IN_TAGS``, and of what ``open_tree`` is asked for, that the
+    manifest has.
     """
 
     root: Path
@@ -37,8 +38,10 @@ class Tree:
         return self.rows.get(str(path.relative_to(self.root)), {})
 
 
-def open_tree(source: Path) -> Tree:
+def open_tree(source: Path, columns: Collection[str] = ()) -> Tree:
     """The images of a folder, of the results of a workflow, or of a manifest.
+
+    ``columns`` are those of a manifest that rows have besides.
 
     Of results, the images are those below images/, not those of kept stages. A manifest names
     images relative to images/ beside it (the workflow's) or to its own folder (dicom-manifest's);
@@ -51,13 +54,13 @@ def open_tree(source: Path) -> Tree:
     """
     if source.is_dir():
         manifest = _find_manifest(source)
-        rows = _read_rows(manifest) if manifest else {}
+        rows = _read_rows(manifest, columns) if manifest else {}
         root = source
         if manifest == source / MANIFEST:
             root = root_of_manifest(manifest, next(iter(rows), ""))
         tree = Tree(root, find_tiffs(root), rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
-        rows = _read_rows(source)
+        rows = _read_rows(source, columns)
         root = root_of_manifest(source, next(iter(rows), ""))
         tree = Tree(root, [root / name for name in rows], rows)
     else:
@@ -76,10 +79,11 @@ def _find_manifest(folder: Path) -> Path | None:
     return next((path for path in manifests if path.is_file()), None)
 
 
-def _read_rows(manifest: Path) -> dict[str, dict[str, Any]]:
+def _read_rows(manifest: Path, columns: Collection[str]) -> dict[str, dict[str, Any]]:
     # Others may be long, and are those of another program.
-    table = read_manifest_columns(manifest, COLUMNS_NOT_IN_TAGS)
-    rows = as_records(table[[name for name in COLUMNS_NOT_IN_TAGS if name in table]])
+    wanted = (*COLUMNS_NOT_IN_TAGS, *columns)
+    table = read_manifest_columns(manifest, wanted)
+    rows = as_records(table[[name for name in wanted if name in table]])
     # Normal paths: each image once, and no way round by a link (a link, .. and a name).
     names = map(os.path.normpath, table["path"])
     return dict(zip(names, rows or [{} for _ in table.index], strict=True))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES = 3500
 """Of the path of the results: Linux takes 4095, names below it have up to some 300."""
 
-SELECTION_KEYS = "objects, include, exclude, preset and columns"
+SELECTION_KEYS = "objects, include, exclude, preset, columns, series and stack"
 
 MAX_SHOWN = 200
 """Characters of a path that a message shows."""

@@ -55,8 +55,8 @@ class TestMetadata:
             show_stored_values(data_set_of(np.ones((1, 4, 5), np.uint8), PixelData=bytes(40))),
         )
         _, told = dp.preprocess_u8_slices_with_metadata([slices[0], longer])
-        (warning,) = told.warnings
-        assert warning.code == "excess_frames"
+        warning, missing = told.warnings
+        assert (warning.code, missing.code) == ("excess_frames", "stack_no_positions")
         assert warning.message.startswith("slice 1, ")
 
     def test_no_padding_is_none(self, slices):

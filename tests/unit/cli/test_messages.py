@@ -178,7 +178,9 @@ MISTAKES = {
         "tree out --table boxes.csv": (1, "to order by; found: path, left, top, right, bottom"),
         "tree out --table boxes.csv --order x": (1, "and x to order by; found: path, left, top,"),
         "tree tree --source a.dcm": (1, "OUTPUT tree and SOURCE tree must not contain one another"),
-        "tree out": (2, "one of the arguments --table --source is required"),
+        "tree out": (1, "error: a.tiff: found no Series Instance UID in table, manifest or folder"),
+        "tree out --order x": (2, "error: --order is a column of the --table, and there is none"),
+        "tree out --stack gap": (2, "argument --stack: found gap, allowed: REASON=POLICY"),
         "tree out --source a.dcm -z x": (2, "invalid choice: 'x' (choose from"),
     },
     "tiff-benchmark": {

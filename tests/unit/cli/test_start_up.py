@@ -54,7 +54,7 @@ def test_command_that_only_answers_imports_nothing_slow(command, argument):
         ("dicom-manifest", ["in", "out.txt"]),
         ("dicom-map", ["in.txt", "--to", "output"]),
         ("tiff-resize", ["in", "out"]),
-        ("tiff-combine", ["in", "out"]),
+        ("tiff-combine", ["in", "out", "--order", "x"]),
         ("tiff-stats", ["in", "--bins", "0"]),
     ],
 )

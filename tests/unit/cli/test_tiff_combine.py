@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from dicom_preprocessing.cli.manifest import main as write_manifest
 from tests.limits import fail_on_fsync
 from tests.unit.tools.series import run
 
@@ -45,7 +46,20 @@ def test_disk_that_is_full_only_later_is_reported(tree, capsys, monkeypatch):
     assert not (tree.parent / "volumes" / "manifest.csv").exists()
 
 
-def test_order_must_come_from_somewhere(tree, capsys):
+def test_images_know_their_positions(tree, capsys):
+    assert run(tree) == 1
+    assert "found no Series Instance UID in table, manifest or folder" in capsys.readouterr().err
+    write_manifest([str(tree)])
+    table = (tree / "manifest.csv").read_text()
+    (tree / "manifest.csv").write_text(table.replace(",,,uint8", ",1.2.3.1,CT,uint8"))
+    assert run(tree) == 0
+    slices = rows(tree.parent / "volumes" / "slices.csv")
+    assert [s["position_mm"] for s in slices] == ["-2.0", "0.5", "3.0", "5.5"]
+    (row,) = rows(tree.parent / "volumes" / "manifest.csv")
+    assert (row["modality"], row["position_z"], row["spacing_z"]) == ("CT", "-2.0", "2.5")
+
+
+def test_a_table_and_the_dicom_files_are_too_much(tree):
     with pytest.raises(SystemExit) as ended:
-        run(tree)
+        run(tree, "--source", str(tree), "--table", "t.csv")
     assert ended.value.code == 2

@@ -81,6 +81,7 @@ GOOD = [
     ("projection", "parallel-beam", "parallel-beam"),
     ("projection", "central-slice", "central-slice"),
     ("series", "separate", "separate"),
+    ("series", "stack", "stack"),
     ("stack", {}, StackPolicies()),
     ("stack", {"gap": "split"}, StackPolicies(gap="split")),
     ("stack", {"gap": "warn", "single": "drop"}, StackPolicies(gap="warn", single="drop")),
@@ -443,19 +444,6 @@ def test_size_with_spacing_is_refused():
 
 def test_size_with_spacing_switched_off_is_fine():
     assert value_of("size", [64, 32], spacing=None) == (64, 32)
-
-
-NOT_YET = [
-    ("series", "stack", "stack", "separate"),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "shown", "instead"), NOT_YET)
-def test_value_that_is_planned_is_refused_with_the_one_to_write(name, value, shown, instead):
-    assert message_of({name: value}) == (
-        f"config key '{name}': found {shown}, which is not available yet.\n"
-        f"Leave the key out, or write:\n    {name}: {instead}"
-    )
 
 
 UNUSABLE_RULES = [

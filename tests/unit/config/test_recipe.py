@@ -20,8 +20,7 @@ def recipe_of(stage="write", **values):
     return make_recipe(config, stage)
 
 
-# The column "alters stage" of the manual. series and stack belong to decode as soon as the
-# value stack is available; until then they change no pixel.
+# The column "alters stage" of the manual; stack is there where it has an effect.
 KEYS = {
     "decode": {
         "intensity",
@@ -31,6 +30,7 @@ KEYS = {
         "skip_frames",
         "mip_weight",
         "projection",
+        "series",
         "orient",
         "spacing_z",
     },
@@ -74,6 +74,7 @@ def test_recipe_holds_the_values_of_the_configuration():
             "skip_frames": None,
             "mip_weight": 1.5,
             "projection": "parallel-beam",
+            "series": "separate",
             "orient": "none",
             "spacing_z": None,
         },
@@ -106,6 +107,7 @@ CHANGES = {
     "skip_frames": ({"skip_frames": 1}, "decode"),
     "mip_weight": ({"mip_weight": 1}, "decode"),
     "projection": ({"projection": "central-slice"}, "decode"),
+    "series": ({"series": "stack"}, "decode"),
     "orient": ({"orient": "left"}, "decode"),
     "region": ({"region": "ultrasound"}, "crop"),
     "spacing with z": ({"spacing": [1, 1, 2]}, "decode"),
@@ -144,6 +146,12 @@ def test_key_changes_its_stage_and_those_behind_it_only(name):
 )
 def test_key_that_alters_no_stage_is_not_in_the_recipe(values):
     assert recipe_of(**values).to_json() == recipe_of().to_json()
+
+
+def test_policies_are_in_the_recipe_of_stacks():
+    recipe = recipe_of(series="stack", stack={"gap": "warn"})
+    assert recipe.settings["decode"]["stack"]["gap"] == "warn"
+    assert recipe.to_json() != recipe_of(series="stack").to_json()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,9 +1,11 @@
-"""Slices made of headers."""
+"""Slices made of headers, and the stacks of a study's files."""
 
 import pytest
 
+from dicom_preprocessing.config.stacking import StackPolicies
 from dicom_preprocessing.dicom.header import Header
-from dicom_preprocessing.index.stacking import make_slice
+from dicom_preprocessing.index.stacking import SeriesFile, make_slice, stack_files
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
 
 ATTRIBUTES = {
     "ImageOrientationPatient": "1\\0\\0\\0\\1\\0",
@@ -67,3 +69,62 @@ def test_orientation_that_is_not_six_numbers_is_none(text):
 @pytest.mark.parametrize("text", ["", "x", "nan", "1e999", "1\\2"])
 def test_instance_number_that_is_not_one_number_is_none(text):
     assert slice_of(InstanceNumber=text).instance_number is None
+
+
+def file_at(z, number, *, series="1.2.3", **changes):
+    attributes = ATTRIBUTES | {"ImagePositionPatient": f"0\\0\\{z}", "InstanceNumber": str(number)}
+    header = Header(
+        sop_instance_uid=changes.pop("sop", f"1.2.3.{number}"),
+        rows=4,
+        columns=5,
+        samples_per_pixel=1,
+        number_of_frames=changes.pop("frames", 1),
+        attributes=attributes | changes,
+    )
+    return SeriesFile(f"{number}.dcm", series, header)
+
+
+def places_of(*files, **policies):
+    places, dropped = stack_files(files, StackPolicies(**policies))
+    return {
+        path: (place.volume, place.place, place.position_mm) for path, place in places.items()
+    }, dropped
+
+
+class TestStackFiles:
+    def test_places_are_in_the_order_of_positions(self):
+        found = places_of(file_at(6, 1), file_at(2, 2), file_at(4, 3))
+        assert found == ({"2.dcm": (1, 1, 2), "3.dcm": (1, 2, 4), "1.dcm": (1, 3, 6)}, {})
+
+    def test_files_of_one_instance_share_a_place(self):
+        found, _ = places_of(file_at(0, 1, sop="1.9"), file_at(8, 2, sop="1.9"), file_at(2, 3))
+        assert found == {"1.dcm": (1, 1, 0), "2.dcm": (1, 1, 0), "3.dcm": (1, 2, 2)}
+
+    def test_files_of_several_frames_have_no_place(self):
+        found, dropped = places_of(file_at(0, 1), file_at(2, 2, frames=3))
+        assert (set(found), dropped) == ({"1.dcm"}, {})
+
+    def test_files_without_a_series_have_no_place(self):
+        files = (file_at(z, z, series=SERIES_WITHOUT_UID) for z in (1, 2))
+        assert places_of(*files) == ({}, {})
+
+    def test_each_series_has_volumes_of_its_own(self):
+        first = [file_at(z, z) for z in (1, 2)]
+        second = [file_at(z, 10 + z, series="1.2.4") for z in (1, 2)]
+        places, _ = stack_files((*first, *second), StackPolicies())
+        assert {place.volume for place in places.values()} == {1}
+        assert len({place.volume_id for place in places.values()}) == 2
+
+    def test_dropped_files_have_the_rule(self):
+        scout = file_at(9, 3, ImageType="ORIGINAL\\LOCALIZER")
+        places, dropped = places_of(file_at(0, 1), file_at(2, 2), scout)
+        assert set(places) == {"1.dcm", "2.dcm"}
+        assert dropped == {"3.dcm": "stack: scout (Image Type has LOCALIZER)"}
+
+    def test_findings_are_at_the_first_slice(self):
+        files = [file_at(z, z + 1) for z in (0, 2, 4, 8)]
+        places, _ = stack_files(files, StackPolicies(gap="warn"))
+        ((verdict, policy, message),) = places["1.dcm"].findings
+        assert (verdict, policy) == ("gap", "warn")
+        assert "8" in message
+        assert all(not places[f"{n}.dcm"].findings for n in (3, 5, 9))

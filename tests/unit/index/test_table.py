@@ -61,6 +61,7 @@ def test_inventory_holds_what_a_job_needs(source, output, write_dicom):
         "bits_stored": 8,
         "instance_number": 7,
         "renewal": 0,
+        "stack": None,
     }
 
 

@@ -12,7 +12,15 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.imaging.space import PatientSpace
 from dicom_preprocessing.results.manifest import row_of_tiff
 from dicom_preprocessing.tiff.descriptions import parse_description
-from dicom_preprocessing.tiff.place import KEYS, describe_place, find_place, find_space, parse_place
+from dicom_preprocessing.tiff.place import (
+    KEYS,
+    describe_place,
+    find_place,
+    find_space,
+    parse_place,
+    place_pages,
+    replace_place,
+)
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.unit.strategies import geometries, patient_spaces
 from tests.unit.tiff.images import FULL, STEPS, full_image
@@ -50,6 +58,27 @@ def test_uneven_pages_have_each_its_position():
 
 def test_an_unknown_place_has_no_keys():
     assert describe_place(find_place(FULL)) == {}
+
+
+@pytest.mark.parametrize("far", [2e9, float("nan")])
+def test_a_place_that_cannot_be_meant_has_no_keys(far):
+    space = replace(EVEN, positions=((0, far, 0),))
+    assert describe_place(find_place(FULL.with_space(space))) == {}
+
+
+def test_another_place_takes_the_place_of_the_first():
+    first = {"steps": {}, **describe_place(find_place(FULL.with_space(UNEVEN)))}
+    second = find_place(FULL.with_space(EVEN))
+    assert replace_place(first, second) == {"steps": {}, **describe_place(second)}
+    assert replace_place(first, None) == {"steps": {}}
+
+
+def test_pages_have_the_place_of_their_corners():
+    place = find_place(FULL.with_space(EVEN))
+    corners = place.list_pages(3)
+    assert place_pages(corners, place.row, place.column).page_step == pytest.approx((0, 0, 2))
+    uneven = (*corners[:2], (0.0, 0.0, 9.0))
+    assert place_pages(uneven, place.row, place.column).page_positions == uneven
 
 
 @pytest.mark.parametrize("space", [EVEN, UNEVEN, replace(EVEN, positions=EVEN.positions[:1])])

@@ -13,7 +13,7 @@ from dicom_preprocessing.config.stacking import StackPolicies
 from dicom_preprocessing.imaging.positions import (
     POSITION_TOLERANCE,
     distances_along_normal,
-    median_step,
+    usual_step,
 )
 from dicom_preprocessing.imaging.stacking.findings import WARN, Finding, list_some, show_mm
 from dicom_preprocessing.imaging.stacking.parts import ORIENTATION_TOLERANCE, is_one_orientation
@@ -92,7 +92,7 @@ class Gap(NamedTuple):
 
 def find_gaps(distances: Sequence[float]) -> list[Gap]:
     """Find steps within ``GAP_TOLERANCE`` of twice the usual one or more, in ascending order."""
-    usual = median_step(distances)
+    usual = usual_step(distances)
     if usual is None:
         return []
     return [
@@ -143,7 +143,7 @@ def _describe_gaps(distances: Sequence[float]) -> str:
     gaps = find_gaps(distances)
     if not gaps:
         return ""
-    usual = show_mm(median_step(distances) or 0)
+    usual = show_mm(usual_step(distances) or 0)
     shown = [f"from {show_mm(g.before)} to {show_mm(g.after)} mm ({g.times} steps)" for g in gaps]
     return (
         f"slices seem to be missing along the normal, where the usual step is {usual} mm: "
@@ -152,7 +152,7 @@ def _describe_gaps(distances: Sequence[float]) -> str:
 
 
 def _describe_uneven_steps(distances: Sequence[float]) -> str:
-    usual = median_step(distances)
+    usual = usual_step(distances)
     if usual is None:
         return ""
     uneven = [

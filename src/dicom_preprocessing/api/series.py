@@ -1,0 +1,107 @@
+"""The volumes of series as arrays: those that ``series: stack`` makes of the same files."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from dicom_preprocessing.api.arrays import finish_image, open_path, translate_api_errors
+from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
+from dicom_preprocessing.api.preprocessor import Preprocessor
+from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.decode.stage import decode_stored
+from dicom_preprocessing.dicom.reading import read_header
+from dicom_preprocessing.errors import PreprocessingError
+from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.index.grouping import make_entry
+from dicom_preprocessing.index.stacking import SeriesFile, stack_files
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
+from dicom_preprocessing.index.walk import SourceFile
+from dicom_preprocessing.processing.timing import StageTimer
+from dicom_preprocessing.processing.volume import StackReader, group_by_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.api.arrays import AnyPath
+    from dicom_preprocessing.config.stacking import StackPolicies
+    from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.index.table import InventoryEntry
+
+T = TypeVar("T", bound=np.generic)
+
+
+def preprocess_series(
+    paths: Sequence[AnyPath],
+    preprocessor: Preprocessor | None,
+    stack: Mapping[str, str] | None,
+    parallel: bool,
+    dtype: type[T],
+) -> tuple[list[NDArray[T]], list[PreprocessingMetadata]]:
+    """Volumes as arrays (frames, height, width, channels), and what was done to each."""
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise TypeError("a sequence of paths is needed, not one path")
+    if not paths:
+        raise PreprocessingError("Cannot process empty list of DICOMs")
+    config, _ = parse_config({"series": "stack", "stack": dict(stack or {})})
+    used = preprocessor or Preprocessor()
+    settings = {
+        **used.recipe.settings["decode"],
+        "series": config.series,
+        "stack": asdict(config.stack),
+    }
+    arrays, metadata = [], []
+    for entries in _plan(paths, config.stack):
+        with translate_api_errors("", parallel):
+            timer = StageTimer({})
+            files, image = _decode(entries, settings, timer)
+            image = finish_image(image, used, timer)
+            arrays.append(convert(np.ascontiguousarray(image.frames), dtype))
+            found = metadata_of(image, used.config)
+        place = entries[0].stack
+        if place is not None:
+            found = replace(
+                found, files=tuple(files), volume=place.volume, volume_id=place.volume_id
+            )
+        metadata.append(found)
+    return arrays, metadata
+
+
+def _plan(paths: Sequence[AnyPath], policies: StackPolicies) -> list[list[InventoryEntry]]:
+    """The files of each image, by study and series; those that a policy drops are in none."""
+    by_study: dict[str, list[tuple[InventoryEntry, SeriesFile]]] = defaultdict(list)
+    for path in dict.fromkeys(os.fspath(path) for path in paths):
+        open_path(path)  # for the errors of this API
+        header = read_header(path)
+        series = header.series_instance_uid or SERIES_WITHOUT_UID
+        status = os.stat(path)
+        source_file = SourceFile(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        entry = make_entry(source_file, header, series)
+        by_study[header.study_instance_uid].append((entry, SeriesFile(path, series, header)))
+    groups = []
+    for _, members in sorted(by_study.items()):
+        stacking = stack_files([file for _, file in members], policies)
+        entries = [
+            replace(entry, stack=stacking.places.get(entry.path))
+            for entry, _ in members
+            if entry.path not in stacking.dropped
+        ]
+        groups += group_by_image(entries)
+    return groups
+
+
+def _decode(
+    entries: Sequence[InventoryEntry], settings: Mapping[str, Any], timer: StageTimer
+) -> tuple[list[str], Image]:
+    """The files of an image in their order, and the decoded image."""
+    places = {entry.stack.place for entry in entries if entry.stack is not None}
+    if len(places) > 1:
+        return StackReader(entries, settings).read()
+    with timer.measure("decode"):
+        return [entries[0].path], decode_stored(entries[0].path, **settings)

@@ -1,0 +1,438 @@
+"""The decode stage of a stack: single-frame files as the frames of one volume.
+
+All headers are read first, since one transform to display values holds for the whole volume; pixels
+of a slice are read when its frame is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_preprocessing.decode.pixel_format import read_pixel_format
+from dicom_preprocessing.decode.pixels import stored_frames
+from dicom_preprocessing.decode.space import number_page_frames, place_pages
+from dicom_preprocessing.decode.stage import (
+    DecodeInput,
+    DecodeSettings,
+    apply_handler,
+    flip_frames,
+    make_source_info,
+    make_values,
+    prepare_input,
+)
+from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
+from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Window
+from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.dicom.sources import FileSource, PathSource
+from dicom_preprocessing.dicom.spacing import is_same_spacing
+from dicom_preprocessing.errors import FileError, VolumeError
+from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
+from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.geometry import Geometry
+from dicom_preprocessing.imaging.image import Image
+from dicom_preprocessing.imaging.positions import median_step
+from dicom_preprocessing.imaging.volume import Volume
+from dicom_preprocessing.text import make_printable
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from dicom_preprocessing.decode.pixel_format import PixelFormat
+    from dicom_preprocessing.dicom.description import Description, LutAttributes, Rescale
+    from dicom_preprocessing.imaging.space import PatientSpace
+
+FAIL: Final = "fail"
+"""The policy with which a volume is not written."""
+MAX_SHOWN: Final = 3
+"""Values that a message lists."""
+
+
+class SliceError(FileError):
+    """One slice cannot be decoded, and so the volume cannot be written.
+
+    Parameters
+    ----------
+    name : str
+        Of the slice.
+    cause : FileError
+        What is wrong with it.
+    """
+
+    error = VolumeError.error
+
+    def __init__(self, name: str, cause: FileError) -> None:
+        super().__init__(
+            f"slice {make_printable(name)}: {cause}", transient=cause.transient, stage=cause.stage
+        )
+        self.name, self.cause = name, cause
+
+
+class Slice(NamedTuple):
+    """A file of one frame, opened, and how its pixels are read."""
+
+    name: str
+    source: DecodeInput
+
+    @property
+    def description(self) -> Description:
+        """The header."""
+        return self.source.description
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """How samples are stored."""
+        return self.source.pixel_format
+
+
+class SliceWarnings(ImageWarnings):
+    """Warnings about the slices of a volume, one for each code; those of a slice may still grow."""
+
+    __slots__ = ("_slices",)
+
+    def __init__(self, slices: Sequence[Slice]) -> None:
+        super().__init__()
+        self._slices = slices
+
+    def __iter__(self) -> Iterator[ImageWarning]:
+        of_slices = [(make_printable(s.name), w) for s in self._slices for w in s.source.warnings]
+        counts = Counter(warning.code for _, warning in of_slices)
+        first = {w.code: (name, w.message) for name, w in reversed(of_slices)}
+        together = {
+            ImageWarning(code, f"slice {name}: {message}{_count_others(counts[code] - 1)}"): None
+            for code, (name, message) in first.items()
+        }
+        return iter(ImageWarnings((*super().__iter__(), *together)))
+
+
+def _count_others(count: int) -> str:
+    return f" (and {count} more like it)" if count else ""
+
+
+def open_slice(path: str | os.PathLike[str], name: str, settings: Mapping[str, Any]) -> Slice:
+    """Open a file of one frame, and read its header.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        For messages.
+    settings : mapping
+        As of ``DecodeSettings``.
+
+    Raises
+    ------
+    FileError
+        It is no image that can be decoded.
+    """
+    description, pixel_data = open_image(path)
+    if pixel_data is None:
+        raise FileError("there is no pixel data element", error="no_pixel_data")
+    warnings = ImageWarnings(description.warnings)
+    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
+    if pixel_format.number_of_frames != 1:
+        raise VolumeError(f"has {pixel_format.number_of_frames} frames: it is not one slice")
+    # A volume may have more files than can be open.
+    if isinstance(pixel_data.source, FileSource):
+        pixel_data = replace(pixel_data, source=PathSource(path, pixel_data.source.size))
+    decode_settings = DecodeSettings(**settings)
+    source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
+    return Slice(name, source)
+
+
+def read_slice(opened: Slice) -> NDArray[Any]:
+    """Decode the stored values of a slice, (rows, columns, samples)."""
+    source = opened.source
+    frames = stored_frames(
+        source.description, source.pixel_format, source.pixel_data, source.warnings
+    )
+    return frames[0]
+
+
+def decode_slices(
+    slices: Sequence[Slice],
+    settings: Mapping[str, Any],
+    *,
+    distances: Sequence[float] | None,
+    reading: Callable[[int], AbstractContextManager[object]],
+) -> Image:
+    """Decode slices to the frames of one volume, and apply its handler.
+
+    Parameters
+    ----------
+    slices : sequence of Slice
+        In the order of the pages, at least one.
+    settings : mapping
+        As of ``DecodeSettings``; ``fast_decode`` is ignored.
+    distances : sequence of float or None
+        Of slices along the normal in mm, ascending; None where positions are unknown.
+    reading : callable
+        From the index of a slice to a context in which it is decoded.
+
+    Returns
+    -------
+    Image
+        As of ``decode_opened``. Identity and facts are those of the first slice.
+
+    Raises
+    ------
+    VolumeError
+        Slices cannot be frames of one volume.
+    SliceError
+        A slice does not decode; also when its frame is asked for.
+    """
+    decode_settings = DecodeSettings(**settings)
+    first = slices[0]
+    _require_alike(slices)
+    warnings = SliceWarnings(slices)
+    _judge_rescales(slices, decode_settings.stack.get("mixed_rescale"), warnings)
+    pixel_format = _join_formats([s.pixel_format for s in slices])
+    description, intensity = _join_descriptions(slices, decode_settings, warnings)
+    stored = _join_frames(slices, pixel_format, reading)
+    decode_settings = replace(decode_settings, intensity=intensity)
+    values = make_values(description, pixel_format, stored, warnings, decode_settings)
+    step = median_step(distances) if distances is not None else None
+    stated = first.description.spacing_between_slices()
+    volume = Volume(
+        values.frames,
+        stated if step is None else step,
+        None if distances is None else tuple(distances),
+    )
+    handled = apply_handler(volume, decode_settings, values.background)
+    frames, _ = flip_frames(first.source, handled.frames)
+    order = range(len(slices))
+    geometry = Geometry(first.source.size, flip=first.source.flip)
+    source_info = make_source_info(
+        first.source,
+        source_frames=len(slices),
+        frame_spacing=handled.frame_spacing,
+        page_frames=number_page_frames(order, handled.sources),
+        background=values.background,
+        warnings=warnings,
+    )
+    space = _place(slices, handled) if distances is not None else None
+    return Image(frames, geometry.with_space(space), source_info, values.lookup)
+
+
+def _place(slices: Sequence[Slice], volume: Volume) -> PatientSpace | None:
+    """Return where the pages lie; slices share orientation and spacing but for rounding."""
+    positions = [s.description.positions(1)[0] for s in slices]
+    orientation = slices[0].description.orientations(1)[0]
+    spacing = slices[0].description.pixel_spacing()
+    if any(position is None for position in positions):
+        return None
+    return place_pages(
+        [position for position in positions if position is not None],
+        [orientation] * len(slices),
+        [spacing] * len(slices),
+        volume.sources,
+    )
+
+
+def _require_alike(slices: Sequence[Slice]) -> None:
+    """Raise a VolumeError unless slices can be frames of one volume."""
+    first = slices[0]
+    for name, read in KINDS.items():
+        expected = read(first)
+        for other in slices:
+            if read(other) != expected:
+                raise VolumeError(
+                    f"slices differ in {name}: {_say(other, read(other))}, {_say(first, expected)}"
+                )
+    for other in slices:
+        one, found = first.source.spacing, other.source.spacing
+        if (one is None) != (found is None) or (
+            one is not None and found is not None and not is_same_spacing(one[:2], found[:2])
+        ):
+            shown = f"{_say_spacing(other, found)}, {_say_spacing(first, one)}"
+            raise VolumeError(f"slices differ in the spacing of pixels: {shown}")
+
+
+KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
+    "size": lambda s: (s.pixel_format.columns, s.pixel_format.rows),
+    "colour": lambda s: "grey" if s.pixel_format.is_monochrome else "RGB",
+    "polarity": lambda s: "inverted" if s.pixel_format.is_inverted else "plain",
+    "kind of numbers": lambda s: "float" if s.pixel_format.is_float else "integer",
+    "sign": lambda s: (
+        "signed" if s.pixel_format.is_monochrome and s.pixel_format.is_signed else "unsigned"
+    ),
+    "flip": lambda s: s.source.flip,
+    "padding value": lambda s: (
+        s.description.pixel_padding.value.numbers(),
+        s.description.pixel_padding.range_limit.numbers(),
+    ),
+    "Modality LUT": lambda s: s.description.modality_lut,
+    "Dose Grid Scaling": lambda s: s.description.dose_grid_scaling.numbers(),
+}
+"""What all slices of a volume have in common, by name, and how to read it."""
+
+
+def _say(s: Slice, value: object) -> str:
+    return f"{make_printable(s.name)} has {_show(value)}"
+
+
+def _say_spacing(s: Slice, spacing: tuple[float, float, str] | None) -> str:
+    return _say(s, "none" if spacing is None else f"{spacing[0]:g} x {spacing[1]:g} mm")
+
+
+def _show(value: object) -> str:
+    """A value for a message, empty for tables."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        parts = [f"{v:g}" if isinstance(v, float) else str(v) for v in value if v != ()]
+        return " x ".join(parts) if parts else "none"
+    return "none" if value is None else "another one"
+
+
+def _join_formats(formats: Sequence[PixelFormat]) -> PixelFormat:
+    """Return the format of a volume whose slices have these."""
+    bits = max(f.bits_stored for f in formats)
+    allocated = max(f.bits_allocated for f in formats)
+    return replace(
+        formats[0],
+        number_of_frames=len(formats),
+        bits_stored=bits,
+        bits_allocated=allocated,
+        high_bit=bits - 1,
+    )
+
+
+def _join_frames(
+    slices: Sequence[Slice],
+    pixel_format: PixelFormat,
+    reading: Callable[[int], AbstractContextManager[object]],
+) -> LazyFrames:
+    """Return the stored frames of all slices, each decoded when it is asked for."""
+    first = slices[0]
+    samples = 1 if first.pixel_format.is_monochrome else len("RGB")
+    shape = (len(slices), pixel_format.rows, pixel_format.columns, samples)
+
+    def make_frame(index: int) -> NDArray[Any]:
+        with reading(index), naming_slice(slices[index].name):
+            return read_slice(slices[index]).astype(pixel_format.dtype, copy=False)
+
+    return LazyFrames(shape, pixel_format.dtype, make_frame)
+
+
+@contextmanager
+def naming_slice(name: str) -> Iterator[None]:
+    """Say in the errors of a block in which slice they are.
+
+    Raises
+    ------
+    SliceError
+    """
+    try:
+        yield
+    except SliceError:
+        raise
+    except FileError as error:
+        raise SliceError(name, error) from error
+
+
+def _judge_rescales(slices: Sequence[Slice], policy: str | None, warnings: ImageWarnings) -> None:
+    """Warn of rescales that differ, or raise a VolumeError."""
+    rescales = Counter(s.description.rescales(1).values[0] for s in slices)
+    if len(rescales) == 1:
+        return
+    shown = [_show_rescale(rescale) for rescale, _ in rescales.most_common(MAX_SHOWN)]
+    more = f" and {len(rescales) - MAX_SHOWN} others" if len(rescales) > MAX_SHOWN else ""
+    message = f"slices have {len(rescales)} rescales, {', '.join(shown)}{more}"
+    if policy == FAIL:
+        raise VolumeError(f"mixed_rescale: {message}")
+    warnings.add("stack_mixed_rescale", f"{message}: each is applied to its slice")
+
+
+def _show_rescale(rescale: Rescale | None) -> str:
+    return "none" if rescale is None else f"{rescale.slope:g} x + {rescale.intercept:g}"
+
+
+def _join_descriptions(
+    slices: Sequence[Slice], settings: DecodeSettings, warnings: ImageWarnings
+) -> tuple[Description, str]:
+    """Return a description with a group for each slice, and the intensity of the volume.
+
+    Only what transforms grey values is in it.
+    """
+    first = slices[0].description
+    voi, intensity = _choose_voi(slices, settings, warnings)
+    groups = [_make_groups(s.description, voi) for s in slices]
+    top = replace(
+        first.top,
+        voi_luts=(),
+        window_center=ABSENT,
+        window_width=ABSENT,
+        voi_lut_function=ABSENT,
+    )
+    # A Modality LUT overrules a rescale at the top level, and no other one.
+    if first.modality_lut is None:
+        top = replace(top, rescale_slope=ABSENT, rescale_intercept=ABSENT, rescale_type=ABSENT)
+    else:
+        groups = [replace(g, rescale_slope=ABSENT, rescale_intercept=ABSENT) for g in groups]
+    joined = replace(first, top=top, shared=NO_GROUPS, frames=tuple(groups), warnings=())
+    return joined, intensity
+
+
+def _make_groups(description: Description, voi: FunctionalGroups | None) -> FunctionalGroups:
+    """Return the rescale of a slice, and the VOI transform of the volume, as groups of a frame."""
+    (rescale,), (kind,) = description.rescales(1).values, description.rescale_types(1)
+    groups = voi or FunctionalGroups(
+        voi_lut_function=_attribute("VOILUTFunction", description.voi_lut_functions(1)[0])
+    )
+    if rescale is None:
+        return replace(groups, rescale_type=_attribute("RescaleType", kind))
+    return replace(
+        groups,
+        rescale_slope=_attribute("RescaleSlope", rescale.slope),
+        rescale_intercept=_attribute("RescaleIntercept", rescale.intercept),
+        rescale_type=_attribute("RescaleType", kind),
+    )
+
+
+def _attribute(keyword: str, value: float | str | None) -> Attribute:
+    return ABSENT if value is None else Attribute(keyword, (value,))
+
+
+def _choose_voi(
+    slices: Sequence[Slice], settings: DecodeSettings, warnings: ImageWarnings
+) -> tuple[FunctionalGroups | None, str]:
+    """Return the window that all slices share as groups, and the intensity.
+
+    Without one it is minimum to maximum of the volume, so that slices stay comparable.
+    """
+    is_grey = slices[0].pixel_format.is_monochrome
+    if settings.intensity != "voi" or settings.window is not None or not is_grey:
+        return None, settings.intensity
+    by_slice = [s.description.voi_transforms(1)[0] for s in slices]
+    others = list(map(set, by_slice[1:]))
+    for candidate in by_slice[0]:
+        if _is_usable(candidate) and all(candidate in other for other in others):
+            return _make_voi_groups(candidate), settings.intensity
+    found = len({candidates[:1] for candidates in by_slice})
+    what = "none of them has one" if found == 1 and not by_slice[0] else f"they have {found}"
+    warnings.add(
+        "stack_windows_differ",
+        f"slices do not share a window ({what}): minimum to maximum of the volume is used",
+    )
+    return None, "minmax"
+
+
+def _is_usable(candidate: LutAttributes | Window) -> bool:
+    return candidate.is_usable if isinstance(candidate, Window) else not candidate.is_empty
+
+
+def _make_voi_groups(voi: LutAttributes | Window) -> FunctionalGroups:
+    if not isinstance(voi, Window):
+        return FunctionalGroups(voi_luts=(voi,))
+    return FunctionalGroups(
+        window_center=_attribute("WindowCenter", voi.center),
+        window_width=_attribute("WindowWidth", voi.width),
+        voi_lut_function=_attribute("VOILUTFunction", voi.function),
+    )
