@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import path_key
 from dicom_preprocessing.imaging.geometry import CropBox, Geometry, Padding
+from dicom_preprocessing.results import collection
 from dicom_preprocessing.results.receipts import write_receipts
 from dicom_preprocessing.results.slice_table import (
     SLICE_COLUMNS,
@@ -198,6 +199,16 @@ def test_rows_of_a_run_are_in_the_order_of_paths_then_pages(tmp_path):
     paths = [path_key(row["path"]) for row in rows]
     assert paths == sorted(paths)
     assert [row["page"] for row in rows] == ["1", "2", ""] * 5
+
+
+def test_rows_are_made_study_by_study(tmp_path, monkeypatch):
+    receipts = [r for n in range(5) for r in stack("1", "2", study=f"1.2.{n}")]
+    collected = HandMadeRun(tmp_path, *receipts).collect()
+    read = []
+    reading = collection.read_receipts
+    monkeypatch.setattr(collection, "read_receipts", lambda p: read.append(p) or reading(p))
+    numbers = [len(read) for _ in collected.iterate_slices()]
+    assert numbers == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 class TestShards:
