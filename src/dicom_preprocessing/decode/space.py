@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -91,16 +93,18 @@ def place_pages(
         return None
     if any(other != spacing for other in spacings) or not _are_parallel(orientations):
         return None
-    with np.errstate(all="ignore"):
-        pages = np.array(positions) if sources is None else mix(positions, sources)
-    if not np.isfinite(pages).all():
+    pages = list(map(tuple, positions))
+    if sources is not None:
+        with np.errstate(all="ignore"):
+            pages = list(map(tuple, mix(positions, sources).tolist()))
+    if not all(map(math.isfinite, chain.from_iterable(pages))):
         return None
-    return PatientSpace(orientation, spacing, tuple(map(tuple, pages.tolist())))
+    return PatientSpace(orientation, spacing, tuple(pages))
 
 
 def _are_parallel(orientations: Sequence[tuple[float, ...] | None]) -> bool:
     different = set(orientations)  # one, nearly always: frames may be thousands
-    if None in different:
-        return False
+    if len(different) == 1 or None in different:
+        return None not in different
     spread = np.ptp(np.array(list(different), np.float64), axis=0)
     return bool((spread <= PARALLEL).all())

@@ -6,7 +6,9 @@ millimetres (PS3.3 C.7.6.2.1.1). Other programs may count x and y the other way 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 EVEN: Final = 1e-3
 """Part of a step, and of a millimetre, by which evenly spaced pages may miss their places."""
+
+CACHED_AXES: Final = 64
+"""Orientations of which the axes are kept for the next image."""
 
 SAME_PLANE: Final = 1e-6
 """Distance of two pages in mm up to which they lie in one plane."""
@@ -52,18 +57,20 @@ class PatientSpace:
     @property
     def row_direction(self) -> NDArray[np.float64]:
         """Unit vector (3,) along which the column index of stored pixels grows."""
-        return _unit(np.array(self.orientation[:3]))
+        row: NDArray[np.float64] = _find_axes(self.orientation)[0]
+        return row
 
     @property
     def column_direction(self) -> NDArray[np.float64]:
         """Unit vector (3,) along which the row index of stored pixels grows."""
-        row, column = self.row_direction, np.array(self.orientation[3:])
-        return _unit(column - (column @ row) * row)
+        column: NDArray[np.float64] = _find_axes(self.orientation)[1]
+        return column
 
     @property
     def normal(self) -> NDArray[np.float64]:
         """Unit vector (3,) at right angles to the image: the row times the column direction."""
-        return np.cross(self.row_direction, self.column_direction)
+        normal: NDArray[np.float64] = _find_axes(self.orientation)[2]
+        return normal
 
     @property
     def distances(self) -> NDArray[np.float64]:
@@ -136,7 +143,8 @@ class PatientSpace:
 
     def _directions(self) -> NDArray[np.float64]:
         """Return the unit vectors of row and column, (2, 3)."""
-        return np.stack((self.row_direction, self.column_direction))
+        in_plane: NDArray[np.float64] = _find_axes(self.orientation)[:2]
+        return in_plane
 
     def _positions_at(self, pages: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the position of the stored pixel at the top left at fractional pages, (..., 3)."""
@@ -182,12 +190,21 @@ class PatientSpace:
 
 def are_orthonormal(orientation: Sequence[float]) -> bool:
     """Whether the two vectors have the length 1 and are at right angles, but for rounding."""
-    cosines = np.array(orientation).reshape(2, 3)
-    with np.errstate(all="ignore"):
-        products = cosines @ cosines.T
-    # Of the lengths, since the square of one misses 1 by twice as much.
-    products[[0, 1], [0, 1]] **= 0.5
-    return bool((np.abs(products - np.eye(2)) <= ORTHONORMAL).all())
+    row, column = orientation[:3], orientation[3:]
+    overlap = sum(r * c for r, c in zip(row, column, strict=True))
+    misses = (math.hypot(*row) - 1, math.hypot(*column) - 1, overlap)
+    return all(abs(miss) <= ORTHONORMAL for miss in misses)  # NaN is not
+
+
+@lru_cache(maxsize=CACHED_AXES)
+def _find_axes(orientation: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the unit vectors of row, column and normal, (3, 3), which slices share."""
+    row = _unit(np.array(orientation[:3]))
+    column = np.array(orientation[3:])
+    column = _unit(column - (column @ row) * row)
+    axes = np.stack((row, column, np.cross(row, column)))
+    axes.flags.writeable = False
+    return axes
 
 
 def as_points(points: ArrayLike) -> NDArray[np.float64]:
