@@ -23,7 +23,7 @@ def dry_run(project, *arguments):
         ({"size": [64]}, "config key 'size': found [64], allowed: two integers"),
         ({"size": [8, 8], "spacing": [1, 1]}, "config keys 'size' and 'spacing': found both"),
         ({"source": 7}, "config key 'source': found 7, allowed: a path"),
-        ({"series": "stack"}, "found stack, which is not available yet"),
+        ({"series": "stacked"}, "config key 'series': found stacked, allowed: one of separate"),
         ({"padding": "centre"}, "Write for example:\n    padding: zero"),
     ],
 )

@@ -13,13 +13,15 @@ from dicom_preprocessing.api.arrays import finish_image, open_path, translate_ap
 from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
 from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.config import parse_config
+from dicom_preprocessing.config.selection import selection_of
 from dicom_preprocessing.decode.stage import decode_stored
 from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import PreprocessingError
 from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.index.grouping import make_entry
+from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.stacking import SeriesFile, stack_files
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
+from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, find_path_problem, is_path_part
 from dicom_preprocessing.index.walk import SourceFile
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.processing.volume import StackReader, group_by_image
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.api.arrays import AnyPath
-    from dicom_preprocessing.config.stacking import StackPolicies
+    from dicom_preprocessing.config import Config
     from dicom_preprocessing.imaging.image import Image
     from dicom_preprocessing.index.table import InventoryEntry
 
@@ -57,7 +59,7 @@ def preprocess_series(
         "stack": asdict(config.stack),
     }
     arrays, metadata = [], []
-    for entries in _plan(paths, config.stack):
+    for entries in _plan(paths, config):
         with translate_api_errors("", parallel):
             timer = StageTimer({})
             files, image = _decode(entries, settings, timer)
@@ -73,20 +75,28 @@ def preprocess_series(
     return arrays, metadata
 
 
-def _plan(paths: Sequence[AnyPath], policies: StackPolicies) -> list[list[InventoryEntry]]:
-    """The files of each image, by study and series; those that a policy drops are in none."""
+def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]]:
+    """The files of each image, by study and series; those that are not selected are in none."""
+    selector = Selector(selection_of(config))
     by_study: dict[str, list[tuple[InventoryEntry, SeriesFile]]] = defaultdict(list)
     for path in dict.fromkeys(os.fspath(path) for path in paths):
         open_path(path)  # for the errors of this API
         header = read_header(path)
-        series = header.series_instance_uid or SERIES_WITHOUT_UID
+        if selector.find_reason("", header):  # no image, such as a segmentation
+            continue
+        for uid in (header.study_instance_uid, header.sop_instance_uid):
+            if not is_path_part(uid):
+                message = f"Failed to prepare image: {path}: its UIDs {find_path_problem(uid)}"
+                raise PreprocessingError(message, error="bad_uid")
+        uid = header.series_instance_uid
+        series = uid if is_path_part(uid) else SERIES_WITHOUT_UID
         status = os.stat(path)
         source_file = SourceFile(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
         entry = make_entry(source_file, header, series)
         by_study[header.study_instance_uid].append((entry, SeriesFile(path, series, header)))
     groups = []
     for _, members in sorted(by_study.items()):
-        stacking = stack_files([file for _, file in members], policies)
+        stacking = stack_files([file for _, file in members], config.stack)
         entries = [
             replace(entry, stack=stacking.places.get(entry.path))
             for entry, _ in members

@@ -26,13 +26,15 @@ from dicom_preprocessing.decode.stage import (
     prepare_input,
 )
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
-from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Window
+from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Rescale, Window
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.dicom.sources import reopen_for_reads
 from dicom_preprocessing.dicom.spacing import is_same_spacing
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
+from dicom_preprocessing.dicom.ultrasound import find_2d_region
 from dicom_preprocessing.errors import FileError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
+from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.imaging.frames import LazyFrames
 from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.imaging.image import Image
@@ -48,11 +50,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description, LutAttributes, Rescale
+    from dicom_preprocessing.dicom.description import Description, LutAttributes
     from dicom_preprocessing.imaging.space import PatientSpace
 
 FAIL: Final = "fail"
 """The policy with which a volume is not written."""
+LINEAR: Final = "LINEAR"
 MAX_SHOWN: Final = 3
 """Values that a message lists."""
 
@@ -269,6 +272,7 @@ KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
         s.description.pixel_padding.range_limit.numbers(),
     ),
     "Modality LUT": lambda s: s.description.modality_lut,
+    "region of ultrasound": lambda s: find_2d_region(s.description),
     "Dose Grid Scaling": lambda s: s.description.dose_grid_scaling.numbers(),
 }
 """What all slices of a volume have in common, by name, and how to read it."""
@@ -311,13 +315,15 @@ def _join_frames(
     reading: Callable[[int], AbstractContextManager[object]],
 ) -> LazyFrames:
     """Return the stored frames of all slices, each decoded when it is asked for."""
-    first = slices[0]
-    samples = 1 if first.pixel_format.is_monochrome else len("RGB")
+    is_grey = slices[0].pixel_format.is_monochrome
+    samples = 1 if is_grey else len("RGB")
     shape = (len(slices), pixel_format.rows, pixel_format.columns, samples)
 
     def make_frame(index: int) -> NDArray[Any]:
         with reading(index), naming_slice(slices[index].name):
-            return read_slice(slices[index]).astype(pixel_format.dtype, copy=False)
+            frame = read_slice(slices[index])
+        # Grey values are stored ones; colour is of full range already.
+        return frame.astype(pixel_format.dtype) if is_grey else convert(frame, pixel_format.dtype)
 
     is_cheap = all(map(_is_read_again, slices))
     return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
@@ -348,7 +354,7 @@ def naming_slice(name: str) -> Iterator[None]:
 
 def _judge_rescales(slices: Sequence[Slice], policy: str | None, warnings: ImageWarnings) -> None:
     """Warn of rescales that differ, or raise a VolumeError."""
-    rescales = Counter(s.description.rescales(1).values[0] for s in slices)
+    rescales = Counter(_read_rescale(s.description) for s in slices)
     if len(rescales) == 1:
         return
     shown = [_show_rescale(rescale) for rescale, _ in rescales.most_common(MAX_SHOWN)]
@@ -359,8 +365,14 @@ def _judge_rescales(slices: Sequence[Slice], policy: str | None, warnings: Image
     warnings.add("stack_mixed_rescale", f"{message}: each is applied to its slice")
 
 
-def _show_rescale(rescale: Rescale | None) -> str:
-    return "none" if rescale is None else f"{rescale.slope:g} x + {rescale.intercept:g}"
+def _read_rescale(description: Description) -> Rescale:
+    """Return the rescale that is applied: none is 1 and 0, and a slope of 0 counts as 1."""
+    rescale = description.rescales(1).values[0] or Rescale()
+    return rescale if rescale.slope else replace(rescale, slope=1.0)
+
+
+def _show_rescale(rescale: Rescale) -> str:
+    return f"{rescale.slope:g} x + {rescale.intercept:g}"
 
 
 def _join_descriptions(
@@ -372,7 +384,8 @@ def _join_descriptions(
     """
     first = slices[0].description
     voi, intensity = _choose_voi(slices, settings, warnings)
-    groups = [_make_groups(s.description, voi) for s in slices]
+    function = None if settings.window is None else _choose_function(slices, warnings)
+    groups = [_make_groups(s.description, voi, function) for s in slices]
     top = replace(
         first.top,
         voi_luts=(),
@@ -389,12 +402,22 @@ def _join_descriptions(
     return joined, intensity
 
 
-def _make_groups(description: Description, voi: FunctionalGroups | None) -> FunctionalGroups:
+def _choose_function(slices: Sequence[Slice], warnings: ImageWarnings) -> str | None:
+    """Return the VOI LUT Function for the window of the configuration, the same for all slices."""
+    functions = {s.description.voi_lut_functions(1)[0] or LINEAR for s in slices}
+    if len(functions) > 1:
+        message = f"slices have {len(functions)} VOI LUT Functions: {LINEAR} is used for all"
+        warnings.add("stack_windows_differ", message)
+        return LINEAR
+    return functions.pop()
+
+
+def _make_groups(
+    description: Description, voi: FunctionalGroups | None, function: str | None
+) -> FunctionalGroups:
     """Return the rescale of a slice, and the VOI transform of the volume, as groups of a frame."""
     (rescale,), (kind,) = description.rescales(1).values, description.rescale_types(1)
-    groups = voi or FunctionalGroups(
-        voi_lut_function=_attribute("VOILUTFunction", description.voi_lut_functions(1)[0])
-    )
+    groups = voi or FunctionalGroups(voi_lut_function=_attribute("VOILUTFunction", function))
     if rescale is None:
         return replace(groups, rescale_type=_attribute("RescaleType", kind))
     return replace(
@@ -424,8 +447,8 @@ def _choose_voi(
     for candidate in by_slice[0]:
         if _is_usable(candidate) and all(candidate in other for other in others):
             return _make_voi_groups(candidate), settings.intensity
-    found = len({candidates[:1] for candidates in by_slice})
-    what = "none of them has one" if found == 1 and not by_slice[0] else f"they have {found}"
+    found = len(set(by_slice))
+    what = f"they have {found}" if any(by_slice) else "none of them has one"
     warnings.add(
         "stack_windows_differ",
         f"slices do not share a window ({what}): minimum to maximum of the volume is used",

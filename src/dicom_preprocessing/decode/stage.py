@@ -37,6 +37,7 @@ from dicom_preprocessing.imaging.geometry import Flip, Geometry, Size
 from dicom_preprocessing.imaging.image import DisplayLut, Image, ReducedResolution, SourceInfo
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 from dicom_preprocessing.imaging.sampling import Sampling, choose_level, halve
+from dicom_preprocessing.imaging.stacking.checks import describe_gaps
 from dicom_preprocessing.imaging.volume import Volume, handle_volume
 
 if TYPE_CHECKING:
@@ -314,7 +315,27 @@ def _order_frames(
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
     volume = Volume(frames, order.spacing, order.distances)
+    if settings.spacing_z is not None and volume.is_ordered:
+        _require_no_gap(order.distances or (), settings, source.warnings)
     return order, apply_handler(volume, settings, values.background)
+
+
+def _require_no_gap(
+    distances: Sequence[float], settings: DecodeSettings, warnings: ImageWarnings
+) -> None:
+    """Raise a VolumeError where frames seem to be missing, unless the policy is to warn.
+
+    Whatever lies in a gap would be resampled from its two sides.
+    """
+    gaps = describe_gaps(distances)
+    if not gaps:
+        return
+    if settings.stack.get("gap") != "warn":
+        raise VolumeError(
+            f"gap: {gaps.replace('slices', 'frames')}. To resample z across it: series: stack and "
+            "stack: {gap: warn}"
+        )
+    warnings.add("stack_gap", gaps.replace("slices", "frames"))
 
 
 def apply_handler(volume: Volume, settings: DecodeSettings, background: float | None) -> Volume:

@@ -5,6 +5,7 @@ Each attribute is read once. Code that uses the description never sees pydicom's
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.config import IGNORE
@@ -30,7 +31,13 @@ from dicom_preprocessing.dicom.description import (
     UltrasoundRegion,
 )
 from dicom_preprocessing.dicom.elements import attributes_of, items_of
-from dicom_preprocessing.dicom.header import Header, join_values, keep_modality, keep_uid
+from dicom_preprocessing.dicom.header import (
+    Header,
+    join_values,
+    keep_modality,
+    keep_uid,
+    may_be_grouped_slice,
+)
 from dicom_preprocessing.dicom.keywords import (
     CODE_TAGS,
     CODE_VALUE_TAGS,
@@ -56,6 +63,7 @@ from dicom_preprocessing.dicom.keywords import (
     REGIONS,
     RESCALE,
     SHARED,
+    SLICE_GROUPS,
     TOP_GROUPS,
     TOP_TAGS,
     UIDS,
@@ -170,7 +178,23 @@ def header_of(
     others = {k: join_values(k, a.texts()) for k, a in attributes_of(data_set, tags).items()}
     others |= {k: join_values(k, _read_codes(data_set, t)) for t, k in tags.items() if k in CODES}
     others = {keyword: text for keyword, text in others.items() if text}
-    return _make_header(meta, attributes, syntax, others, has_pixel_data=has_pixel_data)
+    header = _make_header(meta, attributes, syntax, others, has_pixel_data=has_pixel_data)
+    if not may_be_grouped_slice(header):
+        return header
+    return replace(header, attributes=others | _read_groups_of_slice(data_set))
+
+
+def _read_groups_of_slice(data_set: Dataset) -> dict[str, str]:
+    """Read from functional groups where the one frame of an object lies, and what it shows."""
+    found: dict[str, str] = {}
+    for sequence in (SHARED, PER_FRAME):  # that of the frame counts
+        for item in items_of(data_set, sequence, [])[:1]:
+            groups = groups_of(item, [])
+            for field, keyword in SLICE_GROUPS.items():
+                attribute: Attribute = getattr(groups, field)
+                if not attribute.is_empty:
+                    found[keyword] = join_values(keyword, attribute.texts())
+    return found
 
 
 def _read_codes(data_set: Dataset, tag: int) -> Iterator[str]:

@@ -21,8 +21,15 @@ from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import (
     AllTransferSyntaxes,
+    EnhancedCTImageStorage,
+    EnhancedMRColorImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
     MediaStorageDirectoryStorage,
 )
 
@@ -179,6 +186,19 @@ def _wanted(keywords: frozenset[str]) -> _Wanted:
     return _Wanted(tags, {tag: dictionary_VR(tag).encode() for tag in read})
 
 
+GROUPED_CLASSES: Final = frozenset(
+    (
+        EnhancedCTImageStorage,
+        EnhancedMRColorImageStorage,
+        EnhancedMRImageStorage,
+        EnhancedPETImageStorage,
+        LegacyConvertedEnhancedCTImageStorage,
+        LegacyConvertedEnhancedMRImageStorage,
+        LegacyConvertedEnhancedPETImageStorage,
+    )
+)
+"""SOP classes whose slices may be files of one frame with functional groups."""
+
 MODALITIES: Final = frozenset(
     (
         *("ASMT", "BDUS", "CTPROTOCOL", "IVOCT", "IVUS", "OPTBSV", "OPTENF", "PLAN", "RTDOSE"),
@@ -200,6 +220,11 @@ def keep_modality(text: str) -> str:
 def keep_uid(text: str) -> str:
     """Return a UID of a class or syntax if it is one by its form, else an empty text."""
     return text if is_uid(text) else ""
+
+
+def may_be_grouped_slice(header: Header) -> bool:
+    """Whether a file may be one slice of which functional groups say where it lies."""
+    return header.number_of_frames <= 1 and header.sop_class_uid in GROUPED_CLASSES
 
 
 class _NotPlainError(ValueError):
@@ -276,7 +301,10 @@ def _parse_plain_header(head: bytes, wanted: _Wanted) -> Header:
             text = join_values(keyword, _parse_values(wanted.vrs[tag], value))
             if text:
                 attributes[keyword] = text
-    return Header(transfer_syntax_uid=syntax, attributes=attributes, **fields)
+    header = Header(transfer_syntax_uid=syntax, attributes=attributes, **fields)
+    if may_be_grouped_slice(header):
+        raise _NotPlainError
+    return header
 
 
 def _parse_values(vr: bytes, value: bytes) -> Iterable[str]:

@@ -67,6 +67,17 @@ MACROS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Functional group macros (PS3.3 C.7.6.16.2), and keywords by field of ``FunctionalGroups``."""
 
+SLICE_GROUPS: Final = {
+    "image_position_patient": "ImagePositionPatient",
+    "image_orientation_patient": "ImageOrientationPatient",
+    "pixel_spacing": "PixelSpacing",
+    "spacing_between_slices": "SpacingBetweenSlices",
+    "effective_echo_time": "EchoTime",
+    "diffusion_b_value": "DiffusionBValue",
+    "temporal_position_index": "TemporalPositionIdentifier",
+}
+"""Attributes of a slice by the field of ``FunctionalGroups`` that has the same meaning."""
+
 GROUPS_ONLY: Final = (
     "FrameAnatomySequence",
     "FrameContentSequence",

@@ -41,12 +41,18 @@ from dicom_preprocessing.dicom.element_header import (
     Encoding,
 )
 from dicom_preprocessing.dicom.elements import attributes_of
-from dicom_preprocessing.dicom.header import CHARACTER_SET, read_plain_header
+from dicom_preprocessing.dicom.header import (
+    CHARACTER_SET,
+    may_be_grouped_slice,
+    read_plain_header,
+)
 from dicom_preprocessing.dicom.keywords import (
     HEADER_TAGS,
     HOLOGIC_SLICES,
+    PER_FRAME,
     PIXEL_KEYWORDS,
     READ_TAGS,
+    SHARED,
     tags_of,
 )
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
@@ -152,12 +158,10 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
     if plain is not None:
         return plain
     opened = _find_data_set(source)
-    scan = _scan_header(opened, {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET})
-    data_set = _make_data_set(opened, scan)
-    data_set.set_original_encoding(*opened.encoding, _read_character_set(data_set))
-    header = header_of(
-        data_set, meta=opened.meta, keywords=keywords, has_pixel_data=scan.is_stopped
-    )
+    tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
+    header, data_set, scan = _read_header_of(opened, tags, keywords)
+    if may_be_grouped_slice(header):
+        header, data_set, scan = _read_header_of(opened, {*tags, SHARED, PER_FRAME}, keywords)
     if header.sop_class_uid == MediaStorageDirectoryStorage:
         raise FileError("a DICOMDIR lists files and is not an image", error="dicomdir")
     _require_complete(opened, scan)
@@ -202,6 +206,19 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
             raise DamagedError.cut(cut)
         _warn_of_unused(opened)
     return ImageFile(_describe(opened, scan, pixel_data), pixel_data)
+
+
+def _read_header_of(
+    opened: _OpenedFile, tags: set[int], keywords: frozenset[str]
+) -> tuple[Header, Dataset, Scan]:
+    """Read the elements of these tags, and the header that they make."""
+    scan = _scan_header(opened, tags)
+    data_set = _make_data_set(opened, scan)
+    data_set.set_original_encoding(*opened.encoding, _read_character_set(data_set))
+    header = header_of(
+        data_set, meta=opened.meta, keywords=keywords, has_pixel_data=scan.is_stopped
+    )
+    return header, data_set, scan
 
 
 def _warn_of_unused(opened: _OpenedFile) -> None:

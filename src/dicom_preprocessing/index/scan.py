@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.index.walk import SourceFile
 
-SCAN_VERSION = f"4 pydicom {pydicom.__version__}"
+SCAN_VERSION = f"5 pydicom {pydicom.__version__}"
 """Changes when the same file may get another outcome; an older cache is then ignored."""
 
 FILES_PER_TASK = 64

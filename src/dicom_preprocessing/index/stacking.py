@@ -10,7 +10,7 @@ from dicom_preprocessing.imaging.stacking import TELLING_FIELDS, Slice, plan_vol
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, StackPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dicom_preprocessing.config.stacking import StackPolicies
     from dicom_preprocessing.dicom.header import Header
@@ -36,12 +36,16 @@ def stack_files(files: Iterable[SeriesFile], policies: StackPolicies) -> Stackin
     """Plan the stacks of the files of a study.
 
     Slices are the files of one frame in a series that has a UID. Of the files of one SOP Instance
-    UID the first says where the slice lies.
+    UID, which may be of several series, the first says where the slice lies, if it is one.
     """
-    instances: dict[str, dict[str, list[SeriesFile]]] = defaultdict(lambda: defaultdict(list))
+    by_instance: dict[str, list[SeriesFile]] = defaultdict(list)
     for file in files:
-        if file.header.number_of_frames <= 1 and file.series_instance_uid != SERIES_WITHOUT_UID:
-            instances[file.series_instance_uid][file.header.sop_instance_uid].append(file)
+        by_instance[file.header.sop_instance_uid].append(file)
+    instances: dict[str, dict[str, list[SeriesFile]]] = defaultdict(dict)
+    for sop, candidates in by_instance.items():
+        first = candidates[0]
+        if first.header.number_of_frames <= 1 and first.series_instance_uid != SERIES_WITHOUT_UID:
+            instances[first.series_instance_uid][sop] = candidates
     places: dict[str, StackPlace] = {}
     dropped: dict[str, str] = {}
     for series, by_sop in instances.items():
@@ -58,9 +62,7 @@ def stack_files(files: Iterable[SeriesFile], policies: StackPolicies) -> Stackin
 
 def _list_places(volume: PlannedVolume) -> Iterator[StackPlace]:
     """Yield the place of each slice; the first one has what was found about the volume."""
-    findings: Sequence[Sequence[str]] = ()
-    if len(volume.slices) > 1:
-        findings = [[f.verdict, f.policy, f.message] for f in volume.findings]
+    findings = [[f.verdict, f.policy, f.message] for f in volume.findings]
     distances = volume.distances or (None,) * len(volume.slices)
     for number, (s, distance) in enumerate(zip(volume.slices, distances, strict=True), 1):
         yield StackPlace(

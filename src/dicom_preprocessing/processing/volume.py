@@ -10,6 +10,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from dicom_preprocessing.decode.stack import (
     Slice,
     SliceError,
@@ -122,7 +124,15 @@ class StackReader:
         for entry in candidates:
             try:
                 if opened is None:
-                    opened = _Page(entry, self.open_file(entry))
+                    page = _Page(entry, self.open_file(entry))
+                    if len(candidates) > 1:  # the first that decodes counts
+                        with self.reading(page):
+                            read_slice(page.opened)
+                    opened = page
+            except SliceError as error:
+                errors[entry.path] = error.cause
+                receipt = self.receipts[entry.path]
+                self.receipts[entry.path] = receipt.as_failed(error.cause, "decode")
             except FileError as error:
                 errors[entry.path] = error
                 self.receipts[entry.path] = self.receipts[entry.path].as_failed(error, "decode")
@@ -141,7 +151,9 @@ class StackReader:
             raise self.known[entry.path]
         self.on_start(entry.path)
         with self.timer.measure("decode"), reading_unchanged(entry):
-            return open_slice(entry.path, entry.path, self.settings)
+            opened = open_slice(entry.path, entry.path, self.settings)
+        _require_planned_position(opened, place_of(entry))
+        return opened
 
     def resolve_duplicates(self, pages: Sequence[_Page]) -> tuple[PlannedVolume, list[_Page]]:
         """Take one of the slices with the same pixels at one position.
@@ -159,8 +171,11 @@ class StackReader:
             page = by_name[s.name]
             with self.reading(page):
                 frame = read_slice(page.opened)
-            rescale = page.opened.description.rescales(1).values[0]
-            facts = f"{frame.dtype} {frame.shape} {rescale}".encode()
+            # What the pixels mean is a part of them.
+            description, source = page.opened.description, page.opened.source
+            rescale, spacing = description.rescales(1).values[0], source.spacing
+            inverted = source.pixel_format.is_inverted
+            facts = f"{frame.dtype} {frame.shape} {rescale} {spacing} {inverted}".encode()
             return hashlib.sha256(facts + frame.tobytes()).digest()
 
         volume, dropped = resolve_duplicates(planned, digest_pixels)
@@ -223,6 +238,23 @@ class StackReader:
                 self.receipts[path] = receipt.as_failed(error, stage)
 
 
+def _require_planned_position(opened: Slice, place: StackPlace) -> None:
+    """Raise a VolumeError if functional groups have another position than the index knows."""
+    description = opened.description
+    if not description.has_groups:
+        return
+    for found, planned in (
+        (description.positions(1)[0], place.position),
+        (description.orientations(1)[0], place.orientation),
+    ):
+        is_same = found is not None and planned is not None and np.allclose(found, planned)
+        if not is_same and found != planned:
+            raise VolumeError(
+                "its functional groups have another position or orientation than its top level, "
+                "by which the slices of a series are ordered"
+            )
+
+
 def place_of(entry: InventoryEntry) -> StackPlace:
     """The place of a file that is in a stack."""
     if entry.stack is None:
@@ -266,9 +298,11 @@ def group_by_image(entries: Sequence[InventoryEntry]) -> list[list[InventoryEntr
     """Group entries by the image that they become: a stack by place, an instance in path order."""
     stacked = [entry for entry in entries if entry.stack is not None]
     own = [entry for entry in entries if entry.stack is None]
-    key = attrgetter("series_instance_uid", "stack.volume", "stack.place")
+    # Files of one SOP Instance UID may be of several series, and are in the stack of the first.
+    key = attrgetter("stack.volume_id", "stack.place")
     ordered = sorted(stacked, key=lambda entry: (*key(entry), path_key(entry.path)))
-    stacks = [list(group) for _, group in groupby(ordered, key=lambda entry: key(entry)[:2])]
+    stacks = [list(group) for _, group in groupby(ordered, key=attrgetter("stack.volume_id"))]
+    stacks.sort(key=lambda group: (group[0].series_instance_uid, place_of(group[0]).volume))
     return group_by_instance(own) + stacks
 
 
@@ -282,7 +316,8 @@ def process_group(
 ) -> list[Receipt]:
     """Write the image of a group of ``group_by_image``; else as ``process_instance``."""
     places = {entry.stack.place for entry in entries if entry.stack is not None}
-    if len(places) <= 1:
+    findings = any(entry.stack.findings for entry in entries if entry.stack is not None)
+    if len(places) <= 1 and not findings:
         return process_instance(entries, spec, limits=limits, known=known, on_start=on_start)
     reader = StackReader(
         entries, spec.recipe.settings["decode"], limits=limits, known=known, on_start=on_start

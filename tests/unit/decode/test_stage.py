@@ -21,6 +21,7 @@ from tests.unit.datasets import (
     SERIES_UID,
     SOP_UID,
     STUDY_UID,
+    codes_of,
     data_set_of,
     functional_groups,
     item,
@@ -161,9 +162,18 @@ class TestFrameSpacing:
         groups = [placed(0, 0, z) for z in (7, -2, -3)]
         data_set = volume_file(100, 10, 0, SpacingBetweenSlices=5)
         functional_groups(data_set, shared=oriented(*AXIAL), frames=groups)
-        image = decoded(data_set, spacing_z=2.0)
+        image = decoded(data_set, spacing_z=2.0, stack={"gap": "warn"})
         assert values_of_image(image) == [0, 20, 40, 60, 80, 100]
         assert image.source_info.frame_spacing == 2
+        assert codes_of(image) == ["stack_gap"]
+
+    def test_z_spacing_does_not_go_across_a_gap(self, decoded):
+        groups = [placed(0, 0, z) for z in (0, 1, 2, 5)]
+        data_set = volume_file(1, 2, 3, 4)
+        functional_groups(data_set, shared=oriented(*AXIAL), frames=groups)
+        with pytest.raises(VolumeError, match=r"gap: frames seem to be missing .* from 2 to 5 mm"):
+            decoded(data_set, spacing_z=1.0)
+        assert len(decoded(data_set).frames) == 4
 
     def test_z_spacing_of_frames_that_are_not_ordered_by_positions_is_an_error(self, decoded):
         frames = [

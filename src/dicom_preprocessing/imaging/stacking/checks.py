@@ -127,7 +127,7 @@ def split_at_gaps(distances: Sequence[float]) -> list[tuple[int, int]]:
 def check_places(places: Places, policies: StackPolicies) -> tuple[Finding, ...]:
     """Find what is irregular in a volume, in the order of the verdicts."""
     found = {
-        "gap": _describe_gaps(places.distances),
+        "gap": describe_gaps(places.distances),
         "uneven": _describe_uneven_steps(places.distances),
         "duplicate_position": describe_repeated(places),
         "tilt": _describe_tilt(places),
@@ -139,7 +139,8 @@ def check_places(places: Places, policies: StackPolicies) -> tuple[Finding, ...]
     )
 
 
-def _describe_gaps(distances: Sequence[float]) -> str:
+def describe_gaps(distances: Sequence[float]) -> str:
+    """Say where slices seem to be missing, empty if none are."""
     gaps = find_gaps(distances)
     if not gaps:
         return ""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.imaging.stacking.slices import Slice
     from dicom_preprocessing.imaging.stacking.volumes import PlannedVolume
 
-NOT_TOLD_APART = "no attribute tells them apart"
+NOT_TOLD_APART = "no attribute parts them into volumes with each position once"
 
 
 def resolve_duplicates(

@@ -18,7 +18,7 @@ from dicom_preprocessing.imaging.stacking.checks import (
 )
 from dicom_preprocessing.imaging.stacking.duplicates import NOT_TOLD_APART
 from dicom_preprocessing.imaging.stacking.parts import Part, part_by_geometry
-from dicom_preprocessing.imaging.stacking.telling import tell_apart
+from dicom_preprocessing.imaging.stacking.telling import OF_VOLUMES, describe_common, tell_apart
 from dicom_preprocessing.imaging.stacking.volumes import (
     DroppedSlice,
     PlannedVolume,
@@ -42,6 +42,11 @@ class _Draft(NamedTuple):
     orientation: Sequence[float]
     slices: list[Slice]
     places: Places | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        first = self.slices[0]
+        return first.rows, first.columns, first.samples_per_pixel
 
     @property
     def is_single(self) -> bool:
@@ -81,13 +86,14 @@ def plan_volumes(
         dropped += [drop(d.slices[0], "single", "the only slice of its volume") for d in singles]
         drafts = [draft for draft in drafts if not draft.is_single]
     names = _name_volumes(series_instance_uid, drafts)
+    unplaced = _find_unplaced(drafts)
     volumes = (
         PlannedVolume(
             number,
             name,
             tuple(draft.slices),
             None if draft.places is None else tuple(draft.places.distances),
-            _check_draft(draft, policies),
+            _check_draft(draft, policies) or unplaced.get(draft.shape, ()),
         )
         for number, (name, draft) in enumerate(zip(names, drafts, strict=True), 1)
     )
@@ -136,7 +142,8 @@ def _draft_volumes(part: Part, policies: StackPolicies) -> Iterator[_Draft]:
     record = part.key.as_record()
     if places is None:
         ordered = sorted(part.slices, key=_by_instance_number)
-        yield _Draft([record, [], 0], part.key.orientation or (), ordered, None)
+        key = [record, describe_common(ordered), [], 0]
+        yield _Draft(key, part.key.orientation or (), ordered, None)
         return
     for telling, members in tell_apart(part.slices, places.distances).items():
         # Slices are in the order of their UIDs, in which those at one place stay.
@@ -145,12 +152,33 @@ def _draft_volumes(part: Part, policies: StackPolicies) -> Iterator[_Draft]:
         runs = split_at_gaps(distances) if policies.gap == "split" else [(0, len(order))]
         for run, (start, stop) in enumerate(runs):
             chosen = order[start:stop]
+            members_of_run = [part.slices[i] for i in chosen]
+            others = [(name, value) for name, value in telling if name not in OF_VOLUMES]
             yield _Draft(
-                [record, telling, run],
+                [record, describe_common(members_of_run), others, run],
                 part.key.orientation or (),
-                [part.slices[i] for i in chosen],
+                members_of_run,
                 places.take(chosen),
             )
+
+
+def _find_unplaced(
+    drafts: Sequence[_Draft],
+) -> dict[tuple[int, int, int], tuple[Finding, ...]]:
+    """Return by shape what to say of volumes where some slices have positions and some have not.
+
+    The one without may be the end of the volume of the others.
+    """
+    placed, unplaced = Counter[tuple[int, int, int]](), Counter[tuple[int, int, int]]()
+    for draft in drafts:
+        counts = unplaced if draft.places is None else placed
+        counts[draft.shape] += len(draft.slices)
+    found: dict[tuple[int, int, int], tuple[Finding, ...]] = {}
+    for shape in placed.keys() & unplaced.keys():
+        missing = describe_missing(unplaced[shape], placed[shape] + unplaced[shape])
+        text = f"{missing.message}; those without are images of their own"
+        found[shape] = (replace(missing, message=text),)
+    return found
 
 
 def _check_draft(draft: _Draft, policies: StackPolicies) -> tuple[Finding, ...]:

@@ -19,6 +19,9 @@ KEYWORDS: Final = tuple(TELLING_FIELDS)
 TIME: Final = KEYWORDS.index("TriggerTime")
 """The attribute whose values differ a little between positions: a heart does not beat evenly."""
 
+OF_VOLUMES: Final = ("TemporalPositionIdentifier", "EchoTime", "DiffusionBValue")
+"""Attributes that are the same in all slices of a volume."""
+
 ABSENT, NUMBER, TEXT = 0, 1, 2
 
 Value = tuple[int, float, str]
@@ -75,6 +78,20 @@ def tell_apart(slices: Sequence[Slice], places: Sequence[float]) -> dict[Telling
     for index, row in enumerate(rows):
         parts[keys.get(row, ())].append(index)
     return {_describe_key(key, names, levels): parts[key] for key in sorted(parts)}
+
+
+def describe_common(slices: Sequence[Slice]) -> Telling:
+    """Return what all slices of a volume share of the attributes that are those of volumes.
+
+    It is in the name of a volume, so that this stays when other time points, echoes or b-values
+    arrive. The others may differ from slice to slice, and count only where they tell apart.
+    """
+    found = []
+    for keyword in OF_VOLUMES:
+        values = {_read_value(getattr(s, TELLING_FIELDS[keyword])) for s in slices}
+        if len(values) == 1:
+            found.append((keyword, values.pop()))
+    return tuple(found)
 
 
 def _read_value(text: str) -> Value:

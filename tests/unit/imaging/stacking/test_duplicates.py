@@ -38,7 +38,7 @@ def test_slices_with_other_pixels_fail():
     slices = stack(0, 3, 3, 6)
     volume, dropped = resolve(slices, "abcd")
     assert (volume.slices, dropped) == (tuple(slices), ())
-    assert "2 at 3 mm; no attribute tells them apart" in volume.error
+    assert "2 at 3 mm; no attribute parts them into volumes with each position once" in volume.error
 
 
 def test_message_is_about_the_places_that_remain():

@@ -159,7 +159,7 @@ class TestDuplicatePosition:
         volume = only_volume(stack(0, 3, 3, 6))
         assert volume.error == (
             "duplicate_position: several slices are at one position along the normal: 2 at 3 mm; "
-            "no attribute tells them apart"
+            "no attribute parts them into volumes with each position once"
         )
 
     def test_slices_of_each_place_are_listed(self):
