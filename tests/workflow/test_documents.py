@@ -223,7 +223,7 @@ def test_commands_of_the_manual_run_one_after_another(tmp_path, monkeypatch, cap
     for name in ("suspect.dcm", "other.dcm"):
         shutil.copy(data / "image.dcm", tmp_path / name)
     for command in (
-        f"dicom-preprocess {data}/studies results/images",
+        f"dicom-preprocess {data}/studies results/images --layout study/series/sop",
         "dicom-manifest results/images results/manifest.csv",
     ):
         assert call(command, monkeypatch, tmp_path) == 0

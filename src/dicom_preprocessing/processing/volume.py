@@ -239,19 +239,21 @@ class StackReader:
 
 
 def _require_planned_position(opened: Slice, place: StackPlace) -> None:
-    """Raise a VolumeError if functional groups have another position than the index knows."""
+    """Raise a VolumeError if a file does not lie where the index has its slice.
+
+    Functional groups may say something else than the top level, which the index reads, and of files
+    of one SOP Instance UID the first one was planned.
+    """
     description = opened.description
-    if not description.has_groups:
-        return
     for found, planned in (
         (description.positions(1)[0], place.position),
         (description.orientations(1)[0], place.orientation),
     ):
         is_same = found is not None and planned is not None and np.allclose(found, planned)
-        if not is_same and found != planned:
+        if not is_same and (found is not None or planned is not None):
             raise VolumeError(
-                "its functional groups have another position or orientation than its top level, "
-                "by which the slices of a series are ordered"
+                "has another position or orientation than the index has for this slice: by its "
+                "functional groups, or as another file of the same SOP Instance UID"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import path_key
@@ -235,6 +235,14 @@ def _join_pages(pages: Sequence[Page]) -> LazyFrames:
     return LazyFrames(shape, first.dtype, lambda index: pages[index].stored.frames[0])
 
 
+class _VolumeFacts(NamedTuple):
+    """What the pages of a volume share: their number, spacing in mm and background."""
+
+    pages: int
+    spacing: float | None
+    background: float
+
+
 def _make_tags(volume: SeriesVolume) -> list[PageTags]:
     """The tags of the first slice for all pages; where slices have other settings, of each page."""
     findings, pages = volume.planned.findings, volume.pages
@@ -244,20 +252,29 @@ def _make_tags(volume: SeriesVolume) -> list[PageTags]:
     if findings:
         record["warnings"] = [finding.verdict for finding in findings]
     differ = any(finding.verdict == "settings" for finding in findings)
-    place, spacing = _find_place(pages), _find_spacing(volume)
+    place = _find_place(pages)
+    facts = _VolumeFacts(len(pages), _find_spacing(volume), _find_background(pages))
     return [
-        _make_page_tags(page, len(pages), spacing, place, record)
-        for page in (pages if differ else pages[:1])
+        _make_page_tags(page, facts, place, record) for page in (pages if differ else pages[:1])
     ]
 
 
+def _find_background(pages: Sequence[Page]) -> float:
+    """The darkest background of the slices, each of which may have its own darkest value."""
+    first = pages[0].stored.description.get("source", {})
+    darkest = max if first.get("photometric_interpretation") == "MONOCHROME1" else min
+    return darkest(page.stored.background for page in pages)
+
+
 def _make_page_tags(
-    page: Page, count: int, spacing: float | None, place: Place | None, record: dict[str, Any]
+    page: Page, volume: _VolumeFacts, place: Place | None, record: dict[str, Any]
 ) -> PageTags:
+    count, spacing, background = volume
     description = describe_source(page.stored)
     if description:
         source = {**description.get("source", {}), "frames": count}
-        description = {**description, "source": source, "frame_spacing": spacing}
+        described = {"source": source, "frame_spacing": spacing, "background": background}
+        description = {**description, **described}
     description = add_record(replace_place(description, place), **record)
     return replace(page.stored.tags(), description=format_description(description))
 

@@ -293,6 +293,5 @@ def _describe_settings(stored: TiffImage) -> dict[str, Any]:
         "flip": geometry.flip,
         "resolution": stored.resolution,
         "source size": (geometry.source.width, geometry.source.height),
-        "background": stored.background,
         "fingerprint": stored.description.get("fingerprint"),
     }

@@ -16,7 +16,7 @@ from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing.instance import OutputSpec
 from dicom_preprocessing.processing.volume import group_by_image, process_group
-from tests.unit.datasets import data_set_of, pages_of, save
+from tests.unit.datasets import data_set_of, item, pages_of, save
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 SAGITTAL = [0, 1, 0, 0, 0, -1]
@@ -430,6 +430,106 @@ class TestValues:
         assert "differ in sign" in result.receipts[0].message
 
 
+class TestSharedInstanceUids:
+    """Files of one SOP Instance UID are candidates of one image, whatever their series is."""
+
+    @pytest.mark.parametrize("other", [{}, {"NumberOfFrames": 2}, {"SeriesInstanceUID": None}])
+    def test_the_first_file_decides_and_others_conflict(self, series, stack, other):
+        for mm in (0, 1, 2):
+            series.add(mm, name=f"a{mm}.dcm")
+        frames = other.get("NumberOfFrames", 1)
+        changes = {"SeriesInstanceUID": "1.2.4", "SOPInstanceUID": "1.2.3.1"} | other
+        series.add(0, pixels=np.full((frames, 2, 3), 7, np.int16), name="z.dcm", **changes)
+        result = stack()
+        assert (result.pages(), result.states()) == (
+            [[-990, -980, -970]],
+            {"": 3, "sop_conflict": 1},
+        )
+
+    def test_two_series_with_the_same_uids_are_one_volume(self, series, stack):
+        for mm in (0, 1, 2):
+            series.add(mm, name=f"a{mm}.dcm")
+        for mm in (0, 1, 2):
+            changes = {"SeriesInstanceUID": "1.2.4", "SOPInstanceUID": f"1.2.3.{mm + 1}"}
+            series.add(mm, 5, name=f"b{mm}.dcm", **changes)
+        result = stack()
+        assert result.states() == {"": 3, "sop_conflict": 3}
+        assert len(list(result.output.rglob("*.tiff"))) == 1
+
+    def test_the_first_that_decodes_is_the_slice(self, series, stack):
+        series.add(0)
+        series.add(1, SOPInstanceUID="1.9", PixelData=b"\1\2")
+        series.add(1, SOPInstanceUID="1.9")
+        assert stack().pages() == [[-990, -970]]
+
+
+class TestOddSlices:
+    def test_slices_have_one_voi_lut_function(self, series, stack):
+        for mm, function in enumerate(("SIGMOID", "LINEAR")):
+            series.add(mm, 300, VOILUTFunction=function)
+        result = stack(intensity="voi", window=[-600, 800])
+        assert result.codes() == ["stack_windows_differ"]
+        ((first, second),) = result.pages()
+        assert first == second
+
+    def test_colour_of_8_bits_becomes_16(self, series, stack):
+        colour = {
+            "PhotometricInterpretation": "RGB",
+            "SamplesPerPixel": 3,
+            "PlanarConfiguration": 0,
+        }
+        series.add(0, pixels=np.full((1, 2, 3, 3), 254, np.uint8), **colour)
+        series.add(1, pixels=np.full((1, 2, 3, 3), 65278, np.uint16), **colour)
+        assert stack().pages() == [[65278, 65278]]
+
+    def test_regions_that_differ_fail(self, series, stack):
+        for mm, left in ((0, 0), (1, 1)):
+            region = item(
+                RegionSpatialFormat=1,
+                RegionLocationMinX0=left,
+                RegionLocationMinY0=0,
+                RegionLocationMaxX1=2,
+                RegionLocationMaxY1=1,
+            )
+            series.add(mm, SequenceOfUltrasoundRegions=[region])
+        result = stack()
+        assert result.states() == {"volume_error": 2}
+        assert "region of ultrasound" in result.receipts[0].message
+
+    @pytest.mark.parametrize("enhanced", [True, False])
+    def test_functional_groups_say_where_a_slice_lies(self, series, stack, enhanced):
+        for mm in (2, 0, 1):
+            groups = item(
+                PlanePositionSequence=[item(ImagePositionPatient=[0, 0, mm])],
+                PlaneOrientationSequence=[item(ImageOrientationPatient=AXIAL)],
+            )
+            uid = "1.2.840.10008.5.1.4.1.1.2.1" if enhanced else "1.2.840.10008.5.1.4.1.1.2"
+            series.add(SOPClassUID=uid, PerFrameFunctionalGroupsSequence=[groups])
+        result = stack()
+        # Of other classes the index does not read them: nothing is stacked by another order.
+        expected = [[-980, -970, -990]] if enhanced else []
+        assert result.pages() == expected
+        assert result.states() == ({"": 3} if enhanced else {"volume_error": 3})
+
+    def test_a_slice_without_a_position_at_the_end_is_a_warning(self, series, stack):
+        for mm in (0, 1, 2):
+            series.add(mm)
+        series.add(3, ImagePositionPatient=None)
+        result = stack()
+        assert sorted(r.frames for r in result.images) == [1, 3]
+        assert result.codes() == ["stack_no_positions"] * 2
+
+    def test_the_same_bytes_with_another_meaning_are_no_duplicate(self, series, stack):
+        for mm, changes in ((0, {}), (1, {}), (1, {"RescaleSlope": 2})):
+            series.add(mm, 5, **changes)
+        assert stack().states() == {"volume_error": 3}
+
+    def test_slope_0_is_the_rescale_that_is_applied(self, series, stack):
+        series.add(0, RescaleSlope=0)
+        series.add(1)
+        assert stack(stack={"mixed_rescale": "fail"}).states() == {"": 2}
+
+
 class TestHandlers:
     @pytest.fixture(autouse=True)
     def uneven(self, series):
@@ -476,6 +576,8 @@ def test_sums_are_right_whatever_the_series_is(tmp_path_factory, data):
                         [["ORIGINAL", "PRIMARY"], ["DERIVED", "LOCALIZER"]]
                     ),
                     "PixelData": st.just(b"\1\2"),
+                    "SOPInstanceUID": st.sampled_from(["1.2.3.1", "1.2.3.2"]),
+                    "SeriesInstanceUID": st.sampled_from(["1.2.4", None]),
                 },
             )
         )
