@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config import Config
     from dicom_preprocessing.index.build import Index
 
-KEYS = ("objects", "include", "exclude", "preset", "duplicates", "limits")
+KEYS = (
+    *("objects", "include", "exclude", "preset", "duplicates", "limits"),
+    *("series", "stack"),
+)
 """Keys of the configuration that decide what the index keeps."""
 
 
@@ -129,6 +132,24 @@ def _index(source: str, config: Config, results: Path | None, jobs: int) -> Inde
     )
 
 
+def _describe_volumes(index: Index) -> Iterator[str]:
+    """Yield how many volumes series: stack plans, and how many would fail by which reasons.
+
+    Of several slices at one position, pixels decide later.
+    """
+    places = [e.stack for entries in index.studies.values() for e in entries if e.stack is not None]
+    if not places:
+        return
+    failing = Counter(
+        ", ".join(verdict for verdict, policy, _ in place.findings if policy == "fail")
+        for place in {place.volume_id: place for place in places if place.place == 1}.values()
+    )
+    yield f"Volumes of {len(places):,} slices: {failing.total():,}"
+    for verdicts, number in failing.most_common():
+        if verdicts:
+            yield f"{number:10,}  would fail: {verdicts}"
+
+
 def _describe(index: Index) -> Iterator[str]:
     """Yield counts: files kept by modality and SOP class, the others by reason."""
     from dicom_preprocessing.index.selection import name_class
@@ -143,6 +164,7 @@ def _describe(index: Index) -> Iterator[str]:
         yield "Not selected, by rule:"
     for rule, number in index.census.rejected.most_common():
         yield f"{number:10,}  {rule}"
+    yield from _describe_volumes(index)
     others = Counter(item.error for item in index.excluded_files if item.error != "not_selected")
     if others:
         yield "Not images, or not usable (docs/failures.md):"

@@ -9,6 +9,7 @@ from dicom_preprocessing.cli.select import main
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.selection import selection_of
 from tests.unit.indexes import update
+from tests.unit.processing.test_volume import Series
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -126,3 +127,20 @@ def test_wrong_usage_is_status_2_with_a_reason(archive, capsys, words, said):
 def test_missing_source_is_status_1(tmp_path, capsys):
     assert main([str(tmp_path / "nothing")]) == 1
     assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_volumes_of_slices_are_counted_with_what_would_fail(tmp_path, capsys):
+    for uid, places in (("1.2.3", (0, 1, 2)), ("1.2.4", (0, 1, 3))):
+        series = Series(tmp_path / uid, uid)
+        for mm in places:
+            series.add(mm)
+    series.add(9, ImageType=["ORIGINAL", "LOCALIZER"])
+    assert main([str(tmp_path), "--series", "stack"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "7 files: 6 kept, 1 not"
+    assert "         1  stack: scout" in lines
+    assert lines[lines.index("Volumes of 6 slices: 2") + 1] == "         1  would fail: gap"
+    assert main([str(tmp_path), "--series", "stack", "--stack", "gap=warn"]) == 0
+    assert "would fail" not in capsys.readouterr().out
+    assert main([str(tmp_path)]) == 0
+    assert "Volumes" not in capsys.readouterr().out
