@@ -246,9 +246,11 @@ def _require_alike(slices: Sequence[Slice]) -> None:
         expected = read(first)
         for other in slices:
             if read(other) != expected:
-                raise VolumeError(
-                    f"slices differ in {name}: {_say(other, read(other))}, {_say(first, expected)}"
-                )
+                there, here = _show(read(other)), _show(expected)
+                if there == here:
+                    there = f"another {there}"
+                shown = f"{_say(other, there)}, {_say(first, here)}"
+                raise VolumeError(f"slices differ in {name}: {shown}")
     for other in slices:
         one, found = first.source.spacing, other.source.spacing
         if (one is None) != (found is None) or (
@@ -259,7 +261,7 @@ def _require_alike(slices: Sequence[Slice]) -> None:
 
 
 KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
-    "size": lambda s: (s.pixel_format.columns, s.pixel_format.rows),
+    "size": lambda s: f"{s.pixel_format.columns} x {s.pixel_format.rows}",
     "colour": lambda s: "grey" if s.pixel_format.is_monochrome else "RGB",
     "polarity": lambda s: "inverted" if s.pixel_format.is_inverted else "plain",
     "kind of numbers": lambda s: "float" if s.pixel_format.is_float else "integer",
@@ -268,8 +270,8 @@ KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
     ),
     "flip": lambda s: s.source.flip,
     "padding value": lambda s: (
-        s.description.pixel_padding.value.numbers(),
-        s.description.pixel_padding.range_limit.numbers(),
+        *s.description.pixel_padding.value.numbers(),
+        *s.description.pixel_padding.range_limit.numbers(),
     ),
     "Modality LUT": lambda s: s.description.modality_lut,
     "region of ultrasound": lambda s: find_2d_region(s.description),
@@ -278,8 +280,8 @@ KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
 """What all slices of a volume have in common, by name, and how to read it."""
 
 
-def _say(s: Slice, value: object) -> str:
-    return f"{make_printable(s.name)} has {_show(value)}"
+def _say(s: Slice, value: str) -> str:
+    return f"{make_printable(s.name)} has {value}"
 
 
 def _say_spacing(s: Slice, spacing: tuple[float, float, str] | None) -> str:
@@ -287,13 +289,24 @@ def _say_spacing(s: Slice, spacing: tuple[float, float, str] | None) -> str:
 
 
 def _show(value: object) -> str:
-    """A value for a message, empty for tables."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple):
-        parts = [f"{v:g}" if isinstance(v, float) else str(v) for v in value if v != ()]
-        return " x ".join(parts) if parts else "none"
-    return "none" if value is None else "another one"
+    """Return a value for a message: numbers and texts as they are, a table as one.
+
+    Examples
+    --------
+    >>> _show((-2000.0, -1900.0)), _show(1.5), _show(()), _show(None), _show(object())
+    ('-2000 to -1900', '1.5', 'none', 'none', 'one')
+    """
+    match value:
+        case None:
+            return "none"
+        case tuple():
+            return " to ".join(map(_show, value)) or "none"
+        case float():
+            return f"{value:g}"
+        case str() | int():
+            return str(value)
+        case _:
+            return "one"
 
 
 def _join_formats(formats: Sequence[PixelFormat]) -> PixelFormat:

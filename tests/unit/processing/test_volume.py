@@ -429,6 +429,18 @@ class TestValues:
         assert result.states() == {"volume_error": 2}
         assert "differ in sign" in result.receipts[0].message
 
+    @pytest.mark.parametrize(
+        ("second", "said"),
+        [
+            ({"PixelPaddingValue": -2000}, "-2000"),
+            ({"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1900}, "-2000 to -1900"),
+        ],
+    )
+    def test_what_differs_is_said_in_numbers(self, series, stack, second, said):
+        one, other = series.add(0), series.add(1, **second)
+        message = f"slices differ in padding value: {other} has {said}, {one} has none"
+        assert message in stack().receipts[0].message
+
 
 class TestSharedInstanceUids:
     """Files of one SOP Instance UID are candidates of one image, whatever their series is."""
