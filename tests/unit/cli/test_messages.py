@@ -263,6 +263,23 @@ def test_standard_output_that_is_full_is_reported(folder, command):
     )
 
 
+@pytest.mark.parametrize("command", ["dicom-validate", "dicom-map", "tiff-stats", "tiff-benchmark"])
+def test_a_pipe_whose_reader_has_ended_is_no_error(folder, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CALLED, COMMANDS[command], *RIGHT[command].split()],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, "rror" in done.stderr) == (141, False)
+
+
 # What --help of dicom-preprocess promises
 
 
