@@ -261,7 +261,8 @@ class Geometry:
         if self.space is None:
             raise ValueError(
                 "it is unknown where the image lies in the patient: that takes a usable Image "
-                "Position (Patient), Image Orientation (Patient) and Pixel Spacing"
+                "Position (Patient), Image Orientation (Patient) and Pixel Spacing; a row of the "
+                "manifest tells it only of an image of one page, geometry_of_tiff of all"
             )
         return self.space
 

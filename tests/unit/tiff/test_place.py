@@ -163,3 +163,5 @@ def test_a_row_of_one_page_maps_to_the_patient(tmp_path):
     found = dp.geometry_of_row(one).to_patient([[3, 4, 0]])
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert dp.geometry_of_row(several).space is None
+    with pytest.raises(ValueError, match="geometry_of_tiff"):
+        dp.geometry_of_row(several).to_patient([[3, 4, 0]])
