@@ -136,6 +136,17 @@ def _by_instance_number(s: Slice) -> tuple[Any, ...]:
     return (number is None, number or 0, s.name, s.sop_instance_uid)
 
 
+def _describe_order(slices: Sequence[Slice]) -> str:
+    """By what slices without positions are in order."""
+    numbers = {s.instance_number for s in slices}
+    if len(numbers) == len(slices) and None not in numbers:
+        return "Instance Number"
+    return (
+        "Instance Number and, where that is missing or repeats, the paths of the files, whose "
+        "order may mean nothing"
+    )
+
+
 def _draft_volumes(part: Part, policies: StackPolicies) -> Iterator[_Draft]:
     """Yield the volumes of a part in the order of their numbers."""
     places = measure_places(part.slices, part.key.orientation) if part.key.is_placed else None
@@ -186,7 +197,8 @@ def _check_draft(draft: _Draft, policies: StackPolicies) -> tuple[Finding, ...]:
         return ()
     if draft.places is None:
         missing = describe_missing(len(draft.slices), len(draft.slices))
-        return (replace(missing, message=f"{missing.message}; pages follow Instance Number"),)
+        text = f"{missing.message}; pages follow {_describe_order(draft.slices)}"
+        return (replace(missing, message=text),)
     return tuple(
         replace(f, message=f"{f.message}; {NOT_TOLD_APART}")
         if f.verdict == "duplicate_position"

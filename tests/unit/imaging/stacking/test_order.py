@@ -104,13 +104,23 @@ class TestWithoutPositions:
         slices = [made(instance_number=1, name=name) for name in "cab"]
         assert [s.name for s in only_volume(slices).slices] == ["a", "b", "c"]
 
-    def test_there_is_a_warning(self):
-        (finding,) = only_volume([made(), made()]).findings
+    @pytest.mark.parametrize(
+        ("numbers", "end"),
+        [
+            ((1, 2), "pages follow Instance Number"),
+            ((1, 1), "may mean nothing"),
+            ((1, None), "may mean nothing"),
+            ((None, None), "may mean nothing"),
+        ],
+    )
+    def test_there_is_a_warning(self, numbers, end):
+        slices = [made(instance_number=n) for n in numbers]
+        (finding,) = only_volume(slices).findings
         assert finding.warning.code == "stack_no_positions"
         assert finding.message.startswith(
             "2 of 2 slices have no usable Image Position (Patient) and Image Orientation (Patient)"
         )
-        assert finding.message.endswith("pages follow Instance Number")
+        assert finding.message.endswith(end)
 
     def test_one_slice_needs_no_position(self):
         assert only_volume([made()]).findings == ()
