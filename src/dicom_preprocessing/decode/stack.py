@@ -460,12 +460,12 @@ def _choose_voi(
     for candidate in by_slice[0]:
         if _is_usable(candidate) and all(candidate in other for other in others):
             return _make_voi_groups(candidate), settings.intensity
-    found = len(set(by_slice))
-    what = f"they have {found}" if any(by_slice) else "none of them has one"
-    warnings.add(
-        "stack_windows_differ",
-        f"slices do not share a window ({what}): minimum to maximum of the volume is used",
-    )
+    if any(by_slice):
+        warnings.add(
+            "stack_windows_differ",
+            f"slices do not share a window (they have {len(set(by_slice))}): minimum to maximum of "
+            "the volume is used",
+        )
     return None, "minmax"
 
 
