@@ -127,12 +127,8 @@ def _place(
     """Where the pages lie, if each file is one slice that says where it lies."""
     if any(image.source_info.source_frames > 1 for image in images.values()):
         return None
-    positions = [description.positions(1)[0] for description, _ in files]
-    known = [position for position in positions if position is not None]
-    if len(known) < len(positions):
-        return None
     return place_pages(
-        known,
+        [description.positions(1)[0] for description, _ in files],
         [description.orientations(1)[0] for description, _ in files],
         [description.pixel_spacing() for description, _ in files],
         volume.sources,

@@ -70,16 +70,16 @@ def number_page_frames(
 
 
 def place_pages(
-    positions: Sequence[Sequence[float]],
+    positions: Sequence[tuple[float, ...] | None],
     orientations: Sequence[tuple[float, ...] | None],
     spacings: Sequence[tuple[float, float] | None],
     sources: Sequence[Blend] | None = None,
 ) -> PatientSpace | None:
-    """Return where the pages that were made of frames lie, None unless frames are parallel.
+    """Return where pages made of frames lie, None unless all have a place and are parallel.
 
     Parameters
     ----------
-    positions : sequence of (x, y, z)
+    positions : sequence of (x, y, z) or None
         Image Position (Patient) of each frame, in order, mm.
     orientations : sequence of (6,) or None
         Image Orientation (Patient) of each frame.
@@ -93,10 +93,12 @@ def place_pages(
         return None
     if any(other != spacing for other in spacings) or not _are_parallel(orientations):
         return None
-    pages = list(map(tuple, positions))
+    pages = [position for position in positions if position is not None]
+    if len(pages) < len(positions):
+        return None
     if sources is not None:
         with np.errstate(all="ignore"):
-            pages = list(map(tuple, mix(positions, sources).tolist()))
+            pages = list(map(tuple, mix(pages, sources).tolist()))
     if not all(map(math.isfinite, chain.from_iterable(pages))):
         return None
     return PatientSpace(orientation, spacing, tuple(pages))

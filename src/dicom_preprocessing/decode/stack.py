@@ -226,13 +226,10 @@ def decode_slices(
 
 def _place(slices: Sequence[Slice], volume: Volume) -> PatientSpace | None:
     """Return where the pages lie; slices share orientation and spacing but for rounding."""
-    positions = [s.description.positions(1)[0] for s in slices]
     orientation = slices[0].description.orientations(1)[0]
     spacing = slices[0].description.pixel_spacing()
-    if any(position is None for position in positions):
-        return None
     return place_pages(
-        [position for position in positions if position is not None],
+        [s.description.positions(1)[0] for s in slices],
         [orientation] * len(slices),
         [spacing] * len(slices),
         volume.sources,
