@@ -21,7 +21,7 @@ from dicom_preprocessing.imaging.conversion import convert
 from dicom_preprocessing.index.grouping import make_entry
 from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.stacking import SeriesFile, stack_files
-from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, find_path_problem, is_path_part
+from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.index.walk import SourceFile
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.processing.volume import StackReader, group_by_image
@@ -88,12 +88,11 @@ def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]
             if not is_path_part(uid):
                 message = f"Failed to prepare image: {path}: its UIDs {find_path_problem(uid)}"
                 raise PreprocessingError(message, error="bad_uid")
-        uid = header.series_instance_uid
-        series = uid if is_path_part(uid) else SERIES_WITHOUT_UID
         status = os.stat(path)
         source_file = SourceFile(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
-        entry = make_entry(source_file, header, series)
-        by_study[header.study_instance_uid].append((entry, SeriesFile(path, series, header)))
+        entry = make_entry(source_file, header)
+        file = SeriesFile(path, entry.series_instance_uid, header)
+        by_study[header.study_instance_uid].append((entry, file))
     groups = []
     for _, members in sorted(by_study.items()):
         stacking = stack_files([file for _, file in members], config.stack)

@@ -142,7 +142,6 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         from dicom_preprocessing.index.grouping import make_entry
         from dicom_preprocessing.index.scan import scan_files
         from dicom_preprocessing.index.selection import Selector
-        from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
         from dicom_preprocessing.index.walk import find_files
         from dicom_preprocessing.processing.instance import OutputSpec
         from dicom_preprocessing.processing.isolation import process_all
@@ -161,8 +160,7 @@ def _preprocess_file(source: str, output: Path, config: Config, jobs: int) -> in
         print(f"error: {make_printable(source)}: {problem}", file=sys.stderr)
         return FAILED
     output.parent.mkdir(parents=True, exist_ok=True)
-    series = scan.header.series_instance_uid or SERIES_WITHOUT_UID
-    entry = make_entry(source_file, scan.header, series)
+    entry = make_entry(source_file, scan.header)
     target = OutputSpec(output.parent, make_recipe(config, "write"), output.name)
     ((receipt,),) = process_all([[entry]], target, limits=config.limits, cores=jobs)
     for code, message in receipt.parse_warnings():

@@ -56,9 +56,7 @@ class _Candidate:
     @property
     def entry(self) -> InventoryEntry:
         """Its line of the inventory."""
-        uid = self.header.series_instance_uid
-        series = uid if is_path_part(uid) else SERIES_WITHOUT_UID
-        return make_entry(self.source_file, self.header, series)
+        return make_entry(self.source_file, self.header)
 
 
 class StudyFiles(NamedTuple):
@@ -298,15 +296,16 @@ def _resolve_duplicates(
     return different, rejected
 
 
-def make_entry(source_file: SourceFile, header: Header, series_instance_uid: str) -> InventoryEntry:
+def make_entry(source_file: SourceFile, header: Header) -> InventoryEntry:
     """The inventory line of an image at its first attempt."""
+    series = header.series_instance_uid
     return InventoryEntry(
         path=source_file.path,
         size=source_file.size,
         mtime_ns=source_file.mtime_ns,
         attempt=1,
         study_instance_uid=header.study_instance_uid,
-        series_instance_uid=series_instance_uid,
+        series_instance_uid=series if is_path_part(series) else SERIES_WITHOUT_UID,
         sop_instance_uid=header.sop_instance_uid,
         sop_class_uid=header.sop_class_uid,
         modality=header.modality,
