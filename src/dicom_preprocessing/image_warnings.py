@@ -68,6 +68,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "stack_no_positions": "Slices have no usable positions; their distances are unknown.",
     "stack_orientation": "Slices of a volume are not parallel.",
     "stack_order": "Slices are not in the order of their positions.",
+    "stack_spacing_differs": "Slices have different pixel spacings; that of the first counts.",
     "stack_windows_differ": "Slices have different windows; minimum to maximum is used for all.",
     # Crop.
     "only_background": "There is nothing but background; the image was not cropped.",

@@ -149,6 +149,23 @@ class TestSpacingAlongSlices:
         paths = placed(1, 1, 1, SpacingBetweenSlices=2)
         assert len(dp.preprocess_u8_slices(paths, dp.Preprocessor(spacing=(1, 1, 1)))) == 6
 
+    def test_other_spacing_of_pixels_is_warned_of(self, placed, tmp_path):
+        paths = placed(1, 3)
+        other = write_shown_file(tmp_path / "other.dcm", ramp(40), PixelSpacing=[0.5, 1.1])
+        _, told = dp.preprocess_u8_slices_with_metadata([*paths, other], dp.Preprocessor())
+        messages = {w.code: w.message for w in told.warnings}
+        assert messages["stack_spacing_differs"] == (
+            f"slices differ in the spacing of pixels: slice 2, {other} has 1.1 x 0.5 mm, "
+            f"slice 0, {paths[0]} has 1 x 0.5 mm"
+        )
+        assert told.resolution == dp.Resolution(1.0, 2.0, None)  # the other has no position
+
+    def test_rounding_of_spacings_is_no_other_spacing(self, placed, tmp_path):
+        paths = placed(1, 3)
+        other = write_shown_file(tmp_path / "other.dcm", ramp(40), PixelSpacing=[0.5, 1.0004])
+        _, told = dp.preprocess_u8_slices_with_metadata([*paths, other], dp.Preprocessor())
+        assert "stack_spacing_differs" not in {w.code for w in told.warnings}
+
     def test_unknown_spacing_is_reported(self, placed):
         with pytest.raises(RuntimeError, match=r"spacing between frames is unknown"):
             dp.preprocess_u8_slices(placed(1, 1, 1), dp.Preprocessor(spacing=(1, 1, 1)))
