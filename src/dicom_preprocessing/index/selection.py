@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dicom_preprocessing.text import make_printable
@@ -27,7 +28,7 @@ MAX_COUNTS: Final = 6
 """Counts that a line shows."""
 
 NAMED_UIDS: Final = ("SOPClassUID", "TransferSyntaxUID")
-"""Keywords whose values have names in the standard, which rules may give too."""
+"""Keywords whose values have names in the standard, which rules may give too, and keywords."""
 
 
 def kind_of(sop_class_uid: str) -> str:
@@ -61,10 +62,19 @@ class Selector:
 
         def values_of(keyword: str) -> tuple[str, ...]:
             values = header.values(keyword)
-            return (*values, *map(name_class, values)) if keyword in NAMED_UIDS else values
+            return _add_names(values) if keyword in NAMED_UIDS else values
 
         kind = kind_of(header.sop_class_uid)
         return self.selection.find_reason(kind, values_of, is_named=path in self._sources)
+
+
+@lru_cache(maxsize=256)
+def _add_names(uids: tuple[str, ...]) -> tuple[str, ...]:
+    """UIDs with their names and keywords in the standard, CTImageStorage for example."""
+    from pydicom.uid import UID  # noqa: PLC0415  # has pydicom
+
+    keywords = (UID(uid).keyword for uid in uids)
+    return (*uids, *map(name_class, uids), *filter(None, keywords))
 
 
 @dataclass(slots=True)

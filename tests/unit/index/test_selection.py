@@ -53,6 +53,13 @@ def archive(tmp_path_factory, write_dicom):
     return source
 
 
+@pytest.mark.parametrize("given", [CT, "CT Image Storage", "CTImageStorage"])
+def test_classes_are_selected_by_uid_name_or_keyword(archive, given):
+    index = index_of(archive, selector=Selector(selection(include={"SOPClassUID": given})))
+    assert {"ct.dcm", "scout.dcm"}.isdisjoint(messages(index))
+    assert "mg.dcm" in messages(index)
+
+
 def test_objects_that_are_no_images_are_left_out(archive):
     index = index_of(archive, selector=Selector(selection()))
     assert messages(index) == {
