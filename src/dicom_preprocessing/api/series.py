@@ -18,10 +18,9 @@ from dicom_preprocessing.decode.stage import decode_stored
 from dicom_preprocessing.dicom.reading import read_header
 from dicom_preprocessing.errors import PreprocessingError
 from dicom_preprocessing.imaging.conversion import convert
-from dicom_preprocessing.index.grouping import make_entry
+from dicom_preprocessing.index.grouping import find_uid_problem, make_entry
 from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.stacking import SeriesFile, stack_files
-from dicom_preprocessing.index.table import find_path_problem, is_path_part
 from dicom_preprocessing.index.walk import SourceFile
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.processing.volume import StackReader, group_by_image
@@ -84,10 +83,10 @@ def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]
         header = read_header(path)
         if selector.find_reason("", header):  # no image, such as a segmentation
             continue
-        for uid in (header.study_instance_uid, header.sop_instance_uid):
-            if not is_path_part(uid):
-                message = f"Failed to prepare image: {path}: its UIDs {find_path_problem(uid)}"
-                raise PreprocessingError(message, error="bad_uid")
+        problem = find_uid_problem(header)
+        if problem:
+            message = f"Failed to prepare image: {path}: {problem}"
+            raise PreprocessingError(message, error="bad_uid")
         status = os.stat(path)
         source_file = SourceFile(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
         entry = make_entry(source_file, header)

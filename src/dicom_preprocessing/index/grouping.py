@@ -130,11 +130,9 @@ class StudyGrouper:
         if rule:
             self.census.rejected[rule] += 1
             return _make_excluded_file(source_file, scan, error="not_selected", message=rule)
-        for field, name in UID_NAMES.items():
-            uid = getattr(scan.header, field)
-            if not is_path_part(uid):
-                message = f"{name} {_explain_bad_uid(uid)}"
-                return _make_excluded_file(source_file, scan, error="bad_uid", message=message)
+        message = find_uid_problem(scan.header)
+        if message:
+            return _make_excluded_file(source_file, scan, error="bad_uid", message=message)
         return None
 
     def studies(self) -> Iterator[StudyFiles]:
@@ -238,6 +236,15 @@ class StudyGrouper:
                 following = next(digested, None)
             else:
                 yield scan
+
+
+def find_uid_problem(header: Header) -> str:
+    """Say which UID of an image cannot become a part of its path, empty if all can."""
+    for field, name in UID_NAMES.items():
+        uid = getattr(header, field)
+        if not is_path_part(uid):
+            return f"{name} {_explain_bad_uid(uid)}"
+    return ""
 
 
 def _explain_bad_uid(uid: str) -> str:
