@@ -13,7 +13,7 @@ from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.processes import usable_cores
-from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.layout import MANIFEST, SLICES
 from dicom_preprocessing.text import explain_error, make_printable
 from dicom_preprocessing.version import __version__
 
@@ -88,12 +88,13 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
     from dicom_preprocessing.results.manifest import write_manifest
     from dicom_preprocessing.results.outcomes import map_in_processes
     from dicom_preprocessing.tools.resize import complete_row
+    from dicom_preprocessing.tools.resized_slices import write_resized_slices
 
     def remove_partial(path: Path) -> None:
         remove_partials_of([output / path.relative_to(tree.root)])
 
     remove_partials_of(output / path.relative_to(tree.root) for path in tree.paths)
-    remove_partials_of([output / MANIFEST])
+    remove_partials_of([output / MANIFEST, output / SLICES])
     work = partial(_resize_one, root=tree.root, output=output, options=options)
     rows, failed = [], 0
     tqdm.monitor_interval = 0  # no thread beside the bar: workers are forked under it
@@ -110,6 +111,10 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
             bar.update()
     make_durable(output / row.path for row in rows)
     output.mkdir(parents=True, exist_ok=True)
+    slices = tree.find_table(SLICES)
+    if slices is not None:
+        names = {row.path for row in rows}
+        write_resized_slices(slices, output, names, output / SLICES)
     write_manifest(rows, output / MANIFEST)
     print(f"{len(rows)} of {len(tree.paths)} TIFFs in {make_printable(str(output))}")
     return 1 if failed else 0

@@ -6,7 +6,6 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import SLICES
 from dicom_preprocessing.results.reading import read_slices_in_parts
 from dicom_preprocessing.results.tables import as_records
@@ -146,7 +145,4 @@ def read_slices_of(
 
 def _read_parts(table: Path) -> Iterator[pd.DataFrame]:
     for part in read_slices_in_parts(table, COLUMNS):
-        missing = set(COLUMNS) - set(part.columns)
-        if missing:
-            raise OutputError(f"{table} is not a table of slices: it has no column {min(missing)}")
         yield part.dropna(subset="path")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_preprocessing.config.model import SOURCE_PATH
-from dicom_preprocessing.errors import SourceError
+from dicom_preprocessing.errors import OutputError, SourceError
 from dicom_preprocessing.results.failures import Failure
 from dicom_preprocessing.results.layout import FAILURES, MANIFEST, SLICES, WARNINGS
 from dicom_preprocessing.results.manifest import COLUMN_TYPES
@@ -162,8 +162,20 @@ def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.
 
 
 def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
-    """Columns of a slices.csv, some rows at a time."""
-    return load_in_parts(path, SLICE_TYPES, columns=columns)
+    """Columns of a slices.csv, some rows at a time.
+
+    Raises
+    ------
+    OutputError
+        The table lacks a column.
+    SourceError
+        It cannot be read.
+    """
+    for part in load_in_parts(path, SLICE_TYPES, columns=columns):
+        missing = set(columns) - set(part.columns)
+        if missing:
+            raise OutputError(f"{path} is not a table of slices: it has no column {min(missing)}")
+        yield part
 
 
 def _table_in(source: PathLike, name: str) -> Path:

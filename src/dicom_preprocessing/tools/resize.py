@@ -200,4 +200,6 @@ def complete_row(new: ManifestRow, row: Mapping[str, Any]) -> ManifestRow:
         new,
         series_instance_uid=new.series_instance_uid or row.get("series_instance_uid") or None,
         modality=row.get("modality") or None,
+        volume=row.get("volume"),
+        volume_id=row.get("volume_id") or None,
     )

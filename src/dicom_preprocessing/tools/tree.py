@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality")
+COLUMNS_NOT_IN_TAGS = ("series_instance_uid", "modality", "volume", "volume_id")
 """Columns of a manifest that are not in the tags of a TIFF."""
 
 
@@ -26,12 +26,18 @@ class Tree:
     """Images below a folder, with the rows of their manifest by relative path, if there is one.
 
     Rows have those of the ``COLUMNS_NOT_IN_TAGS``, and of what ``open_tree`` is asked for, that the
-    manifest has.
+    manifest has. ``tables`` is the folder of the manifest.
     """
 
     root: Path
     paths: list[Path]
+    tables: Path | None = None
     rows: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def find_table(self, name: str) -> Path | None:
+        """A table beside the manifest, if there is one."""
+        path = None if self.tables is None else self.tables / name
+        return path if path is not None and path.is_file() else None
 
     def row(self, path: Path) -> dict[str, Any]:
         """The row of an image, empty if there is none."""
@@ -58,11 +64,11 @@ def open_tree(source: Path, columns: Collection[str] = ()) -> Tree:
         root = source
         if manifest == source / MANIFEST:
             root = root_of_manifest(manifest, next(iter(rows), ""))
-        tree = Tree(root, find_tiffs(root), rows)
+        tree = Tree(root, find_tiffs(root), manifest.parent if manifest else None, rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
         rows = _read_rows(source, columns)
         root = root_of_manifest(source, next(iter(rows), ""))
-        tree = Tree(root, [root / name for name in rows], rows)
+        tree = Tree(root, [root / name for name in rows], source.parent, rows)
     else:
         problem = "is neither a folder nor a manifest (.csv or .parquet)"
         raise SourceError(f"{source} {problem if source.exists() else 'does not exist'}")

@@ -18,7 +18,17 @@ FULL = Geometry(
 )
 
 
-def save(path, geometry=FULL, pages=2, *, value=200, dtype=np.uint8, compressor="lzw", **config):
+def save(
+    path,
+    geometry=FULL,
+    pages=2,
+    *,
+    value=200,
+    dtype=np.uint8,
+    compressor="lzw",
+    spacing_source="",
+    **config,
+):
     frames = np.zeros((pages, geometry.output.height, geometry.output.width, 1), dtype)
     left, top, right, bottom = geometry.active_area
     frames[:, top:bottom, left:right] = value
@@ -26,6 +36,13 @@ def save(path, geometry=FULL, pages=2, *, value=200, dtype=np.uint8, compressor=
     background = {"background": -1000.0} if dtype == np.int16 else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     recipe = make_recipe(parse_config({"size": [17, 16], **config})[0], "write")
-    image = image_of(frames, geometry, frame_spacing=3.0, **source_info, **background)
+    image = image_of(
+        frames,
+        geometry,
+        frame_spacing=3.0,
+        spacing_source=spacing_source,
+        **source_info,
+        **background,
+    )
     write_tiff(path, image, compressor=compressor, recipe=recipe)
     return path
