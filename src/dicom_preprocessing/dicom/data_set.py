@@ -146,7 +146,7 @@ def describe(
         view_codes=tuple(attributes_of(c, CODE_TAGS).get("CodeValue", ABSENT) for c in codes),
         image_type=attributes.get("ImageType", ABSENT),
         pixel_aspect_ratio=attributes.get("PixelAspectRatio", ABSENT),
-        has_private_volume=HOLOGIC_CREATOR in data_set
+        has_private_volume=HOLOGIC_CREATOR in data_set.keys()  # noqa: SIM118  # as in items_of
         and any(tag in data_set for tag in HOLOGIC_SLICES),
         extended_offset_table=attributes.get("ExtendedOffsetTable", ABSENT),
         extended_offset_table_lengths=attributes.get("ExtendedOffsetTableLengths", ABSENT),
@@ -316,8 +316,6 @@ def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:
 
 def _read_voi_luts(item: Dataset, warnings: list[ImageWarning]) -> tuple[LutAttributes, ...]:
     """Read the items of VOI LUT Sequence."""
-    if VOI_LUTS not in item:
-        return ()
     return tuple(map(_lut_of, items_of(item, VOI_LUTS, warnings)))
 
 

@@ -41,6 +41,9 @@ class _Fit(NamedTuple):
     elements: int
 
 
+BEST_FIT: Final = _Fit(is_complete=True, elements=DETECTION_ELEMENTS)
+
+
 def looks_like_data_set(head: bytes, size: int | None = None) -> bool:
     """Whether a file without the DICM prefix starts like a data set.
 
@@ -105,7 +108,11 @@ def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Detection:
         Without an encoding if no element parses.
     """
     candidates = ENCODINGS if stated is None else (stated, *ENCODINGS)
-    fits = [_measure_fit(head, size, c, lambda group: group != 0) for c in candidates]
+    fits = []
+    for candidate in candidates:
+        fits.append(_measure_fit(head, size, candidate, lambda group: group != 0))
+        if fits[-1] == BEST_FIT:  # no other counts, as the first of the best does
+            break
     best = max(fits)
     if best.is_complete:
         return Detection(candidates[fits.index(best)], is_complete=True)

@@ -80,18 +80,19 @@ class ElementHeader(NamedTuple):
         return self.length == UNDEFINED_LENGTH
 
 
-class _Structs(NamedTuple):
-    """Formats of one byte order."""
+class Structs(NamedTuple):
+    """Formats of one byte order: tag and length of 32 or of 16 bits, and a length of 32 bits."""
 
     tag_and_long: struct.Struct
     tag_and_short: struct.Struct
     long: struct.Struct
 
 
-_STRUCTS: Final = {
-    True: _Structs(struct.Struct("<HHL"), struct.Struct("<HHxxH"), struct.Struct("<L")),
-    False: _Structs(struct.Struct(">HHL"), struct.Struct(">HHxxH"), struct.Struct(">L")),
+STRUCTS: Final = {
+    True: Structs(struct.Struct("<HHL"), struct.Struct("<HHxxH"), struct.Struct("<L")),
+    False: Structs(struct.Struct(">HHL"), struct.Struct(">HHxxH"), struct.Struct(">L")),
 }
+"""By whether bytes are little endian."""
 
 
 def parse_element_header(content: bytes, offset: int, encoding: Encoding) -> ElementHeader:
@@ -112,7 +113,7 @@ def parse_element_header(content: bytes, offset: int, encoding: Encoding) -> Ele
     struct.error
         ``content`` ends inside the header.
     """
-    structs = _STRUCTS[encoding.is_little_endian]
+    structs = STRUCTS[encoding.is_little_endian]
     if not encoding.is_implicit:
         vr = content[offset + 4 : offset + 6]
         if vr in SHORT_VRS:
@@ -132,10 +133,10 @@ def parse_odd_vr(content: bytes, encoding: Encoding) -> ElementHeader:
     struct.error
         ``content`` ends inside the header.
     """
-    return _parse_long(content, 0, content[4:6], _STRUCTS[encoding.is_little_endian])
+    return _parse_long(content, 0, content[4:6], STRUCTS[encoding.is_little_endian])
 
 
-def _parse_long(content: bytes, offset: int, vr: bytes, structs: _Structs) -> ElementHeader:
+def _parse_long(content: bytes, offset: int, vr: bytes, structs: Structs) -> ElementHeader:
     """Parse the header of an element with a length of 32 bits, or of an unknown VR."""
     group, element, short = structs.tag_and_short.unpack_from(content, offset)
     tag = group << 16 | element

@@ -22,6 +22,7 @@ from dicom_preprocessing.text import plural
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydicom.dataelem import DataElement
     from pydicom.tag import BaseTag
 
     from dicom_preprocessing.dicom.attribute import Value
@@ -69,17 +70,17 @@ SEVERAL: Final = (MultiValue, list)
 def attributes_of(item: Dataset, keywords: Mapping[int, str]) -> dict[str, Attribute]:
     """Read the attributes of a data set or item whose tags are in ``keywords``, by keyword."""
     attributes: dict[str, Attribute] = {}
-    for tag in item.keys():  # noqa: SIM118  # iterating a data set converts every element
+    for tag, raw in item.items():  # as they are: iterating a data set converts every element
         keyword = keywords.get(int(tag))  # pydicom compares its tags ten times as slowly
         if keyword is not None:
-            attributes[keyword] = attribute_of(item, tag, keyword)
+            attributes[keyword] = _attribute_of(item, tag, keyword, raw)
     return attributes
 
 
-def attribute_of(item: Dataset, tag: BaseTag, keyword: str) -> Attribute:
-    """Read an attribute that is present."""
-    # keep_deferred: else get_item converts an element without a value, outside of the try below.
-    raw = item.get_item(tag, keep_deferred=True)
+def _attribute_of(
+    item: Dataset, tag: BaseTag, keyword: str, raw: DataElement | RawDataElement
+) -> Attribute:
+    """Read an attribute that is present, from its element as the data set has it."""
     values = plain_values(raw) if isinstance(raw, RawDataElement) else None
     if values is not None:
         return Attribute(keyword, values)
@@ -106,11 +107,13 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
     as long; both give the same values, of valid ones. What is no value of its representation would
     be quoted in a warning and in a log, though it may be the name of a patient.
     """
-    content, known = raw.value, VRS.get(int(raw.tag))
-    # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
-    vr = known if not raw.VR or (raw.VR == "UN" and known in DEFAULT_REPERTOIRE) else raw.VR
+    content, vr = raw.value, raw.VR
     if not content:
         return None
+    if not vr or vr == "UN":
+        known = VRS.get(int(raw.tag))
+        # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
+        vr = known if not vr or known in DEFAULT_REPERTOIRE else vr
     if vr in NUMBERS:
         code, size = NUMBERS[vr]
         if len(content) % size:
@@ -145,7 +148,7 @@ def items_of(item: Dataset, tag: int, warnings: list[ImageWarning]) -> list[Data
 
     ``warnings`` takes one if they do not parse to the end, or in another encoding.
     """
-    if tag not in item:
+    if tag not in item.keys():  # noqa: SIM118  # pydicom would make a tag of it first
         return []
     raw = item.get_item(tag, keep_deferred=True)
     if isinstance(raw, RawDataElement):

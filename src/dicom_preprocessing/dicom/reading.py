@@ -110,8 +110,8 @@ class _OpenedFile:
 
     Parameters
     ----------
-    source : ByteSource
-        Of the data set, inflated where it is deflated.
+    ahead : ReadAhead
+        Of the source of the data set, inflated where it is deflated.
     offset : int
         Of its first element.
     encoding : Encoding
@@ -124,13 +124,18 @@ class _OpenedFile:
     warnings : list of ImageWarning
     """
 
-    source: ByteSource
+    ahead: ReadAhead
     offset: int
     encoding: Encoding
     meta: FileMeta
     has_prefix: bool
     is_deflated: bool = False
     warnings: list[ImageWarning] = field(default_factory=list)
+
+    @property
+    def source(self) -> ByteSource:
+        """What is read ahead of."""
+        return self.ahead.source
 
 
 def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Header:
@@ -197,7 +202,7 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
         )
         with _translate_parse_errors(has_prefix=opened.has_prefix):
             cut = scan_rest(
-                ReadAhead(opened.source),
+                opened.ahead,
                 pixel_data.end,
                 opened.encoding,
                 opened.warnings.append,
@@ -260,19 +265,20 @@ def _find_data_set(source: ByteSource) -> _OpenedFile:
     NotDicomError, DamagedError
         As for ``read_header``.
     """
-    head = source.read(0, DETECTION_BYTES)
+    ahead = ReadAhead(source)
+    head = ahead.read(0, DETECTION_BYTES)
     has_prefix = head[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX
     start = PREAMBLE + len(PREFIX) if has_prefix else find_data_set(head, source.size)
     if start is None:
         raise NotDicomError("starts with neither the DICM prefix nor a data set")
     with _translate_parse_errors(has_prefix=has_prefix):
-        meta = _scan_meta(ReadAhead(source, DETECTION_BYTES), start)
+        meta = _scan_meta(ahead, start)
     if meta.cut:
         raise _make_damage_error(DamagedError.cut(meta.cut), has_prefix=has_prefix)
     if not source.reaches(meta.end + 1):
         raise _make_damage_error(DamagedError.empty(), has_prefix=has_prefix)
     file_meta = read_file_meta(meta.as_data_set())
-    opened = _OpenedFile(source, meta.end, EXPLICIT_LITTLE, file_meta, has_prefix)
+    opened = _OpenedFile(ahead, meta.end, EXPLICIT_LITTLE, file_meta, has_prefix)
     opened.warnings += meta.warnings
     _find_encoding(opened)
     return opened
@@ -299,11 +305,11 @@ def _find_encoding(opened: _OpenedFile) -> None:
     stated = encoding_of(syntax)
     if syntax.is_transfer_syntax and syntax.is_deflated:
         _inflate(opened, syntax)
-    encoding, is_complete = _detect(opened.source, opened.offset, stated)
+    encoding, is_complete = _detect(opened.ahead, opened.offset, stated)
     # Deflated, though the transfer syntax does not say so: its bytes may look like one element.
     if not is_complete and not opened.is_deflated:
         _inflate(opened, syntax)
-        encoding, _ = _detect(opened.source, opened.offset, stated)
+        encoding, _ = _detect(opened.ahead, opened.offset, stated)
     if encoding is None:
         raise _make_damage_error(
             DamagedError.unparsable("there are no elements behind the file meta information"),
@@ -326,10 +332,11 @@ def encoding_of(syntax: UID) -> Encoding | None:
     return EXPLICIT_LITTLE if is_known_syntax(syntax) else None
 
 
-def _detect(source: ByteSource, offset: int, stated: Encoding | None) -> Detection:
+def _detect(ahead: ReadAhead, offset: int, stated: Encoding | None) -> Detection:
     """Find the encoding of elements from ``offset`` on."""
+    source = ahead.source
     try:
-        head = source.read(offset, DETECTION_BYTES)
+        head = ahead.read(offset, DETECTION_BYTES)
         # The size of an inflated source is not asked for: all of it would be inflated.
         is_whole = not source.reaches(offset + DETECTION_BYTES + 1)
     except zlib.error:
@@ -344,26 +351,25 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
     """Replace the source by an inflated one, if its bytes are deflated, in whatever wrapper."""
     is_stated = syntax.is_transfer_syntax and syntax.is_deflated
     for wrapper, window_bits in DEFLATE_WRAPPERS.items():
-        inflated = InflatedSource(opened.source, opened.offset, window_bits)
+        inflated = ReadAhead(InflatedSource(opened.source, opened.offset, window_bits))
         if not _detect(inflated, 0, None).is_complete:
             continue
-        opened.source, opened.offset, opened.is_deflated = inflated, 0, True
+        opened.ahead, opened.offset, opened.is_deflated = inflated, 0, True
         found = "deflated" if wrapper == "no" else f"deflated in {wrapper} wrapper"
         if wrapper != "no" or not is_stated:
             message = f"the data set is {found}, its transfer syntax is {name_uid(syntax)}"
             opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
         return
-    if is_stated and _detect(opened.source, opened.offset, EXPLICIT_LITTLE).encoding is not None:
+    if is_stated and _detect(opened.ahead, opened.offset, EXPLICIT_LITTLE).encoding is not None:
         message = f"the data set is not deflated, its transfer syntax is {name_uid(syntax)}"
         opened.warnings.append(ImageWarning("encoding_contradicts_syntax", message))
 
 
 def _scan_header(opened: _OpenedFile, wanted: Collection[int] = READ_TAGS) -> Scan:
     """Scan the elements before the pixel data, and read the values of those that are wanted."""
-    source = ReadAhead(opened.source)
     with _translate_parse_errors(has_prefix=opened.has_prefix):
         scan = scan_elements(
-            source,
+            opened.ahead,
             opened.offset,
             opened.encoding,
             wanted=wanted,

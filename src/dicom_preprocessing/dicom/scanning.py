@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
@@ -23,8 +23,11 @@ from dicom_preprocessing.dicom.element_header import (
     ITEM,
     ITEM_DELIMITATION,
     LONG_HEADER,
+    LONG_VRS,
     SEQUENCE_DELIMITATION,
     SHORT_HEADER,
+    SHORT_VRS,
+    STRUCTS,
     ElementHeader,
     Encoding,
     format_tag,
@@ -52,6 +55,7 @@ PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
 
 
 BYTES: Final = ("OB", "OW")
+VR_TEXTS: Final = {b"": None} | {vr: vr.decode() for vr in (*SHORT_VRS, *LONG_VRS)}
 
 MAX_VALUE: Final = 1 << 24
 """Bytes of a value that is read: a frame offset of each of two million frames."""
@@ -93,6 +97,20 @@ class Scan:
     cut: str = ""
     warnings: list[ImageWarning] = field(default_factory=list)
 
+    def add(self, raw: RawDataElement) -> None:
+        """Add an element; in place of an earlier one of its tag, with a warning if they differ."""
+        earlier = self.elements.setdefault(raw.tag, raw)
+        if earlier is raw:  # nearly always
+            return
+        if earlier.value != raw.value:
+            message = (
+                f"{format_tag(raw.tag)} is there twice, with different values: the last one counts"
+            )
+            warning = ImageWarning("element_twice", message)
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+        self.elements[raw.tag] = raw
+
     def as_data_set(self) -> Dataset:
         """Return the elements as pydicom's data set, which converts them when asked to."""
         return Dataset(self.elements)
@@ -131,7 +149,12 @@ def scan_elements(
         There are too many elements.
     """
     scan = Scan(end=offset)
-    while (header := _read_header(source, scan, encoding, group)) is not None:
+    choice = _Choice(wanted, noted, stop_at, group)
+    while True:
+        _scan_plain(source, scan, encoding, choice)
+        header = _read_header(source, scan, encoding, group)
+        if header is None:
+            break
         if header.tag in stop_at:
             scan.is_stopped = True
             break
@@ -152,12 +175,54 @@ def scan_elements(
                 if stop - start > MAX_VALUE:
                     _require_credible_length(header, stop - start)
                 value = source.read(start, stop - start)
-            raw = _make_raw(header, value, start, encoding)
-            earlier = scan.elements.setdefault(raw.tag, raw)
-            if earlier is not raw:
-                _replace_earlier(earlier, raw, scan)
+            vr = header.vr if header.has_known_vr else b""
+            scan.add(_make_raw(header.tag, vr, value, start, encoding))
         scan.end = end
     return scan
+
+
+class _Choice(NamedTuple):
+    """Which elements a scan reads, and where it ends; as the parameters of ``scan_elements``."""
+
+    wanted: Collection[int] | None
+    noted: Collection[int]
+    stop_at: Collection[int]
+    group: int | None
+
+
+def _scan_plain(source: ReadAhead, scan: Scan, encoding: Encoding, choice: _Choice) -> None:
+    """Scan elements of known VR and length within the chunk that was read, until another comes.
+
+    Nearly all are such, and take a quarter of the time in which ``_read_header`` reads any element.
+    """
+    chunk, offset = source.chunk_from(scan.end, LONG_HEADER)
+    shift, last = scan.end - offset, len(chunk) - LONG_HEADER
+    wanted, noted, stop_at, only = choice
+    structs = STRUCTS[encoding.is_little_endian]
+    unpack, unpack_implicit = structs.tag_and_short.unpack_from, structs.tag_and_long.unpack_from
+    while offset <= last:
+        vr, size = chunk[offset + 4 : offset + 6], SHORT_HEADER
+        if encoding.is_implicit:
+            vr = b""
+            group, element, length = unpack_implicit(chunk, offset)
+        else:
+            group, element, length = unpack(chunk, offset)
+            if vr in LONG_VRS:
+                (length,) = structs.long.unpack_from(chunk, offset + SHORT_HEADER)
+                size = LONG_HEADER
+            elif vr not in SHORT_VRS:
+                return
+        tag, start = group << 16 | element, offset + size
+        if group == DELIMITER_GROUP or tag in PADDING_TAGS or tag in stop_at:
+            return
+        # An undefined length leads out of any chunk.
+        if start + length > len(chunk) or (only is not None and group != only):
+            return
+        offset = start + length
+        if wanted is None or tag in wanted or tag in noted:
+            value = b"" if tag in noted else chunk[start:offset]
+            scan.add(_make_raw(tag, vr, value, start + shift, encoding))
+        scan.end = offset + shift
 
 
 def _require_credible_length(header: ElementHeader, length: int) -> None:
@@ -173,20 +238,6 @@ def _is_no_bytes(tag: int) -> bool:
     if not dictionary_has_tag(tag):
         return False
     return not set(BYTES) & set(dictionary_VR(tag).split(" or "))
-
-
-def _replace_earlier(
-    earlier: DataElement | RawDataElement, raw: RawDataElement, scan: Scan
-) -> None:
-    """Replace an element by a later one of the same tag, with a warning if they differ."""
-    if earlier.value != raw.value:
-        message = (
-            f"{format_tag(raw.tag)} is there twice, with different values: the last one counts"
-        )
-        warning = ImageWarning("element_twice", message)
-        if warning not in scan.warnings:
-            scan.warnings.append(warning)
-    scan.elements[raw.tag] = raw
 
 
 def _read_header(
@@ -294,17 +345,15 @@ def _warn_of_header(header: ElementHeader, encoding: Encoding, scan: Scan) -> No
         scan.warnings.append(ImageWarning(code, message))
 
 
-def _make_raw(
-    header: ElementHeader, value: bytes, start: int, encoding: Encoding
-) -> RawDataElement:
-    """Make the raw element of pydicom; without a VR that is not known: the dictionary has one."""
-    vr = header.vr.decode("ascii") if header.has_known_vr else None
+def _make_raw(tag: int, vr: bytes, value: bytes, start: int, encoding: Encoding) -> RawDataElement:
+    """Make the raw element of pydicom; where ``vr`` is empty, the dictionary has one."""
+    text = VR_TEXTS[vr]
     # Numbers that are called bytes would have no value.
-    if vr in BYTES and _is_no_bytes(header.tag):
-        vr = None
+    if text in BYTES and _is_no_bytes(tag):
+        text = None
     return RawDataElement(
-        BaseTag(header.tag),
-        vr,
+        BaseTag(tag),
+        text,
         len(value),
         value,
         start,

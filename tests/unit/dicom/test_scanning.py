@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
@@ -66,6 +66,49 @@ def test_elements_are_read_in_each_encoding(encoding, elements):
     scan = scanned(content, encoding)
     assert values_of(scan) == {tag: value for tag, (_, value) in elements.items()}
     assert (scan.end, scan.cut, scan.warnings) == (len(content), "", [])
+
+
+ODD_TAGS = st.sampled_from(
+    [0, 0x20202020, 0x00020010, 0x00280010, 0x7FE00010, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD]
+)
+ODD_LENGTHS = st.sampled_from([None, None, None, 0, 3, 70, 0xFFFF, UNDEFINED])
+
+
+@st.composite
+def broken_contents(draw):
+    """Elements of which some are not as the encoding has them, or anywhere overwritten."""
+    encoding = draw(st.sampled_from(ENCODINGS))
+    made_in = draw(st.sampled_from([encoding] * 3 + list(ENCODINGS)))
+    content = bytearray()
+    for _ in range(draw(st.integers(0, 8))):
+        length, vr = draw(ODD_LENGTHS), draw(KNOWN_VRS)
+        is_long = vr in LONG_VRS or length in (None, 0, 3, 70)
+        tag, value = draw(TAGS | ODD_TAGS), draw(VALUES)
+        content += element(made_in, tag, vr, value, length if is_long else None)
+    for place in draw(st.lists(st.integers(0, max(0, len(content) - 1)), max_size=4)):
+        content[place : place + 1] = draw(st.binary(max_size=3))
+    return encoding, bytes(content)
+
+
+@settings(max_examples=300, deadline=None)
+@given(broken_contents(), st.data())
+def test_a_scan_is_the_same_whatever_was_read_ahead(broken, data):
+    """Plain elements are scanned within a chunk, and one by one where none was read ahead."""
+    encoding, content = broken
+    options = {
+        "wanted": data.draw(st.none() | st.just(range(0x00280000, 0x00290000))),
+        "noted": data.draw(st.sampled_from([(), (0x00280010,)])),
+        "stop_at": data.draw(st.sampled_from([(), (0x7FE00010,)])),
+        "group": data.draw(st.sampled_from([None, None, None, 0x0028])),
+    }
+
+    def outcome(chunk):
+        try:
+            return scan_elements(ReadAhead(MemorySource(content), chunk), 0, encoding, **options)
+        except ParseError as error:
+            return str(error)
+
+    assert outcome(4096) == outcome(1)
 
 
 @given(st.sampled_from(ENCODINGS), VALUES, st.binary(min_size=1, max_size=60))
