@@ -49,7 +49,13 @@ HOMES = {
     "dicom_preprocessing.api.selection": ("select_files",),
     "dicom_preprocessing.errors": ("PreprocessingError",),
     "dicom_preprocessing.imaging.geometry": ("Flip", "Geometry", "Padding"),
-    "dicom_preprocessing.api.metadata": ("Crop", "PreprocessingMetadata", "Resize", "Resolution"),
+    "dicom_preprocessing.api.metadata": (
+        "Crop",
+        "LeftOut",
+        "PreprocessingMetadata",
+        "Resize",
+        "Resolution",
+    ),
     "dicom_preprocessing.api.preprocessor": ("Preprocessor", "VolumeHandler"),
     "dicom_preprocessing.mapping.geometry": ("geometry_of_row", "geometry_of_tiff"),
     "dicom_preprocessing.results.reading": (

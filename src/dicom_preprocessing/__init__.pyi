@@ -1,4 +1,10 @@
-from dicom_preprocessing.api.metadata import Crop, PreprocessingMetadata, Resize, Resolution
+from dicom_preprocessing.api.metadata import (
+    Crop,
+    LeftOut,
+    PreprocessingMetadata,
+    Resize,
+    Resolution,
+)
 from dicom_preprocessing.api.preprocess import (
     preprocess_f32,
     preprocess_f32_series,
@@ -70,6 +76,7 @@ __all__ = [
     "Crop",
     "Flip",
     "Geometry",
+    "LeftOut",
     "ManifestEntry",
     "MappedBoxes",
     "MappedPolygon",

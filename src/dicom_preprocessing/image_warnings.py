@@ -66,6 +66,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "stack_tilt": "The positions of slices are off their normal, as with a tilted gantry.",
     "stack_mixed_rescale": "Slices have different rescales, which are applied slice by slice.",
     "stack_no_positions": "Slices have no usable positions; their distances are unknown.",
+    "stack_frame_of_reference": "Slices of one geometry are of several Frames of Reference.",
     "stack_orientation": "Slices of a volume are not parallel.",
     "stack_order": "Slices are not in the order of their positions.",
     "stack_spacing_differs": "Slices have different pixel spacings; that of the first counts.",

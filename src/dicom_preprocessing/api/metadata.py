@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_preprocessing.imaging.geometry import Flip, Padding, Size
 from dicom_preprocessing.imaging.image import output_spacing
@@ -50,6 +50,14 @@ class Resolution:
     frames_per_mm: float | None
 
 
+class LeftOut(NamedTuple):
+    """A file that was given and is in no volume: its path, and error and message as of a run."""
+
+    path: str
+    error: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class PreprocessingMetadata:
     """What was done to an image; a step that did not run is None.
@@ -61,7 +69,8 @@ class PreprocessingMetadata:
 
     Of a volume that functions with ``_series`` make, ``files`` are the paths of its slices in the
     order of the frames before a volume handler or a z spacing, ``volume`` is its number within its
-    series and ``volume_id`` its name, both as in the manifest; else they are empty.
+    series and ``volume_id`` its name, both as in the manifest; ``left_out`` are the files of the
+    same call that are in no volume, such as localizers. Else they are empty.
     """
 
     flip: Flip | None
@@ -75,6 +84,7 @@ class PreprocessingMetadata:
     files: tuple[str, ...] = field(default=(), repr=False, compare=False)
     volume: int = field(default=0, repr=False, compare=False)
     volume_id: str = field(default="", repr=False, compare=False)
+    left_out: tuple[LeftOut, ...] = field(default=(), repr=False, compare=False)
 
 
 def metadata_of(image: Image, config: Config) -> PreprocessingMetadata:

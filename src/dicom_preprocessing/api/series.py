@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from dicom_preprocessing.api.arrays import finish_image, open_path, translate_api_errors
-from dicom_preprocessing.api.metadata import PreprocessingMetadata, metadata_of
+from dicom_preprocessing.api.metadata import LeftOut, PreprocessingMetadata, metadata_of
 from dicom_preprocessing.api.preprocessor import Preprocessor
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.selection import selection_of
@@ -22,11 +22,13 @@ from dicom_preprocessing.index.grouping import find_uid_problem, make_entry
 from dicom_preprocessing.index.selection import Selector
 from dicom_preprocessing.index.stacking import SeriesFile, stack_files
 from dicom_preprocessing.index.walk import SourceFile
+from dicom_preprocessing.processing.instance import mark_conflict
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.processing.volume import StackReader, group_by_image
+from dicom_preprocessing.results.receipts import new_receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,11 +59,12 @@ def preprocess_series(
         "series": config.series,
         "stack": asdict(config.stack),
     }
+    left_out: list[LeftOut] = []
     arrays, metadata = [], []
-    for entries in _plan(paths, config):
+    for entries in _plan(paths, config, left_out.append):
         with translate_api_errors("", parallel):
             timer = StageTimer({})
-            files, image = _decode(entries, settings, timer)
+            files, image = _decode(entries, settings, timer, left_out.append)
             image = finish_image(image, used, timer)
             arrays.append(convert(np.ascontiguousarray(image.frames), dtype))
             found = metadata_of(image, used.config)
@@ -71,17 +74,25 @@ def preprocess_series(
                 found, files=tuple(files), volume=place.volume, volume_id=place.volume_id
             )
         metadata.append(found)
-    return arrays, metadata
+    if not arrays:
+        first = left_out[0]
+        message = f"Failed to prepare image: no file makes a volume: {first.path}: {first.message}"
+        raise PreprocessingError(message, error=first.error)
+    return arrays, [replace(found, left_out=tuple(left_out)) for found in metadata]
 
 
-def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]]:
-    """The files of each image, by study and series; those that are not selected are in none."""
+def _plan(
+    paths: Sequence[AnyPath], config: Config, leave_out: Callable[[LeftOut], object]
+) -> list[list[InventoryEntry]]:
+    """The files of each image, by study and series; ``leave_out`` takes those that are in none."""
     selector = Selector(selection_of(config))
     by_study: dict[str, list[tuple[InventoryEntry, SeriesFile]]] = defaultdict(list)
     for path in dict.fromkeys(os.fspath(path) for path in paths):
         open_path(path)  # for the errors of this API
         header = read_header(path)
-        if selector.find_reason("", header):  # no image, such as a segmentation
+        reason = selector.find_reason("", header)
+        if reason:  # no image, such as a segmentation
+            leave_out(LeftOut(path, "not_selected", reason))
             continue
         problem = find_uid_problem(header)
         if problem:
@@ -95,6 +106,8 @@ def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]
     groups = []
     for _, members in sorted(by_study.items()):
         stacking = stack_files([file for _, file in members], config.stack)
+        for path, message in stacking.dropped.items():
+            leave_out(LeftOut(path, "not_selected", message))
         entries = [
             replace(entry, stack=stacking.places.get(entry.path))
             for entry, _ in members
@@ -105,11 +118,23 @@ def _plan(paths: Sequence[AnyPath], config: Config) -> list[list[InventoryEntry]
 
 
 def _decode(
-    entries: Sequence[InventoryEntry], settings: Mapping[str, Any], timer: StageTimer
+    entries: Sequence[InventoryEntry],
+    settings: Mapping[str, Any],
+    timer: StageTimer,
+    leave_out: Callable[[LeftOut], object],
 ) -> tuple[list[str], Image]:
     """The files of an image in their order, and the decoded image."""
     places = {entry.stack.place for entry in entries if entry.stack is not None}
     if len(places) > 1:
-        return StackReader(entries, settings).read()
+        reader = StackReader(entries, settings)
+        files, image = reader.read()
+        for path, receipt in reader.receipts.items():
+            if not receipt.is_written:
+                leave_out(LeftOut(path, receipt.error, receipt.message))
+        return files, image
+    first, *others = entries
+    for other in others:
+        receipt = mark_conflict(other, new_receipt(other), first)
+        leave_out(LeftOut(other.path, receipt.error, receipt.message))
     with timer.measure("decode"):
-        return [entries[0].path], decode_stored(entries[0].path, **settings)
+        return [first.path], decode_stored(first.path, **settings)

@@ -40,6 +40,8 @@ UID_NAMES = {"study_instance_uid": "Study Instance UID", "sop_instance_uid": "SO
 LOST_ERRORS = ("unreadable", "source_changed")
 """Errors of paths of which it is unknown what is there."""
 
+BAD_UID, SOP_CONFLICT = "bad_uid", "sop_conflict"
+
 MAX_UID_SHOWN = 80
 """Characters of a UID that a message shows."""
 
@@ -57,6 +59,13 @@ class _Candidate:
     def entry(self) -> InventoryEntry:
         """Its line of the inventory."""
         return make_entry(self.source_file, self.header)
+
+
+class _LostImage(NamedTuple):
+    """An image of which no file can be used, and the error of its files."""
+
+    image: _Candidate
+    error: str
 
 
 class StudyFiles(NamedTuple):
@@ -116,8 +125,15 @@ class StudyGrouper:
         excluded = self._exclude_by_header(self._files[index], scan)
         if excluded is not None:
             self._excluded.append((index, excluded))
-        elif scan.header is not None:
+        if scan.header is not None and (excluded is None or self._is_lost_slice(excluded)):
             self._images.append((scan.header.study_instance_uid, index, scan))
+
+    def _is_lost_slice(self, excluded: ExcludedFile) -> bool:
+        """Whether a volume may lack a file that has no usable SOP Instance UID."""
+        is_stacked = self._selector.selection.stack is not None
+        return (
+            is_stacked and excluded.error == BAD_UID and is_path_part(excluded.study_instance_uid)
+        )
 
     def _exclude_by_header(self, source_file: SourceFile, scan: HeaderScan) -> ExcludedFile | None:
         """The state of a file that cannot become an image, None for one that may."""
@@ -132,7 +148,7 @@ class StudyGrouper:
             return _make_excluded_file(source_file, scan, error="not_selected", message=rule)
         message = find_uid_problem(scan.header)
         if message:
-            return _make_excluded_file(source_file, scan, error="bad_uid", message=message)
+            return _make_excluded_file(source_file, scan, error=BAD_UID, message=message)
         return None
 
     def studies(self) -> Iterator[StudyFiles]:
@@ -143,25 +159,28 @@ class StudyGrouper:
         with digesting_files(self._limits, self._workers) as digests:
             for study, members in groupby(self._images, key=itemgetter(0)):
                 scans = [(index, scan) for _, index, scan in members]
-                images = self._select_images(study, self._add_digests(scans, digests))
-                placed = self._place_images(images)
+                images, lost = self._select_images(study, self._add_digests(scans, digests))
+                placed = self._place_images(images, lost)
                 if placed:
                     entries = [entry for _, entry in placed]
                     for entry in entries:
                         self.census.kept[entry.modality, entry.sop_class_uid] += 1
                     yield StudyFiles(study, entries, [image.header for image, _ in placed])
 
-    def _place_images(self, images: list[_Candidate]) -> list[tuple[_Candidate, InventoryEntry]]:
+    def _place_images(
+        self, images: list[_Candidate], lost: Sequence[_LostImage]
+    ) -> list[tuple[_Candidate, InventoryEntry]]:
         """The images that are kept, each with its line of the inventory and place in a stack."""
         policies = self._selector.selection.stack
         if policies is None:
             return [(image, image.entry) for image in images]
         entries = {image.source_file.path: image.entry for image in images}
-        files = (
-            SeriesFile(path, entries[path].series_instance_uid, image.header)
-            for path, image in zip(entries, images, strict=True)
-        )
-        places, dropped = stack_files(files, policies)
+        files = [
+            SeriesFile(image.source_file.path, image.entry.series_instance_uid, image.header)
+            for image in (*images, *(image for image, _ in lost))
+        ]
+        reasons = {image.source_file.path: error for image, error in lost}
+        places, dropped = stack_files(files, policies, reasons)
         for image in images:
             message = dropped.get(image.source_file.path)
             if message is not None:
@@ -176,13 +195,20 @@ class StudyGrouper:
             if entry.path not in dropped
         ]
 
-    def _select_images(self, study: str, scans: list[tuple[int, HeaderScan]]) -> list[_Candidate]:
+    def _select_images(
+        self, study: str, scans: list[tuple[int, HeaderScan]]
+    ) -> tuple[list[_Candidate], list[_LostImage]]:
+        """The files to keep, and those of images that cannot be written, in path order."""
+        lost: list[_LostImage] = []
         instances: dict[str, list[_Candidate]] = defaultdict(list)
         for index, scan in scans:
             if scan.header is None:  # became unreadable since it was scanned
                 self._excluded.append((index, _make_excluded_file(self._files[index], scan)))
                 continue
             image = _Candidate(index, self._files[index], scan, scan.header)
+            if find_uid_problem(scan.header):
+                lost.append(_LostImage(image, BAD_UID))
+                continue
             instances[scan.header.sop_instance_uid].append(image)
         selected: list[_Candidate] = []
         for sop, images in instances.items():
@@ -190,7 +216,9 @@ class StudyGrouper:
             kept, rejected = _resolve_duplicates(images, self._duplicates)
             self._excluded.extend(rejected)
             selected += kept
-        return sorted(selected, key=attrgetter("index"))
+            if not kept:
+                lost.append(_LostImage(images[0], SOP_CONFLICT))
+        return sorted(selected, key=attrgetter("index")), lost
 
     def _add_digests(
         self,
@@ -296,7 +324,7 @@ def _resolve_duplicates(
             others = [entry for entry in entries if entry.path != i.source_file.path]
             message = f"has the SOP Instance UID of {describe_others(i.entry, others)}, and differs"
             excluded = _make_excluded_file(
-                i.source_file, i.scan, error="sop_conflict", message=message
+                i.source_file, i.scan, error=SOP_CONFLICT, message=message
             )
             rejected.append((i.index, excluded))
         return [], rejected

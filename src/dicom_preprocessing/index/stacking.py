@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalIntraOralXRayImageStorageForPresentation,
+    DigitalIntraOralXRayImageStorageForProcessing,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    OphthalmicPhotography8BitImageStorage,
+    OphthalmicPhotography16BitImageStorage,
+    RTImageStorage,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    VLEndoscopicImageStorage,
+    VLMicroscopicImageStorage,
+    VLPhotographicImageStorage,
+    VLSlideCoordinatesMicroscopicImageStorage,
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 
 from dicom_preprocessing.dicom.attribute import Attribute
-from dicom_preprocessing.imaging.stacking import TELLING_FIELDS, Slice, plan_volumes
+from dicom_preprocessing.imaging.stacking import TELLING_FIELDS, Finding, Slice, plan_volumes
+from dicom_preprocessing.imaging.stacking.findings import FAIL, list_some
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID, StackPlace
+from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +40,33 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config.stacking import StackPolicies
     from dicom_preprocessing.dicom.header import Header
     from dicom_preprocessing.imaging.stacking import PlannedVolume
+
+
+PICTURES: Final = frozenset(
+    (
+        ComputedRadiographyImageStorage,
+        DigitalIntraOralXRayImageStorageForPresentation,
+        DigitalIntraOralXRayImageStorageForProcessing,
+        DigitalMammographyXRayImageStorageForPresentation,
+        DigitalMammographyXRayImageStorageForProcessing,
+        DigitalXRayImageStorageForPresentation,
+        DigitalXRayImageStorageForProcessing,
+        OphthalmicPhotography8BitImageStorage,
+        OphthalmicPhotography16BitImageStorage,
+        RTImageStorage,
+        UltrasoundImageStorage,
+        UltrasoundMultiFrameImageStorage,
+        VLEndoscopicImageStorage,
+        VLMicroscopicImageStorage,
+        VLPhotographicImageStorage,
+        VLSlideCoordinatesMicroscopicImageStorage,
+        XRayAngiographicImageStorage,
+        XRayRadiofluoroscopicImageStorage,
+    )
+)
+"""SOP classes of projections and pictures, which are slices only where they say where they lie."""
+
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class SeriesFile(NamedTuple):
@@ -32,20 +84,30 @@ class Stacking(NamedTuple):
     dropped: Mapping[str, str]
 
 
-def stack_files(files: Iterable[SeriesFile], policies: StackPolicies) -> Stacking:
+def stack_files(
+    files: Iterable[SeriesFile], policies: StackPolicies, lost: Mapping[str, str] = EMPTY
+) -> Stacking:
     """Plan the stacks of the files of a study.
 
-    Slices are the files of one frame in a series that has a UID. Of the files of one SOP Instance
-    UID, which may be of several series, the first says where the slice lies, if it is one.
+    Slices are the files of one frame in a series that has a UID; not pictures such as projections
+    that have no position. Of the files of one SOP Instance UID, which may be of several series, the
+    first says where the slice lies, if it is one.
+
+    Parameters
+    ----------
+    files : iterable of SeriesFile
+    policies : StackPolicies
+    lost : mapping
+        By path why a file cannot be used. A volume that has one must not be written, since it would
+        be shorter without a sign.
     """
     by_instance: dict[str, list[SeriesFile]] = defaultdict(list)
     for file in files:
         by_instance[file.header.sop_instance_uid].append(file)
     instances: dict[str, dict[str, list[SeriesFile]]] = defaultdict(dict)
     for sop, candidates in by_instance.items():
-        first = candidates[0]
-        if first.header.number_of_frames <= 1 and first.series_instance_uid != SERIES_WITHOUT_UID:
-            instances[first.series_instance_uid][sop] = candidates
+        if _is_slice(candidates[0]):
+            instances[candidates[0].series_instance_uid][sop] = candidates
     places: dict[str, StackPlace] = {}
     dropped: dict[str, str] = {}
     for series, by_sop in instances.items():
@@ -54,10 +116,35 @@ def stack_files(files: Iterable[SeriesFile], policies: StackPolicies) -> Stackin
         for left_out in plan.dropped:
             for file in by_sop[left_out.slice.sop_instance_uid]:
                 dropped[file.path] = left_out.message
-        for volume in plan.volumes:
+        for volume in (_leave_out(planned, lost) for planned in plan.volumes):
             for s, place in zip(volume.slices, _list_places(volume), strict=True):
                 places |= dict.fromkeys((f.path for f in by_sop[s.sop_instance_uid]), place)
     return Stacking(places, dropped)
+
+
+def _is_slice(file: SeriesFile) -> bool:
+    """Whether a file may be a page of a volume."""
+    header = file.header
+    if header.number_of_frames > 1 or file.series_instance_uid == SERIES_WITHOUT_UID:
+        return False
+    return header.sop_class_uid not in PICTURES or make_slice(header, file.path).is_placed
+
+
+def _leave_out(volume: PlannedVolume, lost: Mapping[str, str]) -> PlannedVolume:
+    """Leave out the slices that are lost, and say so if there are any."""
+    kept = [i for i, s in enumerate(volume.slices) if s.name not in lost]
+    if len(kept) == len(volume.slices):
+        return volume
+    shown = [f"{make_printable(s.name)} ({lost[s.name]})" for s in volume.slices if s.name in lost]
+    count = plural(len(shown), "slice")
+    text = f"{count} of this volume cannot be used: {list_some(shown)}"
+    distances = volume.distances
+    return replace(
+        volume,
+        slices=tuple(volume.slices[i] for i in kept),
+        distances=None if distances is None else tuple(distances[i] for i in kept),
+        findings=(*volume.findings, Finding("incomplete", FAIL, text)),
+    )
 
 
 def _list_places(volume: PlannedVolume) -> Iterator[StackPlace]:

@@ -52,6 +52,25 @@ def test_policies_are_those_of_the_configuration(series):
     assert [w.code for w in told.warnings] == ["stack_gap"]
 
 
+def test_files_that_are_in_no_volume_are_told(series):
+    paths = [series.add(mm) for mm in (0, 1)]
+    scout = series.add(2, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    copy = series.add(1, value=20)
+    _, told = dp.preprocess_u8_series_with_metadata([*paths, scout, copy], PLAIN)
+    (metadata,) = told
+    assert [(item.path, item.error) for item in metadata.left_out] == [
+        (str(scout), "not_selected"),
+        (str(copy), "duplicate"),
+    ]
+    assert "LOCALIZER" in metadata.left_out[0].message
+
+
+def test_no_volume_is_an_error(series):
+    path = series.add(0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(RuntimeError, match=r"no file makes a volume: .*scout.*LOCALIZER"):
+        dp.preprocess_u8_series([path])
+
+
 @pytest.mark.parametrize("stack", [{"gap": "ignore"}, {"hole": "warn"}])
 def test_unknown_policies_are_an_error(series, stack):
     with pytest.raises(ValueError, match="stack"):

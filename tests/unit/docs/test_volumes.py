@@ -71,6 +71,16 @@ def without_positions(series):
         series.add(InstanceNumber=number)
 
 
+def conflicting(series):
+    add_all(series)
+    series.add(-240, value=9, SOPInstanceUID=f"{series.uid}.3")
+
+
+def frames_of_reference(series):
+    for number, mm in enumerate(STEPS):
+        series.add(mm, FrameOfReferenceUID=f"1.2.{number // 4}")
+
+
 def broken(series):
     for number, mm in enumerate(STEPS):
         series.add(mm, **({"PixelData": b"\1\2"} if number == 2 else {}))
@@ -98,6 +108,8 @@ CASES = [
     (rescales, {}),
     (lone, {"stack": {"single": "drop"}}),
     (without_positions, {}),
+    (frames_of_reference, {}),
+    (conflicting, {"duplicates": "fail"}),
     (broken, {}),
     (spacings, {}),
     (windows, {"intensity": "voi"}),

@@ -7,6 +7,7 @@ from dicom_preprocessing.dicom.header import Header
 from dicom_preprocessing.index.stacking import SeriesFile, make_slice, stack_files
 from dicom_preprocessing.index.table import SERIES_WITHOUT_UID
 
+MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 ATTRIBUTES = {
     "ImageOrientationPatient": "1\\0\\0\\0\\1\\0",
     "ImagePositionPatient": "-10.5\\20\\3e1",
@@ -78,6 +79,7 @@ def file_at(z, number, *, series="1.2.3", **changes):
         rows=4,
         columns=5,
         samples_per_pixel=1,
+        sop_class_uid=changes.pop("sop_class", ""),
         number_of_frames=changes.pop("frames", 1),
         attributes=attributes | changes,
     )
@@ -107,6 +109,31 @@ class TestStackFiles:
     def test_files_without_a_series_have_no_place(self):
         files = (file_at(z, z, series=SERIES_WITHOUT_UID) for z in (1, 2))
         assert places_of(*files) == ({}, {})
+
+    @pytest.mark.parametrize("is_placed", [True, False])
+    def test_projections_are_slices_only_where_they_have_a_position(self, is_placed):
+        position = {} if is_placed else {"ImagePositionPatient": ""}
+        files = [file_at(z, z + 1, sop_class=MAMMOGRAM, **position) for z in (0, 2)]
+        found, dropped = places_of(*files)
+        assert (len(found), dropped) == (2 if is_placed else 0, {})
+
+    def test_volume_that_lacks_a_file_must_not_be_written(self):
+        files = [file_at(z, z + 1) for z in (0, 2, 4)]
+        for lost in files:
+            reasons = {lost.path: "sop_conflict"}
+            places, _ = stack_files(files, StackPolicies(), reasons)
+            assert sorted(place.place for place in places.values()) == [1, 2]
+            (first,) = (place for place in places.values() if place.place == 1)
+            ((verdict, policy, message),) = first.findings
+            assert (verdict, policy) == ("incomplete", "fail")
+            assert message == f"1 slice of this volume cannot be used: {lost.path} (sop_conflict)"
+
+    def test_other_volumes_of_the_series_do_not_lack_it(self):
+        files = [file_at(z, z + 1) for z in (0, 2)]
+        others = [file_at(z, z + 11, FrameOfReferenceUID="1.2.8") for z in (0, 2)]
+        places, _ = stack_files((*files, *others), StackPolicies(), {files[0].path: "bad_uid"})
+        verdicts = [[v for v, _, _ in places[f.path].findings] for f in (files[1], others[0])]
+        assert verdicts == [["frame_of_reference", "incomplete"], ["frame_of_reference"]]
 
     def test_each_series_has_volumes_of_its_own(self):
         first = [file_at(z, z) for z in (1, 2)]

@@ -97,7 +97,12 @@ class Result:
 def run(source, output, stage="write", **values):
     config, _ = parse_config({"series": "stack", "intensity": "stored"} | values)
     selector = Selector(selection_of(config))
-    index = build_index(find_files([str(source)]), limits=config.limits, selector=selector)
+    index = build_index(
+        find_files([str(source)]),
+        duplicates=config.duplicates,
+        limits=config.limits,
+        selector=selector,
+    )
     spec = OutputSpec(output, make_recipe(config, stage))
     receipts = []
     for entries in index.studies.values():
@@ -204,6 +209,40 @@ class TestParts:
         result = stack()
         assert sorted(r.frames for r in result.images) == [2, 2]
         assert result.by_name()["003.dcm"].part_of == ""
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning:pydicom")
+class TestLostSlices:
+    """A volume that lacks a file would be shorter without a sign, so it is not written."""
+
+    def test_a_slice_whose_files_conflict_fails_its_volume(self, series, stack):
+        for mm in (0, 1, 2):
+            series.add(mm)
+        series.add(2, value=7, SOPInstanceUID="1.2.3.3")
+        result = stack(duplicates="fail")
+        assert result.states() == {"volume_error": 2, "sop_conflict": 2}
+        messages = [r.message for r in result.receipts]
+        lost = f"1 slice of this volume cannot be used: {series.folder}/003.dcm (sop_conflict)"
+        assert messages == [f"incomplete: {lost}"] * 2
+
+    def test_a_slice_with_a_bad_uid_fails_its_volume(self, series, stack):
+        for mm in (0, 1, 2):
+            series.add(mm)
+        series.add(3, SOPInstanceUID="1.2/3")
+        assert stack().states() == {"volume_error": 3, "bad_uid": 1}
+
+    def test_a_lost_localizer_fails_none(self, series, stack):
+        for mm in (0, 1, 2):
+            series.add(mm)
+        series.add(3, SOPInstanceUID="1.2/3", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        result = stack()
+        assert (result.pages(), result.states()) == ([[-990, -980, -970]], {"": 3, "bad_uid": 1})
+
+    def test_images_of_their_own_do_not_lack_it(self, series, stack):
+        for mm in (0, 1):
+            series.add(mm)
+        series.add(2, SOPInstanceUID="1.2/3")
+        assert stack(series="separate").states() == {"": 2, "bad_uid": 1}
 
 
 class TestVerdicts:

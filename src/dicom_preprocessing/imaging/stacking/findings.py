@@ -24,7 +24,7 @@ class Finding:
     ----------
     verdict : str
         Of ``config.stacking.VERDICTS``; or what has no policy and only warns: ``no_positions``,
-        ``order``, ``orientation``.
+        ``order``, ``orientation``, ``frame_of_reference``; or only fails: ``incomplete``.
     policy : str
     message : str
         What was found, where (mm along the normal), and what was expected.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ ORIENTATION_TOLERANCE: Final = 1e-3
 
 ROUNDING: Final = 1e-9
 """Of a difference that is exactly the tolerance in decimal numbers."""
+
+MOST_SINGLES: Final = 2
+"""Slices each of a Frame of Reference of its own, up to which that may be so."""
 
 ORIENTATION_DIGITS: Final = 2
 """Decimal digits of the cosines by which a volume is named."""
@@ -60,6 +63,7 @@ def part_by_geometry(slices: Iterable[Slice]) -> list[Part]:
     Localizers, and slices without position or orientation, are never in a part with others.
     """
     slices = list(slices)
+    frames_of_reference = find_frames_of_reference(slices)
     references = group_orientations(s.orientation for s in slices if s.orientation is not None)
     parts = defaultdict(list)
     for s in slices:
@@ -67,7 +71,7 @@ def part_by_geometry(slices: Iterable[Slice]) -> list[Part]:
         key = PartKey(
             is_placed=reference is not None and s.usable_position is not None,
             is_localizer=s.is_localizer,
-            frame_of_reference_uid=s.frame_of_reference_uid,
+            frame_of_reference_uid=frames_of_reference[s],
             rows=s.rows,
             columns=s.columns,
             samples_per_pixel=s.samples_per_pixel,
@@ -75,6 +79,19 @@ def part_by_geometry(slices: Iterable[Slice]) -> list[Part]:
         )
         parts[key].append(s)
     return [Part(*item) for item in parts.items()]
+
+
+def find_frames_of_reference(slices: Sequence[Slice]) -> Mapping[Slice, str]:
+    """Return the Frame of Reference UID of each slice of a series, as far as it can be meant.
+
+    Where no two slices share one, as some tools write them that remove identities, there is none
+    for any. Slices that lack one have that of the others, if these share one.
+    """
+    counts = Counter(s.frame_of_reference_uid for s in slices if s.frame_of_reference_uid)
+    if len(counts) > MOST_SINGLES and max(counts.values()) == 1:
+        return dict.fromkeys(slices, "")
+    shared = next(iter(counts)) if len(counts) == 1 else ""
+    return {s: s.frame_of_reference_uid or shared for s in slices}
 
 
 def group_orientations(orientations: Iterable[Orientation]) -> Mapping[Orientation, Orientation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from dicom_preprocessing.imaging.stacking.checks import (
     split_at_gaps,
 )
 from dicom_preprocessing.imaging.stacking.duplicates import NOT_TOLD_APART
+from dicom_preprocessing.imaging.stacking.findings import WARN, Finding
 from dicom_preprocessing.imaging.stacking.parts import Part, part_by_geometry
 from dicom_preprocessing.imaging.stacking.telling import OF_VOLUMES, describe_common, tell_apart
 from dicom_preprocessing.imaging.stacking.volumes import (
@@ -27,9 +28,8 @@ from dicom_preprocessing.imaging.stacking.volumes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from dicom_preprocessing.imaging.stacking.findings import Finding
     from dicom_preprocessing.imaging.stacking.slices import Slice
 
 DEFAULTS: Final = StackPolicies()
@@ -47,6 +47,11 @@ class _Draft(NamedTuple):
     def shape(self) -> tuple[int, int, int]:
         first = self.slices[0]
         return first.rows, first.columns, first.samples_per_pixel
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """What places have in common in one frame of reference."""
+        return (*self.shape, tuple(self.orientation))
 
     @property
     def is_single(self) -> bool:
@@ -86,14 +91,14 @@ def plan_volumes(
         dropped += [drop(d.slices[0], "single", "the only slice of its volume") for d in singles]
         drafts = [draft for draft in drafts if not draft.is_single]
     names = _name_volumes(series_instance_uid, drafts)
-    unplaced = _find_unplaced(drafts)
+    unplaced, parted = _find_unplaced(drafts), _find_parted(drafts)
     volumes = (
         PlannedVolume(
             number,
             name,
             tuple(draft.slices),
             None if draft.places is None else tuple(draft.places.distances),
-            _check_draft(draft, policies) or unplaced.get(draft.shape, ()),
+            (*(_check_draft(draft, policies) or unplaced.get(draft.shape, ())), *parted(draft)),
         )
         for number, (name, draft) in enumerate(zip(names, drafts, strict=True), 1)
     )
@@ -190,6 +195,26 @@ def _find_unplaced(
         text = f"{missing.message}; those without are images of their own"
         found[shape] = (replace(missing, message=text),)
     return found
+
+
+def _find_parted(drafts: Sequence[_Draft]) -> Callable[[_Draft], tuple[Finding, ...]]:
+    """Return what to say of volumes that only the Frame of Reference UID separates."""
+    references = defaultdict(set)
+    for draft in drafts:
+        if draft.places is not None:
+            references[draft.geometry].add(draft.slices[0].frame_of_reference_uid)
+
+    def find(draft: _Draft) -> tuple[Finding, ...]:
+        count = len(references[draft.geometry]) if draft.places is not None else 1
+        if count == 1:
+            return ()
+        text = (
+            f"the slices of this geometry are of {count} Frames of Reference, in each of which "
+            "positions count from another origin: each is a volume of its own"
+        )
+        return (Finding("frame_of_reference", WARN, text),)
+
+    return find
 
 
 def _check_draft(draft: _Draft, policies: StackPolicies) -> tuple[Finding, ...]:

@@ -25,8 +25,30 @@ def sagittal(*places, **facts):
     [{"rows": 8}, {"columns": 8}, {"samples_per_pixel": 3}, {"frame_of_reference_uid": "1"}],
 )
 def test_slices_that_differ_in_it_are_of_different_volumes(facts):
-    slices = stack(0, 3, 6) + stack(3, 6, 9, **facts)
+    slices = stack(0, 3, 6, frame_of_reference_uid="2")
+    slices += stack(3, 6, 9, **{"frame_of_reference_uid": "2"} | facts)
     assert volumes_of(slices) == [[0, 3, 6], [3, 6, 9]]
+
+
+def test_frames_of_reference_that_part_slices_are_a_warning():
+    slices = stack(0, 3, frame_of_reference_uid="1") + stack(6, 9, frame_of_reference_uid="2")
+    volumes = plan(slices).volumes
+    assert [[f.verdict for f in volume.findings] for volume in volumes] == [
+        ["frame_of_reference"]
+    ] * 2
+    assert "2 Frames of Reference" in volumes[0].findings[0].message
+
+
+def test_slices_without_a_frame_of_reference_are_of_that_of_the_others():
+    slices = stack(0, 3, frame_of_reference_uid="1") + stack(6)
+    volume = only_volume(slices)
+    assert (len(volume.slices), volume.findings) == (3, ())
+
+
+def test_frames_of_reference_that_no_two_slices_share_do_not_count():
+    slices = [axial(3.0 * n, frame_of_reference_uid=f"1.{n}") for n in range(4)]
+    volume = only_volume(slices)
+    assert (len(volume.slices), volume.findings) == (4, ())
 
 
 def test_orientations_are_different_volumes():
