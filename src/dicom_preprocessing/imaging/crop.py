@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,9 @@ COMPONENT_SIDE = 512
 ULTRASOUND = "ultrasound"
 ULTRASOUNDS = ("US", "IVUS")
 """Modalities whose images are due to have a region."""
+
+CACHED_FOREGROUNDS = 8
+"""Lookups whose foreground stays known for the next image."""
 
 SMALL_SHARE = 0.5
 """A component with a smaller share of the foreground may be the wrong one, such as a label."""
@@ -203,6 +207,14 @@ def _foreground_of(
             return mask if ignored is None else mask & (grey != ignored)
 
         return find_in_display_values
+    return _foreground_of_stored(background, ignored, lookup)
+
+
+@lru_cache(maxsize=CACHED_FOREGROUNDS)
+def _foreground_of_stored(
+    background: float, ignored: int | None, lookup: DisplayLut
+) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
+    """Return the function for stored values; slices of a series have one lookup."""
     # A window makes an interval of stored values foreground, so that one or two comparisons find
     # it, and display values of what is cut off are never computed.
     flags = lookup.table != background
@@ -216,11 +228,11 @@ def _foreground_of(
     if last - first + 1 > indices.size:
         flag_lookup = DisplayLut(flags, lookup.low)
         return lambda frame: flag_lookup(frame[..., 0])
-    low, high = lookup.low + first, lookup.low + last
+    low, high, is_open = lookup.low + first, lookup.low + last, last + 1 == len(flags)
 
     def find_in_stored_values(frame: NDArray[Any]) -> NDArray[np.bool_]:
         grey = frame[..., 0]
-        if last + 1 == len(flags):
+        if is_open:
             return np.asarray(grey >= low)
         return np.asarray(grey <= high) if not first else (grey >= low) & (grey <= high)
 

@@ -8,11 +8,12 @@ integer sides. Nothing in this module reads pixels; the stages carry these plans
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicom_preprocessing.files import as_record
 from dicom_preprocessing.imaging.coordinates import (
     MappedBoxes,
     MappedPolygon,
@@ -416,7 +417,8 @@ class Geometry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values from which ``from_dict`` makes the same geometry."""
-        return asdict(self)
+        parts = as_record(self)
+        return {name: None if part is None else as_record(part) for name, part in parts.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Geometry:

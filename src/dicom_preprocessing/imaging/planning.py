@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -73,6 +74,7 @@ def _distribute(total: int, side: Side) -> tuple[int, int]:
     return before, total - before
 
 
+@lru_cache(maxsize=64)
 def inner_box(size: Size, border_frac: float) -> CropBox | None:
     """Return the area of an image without a fraction at each edge, None if nothing is left.
 
