@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 CLASSIC, BIG = 42, 43
 """Versions of TIFF, whose offsets have 32 and 64 bits."""
 CLASSIC_HEADER, BIG_HEADER = 8, 16
-INLINE = 4
-"""Bytes of values that an entry of classic TIFF has itself, in place of an offset (section 2)."""
 
 TIFF_HEAD_BYTES: Final = 4096
 """Read at once at the start; of most files, it has header, first directory and its values."""

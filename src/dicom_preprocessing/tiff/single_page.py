@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import functools
-import struct
 
-from dicom_preprocessing.tiff.directories import (
-    CLASSIC,
-    CLASSIC_HEADER,
-    INLINE,
-    WHOLE_NUMBERS,
-    PageFormat,
-)
+from dicom_preprocessing.tiff.directories import CLASSIC_HEADER, PageFormat
+from dicom_preprocessing.tiff.new_directory import CLASSIC_LAYOUT, Entry, NewDirectory
 from dicom_preprocessing.tiff.numbers import Photometric, Tag, TagType
 
 
@@ -50,7 +44,7 @@ def make_single_page_head(
     blank = (0,) * segments
     # Decides nothing here: samples are decoded without a conversion of colours.
     photometric = Photometric.BLACK_IS_ZERO if n == 1 else Photometric.RGB
-    tags: list[tuple[int, int, tuple[int, ...]]] = [
+    entries: list[Entry] = [
         (Tag.WIDTH, TagType.LONG, (form.columns,)),
         (Tag.LENGTH, TagType.LONG, (form.rows,)),
         (Tag.BITS, TagType.SHORT, (bits,) * n),
@@ -62,43 +56,23 @@ def make_single_page_head(
         (Tag.SAMPLE_FORMAT, TagType.SHORT, ({"u": 1, "i": 2, "f": 3}[form.dtype.kind],) * n),
     ]
     if tile is None:
-        tags += [
+        entries += [
             (Tag.STRIP_OFFSETS, TagType.LONG, blank),
             (Tag.ROWS_PER_STRIP, TagType.LONG, (rows_per_strip,)),
             (Tag.STRIP_COUNTS, TagType.LONG, blank),
         ]
     else:
-        tags += [
+        entries += [
             (Tag.TILE_WIDTH, TagType.LONG, tile[:1]),
             (Tag.TILE_LENGTH, TagType.LONG, tile[1:]),
             (Tag.TILE_OFFSETS, TagType.LONG, blank),
             (Tag.TILE_COUNTS, TagType.LONG, blank),
         ]
-    # TIFF 6.0, section 2: entries are in ascending order of tags.
-    content, offsets = _make_directory(order, sorted(tags))
+    directory = NewDirectory(entries, CLASSIC_LAYOUT, order)
+    directory.move_to(CLASSIC_HEADER)
     is_tiled = tile is not None
     return (
-        content,
-        offsets[Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS],
-        offsets[Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS],
+        CLASSIC_LAYOUT.make_header(order) + directory.content,
+        CLASSIC_HEADER + directory.start_of(Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS),
+        CLASSIC_HEADER + directory.start_of(Tag.TILE_COUNTS if is_tiled else Tag.STRIP_COUNTS),
     )
-
-
-def _make_directory(
-    order: str, tags: list[tuple[int, int, tuple[int, ...]]]
-) -> tuple[bytes, dict[int, int]]:
-    """Make header and directory of a classic TIFF; the offset of the values by tag."""
-    mark = b"II" if order == "<" else b"MM"
-    entries = struct.pack(f"{order}2sHLH", mark, CLASSIC, CLASSIC_HEADER, len(tags))
-    # Behind the entries are the offset of the next directory, 0, and the values that fit in none.
-    long_values_start, long_values = len(entries) + 12 * len(tags) + INLINE, b""
-    offsets = {}
-    for tag, tag_type, values in tags:
-        content = struct.pack(f"{order}{len(values)}{WHOLE_NUMBERS[tag_type]}", *values)
-        offsets[tag] = len(entries) + 8
-        if len(content) > INLINE:
-            offsets[tag] = long_values_start + len(long_values)
-            long_values += content
-            content = struct.pack(f"{order}L", offsets[tag])
-        entries += struct.pack(f"{order}HHL4s", tag, tag_type, len(values), content)
-    return entries + bytes(INLINE) + long_values, offsets

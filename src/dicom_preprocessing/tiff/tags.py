@@ -6,17 +6,21 @@ import json
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from dicom_preprocessing.imaging.image import output_spacing
-from dicom_preprocessing.tiff.numbers import Tag, TagType
+from dicom_preprocessing.tiff.numbers import Photometric, Predictor, Tag, TagType
 from dicom_preprocessing.tiff.place import describe_place, find_place
+from dicom_preprocessing.tiff.strips import choose_predictor
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.geometry import Geometry
     from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.tiff.compressors import Compressor
+    from dicom_preprocessing.tiff.directories import PageFormat
+    from dicom_preprocessing.tiff.new_directory import Entry
 
 SOFTWARE = "dicom-preprocessing " + ".".join(__version__.split(".")[:2])
 REFERENCE_SOFTWARE = "dicom-preprocessing=="
@@ -24,6 +28,10 @@ REFERENCE_SOFTWARE = "dicom-preprocessing=="
 RATIONAL_LIMIT = 2**32 - 1
 CENTIMETRE, NO_UNIT = 3, 1
 MM_IN_CM = 10
+
+PHOTOMETRIC_BY_SAMPLES: Final = {1: Photometric.BLACK_IS_ZERO, 3: Photometric.RGB}
+SAMPLE_FORMATS: Final = {"i": 2, "f": 3}
+"""SampleFormat by kind of dtype; unsigned is the default."""
 
 
 Rational = tuple[int, int]
@@ -49,20 +57,74 @@ class PageTags:
     description: str = ""
 
 
-def geometry_tags(geometry: Geometry) -> list[tuple[int, int, int, Any, bool]]:
-    """Return tifffile's extratags of the geometry; stages that did not run have neutral values."""
+def list_entries(form: PageFormat, compressor: Compressor, tags: PageTags) -> list[Entry]:
+    """Return the entries of a page of one strip, but for those that differ from page to page."""
+    return [
+        *_pixel_entries(form, compressor),
+        (Tag.IMAGE_DESCRIPTION, TagType.ASCII, _end_text(tags.description)),
+        (Tag.SOFTWARE, TagType.ASCII, _end_text(SOFTWARE)),
+        *_resolution_entries(tags.resolution),
+        *_geometry_entries(tags.geometry),
+    ]
+
+
+def _pixel_entries(form: PageFormat, compressor: Compressor) -> list[Entry]:
+    """Return the entries by which a page is decoded, without those that have their defaults."""
+    samples, dtype = form.samples, form.dtype
+    predictor = choose_predictor(compressor, dtype)
+    entries: list[Entry] = [
+        (Tag.WIDTH, TagType.LONG, (form.columns,)),
+        (Tag.LENGTH, TagType.LONG, (form.rows,)),
+        (Tag.ROWS_PER_STRIP, TagType.LONG, (form.rows,)),
+        (Tag.COMPRESSION, TagType.SHORT, (compressor.code,)),
+        (Tag.PHOTOMETRIC, TagType.SHORT, (PHOTOMETRIC_BY_SAMPLES[samples],)),
+        (Tag.SAMPLES, TagType.SHORT, (samples,)),
+    ]
+    if predictor != Predictor.NONE:
+        entries.append((Tag.PREDICTOR, TagType.SHORT, (predictor,)))
+    if samples > 1:
+        entries.append((Tag.PLANAR, TagType.SHORT, (1,)))
+    if dtype.kind != "b":
+        entries.append((Tag.BITS, TagType.SHORT, (8 * dtype.itemsize,) * samples))
+    if dtype.kind in SAMPLE_FORMATS:
+        entries.append((Tag.SAMPLE_FORMAT, TagType.SHORT, (SAMPLE_FORMATS[dtype.kind],) * samples))
+    return entries
+
+
+def _resolution_entries(resolution: RationalResolution) -> list[Entry]:
+    x, y = resolution
+    is_known = x is not None and y is not None
+    return [
+        (Tag.X_RESOLUTION, TagType.RATIONAL, _reduce(x or (1, 1))),
+        (Tag.Y_RESOLUTION, TagType.RATIONAL, _reduce(y or (1, 1))),
+        (Tag.RESOLUTION_UNIT, TagType.SHORT, (CENTIMETRE if is_known else NO_UNIT,)),
+    ]
+
+
+def _geometry_entries(geometry: Geometry) -> list[Entry]:
+    """Return the entries of the geometry; stages that did not run have neutral values."""
     box = geometry.crop_box
-    tags: list[tuple[int, int, int, Any, bool]] = [
-        (Tag.DEFAULT_SCALE, TagType.FLOAT, 2, geometry.scale, False),
-        (Tag.DEFAULT_CROP_ORIGIN, TagType.LONG, 2, (box.left, box.top), False),
-        (Tag.DEFAULT_CROP_SIZE, TagType.LONG, 2, (box.width, box.height), False),
-        (Tag.ACTIVE_AREA, TagType.LONG, 4, geometry.active_area, False),
+    entries: list[Entry] = [
+        (Tag.DEFAULT_SCALE, TagType.FLOAT, geometry.scale),
+        (Tag.DEFAULT_CROP_ORIGIN, TagType.LONG, (box.left, box.top)),
+        (Tag.DEFAULT_CROP_SIZE, TagType.LONG, (box.width, box.height)),
+        (Tag.ACTIVE_AREA, TagType.LONG, geometry.active_area),
     ]
     flip = geometry.flip
     if flip is not None:
         values = (flip.width, flip.height, int(flip.horizontal), int(flip.vertical))
-        tags.append((Tag.FLIP, TagType.LONG, 4, values, False))
-    return tags
+        entries.append((Tag.FLIP, TagType.LONG, values))
+    return entries
+
+
+def _end_text(text: str) -> bytes:
+    """Return a text as an ASCII value, which ends with NUL (section 2)."""
+    return text.encode("ascii") + b"\0"
+
+
+def _reduce(rational: Rational) -> Rational:
+    divisor = math.gcd(*rational)
+    return rational[0] // divisor, rational[1] // divisor
 
 
 def make_image_description(image: Image, recipe: Recipe) -> str:

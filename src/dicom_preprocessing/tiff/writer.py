@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
-import tifffile
 
-from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import atomic_path, open_new_file
+from dicom_preprocessing.files import atomic_path, naming, open_new_file
 from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME
-from dicom_preprocessing.tiff.numbers import Compression, Predictor, Tag, TagType
-from dicom_preprocessing.tiff.reader import TiffPages
+from dicom_preprocessing.tiff.directories import PageFormat
+from dicom_preprocessing.tiff.new_directory import BIG_LAYOUT, CLASSIC_LAYOUT, NewDirectory
+from dicom_preprocessing.tiff.numbers import Tag, TagType
+from dicom_preprocessing.tiff.strips import encode_strip
 from dicom_preprocessing.tiff.tags import (
-    CENTIMETRE,
-    NO_UNIT,
-    SOFTWARE,
     PageTags,
-    geometry_tags,
+    list_entries,
     make_image_description,
     output_resolution,
 )
@@ -37,6 +34,8 @@ if TYPE_CHECKING:
     from dicom_preprocessing.config.recipe import Recipe
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.tiff.compressors import Compressor
+    from dicom_preprocessing.tiff.new_directory import Entry, Layout
 
 
 BIGTIFF_FROM = 2**32 - 2**28
@@ -47,6 +46,9 @@ The rest is for the tags of many pages, and for noise that PackBits makes larger
 
 PAGE_TOTAL_LIMIT = 2**16 - 1
 """Values of PageNumber have 16 bits."""
+
+STRIP_ALIGNMENT: Final = 16
+"""Strips begin at multiples of it, so that pixels of any dtype can be mapped to memory."""
 
 
 def write_tiff(
@@ -102,100 +104,92 @@ def write_pages(
     ------
     OSError
         As for ``write_tiff``.
+    ValueError
+        There are no pixels, or a frame has another shape or dtype than ``frames``.
     """
+    if 0 in frames.shape:
+        raise ValueError(f"frames of {frames.shape} have no pixels")
     with atomic_path(Path(path)) as partial:
         with open_new_file(partial, "wb") as file:
-            _write_pages(file, frames, tags, compressor)
-        _require_complete(partial, frames)
+            size = _write_pages(file, frames, tags, COMPRESSOR_BY_NAME[compressor])
+        _require_complete(partial, size)
 
 
-def _require_complete(path: Path, frames: Frames) -> None:
-    """Raise OSError unless each frame has a page and a strip in the file; pixels are not read."""
-    # A full disk has cut images in silence: tifffile suppresses errors when it closes a file.
-    try:
-        problem = _find_missing(TiffPages(path), frames)
-    except OutputError as error:
-        problem = str(error).removeprefix(f"{path}: ")
-    if problem:
-        raise OSError(
-            errno.EIO, f"the image is not whole after it was written ({problem})", str(path)
-        )
-
-
-def _find_missing(pages: TiffPages, frames: Frames) -> str | None:
-    """Return what is wrong with the directories of a file of these frames, None if nothing is."""
-    if len(pages) != len(frames):
-        return f"{len(pages)} pages of {len(frames)}"
-    is_bits = frames.dtype.kind == "b"
-    expected = frames.dtype.newbyteorder("<")
-    end = 0
-    for index, page in enumerate(pages):
-        has_shape = (page.rows, page.columns, page.samples) == frames.shape[1:]
-        # The directory has no dtype for single bits; compared with one, None would be float64.
-        has_dtype = (page.dtype is None) == is_bits and (is_bits or page.dtype == expected)
-        if not (has_shape and has_dtype):
-            return f"page {index} is of another kind"
-        if len(page.counts) != 1 or page.offsets[0] < end:
-            return f"page {index} has no strip of its own"
-        row_bits = page.columns * page.samples
-        # Rows of bits are padded to bytes.
-        nbytes = page.rows * -(-row_bits // 8) if is_bits else page.nbytes
-        if page.compression == Compression.NONE and page.counts[0] != nbytes:
-            return f"page {index} has {page.counts[0]} bytes of {nbytes}"
-        end = page.offsets[0] + page.counts[0]
-    return None
+def _require_complete(path: Path, size: int) -> None:
+    """Raise OSError unless a file that was written and closed has all of its bytes."""
+    with naming(path):
+        found = path.stat().st_size
+    if found != size:
+        problem = f"the image is not whole after it was written ({found} bytes of {size})"
+        raise OSError(errno.EIO, problem, str(path))
 
 
 def _write_pages(
-    file: IO[bytes], frames: Frames, tags: Sequence[PageTags], compressor: str
-) -> None:
+    file: IO[bytes], frames: Frames, tags: Sequence[PageTags], compressor: Compressor
+) -> int:
+    """Write a TIFF from its first byte to its last; return their number."""
+    is_big = frames.nbytes * compressor.growth > BIGTIFF_FROM
+    layout = BIG_LAYOUT if is_big else CLASSIC_LAYOUT
+    rows, columns, samples = frames.shape[1:]
+    form = PageFormat(rows, columns, samples, frames.dtype.newbyteorder("<"))
     total = len(frames) if len(frames) <= PAGE_TOTAL_LIMIT else 0  # 0 is an unknown total
-    is_colour = frames.shape[3] > 1
-    chosen, predictor = COMPRESSOR_BY_NAME[compressor], None
-    if chosen.is_predicted:
-        is_float = frames.dtype.kind == "f"
-        predictor = Predictor.FLOATING_POINT if is_float else Predictor.HORIZONTAL
-    max_bytes = frames.nbytes * chosen.growth
-    is_compressed = chosen.code != Compression.NONE
-    # Of these pages tifffile writes the directory and leaves space for the pixels.
-    is_filled = not is_compressed and frames.dtype.kind != "b"  # tifffile packs bits
-    with tifffile.TiffWriter(file, bigtiff=max_bytes > BIGTIFF_FROM, byteorder="<") as tiff:
-        for index, frame in enumerate(frames):
-            page_number = min(index, PAGE_TOTAL_LIMIT)
-            page_tags = tags[index] if len(tags) > 1 else tags[0]
-            x, y = page_tags.resolution
-            pixels = np.ascontiguousarray(
-                frame if is_colour else frame[..., 0], frame.dtype.newbyteorder("<")
-            )
-            space = tiff.write(
-                None if is_filled else pixels,
-                shape=pixels.shape,
-                dtype=pixels.dtype,
-                photometric="rgb" if is_colour else "minisblack",
-                planarconfig="contig" if is_colour else None,
-                rowsperstrip=frame.shape[0],
-                compression=chosen.code if is_compressed else None,
-                predictor=predictor,
-                description=page_tags.description,
-                software=SOFTWARE,
-                metadata=None,
-                resolution=(x or (1, 1), y or (1, 1)),
-                resolutionunit=CENTIMETRE if x and y else NO_UNIT,
-                extratags=[
-                    (Tag.PAGE_NUMBER, TagType.SHORT, 2, (page_number, total), False),
-                    *geometry_tags(page_tags.geometry),
-                ],
-                contiguous=False,
-                maxworkers=1,
-                returnoffset=is_filled,
-            )
-            if space is not None:
-                _write_at(file, space[0], pixels)
+    end = file.write(layout.make_header())
+    for index, frame in zip(range(len(frames)), frames, strict=True):
+        if index == 0 or len(tags) > 1:
+            directory = _make_directory(form, compressor, tags[index], layout)
+        directory.set_values(Tag.PAGE_NUMBER, min(index, PAGE_TOTAL_LIMIT), total)
+        is_last = index == len(frames) - 1
+        # Without a name, so that the strip is not in memory while the next frame is made.
+        end = _write_page(
+            file,
+            directory,
+            encode_strip(_order_pixels(frame, form), compressor),
+            end,
+            is_last=is_last,
+        )
+    return end
 
 
-def _write_at(file: IO[bytes], offset: int, pixels: NDArray[Any]) -> None:
-    """Write pixels into the space that tifffile left for them, without the copy it would make."""
-    end = file.tell()
-    file.seek(offset)
-    file.write(pixels.data)
-    file.seek(end)
+def _make_directory(
+    form: PageFormat, compressor: Compressor, tags: PageTags, layout: Layout
+) -> NewDirectory:
+    """Make the directory of a page; its number, and the place of its strip, are 0."""
+    entries: list[Entry] = [
+        *list_entries(form, compressor, tags),
+        (Tag.PAGE_NUMBER, TagType.SHORT, (0, 0)),
+        (Tag.STRIP_OFFSETS, layout.offset_type, (0,)),
+        (Tag.STRIP_COUNTS, layout.offset_type, (0,)),
+    ]
+    return NewDirectory(entries, layout)
+
+
+def _order_pixels(frame: NDArray[Any], form: PageFormat) -> NDArray[Any]:
+    """Return a frame in C order and the byte order of the file, without a copy if it has them.
+
+    Raises
+    ------
+    ValueError
+        It has another shape or dtype than the frames say.
+    """
+    if frame.shape != form.shape or frame.dtype.newbyteorder("<") != form.dtype:
+        raise ValueError(
+            f"found a frame of {frame.shape} {frame.dtype}, expected {form.shape} {form.dtype}"
+        )
+    return np.ascontiguousarray(frame, form.dtype)
+
+
+def _write_page(
+    file: IO[bytes], directory: NewDirectory, strip: memoryview, end: int, *, is_last: bool
+) -> int:
+    """Write a directory and its strip behind the ``end`` of a file; return its new end."""
+    # TIFF 6.0, section 2: a directory begins on a word boundary.
+    start = end + end % 2
+    directory_end = start + len(directory.content)
+    strip_start = directory_end + -directory_end % STRIP_ALIGNMENT
+    strip_end = strip_start + strip.nbytes
+    directory.set_values(Tag.STRIP_OFFSETS, strip_start)
+    directory.set_values(Tag.STRIP_COUNTS, strip.nbytes)
+    directory.move_to(start, 0 if is_last else strip_end + strip_end % 2)
+    file.write(bytes(start - end) + directory.content + bytes(strip_start - directory_end))
+    file.write(strip)
+    return strip_end

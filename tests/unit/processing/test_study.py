@@ -7,7 +7,6 @@ import shutil
 from dataclasses import replace
 
 import pytest
-import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from dicom_preprocessing.index.table import digest_inventory, read_inventory
 from dicom_preprocessing.processing import study as study_module
 from dicom_preprocessing.processing.study import run_from_inventory
 from dicom_preprocessing.results.receipts import read_receipts
+from dicom_preprocessing.tiff import writer
 from tests.unit.study_runs import StudyRuns, entries_of, run, target_of, truncate
 from tests.workflow.tiny import instance, save
 
@@ -376,13 +376,13 @@ def no_space(*_, **__):
 
 
 def test_full_disk_fails_the_job(tmp_path, source, write_dicom, monkeypatch):
-    monkeypatch.setattr(tifffile.TiffWriter, "write", no_space)
+    monkeypatch.setattr(writer, "encode_strip", no_space)
     with pytest.raises(OSError, match="No space left on device"):
         run(tmp_path, write_dicom(source / "a.dcm"))
 
 
 def test_full_disk_leaves_no_half_image_and_no_receipt(tmp_path, source, write_dicom, monkeypatch):
-    monkeypatch.setattr(tifffile.TiffWriter, "write", no_space)
+    monkeypatch.setattr(writer, "encode_strip", no_space)
     work = tmp_path / "work"
     with pytest.raises(OSError, match="No space left on device"):
         run(work, write_dicom(source / "a.dcm"))

@@ -1,7 +1,6 @@
 """Writing TIFFs: the bytes, whole files or none, and the pixels that are read back."""
 
 import errno
-import struct
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,30 +12,19 @@ from dicom_preprocessing.config import COMPRESSORS
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import open_new_file
 from dicom_preprocessing.imaging.frames import LazyFrames
+from dicom_preprocessing.imaging.geometry import Geometry, Size
 from dicom_preprocessing.tiff import writer as tiff
-from dicom_preprocessing.tiff.reader import TiffPages
+from dicom_preprocessing.tiff.new_directory import BIG_LAYOUT
 from dicom_preprocessing.tiff.writer import write_tiff
 from tests.limits import limit_file_size
 from tests.unit.datasets import image_of, pages_of
 from tests.unit.tiff.images import (
-    SHORT,
     STEPS,
     full_image,
     plain_image,
     recipe_of,
     sample,
 )
-
-
-def with_tag(content, code, value):
-    """A TIFF with another value of a tag of its first page."""
-    (first,) = struct.unpack_from("<L", content, 4)
-    (count,) = struct.unpack_from("<H", content, first)
-    for at in range(first + 2, first + 2 + 12 * count, 12):
-        if struct.unpack_from("<H", content, at)[0] == code:
-            form = "<H" if struct.unpack_from("<H", content, at + 2)[0] == SHORT else "<L"
-            struct.pack_into(form, content, at + 8, value % len(content))
-    return content
 
 
 class TestBytes:
@@ -66,11 +54,11 @@ class TestBytes:
     def test_limit_is_near_4_gib_uncompressed(self, tmp_path, monkeypatch, pages, is_big):
         asked = []
 
-        def no_writer(*_, bigtiff, **__):
-            asked.append(bigtiff)
+        def no_directory(_, layout):
+            asked.append(layout is BIG_LAYOUT)
             raise OSError(errno.ENOSPC, "not really written")
 
-        monkeypatch.setattr(tifffile, "TiffWriter", no_writer)
+        monkeypatch.setattr(tiff, "NewDirectory", no_directory)
         frames = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (pages, 256, 256, 1))
         with pytest.raises(OSError, match="not really written"):
             write_tiff(tmp_path / "a", image_of(frames), compressor="packbits", recipe=recipe_of())
@@ -95,7 +83,7 @@ class TestRoundTrip:
         assert found.dtype == dtype
         assert np.array_equal(found, frames)
 
-    @pytest.mark.parametrize("compressor", ["packbits", "lzw", "uncompressed"])
+    @pytest.mark.parametrize("compressor", COMPRESSORS)
     def test_single_bits(self, written, compressor):
         frames = sample("uint16", 1) > 100
         found = tifffile.imread(written(image_of(frames), compressor=compressor))
@@ -176,7 +164,7 @@ class TestWhole:
     def damaged(self, monkeypatch, written):
         """Write an image, and change its bytes before they are looked at."""
 
-        def damaged(change, *, compressor="uncompressed", image=None):
+        def damaged(change, *, compressor):
             @contextmanager
             def damaging(path, mode):
                 with open_new_file(path, mode) as file:
@@ -184,7 +172,7 @@ class TestWhole:
                 path.write_bytes(change(bytearray(path.read_bytes())))
 
             monkeypatch.setattr(tiff, "open_new_file", damaging)
-            return written(image or full_image(), compressor=compressor)
+            return written(full_image(), compressor=compressor)
 
         return damaged
 
@@ -196,56 +184,34 @@ class TestWhole:
         assert found.value.errno == errno.EIO
         assert list(tmp_path.iterdir()) == []
 
-    def test_lost_page(self, damaged):
-        def lose(content):
-            (first,) = struct.unpack_from("<L", content, 4)
-            (count,) = struct.unpack_from("<H", content, first)
-            struct.pack_into("<L", content, first + 2 + 12 * count, 0)
-            return content
+    @pytest.mark.parametrize("shape", [(0, 2, 3, 1), (1, 0, 3, 1)])
+    def test_frames_without_pixels(self, written, tmp_path, shape):
+        with pytest.raises(ValueError, match="have no pixels"):
+            written(image_of(np.zeros(shape, np.uint8), Geometry(Size(3, 2))))
+        assert list(tmp_path.iterdir()) == []
 
-        with pytest.raises(OSError, match="1 pages of 3"):
-            damaged(lose)
-
-    @pytest.mark.parametrize(
-        ("code", "value", "problem"),
-        [
-            pytest.param(256, 16, "page 0 is of another kind", id="width"),
-            pytest.param(279, 9, "page 0 has 9 bytes of 374|a page of 17 x 11", id="bytes"),
-            pytest.param(273, -374, "page 1 has no strip of its own", id="place"),
-        ],
-    )
-    def test_tag_of_the_first_page(self, damaged, code, value, problem):
-        with pytest.raises(OSError, match=problem):
-            damaged(lambda content: with_tag(content, code, value))
-
-    def test_single_bits_have_whole_bytes_a_row(self, damaged):
-        image = image_of(np.ones((2, 5, 17, 1), bool))
-        assert damaged(lambda content: content, image=image).exists()
-        with pytest.raises(OSError, match="page 0 has 14 bytes of 15"):
-            damaged(lambda content: with_tag(content, 279, 14), image=image)
-
-    def test_single_bits_are_another_kind_than_float64(self, written):
-        bits, floats = (image_of(np.ones((1, 5, 17, 1), kind)) for kind in (bool, np.float64))
-        for image, other in ((bits, floats), (floats, bits)):
-            pages = TiffPages(written(image, compressor="lzw"))
-            assert tiff._find_missing(pages, image.frames) is None
-            assert tiff._find_missing(pages, other.frames) == "page 0 is of another kind"
+    @pytest.mark.parametrize("form", [((2, 4, 1), "uint8"), ((2, 3, 1), "uint16")])
+    def test_frame_of_another_kind_than_all(self, written, tmp_path, form):
+        frames = LazyFrames((1, 2, 3, 1), np.dtype("uint8"), lambda _: np.zeros(*form))
+        with pytest.raises(ValueError, match=r"found a frame of .* expected \(2, 3, 1\) uint8"):
+            written(image_of(frames))
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestFailedWrite:
     @pytest.fixture
     def full_disk(self, monkeypatch):
         """Fail at the second page."""
-        write = tifffile.TiffWriter.write
+        encode = tiff.encode_strip
         pages = []
 
-        def fail(self, *arguments, **settings):
+        def fail(*arguments):
             pages.append(1)
             if len(pages) > 1:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            return write(self, *arguments, **settings)
+            return encode(*arguments)
 
-        monkeypatch.setattr(tifffile.TiffWriter, "write", fail)
+        monkeypatch.setattr(tiff, "encode_strip", fail)
 
     @pytest.mark.usefixtures("full_disk")
     def test_leaves_nothing_behind(self, written, tmp_path):
@@ -274,7 +240,7 @@ class TestFailedWrite:
         def interrupt(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(tifffile.TiffWriter, "write", interrupt)
+        monkeypatch.setattr(tiff, "encode_strip", interrupt)
         with pytest.raises(KeyboardInterrupt):
             written(plain_image())
         assert list(tmp_path.iterdir()) == []
