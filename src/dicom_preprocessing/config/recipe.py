@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config import STAGES, Config, Stage, as_mapping, keys
@@ -40,7 +40,7 @@ DECODER_PACKAGES = (
 """Packages from which decoders are taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots, for ``fingerprint``, which every image asks for
 class Recipe:
     """Settings of the stages from decode up to ``stage``.
 
@@ -89,7 +89,7 @@ class Recipe:
         """16 hex digits of all settings of a job, which its receipt records."""
         return short_digest(self.to_json())
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of versions and pixel keys: all that decides pixels, and nothing else."""
         pixel_keys = {k: v for k, v in self.settings.items() if k != "write"}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from dicom_preprocessing.imaging.space import Vector
+
+
+CACHED_CORNERS: Final = 64
+"""Geometries of which the way to the corner is kept for the next slice."""
 
 
 def round_half_away(value: float) -> int:
@@ -234,8 +239,17 @@ class Geometry:
         """LPS in mm of the centre of output pixel (0, 0) of each page."""
         if self.space is None:
             return None
+        if len(self.space.positions) == 1:
+            return (self._find_position(self.space),)
         corners = [[0, 0, page] for page in range(len(self.space.positions))]
         return tuple(map(_as_vector, self.to_patient(corners)))
+
+    def _find_position(self, space: PatientSpace) -> Vector:
+        """Return the position of a single page, by the way that slices of a series may share."""
+        steps = (self.source, self.flip, self.crop, self.resized, self.padding)
+        to_x, to_y, to_z = _find_way_to_corner(steps, space.orientation, space.pixel_spacing)
+        x, y, z = space.positions[0]
+        return to_x + x + 0.0, to_y + y + 0.0, to_z + z + 0.0  # no -0.0
 
     @property
     def page_distances(self) -> tuple[float, ...] | None:
@@ -447,6 +461,17 @@ class Geometry:
     def with_space(self, space: PatientSpace | None) -> Geometry:
         """Return this geometry with the place of its stored image in the patient."""
         return replace(self, space=space)
+
+
+@lru_cache(maxsize=CACHED_CORNERS)
+def _find_way_to_corner(
+    steps: tuple[Any, ...], orientation: tuple[float, ...], pixel_spacing: tuple[float, float]
+) -> Vector:
+    """Return the way in mm from stored pixel (0, 0) to output pixel (0, 0) of the same page."""
+    source, flip, crop, resized, padding = steps
+    space = PatientSpace(orientation, pixel_spacing, positions=((0.0, 0.0, 0.0),))
+    geometry = Geometry(source, flip, crop, resized, padding, space)
+    return _as_vector(geometry.to_patient([[0, 0, 0]])[0])
 
 
 def _as_vector(values: NDArray[np.float64]) -> Vector:

@@ -70,7 +70,8 @@ def find_place(geometry: Geometry) -> Place | None:
     pages, row, column = geometry.page_positions, geometry.row_direction, geometry.column_direction
     if pages is None or row is None or column is None:
         return None
-    if not (np.abs(pages) <= LARGEST).all():  # NaN is not
+    # Of few numbers, numpy needs longer.
+    if not all(-LARGEST <= number <= LARGEST for page in pages for number in page):  # NaN is not
         return None
     if len(pages) == 1:
         return Place(pages[0], row, column)

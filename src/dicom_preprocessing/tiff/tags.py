@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ REFERENCE_SOFTWARE = "dicom-preprocessing=="
 RATIONAL_LIMIT = 2**32 - 1
 CENTIMETRE, NO_UNIT = 3, 1
 MM_IN_CM = 10
+
+CACHED_RATIONALS: Final = 256
+"""Resolutions that are kept as rationals: those of a series are the same, or nearly all."""
+
+# Made once, since ``json.dumps`` makes one for each text.
+_to_json: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=True).encode
 
 PHOTOMETRIC_BY_SAMPLES: Final = {1: Photometric.BLACK_IS_ZERO, 3: Photometric.RGB}
 SAMPLE_FORMATS: Final = {"i": 2, "f": 3}
@@ -137,7 +144,7 @@ def make_image_description(image: Image, recipe: Recipe) -> str:
         "pad": geometry.padding is not None,
     }
     steps = {name: recipe.settings[name] for name, did in ran.items() if did}
-    return json.dumps(
+    return _to_json(
         {
             "source": {
                 "rows": source_info.source_rows,
@@ -157,9 +164,7 @@ def make_image_description(image: Image, recipe: Recipe) -> str:
             {"resolution_level": source_info.resolution_level}
             if source_info.resolution_level
             else {}
-        ),
-        sort_keys=True,
-        ensure_ascii=True,
+        )
     )
 
 
@@ -179,6 +184,7 @@ def spacing_of(resolution: RationalResolution) -> tuple[float, float] | None:
     return MM_IN_CM * x[1] / x[0], MM_IN_CM * y[1] / y[0]
 
 
+@functools.lru_cache(maxsize=CACHED_RATIONALS)
 def _to_rational(value: float) -> tuple[int, int] | None:
     """Return the nearest RATIONAL, which has two unsigned integers of 32 bits, if there is one."""
     if not math.isfinite(value) or not 1 / RATIONAL_LIMIT <= value <= RATIONAL_LIMIT:

@@ -171,6 +171,14 @@ class TestPages:
         with pytest.raises(ValueError, match="pages are not one behind the other"):
             geometry.from_patient([0, 0, 0])
 
+    @given(geometries(), patient_spaces())
+    def test_positions_are_to_the_last_digit_those_of_the_points(self, geometry, space):
+        geometry = geometry.with_space(space)
+        corners = [[0, 0, page] for page in range(len(space.positions))]
+        # The second of equal geometries finds the way to the corner made.
+        for _ in range(2):
+            assert geometry.page_positions == tuple(map(tuple, geometry.to_patient(corners)))
+
     def test_positions_and_distances(self):
         geometry = geometry_of(1, 2, 4, crop=CropBox(2, 0, 3, 3), orientation=SAGITTAL)
         assert geometry.page_positions == tuple((-100, 21, z) for z in (1, 2, 4))
