@@ -21,7 +21,6 @@ from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -226,10 +225,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
     If the block raises, nothing is left under the sibling name, and ``target`` is as it was.
     """
     # A unique name: a job that outlives a killed run may still be writing the same target.
-    partial = target.with_name(f".{target.name}.{uuid4().hex}")
+    partial = target.with_name(_name_partial(target.name))
     try:
         yield partial
-        partial.replace(target)
+        os.replace(partial, target)
     except BaseException as error:
         with suppress(OSError):
             partial.unlink()
@@ -238,13 +237,18 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise
 
 
+def _name_partial(name: str) -> str:
+    """Make a hidden name, which PARTIAL matches, for what gets this name when it is complete."""
+    return f".{name}.{os.urandom(16).hex()}"
+
+
 @contextmanager
 def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
     """Yield a hidden folder for files that are moved to ``parent``; it is removed at the end.
 
     An OSError of one of its files names the file as it is called in ``parent``.
     """
-    folder = parent / f".{name}.{uuid4().hex}"
+    folder = parent / _name_partial(name)
     folder.mkdir()
     try:
         yield folder

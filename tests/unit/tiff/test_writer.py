@@ -1,8 +1,8 @@
 """Writing TIFFs: the bytes, whole files or none, and the pixels that are read back."""
 
 import errno
+import os
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,7 +231,7 @@ class TestFailedWrite:
         def fail(*_):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr(Path, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
         with pytest.raises(PermissionError):
             written(plain_image())
         assert list(tmp_path.iterdir()) == []
