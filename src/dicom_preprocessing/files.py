@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import zlib
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
@@ -39,6 +40,9 @@ CHECKED_AT_ONCE = 1 << 20
 
 ITEMS_IN_MEMORY = 50_000
 """Items that ``SortedOnDisk`` holds in memory."""
+
+SYNCING_THREADS = 8
+"""Files that are synced at once."""
 
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 """Errors of fsync of a folder where the file system has none, or the folder may not be read."""
@@ -572,10 +576,14 @@ def make_durable(paths: Iterable[Path]) -> None:
         Of the first file that is not completely on the disk.
     """
     # Some file systems allocate blocks later than bytes are written, and report a full disk only
-    # when a file is synced.
+    # when a file is synced. Several at once share what a file system does for one, such as a commit
+    # of its journal.
     folders: dict[Path, None] = {}
-    for path in paths:
-        fsync(path)
-        folders[path.parent] = None
+    ahead = iter(paths)
+    with ThreadPoolExecutor(SYNCING_THREADS) as pool:
+        while batch := list(islice(ahead, ITEMS_PER_CHUNK)):
+            for _ in pool.map(fsync, batch):
+                pass
+            folders |= dict.fromkeys(path.parent for path in batch)
     for folder in folders:
         fsync_folder(folder)
