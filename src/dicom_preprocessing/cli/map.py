@@ -11,13 +11,14 @@ from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.results.layout import SLICES
 from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dicom_preprocessing.mapping.boxes import MappedTable
+    from dicom_preprocessing.mapping.boxes import ManifestIndex, MappedTable
 
 DEFAULT_MANIFEST = Path("results/manifest.csv")
 
@@ -32,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"BOXES {boxes} must end in .csv or .parquet")
     if output is not None and output.suffix.lower() not in TABLE_SUFFIXES:
         parser.error(f"OUTPUT {output} must end in .csv or .parquet")
-    manifest = arguments.manifest
-    if not manifest.is_dir() and manifest.suffix.lower() not in TABLE_SUFFIXES:
-        parser.error(f"MANIFEST {manifest} must be a folder, or end in .csv or .parquet")
+    source = arguments.manifest
+    if not source.is_dir() and source.suffix.lower() not in TABLE_SUFFIXES:
+        parser.error(f"MANIFEST {source} must be a folder, or end in .csv or .parquet")
     from dicom_preprocessing.files import remove_partials_of
     from dicom_preprocessing.mapping.boxes import index_images, map_table, read_images
+    from dicom_preprocessing.results.finding import find_manifest
     from dicom_preprocessing.results.tables import load_table
 
     problems: list[OutputError] = []
@@ -44,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         remove_partials_of([output], is_held=False)
     try:
         table = load_table(boxes)
+        manifest = find_manifest(source) or source
         images = read_images(manifest, problems.append)
         indexed = index_images(manifest, images, table)
         are_upright = arguments.boxes_are == "upright"
@@ -57,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     for problem in problems:
         print(f"error: {make_printable(str(problem))}", file=sys.stderr)
-    return _conclude(done) or int(bool(problems))
+    return _conclude(done, manifest, indexed) or int(bool(problems))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MANIFEST",
         type=read_path,
         default=DEFAULT_MANIFEST,
-        help="manifest (.csv or .parquet), or a folder of TIFFs (default: %(default)s)",
+        help="manifest (.csv or .parquet), results, or a folder of TIFFs (default: %(default)s)",
     )
     parser.add_argument(
         "-o",
@@ -163,9 +166,9 @@ def _preview(done: MappedTable, images: Path, folder: Path) -> Iterator[OutputEr
             yield outcome
 
 
-def _conclude(done: MappedTable) -> int:
+def _conclude(done: MappedTable, manifest: Path, images: ManifestIndex) -> int:
     """Print the counts to standard error, and return the exit status."""
-    from dicom_preprocessing.mapping.boxes import PROBLEM_STATES
+    from dicom_preprocessing.mapping.boxes import PROBLEM_STATES, lacks_slices
 
     counts = ", ".join(f"{n} {state}" for state, n in done.states.most_common())
     print(f"{plural(len(done.table), 'row')}: {counts or 'nothing to map'}", file=sys.stderr)
@@ -173,4 +176,11 @@ def _conclude(done: MappedTable) -> int:
     if unmapped:
         problem = f"{plural(unmapped, 'row')} could not be mapped: see the column mapped_state"
         print(f"error: {problem}", file=sys.stderr)
+    if lacks_slices(done, images):
+        folder = manifest if manifest.is_dir() else manifest.parent
+        print(
+            f"error: there is no {make_printable(str(folder / SLICES))}, which says what frames "
+            "and files are in volumes: name the results of a run, or put their slices.csv there",
+            file=sys.stderr,
+        )
     return 1 if unmapped else 0

@@ -20,7 +20,7 @@ from dicom_preprocessing.loading.frames import (
     open_pages,
 )
 from dicom_preprocessing.mapping.geometry import ACTIVE, CROP, geometry_of_row
-from dicom_preprocessing.results.layout import MANIFEST
+from dicom_preprocessing.results.finding import find_manifest
 from dicom_preprocessing.results.manifest import (
     COLUMN_TYPES,
     find_tiffs,
@@ -81,8 +81,8 @@ class TiffDataset(_MapStyle):
     Parameters
     ----------
     source : path
-        A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, or any tree of TIFFs,
-        of which those that cannot be read are left out, with a warning.
+        A manifest (.csv or .parquet), or a folder: with a manifest.csv in it, the images/ beside
+        one, or any tree of TIFFs, of which those that cannot be read are left out, with a warning.
     root : path, optional
         The folder to which the manifest's paths are relative; by default images/ beside it, else
         its own folder.
@@ -380,8 +380,8 @@ def _read_geometry(row: Row) -> Geometry | None:
 def _read_rows(source: Path, root: Path | None) -> tuple[Path, list[Row]]:
     """The folder of the images, and their rows."""
     if source.is_dir():
-        manifest = source / MANIFEST
-        if not manifest.is_file():
+        manifest = find_manifest(source)
+        if manifest is None:
             return source, _read_rows_of_tree(source)
         source = manifest
     if source.suffix.lower() not in TABLE_SUFFIXES or not source.is_file():

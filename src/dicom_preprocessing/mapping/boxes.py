@@ -17,7 +17,13 @@ from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import as_record, atomic_write
 from dicom_preprocessing.imaging.coordinates import INSIDE, OUTSIDE, MappedBoxes, are_boxes
 from dicom_preprocessing.mapping.geometry import geometry_of_row, turn_upright
-from dicom_preprocessing.mapping.slices import NO_PAGE, Slice, SliceIndex, read_slices_of
+from dicom_preprocessing.mapping.slices import (
+    NO_PAGE,
+    Slice,
+    SliceIndex,
+    is_single,
+    read_slices_of,
+)
 from dicom_preprocessing.results.manifest import find_tiffs, row_of_tiff
 from dicom_preprocessing.results.outcomes import try_call
 from dicom_preprocessing.results.reading import read_manifest
@@ -171,6 +177,11 @@ class ManifestIndex:
             self._by_path[os.path.normpath(row["path"])] = row
             self._by_uid[row["sop_instance_uid"]].append(row)
 
+    @property
+    def has_volumes(self) -> bool:
+        """Whether an image is of several pages or frames, as that of a stack is."""
+        return not all(map(is_single, self._by_path.values()))
+
     def find(self, path: str, study: str, sop: str) -> Row | str:
         """The row of an image, or why there is none; empty identifiers are unknown.
 
@@ -238,6 +249,12 @@ def map_table(
     columns = {f"{ADDED}{name}": _make_column(values) for name, values in added.items()}
     complete = pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
     return MappedTable(complete, Counter(states.tolist()), drawn)
+
+
+def lacks_slices(done: MappedTable, images: ManifestIndex) -> bool:
+    """Whether rows could not be mapped that a table of slices may have found."""
+    could_be_found = done.states[NO_PAGE] + done.states[UNKNOWN_IMAGE]
+    return bool(could_be_found) and not images.slices.has_table and images.has_volumes
 
 
 def _map_boxes(

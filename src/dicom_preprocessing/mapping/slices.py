@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dicom_preprocessing.results.finding import find_table
 from dicom_preprocessing.results.layout import SLICES
 from dicom_preprocessing.results.reading import read_slices_in_parts
 from dicom_preprocessing.results.tables import as_records
@@ -32,9 +33,13 @@ class Slice(NamedTuple):
 
 
 class SliceIndex:
-    """Slices of images of several pages, frames or files; others are not in the table."""
+    """Slices of images of several pages, frames or files; others are not in the table.
 
-    def __init__(self, slices: Iterable[Slice] = ()) -> None:
+    ``has_table`` is whether there is one.
+    """
+
+    def __init__(self, slices: Iterable[Slice] = (), *, has_table: bool = True) -> None:
+        self.has_table = has_table
         self._by_path: dict[str, list[Slice]] = defaultdict(list)
         self._paths: dict[str | None, dict[str, None]] = defaultdict(dict)
         for known in slices:
@@ -70,7 +75,7 @@ class SliceIndex:
         if frame is None and not (is_stack and sop):
             return Slice(path)
         if not slices:
-            return Slice(path, 1) if frame == 1 and _is_single(image) else NO_PAGE
+            return Slice(path, 1) if frame == 1 and is_single(image) else NO_PAGE
         wanted = (sop if is_stack else image["sop_instance_uid"], 1 if frame is None else frame)
         pages = [
             known.page
@@ -85,12 +90,12 @@ class SliceIndex:
         slices = self._by_path.get(path, [])
         if page is None:
             return Slice(path)
-        if not slices and page == 1 and _is_single(image):
+        if not slices and page == 1 and is_single(image):
             return Slice(path, 1, image["sop_instance_uid"], 1)
         return next((known for known in slices if known.page == page), NO_PAGE)
 
 
-def _is_single(image: Row) -> bool:
+def is_single(image: Row) -> bool:
     """Whether an image that has no slices is of one page and frame."""
     return image.get("num_frames") == 1 and image.get("source_frames") in (1, None)
 
@@ -113,7 +118,7 @@ def read_slices_of(
     Parameters
     ----------
     manifest : Path
-        Or the folder that it is in.
+        Or a folder, as for ``find_table``.
     images : iterable of mapping
         Rows of the manifest.
     paths, sops : iterable of str
@@ -126,9 +131,9 @@ def read_slices_of(
     SourceError
         It cannot be read.
     """
-    table = (manifest if manifest.is_dir() else manifest.parent) / SLICES
-    if not table.is_file():
-        return SliceIndex()
+    table = find_table(manifest, SLICES)
+    if table is None:
+        return SliceIndex(has_table=False)
     wanted, files = set(map(os.path.normpath, paths)), set(sops)
     for image in images:
         if image["sop_instance_uid"] in files:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.results.layout import IMAGES, MANIFEST, TIFF_SUFFIXES
+from dicom_preprocessing.results.finding import find_manifest
+from dicom_preprocessing.results.layout import MANIFEST, TIFF_SUFFIXES
 from dicom_preprocessing.results.manifest import find_tiffs, root_of_manifest
 from dicom_preprocessing.results.reading import read_manifest_columns
 from dicom_preprocessing.results.tables import as_records
@@ -26,18 +27,18 @@ class Tree:
     """Images below a folder, with the rows of their manifest by relative path, if there is one.
 
     Rows have those of the ``COLUMNS_NOT_IN_TAGS``, and of what ``open_tree`` is asked for, that the
-    manifest has. ``tables`` is the folder of the manifest.
+    manifest has. ``tables`` is the folder of the manifest, else that of the images.
     """
 
     root: Path
     paths: list[Path]
-    tables: Path | None = None
+    tables: Path
     rows: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def find_table(self, name: str) -> Path | None:
-        """A table beside the manifest, if there is one."""
-        path = None if self.tables is None else self.tables / name
-        return path if path is not None and path.is_file() else None
+        """A table beside the manifest, or in a folder without one, if it is there."""
+        path = self.tables / name
+        return path if path.is_file() else None
 
     def row(self, path: Path) -> dict[str, Any]:
         """The row of an image, empty if there is none."""
@@ -59,12 +60,12 @@ def open_tree(source: Path, columns: Collection[str] = ()) -> Tree:
         The source does not exist, or has no TIFF.
     """
     if source.is_dir():
-        manifest = _find_manifest(source)
+        manifest = find_manifest(source)
         rows = _read_rows(manifest, columns) if manifest else {}
         root = source
         if manifest == source / MANIFEST:
             root = root_of_manifest(manifest, next(iter(rows), ""))
-        tree = Tree(root, find_tiffs(root), manifest.parent if manifest else None, rows)
+        tree = Tree(root, find_tiffs(root), manifest.parent if manifest else root, rows)
     elif source.suffix.lower() in TABLE_SUFFIXES and source.is_file():
         rows = _read_rows(source, columns)
         root = root_of_manifest(source, next(iter(rows), ""))
@@ -76,13 +77,6 @@ def open_tree(source: Path, columns: Collection[str] = ()) -> Tree:
         problem = "contains no TIFFs" if source.is_dir() else "is a manifest without rows"
         raise SourceError(f"{source} {problem}")
     return tree
-
-
-def _find_manifest(folder: Path) -> Path | None:
-    """The manifest in a folder, or beside the folder of images of a workflow."""
-    folders = (folder, folder.parent) if folder.name == IMAGES else (folder,)
-    manifests = (folder / MANIFEST for folder in folders)
-    return next((path for path in manifests if path.is_file()), None)
 
 
 def _read_rows(manifest: Path, columns: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -90,6 +90,10 @@ class TestSources:
         (results / "manifest.csv").rename(results / "images" / "manifest.csv")
         assert numbers(TiffDataset(results / "images")) == list(range(N))
 
+    def test_images_of_results_have_the_rows_of_their_manifest(self, results):
+        edit_csv(results / "manifest.csv", modality="MR")
+        assert TiffDataset(results / "images")[0].row["modality"] == "MR"
+
     def test_columns_of_others_are_kept(self, results):
         table = pq.read_table(results / "manifest.parquet")
         labels = pa.array([f"label {n}" for n in range(N)])

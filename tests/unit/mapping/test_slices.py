@@ -125,11 +125,31 @@ class TestToOutput:
         status, (row,), _ = mapped(f"{EDGES},frame", "1.2.2,,,,,3")
         assert (row["mapped_state"], status) == ("no_box", 0)
 
-    def test_without_the_table_frames_of_volumes_cannot_be_mapped(self, mapped, tables):
+    @pytest.mark.parametrize("manifest", ["results", "results/images", "results/manifest.csv"])
+    def test_folders_of_results_are_their_manifest(self, mapped, tables, manifest):
+        (tables / "images").mkdir()
+        lines = [f"1.2.2,{BOX},1", f"1.2.3,{BOX},"]
+        options = ["--manifest", manifest]
+        status, rows, _ = mapped(f"{EDGES},frame", *lines, options=options)
+        assert [row["mapped_page"] for row in rows] == ["2", "2"]
+        assert status == 0
+
+    @pytest.mark.parametrize(
+        ("line", "state"), [(f"1.2.2,{BOX},1", "no_page"), (f"1.2.3,{BOX},1", "unknown_image")]
+    )
+    def test_missing_table_is_named_where_rows_need_it(self, mapped, tables, line, state):
         (tables / "slices.csv").unlink()
-        lines = [f"1.2.2,{BOX},1", f"1.2.3,{BOX},1", f"1.2.2,{BOX},"]
-        _, rows, _ = mapped(f"{EDGES},frame", *lines)
-        assert [row["mapped_state"] for row in rows] == ["no_page", "unknown_image", "inside"]
+        _, rows, err = mapped(f"{EDGES},frame", line, f"1.2.2,{BOX},")
+        assert [row["mapped_state"] for row in rows] == [state, "inside"]
+        assert err.count("error: there is no results/slices.csv, which says what frames") == 1
+
+    def test_missing_table_is_no_matter_where_no_row_needs_it(self, mapped, tables):
+        (tables / "slices.csv").unlink()
+        assert "slices.csv" not in mapped(f"{EDGES},frame", f"1.2.2,{BOX},")[2]
+        write_manifest([ROW], tables / "manifest.csv")
+        status, _, err = mapped(f"{EDGES},frame", f"1.2.1,{BOX},2", f"7,{BOX},1")
+        assert status == 1
+        assert "slices.csv" not in err
 
     def test_slice_in_two_studies_needs_its_study(self, mapped, tables):
         other = replace(STACK, study_instance_uid="1.9", path="1.9/1.2.5.tiff")

@@ -13,6 +13,20 @@ def manifest(folder, **columns):
     return folder / "m.parquet"
 
 
+def test_tables_are_beside_the_manifest_or_in_a_folder_without_one(tmp_path):
+    (tmp_path / "images" / "1.2").mkdir(parents=True)
+    (tmp_path / "images" / "1.2" / "a.tiff").touch()
+    slices = tmp_path / "slices.csv"
+    slices.touch()
+    assert open_tree(tmp_path).find_table("slices.csv") == slices
+    assert open_tree(tmp_path / "images").find_table("slices.csv") is None
+    (tmp_path / "manifest.csv").write_text("path,modality\n1.2/a.tiff,CT\n")
+    for source in (tmp_path, tmp_path / "images", tmp_path / "manifest.csv"):
+        tree = open_tree(source)
+        assert tree.find_table("slices.csv") == slices
+        assert tree.rows == {"1.2/a.tiff": {"modality": "CT"}}
+
+
 def test_columns_that_are_not_needed_are_not_read(tmp_path):
     path = manifest(tmp_path, path=["1.2/a.tiff"], more=["y" * 20_000_000], width=[[1]])
     assert open_tree(path).rows == {"1.2/a.tiff": {}}
