@@ -38,7 +38,8 @@ def test_folder_to_folder(source, tmp_path, capsys):
         f"1.2.{s}/1.2.{s}.1.{n}.tiff" for s in (1, 2, 3) for n in (1, 2)
     ]
     counts = "6 files found: 6 written, 0 skipped, 0 failed\n"
-    assert capsys.readouterr().out == f"{counts}Kept, by modality: 6 OT\n"
+    kept = "Kept, by modality: 6 OT\nKept, by SOP class: 6 Secondary Capture Image Storage\n"
+    assert capsys.readouterr().out == counts + kept
     assert not (tmp_path / "out" / "failures.csv").exists()
 
 
@@ -96,7 +97,8 @@ def test_codes_of_warnings_are_reported_once_with_their_number(tmp_path, capsys)
     assert second.startswith("warning: photometric_spelling: ")
     assert last == f"Warnings by image: {output}/warnings.csv"
     counts = "3 files found: 3 written (3 with warnings), 0 skipped, 0 failed\n"
-    assert shown.out == f"{counts}Kept, by modality: 3 OT\n"
+    kept = "Kept, by modality: 3 OT\nKept, by SOP class: 3 Secondary Capture Image Storage\n"
+    assert shown.out == counts + kept
 
 
 def test_table_of_warnings_is_there_while_there_are_any(tmp_path, capsys):

@@ -41,6 +41,7 @@ def test_what_is_not_selected_is_in_table_closing_lines_and_report(archive):
     assert not_selected(archive) == {"1.2.1/2.dcm": "objects: segmentation"}
     assert "5 files found: 4 written, 1 skipped (not_selected 1), 0 failed\n" in run.output
     assert "Kept, by modality: 3 MG; 1 CT\n" in run.output
+    assert "Kept, by SOP class: 4 Secondary Capture Image Storage\n" in run.output
     assert "Not selected, by rule: 1 objects: segmentation\n" in run.output
     report = (archive.results / "report.html").read_text()
     for text in ("Kept by the selection", "Secondary Capture Image Storage", "Not selected"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dicom_preprocessing.text import make_printable
+from dicom_preprocessing.text import hide_text, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,10 +79,14 @@ def _add_names(uids: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Census:
-    """Numbers of files: ``kept`` by modality and SOP class, ``rejected`` by rule."""
+    """Numbers of files: ``kept`` by modality and SOP class, ``rejected`` by rule.
+
+    ``names`` are those of SOP classes by UID, once it was stored: who reads it may have no pydicom.
+    """
 
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    names: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def modalities(self) -> Counter[str]:
@@ -92,24 +96,40 @@ class Census:
             counts[modality] += number
         return counts
 
+    @property
+    def sop_classes(self) -> Counter[str]:
+        """Files that are kept by the name of their SOP class."""
+        names = self.names or self._name_classes()
+        counts: Counter[str] = Counter()
+        for (_, sop_class), number in self.kept.items():
+            counts[names[sop_class]] += number
+        return counts
+
+    def _name_classes(self) -> dict[str, str]:
+        return {sop_class: name_class(sop_class) for _, sop_class in self.kept}
+
     def describe(self) -> Iterator[str]:
-        """Yield lines for people: what is kept by modality, and what is not by rule."""
+        """Yield lines for people: what is kept by modality and SOP class, what is not by rule."""
         if self.kept:
             yield f"Kept, by modality: {_list_counts(self.modalities)}"
+            yield f"Kept, by SOP class: {_list_counts(self.sop_classes)}"
         if self.rejected:
             yield f"Not selected, by rule: {_list_counts(self.rejected)}"
 
     def to_json(self) -> str:
         """One line of JSON."""
         kept = [[*key, number] for key, number in sorted(self.kept.items())]
-        return json.dumps({"kept": kept, "rejected": self.rejected}, sort_keys=True)
+        record = {"kept": kept, "rejected": self.rejected, "names": self._name_classes()}
+        return json.dumps(record, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """What ``to_json`` wrote."""
         record: dict[str, Any] = json.loads(text)
         kept = {(modality, sop_class): number for modality, sop_class, number in record["kept"]}
-        return cls(Counter(kept), Counter(record["rejected"]))
+        names = {sop_class: hide_text(sop_class) for _, sop_class in kept}
+        names |= record.get("names", {})  # an index of an earlier version has none
+        return cls(Counter(kept), Counter(record["rejected"]), names)
 
 
 def _list_counts(counts: Counter[str]) -> str:

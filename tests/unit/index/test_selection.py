@@ -1,6 +1,7 @@
 """A selection at the index: states, counts, the cache, and columns for the manifest."""
 
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.selection import EVERYTHING, selection_of
-from dicom_preprocessing.index.selection import Selector
+from dicom_preprocessing.index.selection import Census, Selector
 from dicom_preprocessing.index.table import IndexFolder
 from tests.unit.indexes import index_of, update
 
@@ -192,7 +193,31 @@ def test_census_is_kept_for_summary_and_report(archive, output):
     census = IndexFolder(output).read_census()
     assert list(census.describe()) == [
         "Kept, by modality: 2 CT; 1 MG",
+        "Kept, by SOP class: 2 CT Image Storage; 1 Secondary Capture Image Storage",
         "Not selected, by rule: 1 exclude Modality=US; 1 objects: dose; 1 objects: segmentation",
     ]
     record = json.loads(IndexFolder(output).request.read_text())
     assert record["selection"]["rules"] == [["Modality", ["US"], True, ""]]
+
+
+def test_stored_census_has_its_names(monkeypatch):
+    kept = Counter({("CT", CT): 2, ("", ""): 1, ("US", "1.2.840.9"): 9})
+    stored = Census(kept).to_json()
+    monkeypatch.setattr("dicom_preprocessing.index.selection.name_class", None)
+    assert Census.from_json(stored) == Census(kept)
+    assert list(Census.from_json(stored).describe()) == [
+        "Kept, by modality: 9 US; 2 CT; 1 unknown",
+        "Kept, by SOP class: 9 1.2.840.9; 2 CT Image Storage; 1 no SOP class",
+    ]
+
+
+def test_census_of_an_earlier_version_names_uids():
+    kept = [["CT", CT, 2], ["CT", "Doe^Jane", 1]]
+    stored = json.dumps({"kept": kept, "rejected": {}})
+    line = f"Kept, by SOP class: 2 {CT}; 1 text of 8 characters"
+    assert list(Census.from_json(stored).describe())[1] == line
+
+
+def test_only_the_largest_classes_are_listed():
+    census = Census(Counter({("OT", f"1.2.840.{number}"): number for number in range(1, 9)}))
+    assert list(census.describe())[1].endswith("; 4 1.2.840.4; 3 1.2.840.3; 2 more")
