@@ -120,7 +120,8 @@ def plan_series(
     first = slices[0]
     if not is_path_part(first.series):
         raise OutputError(
-            f"{first.name}: found no Series Instance UID in table, manifest or folder"
+            f"{first.name}: found no Series Instance UID in table, manifest or folder. What to do: "
+            "name the DICOM files with --source, or write the images with --layout study/series/sop"
         )
     pages = {slice_.name: _read_page(slice_) for slice_ in slices}
     plan = plan_volumes(first.series, _make_facts(list(pages.values())), policies)

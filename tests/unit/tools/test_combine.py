@@ -6,6 +6,7 @@ import pytest
 import tifffile
 
 from dicom_preprocessing import read_manifest
+from dicom_preprocessing.cli.manifest import main as write_manifest
 from dicom_preprocessing.cli.preprocess import main as preprocess
 from dicom_preprocessing.tiff.info import read_info
 from dicom_preprocessing.tiff.reader import read_frames
@@ -151,6 +152,19 @@ class TestRefusals:
         assert run(tmp_path / "tree", "--source", str(source)) == 0
         assert numbers(tmp_path / "tree") == [1, 2, 3]
         assert "a lone slice of another orientation" in capsys.readouterr().err
+
+    def test_series_that_nothing_tells_is_told_as_the_message_says(self, tree, capsys):
+        source = str(tree.parent / "dicom")
+        write_manifest([str(tree)])
+        assert run(tree) == 1
+        advice = (
+            "name the DICOM files with --source, or write the images with --layout study/series"
+        )
+        assert advice in capsys.readouterr().err
+        assert run(tree, "--source", source) == 0
+        named = tree.parent / "named"
+        preprocess([source, str(named), "-q", "-j", "1", "--layout", "study/series/sop"])
+        assert run(named) == 0
 
     def test_number_that_is_none(self, unplaced, capsys):
         table = table_of(unplaced.parent, values=[1, 2, "", 4])
