@@ -133,10 +133,7 @@ def _index(source: str, config: Config, results: Path | None, jobs: int) -> Inde
 
 
 def _describe_volumes(index: Index) -> Iterator[str]:
-    """Yield how many volumes series: stack plans, and how many would fail by which reasons.
-
-    Of several slices at one position, pixels decide later.
-    """
+    """Yield how many volumes series: stack plans, and how many would fail by which reasons."""
     places = [e.stack for entries in index.studies.values() for e in entries if e.stack is not None]
     if not places:
         return
@@ -146,7 +143,9 @@ def _describe_volumes(index: Index) -> Iterator[str]:
     )
     yield f"Volumes of {len(places):,} slices: {failing.total():,}"
     for verdicts, number in failing.most_common():
-        if verdicts:
+        if verdicts == "duplicate_position":  # pixels decide, which are not read here
+            yield f"{number:10,}  may fail: {verdicts}, unless the pixels there are the same"
+        elif verdicts:
             yield f"{number:10,}  would fail: {verdicts}"
 
 

@@ -144,3 +144,16 @@ def test_volumes_of_slices_are_counted_with_what_would_fail(tmp_path, capsys):
     assert "would fail" not in capsys.readouterr().out
     assert main([str(tmp_path)]) == 0
     assert "Volumes" not in capsys.readouterr().out
+
+
+def test_slices_at_one_position_may_fail_since_pixels_decide(tmp_path, capsys):
+    for uid, places in (("1.2.3", (0, 1, 1, 2)), ("1.2.4", (0, 1, 1, 2, 4))):
+        series = Series(tmp_path / uid, uid)
+        for mm in places:
+            series.add(mm)
+    assert main([str(tmp_path), "--series", "stack"]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "Volumes of 9 slices: 2",
+        "         1  may fail: duplicate_position, unless the pixels there are the same",
+        "         1  would fail: gap, duplicate_position",
+    ]
