@@ -113,7 +113,7 @@ def test_nothing_selected_is_no_good_run(archive):
         (["include={Modalty: MG}"], "found Modalty, which is no DICOM keyword, did you mean"),
         (["columns=PatientName"], "found PatientName, which may name a person"),
         (["exclude={Rows: '>many'}"], "found Rows, which needs a number after >"),
-        (["modalities=MG"], "config key 'modalities' is unknown"),
+        (["modalities=MG"], "Write instead:\n    include: {Modality: MG}"),
     ],
 )
 def test_rule_that_cannot_be_used_stops_the_run_before_any_work(archive, values, said):

@@ -19,6 +19,8 @@ from dicom_preprocessing.config.model import (
 )
 from dicom_preprocessing.config.schema import as_yaml
 from dicom_preprocessing.config.selection import (
+    KNOWN_KEYWORDS,
+    REGEX,
     find_column_problem,
     find_rule_problem,
     list_patterns,
@@ -35,6 +37,8 @@ RECORDS = {"limits": Limits, "stack": StackPolicies}
 
 RULES = ("include", "exclude")
 """Keys whose values are rules on attributes."""
+
+EXAMPLE_OF_RULE = {"Modality": "CT"}
 
 FULL_RESOLUTION_STAGES = ("decode", "crop")
 """Stages whose images are at full resolution."""
@@ -60,7 +64,7 @@ def parse_config(values: Mapping[str, Any]) -> tuple[Config, list[str]]:
         With one message that names each wrong key, what was found, what is allowed and the YAML
         to write.
     """
-    problems = [_describe_unknown_key(name) for name in values if name not in keys()]
+    problems = [_describe_unknown_key(n, value) for n, value in values.items() if n not in keys()]
     parsed: dict[str, Any] = {}
     for name in keys():
         if name in values:
@@ -246,10 +250,19 @@ def _flatten(value: Any) -> Iterator[Any]:  # noqa: ANN401
         yield value
 
 
-def _describe_unknown_key(name: object) -> str:
+def _describe_unknown_key(name: object, value: object) -> str:
     import difflib  # noqa: PLC0415  # for a mistake only
 
     name = _show(str(name))
+    keyword = _find_keyword(name)
+    if keyword is not None:
+        patterns = _list_given_patterns(value)
+        given = {keyword: patterns[0] if len(patterns) == 1 else patterns}
+        rule = given if patterns else EXAMPLE_OF_RULE
+        return (
+            f"config key '{name}' is unknown, files are selected by rules on {keyword}.\n"
+            f"Write {'instead' if patterns else 'for example'}:\n    include: {_show(rule)}"
+        )
     close = difflib.get_close_matches(name, keys(), n=1)
     if close:
         key = keys()[close[0]]
@@ -258,6 +271,25 @@ def _describe_unknown_key(name: object) -> str:
             f"Write for example:\n    {close[0]}: {key.example}"
         )
     return f"config key '{name}' is unknown, allowed: {', '.join(keys())}."
+
+
+def _find_keyword(name: str) -> str | None:
+    """The DICOM keyword that a key is, in any case, or that an earlier key was about."""
+    if name == "modalities":
+        return "Modality"
+    return next((known for known in KNOWN_KEYWORDS if known.lower() == name.lower()), None)
+
+
+def _list_given_patterns(value: object) -> list[str]:
+    """What a rule would look for, of a value of a key that is none; none of what is no text."""
+    if isinstance(value, str) and not value.startswith(REGEX):
+        value = value.strip("[]").split(",")
+    several = value if isinstance(value, list | tuple) else [value]
+    if len(several) > MAX_VALUES or not all(
+        isinstance(part, str | int | float) for part in several
+    ):
+        return []
+    return [pattern for pattern in list_patterns(several) if pattern]
 
 
 def _find_contradictions(config: Config) -> Iterator[str]:

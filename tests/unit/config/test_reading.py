@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from dicom_preprocessing.config import Config, Limits, StackPolicies, keys, parse_config
+from dicom_preprocessing.config.yaml_text import load_yaml
 from dicom_preprocessing.errors import ConfigError
 from tests.unit.config.manual import DEFAULTS
 
@@ -416,6 +417,35 @@ def test_unknown_key_is_refused_with_the_key_that_was_meant():
         "config key 'siez' is unknown, did you mean 'size'?\n"
         "Write for example:\n    size: [512, 512]"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"modalities": ["MG", "CT"]}, "{Modality: [MG, CT]}"),
+        ({"modalities": ["CT"]}, "{Modality: CT}"),
+        ({"modalities": "MG, CT"}, "{Modality: [MG, CT]}"),
+        ({"modalities": "[MG]"}, "{Modality: MG}"),
+        ({"modality": "MR"}, "{Modality: MR}"),
+        ({"Rows": ">=512"}, "{Rows: '>=512'}"),
+        ({"Rows": 512}, "{Rows: '512'}"),
+        ({"SeriesDescription": "~a,b"}, "{SeriesDescription: '~a,b'}"),
+    ],
+)
+def test_keyword_as_a_key_is_answered_with_the_rule_to_write(values, rule):
+    (name,) = values
+    keyword = rule[1:].partition(":")[0]
+    assert message_of(values) == (
+        f"config key '{name}' is unknown, files are selected by rules on {keyword}.\n"
+        f"Write instead:\n    include: {rule}"
+    )
+    assert parse_config({"include": load_yaml(rule)[0]})[0].include
+
+
+@pytest.mark.parametrize("value", [None, [], "", {"a": 1}, [["CT"]]])
+def test_keyword_as_a_key_without_a_value_is_answered_with_an_example(value):
+    message = message_of({"modalities": value})
+    assert message.endswith("Write for example:\n    include: {Modality: CT}")
 
 
 def test_unknown_key_like_no_other_is_answered_with_all_keys():
