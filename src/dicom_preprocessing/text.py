@@ -42,9 +42,9 @@ BREAKING = ("Cc", "Zl", "Zp")
 """Unicode categories that break a line or a terminal: controls, line and paragraph separators."""
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def plural(number: int, noun: str, grouping: str = "") -> str:
+    """``1 file``, ``2 files``; with commas as ``grouping`` also ``2,000 files``."""
+    return f"{number:{grouping}} {noun}" if number == 1 else f"{number:{grouping}} {noun}s"
 
 
 def make_printable(text: str) -> str:

@@ -15,7 +15,7 @@ from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import as_mapping, parse_config
 from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
 from dicom_preprocessing.processes import importing
-from dicom_preprocessing.text import CSV, explain_error, make_printable
+from dicom_preprocessing.text import CSV, explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _describe_volumes(index: Index) -> Iterator[str]:
         ", ".join(verdict for verdict, policy, _ in place.findings if policy == "fail")
         for place in {place.volume_id: place for place in places if place.place == 1}.values()
     )
-    yield f"Volumes of {len(places):,} slices: {failing.total():,}"
+    yield f"Volumes of {plural(len(places), 'slice', ',')}: {failing.total():,}"
     for verdicts, number in failing.most_common():
         if verdicts == "duplicate_position":  # pixels decide, which are not read here
             yield f"{number:10,}  may fail: {verdicts}, unless the pixels there are the same"
@@ -154,7 +154,8 @@ def _describe(index: Index) -> Iterator[str]:
     from dicom_preprocessing.index.selection import name_class
 
     kept = index.census.kept
-    yield f"{index.found:,} files: {kept.total():,} kept, {len(index.excluded_files):,} not"
+    found = plural(index.found, "file", ",")
+    yield f"{found}: {kept.total():,} kept, {len(index.excluded_files):,} not"
     if kept:
         yield "Kept, by modality and SOP class:"
     for (modality, sop_class), number in kept.most_common():

@@ -128,9 +128,9 @@ def _combine(groups: SliceGroups, arguments: argparse.Namespace) -> int:
     print(", ".join([*counts, *([plural(warnings, "warning")] if warnings else [])]))
     if groups.unlisted:
         origin = "table" if arguments.table else "DICOM files"
-        print(f"{groups.unlisted} images are not in the {origin} and were left out")
+        print(f"{plural(groups.unlisted, 'image')} not in the {origin}: left out")
     if groups.missing:
-        print(f"{groups.missing} rows of the table have no image", file=sys.stderr)
+        print(f"{plural(groups.missing, 'row')} of the table without an image", file=sys.stderr)
     is_complete = complete == len(done) and not groups.missing and not groups.unread
     return 0 if volumes and is_complete and (arguments.table or not groups.unlisted) else 1
 

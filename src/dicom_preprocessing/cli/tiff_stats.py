@@ -18,7 +18,7 @@ from dicom_preprocessing.cli.arguments import (
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.text import explain_error, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -109,12 +109,13 @@ def _collect(sources: Sequence[Path], choice: PixelSelection, jobs: int) -> Stat
 
 
 def _text(record: dict[str, Any]) -> Iterator[str]:
-    noun = "file" if record["files"] == 1 else "files"
-    yield f"{record['files']:,} {noun}, {len(record['bad'])} of them cannot be read"
+    files = plural(record["files"], "file", ",")
+    yield f"{files}, {len(record['bad'])} of them cannot be read"
     for kind in record["kinds"]:
         yield ""
-        channels = f"{kind['channels']} channel{'s' if kind['channels'] > 1 else ''}"
-        yield f"{kind['dtype']}, {channels}: {kind['files']:,} files, {kind['frames']:,} frames"
+        channels = plural(kind["channels"], "channel")
+        files, frames = (plural(kind[f"{noun}s"], noun, ",") for noun in ("file", "frame"))
+        yield f"{kind['dtype']}, {channels}: {files}, {frames}"
         if kind["not_finite"]:
             yield f"{kind['not_finite']:,} values are not finite numbers and do not count"
         names = CHANNELS.get(kind["channels"]) or range(kind["channels"])
@@ -123,7 +124,8 @@ def _text(record: dict[str, Any]) -> Iterator[str]:
     for both in record["normalised"]:
         mean, std = (", ".join(f"{v:.6f}" for v in both[key]) for key in ("mean", "std"))
         yield ""
-        yield f"values in 0 to 1, {both['channels']} channels: mean {mean}; std {std}"
+        channels = plural(both["channels"], "channel")
+        yield f"values in 0 to 1, {channels}: mean {mean}; std {std}"
 
 
 def _channel_text(name: str, channel: dict[str, Any], top: int | None) -> Iterator[str]:

@@ -45,6 +45,11 @@ def test_counts_are_printed_by_modality_class_and_rule(archive, capsys):
     ]
 
 
+def test_one_file_is_no_files(archive, capsys):
+    assert main([str(archive / "a.dcm")]) == 0
+    assert capsys.readouterr().out.startswith("1 file: 1 kept, 0 not\n")
+
+
 def test_rules_may_be_given_several_times(archive, capsys):
     rules = [
         "--include",

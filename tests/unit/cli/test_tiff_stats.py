@@ -22,6 +22,8 @@ class TestCommand:
         shown = capsys.readouterr()
         assert "b.tiff: cannot be read as TIFF" in shown.err
         assert "2 files, 1 of them cannot be read" in shown.out
+        assert "1 channel: 1 file, 2 frames" in shown.out
+        assert "values in 0 to 1, 1 channel: mean" in shown.out
         assert "12 pixels" in shown.out
 
     def test_manifest_chooses(self, tmp_path):
