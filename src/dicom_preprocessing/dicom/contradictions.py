@@ -790,6 +790,9 @@ class Decision(Generic[T]):
     overruled: tuple[str, ...] = ()
 
 
+SOURCE_SETS: Final = {row: frozenset(p.sources) for row, p in PRECEDENCES.items()}
+
+
 def decide(row: str, values: Mapping[str, T | None]) -> Decision[T]:
     """Take the value of the first source of a row that has one.
 
@@ -818,7 +821,7 @@ def rank(row: str, values: Mapping[str, T | None]) -> list[tuple[str, T]]:
     Parameters and errors are those of ``decide``.
     """
     sources = PRECEDENCES[row].sources
-    unknown = values.keys() - set(sources)
-    if unknown:
+    if not values.keys() <= SOURCE_SETS[row]:
+        unknown = values.keys() - SOURCE_SETS[row]
         raise KeyError(f"{row}: {', '.join(sorted(unknown))}")
     return [(s, value) for s in sources if (value := values.get(s)) is not None]

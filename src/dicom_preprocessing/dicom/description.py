@@ -390,6 +390,9 @@ class Description:
         count : int
             Frames of the image, which may be more or fewer than groups.
         """
+        if not self.has_groups:  # nearly all files of one frame
+            top = read(self.top)
+            return PerFrame((top,) * count, (None if top is None else GroupLevel.TOP,) * count)
         by_frame = self.read_levels(row, read, count)
         # Most frames share their levels.
         different = {id(by_level): by_level for by_level in by_frame}

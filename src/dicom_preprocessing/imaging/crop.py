@@ -83,7 +83,7 @@ def crop(
     if not crop:
         return image if area is None else _crop_to(image, area)
     # All frames are read for the box before the first can be cut.
-    image = replace(image, frames=spool_frames(image.frames))
+    image = image.with_frames(spool_frames(image.frames))
     area = area or CropBox(0, 0, image.size.width, image.size.height)
     foreground = plan_crop(
         image,

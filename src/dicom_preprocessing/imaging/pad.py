@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
     target = Size(size[0], size[1])
     if padding not in FIXED_SIDES and image.size != target:
         # All frames are read to choose the sides, and again to be padded.
-        image = replace(image, frames=spool_frames(image.frames))
+        image = image.with_frames(spool_frames(image.frames))
     plan = plan_image_padding(image, target, padding)
     widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
     size_wh, samples, fill = image.size, image.frames.shape[3], image.source_info.fill

@@ -66,9 +66,9 @@ def run_from_inventory(
     digest = digest_inventory(inventory)
     groups = group_by_image(read_inventory(inventory))
     outcomes = process_all(groups, spec, limits=limits or Limits(), cores=cores)
-    receipts = [replace(receipt, inventory=digest) for outcome in outcomes for receipt in outcome]
+    receipts = [receipt for outcome in outcomes for receipt in outcome]
     receipts.sort(key=lambda r: path_key(r.source_path))
-    receipts = _finish(receipts, spec, receipt)
+    receipts = _finish(receipts, spec, receipt, inventory=digest)
     # Snakemake compares times: images newer than the new inventory would count as made from it.
     if digest_inventory(inventory) != digest:
         raise OutputError(f"{inventory} was replaced while its study was processed; run again")
@@ -217,10 +217,16 @@ def _read_kept_frames(path: Path, receipt: Receipt) -> Frames:
     return frames
 
 
-def _finish(receipts: list[Receipt], spec: OutputSpec, receipt: Path) -> list[Receipt]:
-    """Make the images durable, then write the receipts that name them."""
+def _finish(
+    receipts: list[Receipt], spec: OutputSpec, receipt: Path, inventory: str = ""
+) -> list[Receipt]:
+    """Make the images durable, then write the receipts that name them.
+
+    ``inventory`` is the digest of that of which they were made, empty if receipts have it.
+    """
     # In this order: after a loss of power, a receipt never names an image that is not on the disk.
-    receipts = [replace(r, recipe=spec.recipe.digest) for r in receipts]
+    recipe = spec.recipe.digest
+    receipts = [replace(r, recipe=recipe, inventory=inventory or r.inventory) for r in receipts]
     make_durable(spec.root / r.output for r in receipts if r.has_image)
     write_receipts(receipt, receipts)
     return receipts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -100,4 +99,5 @@ def surround_frames(image: Image, context: Callable[[], AbstractContextManager[N
         with context():
             return frames[index]
 
-    return replace(image, frames=replace(frames, make=make_frame))
+    surrounded = LazyFrames(frames.shape, frames.dtype, make_frame, frames.is_cheap)
+    return image.with_frames(surrounded)
