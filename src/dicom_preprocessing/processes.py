@@ -29,6 +29,12 @@ POLL_SECONDS = 0.1
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and how a queue ends a job at its limit."""
 
+IDLE_SECONDS = 1.0
+"""Seconds after which a core without a job counts as idle."""
+
+CORES_VARIABLE = "DP_CORES"
+"""Names the cores of a run of which only the fork server's jobs use any."""
+
 END_SECONDS = 2.0
 """Seconds that a process which was killed has to end, before it is left behind: some calls of the
 system to a dead file system cannot be interrupted, not even by SIGKILL."""
@@ -67,6 +73,38 @@ shared_limits: SharedLimits | None = None
 
 A global, because the server runs a script as Python would: between the two is only a command line.
 """
+
+
+class RunningJobs:
+    """How many jobs a fork server has, and since when, in memory that it shares with them."""
+
+    STATE = struct.Struct("2d")
+
+    def __init__(self) -> None:
+        self.shared = mmap.mmap(-1, self.STATE.size)
+
+    def set(self, count: int) -> None:
+        """Set how many there are from now on."""
+        self.STATE.pack_into(self.shared, 0, count, time.monotonic())
+
+    def find_share(self, cores: int) -> int:
+        """Return the cores of each job, at least 1: more once some have had no job for a while."""
+        count, since = self.STATE.unpack_from(self.shared)
+        # Cores without a job for a moment are those of a job that is about to start.
+        if not count or time.monotonic() - since < IDLE_SECONDS:
+            return 1
+        return max(1, cores // int(count))
+
+
+running_jobs: RunningJobs | None = None
+"""Jobs of the fork server that forked this process; None in every other process."""
+
+
+def find_share_of_cores() -> int:
+    """Return the cores that this process may use: more than 1 in a job beside which cores idle."""
+    if running_jobs is None:
+        return 1
+    return running_jobs.find_share(int(os.environ.get(CORES_VARIABLE, "1")))
 
 
 def resident_bytes(pid: int | None) -> int:

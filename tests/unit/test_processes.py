@@ -46,6 +46,18 @@ def test_process_is_beyond_its_bounds_by_time_or_memory():
 
 def test_no_process_is_under_watch_by_itself():
     assert processes.shared_limits is None
+    assert (processes.running_jobs, processes.find_share_of_cores()) == (None, 1)
+
+
+@on_linux
+@pytest.mark.parametrize(("count", "share"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1), (9, 1)])
+def test_jobs_share_cores_that_have_been_idle(monkeypatch, count, share):
+    jobs = processes.RunningJobs()
+    assert jobs.find_share(8) == 1  # there is none yet
+    jobs.set(count)
+    assert jobs.find_share(8) == 1  # the next job may be about to start
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 0)
+    assert jobs.find_share(8) == share
 
 
 @on_linux

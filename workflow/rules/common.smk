@@ -93,7 +93,8 @@ def prepare_run():
         for warning in RUN.hold_folders(is_module=is_module()):
             logger.warning(warning)
     if workflow.local_exec and not workflow.dryrun:
-        keep_libraries_loaded()
+        is_limited = set(workflow.global_resources) - {"_cores", "_nodes"}
+        keep_libraries_loaded(1 if is_module() or is_limited else CORES)
         if not is_module():
             compatibility.remove_job_rate_limit(workflow)
 

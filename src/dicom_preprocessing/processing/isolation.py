@@ -13,7 +13,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -35,7 +35,7 @@ from dicom_preprocessing.results.receipts import new_receipt
 from dicom_preprocessing.supervision import MIB, WorkerProcess, find_excess, make_crash_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
@@ -114,7 +114,8 @@ def process_all(
     limits : Limits
         Of each file: seconds, MB of memory, and pixels.
     cores : int
-        Worker processes. With fewer instances than cores, each has several threads for frames.
+        Worker processes. With fewer instances than cores, each has several threads for frames. A
+        job that is watched takes more cores once they idle beside it.
 
     Yields
     ------
@@ -128,8 +129,23 @@ def process_all(
     """
     _remove_partials_of(groups, spec)
     if processes.shared_limits is not None and cores == 1:
-        yield from _process_in_this_process(groups, spec, limits, processes.shared_limits)
-        return
+        begun = 0
+        work = _process_in_this_process(groups, spec, limits, processes.shared_limits)
+        with closing(work):
+            for begun, receipts in enumerate(work, 1):
+                yield receipts
+                cores = processes.find_share_of_cores()
+                if cores > 1 and len(groups) - begun > 1:
+                    break
+        groups = groups[begun:]
+    if groups:
+        yield from _process_in_workers(groups, spec, limits, cores)
+
+
+def _process_in_workers(
+    groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, limits: Limits, cores: int
+) -> Iterator[list[Receipt]]:
+    """Process the files of each SOP instance in worker processes, as ``process_all`` says."""
     waiting = deque(map(_Instance, groups))
     # Processes before threads: threads help only where an instance has several frames.
     workers = max(1, min(cores, len(waiting)))
@@ -226,7 +242,7 @@ def _process_in_this_process(
     spec: OutputSpec,
     limits: Limits,
     shared_limits: SharedLimits,
-) -> Iterator[list[Receipt]]:
+) -> Generator[list[Receipt]]:
     """Process all in this process, each file within limits that the fork server checks."""
 
     def bound(_path: str = "") -> None:

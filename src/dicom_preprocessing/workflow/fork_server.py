@@ -38,8 +38,10 @@ from typing import NamedTuple, NoReturn
 from dicom_preprocessing import processes
 from dicom_preprocessing.files import short_digest
 from dicom_preprocessing.processes import (
+    CORES_VARIABLE,
     END_SECONDS,
     POLL_SECONDS,
+    RunningJobs,
     SharedLimits,
     die_with_parent,
     keep_freed_memory,
@@ -70,8 +72,11 @@ MAX_SOCKET_FOLDER_LENGTH = 79
 """The path of a Unix socket has at most 107 bytes; TMPDIR of a cluster's job may be longer."""
 
 
-def keep_libraries_loaded() -> None:
+def keep_libraries_loaded(cores: int = 1) -> None:
     """Name a folder for a server of this process's jobs in $DP_FORK_SERVER, and start nothing.
+
+    ``cores`` are those of the run if no others than these jobs use them, and nothing else limits
+    how many run: a job may then use those that idle.
 
     Does nothing where the variable is set (``off`` switches the server off) or no server could run.
     """
@@ -88,6 +93,7 @@ def keep_libraries_loaded() -> None:
         return
     atexit.register(_remove_unserved, folder)
     os.environ["DP_FORK_SERVER"] = f"{folder}:{os.getpid()}"
+    os.environ[CORES_VARIABLE] = str(cores)
 
 
 def _make_locked_folder(parent: str) -> str:
@@ -228,6 +234,7 @@ class _Server:
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self.jobs: list[_ForkedJob] = []
+        processes.running_jobs = RunningJobs()  # each fork has the same
 
     def run(self, snakemake: int) -> None:
         """Serve until the process of the pidfd ``snakemake`` ends."""
@@ -299,6 +306,12 @@ class _Server:
             os.setpgid(pid, pid)
         # Until conclude waits for it, its number cannot be given to another process.
         self.jobs.append(_ForkedJob(pid, os.pidfd_open(pid), client, request, shared_limits))
+        self.count_jobs()
+
+    def count_jobs(self) -> None:
+        """Let jobs know how many there are."""
+        if processes.running_jobs is not None:
+            processes.running_jobs.set(len(self.jobs))
 
     def conclude(self, job: _ForkedJob) -> None:
         """Send the client the exit status of its job, or fork the job again."""
@@ -307,6 +320,7 @@ class _Server:
         kill_group(job.pid)  # workers that it has left running
         os.close(job.pidfd)
         self.jobs.remove(job)
+        self.count_jobs()
         # A job releases its limits after its last file, so it died at a file, or exceeded them at
         # one. Without limits to share, the second try works in isolation (processing/isolation.py),
         # which finds the file. To have each job do so from the start costs a second fork: 51 ms of

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicom_preprocessing import files
+from dicom_preprocessing import files, processes
 from dicom_preprocessing.config import Limits, parse_config
 from dicom_preprocessing.config.recipe import make_recipe
 from dicom_preprocessing.errors import CodecCrashError, LimitMemoryError, LimitTimeError
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processing import instance as instance_module
+from dicom_preprocessing.processing import isolation
 from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
 from dicom_preprocessing.processing.isolation import call_isolated, process_all
 from tests.conftest import needs_fork
@@ -193,6 +194,34 @@ def test_error_that_ends_workers_is_not_hidden_by_leavings(
     with pytest.raises(OSError, match="No space left"):
         outcomes(tmp_path / "source", workers=2)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("name", [None, *FAULTS])
+def test_watched_job_takes_cores_that_idle(tmp_path, write_dicom, outcomes, monkeypatch, name):
+    """The first file by itself, the others in workers, of which a fault costs one file."""
+    source = write_files(tmp_path / "source", write_dicom, "a.dcm", "b.dcm", "c.dcm", "d.dcm")
+    if name is not None:
+        (source / "c.dcm").rename(source / name)
+    jobs = processes.RunningJobs()
+    jobs.set(1)
+    started = []
+    start = isolation._Worker.__init__
+
+    def count(self, *arguments, **options):
+        started.append(options["threads"])
+        start(self, *arguments, **options)
+
+    monkeypatch.setattr(isolation._Worker, "__init__", count)
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(processes, "shared_limits", processes.SharedLimits())
+    monkeypatch.setattr(processes, "running_jobs", jobs)
+    monkeypatch.setenv(processes.CORES_VARIABLE, "2")
+    limits = {"seconds": 1 if name == "hang.dcm" else 60, "memory_mb": 200}
+    receipts = outcomes(source, **limits)
+    assert len(receipts) == 4
+    assert [n for n, r in receipts.items() if r.error] == ([name] if name else [])
+    assert started[:2] == [1, 1]
+    assert not processes.shared_limits.is_set
 
 
 def test_worker_dies_with_its_supervisor(tmp_path, write_dicom):
