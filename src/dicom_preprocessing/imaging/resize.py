@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,13 +11,13 @@ from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.conversion import quantise
 from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Size
+from dicom_preprocessing.imaging.kernels import Passes, SampleGrid, kernel_bands, kernel_weights
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from dicom_preprocessing.imaging.frames import Frames
     from dicom_preprocessing.imaging.image import DisplayLut, Image
@@ -86,16 +85,6 @@ def resize(
     )
     resized = image.evolve(frames, image.geometry.with_resized(target))
     return replace(resized, lookup=None, reduction=None)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleGrid:
-    """Samples of a line of ``length`` pixels: sample i is at pixel ``start + i * step``."""
-
-    count: int
-    length: int
-    step: int = 1
-    start: int = 0
 
 
 def sample_grids(image: Image) -> tuple[SampleGrid, SampleGrid]:
@@ -271,114 +260,3 @@ def _scale_tissue(
     weights[np.abs(weights - 1) < ROUNDING] = 1
     is_tissue = shares > 0.5 - ROUNDING
     return np.divide(sums, weights, out=np.full_like(sums, background), where=is_tissue)
-
-
-def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum(0.0, 1.0 - np.abs(x))
-
-
-def _catmull_rom(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cubic of Mitchell and Netravali with B = 0, C = 0.5 (SIGGRAPH 1988)."""
-    a = np.abs(x)
-    near = (1.5 * a - 2.5) * a * a + 1.0
-    far = ((-0.5 * a + 2.5) * a - 4.0) * a + 2.0
-    return np.where(a < 1, near, np.where(a < 2, far, 0.0))  # noqa: PLR2004  # the support
-
-
-def _gaussian(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normal distribution with a standard deviation of half a pixel."""
-    return np.exp(-2.0 * x**2)
-
-
-def _lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)  # noqa: PLR2004  # the support
-
-
-KERNELS: dict[str, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
-    "triangle": (_triangle, 1.0),
-    "catmull-rom": (_catmull_rom, 2.0),
-    "gaussian": (_gaussian, 3.0),
-    "lanczos3": (_lanczos3, 3.0),
-}
-"""Kernel function and support in output pixels when shrinking, in input pixels when enlarging."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """Output rows ``top`` to ``bottom``, and the input rows ``first`` to ``end`` that they need."""
-
-    top: int
-    bottom: int
-    first: int
-    end: int
-    weights: sparse.csr_array
-
-
-class Passes(NamedTuple):
-    """Weights of a band's vertical pass, and of the horizontal pass of all bands."""
-
-    vertical: Band
-    horizontal: sparse.csr_array
-
-    def scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (output columns, output rows) of the band's input rows."""
-        scaled: NDArray[np.float64] = self.horizontal @ (self.vertical.weights @ rows).T
-        return scaled
-
-
-BAND_BYTES = 1 << 20
-"""Bytes of the input of a band in float64, which should stay in the cache."""
-
-
-@lru_cache(maxsize=64)
-def kernel_bands(rows: SampleGrid, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
-    """Cut the weights of ``kernel_weights`` into bands, for rows of ``columns`` samples."""
-    from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
-
-    # Cached: for a CT slice, cutting the kernels took 4 of 13 ms.
-    weights = kernel_weights(rows, n_out, kernel)
-    rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
-    step = max(1, rows_in * n_out // rows.count)
-    bands = []
-    for top in range(0, n_out, step):
-        bottom = min(top + step, n_out)
-        starts = weights.indptr[top : bottom + 1]  # slicing a sparse array takes thrice as long
-        of_band = slice(starts[0], starts[-1])
-        samples, values = weights.indices[of_band], weights.data[of_band]
-        first, end = int(samples.min()), int(samples.max()) + 1
-        content = values, samples - first, starts - starts[0]
-        narrow = sparse.csr_array(content, shape=(bottom - top, end - first))
-        bands.append(Band(top, bottom, first, end, narrow))
-    return tuple(bands)
-
-
-@lru_cache(maxsize=64)
-def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_array:
-    """Return the weights of the samples of a line for each of ``n_out`` output pixels.
-
-    The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the
-    edges and renormalised.
-
-    Returns
-    -------
-    (n_out, grid.count) sparse array of float64
-        Each row has the sum 1.
-    """
-    from scipy import sparse  # noqa: PLC0415  # as above
-
-    function, support = KERNELS[kernel]
-    n_in, step = grid.count, grid.step
-    ratio = grid.length / n_out
-    # Without widening, pixels between the samples of a kernel would not count: aliasing.
-    widening = max(ratio / step, 1.0)
-    # In samples, whose centres are at i + 0.5 here and at start + i * step + 0.5 in pixels.
-    centre = (np.arange(n_out) + 0.5) * ratio / step + (0.5 - (grid.start + 0.5) / step)
-    first = np.clip(np.floor(centre - support * widening).astype(np.int64), 0, n_in - 1)
-    end = np.clip(np.ceil(centre + support * widening).astype(np.int64), first + 1, n_in)
-    counts = end - first
-    row_starts = np.concatenate(([0], np.cumsum(counts)))
-    offsets = np.arange(row_starts[-1]) - np.repeat(row_starts[:-1], counts)
-    columns = np.repeat(first, counts) + offsets
-    weights = function((columns + 0.5 - np.repeat(centre, counts)) / widening)
-    weights /= np.repeat(np.add.reduceat(weights, row_starts[:-1]), counts)
-    return sparse.csr_array((weights, columns, row_starts), shape=(n_out, n_in))

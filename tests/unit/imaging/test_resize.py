@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.geometry import Size
-from dicom_preprocessing.imaging.resize import SampleGrid, kernel_weights, resize, resize_frames
+from dicom_preprocessing.imaging.kernels import SampleGrid, kernel_weights
+from dicom_preprocessing.imaging.resize import resize, resize_frames
 from tests.unit.datasets import colour, grey, image_of, planes
 
 SEPARABLE = ("triangle", "catmull-rom", "gaussian", "lanczos3")
