@@ -77,18 +77,19 @@ The last bits of kernels depend on the processor, since NumPy has other code for
 """
 
 
-def quantise(values: NDArray[np.float64], out: NDArray[Any]) -> None:
-    """Write computed values to ``out``; integers are clamped, and rounded half away from zero.
+def quantise(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return computed values in ``dtype``; integers are clamped, and rounded half away from zero.
 
     Parameters
     ----------
     values : any shape, float64
         Overwritten.
-    out : same shape
+    dtype : dtype
         Floats are not rounded.
     """
-    if out.dtype.kind != "f":
-        limits = np.iinfo(out.dtype)
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
         np.clip(values, limits.min, limits.max, out=values)
-        values += np.copysign(HALF, values) if limits.min else HALF
-    out[...] = values.astype(out.dtype)  # truncates
+        values += HALF if dtype.kind == "u" else np.copysign(HALF, values)
+    rounded: NDArray[Any] = values.astype(dtype)  # truncates
+    return rounded

@@ -73,9 +73,21 @@ class Passes(NamedTuple):
     horizontal: sparse.csr_array
 
     def scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (output columns, output rows) of the band's input rows."""
-        scaled: NDArray[np.float64] = self.horizontal @ (self.vertical.weights @ rows).T
-        return scaled
+        """Resize the band's input rows: vertically, then horizontally.
+
+        Parameters
+        ----------
+        rows : (rows, columns, samples)
+
+        Returns
+        -------
+        (output columns, samples, output rows)
+        """
+        _, columns, samples = rows.shape
+        # Both products sum lines that are as long as they can be, of all samples.
+        lines = self.vertical.weights @ rows.reshape(len(rows), -1)
+        scaled: NDArray[np.float64] = self.horizontal @ lines.T.reshape(columns, -1)
+        return scaled.reshape(len(scaled), samples, -1)
 
 
 BAND_BYTES = 1 << 20
@@ -83,13 +95,13 @@ BAND_BYTES = 1 << 20
 
 
 @lru_cache(maxsize=64)
-def kernel_bands(rows: SampleGrid, columns: int, n_out: int, kernel: str) -> tuple[Band, ...]:
-    """Cut the weights of ``kernel_weights`` into bands, for rows of ``columns`` samples."""
+def kernel_bands(rows: SampleGrid, width: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+    """Cut the weights of ``kernel_weights`` into bands, for rows of ``width`` values."""
     from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
 
     # Cached: for a CT slice, cutting the kernels took 4 of 13 ms.
     weights = kernel_weights(rows, n_out, kernel)
-    rows_in = BAND_BYTES // (columns * np.dtype(np.float64).itemsize)
+    rows_in = BAND_BYTES // (width * np.dtype(np.float64).itemsize)
     step = max(1, rows_in * n_out // rows.count)
     bands = []
     for top in range(0, n_out, step):

@@ -145,9 +145,7 @@ def resize_frames(
             values = frame if lookup is None else lookup(frame)
             return _max_pool(values, size, b)
         out = np.empty((size.height, size.width, frame.shape[2]), dtype)
-        for sample in range(frame.shape[2]):
-            plane = frame[..., sample]
-            _convolve(plane, (y, x), filter, lookup, out[..., sample], background=b)
+        _convolve(frame, (y, x), filter, lookup, out, background=b)
         return out
 
     shape = (size.height, size.width, frames.shape[3])
@@ -181,7 +179,7 @@ def _max_pool(frame: NDArray[Any], size: Size, background: float | None) -> NDAr
 
 
 def _convolve(
-    plane: NDArray[Any],
+    frame: NDArray[Any],
     grids: tuple[SampleGrid, SampleGrid],
     kernel: str,
     lookup: DisplayLut | None,
@@ -189,38 +187,51 @@ def _convolve(
     *,
     background: float | None,
 ) -> None:
-    """Resize a plane into ``out``: vertical, then horizontal pass in float64.
+    """Resize (rows, columns, samples) into ``out``: vertical, then horizontal pass in float64.
 
     Clamped, and rounded half away from zero.
     """
     # Float32 would be faster, and rounds some halves the other way. By bands, of which each is
     # finished from the stored value to the rounded result while it is in the cache.
-    passes = _plan_passes(grids, plane.shape[1], out.shape, kernel)
+    passes = _plan_passes(grids, frame.shape, out.shape, kernel)
     triangles = passes
     if background is not None:
-        triangles = _plan_passes(grids, plane.shape[1], out.shape, "triangle")
+        triangles = _plan_passes(grids, frame.shape, out.shape, "triangle")
     for both, triangle in zip(passes, triangles, strict=True):
         band = both.vertical
-        stored = plane[band.first : band.end]
-        if lookup is None:
-            rows = stored.astype(np.float64)
-        else:
-            rows = np.empty(stored.shape)
-            lookup.floats.look_up(stored, rows)
+        stored = frame[band.first : band.end]
+        rows = _look_up_floats(stored, lookup)
         if background is not None and (stored == background).any():
             scaled = _scale_tissue(rows, float(background), both, triangle)
         else:
             scaled = both.scale(rows)
-        quantise(scaled, out[band.top : band.bottom].T)
+        rounded = quantise(scaled, out.dtype)
+        out[band.top : band.bottom] = rounded.transpose(2, 0, 1)
+
+
+def _look_up_floats(stored: NDArray[Any], lookup: DisplayLut | None) -> NDArray[np.float64]:
+    """Return the values to resample of (rows, columns, samples), contiguous."""
+    floats = np.empty(stored.shape)
+    if lookup is None:
+        floats[...] = stored
+    else:
+        lookup.floats.look_up(stored, floats)
+    return floats
 
 
 def _plan_passes(
-    grids: tuple[SampleGrid, SampleGrid], columns: int, shape: tuple[int, ...], kernel: str
+    grids: tuple[SampleGrid, SampleGrid],
+    shape: tuple[int, ...],
+    out_shape: tuple[int, ...],
+    kernel: str,
 ) -> list[Passes]:
     """Return both passes of each band."""
     y, x = grids
-    horizontal = kernel_weights(x, shape[1], kernel)
-    return [Passes(band, horizontal) for band in kernel_bands(y, columns, shape[0], kernel)]
+    _, columns, samples = shape
+    height, width, _ = out_shape
+    horizontal = kernel_weights(x, width, kernel)
+    bands = kernel_bands(y, columns * samples, height, kernel)
+    return [Passes(band, horizontal) for band in bands]
 
 
 def _scale_tissue(
@@ -233,7 +244,7 @@ def _scale_tissue(
 
     Parameters
     ----------
-    rows : (rows, columns)
+    rows : (rows, columns, samples)
         Of the band; background becomes 0 in it.
     background : float
     passes, triangle : Passes
@@ -241,7 +252,7 @@ def _scale_tissue(
 
     Returns
     -------
-    (output columns, output rows)
+    (output columns, samples, output rows)
     """
     is_background = rows == background
     rows[is_background] = 0

@@ -421,6 +421,5 @@ def _blend_rounded(
     first: NDArray[Any], last: NDArray[Any], first_weight: float, last_weight: float
 ) -> NDArray[Any]:
     """Return the sum of two frames by weights; integers are rounded half away from zero."""
-    blended = np.empty_like(first)
-    quantise(first * np.float64(first_weight) + last * np.float64(last_weight), blended)
-    return blended
+    blended = first * np.float64(first_weight) + last * np.float64(last_weight)
+    return quantise(blended, first.dtype)
