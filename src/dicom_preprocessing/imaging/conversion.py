@@ -77,7 +77,9 @@ The last bits of kernels depend on the processor, since NumPy has other code for
 """
 
 
-def quantise(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+def quantise(
+    values: NDArray[np.float64], dtype: np.dtype[Any], *, can_exceed: bool = True
+) -> NDArray[Any]:
     """Return computed values in ``dtype``; integers are clamped, and rounded half away from zero.
 
     Parameters
@@ -86,10 +88,13 @@ def quantise(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
         Overwritten.
     dtype : dtype
         Floats are not rounded.
+    can_exceed : bool
+        Whether values may be outside of an integer dtype; means of its values are not.
     """
     if dtype.kind != "f":
-        limits = np.iinfo(dtype)
-        np.clip(values, limits.min, limits.max, out=values)
+        if can_exceed:
+            limits = np.iinfo(dtype)
+            np.clip(values, limits.min, limits.max, out=values)
         values += HALF if dtype.kind == "u" else np.copysign(HALF, values)
     rounded: NDArray[Any] = values.astype(dtype)  # truncates
     return rounded

@@ -46,13 +46,30 @@ def _lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)  # noqa: PLR2004  # the support
 
 
-KERNELS: dict[str, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
-    "triangle": (_triangle, 1.0),
-    "catmull-rom": (_catmull_rom, 2.0),
-    "gaussian": (_gaussian, 3.0),
-    "lanczos3": (_lanczos3, 3.0),
+class Kernel(NamedTuple):
+    """A function of the distance from the centre, and how far it reaches.
+
+    Parameters
+    ----------
+    function : callable
+        From distances to weights, any shape, float64.
+    support : float
+        In output pixels when shrinking, in input pixels when enlarging.
+    has_negative_weights : bool
+        Whether results may be outside of the range of the input.
+    """
+
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    support: float
+    has_negative_weights: bool
+
+
+KERNELS = {
+    "triangle": Kernel(_triangle, 1.0, has_negative_weights=False),
+    "catmull-rom": Kernel(_catmull_rom, 2.0, has_negative_weights=True),
+    "gaussian": Kernel(_gaussian, 3.0, has_negative_weights=False),
+    "lanczos3": Kernel(_lanczos3, 3.0, has_negative_weights=True),
 }
-"""Kernel function and support in output pixels when shrinking, in input pixels when enlarging."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +147,7 @@ def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_arra
     """
     from scipy import sparse  # noqa: PLC0415  # as above
 
-    function, support = KERNELS[kernel]
+    function, support, _ = KERNELS[kernel]
     n_in, step = grid.count, grid.step
     ratio = grid.length / n_out
     # Without widening, pixels between the samples of a kernel would not count: aliasing.

@@ -11,7 +11,13 @@ from dicom_preprocessing.errors import NoSpacingError
 from dicom_preprocessing.imaging.conversion import quantise
 from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Size
-from dicom_preprocessing.imaging.kernels import Passes, SampleGrid, kernel_bands, kernel_weights
+from dicom_preprocessing.imaging.kernels import (
+    KERNELS,
+    Passes,
+    SampleGrid,
+    kernel_bands,
+    kernel_weights,
+)
 from dicom_preprocessing.imaging.planning import fit_size, spacing_size
 
 if TYPE_CHECKING:
@@ -197,6 +203,7 @@ def _convolve(
     triangles = passes
     if background is not None:
         triangles = _plan_passes(grids, frame.shape, out.shape, "triangle")
+    can_exceed = KERNELS[kernel].has_negative_weights
     for both, triangle in zip(passes, triangles, strict=True):
         band = both.vertical
         stored = frame[band.first : band.end]
@@ -205,7 +212,7 @@ def _convolve(
             scaled = _scale_tissue(rows, float(background), both, triangle)
         else:
             scaled = both.scale(rows)
-        rounded = quantise(scaled, out.dtype)
+        rounded = quantise(scaled, out.dtype, can_exceed=can_exceed)
         out[band.top : band.bottom] = rounded.transpose(2, 0, 1)
 
 
