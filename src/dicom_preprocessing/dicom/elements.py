@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import pydicom
@@ -60,6 +61,10 @@ NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
 """Switches to another character set within a text (ISO 2022)."""
 
+CACHED_VALUES: Final = 512
+MAX_CACHED: Final = 128
+"""Bytes of a value that stays for the next file."""
+
 SEQUENCE: Final = b"(sequence)"
 """In place of the bytes of a sequence where a value is expected; messages show it."""
 
@@ -114,11 +119,17 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
         known = VRS.get(int(raw.tag))
         # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
         vr = known if not vr or known in DEFAULT_REPERTOIRE else vr
+    parse = _parse_again if len(content) <= MAX_CACHED else _parse
+    return parse(vr, content, raw.is_little_endian)
+
+
+def _parse(vr: str | None, content: bytes, is_little_endian: bool) -> tuple[Value, ...] | None:
+    """Parse the plain values of a VR; result as of ``plain_values``."""
     if vr in NUMBERS:
         code, size = NUMBERS[vr]
         if len(content) % size:
             return None
-        order = "<" if raw.is_little_endian else ">"
+        order = "<" if is_little_endian else ">"
         return struct.unpack(f"{order}{len(content) // size}{code}", content)
     if vr not in TEXTS:
         return None
@@ -126,6 +137,10 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
         return None
     values = (value.rstrip(" \0") for value in content.decode("latin-1").split("\\"))
     return tuple(value.lstrip() for value in values) if vr in NUMERIC_TEXTS else tuple(values)
+
+
+_parse_again = lru_cache(maxsize=CACHED_VALUES)(_parse)
+"""The same, from the file before: slices of a series have most values in common."""
 
 
 def _plain(value: object) -> Value:

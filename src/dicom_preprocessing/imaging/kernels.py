@@ -114,15 +114,24 @@ BAND_ROWS = 192
 of them would not be in the cache at once."""
 
 
-@lru_cache(maxsize=64)
+CACHED_KERNELS = 128
+"""Kernels that stay for the next image: slices of a series are cropped to a few dozen sizes."""
+
+
 def kernel_bands(rows: SampleGrid, width: int, n_out: int, kernel: str) -> tuple[Band, ...]:
-    """Cut the weights of ``kernel_weights`` into bands, for rows of ``width`` values."""
+    """Return the weights of ``kernel_weights`` in bands, for rows of ``width`` values."""
+    rows_in = BAND_BYTES // (width * np.dtype(np.float64).itemsize)
+    step = min(max(1, rows_in * n_out // rows.count), BAND_ROWS)
+    step = -(-n_out // -(-n_out // step))  # bands of the same height
+    return _cut_into_bands(rows, step, n_out, kernel)
+
+
+@lru_cache(maxsize=CACHED_KERNELS)
+def _cut_into_bands(rows: SampleGrid, step: int, n_out: int, kernel: str) -> tuple[Band, ...]:
+    """Return bands of ``step`` output rows."""
     from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
 
     weights, samples, row_starts = line_weights(rows, n_out, kernel)
-    rows_in = BAND_BYTES // (width * weights.itemsize)
-    step = min(max(1, rows_in * n_out // rows.count), BAND_ROWS)
-    step = -(-n_out // -(-n_out // step))  # bands of the same height
     bands = []
     for top in range(0, n_out, step):
         bottom = min(top + step, n_out)
@@ -136,7 +145,7 @@ def kernel_bands(rows: SampleGrid, width: int, n_out: int, kernel: str) -> tuple
     return tuple(bands)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CACHED_KERNELS)
 def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_array:
     """Return the weights of ``line_weights`` as a sparse array (n_out, grid.count) of float64."""
     from scipy import sparse  # noqa: PLC0415  # as above

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.imaging.frames import Frames
+
 FIXED_SIDES: dict[str, Side] = {"top-left": "before", "bottom-right": "after", "center": "split"}
 
 
@@ -43,18 +45,22 @@ def pad(image: Image, *, size: Sequence[int] | None = None, padding: str = "zero
         # All frames are read to choose the sides, and again to be padded.
         image = image.with_frames(spool_frames(image.frames))
     plan = plan_image_padding(image, target, padding)
-    widths = ((plan.top, plan.bottom), (plan.left, plan.right), (0, 0))
-    size_wh, samples, fill = image.size, image.frames.shape[3], image.source_info.fill
-    frames = map_frames(
-        image.frames,
-        lambda frame: np.pad(frame, widths, constant_values=fill),
-        shape=(
-            plan.top + size_wh.height + plan.bottom,
-            plan.left + size_wh.width + plan.right,
-            samples,
-        ),
-    )
+    frames = pad_frames(image.frames, plan, image.source_info.fill)
     return image.evolve(frames, image.geometry.with_padding(plan))
+
+
+def pad_frames(frames: Frames, plan: Padding, fill: float) -> Frames:
+    """Put frames into larger ones that are filled with a value."""
+    _, rows, columns, samples = frames.shape
+    bottom, right = plan.top + rows, plan.left + columns
+    shape = (bottom + plan.bottom, right + plan.right, samples)
+
+    def pad_frame(frame: NDArray[Any]) -> NDArray[Any]:
+        padded = np.full(shape, fill, frame.dtype)
+        padded[plan.top : bottom, plan.left : right] = frame
+        return padded
+
+    return map_frames(frames, pad_frame, shape=shape)
 
 
 def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,9 @@ from dicom_preprocessing.errors import (
 from dicom_preprocessing.imaging.frames import LazyFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -43,9 +43,8 @@ class StageTimer:
         self.inner = threading.local()
         self.lock = threading.Lock()
 
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Count the block as work of a stage.
+    def measure(self, stage: str) -> Measurement:
+        """Count the block of a ``with`` as work of a stage.
 
         Raises
         ------
@@ -55,38 +54,60 @@ class StageTimer:
         OSError
             The output cannot be written.
         """
-        start, outer = time.perf_counter(), getattr(self.inner, "seconds", 0.0)
-        self.inner.seconds = 0.0  # what stages within this block take
-        try:
-            yield
-        except FileError as error:
-            error.stage = error.stage or stage
-            raise
-        except MemoryError as error:
-            raise LimitMemoryError("not enough memory", stage=stage) from error
-        except DicomPreprocessingError:
-            raise
-        except Exception as error:
-            # Only decode meets bytes of the source.
-            if stage == "decode":
-                unforeseen = explain_exception(error, DecodeError)
-            elif isinstance(error, OSError):
-                raise
-            else:
-                unforeseen = InternalError.from_exception(error)
-            print_traceback(error)
-            unforeseen.stage = stage
-            raise unforeseen from error
-        finally:
-            spent = time.perf_counter() - start
-            with self.lock:
-                own = self.seconds.get(stage, 0.0) + spent - self.inner.seconds
-                self.seconds[stage] = round(own, 6)
-            self.inner.seconds = outer + spent
+        return Measurement(self, stage)
 
     def time_frames(self, image: Image, stage: str) -> Image:
         """Return the image with frames whose making counts as work of a stage."""
         return surround_frames(image, partial(self.measure, stage))
+
+
+class Measurement:
+    """A block that is work of a stage; see ``StageTimer.measure``.
+
+    A class, since a block that is a generator takes thrice as long, and an image has eighteen.
+    """
+
+    __slots__ = ("outer", "stage", "start", "timer")
+
+    def __init__(self, timer: StageTimer, stage: str) -> None:
+        self.timer, self.stage = timer, stage
+
+    def __enter__(self) -> None:
+        inner = self.timer.inner
+        self.start, self.outer = time.perf_counter(), getattr(inner, "seconds", 0.0)
+        inner.seconds = 0.0  # what stages within this block take
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        timer = self.timer
+        spent = time.perf_counter() - self.start
+        with timer.lock:
+            own = timer.seconds.get(self.stage, 0.0) + spent - timer.inner.seconds
+            timer.seconds[self.stage] = round(own, 6)
+        timer.inner.seconds = self.outer + spent
+        if isinstance(error, Exception):
+            _raise_foreseen(error, self.stage)
+
+
+def _raise_foreseen(error: Exception, stage: str) -> None:
+    """Give an error its stage; of one that no code foresaw, raise another one instead."""
+    if isinstance(error, FileError):
+        error.stage = error.stage or stage
+        return
+    if isinstance(error, MemoryError):
+        raise LimitMemoryError("not enough memory", stage=stage) from error
+    # Only decode meets bytes of the source.
+    is_decode = stage == "decode"
+    if isinstance(error, DicomPreprocessingError) or (isinstance(error, OSError) and not is_decode):
+        return
+    if is_decode:
+        unforeseen = explain_exception(error, DecodeError)
+    else:
+        unforeseen = InternalError.from_exception(error)
+    print_traceback(error)
+    unforeseen.stage = stage
+    raise unforeseen from error
 
 
 def surround_frames(image: Image, context: Callable[[], AbstractContextManager[None]]) -> Image:

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dicom_preprocessing.imaging.frames import map_frames
 from dicom_preprocessing.imaging.geometry import Padding, Size, round_half_away
 from dicom_preprocessing.imaging.image import Image, SourceInfo
-from dicom_preprocessing.imaging.pad import FIXED_SIDES, plan_image_padding
+from dicom_preprocessing.imaging.pad import FIXED_SIDES, pad_frames, plan_image_padding
 from dicom_preprocessing.imaging.planning import Side, fit_size, plan_padding
 from dicom_preprocessing.imaging.resize import resize_frames
 from dicom_preprocessing.tiff.place import find_place, replace_place
@@ -116,16 +114,7 @@ def resize_image(stored: TiffImage, options: ResizeOptions) -> Image:
     padding = _plan_padding(image, stored, outer, options.padding)
     if padding is None:
         return image
-    widths = ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
-    padded = map_frames(
-        frames,
-        lambda frame: np.pad(frame, widths, constant_values=source_info.fill),
-        shape=(
-            content.height + padding.top + padding.bottom,
-            content.width + padding.left + padding.right,
-            frames.shape[3],
-        ),
-    )
+    padded = pad_frames(frames, padding, source_info.fill)
     return image.evolve(padded, image.geometry.with_padding(padding))
 
 
