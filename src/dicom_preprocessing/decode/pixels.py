@@ -137,8 +137,16 @@ def stored_frames(
     samples = pixel_format.samples_per_pixel if palette is None else len("RGB")
     shape = (pixel_format.number_of_frames, size.height, size.width, samples)
     # Frames that are needed twice are then read again, and not written to a temporary file.
-    is_cheap = streams is None and pixel_format.is_monochrome
+    is_cheap = streams is None and _is_as_stored(description, pixel_format)
     return LazyFrames(shape, pixel_format.dtype, make_frame, is_cheap)
+
+
+def _is_as_stored(description: Description, pixel_format: PixelFormat) -> bool:
+    """Whether the pixels of a native frame need no conversion of colour or order."""
+    if pixel_format.is_monochrome:
+        return True
+    is_rgb = pixel_format.photometric_interpretation == "RGB"
+    return is_rgb and choose_planes(description, pixel_format) == 0
 
 
 def count_reducible_levels(

@@ -8,7 +8,9 @@ from hypothesis.extra.numpy import arrays
 
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.crop import crop, find_foreground, largest_component
+from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.geometry import CropBox
+from dicom_preprocessing.imaging.image import luma
 from tests.unit.datasets import codes_of, colour, grey, image_of, messages_of, planes
 
 WARNING = "nothing but background: the image was not cropped"
@@ -70,6 +72,28 @@ class TestForeground:
 
     def test_crop_gives_no_warning(self):
         assert messages_of(crop(image_from_text(".1."))) == []
+
+    @given(st.data())
+    def test_box_is_that_of_the_foreground_of_all_frames(self, data):
+        """Frames are searched outside of what those before have found, and by threads."""
+        n, samples = data.draw(st.integers(1, 5)), data.draw(st.sampled_from([1, 3]))
+        # More lines than are searched at once, of which few have foreground.
+        frames = np.zeros((n, 70, 75, samples), np.uint8)
+        places = st.tuples(*(st.integers(0, size - 1) for size in frames.shape))
+        for place in data.draw(st.lists(places, max_size=4)):
+            frames[place[:3]] = data.draw(st.sampled_from([1, 20, 255]))
+        crop_max = data.draw(st.booleans())
+        grey = luma(frames)
+        is_foreground = ((grey != 0) & ~(crop_max & (grey == 255))).any(axis=0)
+        with frame_threads(data.draw(st.sampled_from([1, 2]))):
+            found = find_foreground(frames, crop_max=crop_max)
+        if not is_foreground.any():
+            assert found is None
+            return
+        rows, columns = np.nonzero(is_foreground)
+        top, left = int(rows.min()), int(columns.min())
+        height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
+        assert found.box == CropBox(left, top, width, height)
 
     @given(st.data())
     def test_box_is_inside_the_image_and_not_empty(self, data):
