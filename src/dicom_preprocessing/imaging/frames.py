@@ -31,11 +31,12 @@ MAX_FRAMES_IN_MEMORY = 2
 """Frames that spool_frames keeps in memory; more are kept in a temporary file."""
 
 THREADS: ContextVar[int] = ContextVar("threads", default=1)
+"""Threads for frames, and for the codec of a frame where there are more of them than frames."""
 
 
 @contextmanager
 def frame_threads(count: int) -> Iterator[None]:
-    """Let ``count`` threads make frames."""
+    """Let ``count`` threads make frames, or a frame."""
     before = THREADS.set(count)
     try:
         yield
@@ -90,15 +91,22 @@ Frames = NDArray[Any] | LazyFrames
 
 
 def map_in_order(frames: Frames, function: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
-    """Yield ``function`` of index and frame, for each frame in order; threads work at once."""
+    """Yield ``function`` of index and frame, for each frame in order; threads work at once.
+
+    Threads beyond the number of frames are shared among the frames.
+    """
     threads = min(THREADS.get(), len(frames))
     if threads == 1:
         for i in range(len(frames)):
             yield function(i, frames[i])
         return
 
+    threads_a_frame = THREADS.get() // threads
+
     def work(index: int) -> T:
-        return function(index, frames[index])
+        # A thread begins without the context of the one that started it.
+        with frame_threads(threads_a_frame):
+            return function(index, frames[index])
 
     # No more at once than there are threads: finished frames that wait would fill the memory.
     with ThreadPoolExecutor(threads) as pool:

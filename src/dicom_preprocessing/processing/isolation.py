@@ -114,8 +114,8 @@ def process_all(
     limits : Limits
         Of each file: seconds, MB of memory, and pixels.
     cores : int
-        Worker processes. With fewer instances than cores, each has several threads for frames. A
-        job that is watched takes more cores once they idle beside it.
+        Worker processes. With fewer instances than cores, each has several threads for its frames.
+        A job that is watched takes more cores once they idle beside it.
 
     Yields
     ------
@@ -147,7 +147,8 @@ def _process_in_workers(
 ) -> Iterator[list[Receipt]]:
     """Process the files of each SOP instance in worker processes, as ``process_all`` says."""
     waiting = deque(map(_Instance, groups))
-    # Processes before threads: threads help only where an instance has several frames.
+    # Processes before threads: threads help only where an instance has several frames, or a large
+    # one in JPEG 2000.
     workers = max(1, min(cores, len(waiting)))
     import_libraries_of(spec.recipe)  # once for all workers that are forked
     start = partial(_Worker, spec, limits, threads=cores // workers)

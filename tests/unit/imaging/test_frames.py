@@ -12,6 +12,7 @@ import pytest
 from dicom_preprocessing.imaging import frames as module
 from dicom_preprocessing.imaging.crop import crop
 from dicom_preprocessing.imaging.frames import (
+    THREADS,
     LazyFrames,
     combine_frames,
     frame_threads,
@@ -235,6 +236,15 @@ class TestThreads:
         frames = LazyFrames((4, 1, 1, 1), np.dtype(float), make)
         with frame_threads(2):
             assert len(list(frames)) == 4
+
+    @pytest.mark.parametrize(
+        ("threads", "frames", "expected"), [(1, 3, 1), (3, 1, 3), (5, 2, 2), (4, 3, 1), (2, 9, 1)]
+    )
+    def test_threads_beyond_the_frames_are_for_each_frame(self, threads, frames, expected):
+        made = Maker(frames).frames
+        with frame_threads(threads):
+            assert list(map_in_order(made, lambda *_: THREADS.get())) == [expected] * frames
+            assert THREADS.get() == threads
 
     def test_no_more_than_the_threads_are_ahead(self):
         maker = Maker(20)

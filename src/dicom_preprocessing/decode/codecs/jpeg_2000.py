@@ -28,6 +28,7 @@ from dicom_preprocessing.decode.streams.jp2 import box_with_luma_second, clear_c
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
 from dicom_preprocessing.dicom.transfer_syntaxes import HTJ2K_REVERSIBLE
 from dicom_preprocessing.errors import UnsupportedPixelsError
+from dicom_preprocessing.imaging.frames import THREADS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,9 @@ WITHOUT_TRANSFORM: Final = {"YBR_RCT": "RGB", "YBR_ICT": YBR_FULL, "XYB": "RGB"}
 An encoder that had YCbCr in hand chose ICT, whose formula is the same as that of YBR_FULL.
 """
 
+PIXELS_PER_THREAD: Final = 1 << 18
+"""Pixels for which OpenJPEG gets a thread: two are no faster than one for an image of 512x512."""
+
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with imagecodecs, see ``registry.decode_stream``."""
@@ -61,8 +65,8 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     elif _is_for_openjph(info, runner):
         values = _decode_htj2k(codestream)
     else:
-        # One thread: more of them inside OpenJPEG gained nothing, and each core has its own file.
-        values = np.asarray(imagecodecs.jpeg2k_decode(codestream, numthreads=1))
+        threads = _count_threads(info)
+        values = np.asarray(imagecodecs.jpeg2k_decode(codestream, numthreads=threads))
     return _to_stored_values(reshape_samples(values, runner), info, runner)
 
 
@@ -182,6 +186,11 @@ def _is_for_openjph(info: Jpeg2000Info, runner: DecodeRunner) -> bool:
         and info.is_measured
         and not info.is_signed
     )
+
+
+def _count_threads(info: Jpeg2000Info) -> int:
+    """Return how many of the threads for this frame OpenJPEG can use; OpenJPH uses one."""
+    return max(1, min(THREADS.get(), info.rows * info.columns // PIXELS_PER_THREAD))
 
 
 def _decode_htj2k(codestream: bytes) -> NDArray[Any]:

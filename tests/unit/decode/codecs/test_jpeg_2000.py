@@ -5,13 +5,14 @@ import sys
 import imagecodecs
 import numpy as np
 import pytest
-from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless
+from pydicom.uid import HTJ2K, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless
 
 from dicom_preprocessing.decode.codecs import jpeg_2000
 from dicom_preprocessing.decode.codecs.jpeg_2000 import decode, decode_with_pylibjpeg
 from dicom_preprocessing.decode.colour import ybr_to_rgb
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.errors import DecodeError
+from dicom_preprocessing.imaging.frames import frame_threads
 from tests.unit.decode.examples import COLOUR, COLUMNS, GREY_12, ROWS, STREAMS, X, j2k, runner_for
 
 
@@ -138,6 +139,35 @@ class TestCodec:
         found = decode(stream, runner_for(HTJ2KLossless, pixels))
         assert asked == ["jpeg2k_decode"]
         assert np.array_equal(found[..., 0], pixels)
+
+
+class TestThreads:
+    @pytest.fixture
+    def pixels(self):
+        """A frame for which OpenJPEG can use three threads."""
+        steps = np.random.default_rng(4).integers(-20, 21, (1024, 900))
+        return (np.cumsum(steps, axis=1).clip(-1000, 1000) + 1000).astype(np.uint16)
+
+    @pytest.mark.parametrize("reversible", [True, False])
+    def test_give_the_same_pixels(self, pixels, reversible):
+        stream = j2k(pixels, reversible=reversible, level=0 if reversible else 45)
+        one = decode(stream, runner_for(JPEG2000, pixels))
+        with frame_threads(3):
+            assert np.array_equal(decode(stream, runner_for(JPEG2000, pixels)), one)
+
+    @pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (8, 3)])
+    def test_are_as_many_as_the_frame_has_and_can_use(self, monkeypatch, pixels, threads, expected):
+        asked, codec = [], imagecodecs.jpeg2k_decode
+
+        def ask(stream, *, numthreads):
+            asked.append(numthreads)
+            return codec(stream, numthreads=numthreads)
+
+        monkeypatch.setattr(imagecodecs, "jpeg2k_decode", ask)
+        with frame_threads(threads):
+            decode(j2k(pixels, reversible=True), runner_for(JPEG2000Lossless, pixels))
+            decode(STREAMS["JPEG 2000"][2], runner_for(JPEG2000Lossless, STREAMS["JPEG 2000"][1]))
+        assert asked == [expected, 1]
 
 
 class _Raises:
