@@ -184,7 +184,6 @@ def _is_for_openjph(info: Jpeg2000Info, runner: DecodeRunner) -> bool:
         and not runner.get_option(RESOLUTION_LEVEL)
         # It fills a cut stream without an error; read_jpeg_2000 finds a cut by the lengths.
         and info.is_measured
-        and not info.is_signed
     )
 
 

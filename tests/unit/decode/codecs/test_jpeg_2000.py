@@ -133,11 +133,14 @@ class TestCodec:
         decode(stream, runner_for(HTJ2KLossless, pixels, resolution_level=1))
         assert asked == ["jpeg2k_decode"]
 
-    def test_signed_stream_is_for_openjpeg(self, asked):
-        pixels = STREAMS["HTJ2K"][1].astype(np.int16) - 2000
-        stream = bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
-        found = decode(stream, runner_for(HTJ2KLossless, pixels))
-        assert asked == ["jpeg2k_decode"]
+    @pytest.mark.parametrize("precision", [9, 12, 13, 16])
+    def test_signed_stream_is_for_openjph(self, asked, precision):
+        values = np.random.default_rng(precision).integers(-(1 << 15), 1 << 15, (65, 130))
+        pixels = values.astype(np.int16) >> 16 - precision
+        stream = bytearray(imagecodecs.htj2k_encode(pixels, reversible=True))
+        stream[42] = 0x80 | precision - 1  # Ssiz
+        found = decode(bytes(stream), runner_for(HTJ2KLossless, pixels))
+        assert asked == ["htj2k_decode"]
         assert np.array_equal(found[..., 0], pixels)
 
 
