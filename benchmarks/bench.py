@@ -6,6 +6,8 @@
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--only startup"             commands until they do something
     make bench BENCH="--only stacks"              memory of stacks of few and of many slices
+    make bench BENCH="--only fast-decode"         time and differences of fast_decode
+    make bench BENCH="--only fast-decode --images FOLDER"     with the files there
     make bench BENCH="--studies 1000,5000"        the workflow with more studies, and no rows
     make bench BENCH="--scale 1000,20000"         all its processes, with so many studies
     make bench BENCH="--sharded 100000"           in 16 shards, pixels replaced by a copy
@@ -23,7 +25,9 @@ import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+import fast_decode
 import images
 import loader
 import scale
@@ -32,24 +36,20 @@ import startup
 import studies
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Row = TypeVar("Row")
+
 SHARDS = 16
-TABLES = ("loader", "startup", "stacks")
+TABLES = ("loader", "startup", "stacks", "fast-decode")
 """What --only may name beside rows of images."""
+REAL_FILES = startup.CHECKOUT / "tests/data/corpus"
 
 
 def main() -> int:
     """Run the benchmarks; print the tables and write them as JSON."""
-    parser = argparse.ArgumentParser(description="Measure this program.")
-    parser.add_argument(
-        "--only", action="append", metavar="KIND:SYNTAX", help="a row, loader, startup or stacks"
-    )
-    parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
-    parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
-    parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
-    parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
-    parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
-    parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
-    arguments = parser.parse_args()
+    arguments = read_arguments()
     silence_pydicom_warnings()
     warnings.simplefilter("ignore")
     if arguments.scale or arguments.sharded or arguments.files:
@@ -63,6 +63,7 @@ def main() -> int:
     orders: list[loader.Cold] = []
     start_up: list[startup.StartUp] = []
     stacked: list[stacks.StackMemory] = []
+    reduced: list[fast_decode.FastDecode] = []
     headers = 0.0
     costs: list[studies.Cost] = []
     with tempfile.TemporaryDirectory() as name:
@@ -74,11 +75,14 @@ def main() -> int:
             if not arguments.only or "loader" in arguments.only:
                 loaded, orders = measure_loader(folder / "loader", quick=arguments.quick)
             if not arguments.only or "startup" in arguments.only:
-                start_up = startup.measure(folder, passes=5 if arguments.quick else 15)
-                print("", *startup.table(start_up), sep="\n", flush=True)
+                passes = 5 if arguments.quick else 15
+                start_up = show(startup.measure(folder, passes=passes), startup.table)
             if not arguments.only or "stacks" in arguments.only:
-                stacked = list(stacks.measure(folder / "stacks", quick=arguments.quick))
-                print("", *stacks.table(stacked), sep="\n", flush=True)
+                measured = stacks.measure(folder / "stacks", quick=arguments.quick)
+                stacked = show(measured, stacks.table)
+            if not arguments.only or "fast-decode" in arguments.only:
+                compared = fast_decode.measure(folder, arguments.images, quick=arguments.quick)
+                reduced = show(compared, fast_decode.table)
         if not arguments.studies and not arguments.only:
             headers = images.headers_a_second(folder / "headers")
             print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
@@ -96,11 +100,37 @@ def main() -> int:
         "orders": list(map(asdict, orders)),
         "start-up": list(map(asdict, start_up)),
         "stacks": list(map(asdict, stacked)),
+        "fast decode": list(map(asdict, reduced)),
         "headers a second": headers,
         "studies": list(map(asdict, costs)),
     }
     arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def read_arguments() -> argparse.Namespace:
+    """What to measure."""
+    parser = argparse.ArgumentParser(description="Measure this program.")
+    parser.add_argument(
+        "--only", action="append", metavar="KIND:SYNTAX", help=f"a row, {' or '.join(TABLES)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
+    parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
+    parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
+    parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
+    parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", default=REAL_FILES, help="files for fast-decode"
+    )
+    parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
+    return parser.parse_args()
+
+
+def show(rows: Iterable[Row], table: Callable[[Sequence[Row]], Iterable[str]]) -> list[Row]:
+    """Print the table of rows, and return them."""
+    measured = list(rows)
+    print("", *table(measured), sep="\n", flush=True)
+    return measured
 
 
 def numbers(text: str | None) -> list[int]:
