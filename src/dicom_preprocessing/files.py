@@ -582,8 +582,15 @@ def make_durable(paths: Iterable[Path]) -> None:
     ahead = iter(paths)
     with ThreadPoolExecutor(SYNCING_THREADS) as pool:
         while batch := list(islice(ahead, ITEMS_PER_CHUNK)):
-            for _ in pool.map(fsync, batch):
-                pass
+            shared = iter(batch)  # a future for each file would take longer than its sync
+            for done in [pool.submit(_sync_files, shared) for _ in range(SYNCING_THREADS)]:
+                done.result()
             folders |= dict.fromkeys(path.parent for path in batch)
     for folder in folders:
         fsync_folder(folder)
+
+
+def _sync_files(paths: Iterable[Path]) -> None:
+    """Sync files, which several threads take from one iterator."""
+    for path in paths:
+        fsync(path)

@@ -1,8 +1,8 @@
 """Isolation: files are processed in worker processes, so that a bad file costs only itself.
 
-A codec may crash, hang, or use too much memory. The supervisor gives a worker one SOP instance at a
-time and knows which of its files is being decoded. When the worker dies or exceeds a limit, the
-error is recorded for that file, and a new worker goes on with the other files.
+A codec may crash, hang, or use too much memory. A worker decodes one SOP instance after the other,
+and its supervisor knows which of its files is being decoded. When the worker dies or exceeds a
+limit, the error is recorded for that file, and a new worker goes on with the other files.
 
 A job with one core that the fork server watches (workflow/fork_server.py) works without a worker.
 If it dies or exceeds a limit, the server forks it again, and the second try has a worker.
@@ -10,6 +10,7 @@ If it dies or exceeds a limit, the server forks it again, and the second try has
 
 from __future__ import annotations
 
+import selectors
 import signal
 import time
 from collections import deque
@@ -17,8 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from multiprocessing import connection
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dicom_preprocessing import processes
 from dicom_preprocessing.files import remove_partials_of
@@ -36,6 +36,7 @@ from dicom_preprocessing.supervision import MIB, WorkerProcess, find_excess, mak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from multiprocessing.connection import Connection
 
     from dicom_preprocessing.config import Limits
     from dicom_preprocessing.errors import FileError
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
     from dicom_preprocessing.results.receipts import Receipt
 
 T = TypeVar("T")
+
+AHEAD = 4
+"""Instances for each worker that must wait before one has two of them: the last ones go to whoever
+is free first."""
+
+FEW_FILES = 4
+"""Files of an instance that a worker may have beside another one; a stack has hundreds."""
 
 
 @dataclass(slots=True)
@@ -59,22 +67,32 @@ class _Instance:
 
 
 class _Worker(WorkerProcess):
-    """A process that works on one instance at a time."""
+    """A process that works on one instance at a time, the first of ``instances``."""
 
     def __init__(self, spec: OutputSpec, limits: Limits, *, threads: int) -> None:
         super().__init__(_run_worker, spec, limits, threads)
         self.spec = spec
-        self.instance: _Instance | None = None
+        self.instances: deque[_Instance] = deque()
         self.current_file = ""
         self.start_time = 0.0
         self.start_bytes = 0
 
     def assign(self, instance: _Instance) -> None:
-        """Start work on an instance."""
-        self.instance = instance
-        self.set_current_file(instance.candidates[0].path)
+        """Hand over an instance; to a worker that has one already only one of few files.
+
+        Else both might write to each other more than fits between them, and wait.
+        """
+        self.instances.append(instance)
+        if len(self.instances) == 1:
+            self.set_current_file(instance.candidates[0].path)
         with suppress(OSError):  # a worker that is dead already is seen at its connection
             self.connection.send((instance.candidates, instance.known))
+
+    def finish(self) -> None:
+        """Go on with the next instance, which the process has already, if there is one."""
+        self.instances.popleft()
+        if self.instances:
+            self.set_current_file(self.instances[0].candidates[0].path)
 
     def set_current_file(self, path: str) -> None:
         """Start to count time and memory for a file."""
@@ -89,8 +107,7 @@ class _Worker(WorkerProcess):
     def kill(self) -> int:
         """Kill the process, remove the image that it was writing, and return its exit code."""
         code = super().kill()
-        if self.instance is not None:
-            _remove_partials_of([self.instance.candidates], self.spec)
+        _remove_partials_of((instance.candidates for instance in self.instances), self.spec)
         return code
 
 
@@ -146,53 +163,121 @@ def _process_in_workers(
     groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, limits: Limits, cores: int
 ) -> Iterator[list[Receipt]]:
     """Process the files of each SOP instance in worker processes, as ``process_all`` says."""
-    waiting = deque(map(_Instance, groups))
     # Processes before threads: threads help only where an instance has several frames, or a large
     # one in JPEG 2000.
-    workers = max(1, min(cores, len(waiting)))
+    workers = max(1, min(cores, len(groups)))
     import_libraries_of(spec.recipe)  # once for all workers that are forked
     start = partial(_Worker, spec, limits, threads=cores // workers)
-    idle = [start() for _ in range(workers)]
-    busy: list[_Worker] = []
-    try:
-        while waiting or busy:
-            while waiting and idle:
-                worker = idle.pop()
-                worker.assign(waiting.popleft())
-                busy.append(worker)
-            ready = connection.wait([w.connection for w in busy], timeout=POLL_SECONDS)
-            for worker in list(busy):
-                error: FileError | None = None
-                if worker.connection in ready:
-                    # A path: the next candidate. A list: the receipts of the instance. An error:
-                    # the job ends. Nothing: the worker died.
-                    message = _receive(worker)
-                    if isinstance(message, str):
-                        worker.set_current_file(message)
-                        continue
-                    if isinstance(message, list):
-                        worker.instance = None
-                        busy.remove(worker)
-                        idle.append(worker)
-                        yield message
-                        continue
-                    if isinstance(message, BaseException):
-                        raise message
-                    code = worker.kill()
-                    spared = _spare_file(worker, code)
-                    error = None if spared else make_crash_error(code, "decoded")
-                else:
-                    error = worker.check_limits(limits)
-                    if error is None:
-                        continue
-                    worker.kill()
-                busy.remove(worker)
-                # All of the instance once more: its image may still come from another candidate.
-                waiting.appendleft(_take_back_instance(worker, error))
-                idle.append(start())
-    finally:
-        for worker in (*busy, *idle):
+    with _Pool(groups, limits, start, workers) as pool:
+        yield from pool.run()
+
+
+class _Pool:
+    """Workers, and the instances that wait for one.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of InventoryEntry
+        Candidates of one instance each.
+    limits : Limits
+    start : callable
+        Starts a worker.
+    count : int
+        Workers.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[InventoryEntry]],
+        limits: Limits,
+        start: Callable[[], _Worker],
+        count: int,
+    ) -> None:
+        self.waiting = deque(map(_Instance, groups))
+        self.limits, self.start = limits, start
+        self.selector = selectors.DefaultSelector()
+        self.workers: list[_Worker] = []
+        self.next_check = 0.0
+        for _ in range(count):
+            self.add_worker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for worker in self.workers:
             worker.kill()
+        self.selector.close()
+
+    def add_worker(self) -> None:
+        """Start a worker."""
+        worker = self.start()
+        self.workers.append(worker)
+        self.selector.register(worker.connection, selectors.EVENT_READ, worker)
+
+    def run(self) -> Iterator[list[Receipt]]:
+        """Yield the receipts of each instance, in any order."""
+        while self.waiting or any(worker.instances for worker in self.workers):
+            while (free := self.find_free()) is not None:
+                free.assign(self.waiting.popleft())
+            for key, _ in self.selector.select(POLL_SECONDS):
+                receipts = self.receive(key.data)
+                if receipts is not None:
+                    yield receipts
+            if time.monotonic() >= self.next_check:
+                self.stop_excess()
+                self.next_check = time.monotonic() + POLL_SECONDS
+
+    def find_free(self) -> _Worker | None:
+        """Return a worker for the next instance, None if all have enough, or none waits.
+
+        While many wait, a worker has two, so that it never waits for the second one.
+        """
+        if not self.waiting:
+            return None
+        is_small = len(self.waiting[0].candidates) <= FEW_FILES
+        most = 2 if is_small and len(self.waiting) > AHEAD * len(self.workers) else 1
+        worker = min(self.workers, key=lambda worker: len(worker.instances))
+        return worker if len(worker.instances) < most else None
+
+    def receive(self, worker: _Worker) -> list[Receipt] | None:
+        """Take a message of a worker; return the receipts of an instance if it is done."""
+        # A path: the next candidate. A list: the receipts. An error: the job ends. Nothing: the
+        # worker died.
+        message = _receive(worker)
+        if isinstance(message, BaseException):
+            raise message
+        if isinstance(message, str):
+            worker.set_current_file(message)
+            return None
+        if message is None:
+            self.replace(worker, None)
+            return None
+        worker.finish()
+        receipts: list[Receipt] = message
+        return receipts
+
+    def stop_excess(self) -> None:
+        """Replace workers whose file exceeds a limit."""
+        for worker in [worker for worker in self.workers if worker.instances]:
+            error = worker.check_limits(self.limits)
+            if error is not None:
+                self.replace(worker, error)
+
+    def replace(self, worker: _Worker, error: FileError | None) -> None:
+        """Replace a worker that exceeds a limit, or died; what it had waits again."""
+        self.selector.unregister(worker.connection)
+        self.workers.remove(worker)
+        code = worker.kill()
+        if worker.instances:
+            if error is None and not _spare_file(worker, code):
+                error = make_crash_error(code, "decoded")
+            if error is not None:
+                _record_error(worker.instances[0], worker.current_file, error)
+        # All of the instance once more: its image may still come from another candidate.
+        self.waiting.extendleft(reversed(worker.instances))
+        if self.waiting:
+            self.add_worker()
 
 
 def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
@@ -227,7 +312,7 @@ def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -
 
 
 def _call_and_send(
-    sender: connection.Connection, function: Callable[..., object], arguments: Sequence[Any]
+    sender: Connection, function: Callable[..., object], arguments: Sequence[Any]
 ) -> None:
     """In the process: call the function and send what it returns, or raises."""
     answer: tuple[object, Exception | None]
@@ -269,32 +354,23 @@ def _spare_file(worker: _Worker, code: int) -> bool:
     """Whether the file of a dead worker is tried again: once, if something else killed it."""
     # No codec ends with SIGKILL: the system did it because memory ran out, maybe that of another
     # process, or somebody by hand. A shard has no index that would have the file tried again.
-    instance, culprit = worker.instance, worker.current_file
-    if code != -signal.SIGKILL or instance is None or culprit in instance.spared:
+    culprit = worker.current_file
+    if code != -signal.SIGKILL or not worker.instances or culprit in worker.instances[0].spared:
         return False
-    instance.spared.add(culprit)
+    worker.instances[0].spared.add(culprit)
     return True
 
 
-def _take_back_instance(worker: _Worker, error: FileError | None) -> _Instance:
-    """Return the instance, with the error recorded for the file that killed its worker."""
-    instance = worker.instance
-    if instance is None:
-        raise AssertionError("a worker without work ended")
-    culprit = worker.current_file
-    if error is None:
-        return instance
+def _record_error(instance: _Instance, culprit: str, error: FileError) -> None:
+    """Record the error for the file of an instance that killed its worker."""
     # This file was not tried again, so something else kills the worker: give up the instance, which
     # would else be begun for ever.
     if culprit in instance.known:
         instance.known |= {entry.path: error for entry in instance.candidates}
     instance.known[culprit] = error
-    return instance
 
 
-def _run_worker(
-    supervisor: connection.Connection, spec: OutputSpec, limits: Limits, threads: int
-) -> None:
+def _run_worker(supervisor: Connection, spec: OutputSpec, limits: Limits, threads: int) -> None:
     """Process instances until the supervisor closes the connection."""
     keep_freed_memory()
     with suppress(EOFError, BrokenPipeError), frame_threads(threads):
