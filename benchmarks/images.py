@@ -170,12 +170,11 @@ def measure(
         )  # replacing a file costs more than making one
         return cpu_of(process_all)
 
+    # In turn, since the machine is faster at one time than at another.
+    decoders = list(map(codec_only, files))
     load_again()
-    total = statistics.median(load_again() for _ in range(repeat))
-    codec = 0.0
-    for path in files:
-        work = codec_only(path)
-        codec += statistics.median(cpu_of(work) for _ in range(repeat))
+    passes = [(load_again(), sum(map(cpu_of, decoders))) for _ in range(repeat)]
+    total, codec = (statistics.median(seconds) for seconds in zip(*passes, strict=True))
     images = len(groups)
     total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
     peak = peak_memory(folder / "source", folder / "memory", *LIKE_SETTINGS)
