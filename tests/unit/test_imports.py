@@ -17,6 +17,7 @@ ORDER = (
     "image_warnings",
     "version",
     "html",
+    "temporary_files",
     "files",
     "processes",
     "config",

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, notes = parse_config(config_values(arguments))
     except ConfigError as error:
         parser.error(str(error))
-    from dicom_preprocessing.files import find_tmpdir_problem
+    from dicom_preprocessing.temporary_files import find_tmpdir_problem
 
     problem = find_tmpdir_problem()
     for note in notes if problem is None else [*notes, make_printable(problem)]:

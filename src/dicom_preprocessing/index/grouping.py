@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_preprocessing.config.selection import EVERYTHING
 from dicom_preprocessing.errors import SKIPPED_ERRORS, LimitTimeError
-from dicom_preprocessing.files import SortedOnDisk
 from dicom_preprocessing.index.conflicts import describe_others
 from dicom_preprocessing.index.scan import HeaderScan, digesting_files, to_scan
 from dicom_preprocessing.index.selection import Census, Selector
@@ -23,6 +22,7 @@ from dicom_preprocessing.index.table import (
     find_path_problem,
     is_path_part,
 )
+from dicom_preprocessing.temporary_files import SortedOnDisk
 from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:

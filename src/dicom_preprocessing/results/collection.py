@@ -14,7 +14,6 @@ from dicom_preprocessing.config import PRUNE_ALL, STAGES
 from dicom_preprocessing.config.model import SOURCE_PATH
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
-    SortedOnDisk,
     as_record,
     atomic_write,
     fsync_folder,
@@ -58,6 +57,7 @@ from dicom_preprocessing.results.warning_table import (
     warnings_of_receipt,
     write_warnings,
 )
+from dicom_preprocessing.temporary_files import SortedOnDisk
 from dicom_preprocessing.text import make_printable, plural
 
 if TYPE_CHECKING:

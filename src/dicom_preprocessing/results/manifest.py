@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.files import (
-    SortedOnDisk,
     as_record,
     atomic_write,
-    make_temporary,
     naming,
     path_key,
 )
@@ -36,6 +34,7 @@ from dicom_preprocessing.results.tables import (
     fits_column,
     write_cells,
 )
+from dicom_preprocessing.temporary_files import SortedOnDisk, make_temporary
 from dicom_preprocessing.text import csv_cell, unescape_formula
 from dicom_preprocessing.tiff.info import TiffInfo, read_info
 from dicom_preprocessing.tiff.place import KEYS as PLACE_KEYS

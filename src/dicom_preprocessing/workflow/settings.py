@@ -13,8 +13,8 @@ from dicom_preprocessing.config import Config, parse_config
 from dicom_preprocessing.config.files import read_config_file
 from dicom_preprocessing.config.selection import selection_of
 from dicom_preprocessing.errors import ConfigError, OutputError
-from dicom_preprocessing.files import find_tmpdir_problem
 from dicom_preprocessing.index.table import IndexFolder, IndexRequest
+from dicom_preprocessing.temporary_files import find_tmpdir_problem
 from dicom_preprocessing.text import explain_without_path, make_printable
 
 if TYPE_CHECKING:
