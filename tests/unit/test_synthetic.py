@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import pydicom
 import pytest
 
 from dicom_preprocessing.decode.stage import decode
@@ -15,6 +16,7 @@ from tests.unit.synthetic import write_studies
 # The studies have identifiers that are longer than the standard allows.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
+KINDS = ("mammo", "dbt", "ct", "mr", "pet", "us")
 LOSSLESS = (
     "implicit",
     "explicit",
@@ -53,7 +55,7 @@ def test_stored_pixels_are_those_before_encoding(make_studies, syntax):
     rows = make_studies(*SMALL, "--transfer-syntax", syntax)
     wrong = [row["path"] for row in rows if digest(pixels_of(row)) != row["stored_sha256"]]
     assert wrong == []
-    assert {row["kind"].split("-")[0] for row in rows} == {"mammo", "dbt", "ct", "mr", "us"}
+    assert {row["kind"].split("-")[0] for row in rows} == set(KINDS)
 
 
 @pytest.mark.parametrize("options", [("--offset-table", "empty"), ("--offset-table", "extended")])
@@ -133,3 +135,9 @@ def test_label_is_left_out_with_components(views):
         apart = box.right <= left or box.left >= right or box.bottom <= top or box.top >= bottom
         assert apart, row["path"]
     assert any(row["label_box"] for row in views)
+
+
+def test_each_slice_of_pet_has_a_slope_of_its_own(make_studies):
+    rows = make_studies("--kind", "pet", "--scale", "0.2", "--frame-scale", "0.1")
+    assert len({pydicom.dcmread(row["file"]).RescaleSlope for row in rows}) == len(rows) > 2
+    assert {int(pixels_of(row).max()) for row in rows} == {65535}
