@@ -6,7 +6,7 @@
 # make faults  the long forms of tests of limits, kills, full disks, errors of disks, hostile files and secrets
 # make contradictions  try some 4,000 files that contradict themselves (make test: 800)
 # make names  run commands in 60 folders of names that others interpret (make test: 6)
-# make bench  measure speed and memory
+# make bench  measure speed and memory, beside another program if REFERENCE=path names it
 # make tiff-benchmark   compare compressors on the examples, or on IMAGES (a folder or manifest)
 # make check  formatting, lint, types, schema
 # make pictures  draw the pictures of docs/volumes.md
@@ -22,12 +22,13 @@ CORES ?= all
 CONFIG ?= config/example.yaml
 PYTEST_OPTIONS ?=
 BENCH ?=
+REFERENCE ?=
 IMAGES ?=
 TIFF_BENCHMARK ?= results/tiff_benchmark
 TIFF_BENCHMARK_OPTIONS ?=
 
 ## A misspelled variable would be ignored.
-VARIABLES := PYTHON VENV LATEST CORES CONFIG PYTEST_OPTIONS BENCH IMAGES TIFF_BENCHMARK \
+VARIABLES := PYTHON VENV LATEST CORES CONFIG PYTEST_OPTIONS BENCH REFERENCE IMAGES TIFF_BENCHMARK \
 	TIFF_BENCHMARK_OPTIONS
 SPACE := $(subst ,, )
 UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEOVERRIDES)))
@@ -120,7 +121,7 @@ check: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q tests/unit/config/test_schema.py
 
 bench: $(VENV)/.dev
-	@$(BIN)/python benchmarks/bench.py $(BENCH)
+	@$(BIN)/python benchmarks/bench.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(BENCH)
 
 ifeq ($(IMAGES),)
 tiff-benchmark: $(VENV)/.workflow

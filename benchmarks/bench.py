@@ -1,8 +1,10 @@
 """What this program costs beside its codecs and beside Snakemake, measured on data made here.
 
-    make bench                                    all rows, about a quarter of an hour
+    make bench                                    all rows, about a half an hour
     make bench BENCH="--quick"                    fewer passes over smaller images
     make bench BENCH="--only mammo:rle"           one row
+    make bench REFERENCE=path/to/dicom-preprocess  beside the reference program
+    make bench BENCH="--only workflow"            the workflow beside the command
     make bench BENCH="--only loader"              reading TIFFs, beside tifffile and Pillow
     make bench BENCH="--only startup"             commands until they do something
     make bench BENCH="--only stacks"              memory of stacks of few and of many slices
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -27,6 +30,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import commands
 import fast_decode
 import images
 import loader
@@ -34,6 +38,7 @@ import scale
 import stacks
 import startup
 import studies
+import workflow_runs
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
 if TYPE_CHECKING:
@@ -42,14 +47,14 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 SHARDS = 16
-TABLES = ("loader", "startup", "stacks", "fast-decode")
+TABLES = ("workflow", "loader", "startup", "stacks", "fast-decode")
 """What --only may name beside rows of images."""
 REAL_FILES = startup.CHECKOUT / "tests/data/corpus"
 
 
 def main() -> int:
     """Run the benchmarks; print the tables and write them as JSON."""
-    arguments = read_arguments()
+    arguments = parse_arguments()
     silence_pydicom_warnings()
     warnings.simplefilter("ignore")
     if arguments.scale or arguments.sharded or arguments.files:
@@ -57,44 +62,84 @@ def main() -> int:
             numbers(arguments.scale), sharded=arguments.sharded, files=numbers(arguments.files)
         )
         return 0
+    with tempfile.TemporaryDirectory() as name:
+        report = measure(Path(name), arguments)
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Measure this program.")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="KIND:SYNTAX",
+        help=f"a row, or {', '.join(TABLES)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
+    parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
+    parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
+    parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
+    parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
+    parser.add_argument(
+        "--reference", type=Path, metavar="PROGRAM", help="the reference program, to compare with"
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", default=REAL_FILES, help="files for fast-decode"
+    )
+    parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
+    arguments = parser.parse_args()
+    if arguments.reference is not None:
+        if not os.access(arguments.reference, os.X_OK):
+            parser.error(f"--reference {arguments.reference} is not a program")
+        arguments.reference = arguments.reference.resolve()
+    return arguments
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+    """Measure and print what was asked for; return all figures, for JSON."""
+    only, quick, reference = arguments.only, arguments.quick, arguments.reference
     rows: list[images.ImageCost] = []
+    through: list[commands.CommandCost] = []
     memory: list[images.Memory] = []
+    workflow: workflow_runs.WorkflowCost | None = None
     loaded: list[loader.ReaderRate] = []
-    orders: list[loader.Cold] = []
+    orders: list[loader.ReadOrderRate] = []
     start_up: list[startup.StartUp] = []
     stacked: list[stacks.StackMemory] = []
     reduced: list[fast_decode.FastDecode] = []
     headers = 0.0
     costs: list[studies.Cost] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if not arguments.studies:
-            named = [row for row in arguments.only or () if row not in TABLES]
-            if named or not arguments.only:
-                rows, memory = measure_images(folder, named, quick=arguments.quick)
-            if not arguments.only or "loader" in arguments.only:
-                loaded, orders = measure_loader(folder / "loader", quick=arguments.quick)
-            if not arguments.only or "startup" in arguments.only:
-                passes = 5 if arguments.quick else 15
-                start_up = show(startup.measure(folder, passes=passes), startup.table)
-            if not arguments.only or "stacks" in arguments.only:
-                measured = stacks.measure(folder / "stacks", quick=arguments.quick)
-                stacked = show(measured, stacks.table)
-            if not arguments.only or "fast-decode" in arguments.only:
-                compared = fast_decode.measure(folder, arguments.images, quick=arguments.quick)
-                reduced = show(compared, fast_decode.table)
-        if not arguments.studies and not arguments.only:
-            headers = images.headers_a_second(folder / "headers")
-            print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
-        if not arguments.only:
-            counts = arguments.studies or ("50" if arguments.quick else "200")
-            for count in map(int, counts.split(",")):
-                costs += studies.costs_of(folder / f"{count}", count)
-                shutil.rmtree(folder / f"{count}")
-            print("", *studies.table(costs), sep="\n", flush=True)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    report = {
-        "images": list(map(asdict, rows)),
+    if not arguments.studies:
+        named = [row for row in only or () if row not in TABLES]
+        if named or not only:
+            rows, through, memory = measure_images(folder, named, reference, quick=quick)
+        if not only or "workflow" in only:
+            workflow = measure_workflow(folder / "workflow", reference, quick=quick)
+        if not only or "loader" in only:
+            loaded, orders = measure_loader(folder / "loader", quick=quick)
+        if not only or "startup" in only:
+            start_up = show(startup.measure(folder, passes=5 if quick else 15), startup.table)
+        if not only or "stacks" in only:
+            stacked = show(stacks.measure(folder / "stacks", quick=quick), stacks.table)
+        if not only or "fast-decode" in only:
+            compared = fast_decode.measure(folder, arguments.images, quick=quick)
+            reduced = show(compared, fast_decode.table)
+    if not arguments.studies and not only:
+        headers = images.headers_a_second(folder / "headers")
+        print(f"\nheaders scanned a second of CPU time: {headers:.0f}", flush=True)
+    if not only:
+        counts = arguments.studies or ("50" if quick else "200")
+        for count in map(int, counts.split(",")):
+            costs += studies.costs_of(folder / f"{count}", count)
+            shutil.rmtree(folder / f"{count}")
+        show(costs, studies.table)
+    return {
+        "images": [row.record() for row in rows],
+        "commands": [row.record() for row in through],
+        "workflow": workflow and workflow.record(),
         "memory": list(map(asdict, memory)),
         "loader": list(map(asdict, loaded)),
         "orders": list(map(asdict, orders)),
@@ -104,26 +149,6 @@ def main() -> int:
         "headers a second": headers,
         "studies": list(map(asdict, costs)),
     }
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n")
-    return 0
-
-
-def read_arguments() -> argparse.Namespace:
-    """What to measure."""
-    parser = argparse.ArgumentParser(description="Measure this program.")
-    parser.add_argument(
-        "--only", action="append", metavar="KIND:SYNTAX", help=f"a row, {' or '.join(TABLES)}"
-    )
-    parser.add_argument("--quick", action="store_true", help="smaller images, fewer passes")
-    parser.add_argument("--studies", metavar="N,N", help="the workflow with N studies, no rows")
-    parser.add_argument("--scale", metavar="N,N", help="N studies by one Snakemake, no rows")
-    parser.add_argument("--sharded", type=int, metavar="N", help="N studies in shards, no rows")
-    parser.add_argument("--files", metavar="N,M", help="index to verdict of N studies of M files")
-    parser.add_argument(
-        "--images", type=Path, metavar="FOLDER", default=REAL_FILES, help="files for fast-decode"
-    )
-    parser.add_argument("--json", type=Path, default=Path("results/bench.json"))
-    return parser.parse_args()
 
 
 def show(rows: Iterable[Row], table: Callable[[Sequence[Row]], Iterable[str]]) -> list[Row]:
@@ -152,22 +177,24 @@ def measure_scale(counts: list[int], *, sharded: int | None, files: list[int]) -
 
 
 def measure_images(
-    folder: Path, only: list[str] | None, *, quick: bool
-) -> tuple[list[images.ImageCost], list[images.Memory]]:
+    folder: Path, only: list[str] | None, reference: Path | None, *, quick: bool
+) -> tuple[list[images.ImageCost], list[commands.CommandCost], list[images.Memory]]:
     """The rows of the tables of images."""
-    scale, repeat = (0.3, 3) if quick else (1.0, 5)
+    scale, passes = (0.3, 3) if quick else (1.0, 5)
     images.files_of("mammo:explicit", folder / "tiny", scale=0.02, studies=1)
     base_mb = images.peak_memory(folder / "tiny", folder / "none")
     print(*images.table([]), sep="\n")
-    rows = []
+    rows, through = [], []
     for row in only or images.ROWS:
         place = folder / row.replace(":", "-")
-        measured = images.measure(
-            row, place, scale=scale, studies=2, repeat=repeat, base_mb=base_mb
-        )
+        measured = images.measure(row, place, scale=scale, passes=passes, base_mb=base_mb)
         print(list(images.table([measured]))[-1], flush=True)
         rows.append(measured)
+        if not row.endswith(":fast"):
+            through.append(commands.measure(measured, place, reference=reference, passes=passes))
         shutil.rmtree(place)
+    if through:
+        print("", *commands.table(through), sep="\n", flush=True)
     memory: list[images.Memory] = []
     for row in () if only else images.MEMORY_ROWS:
         place = folder / row.replace(":", "-")
@@ -175,12 +202,23 @@ def measure_images(
         shutil.rmtree(place)
     if memory:
         print("", *images.memory_table(memory), sep="\n", flush=True)
-    return rows, memory
+    return rows, through, memory
+
+
+def measure_workflow(
+    folder: Path, reference: Path | None, *, quick: bool
+) -> workflow_runs.WorkflowCost:
+    """The table of the workflow beside the command."""
+    passes = 3 if quick else 5
+    cost = workflow_runs.measure(folder, reference=reference, passes=passes, quick=quick)
+    print("", *workflow_runs.table(cost), sep="\n", flush=True)
+    shutil.rmtree(folder)
+    return cost
 
 
 def measure_loader(
     folder: Path, *, quick: bool
-) -> tuple[list[loader.ReaderRate], list[loader.Cold]]:
+) -> tuple[list[loader.ReaderRate], list[loader.ReadOrderRate]]:
     """The rows of the tables of loading."""
     rows = list(loader.measure(folder, quick=quick))
     print("", *loader.table(rows), sep="\n", flush=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import tifffile
 
+import floors
 import images
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_recipe
@@ -129,7 +130,7 @@ def group_real_images(folder: Path) -> dict[str, list[InventoryEntry]]:
 def has_window(entry: InventoryEntry) -> bool:
     """Whether the header decides on the display values, or has errors that decoding will meet."""
     try:
-        description, pixel_format, _ = images.opened(Path(entry.path))
+        description, pixel_format, _ = floors.opened(Path(entry.path))
     except DicomPreprocessingError:
         return True
     return not is_relative(description, pixel_format, "voi", None)
@@ -166,7 +167,7 @@ def process(entry: InventoryEntry, spec: OutputSpec, repeat: int) -> tuple[Recei
     def work() -> None:
         receipts.extend(process_instance([entry], spec))
 
-    seconds = statistics.median(images.cpu_of(work) for _ in range(repeat))
+    seconds = statistics.median(floors.cpu_of(work) for _ in range(repeat))
     return receipts[-1], 1000 * seconds
 
 

@@ -1,48 +1,31 @@
-"""What an image costs beside its codec: CPU time and memory, by kind of image and syntax.
+"""What an image costs, and memory: CPU time and its shares, by kind of image and syntax.
 
-Start-up is left out: everything is imported before the first measurement, and images are processed
-one after the other in this process, as one worker of `dicom-preprocess` does. "codec" is the
-decoder alone on the streams of the same files, or a copy of native pixels.
+``floors`` says how time is measured, and what the floor is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import shutil
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+import floors
 import make_synthetic
 from dicom_preprocessing.config import parse_config
 from dicom_preprocessing.config.recipe import make_recipe
-from dicom_preprocessing.decode.codecs.registry import decode_stream
-from dicom_preprocessing.decode.codecs.runner import IMAGE_WARNINGS
-from dicom_preprocessing.decode.fragments import find_frame_fragments
-from dicom_preprocessing.decode.pixel_format import read_pixel_format
-from dicom_preprocessing.decode.pixels import decoder_options
-from dicom_preprocessing.dicom.reading import open_image
-from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
-from dicom_preprocessing.image_warnings import ImageWarnings
 from dicom_preprocessing.index.build import build_index
 from dicom_preprocessing.index.scan import scan_file
 from dicom_preprocessing.index.walk import find_files
 from dicom_preprocessing.processes import keep_freed_memory
-from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance, process_instance
+from dicom_preprocessing.processing.instance import OutputSpec, group_by_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description
-    from dicom_preprocessing.dicom.pixel_data import PixelData
 
 ROWS = (
     "mammo:explicit",
@@ -53,13 +36,22 @@ ROWS = (
     "mammo:j2k",
     "ct:explicit",
     "ct:j2k",
+    "mr:explicit",
+    "pet:explicit",
     "dbt:explicit",
     "dbt:htj2k",
+    "us:explicit",
     "us:jpeg-baseline",
     "mammo:htj2k:fast",
     "mammo:j2k:fast",
 )
 """Kind and transfer syntax, and ``fast`` for fast_decode."""
+
+STUDIES = {"mr": 1, "us": 4}
+"""By kind, where it is not 2: the second study of MR is an Enhanced object, clips are few."""
+
+FRAME_SCALES = {"mr": 4.0, "pet": 1.0}
+"""By kind, where it is not 0.5: small slices need to be many."""
 
 SETTINGS = {"crop": True, "crop_max": True, "size": [384, 512]}
 LIKE_SETTINGS = ("--crop", "--crop-max", "-s", "384,512")
@@ -80,120 +72,76 @@ REPORT_PEAK = (
 
 @dataclass(frozen=True)
 class ImageCost:
-    """A row of the table: CPU time in ms an image; MB of the largest file, and of the worker.
+    """A row of the table: shares of an image; MB of the largest file, and of the worker.
 
     ``peak_mb`` is above what a worker takes for a tiny image.
     """
 
     row: str
     images: int
-    total_ms: float
-    codec_ms: float
-    rest_ms: float
-    ratio: float
+    shares: floors.Shares
     decoded_mb: float
     peak_mb: float
 
+    def record(self) -> dict[str, object]:
+        """All figures, for JSON."""
+        sizes = {"decoded_mb": self.decoded_mb, "peak_mb": self.peak_mb}
+        return {"row": self.row, "images": self.images} | self.shares.record() | sizes
 
-def files_of(row: str, folder: Path, *, scale: float, studies: int, views: int = 0) -> list[Path]:
+
+def files_of(
+    row: str,
+    folder: Path,
+    *,
+    scale: float,
+    studies: int,
+    views: int = 0,
+    frame_scale: float | None = None,
+) -> list[Path]:
     """Make the studies of a row; ``views`` images each, 0 for all."""
     kind, syntax, *_ = row.split(":")
+    if frame_scale is None:
+        frame_scale = FRAME_SCALES.get(kind, 0.5) * scale
     with contextlib.redirect_stderr(io.StringIO()):
         make_synthetic.main(
             [
                 *(str(folder), "--kind", kind, "--transfer-syntax", syntax, "--seed", "7"),
                 *("--studies", str(studies), "--scale", str(scale), "--jobs", "1"),
-                *("--frame-scale", str(0.5 * scale), "--views", str(views)),
+                *("--frame-scale", str(frame_scale), "--views", str(views)),
             ]
         )
-    return sorted(folder.rglob("*.dcm"))
+    return files_in(folder)
 
 
-def cpu_of(work: Callable[[], object]) -> float:
-    """Seconds of CPU time, all threads."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+def files_in(folder: Path) -> list[Path]:
+    """Files of synthetic studies: those of MR have no suffix, and a table is in the folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.parent != folder)
 
 
-def codec_only(path: Path) -> Callable[[], object]:
-    """The decoder alone on the frames of a file that is in memory."""
-    description, layout, pixel_data = opened(path)
-    syntax = description.transfer_syntax_uid
-    if syntax in NATIVE:
-        data = pixel_data.stream([pixel_data.value])
-        return lambda: np.frombuffer(data, np.uint8).copy()
-    options = decoder_options(description, layout) | {IMAGE_WARNINGS: ImageWarnings()}
-    n, warnings = layout.number_of_frames, ImageWarnings()
-    frames = find_frame_fragments(pixel_data, description, n, warnings)
-    streams = list(map(pixel_data.stream, frames))
-
-    def work() -> None:
-        for stream in streams:
-            decode_stream(stream, syntax, options)
-
-    return work
-
-
-def opened(path: Path) -> tuple[Description, PixelFormat, PixelData]:
-    """Description, format and pixel data of a file."""
-    description, pixel_data = open_image(path)
-    if pixel_data is None:
-        raise SystemExit(f"{path} has no pixel data")
-    return (
-        description,
-        read_pixel_format(description, pixel_data.keyword, ImageWarnings()),
-        pixel_data,
-    )
-
-
-def measure(
-    row: str, folder: Path, *, scale: float, studies: int, repeat: int, base_mb: float
-) -> ImageCost:
-    """Measure a row; the median of ``repeat`` passes over its files."""
-    files = files_of(row, folder / "source", scale=scale, studies=studies)
-    index = build_index(find_files([str(folder / "source")]))
-    groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
-    config, _ = parse_config(SETTINGS | {"fast_decode": row.endswith(":fast")})
-    target = OutputSpec(folder / "images", make_recipe(config, "write"))
-    keep_freed_memory()  # as a worker does
-
-    def process_all() -> None:
-        for group in groups:
-            (receipt,) = process_instance(group, target)
-            if not receipt.is_written:
-                raise SystemExit(f"{receipt.source_path}: {receipt.message}")
-
-    def load_again() -> float:
-        shutil.rmtree(
-            target.root, ignore_errors=True
-        )  # replacing a file costs more than making one
-        return cpu_of(process_all)
-
-    # In turn, since the machine is faster at one time than at another.
-    decoders = list(map(codec_only, files))
-    load_again()
-    passes = [(load_again(), sum(map(cpu_of, decoders))) for _ in range(repeat)]
-    total, codec = (statistics.median(seconds) for seconds in zip(*passes, strict=True))
-    images = len(groups)
-    total_ms, codec_ms = 1000 * total / images, 1000 * codec / images
-    peak = peak_memory(folder / "source", folder / "memory", *LIKE_SETTINGS)
+def measure(row: str, folder: Path, *, scale: float, passes: int, base_mb: float) -> ImageCost:
+    """Measure a row, on files that stay in ``folder / "source"``."""
+    kind, *_ = row.split(":")
+    source = folder / "source"
+    files = files_of(row, source, scale=scale, studies=STUDIES.get(kind, 2))
+    shares = shares_of(source, folder / "images", passes=passes, fast=row.endswith(":fast"))
+    peak = peak_memory(source, folder / "memory", *LIKE_SETTINGS)
     return ImageCost(
         row=row,
-        images=images,
-        total_ms=total_ms,
-        codec_ms=codec_ms,
-        rest_ms=total_ms - codec_ms,
-        ratio=total_ms / codec_ms,
-        decoded_mb=max(decoded_bytes(path) for path in files) / MB,
+        images=len(files),
+        shares=shares,
+        decoded_mb=max(map(floors.stored_bytes, files)) / MB,
         peak_mb=peak - base_mb,
     )
 
 
-def decoded_bytes(path: Path) -> int:
-    """Bytes of the decoded frames of a file."""
-    _, layout, _ = opened(path)
-    return layout.rows * layout.columns * layout.number_of_frames * layout.samples_per_pixel * 2
+def shares_of(source: Path, output: Path, *, passes: int, fast: bool = False) -> floors.Shares:
+    """Measure the images of a folder in this process."""
+    index = build_index(find_files([str(source)]))
+    groups = [group for entries in index.studies.values() for group in group_by_instance(entries)]
+    config, _ = parse_config(SETTINGS | {"fast_decode": fast})
+    keep_freed_memory()  # as a worker does
+    target = OutputSpec(output, make_recipe(config, "write"))
+    return floors.measure(groups, target, passes=passes)
 
 
 def peak_memory(source: Path, output: Path, *options: str) -> float:
@@ -229,8 +177,8 @@ def measure_memory(row: str, folder: Path, *, scale: float, base_mb: float) -> I
     """Peak memory of a worker over one object, by settings."""
     source = folder / "source"
     path, *_ = files_of(row, source, scale=scale, studies=1, views=1)
-    _, layout, _ = opened(path)
-    frame_mb = decoded_bytes(path) / layout.number_of_frames / MB
+    _, layout, _ = floors.opened(path)
+    frame_mb = floors.stored_bytes(path) / layout.number_of_frames / MB
     for name, options in MEMORY_OPTIONS.items():
         peak = peak_memory(source, folder / "images", *options) - base_mb
         yield Memory(row, name, layout.number_of_frames, frame_mb, peak)
@@ -258,15 +206,12 @@ def headers_a_second(folder: Path) -> float:
             scan_file(found)
 
     scan()
-    return len(files) / statistics.median(cpu_of(scan) for _ in range(5))
+    return len(files) / statistics.median(floors.cpu_of(scan) for _ in range(5))
 
 
 def table(rows: Sequence[ImageCost]) -> Iterator[str]:
-    """The rows as text."""
-    head = ("row", "images", "ms", "codec ms", "rest ms", "ratio", "decoded MB", "peak MB")
-    yield "{:<20}{:>8}{:>10}{:>10}{:>10}{:>8}{:>12}{:>10}".format(*head)
+    """The rows as text; of all figures but the first and the last two, CPU time in ms an image."""
+    yield f"{'row':<20}{'images':>8}{floors.HEAD}{'decoded MB':>12}{'peak MB':>9}"
     for m in rows:
-        yield (
-            f"{m.row:<20}{m.images:>8}{m.total_ms:>10.1f}{m.codec_ms:>10.1f}{m.rest_ms:>10.1f}"
-            f"{m.ratio:>8.2f}{m.decoded_mb:>12.1f}{m.peak_mb:>10.0f}"
-        )
+        sizes = f"{m.decoded_mb:>12.1f}{m.peak_mb:>9.0f}"
+        yield f"{m.row:<20}{m.images:>8}{m.shares.cells()}{sizes}"

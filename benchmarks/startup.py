@@ -81,11 +81,13 @@ def _in_turn(commands: Mapping[str, Sequence[str]], beside: str, passes: int) ->
     return [StartUp(name, beside, c, w, c / cpu, w / wall) for name, (c, w) in least.items()]
 
 
-def time_of(words: Sequence[str]) -> tuple[float, float]:
-    """CPU time, of a process and its children, and wall time, ms."""
+def time_of(
+    words: Sequence[str], environment: Mapping[str, str] = ENVIRONMENT
+) -> tuple[float, float]:
+    """CPU time, of a process and its children, and wall time, ms; a RuntimeError if it fails."""
     start = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603
-        words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     with process.stderr:
         said = process.stderr.read()
