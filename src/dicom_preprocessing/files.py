@@ -453,7 +453,7 @@ def make_durable(paths: Iterable[Path]) -> None:
     Raises
     ------
     OSError
-        Of the first file that is not completely on the disk.
+        Of a file that is not completely on the disk.
     """
     # Some file systems allocate blocks later than bytes are written, and report a full disk only
     # when a file is synced. Several at once share what a file system does for one, such as a commit
@@ -463,8 +463,13 @@ def make_durable(paths: Iterable[Path]) -> None:
     with ThreadPoolExecutor(SYNCING_THREADS) as pool:
         while batch := list(islice(ahead, ITEMS_PER_CHUNK)):
             shared = iter(batch)  # a future for each file would take longer than its sync
-            for done in [pool.submit(_sync_files, shared) for _ in range(SYNCING_THREADS)]:
-                done.result()
+            helpers = []
+            with suppress(RuntimeError):  # the system allows no more threads
+                for _ in batch[1:SYNCING_THREADS]:
+                    helpers.append(pool.submit(_sync_files, shared))  # noqa: PERF401  # keeps those
+            _sync_files(shared)
+            for helper in helpers:
+                helper.result()
             folders |= dict.fromkeys(path.parent for path in batch)
     for folder in folders:
         fsync_folder(folder)

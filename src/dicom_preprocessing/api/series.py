@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from dataclasses import asdict, replace
+from filecmp import cmp
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from dicom_preprocessing.processing.instance import mark_conflict
 from dicom_preprocessing.processing.timing import StageTimer
 from dicom_preprocessing.processing.volume import StackReader, group_by_image
 from dicom_preprocessing.results.receipts import new_receipt
+from dicom_preprocessing.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +106,7 @@ def _plan(
         file = SeriesFile(path, entry.series_instance_uid, header)
         by_study[header.study_instance_uid].append((entry, file))
     groups = []
-    for _, members in sorted(by_study.items()):
+    for members in (_leave_out_copies(by_study[study], leave_out) for study in sorted(by_study)):
         stacking = stack_files([file for _, file in members], config.stack)
         for path, message in stacking.dropped.items():
             leave_out(LeftOut(path, "not_selected", message))
@@ -115,6 +117,23 @@ def _plan(
         ]
         groups += group_by_image(entries)
     return groups
+
+
+def _leave_out_copies(
+    members: Sequence[tuple[InventoryEntry, SeriesFile]], leave_out: Callable[[LeftOut], object]
+) -> list[tuple[InventoryEntry, SeriesFile]]:
+    """Return the files of a study without those of the same bytes as one before."""
+    by_instance: dict[tuple[str, int], list[str]] = defaultdict(list)
+    kept = []
+    for entry, file in members:
+        earlier = by_instance[entry.sop_instance_uid, entry.size]
+        same = next((path for path in earlier if cmp(path, entry.path, shallow=False)), None)
+        if same is None:
+            earlier.append(entry.path)
+            kept.append((entry, file))
+        else:
+            leave_out(LeftOut(entry.path, "duplicate", f"same bytes as {make_printable(same)}"))
+    return kept
 
 
 def _decode(

@@ -115,6 +115,8 @@ def _resize(tree: Tree, output: Path, options: ResizeOptions, jobs: int) -> int:
     if slices is not None:
         names = {row.path for row in rows}
         write_resized_slices(slices, output, names, output / SLICES)
+    else:
+        (output / SLICES).unlink(missing_ok=True)  # of another tree
     write_manifest(rows, output / MANIFEST)
     print(f"{len(rows)} of {len(tree.paths)} TIFFs in {make_printable(str(output))}")
     return 1 if failed else 0

@@ -367,6 +367,7 @@ def _inflate(opened: _OpenedFile, syntax: UID) -> None:
 
 def _scan_header(opened: _OpenedFile, wanted: Collection[int] = READ_TAGS) -> Scan:
     """Scan the elements before the pixel data, and read the values of those that are wanted."""
+    opened.ahead.restart()
     with _translate_parse_errors(has_prefix=opened.has_prefix):
         scan = scan_elements(
             opened.ahead,

@@ -302,6 +302,10 @@ class ReadAhead:
             self._start, self._chunk, start = offset, self.source.read(offset, self._size), 0
         return self._chunk[start : start + length]
 
+    def restart(self) -> None:
+        """Count small parts anew, for a reader that begins once more."""
+        self._parsed = 0
+
     def chunk_from(self, offset: int, length: int) -> tuple[bytes, int]:
         """Return a chunk with ``length`` bytes from ``offset``, if they are there, and their place.
 
@@ -311,13 +315,8 @@ class ReadAhead:
         return self._chunk, offset - self._start
 
     def _count(self, offset: int) -> None:
-        """Count the last chunk, of which the next one is at ``offset``, if it had small parts.
-
-        A reader that goes back counts anew.
-        """
-        if offset < self._start:
-            self._parsed = 0
-        elif offset < self._start + len(self._chunk) + SMALL_STEP:
+        """Count the last chunk, of which the next one is at ``offset``, if it had small parts."""
+        if offset < self._start + len(self._chunk) + SMALL_STEP:
             self._parsed += len(self._chunk)
         if self._parsed > MAX_PARSED:
             raise DamagedError(

@@ -90,7 +90,14 @@ def quantise(
         Floats are not rounded.
     can_exceed : bool
         Whether values may be outside of an integer dtype; means of its values are not.
+
+    Raises
+    ------
+    TypeError
+        ``dtype`` is bool.
     """
+    if dtype.kind == "b":
+        raise TypeError("single bits have no steps to which values could be rounded")
     if dtype.kind != "f":
         if can_exceed:
             limits = np.iinfo(dtype)

@@ -114,7 +114,7 @@ BAND_ROWS = 192
 of them would not be in the cache at once."""
 
 
-CACHED_KERNELS = 128
+CACHED_KERNELS = 96
 """Kernels that stay for the next image: slices of a series are cropped to a few dozen sizes."""
 
 
@@ -155,7 +155,7 @@ def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_arra
 
 def line_weights(
     grid: SampleGrid, n_out: int, kernel: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
     """Return the weights of the samples of a line for each of ``n_out`` output pixels.
 
     The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the
@@ -163,11 +163,11 @@ def line_weights(
 
     Returns
     -------
-    weights : (count,)
+    weights : (count,), float64
         Those of an output pixel have the sum 1.
-    samples : (count,)
+    samples : (count,), int32
         Index of the sample of each weight.
-    starts : (n_out + 1,)
+    starts : (n_out + 1,), int32
         Where the weights of each output pixel start; the last one is the count.
     """
     function, support, _ = KERNELS[kernel]
@@ -189,4 +189,4 @@ def line_weights(
     # Samples on the edge of the support weigh nothing: a third of those of an enlarged line.
     counted = (weights != 0) | (np.abs(distances) < support)
     starts = np.concatenate(([0], np.cumsum(counted)[ends - 1]))
-    return weights[counted], samples[counted], starts
+    return weights[counted], samples[counted].astype(np.int32), starts.astype(np.int32)

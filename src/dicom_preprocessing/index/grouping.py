@@ -217,7 +217,8 @@ class StudyGrouper:
             self._excluded.extend(rejected)
             selected += kept
             if not kept:
-                lost.append(_LostImage(images[0], SOP_CONFLICT))
+                slices = {_describe_slice(image): image for image in reversed(images)}
+                lost += [_LostImage(image, SOP_CONFLICT) for image in slices.values()]
         return sorted(selected, key=attrgetter("index")), lost
 
     def _add_digests(
@@ -264,6 +265,12 @@ class StudyGrouper:
                 following = next(digested, None)
             else:
                 yield scan
+
+
+def _describe_slice(image: _Candidate) -> tuple[str, ...]:
+    """Return what two files have in common that would be one slice: all but its number."""
+    attributes = dict(image.header.attributes) | {"InstanceNumber": ""}
+    return (image.entry.series_instance_uid, *map(str, sorted(attributes.items())))
 
 
 def find_uid_problem(header: Header) -> str:

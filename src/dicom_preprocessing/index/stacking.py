@@ -66,7 +66,7 @@ PICTURES: Final = frozenset(
 )
 """SOP classes of projections and pictures, which are slices only where they say where they lie."""
 
-EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+NONE_LOST: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class SeriesFile(NamedTuple):
@@ -85,7 +85,7 @@ class Stacking(NamedTuple):
 
 
 def stack_files(
-    files: Iterable[SeriesFile], policies: StackPolicies, lost: Mapping[str, str] = EMPTY
+    files: Iterable[SeriesFile], policies: StackPolicies, lost: Mapping[str, str] = NONE_LOST
 ) -> Stacking:
     """Plan the stacks of the files of a study.
 
@@ -99,26 +99,35 @@ def stack_files(
     policies : StackPolicies
     lost : mapping
         By path why a file cannot be used. A volume that has one must not be written, since it would
-        be shorter without a sign.
+        be shorter without a sign. So must not one of another series than the first file of an
+        instance.
     """
+    lost = dict(lost)
     by_instance: dict[str, list[SeriesFile]] = defaultdict(list)
     for file in files:
-        by_instance[file.header.sop_instance_uid].append(file)
-    instances: dict[str, dict[str, list[SeriesFile]]] = defaultdict(dict)
-    for sop, candidates in by_instance.items():
-        if _is_slice(candidates[0]):
-            instances[candidates[0].series_instance_uid][sop] = candidates
+        # UIDs that cannot be used say nothing about which files are of one instance.
+        by_instance[file.path if file.path in lost else file.header.sop_instance_uid].append(file)
+    candidates_by_series: dict[str, dict[str, list[SeriesFile]]] = defaultdict(dict)
+    for candidates in by_instance.values():
+        first = candidates[0]
+        if _is_slice(first):
+            candidates_by_series[first.series_instance_uid][first.path] = candidates
+        for other in candidates[1:]:
+            if other.series_instance_uid != first.series_instance_uid and _is_slice(other):
+                candidates_by_series[other.series_instance_uid][other.path] = [other]
+                lost[other.path] = "sop_conflict"
     places: dict[str, StackPlace] = {}
     dropped: dict[str, str] = {}
-    for series, by_sop in instances.items():
-        slices = [make_slice(first.header, first.path) for first, *_ in by_sop.values()]
+    for series, by_name in candidates_by_series.items():
+        slices = [make_slice(first.header, first.path) for first, *_ in by_name.values()]
         plan = plan_volumes(series, slices, policies)
         for left_out in plan.dropped:
-            for file in by_sop[left_out.slice.sop_instance_uid]:
-                dropped[file.path] = left_out.message
-        for volume in (_leave_out(planned, lost) for planned in plan.volumes):
+            if left_out.slice.name not in lost:
+                for file in by_name[left_out.slice.name]:
+                    dropped[file.path] = left_out.message
+        for volume in (_fail_without(lost, planned) for planned in plan.volumes):
             for s, place in zip(volume.slices, _list_places(volume), strict=True):
-                places |= dict.fromkeys((f.path for f in by_sop[s.sop_instance_uid]), place)
+                places |= dict.fromkeys((f.path for f in by_name[s.name]), place)
     return Stacking(places, dropped)
 
 
@@ -130,8 +139,8 @@ def _is_slice(file: SeriesFile) -> bool:
     return header.sop_class_uid not in PICTURES or make_slice(header, file.path).is_placed
 
 
-def _leave_out(volume: PlannedVolume, lost: Mapping[str, str]) -> PlannedVolume:
-    """Leave out the slices that are lost, and say so if there are any."""
+def _fail_without(lost: Mapping[str, str], volume: PlannedVolume) -> PlannedVolume:
+    """Return a volume without the slices that are lost, which must not be written if it had any."""
     kept = [i for i, s in enumerate(volume.slices) if s.name not in lost]
     if len(kept) == len(volume.slices):
         return volume

@@ -10,6 +10,7 @@ If it dies or exceeds a limit, the server forks it again, and the second try has
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import time
@@ -18,6 +19,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dicom_preprocessing import processes
@@ -50,8 +52,9 @@ AHEAD = 4
 """Instances for each worker that must wait before one has two of them: the last ones go to whoever
 is free first."""
 
-FEW_FILES = 4
-"""Files of an instance that a worker may have beside another one; a stack has hundreds."""
+MAX_AHEAD_BYTES = 4096
+"""Of a message to a worker that has an instance already. More might not fit between the two, and
+both would wait for the other to read; a stack has hundreds of files."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,10 @@ class _Instance:
     known: dict[str, FileError] = field(default_factory=dict)
     spared: set[str] = field(default_factory=set)
 
+    def pack(self) -> bytes:
+        """Return the message with which a worker gets it."""
+        return bytes(ForkingPickler.dumps((self.candidates, self.known)))
+
 
 class _Worker(WorkerProcess):
     """A process that works on one instance at a time, the first of ``instances``."""
@@ -77,22 +84,23 @@ class _Worker(WorkerProcess):
         self.start_time = 0.0
         self.start_bytes = 0
 
-    def assign(self, instance: _Instance) -> None:
-        """Hand over an instance; to a worker that has one already only one of few files.
-
-        Else both might write to each other more than fits between them, and wait.
-        """
+    def assign(self, instance: _Instance, message: bytes) -> None:
+        """Hand over an instance, packed as a message."""
         self.instances.append(instance)
         if len(self.instances) == 1:
             self.set_current_file(instance.candidates[0].path)
         with suppress(OSError):  # a worker that is dead already is seen at its connection
-            self.connection.send((instance.candidates, instance.known))
+            self.connection.send_bytes(message)
 
-    def finish(self) -> None:
-        """Go on with the next instance, which the process has already, if there is one."""
+    def finish(self, end_time: float, end_bytes: int) -> None:
+        """Go on with the next instance, which the process has begun already, if there is one.
+
+        Time and memory of its first file count from the end of the last one.
+        """
         self.instances.popleft()
         if self.instances:
-            self.set_current_file(self.instances[0].candidates[0].path)
+            self.current_file = self.instances[0].candidates[0].path
+            self.start_time, self.start_bytes = end_time, end_bytes
 
     def set_current_file(self, path: str) -> None:
         """Start to count time and memory for a file."""
@@ -145,6 +153,7 @@ def process_all(
         An image could not be written.
     """
     _remove_partials_of(groups, spec)
+    find_share: Callable[[], int] | None = None
     if processes.shared_limits is not None and cores == 1:
         begun = 0
         work = _process_in_this_process(groups, spec, limits, processes.shared_limits)
@@ -155,21 +164,15 @@ def process_all(
                 if cores > 1 and len(groups) - begun > 1:
                     break
         groups = groups[begun:]
+        find_share = processes.find_share_of_cores
     if groups:
-        yield from _process_in_workers(groups, spec, limits, cores)
-
-
-def _process_in_workers(
-    groups: Sequence[Sequence[InventoryEntry]], spec: OutputSpec, limits: Limits, cores: int
-) -> Iterator[list[Receipt]]:
-    """Process the files of each SOP instance in worker processes, as ``process_all`` says."""
-    # Processes before threads: threads help only where an instance has several frames, or a large
-    # one in JPEG 2000.
-    workers = max(1, min(cores, len(groups)))
-    import_libraries_of(spec.recipe)  # once for all workers that are forked
-    start = partial(_Worker, spec, limits, threads=cores // workers)
-    with _Pool(groups, limits, start, workers) as pool:
-        yield from pool.run()
+        workers = max(1, min(cores, len(groups)))
+        import_libraries_of(spec.recipe)  # once for all workers that are forked
+        # Processes before threads: threads help only where an instance has several frames, or a
+        # large one in JPEG 2000.
+        start = partial(_Worker, spec, limits, threads=max(1, cores // workers))
+        with _Pool(groups, limits, start, find_share or (lambda: workers)) as pool:
+            yield from pool.run()
 
 
 class _Pool:
@@ -182,8 +185,8 @@ class _Pool:
     limits : Limits
     start : callable
         Starts a worker.
-    count : int
-        Workers.
+    find_share : callable
+        Says how many workers there may be now.
     """
 
     def __init__(
@@ -191,15 +194,13 @@ class _Pool:
         groups: Sequence[Sequence[InventoryEntry]],
         limits: Limits,
         start: Callable[[], _Worker],
-        count: int,
+        find_share: Callable[[], int],
     ) -> None:
         self.waiting = deque(map(_Instance, groups))
-        self.limits, self.start = limits, start
+        self.limits, self.start, self.find_share = limits, start, find_share
         self.selector = selectors.DefaultSelector()
         self.workers: list[_Worker] = []
         self.next_check = 0.0
-        for _ in range(count):
-            self.add_worker()
 
     def __enter__(self) -> Self:
         return self
@@ -209,41 +210,57 @@ class _Pool:
             worker.kill()
         self.selector.close()
 
-    def add_worker(self) -> None:
-        """Start a worker."""
-        worker = self.start()
-        self.workers.append(worker)
-        self.selector.register(worker.connection, selectors.EVENT_READ, worker)
-
     def run(self) -> Iterator[list[Receipt]]:
         """Yield the receipts of each instance, in any order."""
         while self.waiting or any(worker.instances for worker in self.workers):
-            while (free := self.find_free()) is not None:
-                free.assign(self.waiting.popleft())
+            if time.monotonic() >= self.next_check:
+                self.stop_excess()
+                self.adjust()
+                self.next_check = time.monotonic() + POLL_SECONDS
+            while self.assign_next():
+                pass
             for key, _ in self.selector.select(POLL_SECONDS):
                 receipts = self.receive(key.data)
                 if receipts is not None:
                     yield receipts
-            if time.monotonic() >= self.next_check:
-                self.stop_excess()
-                self.next_check = time.monotonic() + POLL_SECONDS
 
-    def find_free(self) -> _Worker | None:
-        """Return a worker for the next instance, None if all have enough, or none waits.
+    def adjust(self) -> None:
+        """Start workers as there may be, or let some go that have nothing to do."""
+        most = min(self.find_share(), len(self.waiting) + self.count_busy())
+        while len(self.workers) < most:
+            worker = self.start()
+            self.workers.append(worker)
+            self.selector.register(worker.connection, selectors.EVENT_READ, worker)
+        for worker in self.workers[most:]:
+            if not worker.instances:
+                self.end(worker)
+
+    def count_busy(self) -> int:
+        """Count the workers that work."""
+        return sum(bool(worker.instances) for worker in self.workers)
+
+    def assign_next(self) -> bool:
+        """Hand the next instance to a worker, if one may have it.
 
         While many wait, a worker has two, so that it never waits for the second one.
         """
-        if not self.waiting:
-            return None
-        is_small = len(self.waiting[0].candidates) <= FEW_FILES
-        most = 2 if is_small and len(self.waiting) > AHEAD * len(self.workers) else 1
-        worker = min(self.workers, key=lambda worker: len(worker.instances))
-        return worker if len(worker.instances) < most else None
+        workers = self.workers[: self.find_share()]
+        if not self.waiting or not workers:
+            return False
+        worker = min(workers, key=lambda worker: len(worker.instances))
+        has_many = len(self.waiting) > AHEAD * len(workers)
+        if len(worker.instances) > int(has_many):
+            return False
+        message = self.waiting[0].pack()
+        if worker.instances and len(message) > MAX_AHEAD_BYTES:
+            return False
+        worker.assign(self.waiting.popleft(), message)
+        return True
 
     def receive(self, worker: _Worker) -> list[Receipt] | None:
         """Take a message of a worker; return the receipts of an instance if it is done."""
-        # A path: the next candidate. A list: the receipts. An error: the job ends. Nothing: the
-        # worker died.
+        # A path: the next candidate. A tuple: the receipts, and when and with what memory the
+        # instance was done. An error: the job ends. Nothing: the worker died.
         message = _receive(worker)
         if isinstance(message, BaseException):
             raise message
@@ -253,8 +270,9 @@ class _Pool:
         if message is None:
             self.replace(worker, None)
             return None
-        worker.finish()
-        receipts: list[Receipt] = message
+        receipts: list[Receipt]
+        receipts, end_time, end_bytes = message
+        worker.finish(end_time, end_bytes)
         return receipts
 
     def stop_excess(self) -> None:
@@ -265,10 +283,8 @@ class _Pool:
                 self.replace(worker, error)
 
     def replace(self, worker: _Worker, error: FileError | None) -> None:
-        """Replace a worker that exceeds a limit, or died; what it had waits again."""
-        self.selector.unregister(worker.connection)
-        self.workers.remove(worker)
-        code = worker.kill()
+        """End a worker that exceeds a limit, or died; what it had waits again."""
+        code = self.end(worker)
         if worker.instances:
             if error is None and not _spare_file(worker, code):
                 error = make_crash_error(code, "decoded")
@@ -276,8 +292,13 @@ class _Pool:
                 _record_error(worker.instances[0], worker.current_file, error)
         # All of the instance once more: its image may still come from another candidate.
         self.waiting.extendleft(reversed(worker.instances))
-        if self.waiting:
-            self.add_worker()
+        self.next_check = 0.0  # for another worker at once
+
+    def end(self, worker: _Worker) -> int:
+        """End a worker, and return its exit code."""
+        self.selector.unregister(worker.connection)
+        self.workers.remove(worker)
+        return worker.kill()
 
 
 def call_isolated(function: Callable[..., T], *arguments: Any, limits: Limits) -> T:  # noqa: ANN401
@@ -389,4 +410,4 @@ def _run_worker(supervisor: Connection, spec: OutputSpec, limits: Limits, thread
             except OSError as error:  # an image that cannot be written ends the job
                 supervisor.send(error)
             else:
-                supervisor.send(receipts)
+                supervisor.send((receipts, time.monotonic(), resident_bytes(os.getpid())))

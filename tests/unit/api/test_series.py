@@ -55,14 +55,18 @@ def test_policies_are_those_of_the_configuration(series):
 def test_files_that_are_in_no_volume_are_told(series):
     paths = [series.add(mm) for mm in (0, 1)]
     scout = series.add(2, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    copy = series.add(1, value=20)
-    _, told = dp.preprocess_u8_series_with_metadata([*paths, scout, copy], PLAIN)
-    (metadata,) = told
+    same_pixels = series.add(1, value=20)
+    same_bytes = series.folder / "copy.dcm"
+    same_bytes.write_bytes(paths[0].read_bytes())
+    given = [*paths, scout, same_pixels, same_bytes]
+    _, (metadata,) = dp.preprocess_u8_series_with_metadata(given, PLAIN)
     assert [(item.path, item.error) for item in metadata.left_out] == [
+        (str(same_bytes), "duplicate"),
         (str(scout), "not_selected"),
-        (str(copy), "duplicate"),
+        (str(same_pixels), "duplicate"),
     ]
-    assert "LOCALIZER" in metadata.left_out[0].message
+    assert metadata.left_out[0].message == f"same bytes as {paths[0]}"
+    assert "LOCALIZER" in metadata.left_out[1].message
 
 
 def test_no_volume_is_an_error(series):

@@ -60,6 +60,9 @@ class TestCommand:
         places = table[["x", "y", "z"]].to_numpy()[:2].tolist()
         assert places == [[0.05, 0.1, 1], [0.05, 0.1, 3]]
         assert table[["x", "y", "z"]].iloc[2].isna().all()
+        (tmp_path / "a" / "slices.csv").rename(tmp_path / "other.csv")
+        assert main([str(tmp_path / "a"), str(tmp_path / "b"), "--scale", "0.5", "-j", "1"]) == 0
+        assert not (tmp_path / "b" / "slices.csv").exists()
         (row,) = dp.read_manifest(tmp_path / "b").to_dict("records")
         assert (row["volume"], row["volume_id"]) == (1, "00")
 

@@ -321,6 +321,19 @@ def test_small_elements_have_an_end(tmp_path, monkeypatch, step):
         read_header(path)
 
 
+def test_small_elements_of_sequences_have_an_end(tmp_path, monkeypatch):
+    """A sequence whose end was looked for is read once more, from its start."""
+    monkeypatch.setattr(sources, "MAX_PARSED", 2 * MIB)
+    path = tmp_path / "a.dcm"
+    ends = struct.pack("<HHLHHL", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    sequence = element(0x00283010, b"SQ", b"", 0xFFFFFFFF)
+    sequence += struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    sequence += element(0x00080005, b"CS", b"") * 7000 + ends
+    path.write_bytes(head(EXPLICIT) + UIDS + PIXEL_MODULE + sequence * 100 + PIXELS)
+    with pytest.raises(DamagedError, match="small elements"):
+        open_image(path)
+
+
 def test_large_elements_may_be_many(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MAX_PARSED", 2 * MIB)
     path = tmp_path / "a.dcm"

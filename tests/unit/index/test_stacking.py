@@ -128,6 +128,23 @@ class TestStackFiles:
             assert (verdict, policy) == ("incomplete", "fail")
             assert message == f"1 slice of this volume cannot be used: {lost.path} (sop_conflict)"
 
+    def test_each_series_lacks_its_own_file_without_a_uid(self):
+        first = [file_at(z, z + 1, sop=f"1.2.{z}") for z in (0, 2)]
+        second = [file_at(z, z + 11, sop=f"1.3.{z}", series="1.2.4") for z in (0, 2)]
+        without = [file_at(4, 5, sop=""), file_at(4, 15, sop="", series="1.2.4")]
+        reasons = {file.path: "bad_uid" for file in without}
+        places, _ = stack_files((*first, *second, *without), StackPolicies(), reasons)
+        verdicts = [[v for v, _, _ in places[f[0].path].findings] for f in (first, second)]
+        assert verdicts == [["incomplete"], ["incomplete"]]
+
+    def test_volume_lacks_a_file_that_is_a_slice_of_another_series(self):
+        first = [file_at(z, z + 1, sop=f"1.2.{z}") for z in (0, 2)]
+        second = [file_at(z, z + 11, sop=f"1.3.{z}", series="1.2.4") for z in (0, 2)]
+        shared = file_at(4, 15, sop="1.2.2", series="1.2.4")  # the UID of a slice of the first
+        places, _ = stack_files((*first, *second, shared), StackPolicies())
+        verdicts = [[v for v, _, _ in places[f[0].path].findings] for f in (first, second)]
+        assert verdicts == [[], ["incomplete"]]
+
     def test_other_volumes_of_the_series_do_not_lack_it(self):
         files = [file_at(z, z + 1) for z in (0, 2)]
         others = [file_at(z, z + 11, FrameOfReferenceUID="1.2.8") for z in (0, 2)]

@@ -196,6 +196,17 @@ def test_error_that_ends_workers_is_not_hidden_by_leavings(
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_costs_one_of_many_files_that_wait(tmp_path, write_dicom, outcomes, name):
+    """A worker has the next file already when this one kills it."""
+    names = [f"{number:02}.dcm" for number in range(14)]
+    source = write_files(tmp_path / "source", write_dicom, *names[:7], name, *names[7:])
+    limits = {"seconds": 1 if name == "hang.dcm" else 60, "memory_mb": 200}
+    receipts = outcomes(source, workers=2, **limits)
+    assert {n: r.error for n, r in receipts.items() if r.error} == {name: FAULTS[name][0]}
+    assert len(receipts) == 15
+
+
 @pytest.mark.parametrize("name", [None, *FAULTS])
 def test_watched_job_takes_cores_that_idle(tmp_path, write_dicom, outcomes, monkeypatch, name):
     """The first file by itself, the others in workers, of which a fault costs one file."""

@@ -36,9 +36,13 @@ DEFAULTS: Final = StackPolicies()
 
 
 class _Draft(NamedTuple):
-    """A volume without number and name; ``key`` has what tells it from others of its series."""
+    """A volume without number and name; ``key`` has what tells it from others of its series.
+
+    ``frame_of_reference_uid`` is that which counts, and may not be that of each slice.
+    """
 
     key: list[Any]
+    frame_of_reference_uid: str
     orientation: Sequence[float]
     slices: list[Slice]
     places: Places | None
@@ -155,11 +159,11 @@ def _describe_order(slices: Sequence[Slice]) -> str:
 def _draft_volumes(part: Part, policies: StackPolicies) -> Iterator[_Draft]:
     """Yield the volumes of a part in the order of their numbers."""
     places = measure_places(part.slices, part.key.orientation) if part.key.is_placed else None
-    record = part.key.as_record()
+    record, reference = part.key.as_record(), part.key.frame_of_reference_uid
     if places is None:
         ordered = sorted(part.slices, key=_by_instance_number)
         key = [record, describe_common(ordered), [], 0]
-        yield _Draft(key, part.key.orientation or (), ordered, None)
+        yield _Draft(key, reference, part.key.orientation or (), ordered, None)
         return
     for telling, members in tell_apart(part.slices, places.distances).items():
         # Slices are in the order of their UIDs, in which those at one place stay.
@@ -172,6 +176,7 @@ def _draft_volumes(part: Part, policies: StackPolicies) -> Iterator[_Draft]:
             others = [(name, value) for name, value in telling if name not in OF_VOLUMES]
             yield _Draft(
                 [record, describe_common(members_of_run), others, run],
+                reference,
                 part.key.orientation or (),
                 members_of_run,
                 places.take(chosen),
@@ -202,7 +207,7 @@ def _find_parted(drafts: Sequence[_Draft]) -> Callable[[_Draft], tuple[Finding, 
     references = defaultdict(set)
     for draft in drafts:
         if draft.places is not None:
-            references[draft.geometry].add(draft.slices[0].frame_of_reference_uid)
+            references[draft.geometry].add(draft.frame_of_reference_uid)
 
     def find(draft: _Draft) -> tuple[Finding, ...]:
         count = len(references[draft.geometry]) if draft.places is not None else 1

@@ -39,6 +39,17 @@ def test_frames_of_reference_that_part_slices_are_a_warning():
     assert "2 Frames of Reference" in volumes[0].findings[0].message
 
 
+@pytest.mark.parametrize("references", ["1 2 3 4", "1 1 1 "])
+def test_frames_of_reference_that_do_not_count_are_no_warning(references):
+    """Echoes part these volumes, and the frame of reference of a slice may be any."""
+    slices = [
+        axial(3.0 * (n // 2), echo_time=str(n % 2), frame_of_reference_uid=reference)
+        for n, reference in enumerate(references.split(" "))
+    ]
+    volumes = plan(slices).volumes
+    assert [(len(volume.slices), volume.findings) for volume in volumes] == [(2, ())] * 2
+
+
 def test_slices_without_a_frame_of_reference_are_of_that_of_the_others():
     slices = stack(0, 3, frame_of_reference_uid="1") + stack(6)
     volume = only_volume(slices)
