@@ -61,9 +61,10 @@ NUMERIC_TEXTS: Final = ("DS", "IS")
 ESCAPE: Final = b"\x1b"
 """Switches to another character set within a text (ISO 2022)."""
 
-CACHED_VALUES: Final = 512
-MAX_CACHED: Final = 128
-"""Bytes of a value that stays for the next file."""
+CACHED_ELEMENTS: Final = 512
+"""Elements whose values stay parsed for the next file: slices of a series share most of theirs."""
+MAX_CACHED_BYTES: Final = 128
+"""Of such an element."""
 
 SEQUENCE: Final = b"(sequence)"
 """In place of the bytes of a sequence where a value is expected; messages show it."""
@@ -119,8 +120,16 @@ def plain_values(raw: RawDataElement) -> tuple[Value, ...] | None:
         known = VRS.get(int(raw.tag))
         # pydicom reads UN as what the dictionary says, too (PS3.5 6.2.2).
         vr = known if not vr or known in DEFAULT_REPERTOIRE else vr
-    parse = _parse_again if len(content) <= MAX_CACHED else _parse
+    parse = _parse_or_recall if len(content) <= MAX_CACHED_BYTES else _parse
     return parse(vr, content, raw.is_little_endian)
+
+
+@lru_cache(maxsize=CACHED_ELEMENTS)
+def _parse_or_recall(
+    vr: str | None, content: bytes, is_little_endian: bool
+) -> tuple[Value, ...] | None:
+    """Return what ``_parse`` returned for the same element."""
+    return _parse(vr, content, is_little_endian)
 
 
 def _parse(vr: str | None, content: bytes, is_little_endian: bool) -> tuple[Value, ...] | None:
@@ -137,10 +146,6 @@ def _parse(vr: str | None, content: bytes, is_little_endian: bool) -> tuple[Valu
         return None
     values = (value.rstrip(" \0") for value in content.decode("latin-1").split("\\"))
     return tuple(value.lstrip() for value in values) if vr in NUMERIC_TEXTS else tuple(values)
-
-
-_parse_again = lru_cache(maxsize=CACHED_VALUES)(_parse)
-"""The same, from the file before: slices of a series have most values in common."""
 
 
 def _plain(value: object) -> Value:

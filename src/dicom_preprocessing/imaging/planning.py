@@ -11,6 +11,9 @@ import numpy as np
 
 from dicom_preprocessing.imaging.geometry import CropBox, Padding, Size, round_half_away
 
+CACHED_AREAS = 64
+"""Areas of images without their edges that stay for the next image, often of the same size."""
+
 
 def fit_size(content: Size, target: Size, pixel_shape: float | None = None) -> Size:
     """Return the largest size within ``target`` that has the aspect ratio of the picture.
@@ -74,7 +77,7 @@ def _distribute(total: int, side: Side) -> tuple[int, int]:
     return before, total - before
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CACHED_AREAS)
 def inner_box(size: Size, border_frac: float) -> CropBox | None:
     """Return the area of an image without a fraction at each edge, None if nothing is left.
 

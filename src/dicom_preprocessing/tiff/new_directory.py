@@ -34,8 +34,8 @@ NUMBER_CODES: Final = {
 """Struct codes by type, of all but texts."""
 
 FEW: Final = 4
-CACHED_VALUES: Final = 256
-"""Few values that are kept packed: most tags of an image are those of the one before it."""
+CACHED_TAGS: Final = 256
+"""Tags of few values that stay packed: most of an image are those of the one before it."""
 
 
 class Layout(NamedTuple):
@@ -97,7 +97,7 @@ class NewDirectory:
         long_values = bytearray()
         self._next = len(head) + len(entries) * entry.size
         for tag, tag_type, values in sorted(entries):
-            pack = _pack_few_values if len(values) <= FEW else _pack_values
+            pack = _pack_or_recall if len(values) <= FEW else _pack_values
             form, count, packed = pack(order, tag_type, values)
             is_long = len(packed) > inline
             head += entry.pack(tag, tag_type, count, b"" if is_long else packed)
@@ -143,4 +143,9 @@ def _pack_values(
     return form, count, values if isinstance(values, bytes) else struct.pack(form, *values)
 
 
-_pack_few_values: Final = functools.lru_cache(maxsize=CACHED_VALUES)(_pack_values)
+@functools.lru_cache(maxsize=CACHED_TAGS)
+def _pack_or_recall(
+    order: str, tag_type: int, values: tuple[Any, ...] | bytes
+) -> tuple[str, int, bytes]:
+    """Return what ``_pack_values`` returned for the same values."""
+    return _pack_values(order, tag_type, values)
