@@ -13,7 +13,7 @@ import numpy as np
 from dicom_preprocessing.decode.frame_order import slice_step
 from dicom_preprocessing.decode.space import number_page_frames, place_pages
 from dicom_preprocessing.decode.stage import decode_opened
-from dicom_preprocessing.dicom.spacing import is_same_spacing
+from dicom_preprocessing.dicom.spacing import is_same_spacing, show_spacing
 from dicom_preprocessing.errors import FileError, NoSpacingError, VolumeError
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.conversion import convert
@@ -130,15 +130,11 @@ def _check_spacing(images: Mapping[str, Image]) -> Iterator[ImageWarning]:
     """
     (first, one), *others = ((name, i.source_info.pixel_spacing) for name, i in images.items())
     for name, found in others:
-        if found != one and (found is None or one is None or not is_same_spacing(found, one)):
-            shown = f"{name} has {_spacing_text(found)}, {first} has {_spacing_text(one)}"
+        if not is_same_spacing(found, one):
+            shown = f"{name} has {show_spacing(found)}, {first} has {show_spacing(one)}"
             message = f"slices differ in the spacing of pixels: {shown}"
             yield ImageWarning("stack_spacing_differs", message)
             return
-
-
-def _spacing_text(spacing: tuple[float, float] | None) -> str:
-    return "none" if spacing is None else f"{spacing[0]:g} x {spacing[1]:g} mm"
 
 
 def _place(

@@ -29,7 +29,7 @@ from dicom_preprocessing.dicom.attribute import ABSENT, Attribute
 from dicom_preprocessing.dicom.description import NO_GROUPS, FunctionalGroups, Rescale, Window
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.dicom.sources import reopen_for_reads
-from dicom_preprocessing.dicom.spacing import is_same_spacing
+from dicom_preprocessing.dicom.spacing import is_same_spacing, show_spacing
 from dicom_preprocessing.dicom.transfer_syntaxes import NATIVE
 from dicom_preprocessing.dicom.ultrasound import find_2d_region
 from dicom_preprocessing.errors import FileError, VolumeError
@@ -250,10 +250,8 @@ def _require_alike(slices: Sequence[Slice]) -> None:
                 raise VolumeError(f"slices differ in {name}: {shown}")
     for other in slices:
         one, found = first.source.spacing, other.source.spacing
-        if (one is None) != (found is None) or (
-            one is not None and found is not None and not is_same_spacing(one[:2], found[:2])
-        ):
-            shown = f"{_say_spacing(other, found)}, {_say_spacing(first, one)}"
+        if not is_same_spacing(one, found):
+            shown = f"{_say(other, show_spacing(found))}, {_say(first, show_spacing(one))}"
             raise VolumeError(f"slices differ in the spacing of pixels: {shown}")
 
 
@@ -279,10 +277,6 @@ KINDS: Final[Mapping[str, Callable[[Slice], object]]] = {
 
 def _say(s: Slice, value: str) -> str:
     return f"{make_printable(s.name)} has {value}"
-
-
-def _say_spacing(s: Slice, spacing: tuple[float, float, str] | None) -> str:
-    return _say(s, "none" if spacing is None else f"{spacing[0]:g} x {spacing[1]:g} mm")
 
 
 def _show(value: object) -> str:

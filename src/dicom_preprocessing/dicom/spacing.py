@@ -92,9 +92,17 @@ def _differs(pixel: Pair | None, *others: Pair | None) -> bool:
     return not any(is_same_spacing(pixel, other) for other in present)
 
 
-def is_same_spacing(one: Pair, other: Pair) -> bool:
-    """Whether two spacings (x, y) are the same but for rounding."""
-    return all(math.isclose(a, b, rel_tol=SAME_SPACING) for a, b in zip(one, other, strict=True))
+def is_same_spacing(one: Pair | PixelSpacing | None, other: Pair | PixelSpacing | None) -> bool:
+    """Whether two spacings (x, y) are the same but for rounding; an unknown one is another one."""
+    if one is None or other is None:
+        return one is other
+    pairs = zip(one[:2], other[:2], strict=True)
+    return all(math.isclose(a, b, rel_tol=SAME_SPACING) for a, b in pairs)
+
+
+def show_spacing(spacing: Pair | PixelSpacing | None) -> str:
+    """Return a spacing for a message."""
+    return "none" if spacing is None else f"{spacing[0]:g} x {spacing[1]:g} mm"
 
 
 def _read_positive(attribute: Attribute) -> float | None:
