@@ -12,10 +12,8 @@ from dicom_preprocessing.results.reading import read_slices_in_parts
 from dicom_preprocessing.results.tables import as_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-    import pandas as pd
 
     Row = Mapping[str, Any]
 
@@ -139,15 +137,10 @@ def read_slices_of(
         if image["sop_instance_uid"] in files:
             wanted.add(os.path.normpath(image["path"]))
     # Twice, some rows at a time, since there may be sixty million.
-    for part in _read_parts(table):
+    for part in read_slices_in_parts(table, COLUMNS):
         wanted.update(part.loc[part["sop_instance_uid"].isin(files), "path"])
     return SliceIndex(
         Slice(os.path.normpath(row["path"]), *(row[name] for name in COLUMNS[1:]))
-        for part in _read_parts(table)
+        for part in read_slices_in_parts(table, COLUMNS)
         for row in as_records(part[part["path"].isin(wanted)])
     )
-
-
-def _read_parts(table: Path) -> Iterator[pd.DataFrame]:
-    for part in read_slices_in_parts(table, COLUMNS):
-        yield part.dropna(subset="path")

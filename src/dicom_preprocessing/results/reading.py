@@ -162,7 +162,7 @@ def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.
 
 
 def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
-    """Columns of a slices.csv, some rows at a time.
+    """Columns of a slices.csv, path among them, some rows at a time; only rows that have a path.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.Da
         missing = set(columns) - set(part.columns)
         if missing:
             raise OutputError(f"{path} is not a table of slices: it has no column {min(missing)}")
-        yield part
+        yield part.dropna(subset="path")
 
 
 def _table_in(source: PathLike, name: str) -> Path:

@@ -50,7 +50,7 @@ def _move_rows(table: Path, images: Path, names: Collection[str]) -> Iterator[Sl
     """Yield the rows of these images, with the places of their pages now."""
     current, places = "", NO_PLACES  # rows of an image follow each other
     for part in read_slices_in_parts(table, SLICE_COLUMNS):
-        for row in as_records(part.dropna(subset="path")):
+        for row in as_records(part):
             name = os.path.normpath(row["path"])
             if name not in names:
                 continue
