@@ -1,4 +1,4 @@
-"""What all commands share: how they end at a signal, and the folder that they hold."""
+"""What all commands share: how they end at an error or signal, and the folder that they hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ParamSpec
 
+from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.processes import ENDING
+from dicom_preprocessing.text import explain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,22 +29,36 @@ SECONDS_TO_CLEAN = 1.0
 """After a signal, in which others are ignored: some programs pass on what a group gets already."""
 
 
-def command(main: Callable[P, int]) -> Callable[P, int]:
-    """Have a command end at SIGINT and SIGTERM with one line and status 130.
+def command(*, failed: int = FAILED) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Have a command end with a message and a status, whatever it meets.
 
-    Both raise KeyboardInterrupt: workers are killed and what is half written is removed on its way.
+    At an expected error, or one of the file system, with what happened, to what and what to do, and
+    the status ``failed``. At SIGINT and SIGTERM with one line and status 130: both raise
+    KeyboardInterrupt, so workers are killed and what is half written is removed on its way.
     """
 
-    @functools.wraps(main)
-    def run(*args: P.args, **kwargs: P.kwargs) -> int:
-        with _interrupted_by_signals():
-            # The error holds all that was at work: it ends before the line is printed.
-            with suppress(KeyboardInterrupt):
-                return main(*args, **kwargs)
-            print(STOPPED, file=sys.stderr)
-            return INTERRUPTED
+    def decorate(main: Callable[P, int]) -> Callable[P, int]:
+        @functools.wraps(main)
+        def run(*args: P.args, **kwargs: P.kwargs) -> int:
+            with _interrupted_by_signals():
+                # The error holds all that was at work: it ends before the line is printed.
+                with suppress(KeyboardInterrupt):
+                    try:
+                        return main(*args, **kwargs)
+                    except (DicomPreprocessingError, OSError) as error:
+                        print_error(error)
+                        return failed
+                print(STOPPED, file=sys.stderr)
+                return INTERRUPTED
 
-    return run
+        return run
+
+    return decorate
+
+
+def print_error(error: Exception) -> None:
+    """Print an error of a command or job for people."""
+    print(f"error: {explain_error(error)}", file=sys.stderr)
 
 
 @contextmanager

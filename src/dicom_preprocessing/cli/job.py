@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.cli.command import print_error
 from dicom_preprocessing.config import KEEPABLE, STAGES
 from dicom_preprocessing.errors import DicomPreprocessingError
 from dicom_preprocessing.results.layout import ResultsFolder
-from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.workflow.fork_server import end_with_workflow
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None, *, examples: Path) -> int:
     try:
         arguments.run(arguments)
     except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

@@ -11,7 +11,7 @@ from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST
-from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable
+from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = argparse.ArgumentParser(
@@ -49,11 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"SOURCE {arguments.source} is a folder of the workflow, which writes its manifest "
             f"there. Name the images, {arguments.source / 'images'}, or an OUTPUT elsewhere"
         )
-    try:
-        return _write(arguments.source, output)
-    except OSError as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    return _write(arguments.source, output)
 
 
 def _write(source: Path, output: Path) -> int:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
-from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
 from dicom_preprocessing.results.layout import SLICES
-from dicom_preprocessing.text import TABLE_SUFFIXES, explain_error, make_printable, plural
+from dicom_preprocessing.text import TABLE_SUFFIXES, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dicom_preprocessing.errors import OutputError
     from dicom_preprocessing.mapping.boxes import ManifestIndex, MappedTable
 
 DEFAULT_MANIFEST = Path("results/manifest.csv")
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = _parser()
@@ -44,20 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems: list[OutputError] = []
     if output is not None:
         remove_partials_of([output], is_held=False)
-    try:
-        table = load_table(boxes)
-        manifest = find_manifest(source) or source
-        images = read_images(manifest, problems.append)
-        indexed = index_images(manifest, images, table)
-        are_upright = arguments.boxes_are == "upright"
-        done = map_table(table, indexed, arguments.to, are_upright=are_upright)
-        _write(done, output)
-        if arguments.preview is not None:
-            root = arguments.images or _root_of(manifest, done)
-            problems += _preview(done, root, arguments.preview)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    table = load_table(boxes)
+    manifest = find_manifest(source) or source
+    images = read_images(manifest, problems.append)
+    indexed = index_images(manifest, images, table)
+    are_upright = arguments.boxes_are == "upright"
+    done = map_table(table, indexed, arguments.to, are_upright=are_upright)
+    _write(done, output)
+    if arguments.preview is not None:
+        root = arguments.images or _root_of(manifest, done)
+        problems += _preview(done, root, arguments.preview)
     for problem in problems:
         print(f"error: {make_printable(str(problem))}", file=sys.stderr)
     return _conclude(done, manifest, indexed) or int(bool(problems))

@@ -14,10 +14,10 @@ from dicom_preprocessing.cli.arguments import add_jobs_option
 from dicom_preprocessing.cli.command import FAILED, WRONG_USAGE, command, holding
 from dicom_preprocessing.cli.options import add_config_options, config_values, join_negative_values
 from dicom_preprocessing.config import parse_config
-from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
+from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.processes import importing
 from dicom_preprocessing.results.layout import FAILURES, SLICES, TIFF_SUFFIXES, WARNINGS
-from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ OTHER_FORMATS = (".dcm", ".jpeg", ".jpg", ".npy", ".npz", ".png")
 """Suffixes that a folder is unlikely to have."""
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says, or 130 (interrupted)."""
     parser = _parser()
@@ -67,14 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
     silence_pydicom_warnings()
-    try:
-        if to_file:
-            return _preprocess_file(source, output, config, arguments.jobs)
-        with holding(output, "dicom-preprocess"):
-            return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return FAILED
+    if to_file:
+        return _preprocess_file(source, output, config, arguments.jobs)
+    with holding(output, "dicom-preprocess"):
+        return _preprocess_tree(source, output, config, arguments.jobs, quiet=arguments.quiet)
 
 
 def _require_one_file(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from dicom_preprocessing.cli.command import FAILED, command
 from dicom_preprocessing.cli.options import add_config_options, config_values
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import as_mapping, parse_config
-from dicom_preprocessing.errors import ConfigError, DicomPreprocessingError, SourceError
+from dicom_preprocessing.errors import ConfigError, SourceError
 from dicom_preprocessing.processes import importing
-from dicom_preprocessing.text import CSV, explain_error, make_printable, plural
+from dicom_preprocessing.text import CSV, make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ KEYS = (
 """Keys of the configuration that decide what the index keeps."""
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = _parser()
@@ -46,22 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
     silence_pydicom_warnings()
-    try:
-        index = _index(str(arguments.source), config, arguments.results, arguments.jobs)
-        if arguments.table:
-            from dicom_preprocessing.files import remove_partials_of
-            from dicom_preprocessing.results.selected import list_selected, write_selected
+    index = _index(str(arguments.source), config, arguments.results, arguments.jobs)
+    if arguments.table:
+        from dicom_preprocessing.files import remove_partials_of
+        from dicom_preprocessing.results.selected import list_selected, write_selected
 
-            remove_partials_of([arguments.table], is_held=False)
-            write_selected(list_selected(index), arguments.table)
-        with require_output():
-            for line in _describe(index):
-                print(make_printable(line))
-            if arguments.table:
-                print(f"File by file: {make_printable(str(arguments.table))}")
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return FAILED
+        remove_partials_of([arguments.table], is_held=False)
+        write_selected(list_selected(index), arguments.table)
+    with require_output():
+        for line in _describe(index):
+            print(make_printable(line))
+        if arguments.table:
+            print(f"File by file: {make_printable(str(arguments.table))}")
     return 0 if index.studies else FAILED
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.cli.arguments import read_output_path, read_path, read_positive
 from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.cli.output import require_output
-from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.text import explain_error
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -22,19 +20,15 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None, *, is_job: bool = False) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says.
 
     The folder of a job of the workflow is in results that the run holds.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        with nullcontext() if is_job else holding(arguments.output, "tiff-benchmark"):
-            _measure(arguments)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    with nullcontext() if is_job else holding(arguments.output, "tiff-benchmark"):
+        _measure(arguments)
     return 0
 
 

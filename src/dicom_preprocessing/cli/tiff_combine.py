@@ -10,9 +10,9 @@ from dicom_preprocessing.cli.arguments import read_output_path, read_path
 from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.cli.options import add_config_options
 from dicom_preprocessing.config import COMPRESSORS, StackPolicies
-from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.results.layout import MANIFEST, SLICES
-from dicom_preprocessing.text import explain_error, make_printable, plural
+from dicom_preprocessing.text import make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.tree import Tree
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     parser = _parser()
@@ -38,15 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dicom_preprocessing.tools.tree import open_tree, require_outside
 
     silence_pydicom_warnings()
-    try:
-        tree = open_tree(arguments.source, MANIFEST_COLUMNS)
-        require_outside(tree, arguments.output)
-        groups = _group(tree, arguments)
-        with holding(arguments.output, "tiff-combine"):
-            return _combine(groups, arguments)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    tree = open_tree(arguments.source, MANIFEST_COLUMNS)
+    require_outside(tree, arguments.output)
+    groups = _group(tree, arguments)
+    with holding(arguments.output, "tiff-combine"):
+        return _combine(groups, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from dicom_preprocessing.cli.arguments import read_factor, read_output_path, read_path, read_size
 from dicom_preprocessing.cli.command import command, holding
 from dicom_preprocessing.config import COMPRESSORS, FILTERS, PADDINGS
-from dicom_preprocessing.errors import DicomPreprocessingError, OutputError
+from dicom_preprocessing.errors import OutputError
 from dicom_preprocessing.processes import usable_cores
 from dicom_preprocessing.results.layout import MANIFEST, SLICES
-from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dicom_preprocessing.tools.tree import Tree
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
@@ -40,14 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         padding=arguments.padding,
         compressor=arguments.compressor,
     )
-    try:
-        tree = open_tree(arguments.source)
-        require_outside(tree, arguments.output)
-        with holding(arguments.output, "tiff-resize"):
-            return _resize(tree, arguments.output, options, arguments.jobs)
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    tree = open_tree(arguments.source)
+    require_outside(tree, arguments.output)
+    with holding(arguments.output, "tiff-resize"):
+        return _resize(tree, arguments.output, options, arguments.jobs)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,8 +17,7 @@ from dicom_preprocessing.cli.arguments import (
 )
 from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
-from dicom_preprocessing.errors import DicomPreprocessingError
-from dicom_preprocessing.text import explain_error, make_printable, plural
+from dicom_preprocessing.text import make_printable, plural
 from dicom_preprocessing.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ BAR = 40
 CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
-@command
+@command()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 or 2, as --help says."""
     arguments = _parser().parse_args(argv)
@@ -44,20 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = arguments.json if str(arguments.json) != "-" else None
     if table is not None:
         remove_partials_of([table], is_held=False)
-    try:
-        statistics = _collect(arguments.sources, choice, arguments.jobs)
-        record = statistics.as_dict(arguments.bins)
-        if table is not None:
-            with atomic_write(table) as file:
-                file.write(json.dumps(record, indent=1) + "\n")
-        for message in statistics.bad:
-            print(f"error: {make_printable(message)}", file=sys.stderr)
-        lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
-        with require_output():
-            print(*lines, sep="\n")
-    except (DicomPreprocessingError, OSError) as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return 1
+    statistics = _collect(arguments.sources, choice, arguments.jobs)
+    record = statistics.as_dict(arguments.bins)
+    if table is not None:
+        with atomic_write(table) as file:
+            file.write(json.dumps(record, indent=1) + "\n")
+    for message in statistics.bad:
+        print(f"error: {make_printable(message)}", file=sys.stderr)
+    lines = [json.dumps(record, indent=1)] if str(arguments.json) == "-" else _text(record)
+    with require_output():
+        print(*lines, sep="\n")
     return 1 if statistics.bad else 0
 
 

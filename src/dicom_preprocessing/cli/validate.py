@@ -14,7 +14,7 @@ from dicom_preprocessing.cli.command import command
 from dicom_preprocessing.cli.output import require_output
 from dicom_preprocessing.config import Limits
 from dicom_preprocessing.errors import FileError
-from dicom_preprocessing.text import explain_error, make_printable
+from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.validation.decode_modes import DECODE_MODES
 from dicom_preprocessing.version import __version__
 
@@ -36,19 +36,15 @@ class Unreadable:
     message: str
 
 
-@command
+@command(failed=STATUSES["error"])
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 (valid), 1 (errors found) or 2 (not read, usage)."""
     arguments = _parser().parse_args(argv)
     from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
 
     silence_pydicom_warnings()
-    try:
-        with require_output():
-            return _validate(arguments)
-    except OSError as error:
-        print(f"error: {explain_error(error)}", file=sys.stderr)
-        return STATUSES["error"]
+    with require_output():
+        return _validate(arguments)
 
 
 def _validate(arguments: argparse.Namespace) -> int:

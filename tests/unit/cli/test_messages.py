@@ -1,5 +1,7 @@
 """What each command prints of a mistake, and the exit status, which --help promises."""
 
+import argparse
+import errno
 import importlib
 import os
 import re
@@ -303,3 +305,15 @@ def test_status_is_0_if_something_was_written_and_1_with_strict_if_a_file_failed
     save_dicom(instance("1.2.3", 2), folder / "both" / "b.dcm")
     (folder / "list.txt").write_text("a.dcm\nbinary.csv\n")
     assert call("dicom-preprocess", arguments, capsys)[0] == status
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_error_of_the_system_is_explained_wherever_it_comes(command, capsys, monkeypatch):
+    def fail(*_arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a/file")
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", fail)
+    status, shown = call(command, "", capsys)
+    assert status == (2 if command == "dicom-validate" else 1)
+    assert shown.startswith("error: a/file: Permission denied. What to do: ")
+    assert shown.count("\n") == 1

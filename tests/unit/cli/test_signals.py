@@ -68,7 +68,7 @@ def test_command_ends_at_a_signal_with_one_line(command, name):
 
 
 def test_second_signal_does_not_disturb_the_cleaning(capsys):
-    @command
+    @command()
     def clean_up():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -85,7 +85,7 @@ def test_second_signal_does_not_disturb_the_cleaning(capsys):
 def test_signal_that_is_ignored_stays_so(monkeypatch):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    @command
+    @command()
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
         return 0
