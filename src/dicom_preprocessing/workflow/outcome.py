@@ -54,7 +54,12 @@ LITTLE_SPACE = 1 << 16
 
 NO_REASON = (
     "it ended without a message, as a process does that was killed: by the system because memory "
-    "ran out, by a queue at a limit, or by hand; or the disk of its log was full for a while"
+    "ran out, by a queue at a limit, or by hand; or the disk of its log was full for a while. What "
+    "to do: use fewer --cores, or ask for more memory or time, then run again"
+)
+NO_LOG = (
+    "it could not make its log, or was ended before it did. What to do: see what the shell or the "
+    "queue said above, check that the folder of logs can be written, then run again"
 )
 
 
@@ -150,7 +155,7 @@ def _explain_silence(log: str) -> str:
     """Say why a log has no reason: its disk is full, else what is likely."""
     free = find_free_bytes(log) if log else None
     if free is None or free >= LITTLE_SPACE:
-        return NO_REASON
+        return NO_REASON if not log or os.path.exists(log) else NO_LOG
     room, to_do = describe_free_space(log), ADVICE_BY_ERRNO[errno.ENOSPC]
     return f"the disk of its log is full ({room}), so the log may be cut. What to do: {to_do}"
 

@@ -8,6 +8,7 @@ import pytest
 from dicom_preprocessing.results.layout import ResultsFolder
 from dicom_preprocessing.workflow.outcome import (
     MAX_REASON_LENGTH,
+    NO_LOG,
     NO_REASON,
     FailedJob,
     FailedJobs,
@@ -82,9 +83,15 @@ def test_bad_verdict_is_no_failed_job(job):
     assert last == "All other jobs are done. Fix the cause and run the same command again."
 
 
-@pytest.mark.parametrize("text", [None, "", "1.2: warning: no window\n"])
+@pytest.mark.parametrize("text", ["", "1.2: warning: no window\n"])
 def test_job_without_a_message_was_killed(job, text):
     assert explain(job(text))[0].startswith(f"error: write: {NO_REASON} (log: ")
+
+
+def test_job_without_a_log_could_not_make_it(job):
+    line = explain(job(None))[0]
+    assert line.startswith(f"error: write: {NO_LOG} (log: ")
+    assert "What to do: " in line
 
 
 def test_bug_is_called_one(job):
