@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dicom_preprocessing.decode.pixel_format import read_pixel_format
 from dicom_preprocessing.decode.pixels import stored_frames
 from dicom_preprocessing.decode.space import number_page_frames, place_pages
 from dicom_preprocessing.decode.stage import (
@@ -141,12 +140,11 @@ def open_slice(path: str | os.PathLike[str], name: str, settings: Mapping[str, A
     if pixel_data is None:
         raise FileError("there is no pixel data element", error="no_pixel_data")
     warnings = ImageWarnings(description.warnings)
-    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
-    if pixel_format.number_of_frames != 1:
-        raise VolumeError(f"has {pixel_format.number_of_frames} frames: it is not one slice")
     pixel_data = replace(pixel_data, source=reopen_for_reads(pixel_data.source, path))
-    decode_settings = DecodeSettings(**settings)
-    source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
+    source = prepare_input(description, pixel_data, DecodeSettings(**settings), warnings)
+    frames = source.pixel_format.number_of_frames
+    if frames != 1:
+        raise VolumeError(f"has {frames} frames: it is not one slice")
     return Slice(name, source)
 
 

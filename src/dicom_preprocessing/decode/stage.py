@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from dicom_preprocessing.decode.values import (
     is_relative,
     make_display_values,
 )
+from dicom_preprocessing.dicom.common_header import CACHED_HEADERS
 from dicom_preprocessing.dicom.contradictions import LEVELS_CONTRADICT
 from dicom_preprocessing.dicom.levels import find_level_contradictions
 from dicom_preprocessing.dicom.reading import open_image
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dicom_preprocessing.decode.frame_order import FrameOrder
-    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.description import CommonHeader, Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
     from dicom_preprocessing.dicom.spacing import PixelSpacing
+    from dicom_preprocessing.image_warnings import ImageWarning
     from dicom_preprocessing.imaging.frames import Frames
 
 
@@ -113,8 +115,7 @@ def decode_opened(
         raise FileError("there is no pixel data element", error="no_pixel_data")
     decode_settings = DecodeSettings(**settings)
     warnings = ImageWarnings(description.warnings)
-    pixel_format = read_pixel_format(description, pixel_data.keyword, warnings, pixel_data)
-    source = prepare_input(description, pixel_data, pixel_format, decode_settings, warnings)
+    source = prepare_input(description, pixel_data, decode_settings, warnings)
     levels = _count_levels(source, decode_settings)
     return _decode_at_level(source, decode_settings, levels)
 
@@ -122,16 +123,54 @@ def decode_opened(
 def prepare_input(
     description: Description,
     pixel_data: PixelData,
-    pixel_format: PixelFormat,
     settings: DecodeSettings,
     warnings: ImageWarnings,
 ) -> DecodeInput:
-    """Read from the header what is not about values, and add warnings about it."""
+    """Read from the header what is not about values, and add warnings about it.
+
+    Raises
+    ------
+    FileError
+        As ``read_pixel_format``.
+    """
+    facts: _Facts
+    # Without a Photometric Interpretation it depends on the pixels.
+    if description.common is not None and description.pixel.photometric_interpretation.text():
+        facts = _read_common_facts(description.common, pixel_data.keyword, settings.orient)
+    else:
+        facts = _read_facts(description, pixel_data.keyword, settings.orient, pixel_data)
+    warnings.extend(facts.warnings)
+    return DecodeInput(
+        description, pixel_data, facts.pixel_format, facts.spacing, facts.flip, warnings
+    )
+
+
+class _Facts(NamedTuple):
+    """What is read from a header before its pixels."""
+
+    pixel_format: PixelFormat
+    spacing: PixelSpacing | None
+    flip: Flip | None
+    warnings: tuple[ImageWarning, ...]
+
+
+@lru_cache(maxsize=CACHED_HEADERS)
+def _read_common_facts(common: CommonHeader, keyword: str, orient: str) -> _Facts:
+    """Read the facts of slices with a common header."""
+    return _read_facts(common.description, keyword, orient)
+
+
+def _read_facts(
+    description: Description, keyword: str, orient: str, pixel_data: PixelData | None = None
+) -> _Facts:
+    """Read the facts of a header; ``keyword`` is that of its pixel data element."""
+    warnings = ImageWarnings()
+    pixel_format = read_pixel_format(description, keyword, warnings, pixel_data)
     spacing = find_spacing(description)
     warn_of_facts(description, spacing, warnings)
     _warn_of_frames(description, pixel_format.number_of_frames, warnings)
-    flip = _plan_flip(description, pixel_format, settings.orient, warnings)
-    return DecodeInput(description, pixel_data, pixel_format, spacing, flip, warnings)
+    flip = _plan_flip(description, pixel_format, orient, warnings)
+    return _Facts(pixel_format, spacing, flip, tuple(warnings))
 
 
 class DecodeInput(NamedTuple):

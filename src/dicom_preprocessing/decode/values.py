@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.description import CommonHeader, Description
+    from dicom_preprocessing.image_warnings import ImageWarning
     from dicom_preprocessing.imaging.frames import Frames
+
+    Quantiser = Callable[[NDArray[np.float64]], NDArray[Any]]
+    """From stored values to display values of the output."""
 
 
 def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
@@ -118,24 +122,21 @@ def make_display_values(
         None where frames differ in their transform, or have too many values for a table.
     """
     top, dtype = _display_range(pixel_format)
-    inverted = pixel_format.is_inverted
     # Black and white whatever the object says: a window could make them equal.
     if pixel_format.bits_stored == 1:
-        ends = np.array([255, 0] if inverted else [0, 255], np.uint8)
+        ends = np.array([255, 0] if pixel_format.is_inverted else [0, 255], np.uint8)
         return stored, DisplayLut(ends, 0)
+    if intensity == "voi" and description.common is not None and can_tabulate(stored.dtype):
+        center_and_width = None if window is None else tuple(window)
+        known = _find_common_lookup(description.common, pixel_format, center_and_width)
+        warnings.extend(known.warnings)
+        if known.lookup is not None:
+            return stored, known.lookup
     chooser = _TransformChooser(description, stored, pixel_format, top, warnings)
     transforms = chooser.choose(intensity, window)
-    padding = pixel_padding(description, pixel_format)
-    quantisers = {
-        t: _make_quantiser(t, top, dtype, inverted=inverted, padding=padding)
-        for t in set(transforms)
-    }
+    quantisers = _make_quantisers(transforms, description, pixel_format)
     if len(quantisers) == 1 and can_tabulate(stored.dtype):
-        quantiser = quantisers[transforms[0]]
-        return (
-            chooser.stored,
-            tabulate(quantiser, pixel_format.bits_stored, signed=pixel_format.is_signed),
-        )
+        return chooser.stored, _tabulate(quantisers[transforms[0]], pixel_format)
 
     def make_display_frame(index: int, frame: NDArray[Any]) -> NDArray[Any]:
         return apply_transform(quantisers[transforms[index]], frame)
@@ -181,17 +182,60 @@ def is_padding_replaced(
     )
 
 
+class _CommonLookup(NamedTuple):
+    """The lookup of slices with a common header, None where it depends on the pixels."""
+
+    lookup: DisplayLut | None
+    warnings: tuple[ImageWarning, ...]
+
+
+@lru_cache(maxsize=CACHED_TRANSFORMS)
+def _find_common_lookup(
+    common: CommonHeader, pixel_format: PixelFormat, window: tuple[float, ...] | None
+) -> _CommonLookup:
+    """Find the lookup of slices with a common header, and the warnings about it."""
+    found = ImageWarnings()
+    description = common.description
+    transforms = _choose_by_header(description, pixel_format, window, found)
+    known = [transform for transform in transforms if transform is not None]
+    quantisers = _make_quantisers(known, description, pixel_format)
+    lookup = None
+    if len(known) == len(transforms) and len(quantisers) == 1:
+        lookup = _tabulate(quantisers[known[0]], pixel_format)
+    return _CommonLookup(lookup, tuple(found))
+
+
+def _make_quantisers(
+    transforms: Sequence[Transform], description: Description, pixel_format: PixelFormat
+) -> dict[Transform, Quantiser]:
+    """Make the function of each transform, which gives display values of the output."""
+    top, dtype = _display_range(pixel_format)
+    padding = pixel_padding(description, pixel_format)
+    inverted = pixel_format.is_inverted
+    return {
+        t: _make_quantiser(t, top, dtype, inverted=inverted, padding=padding)
+        for t in set(transforms)
+    }
+
+
+def _tabulate(quantiser: Quantiser, pixel_format: PixelFormat) -> DisplayLut:
+    return tabulate(quantiser, pixel_format.bits_stored, signed=pixel_format.is_signed)
+
+
 def _choose_by_header(
-    description: Description, pixel_format: PixelFormat, window: Sequence[float] | None
+    description: Description,
+    pixel_format: PixelFormat,
+    window: Sequence[float] | None,
+    warnings: ImageWarnings | None = None,
 ) -> list[Transform | None]:
     """Return the transform of each frame, None where it depends on the pixels."""
     # Frames without pixels: choosing from the object reads none.
     shape = (pixel_format.number_of_frames, 0, 0, 1)
     empty = np.empty(shape, pixel_format.dtype)
-    unused = ImageWarnings()  # decoding gives them
+    found = ImageWarnings() if warnings is None else warnings
     top, _ = _display_range(pixel_format)
-    chooser = _TransformChooser(description, empty, pixel_format, top, unused)
-    return chooser.choose_by_header(modality_of_frames(description, pixel_format, unused), window)
+    chooser = _TransformChooser(description, empty, pixel_format, top, found)
+    return chooser.choose_by_header(modality_of_frames(description, pixel_format, found), window)
 
 
 def _display_range(pixel_format: PixelFormat) -> tuple[int, np.dtype[Any]]:
@@ -208,7 +252,7 @@ def _make_quantiser(
     *,
     inverted: bool,
     padding: StoredPadding | None = None,
-) -> Callable[[NDArray[np.float64]], NDArray[Any]]:
+) -> Quantiser:
     """Return ``transform`` truncated to ``dtype``, inverted for MONOCHROME1, 0 for padding."""
 
     def quantise(values: NDArray[np.float64]) -> NDArray[Any]:

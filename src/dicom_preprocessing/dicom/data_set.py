@@ -214,22 +214,26 @@ def _make_header(
     *,
     has_pixel_data: bool,
 ) -> Header:
-    fields: dict[str, str | int] = {}
-    for field, keyword in HEADER_KEYWORDS.items():
-        attribute = attributes.get(keyword, ABSENT)
-        if field in UIDS:
-            fields[field] = attribute.joined_text()
-        elif field == "modality":
-            fields[field] = keep_modality(attribute.text())
-        else:
-            fields[field] = attribute.integer()
+    fields = {
+        field: read_header_field(field, attributes.get(keyword, ABSENT))
+        for field, keyword in HEADER_KEYWORDS.items()
+    }
     return Header(
         sop_class_uid=keep_uid(_choose_sop_class(meta, attributes.get("SOPClassUID", ABSENT))),
         transfer_syntax_uid=keep_uid(clean_text(syntax)),
         has_pixel_data=has_pixel_data,
         attributes=others or {},
-        **fields,  # type: ignore[arg-type]  # texts and numbers each where they belong
+        **fields,
     )
+
+
+def read_header_field(field: str, attribute: Attribute) -> Any:  # noqa: ANN401  # as of Header
+    """Read a field of a header from its attribute: a text, or an integer."""
+    if field in UIDS:
+        return attribute.joined_text()
+    if field == "modality":
+        return keep_modality(attribute.text())
+    return attribute.integer()
 
 
 class FileMeta(NamedTuple):

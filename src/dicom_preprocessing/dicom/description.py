@@ -8,7 +8,7 @@ for each level; the table in contradictions.py decides which counts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydicom.uid import UID
@@ -261,10 +261,10 @@ def complete(
     PS3.3 C.7.6.16.2.9 and C.7.6.16.2.10: a macro has both halves.
     """
     halves: dict[str, Attribute] = {}
-    for field in HALVES.get(row, ()):
-        others = (getattr(level, field) for level in below)
+    for half in HALVES.get(row, ()):
+        others = (getattr(level, half) for level in below)
         other = next((attribute for attribute in others if not attribute.is_empty), None)
-        halves |= {} if other is None else {field: other}
+        halves |= {} if other is None else {half: other}
     # Nearly always there is none: frames may be thousands.
     return [_fill_half(groups, halves, HALVES[row]) for groups in several] if halves else several
 
@@ -273,11 +273,22 @@ def _fill_half(
     groups: FunctionalGroups, halves: Mapping[str, Attribute], fields: Sequence[str]
 ) -> FunctionalGroups:
     """Return groups that have one of two fields with the other one of ``halves``."""
-    missing = [field for field in fields if getattr(groups, field).is_empty]
+    missing = [half for half in fields if getattr(groups, half).is_empty]
     if len(missing) != 1 or missing[0] not in halves:
         return groups
     change: dict[str, Any] = {missing[0]: halves[missing[0]]}
     return replace(groups, **change)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CommonHeader:
+    """What the headers of slices have in common: all but UID, number and position of a slice.
+
+    It is one object for all of them, and so a key of what follows from it. ``description`` is
+    without those attributes.
+    """
+
+    description: Description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +330,8 @@ class Description:
     extended_offset_table, extended_offset_table_lengths : Attribute
     warnings : tuple of ImageWarning
         Found while the file was read.
+    common : CommonHeader or None
+        Where there are neither functional groups nor offsets of frames.
     """
 
     header: Header
@@ -350,6 +363,7 @@ class Description:
     extended_offset_table: Attribute = ABSENT
     extended_offset_table_lengths: Attribute = ABSENT
     warnings: tuple[ImageWarning, ...] = ()
+    common: CommonHeader | None = field(default=None, compare=False, repr=False)
 
     @property
     def has_groups(self) -> bool:

@@ -228,6 +228,11 @@ SEQUENCES: Final = frozenset(
 )
 """Sequences that a description needs."""
 
+SLICE_TAGS: Final = _by_tag(("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient"))
+"""Attributes of the top level in which slices of a series differ."""
+FRAME_TAGS: Final = (SHARED, PER_FRAME, _tag("GridFrameOffsetVector"))
+"""Elements that say where frames lie, or contradict what the top level says of it."""
+
 
 @cache
 def tags_of(keywords: frozenset[str]) -> dict[int, str]:

@@ -24,6 +24,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from dicom_preprocessing.dicom.common_header import describe_slice
 from dicom_preprocessing.dicom.data_set import FileMeta, describe, header_of, read_file_meta
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
@@ -409,10 +410,21 @@ def _make_data_set(opened: _OpenedFile, scan: Scan) -> Dataset:
 
 
 def _describe(opened: _OpenedFile, scan: Scan, pixel_data: PixelData | None) -> Description:
+    syntax = _find_pixel_syntax(opened, pixel_data)
+    if not opened.warnings:
+        description = describe_slice(
+            scan.elements,
+            meta=opened.meta,
+            syntax=syntax,
+            encoding=opened.encoding,
+            has_pixel_data=scan.is_stopped,
+        )
+        if description is not None:
+            return description
     return describe(
         _make_data_set(opened, scan),
         meta=opened.meta,
-        syntax=_find_pixel_syntax(opened, pixel_data),
+        syntax=syntax,
         has_pixel_data=scan.is_stopped,
         is_little_endian=opened.encoding.is_little_endian,
         warnings=opened.warnings,

@@ -1,0 +1,154 @@
+"""A file after others is what it is alone, however much of its header they have in common."""
+
+import numpy as np
+import pytest
+from pydicom.datadict import keyword_for_tag
+
+from dicom_preprocessing.decode import stage, values
+from dicom_preprocessing.decode.stage import decode_opened
+from dicom_preprocessing.dicom import common_header, reading
+from dicom_preprocessing.dicom.keywords import SLICE_TAGS, TOP_TAGS
+from dicom_preprocessing.dicom.reading import open_image
+from dicom_preprocessing.errors import FileError
+from tests.contradictory.sound import sound_files
+from tests.make_contradictory import choose, plans
+from tests.unit.datasets import data_set_of, item, lut, save
+
+# Files that contradict themselves break the standard, of which pydicom warns.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+CACHES = (
+    common_header._describe_common,
+    stage._read_common_facts,
+    values._find_common_lookup,
+)
+CHANGES = {
+    "SOPInstanceUID": "1.2.3.4",
+    "InstanceNumber": 7,
+    "ImagePositionPatient": [1.5, 2, 3],
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+    "Modality": "MG",
+    "ImageType": ["ORIGINAL", "PRIMARY", "MOSAIC"],
+    "Rows": 2,
+    "Columns": 2,
+    "BitsStored": 10,
+    "HighBit": 12,
+    "NumberOfFrames": 2,
+    "PixelRepresentation": 1,
+    "PhotometricInterpretation": "MONOCHROME1",
+    "SamplesPerPixel": 3,
+    "RescaleSlope": 2,
+    "RescaleIntercept": -3,
+    "RescaleType": "HU",
+    "WindowCenter": 20,
+    "WindowWidth": 0,
+    "VOILUTFunction": "SIGMOID",
+    "PixelSpacing": [0.5, 0.25],
+    "ImagerPixelSpacing": [0.5, 0.5],
+    "SpacingBetweenSlices": 3,
+    "PixelAspectRatio": [2, 1],
+    "PixelPaddingValue": 9,
+    "ImageLaterality": "R",
+    "PatientOrientation": ["A", "F"],
+    "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    "GridFrameOffsetVector": [0, 3],
+    "DoseGridScaling": 0.5,
+    "VOILUTSequence": [lut([0, 65535])],
+    "ModalityLUTSequence": [lut([5, 6, 7])],
+    "SharedFunctionalGroupsSequence": [item(PixelMeasuresSequence=[item(PixelSpacing=[1, 1])])],
+}
+
+
+@pytest.fixture
+def file_with(tmp_path):
+    """Make the bytes of a file with changed attributes; None leaves one out."""
+    path = tmp_path / "made.dcm"
+
+    def make(**changes):
+        return save(path, slice_with(**changes)).read_bytes()
+
+    return make
+
+
+def slice_with(**changes):
+    pixels = np.arange(12, dtype=np.uint16).reshape(1, 3, 4) * 300
+    slices = {"InstanceNumber": 1, "ImagePositionPatient": [0, 0, 0], "Modality": "CT"}
+    window = {"WindowCenter": 1000, "WindowWidth": 2000}
+    others = {"NumberOfFrames": None} | slices | window
+    return data_set_of(pixels, bits_stored=12, **others | changes)
+
+
+def outcome(content):
+    """All that is known of a file and its images; the message of an error."""
+    try:
+        description, pixel_data = open_image(memoryview(content))
+        images = []
+        for settings in ({}, {"orient": "left", "window": (900, 100)}, {"intensity": "stored"}):
+            image = decode_opened(description, pixel_data, **settings).to_display_values()
+            frames = np.asarray(image.frames)
+            images.append((frames.tobytes(), frames.dtype, image.geometry, image.source_info))
+            images[-1] += (list(image.source_info.warnings),)
+    except FileError as error:
+        return error.error, str(error)
+    return description, images
+
+
+def comparable(found):
+    """The outcome without objects that are compared by identity."""
+    if isinstance(found[1], str):
+        return found
+    description, images = found
+    return description, [(*image[:3], str(image[3]), image[4]) for image in images]
+
+
+def clear():
+    for cache in CACHES:
+        cache.cache_clear()
+
+
+def check(contents, monkeypatch):
+    """Compare the outcomes of files one after the other with what each is by itself."""
+    clear()
+    warm = [comparable(outcome(content)) for content in contents]
+    hits = sum(cache.cache_info().hits for cache in CACHES)
+    monkeypatch.setattr(reading, "describe_slice", lambda *_args, **_kwargs: None)
+    cold = [comparable(outcome(content)) for content in contents]
+    monkeypatch.undo()
+    assert warm == cold
+    return hits
+
+
+@pytest.mark.parametrize("keyword", CHANGES)
+def test_change_of_an_attribute_is_seen(keyword, file_with, monkeypatch):
+    variants = [CHANGES[keyword]]
+    if not keyword.startswith("SOP"):  # a file needs them
+        variants += [[] if keyword.endswith("Sequence") else "", None]
+    plain = file_with()
+    contents = [plain, *(file_with(**{keyword: value}) for value in variants), plain]
+    assert check(contents, monkeypatch) > 0
+    check(contents[::-1], monkeypatch)
+
+
+def test_every_attribute_of_a_slice_is_changed_here():
+    assert set(SLICE_TAGS.values()) < set(CHANGES)
+    assert set(CHANGES) - set(map(keyword_for_tag, TOP_TAGS)) == {
+        "VOILUTSequence",
+        "ModalityLUTSequence",
+        "SharedFunctionalGroupsSequence",
+    }
+
+
+def test_files_after_sound_ones_are_what_they_are_alone(monkeypatch):
+    products = [plan.make() for plan in choose(plans(), 1)]
+    contents = [product.content for product in products if product is not None]
+    contents += [sound.content for sound in sound_files().values()]
+    assert check(contents, monkeypatch) > 100
+
+
+def test_slices_share_what_they_have_in_common(file_with):
+    clear()
+    first, second = (
+        open_image(memoryview(file_with(InstanceNumber=number))).description for number in (1, 2)
+    )
+    assert first.common is second.common is not None
+    assert [d.header.instance_number for d in (first, second)] == [1, 2]
