@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
+import numpy as np
 from pydicom.pixels.decoders import pylibjpeg
 
 from dicom_preprocessing.decode.bits import BYTE_BITS
@@ -31,10 +32,36 @@ def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     decoded = imagecodecs.dicomrle_decode(stream, f"<u{itemsize}")
     expected = int(runner.frame_length("bytes"))
     if len(decoded) > expected + 1:
-        # pylibjpeg-rle, which is tried next, leaves out what is too much at the end of a segment.
         message = f"the RLE frame has {len(decoded)} bytes, of which the image needs {expected}"
         warnings_of(runner).add("trailing_bytes", message)
+        decoded = _cut_segments(stream, expected // (itemsize * runner.samples_per_pixel), itemsize)
     return unpack_allocated_bits(decoded, runner)
+
+
+def _cut_segments(stream: bytes, length: int, itemsize: int) -> bytes:
+    """Decode ``length`` bytes of each segment, which has more; samples are little endian.
+
+    Raises
+    ------
+    StreamError
+        A segment is shorter.
+    """
+    count, *offsets = struct.unpack_from("<16L", stream)
+    spans = pairwise([*offsets[:count], len(stream)])
+    segments = [_unpack_segment(stream[start:end])[:length] for start, end in spans]
+    if any(len(segment) < length for segment in segments):
+        raise StreamError(f"a segment of the RLE frame has less than {length} bytes")
+    by_sample = np.frombuffer(b"".join(segments), np.uint8).reshape(-1, itemsize, length)
+    # Most significant byte first (G.2).
+    return by_sample[:, ::-1].transpose(0, 2, 1).tobytes()
+
+
+def _unpack_segment(segment: bytes) -> bytes:
+    """Decode a segment, which a zero may fill up to even length."""
+    try:
+        return bytes(imagecodecs.packbits_decode(segment))
+    except imagecodecs.ImcdError:
+        return bytes(imagecodecs.packbits_decode(segment.removesuffix(b"\0")))
 
 
 def decode_with_pylibjpeg(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
