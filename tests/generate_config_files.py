@@ -49,7 +49,7 @@ def pixels_page() -> str:
     ]
     computed = [
         (row.contradiction, row.decision, row.warning, row.error, row.reason)
-        for row in COMPUTED_DECISIONS
+        for row in COMPUTED_DECISIONS.values()
     ]
     rows = [
         (what, counts, " or ".join(f"`{code}`" for code in (warning, error) if code), reason)

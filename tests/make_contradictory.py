@@ -20,12 +20,20 @@ from pathlib import Path
 import numpy as np
 
 from dicom_preprocessing.dicom.reading import silence_pydicom_warnings
-from tests.contradictory import colours, encodings, facts, paddings, streams, transforms
+from tests.contradictory import (
+    colours,
+    encodings,
+    facts,
+    paddings,
+    precision,
+    streams,
+    transforms,
+)
 from tests.contradictory.judge import describe_counts, judge
 from tests.contradictory.kinds import CONTRADICTIONS, Contradiction, Sound
 from tests.contradictory.sound import CODECS, NATIVE, sound_files
 
-KINDS = (encodings, streams, colours, transforms, paddings, facts)
+KINDS = (encodings, streams, precision, colours, transforms, paddings, facts)
 """Modules that fill ``CONTRADICTIONS``."""
 
 SOUNDS_PER_VARIANT = 12

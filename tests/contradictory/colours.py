@@ -50,6 +50,7 @@ HEADERS = ("YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "RGB")
 
 
 @contradiction(
+    row="jpeg_2000_colour",
     clause="DESIGN 5: subsampled second and third components are YCbCr",
     applies=lambda sound: sound.kind == "ybr8" and sound.syntax == JPEG2000Lossless,
     variants={
@@ -72,6 +73,7 @@ def subsampled_jpeg_2000(sound, variant):
 
 
 @contradiction(
+    row="missing_transform",
     clause="PS3.5 8.2.4: YBR_RCT over a stream without transform means RGB components",
     applies=lambda sound: sound.kind in ("rgb8", "rgb16") and _is_jpeg_2000(sound),
     warns=(CONTRADICTED,),
@@ -82,6 +84,7 @@ def rct_over_rgb(sound):
 
 
 @contradiction(
+    row="missing_transform",
     clause="PS3.5 8.2.4: without transform the components are what the header says",
     applies=lambda sound: sound.kind == "ybr8" and _is_jpeg_2000(sound),
     warns=(CONTRADICTED,),
@@ -92,6 +95,7 @@ def ict_over_ybr(sound):
 
 
 @contradiction(
+    row="jpeg_2000_colour",
     clause="PS3.5 8.2.4: the transform of the stream is undone, and gives RGB",
     applies=lambda sound: sound.kind in ("rct8", "rct16", "ict8", "ict16"),
     variants={h: h for h in ("RGB", "YBR_RCT", "YBR_ICT", "YBR_FULL", "YBR_FULL_422")},
@@ -113,6 +117,7 @@ def _is_jpeg_2000(sound):
 
 
 @contradiction(
+    row="jpeg_colour",
     clause="ITU-T T.871, T.872; DESIGN 5: for lossy JPEG the markers of the stream",
     applies=kinds("jfif444", "jfif422", "jfif420"),
     variants={h: h for h in ("RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL", "YBR_FULL_422")},
@@ -127,6 +132,7 @@ def header_over_jfif(sound, header):
 
 
 @contradiction(
+    row="jpeg_colour",
     clause="ITU-T T.872: an Adobe marker with transform 0 is RGB",
     applies=kinds("adobe0"),
     variants={h: h for h in ("YBR_FULL", "YBR_FULL_422", "YBR_ICT")},
@@ -138,6 +144,7 @@ def header_over_adobe_rgb(sound, header):
 
 
 @contradiction(
+    row="jpeg_colour",
     clause="ITU-T T.872 before T.871: Adobe's marker says more",
     applies=kinds("adobe0"),
     may_warn=(CONTRADICTED,),
@@ -148,6 +155,7 @@ def jfif_beside_adobe(sound):
 
 
 @contradiction(
+    row="jpeg_colour",
     clause="ITU-T T.81 has no colour: without markers the header says it",
     applies=kinds("jfif444"),
     variants={"YBR_FULL": "YBR_FULL", "YBR_FULL_422": "YBR_FULL_422", "RGB": "RGB"},
@@ -162,6 +170,7 @@ def jpeg_without_markers(sound, header):
 
 
 @contradiction(
+    row="jpeg_colour",
     clause="ITU-T T.81 A.1.1: chroma alone is subsampled",
     applies=kinds("jfif422", "jfif420"),
     warns=(CONTRADICTED,),
@@ -172,6 +181,7 @@ def subsampled_jpeg_says_rgb(sound):
 
 
 @contradiction(
+    row="jpeg_lossless_colour",
     clause="DESIGN 5: for lossless JPEG the header",
     applies=lambda sound: sound.syntax in LOSSLESS_JPEG and sound.is_colour,
     variants={"jfif": (JFIF,), "adobe0": (adobe(0),), "adobe1": (adobe(1),), "none": ()},
@@ -206,6 +216,7 @@ SPELLINGS = {
 
 
 @contradiction(
+    row="photometric_spelling",
     clause="PS3.5 6.2: CS is in capitals; DESIGN 5: read in any case and without blanks",
     applies=is_any,
     variants=SPELLINGS,
@@ -217,6 +228,7 @@ def spelling(sound, spell):
 
 
 @contradiction(
+    row="photometric_spelling",
     clause="PS3.5 6.2: leading and trailing blanks of CS are padding",
     applies=is_any,
     variants={"leading": " {}", "trailing": "{}   ", "nul": "{}\0"},
@@ -227,23 +239,42 @@ def padded_photometric(sound, form):
     return stating(sound, form.format(sound.get("PhotometricInterpretation")))
 
 
+def tells_colour(sound):
+    """Whether a palette or the markers of its streams tell the colour."""
+    return sound.is_palette or sound.kind.startswith(("rct", "ict", "jfif", "adobe"))
+
+
+def may_tell_colour(sound):
+    """Lossless JPEG of RGB has an Adobe marker, for which markers or nothing may count."""
+    marked = sound.syntax in LOSSLESS_JPEG and sound.kind.startswith("rgb")
+    return sound.is_colour and (marked or sound.name.split("-")[1] == "jxl")
+
+
 @contradiction(
-    clause="PS3.3 C.7.6.3: of type 1; DESIGN 5: what may be assumed",
-    applies=is_any,
+    row="missing_photometric",
+    clause="DESIGN 5: what may be assumed",
+    applies=lambda sound: tells_colour(sound) or may_tell_colour(sound),
     variants={"missing": None, "empty": ""},
+    warns=("photometric_assumed",),
+    may_warn=(CONTRADICTED,),
 )
 def photometric_missing(sound, value):
-    """No Photometric Interpretation: a palette or the stream's markers tell, or nothing does."""
-    assumed = {"warns": ("photometric_assumed",), "may_warn": (CONTRADICTED,)}
-    failed = {"must_fail": True, "errors": ("missing_attribute",)}
-    tells = sound.is_palette or sound.kind.startswith(("rct", "ict", "jfif", "adobe"))
-    # Lossless JPEG of RGB has an Adobe marker, for which markers or nothing may count.
-    marked = sound.is_colour and sound.syntax in LOSSLESS_JPEG and sound.kind.startswith("rgb")
-    if marked or (sound.name.split("-")[1] == "jxl" and sound.is_colour):
-        overrides = assumed | {"errors": ("missing_attribute",)}
-    else:
-        overrides = assumed if tells else failed
+    """No Photometric Interpretation: a palette or the stream's markers tell."""
+    overrides = {"errors": ("missing_attribute",)} if may_tell_colour(sound) else {}
     return Expected(stating(sound, value), overrides=overrides)
+
+
+@contradiction(
+    row="missing_photometric",
+    clause="PS3.3 C.7.6.3: of type 1",
+    applies=lambda sound: not (tells_colour(sound) or may_tell_colour(sound)),
+    variants={"missing": None, "empty": ""},
+    must_fail=True,
+    errors=("missing_attribute",),
+)
+def photometric_missing_and_untold(sound, value):
+    """No Photometric Interpretation, and nothing that tells it."""
+    return stating(sound, value)
 
 
 @contradiction(
@@ -262,6 +293,7 @@ def colour_called_other(sound, header):
 
 
 @contradiction(
+    row="planes_of_rle",
     clause="PS3.3 C.7.6.3.1.3, PS3.5 8.2: compressed streams have a layout of their own",
     applies=lambda sound: (
         is_encapsulated(sound) and sound.is_colour and sound.syntax != DEFLATED_IMAGE_FRAME
@@ -286,6 +318,7 @@ def impossible_planar_configuration(sound, value):
 
 
 @contradiction(
+    row="whole_samples_called_422",
     clause="PS3.3 C.7.6.3.1.2: two samples a pixel; the bytes of three are there",
     applies=lambda sound: sound.kind == "ybr8" and sound.is_native,
     warns=(CONTRADICTED,),

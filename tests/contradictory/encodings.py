@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 from pydicom.uid import (
@@ -20,6 +21,7 @@ from tests.contradictory.parts import (
     UNDEFINED,
     deflate,
     element,
+    encode_elements,
     item,
 )
 
@@ -57,6 +59,7 @@ def is_little_or_encapsulated(sound):
 
 
 @contradiction(
+    row="encoding",
     clause="PS3.10 7.1, PS3.5 A.1 to A.3: the encoding that the data set has",
     applies=is_plain,
     variants=NATIVE_SYNTAXES,
@@ -68,6 +71,7 @@ def other_native_syntax_stated(sound, syntax):
 
 
 @contradiction(
+    row="encoding",
     clause="PS3.5 A.4: encapsulated pixel data is in explicit VR little endian",
     applies=is_encapsulated,
     warns=("encoding_contradicts_syntax",),
@@ -78,6 +82,43 @@ def encapsulated_in_implicit(sound):
 
 
 @contradiction(
+    row="vr_of_pixel_data",
+    clause="PS3.5 7.1.1: no element of implicit VR has a value representation",
+    applies=lambda sound: sound.syntax == ImplicitVRLittleEndian and not sound.is_float,
+    warns=("encoding_contradicts_syntax",),
+)
+def explicit_pixels_in_implicit(sound):
+    """A pixel data element with its value representation in a data set of implicit VR."""
+    parts = sound.parts
+    pixels = element(0x7FE00010, "OW", parts.value)
+    return parts.with_(before_pixels=pixels, cut=8 + len(parts.value))
+
+
+@contradiction(
+    row="encoding_of_items",
+    clause="PS3.5 7.5: items are encoded as the data set is",
+    applies=lambda sound: sound.is_enhanced and is_plain(sound),
+    variants=ENCODINGS,
+    warns=("encoding_contradicts_syntax",),
+)
+def items_of_other_encoding(sound, encoding):
+    """Functional groups of frames in another encoding than the data set."""
+    own = sound.parts.encoding
+    # Elements without a VR among those with one are read as they are (``scanning``).
+    if encoding == own or (own, encoding) == (EXPLICIT, IMPLICIT):
+        return None
+    keyword = "PerFrameFunctionalGroupsSequence"
+    frames = sound.parts.elements[keyword]
+    items = b"".join(
+        element(0xFFFEE000, "", encode_elements(frame, encoding), replace(encoding, implicit=True))
+        for frame in frames.value
+    )
+    groups = element(frames.tag, "SQ", items, own)
+    return sound.parts.having(**{keyword: None}).with_(before_pixels=groups)
+
+
+@contradiction(
+    row="transfer_syntax_uid",
     clause="PS3.10 7.1: a file without meta information has the encoding that its elements have",
     applies=is_plain,
     variants={"nothing": (b"", False), "meta": (b"", True), "prefix": (None, False)},
@@ -102,6 +143,7 @@ def encapsulated_without_meta(sound, preamble):
 
 
 @contradiction(
+    row="transfer_syntax_uid",
     clause="PS3.10 7.1: Transfer Syntax UID is of type 1",
     applies=is_plain,
     may_warn=("encoding_contradicts_syntax",),
@@ -138,6 +180,7 @@ WRAPPERS = {"zlib": zlib.compress, "gzip": gzip.compress, "not": None}
 
 
 @contradiction(
+    row="deflate_wrapper",
     clause="PS3.5 A.5: a raw stream of RFC 1951",
     applies=is_deflated,
     variants=WRAPPERS,
@@ -161,6 +204,7 @@ def deflated_under_other_syntax(sound, syntax):
 
 
 @contradiction(
+    row="trailing_bytes",
     clause="PS3.5 A.5: the stream ends where it says so",
     applies=is_deflated,
     variants={"zeros": b"\0" * 64, "blanks": b" " * 33, "text": b"END OF FILE\r\n"},
@@ -172,6 +216,7 @@ def bytes_behind_deflated(sound, behind):
 
 
 @contradiction(
+    row="unknown_vr",
     clause="PS3.5 7.1.2: a value representation of no list has a length of 32 bits",
     applies=is_little_or_encapsulated,
     variants={"ZZ": b"ZZ", "QX": b"QX", "AB": b"AB"},
@@ -184,6 +229,7 @@ def unknown_vr_long(sound, vr):
 
 
 @contradiction(
+    row="unknown_vr",
     clause="PS3.5 7.1.2: such a length has 32 bits; a reader may see that it has 16 here",
     applies=is_little_or_encapsulated,
     variants={"ZZ": b"ZZ", "QX": b"QX"},
@@ -197,6 +243,7 @@ def unknown_vr_short(sound, vr):
 
 
 @contradiction(
+    row="unknown_vr",
     clause="PS3.5 7.1.2: a value representation is two letters in capitals",
     applies=is_little_or_encapsulated,
     variants={
@@ -236,6 +283,7 @@ BROKEN = {
 
 
 @contradiction(
+    row="unparsable_value",
     clause="PS3.5 7.5.1: a sequence of known length; DESIGN 5: what has a length is passed over",
     applies=is_any,
     variants=BROKEN,
@@ -249,6 +297,7 @@ def broken_private_sequence(sound, value):
 
 
 @contradiction(
+    row="unparsable_sequence",
     clause="PS3.5 7.5.2: a sequence of undefined length ends where its items do",
     applies=is_any,
     variants={name: BROKEN[name] for name in ("text", "ff")},
@@ -262,6 +311,7 @@ def broken_sequence_without_length(sound, value):
 
 
 @contradiction(
+    row="unparsable_value",
     clause="DESIGN 5: an element that does not parse and has a length is passed over",
     applies=lambda sound: sound.is_grey and not sound.is_enhanced,
     variants=BROKEN,
@@ -285,6 +335,7 @@ TRAILERS = {
 
 
 @contradiction(
+    row="trailing_bytes",
     clause="PS3.10 7.2: nothing follows the data set but Data Set Trailing Padding",
     applies=lambda sound: not is_deflated(sound),
     variants=TRAILERS,
@@ -296,6 +347,7 @@ def bytes_behind(sound, behind):
 
 
 @contradiction(
+    row="trailing_bytes",
     clause="PS3.10 7.2: one byte is less than an element",
     applies=lambda sound: not is_deflated(sound),
     variants={"zero": b"\0", "newline": b"\n"},
@@ -337,6 +389,7 @@ def tags_out_of_order(sound):
 
 
 @contradiction(
+    row="element_twice",
     clause="PS3.5 7.1: a data set has each element once",
     applies=is_any,
     warns=("element_twice",),

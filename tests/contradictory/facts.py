@@ -24,6 +24,7 @@ def with_samples(parts, samples):
 
 
 @contradiction(
+    row="bits_above_stored",
     clause="PS3.5 8.1.1: bits above Bits Stored are not of the sample",
     applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
     variants={"one": 0x1000, "all": 0xF000},
@@ -37,6 +38,7 @@ def bits_above_stored(sound, bits):
 
 
 @contradiction(
+    row="bits_above_stored",
     clause="PS3.5 8.1.1, G: RLE has every allocated bit",
     applies=lambda sound: sound.kind == "grey12u" and sound.name.split("-")[1] == "explicit",
     warns=(ABOVE,),
@@ -60,6 +62,7 @@ def sign_not_extended(sound):
 
 
 @contradiction(
+    row="values_seem_signed",
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind in ("grey16s", "grey12s") and sound.is_native,
     warns=("values_seem_signed", ABOVE),
@@ -78,6 +81,7 @@ def signed_values_under_unsigned_header(sound):
 
 
 @contradiction(
+    row="high_bit",
     clause="PS3.5 8.1.1: High Bit leaves room for Bits Stored",
     applies=lambda sound: not sound.is_float and sound.get("BitsAllocated") > 1,
     variants={"zero": 0, "low": 5, "beyond": 99, "missing": None},
@@ -98,6 +102,7 @@ def samples_in_high_bits(sound):
 
 
 @contradiction(
+    row="bits_below_stored",
     clause="PS3.5 8.1.1: the stored bits end at High Bit; what is below is not of the sample",
     applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
     warns=("bits_below_stored",),
@@ -144,6 +149,7 @@ def impossible_pixel_representation(sound, value):
 
 
 @contradiction(
+    row="pixel_aspect_ratio",
     clause="PS3.3 C.7.6.3.1.7: rows are higher than columns are wide",
     applies=lambda sound: not sound.is_enhanced and sound.kind[:3] not in ("dbt", "dos"),
     variants={"tall": [2, 1], "wide": [10, 11]},
@@ -166,6 +172,7 @@ def pixels_are_square(sound):
 
 
 @contradiction(
+    row="mosaic",
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind in ("grey12u", "grey16u") and sound.frames == 1,
     warns=("mosaic",),
@@ -180,6 +187,7 @@ def mosaic(sound):
 
 
 @contradiction(
+    row="private_volume",
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind == "grey8u" and is_plain(sound) and sound.frames == 1,
     warns=("private_volume",),
@@ -194,6 +202,7 @@ def volume_in_private_elements(sound):
 
 
 @contradiction(
+    row="sop_class_uid",
     clause="PS3.10 7.1: the file meta information repeats the class of the data set",
     applies=lambda sound: bool(sound.get("SOPClassUID")),
     warns=("sop_class_contradicts",),

@@ -28,10 +28,16 @@ OUTCOMES = (*GOOD, SILENT, WRONG, UNNAMED, FALSE, CLASS, BUG, VALIDATE, API)
 
 
 class Verdict(NamedTuple):
-    """One of ``OUTCOMES``, and what was found instead of what was expected."""
+    """One of ``OUTCOMES``, and what was found instead of what was expected.
+
+    ``row`` is that of the product; ``codes`` and ``error`` are those of the converter.
+    """
 
     outcome: str
     detail: str = ""
+    row: str = ""
+    codes: frozenset[str] = frozenset()
+    error: str = ""
 
     @property
     def is_good(self):
@@ -83,10 +89,10 @@ def judge(product, path):
     except Exception as error:  # noqa: BLE001  # which is what is looked for
         return Verdict(BUG, f"{type(error).__name__}: {error}")
     verdict = _judge_failure(product, found) if found.error else _judge_image(product, found)
-    if not verdict.is_good:
-        return verdict
-    others = (_ask_validation(product, path, found), _ask_api(product, found))
-    return next((v for v in others if v is not None), verdict)
+    if verdict.is_good:
+        others = (_ask_validation(product, path, found), _ask_api(product, found))
+        verdict = next((v for v in others if v is not None), verdict)
+    return verdict._replace(row=product.row, codes=found.codes, error=found.error)
 
 
 def _judge_failure(product, found):
@@ -141,7 +147,8 @@ def _ask_validation(product, path, found):
     errors = {error["code"] for error in report["errors"]}
     codes = {warning["code"] for warning in report["warnings"]}
     if found.error:
-        return None if errors else Verdict(VALIDATE, f"passes {found.error}")
+        # Validation has no settings, for which alone a file may fail.
+        return None if errors or product.settings else Verdict(VALIDATE, f"passes {found.error}")
     if errors - set(product.may_invalidate):
         return Verdict(VALIDATE, f"fails: {', '.join(sorted(errors))}")
     # With errors of the header it does not decode; and it has no settings, which may warn more.

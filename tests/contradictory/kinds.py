@@ -99,6 +99,9 @@ class Product:
         Errors of dicom-validate about attributes of the Image Pixel Module that decoding replaces.
     settings : mapping
         Of decoding.
+    row : str
+        Of the tables in ``dicom.contradictions``, by its key; empty where the standard has what
+        the file is, or no table decides.
     """
 
     content: bytes
@@ -110,6 +113,7 @@ class Product:
     must_fail: bool = False
     may_invalidate: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    row: str = ""
     name: str = ""
 
 

@@ -84,6 +84,7 @@ WINDOWS = {f"{p}-{w}": (p, w) for p in PHOTOMETRICS for w in ("black", "grey", "
 
 
 @contradiction(
+    row="padding_under_window",
     clause="PS3.3 C.7.5.1.1.2; DESIGN 5: background under every window and inversion",
     applies=has_border,
     variants=WINDOWS,
@@ -97,6 +98,7 @@ def padding_under_window(sound, variant):
 
 
 @contradiction(
+    row="padding_under_window",
     clause="PS3.3 C.7.5.1.1.2: padding has no display value",
     applies=lambda sound: has_table(sound) and has_border(sound),
     variants={p: p for p in PHOTOMETRICS},
@@ -111,6 +113,7 @@ def padding_under_voi_lut(sound, photometric):
 
 
 @contradiction(
+    row="padding_under_window",
     clause="PS3.3 C.7.5.1.1.2: padding is no value of the image",
     applies=lambda sound: has_border(sound) and sound.is_native,
     variants={p: p for p in PHOTOMETRICS},
@@ -132,6 +135,7 @@ def _with_darkest_border(sound, changes):
 
 
 @contradiction(
+    row="padding_under_window",
     clause="PS3.3 C.7.5.1.1.2: all values from the padding to the limit",
     applies=has_border,
     variants={"up": (0, 40), "down": (40, 0), "both": (-4, 4)},
@@ -154,13 +158,16 @@ def _clear_range(sound, ends):
 
 
 @contradiction(
+    row="padding_vr",
     clause="PS3.3 C.7.5.1.1.2: its VR follows Pixel Representation",
-    applies=lambda sound: has_border(sound) and sound.get("PixelRepresentation") == 1,
+    applies=lambda sound: (
+        has_border(sound)
+        and sound.get("PixelRepresentation") == 1
+        and sound.get("BitsAllocated") == 16
+    ),
 )
 def signed_padding_in_us(sound):
     """Padding of signed pixels in VR US, with the same bits."""
-    if sound.get("BitsAllocated") != 16:
-        return None
     changes = windows(sound)["white"]
     made = padded(sound, vr="US", value=border_of(sound) % 65536, **changes)
     return Expected(made, sound.parts.having(**changes), clear_border)
@@ -200,6 +207,7 @@ def padding_within_near(sound, variant):
 
 
 @contradiction(
+    row="lossy_padding",
     clause="DESIGN 5: exactly equal values in lossy streams; others stay",
     applies=lambda sound: _is_grey_made_here(sound) and sound.name.split("-")[1] in LOSSY,
     variants=WINDOWS,

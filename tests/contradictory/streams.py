@@ -20,6 +20,10 @@ from tests.contradictory.sound import CODECS, DEFLATED_IMAGE_FRAME, JPEG_XL_LOSS
 SYNTAX_OF = {name: UID(codec.syntax) for name, codec in CODECS.items()}
 BIT_FOR_BIT = (RLELossless, DEFLATED_IMAGE_FRAME)
 """Codecs of bytes, whose streams have no signature."""
+UNKNOWN_SYNTAXES = {
+    "private": UID("1.2.826.0.1.3680043.8.498.9"),
+    "unknown": UID("1.2.840.10008.1.2.4.999"),
+}
 LOSSLESS_JPEG = tuple(SYNTAX_OF[name] for name in ("lossless14", "lossless"))
 
 
@@ -58,6 +62,7 @@ def family(syntax):
 
 
 @contradiction(
+    row="fragments_under_native_syntax",
     clause="PS3.5 A.4: only encapsulated pixel data has fragments; the stream decides",
     applies=has_codec_header,
     variants=NATIVE_SYNTAXES,
@@ -75,6 +80,7 @@ def fragments_under_native(sound, syntax):
 
 
 @contradiction(
+    row="fragments_under_native_syntax",
     clause="PS3.5 A.4, G: RLE and deflated frames have no signature",
     applies=lambda sound: sound.syntax in BIT_FOR_BIT,
     variants=NATIVE_SYNTAXES,
@@ -88,6 +94,7 @@ def bare_fragments_under_native(sound, syntax):
 
 
 @contradiction(
+    row="stream_in_native_element",
     clause="DESIGN 5: shorter than the pixels need, and a whole header of the same size",
     applies=lambda sound: has_codec_header(sound) and sound.frames == 1,
     variants={"explicit": EXPLICIT, "implicit": IMPLICIT},
@@ -110,6 +117,7 @@ def native_bytes(sound):
 
 
 @contradiction(
+    row="native_pixels_under_codec",
     clause="PS3.5 A.4: compressed pixel data is encapsulated",
     applies=lambda sound: sound.syntax == ExplicitVRLittleEndian and not sound.is_float,
     variants={name: SYNTAX_OF[name] for name in ("rle", "jpeg", "jls", "j2k", "htj2k", "jxl")},
@@ -122,6 +130,7 @@ def native_pixels_under_codec(sound, syntax):
 
 
 @contradiction(
+    row="stream_of_other_codec",
     clause="DESIGN 5: the codestream over the stated transfer syntax",
     applies=has_codec_header,
     variants=SYNTAX_OF,
@@ -152,15 +161,24 @@ def bare_stream_of_other_codec(sound, syntax):
 @contradiction(
     clause="PS3.5 A.4: the transfer syntax is registered",
     applies=has_codec_header,
-    variants={
-        "private": UID("1.2.826.0.1.3680043.8.498.9"),
-        "unknown": UID("1.2.840.10008.1.2.4.999"),
-    },
+    variants=UNKNOWN_SYNTAXES,
     warns=("unknown_syntax", "stream_contradicts_syntax"),
     errors=("unsupported_transfer_syntax",),
 )
 def unknown_syntax(sound, syntax):
     """Streams that say what they are under a UID that says nothing."""
+    return sound.parts.with_(stated=syntax)
+
+
+@contradiction(
+    row="unknown_syntax",
+    clause="PS3.5 10: the transfer syntax is registered; native pixels are as the data set is",
+    applies=lambda sound: sound.is_native and sound.syntax == ExplicitVRLittleEndian,
+    variants=UNKNOWN_SYNTAXES,
+    warns=("unknown_syntax",),
+)
+def native_pixels_under_unknown_syntax(sound, syntax):
+    """Native pixels under a UID that says nothing."""
     return sound.parts.with_(stated=syntax)
 
 
@@ -193,6 +211,7 @@ FRAGMENTS = {
 
 
 @contradiction(
+    row="rle_fragments",
     clause="PS3.5 A.4.2: an RLE frame is one fragment",
     applies=is_rle,
     variants=FRAGMENTS,
@@ -204,6 +223,7 @@ def rle_in_fragments(sound, options):
 
 
 @contradiction(
+    row="rle_fragments",
     clause="PS3.5 A.4.2, G.5: without a table the headers of RLE frames are what there is",
     applies=is_rle,
     variants={"two": 2, "five": 5},
@@ -217,6 +237,7 @@ def rle_in_fragments_without_table(sound, count):
 
 
 @contradiction(
+    row="rle_fragments",
     clause="PS3.5 A.4.2: an empty fragment is no frame",
     applies=is_rle,
     variants={"first": 0, "last": 1},
@@ -252,6 +273,19 @@ def _wrong_tables(n):
 
 
 @contradiction(
+    row="fragments_without_table",
+    clause="PS3.5 A.4: a table says which fragments are of which frame",
+    applies=lambda sound: sound.syntax == DEFLATED_IMAGE_FRAME and sound.frames > 1,
+    must_fail=True,
+    errors=("decode_error",),
+)
+def bare_fragments_without_table(sound):
+    """Frames without a signature in several fragments, and no table."""
+    return fragmented(sound, 2, has_table=False)
+
+
+@contradiction(
+    row="fragments_of_frames",
     clause="PS3.5 A.4, PS3.3 C.7.6.3.1.8: tables that do not point at fragments do not count",
     applies=is_encapsulated,
     variants={"shifted": "shifted", "beyond": "beyond"},
@@ -263,6 +297,7 @@ def wrong_table(sound, name):
 
 
 @contradiction(
+    row="fragments_of_frames",
     clause="PS3.5 A.4: a table has a number of 32 bits a frame, or nothing",
     applies=is_encapsulated,
     variants={name: name for name in ("empty", "zeros", "one", "odd")},
@@ -274,6 +309,7 @@ def table_of_other_length(sound, name):
 
 
 @contradiction(
+    row="fragments_of_frames",
     clause="PS3.3 C.7.6.3.1.8: both extended tables have 64 bits a frame",
     applies=lambda sound: is_encapsulated(sound) and sound.frames > 1,
     variants={"zeros": 0, "shifted": 3},
@@ -289,6 +325,7 @@ def wrong_extended_table(sound, shift):
 
 
 @contradiction(
+    row="sequence_delimiter",
     clause="PS3.5 A.4: a Sequence Delimitation Item ends the fragments",
     applies=is_encapsulated,
     variants={
@@ -323,7 +360,8 @@ def other_delimiter(sound, delimiter):
 )
 def more_frames(sound, count):
     """More frames than Number of Frames says."""
-    return Expected(sound.parts.having(NumberOfFrames=count), first_frames(sound, count))
+    made = sound.parts.having(NumberOfFrames=count)
+    return Expected(made, first_frames(sound, count), overrides={"row": row_of_more(sound)})
 
 
 @contradiction(
@@ -332,9 +370,25 @@ def more_frames(sound, count):
     variants={"missing": None, "blank": ""},
     warns=("excess_frames",),
 )
-def number_of_frames_missing(sound, value):
+def number_of_several_frames_missing(sound, value):
     """Several frames, and no Number of Frames."""
-    return Expected(sound.parts.having(NumberOfFrames=value), first_frames(sound, 1))
+    made = sound.parts.having(NumberOfFrames=value)
+    return Expected(made, first_frames(sound, 1), overrides={"row": row_of_more(sound)})
+
+
+def row_of_more(sound):
+    return "more_native_frames" if sound.is_native else "more_streams"
+
+
+@contradiction(
+    row="missing_number_of_frames",
+    clause="PS3.3 C.7.6.6: absent or blank is one frame",
+    applies=lambda sound: sound.frames == 1,
+    variants={"missing": None, "blank": ""},
+)
+def number_of_frames_missing(sound, value):
+    """One frame, and no Number of Frames."""
+    return sound.parts.having(NumberOfFrames=value)
 
 
 def first_frames(sound, count):
@@ -352,6 +406,7 @@ def first_frames(sound, count):
 
 
 @contradiction(
+    row="fewer_frames",
     clause="PS3.5 8.1.1, A.4: fewer frames than Number of Frames says",
     applies=lambda sound: not sound.is_enhanced,
     variants={"one": 1, "many": 1000},
@@ -376,6 +431,7 @@ def impossible_number_of_frames(sound, value):
 
 
 @contradiction(
+    row="missing_offset_table",
     clause="PS3.5 A.4: the first item is the offset table, which may be empty",
     applies=lambda sound: has_codec_header(sound) or is_rle(sound),
     warns=("no_offset_table",),
@@ -389,6 +445,7 @@ def without_table(sound):
 
 
 @contradiction(
+    row="more_native_bytes",
     clause="PS3.5 8.1.1: padding at the end of the value",
     applies=lambda sound: sound.is_native and not sound.is_float,
     variants={"two": 2, "six": 6},
@@ -400,6 +457,7 @@ def padded_pixels(sound, count):
 
 
 @contradiction(
+    row="fewer_frames",
     clause="PS3.5 8.1.1: fewer bytes than the pixels need",
     applies=lambda sound: sound.is_native,
     variants={"sample": None, "third": 3, "all": 1},
@@ -451,6 +509,7 @@ def padded_streams(sound, padding):
 
 
 @contradiction(
+    row="size_of_stream",
     clause="PS3.5 8.2: a stream is that of the image",
     applies=is_encapsulated,
     variants={"rows": "Rows", "columns": "Columns"},
@@ -481,6 +540,7 @@ def packed_12_bits(sound):
 
 
 @contradiction(
+    row="packed_samples",
     clause="PS3.5 8.1.1: samples are packed without gaps; the length says that they are not",
     applies=lambda sound: sound.kind in ("grey12u", "grey12s") and sound.is_native,
     warns=("bits_contradict_pixels",),
@@ -491,6 +551,7 @@ def words_called_packed(sound):
 
 
 @contradiction(
+    row="packed_samples",
     clause="PS3.5 8.1.1: single bits are packed; the length says that they are not",
     applies=lambda sound: sound.kind == "bits" and sound.is_native,
     variants={"one": 1, "white": 255},
@@ -503,6 +564,7 @@ def bytes_called_bits(sound, value):
 
 
 @contradiction(
+    row="packed_samples",
     clause="PS3.5 8.1.1: frames are packed without gaps; the length says that they are not",
     applies=lambda sound: sound.kind == "bits" and sound.is_native and sound.frames > 1,
     warns=("bits_contradict_pixels",),
@@ -558,6 +620,7 @@ def other_vr_of_fragments(sound, vr):
 
 
 @contradiction(
+    row="fragments_of_stated_length",
     clause="PS3.5 A.4: the length of encapsulated pixel data is undefined",
     applies=is_encapsulated,
     may_warn=("no_sequence_delimiter",),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.contradictory.judge import convert_file
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.sound import palette_entries, palette_tables
 from tests.unit.datasets import item
@@ -79,6 +80,7 @@ def each(variants):
 
 
 @contradiction(
+    row="lower_entries",
     clause="DESIGN 5: lowered to n where the highest entry is exactly 2^n - 1, n from 8 to 15",
     applies=has_table,
     variants={"8": 8, "10": 10, "12": 12, "15": 15},
@@ -92,6 +94,7 @@ def voi_lut_says_more_bits(sound, bits):
 
 
 @contradiction(
+    row="higher_entries",
     clause="PS3.3 C.11.1.1.1: entries decide",
     applies=has_table,
     variants=each({"8of12": (8, 12), "12of16": (12, 16)}),
@@ -120,6 +123,7 @@ def lut_says_impossible_bits(sound, variant):
 
 
 @contradiction(
+    row="number_of_entries",
     clause="DESIGN 5: the length of a LUT's data over its descriptor",
     applies=has_table,
     variants=each({"few": 100, "many": ENTRIES + 60}),
@@ -134,6 +138,7 @@ def lut_of_other_length(sound, variant):
 
 
 @contradiction(
+    row="bytes_called_words",
     clause="DESIGN 5: the length of a LUT's data over its descriptor",
     applies=has_table,
     variants=WITH,
@@ -159,6 +164,7 @@ def lut_of_bytes(sound, put):
 
 
 @contradiction(
+    row="first_value_vr",
     clause="PS3.3 C.11.1.1: the sign of the first value is that of what is mapped",
     applies=lambda sound: has_table(sound) and sound.get("PixelRepresentation") == 1,
     variants=WITH,
@@ -173,6 +179,7 @@ def first_value_in_us(sound, put):
 
 
 @contradiction(
+    row="first_value_vr",
     clause="PS3.3 C.11.1.1: the sign of the first value is that of what is mapped",
     applies=lambda sound: has_table(sound) and sound.kind == "grey16u",
     variants=WITH,
@@ -204,6 +211,7 @@ def unusable_items():
 
 
 @contradiction(
+    row="unusable_voi_lut",
     clause="DESIGN 5: a transform that is optional and unusable is passed over",
     applies=has_table,
     variants=unusable_items(),
@@ -216,6 +224,7 @@ def unusable_voi_lut_beside_window(sound, made):
 
 
 @contradiction(
+    row="unusable_voi_lut",
     clause="DESIGN 5: a transform that is optional and unusable is passed over",
     applies=has_table,
     variants=unusable_items(),
@@ -227,6 +236,7 @@ def unusable_voi_lut_alone(sound, made):
 
 
 @contradiction(
+    row="unusable_modality_lut",
     clause="PS3.3 C.11.1: without its modality transform an image has other values",
     applies=has_table,
     variants={name: made for name, made in unusable_items().items() if name != "empty"},
@@ -239,6 +249,7 @@ def unusable_modality_lut(sound, made):
 
 
 @contradiction(
+    row="ignored_modality_lut",
     clause="DESIGN 5: an empty item is passed over; PS3.3 C.11.1: or it was required",
     applies=has_table,
     warns=("lut_unusable",),
@@ -251,6 +262,7 @@ def empty_modality_lut(sound):
 
 
 @contradiction(
+    row="modality",
     clause="PS3.3 C.11.1: a file has one of the two",
     applies=has_table,
     warns=("transforms_contradict",),
@@ -269,6 +281,7 @@ def is_palette(sound):
 
 
 @contradiction(
+    row="bytes_called_words",
     clause="DESIGN 5: the length of a LUT's data over its descriptor",
     applies=lambda sound: sound.kind == "palette8",
     warns=(DESCRIPTOR,),
@@ -279,6 +292,7 @@ def palette_of_bytes_says_words(sound):
 
 
 @contradiction(
+    row="higher_entries",
     clause="PS3.3 C.7.6.3.1.5: entries decide",
     applies=lambda sound: sound.kind == "palette16",
     warns=(DESCRIPTOR,),
@@ -289,6 +303,7 @@ def palette_of_words_says_bytes(sound):
 
 
 @contradiction(
+    row="number_of_entries",
     clause="DESIGN 5: the length of a LUT's data over its descriptor",
     applies=is_palette,
     variants={"few": 100, "many": 400},
@@ -312,6 +327,7 @@ def palette_of_bytes_in_words(sound):
 
 
 @contradiction(
+    row="unusable_palette",
     clause="PS3.3 C.7.9: all three are there",
     applies=is_palette,
     variants={
@@ -344,7 +360,53 @@ def palette_with_first_value(sound):
 # Rescale and window.
 
 
+def is_palette_of_bytes(sound):
+    return sound.kind == "palette8"
+
+
+def segmented(sound, *, words, says_bits, whole=False):
+    """The file with segments of its palettes, discrete ones of bytes or of words."""
+    changes = {}
+    for colour, entries in zip(("Red", "Green", "Blue"), palette_entries(8), strict=True):
+        segment = np.concatenate([[0, 128], entries[:128], [0, 128], entries[128:]])
+        data = segment.astype("<u2" if words else np.uint8).tobytes()
+        prefix = f"{colour}PaletteColorLookupTable"
+        changes[f"{prefix}Descriptor"] = [256, 0, says_bits]
+        changes[f"Segmented{prefix}Data"] = data
+        if not whole:
+            changes[f"{prefix}Data"] = None
+    return sound.parts.having(**changes)
+
+
 @contradiction(
+    row="palette_segments",
+    clause="PS3.3 C.7.9.2: segments are of the bits of the descriptor",
+    applies=is_palette_of_bytes,
+    warns=(DESCRIPTOR,),
+)
+def segments_of_bytes_say_words(sound):
+    """Segments of bytes whose descriptors say 16 bits."""
+    return segmented(sound, words=False, says_bits=16)
+
+
+@contradiction(
+    row="palette_data",
+    clause="PS3.3 C.7.9: data, or segments",
+    applies=is_palette_of_bytes,
+    warns=("transforms_contradict",),
+)
+def palette_whole_and_in_segments(sound):
+    """Palettes whose data are another table than their segments."""
+    made = segmented(sound, words=False, says_bits=8, whole=True)
+    other = {
+        f"Segmented{c}PaletteColorLookupTableData": bytes([0, 255, *range(255), 0, 1, 9, 0])
+        for c in ("Red", "Green", "Blue")
+    }
+    return made.having(**other)
+
+
+@contradiction(
+    row="rescale_slope_zero",
     clause="DESIGN 5: slope 0 counts as 1, the intercept stays",
     applies=is_grey_file,
     variants={
@@ -362,6 +424,7 @@ def slope_zero(sound, variant):
 
 
 @contradiction(
+    row="rescale_without_number",
     clause="PS3.3 C.11.1: without a number values would have another unit",
     applies=is_grey_file,
     variants={"slope": "RescaleSlope", "intercept": "RescaleIntercept"},
@@ -377,6 +440,7 @@ UNUSABLE_WIDTHS = {"zero": 0, "negative": -5, "nan": "NaN"}
 
 
 @contradiction(
+    row="unusable_window",
     clause="PS3.3 C.11.2.1.2: wider than 0; DESIGN 5: passed over",
     applies=is_grey_file,
     variants=UNUSABLE_WIDTHS,
@@ -388,6 +452,7 @@ def window_without_width(sound, width):
 
 
 @contradiction(
+    row="unusable_window",
     clause="PS3.3 C.11.2.1.2: center and width come together",
     applies=is_grey_file,
     variants={"center": "WindowCenter", "width": "WindowWidth"},
@@ -399,6 +464,7 @@ def half_window(sound, keyword):
 
 
 @contradiction(
+    row="narrow_window",
     clause="DESIGN 5: under LINEAR a width between 0 and 1 is read as LINEAR_EXACT",
     applies=is_grey_file,
     variants={"half": 0.5, "tiny": 0.001, "almost": 0.99},
@@ -411,6 +477,7 @@ def window_below_one(sound, width):
 
 
 @contradiction(
+    row="unusable_window",
     clause="PS3.3 C.11.2.1.2: alternatives; the first that can be used",
     applies=is_grey_file,
     variants=UNUSABLE_WIDTHS,
@@ -454,6 +521,7 @@ def is_dose(sound):
 
 
 @contradiction(
+    row="modality",
     clause="PS3.3 C.8.8.3.2: Dose Grid Scaling gives the unit",
     applies=is_dose,
     variants={"voi": {}, "stored": {"intensity": "stored"}},
@@ -466,6 +534,7 @@ def rescale_beside_dose_scaling(sound, settings):
 
 
 @contradiction(
+    row="rescale_slope_zero",
     clause="DESIGN 5: slope 0 counts as 1",
     applies=is_dose,
     variants={"voi": {}, "stored": {"intensity": "stored"}},
@@ -479,6 +548,7 @@ def dose_scaling_zero(sound, settings):
 
 
 @contradiction(
+    row="frame_offsets",
     clause="PS3.3 C.8.8.3.2: relative to Image Position, or absolute",
     applies=is_dose,
 )
@@ -489,6 +559,7 @@ def absolute_offsets(sound):
 
 
 @contradiction(
+    row="offsets_against_position",
     clause="PS3.3 C.8.8.3.2: an offset for each frame",
     applies=is_dose,
     variants={"few": [0, 3], "many": [0, 3, 6, 9, 12]},
@@ -501,6 +572,7 @@ def offsets_of_other_frames(sound, offsets):
 
 
 @contradiction(
+    row="offsets_against_position",
     clause="PS3.3 C.8.8.3.2: a first offset that is not 0 is the z of the position",
     applies=is_dose,
     warns=("frame_offsets_contradict",),
@@ -512,6 +584,16 @@ def offsets_against_position(sound):
 
 # Functional groups.
 
+TOP_ROWS = {
+    "rescale": "rescale",
+    "window": "voi_level",
+    "spacing": "pixel_spacing",
+    "between": "spacing_between_slices",
+    "position": "position",
+    "orientation": "orientation",
+    "type": "rescale_type",
+}
+"""Rows of the table of precedences, by variant."""
 TOP_VALUES = {
     "rescale": {"RescaleSlope": 9, "RescaleIntercept": 5},
     "window": {"WindowCenter": 1, "WindowWidth": 3},
@@ -519,6 +601,7 @@ TOP_VALUES = {
     "between": {"SpacingBetweenSlices": 9},
     "position": {"ImagePositionPatient": [0, 0, 77]},
     "orientation": {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]},
+    "type": {"RescaleType": "HU"},
 }
 GROUPS_CONTRADICT = "functional_groups_contradict"
 
@@ -530,18 +613,166 @@ def is_enhanced_file(sound):
 @contradiction(
     clause="PS3.3 C.7.6.16; DESIGN 5: the frame's group over the shared one over the top level",
     applies=is_enhanced_file,
-    variants=TOP_VALUES,
+    variants={name: name for name in TOP_VALUES},
     warns=(GROUPS_CONTRADICT,),
 )
-def top_level_against_groups(sound, values):
+def top_level_against_groups(sound, name):
     """An attribute of the top level that is another one than in the functional groups."""
-    return sound.parts.having(**values)
+    return Expected(sound.parts.having(**TOP_VALUES[name]), overrides={"row": TOP_ROWS[name]})
+
+
+@contradiction(
+    row="voi_lut_function",
+    clause="PS3.3 C.7.6.16.2.10: the frame's group over the top level",
+    applies=is_enhanced_file,
+    warns=(GROUPS_CONTRADICT,),
+)
+def function_against_groups(sound):
+    """A VOI LUT Function of the top level that is another one than that of the frames."""
+
+    def change(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            frame.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"
+
+    same_as = sound.parts.edited(change)
+    return Expected(same_as.having(VOILUTFunction="SIGMOID"), same_as)
+
+
+@contradiction(
+    row="patient_orientation",
+    clause="PS3.3 C.7.6.16.2.15: that of the frame",
+    applies=lambda sound: sound.kind == "dbtupright",
+    warns=(GROUPS_CONTRADICT,),
+)
+def patient_orientation_against_frames(sound):
+    """Tomosynthesis whose frames are upright, and whose top level is upside down."""
+
+    def change(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            frame.PatientOrientationInFrameSequence = [item(PatientOrientation=["A", "R"])]
+
+    return sound.parts.edited(change).having(PatientOrientation=["P", "L"])
+
+
+@contradiction(
+    row="halves",
+    clause="PS3.3 C.7.6.16.2.10: a macro has both halves",
+    applies=is_enhanced_file,
+    variants={"window": True, "rescale": False},
+    warns=(GROUPS_CONTRADICT,),
+)
+def halves_at_two_levels(sound, of_window):
+    """One half of a window or rescale in the groups of frames, the other at the top level."""
+    if of_window:
+        macro, kept, moved, value = "FrameVOILUTSequence", "WindowCenter", "WindowWidth", 600
+    else:
+        macro, kept, moved = "PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept"
+        value = -10
+
+    def set_all(elements, keyword, changed):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            held = getattr(frame, macro)[0]
+            held.pop(keyword, None)
+            if changed is not None:
+                setattr(held, keyword, changed)
+
+    same_as = sound.parts.edited(lambda elements: set_all(elements, moved, value))
+    made = same_as.edited(lambda elements: set_all(elements, moved, None))
+    top = {kept: 1, moved: value}
+    return Expected(made.having(**top), same_as)
+
+
+@contradiction(
+    row="several_value_transformations",
+    clause="PS3.3 C.7.6.16.2.9: the macro has one item",
+    applies=is_enhanced_file,
+    warns=("transforms_contradict",),
+)
+def two_value_transformations(sound):
+    """Two items of Pixel Value Transformation Sequence, of which the second is another rescale."""
+
+    def change(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            frame.PixelValueTransformationSequence.append(
+                item(RescaleSlope=9, RescaleIntercept=1, RescaleType="US")
+            )
+
+    return sound.parts.edited(change)
+
+
+@contradiction(
+    row="missing_rescale",
+    clause="PS3.3 C.7.6.16.2.9: without the macro values are as they are stored",
+    applies=is_enhanced_file,
+    variants={"voi": {}, "stored": {"intensity": "stored"}},
+    warns=("rescale_missing_in_frames",),
+)
+def rescale_missing_in_frame(sound, settings):
+    """A frame without the rescale that the others have."""
+    same_as = in_second_frame(
+        sound, "PixelValueTransformationSequence", RescaleSlope=1, RescaleIntercept=0
+    )
+    made = sound.parts.edited(_drop_from_second("PixelValueTransformationSequence"))
+    return Expected(made, same_as, overrides={"settings": settings})
+
+
+@contradiction(
+    row="missing_window",
+    clause="PS3.3 C.11.2.1.2: without a window, from minimum to maximum of the object",
+    applies=is_enhanced_file,
+    warns=("window_missing_in_frames",),
+)
+def window_missing_in_frame(sound):
+    """A frame without the window that the others have."""
+    keyword = "FrameVOILUTSequence"
+    made = sound.parts.edited(_drop_from_second(keyword))
+    windowed = convert_file(sound.content, {}).frames
+
+    def change(frames):
+        """The second of the frames that have no window, and the others as they were."""
+        changed = windowed.copy()
+        changed[1] = frames[1]
+        return changed
+
+    def drop_all(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            delattr(frame, keyword)
+
+    return Expected(made, sound.parts.edited(drop_all), change)
+
+
+def _drop_from_second(keyword):
+    def change(elements):
+        delattr(elements.PerFrameFunctionalGroupsSequence[1], keyword)
+
+    return change
+
+
+@contradiction(
+    row="several_volumes",
+    clause="PS3.3 C.7.6.16.2.2.4: frames of one stack are one volume",
+    applies=is_enhanced_file,
+    variants={"keep": {}, "max": {"volume": "max-intensity"}},
+    warns=("several_volumes",),
+    errors=("volume_error",),
+)
+def frames_of_several_stacks(sound, settings):
+    """Frames of two stacks, whose positions would order them by turns."""
+
+    def change(elements):
+        for index, frame in enumerate(elements.PerFrameFunctionalGroupsSequence):
+            stack = "2" if index == 1 else "1"
+            frame.FrameContentSequence = [item(StackID=stack, InStackPositionNumber=1 + index // 2)]
+
+    must_fail = {"must_fail": True} if settings else {}
+    made = sound.parts.edited(change)
+    return Expected(made, overrides={"settings": settings, **must_fail})
 
 
 MACROS = {
-    "rescale": ("PixelValueTransformationSequence", TOP_VALUES["rescale"]),
-    "window": ("FrameVOILUTSequence", TOP_VALUES["window"]),
-    "position": ("PlanePositionSequence", TOP_VALUES["position"]),
+    "rescale": ("rescale", "PixelValueTransformationSequence"),
+    "window": ("window", "FrameVOILUTSequence"),
+    "position": ("position", "PlanePositionSequence"),
 }
 
 
@@ -553,12 +784,12 @@ MACROS = {
 )
 def shared_group_against_frames(sound, variant):
     """A macro of the shared group that says something else than those of the frames."""
-    keyword, values = variant
+    name, keyword = variant
 
     def add_macro(elements):
-        setattr(elements.SharedFunctionalGroupsSequence[0], keyword, [item(**values)])
+        setattr(elements.SharedFunctionalGroupsSequence[0], keyword, [item(**TOP_VALUES[name])])
 
-    return sound.parts.edited(add_macro)
+    return Expected(sound.parts.edited(add_macro), overrides={"row": TOP_ROWS[name]})
 
 
 @contradiction(
@@ -578,6 +809,7 @@ def top_level_repeats_a_frame(sound, name):
         "between": shared.PixelMeasuresSequence[0],
         "position": frame.PlanePositionSequence[0],
         "orientation": shared.PlaneOrientationSequence[0],
+        "type": frame.PixelValueTransformationSequence[0],
     }
     made = sound.parts.having(**{key: holders[name].get(key) for key in TOP_VALUES[name]})
     # A rescale of the top level is that of all pixels, and here frames have different ones.
@@ -585,6 +817,7 @@ def top_level_repeats_a_frame(sound, name):
 
 
 @contradiction(
+    row="slice_step",
     clause="PS3.3 C.7.6.2.1.1: positions are what was measured",
     applies=is_enhanced_file,
     warns=("slice_spacing_contradicts",),
@@ -614,6 +847,7 @@ def in_second_frame(sound, macro, **values):
 
 
 @contradiction(
+    row="rescale_slope_zero",
     clause="DESIGN 5: slope 0 counts as 1",
     applies=is_enhanced_file,
     variants={"voi": {}, "stored": {"intensity": "stored"}},
@@ -629,6 +863,7 @@ def slope_zero_in_frame(sound, settings):
 
 
 @contradiction(
+    row="unusable_window",
     clause="PS3.3 C.11.2.1.2: wider than 0",
     applies=is_enhanced_file,
     variants={"zero": 0, "negative": -5},
@@ -643,6 +878,7 @@ def window_without_width_in_frame(sound, width):
 
 
 @contradiction(
+    row="narrow_window",
     clause="DESIGN 5: under LINEAR a width between 0 and 1 is read as LINEAR_EXACT",
     applies=is_enhanced_file,
     warns=("window_narrow",),
@@ -655,6 +891,7 @@ def window_below_one_in_frame(sound):
 
 
 @contradiction(
+    row="rescale_types",
     clause="PS3.3 C.7.6.16.2.9.1: types of the values of frames",
     applies=is_enhanced_file,
     variants={"voi": {}, "stored": {"intensity": "stored"}},
@@ -668,6 +905,7 @@ def several_rescale_types(sound, settings):
 
 
 @contradiction(
+    row="laterality",
     clause="PS3.3 C.7.6.16.2.8: of the frames",
     applies=lambda sound: sound.kind in ("dbtupright", "dbtturned"),
     variants={"image": "ImageLaterality", "series": "Laterality"},

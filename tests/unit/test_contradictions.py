@@ -66,29 +66,30 @@ def test_codes_and_classes_are_those_of_the_package():
         assert set(expected.get("errors", ())) <= {*FAILED_ERRORS, "no_pixel_data"}
 
 
-def warnings_of_contradictions():
-    """Codes that some product must have."""
-    # A product may have others than its contradiction, as where a sound file tells what is missing.
-    by_sound = [plan for plan in plans() if "warns" not in plan.contradiction.expected]
-    products = [plan.make() for plan in choose(by_sound, 20)]
-    codes = {code for product in products if product is not None for code in product.warns}
-    return codes.union(*(c.expected.get("warns", ()) for c in CONTRADICTIONS))
+ROWS = {**PRECEDENCES, **COMPUTED_DECISIONS}
 
 
-NOT_MADE = {
-    "padding_not_exact",
-    "rescale_missing_in_frames",
-    "several_volumes",
-    "sign_contradicts_stream",
-    "values_not_finite",
-    "window_missing_in_frames",
-}
-"""Codes of the table that no contradiction here must give."""
+def test_contradictions_name_rows_of_the_tables():
+    assert {c.expected["row"] for c in CONTRADICTIONS if "row" in c.expected} <= set(ROWS)
 
 
-def test_every_warning_of_the_table_is_asked_for():
-    rows = (*PRECEDENCES.values(), *COMPUTED_DECISIONS)
-    assert {row.warning for row in rows} - {""} - NOT_MADE <= warnings_of_contradictions()
+# A precedence without a warning is tried with each source in test_contradictions_decide.py.
+@pytest.mark.parametrize(
+    "row", [*(r for r in PRECEDENCES if PRECEDENCES[r].warning), *COMPUTED_DECISIONS]
+)
+def test_products_of_a_row_come_out_as_it_says(row, verdicts):
+    """Some product has its warning, and some its failure; where it has none, none has."""
+    of_row = [verdict for verdict in verdicts.values() if verdict.row == row]
+    assert of_row, "no contradiction makes a product of this row"
+    stated = ROWS[row]
+    error = getattr(stated, "error", "")
+    codes = set().union(*(verdict.codes for verdict in of_row))
+    errors = {verdict.error for verdict in of_row} - {""}
+    if stated.warning:
+        assert stated.warning in codes
+    else:
+        assert any(not verdict.codes for verdict in of_row if not verdict.error) or error
+    assert error in errors if error else not errors
 
 
 def for_each_sound(kind=""):

@@ -257,65 +257,65 @@ class ComputedDecision:
     error: str = ""
 
 
-COMPUTED_DECISIONS: Final = (
+COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
     # The file.
-    ComputedDecision(
+    "encoding": ComputedDecision(
         "stated transfer syntax, and the encoding in which the first elements parse",
         "the encoding, for elements, the location of the pixels, and native pixels",
         "dicom.detection:find_encoding",
         "PS3.10 7.1; writers of explicit VR under the UID of implicit VR",
         warning="encoding_contradicts_syntax",
     ),
-    ComputedDecision(
+    "deflate_wrapper": ComputedDecision(
         "deflated transfer syntax, and a zlib or gzip wrapper, or elements that are not deflated",
         "what the bytes are",
         "dicom.reading:open_image",
         "PS3.5 A.5, RFC 1951",
         warning="encoding_contradicts_syntax",
     ),
-    ComputedDecision(
+    "unknown_syntax": ComputedDecision(
         "transfer syntax that the standard does not have, and native pixels",
         "the encoding of the data set",
         "dicom.reading:open_image",
         "PS3.6 Table A-1",
         warning="unknown_syntax",
     ),
-    ComputedDecision(
+    "unknown_vr": ComputedDecision(
         "element of a value representation that the standard does not have",
         "its length has 32 bits behind two zeros, else 16",
         "dicom.element_header:parse_element_header",
         "PS3.5 7.1.2",
         warning="unknown_vr",
     ),
-    ComputedDecision(
+    "unparsable_value": ComputedDecision(
         "element or sequence of known length, and a value that does not parse",
         "the length; what does not parse is ignored",
         "dicom.scanning:scan_items",
         "PS3.5 7.1; private sequences of vendors",
         warning="unparsable_element",
     ),
-    ComputedDecision(
+    "element_twice": ComputedDecision(
         "an element, and another one of the same tag and another value",
         "the last one",
         "dicom.scanning:scan_elements",
         "PS3.5 7.1: a data set has each element once",
         warning="element_twice",
     ),
-    ComputedDecision(
+    "encoding_of_items": ComputedDecision(
         "encoding of the data set, and items of a sequence that parse in another one only",
         "the encoding in which the items parse",
         "dicom.scanning:scan_items",
         "PS3.5 7.5, 6.2.2; sequences of vendors",
         warning="encoding_contradicts_syntax",
     ),
-    ComputedDecision(
+    "unparsable_sequence": ComputedDecision(
         "sequence of undefined length that does not parse",
         "damaged, since nothing says where it ends",
         "dicom.scanning:scan_elements",
         "PS3.5 7.5",
         error="damaged",
     ),
-    ComputedDecision(
+    "trailing_bytes": ComputedDecision(
         "data set that is complete, and bytes behind it that are no elements",
         "the data set",
         "dicom.scanning:scan_rest",
@@ -323,7 +323,7 @@ COMPUTED_DECISIONS: Final = (
         warning="trailing_bytes",
     ),
     # Kind of the pixel data.
-    ComputedDecision(
+    "fragments_under_native_syntax": ComputedDecision(
         "native transfer syntax, and fragments",
         "the fragments, by the kind of their streams",
         "decode.encapsulation:find_streams",
@@ -331,7 +331,7 @@ COMPUTED_DECISIONS: Final = (
         warning="stream_contradicts_syntax",
         error="decode_error",
     ),
-    ComputedDecision(
+    "stream_in_native_element": ComputedDecision(
         "native pixel data of another length than the pixels need, and the header of a stream of "
         "the stated size, or nothing but items",
         "the stream",
@@ -339,21 +339,21 @@ COMPUTED_DECISIONS: Final = (
         "PS3.5 8.1.1, A.4",
         warning="stream_contradicts_syntax",
     ),
-    ComputedDecision(
+    "native_pixels_under_codec": ComputedDecision(
         "compressed transfer syntax, and pixel data without fragments of just the native length",
         "native pixels",
         "decode.encapsulation:find_streams",
         "PS3.5 A.4",
         warning="stream_contradicts_syntax",
     ),
-    ComputedDecision(
+    "stream_of_other_codec": ComputedDecision(
         "compressed transfer syntax, and the stream of another codec",
         "the stream",
         "decode.encapsulation:find_stream_syntax",
         "PS3.5 A.4; ITU-T T.81, T.87, T.800, T.814",
         warning="stream_contradicts_syntax",
     ),
-    ComputedDecision(
+    "sequence_delimiter": ComputedDecision(
         "fragments, and something else in the place of their delimiter",
         "the fragments, if padding, an item delimiter, a later element or the end follows",
         "dicom.pixel_data:walk_items",
@@ -361,21 +361,21 @@ COMPUTED_DECISIONS: Final = (
         warning="no_sequence_delimiter",
         error="decode_error",
     ),
-    ComputedDecision(
+    "missing_offset_table": ComputedDecision(
         "first item of fragments that is due to be an offset table, and the start of a stream",
         "the stream",
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4: the table may be empty, but not left out",
         warning="no_offset_table",
     ),
-    ComputedDecision(
+    "vr_of_pixel_data": ComputedDecision(
         "implicit VR of the data set, and a pixel data element with a value representation",
         "the value representation",
         "dicom.pixel_data:locate_pixel_data",
         "PS3.5 7.1.1: its letters would be an odd length",
         warning="encoding_contradicts_syntax",
     ),
-    ComputedDecision(
+    "fragments_of_stated_length": ComputedDecision(
         "fragments, and a value of stated length",
         "the fragments",
         "decode.encapsulation:find_streams",
@@ -383,76 +383,76 @@ COMPUTED_DECISIONS: Final = (
         warning="no_sequence_delimiter",
     ),
     # Frames.
-    ComputedDecision(
+    "missing_number_of_frames": ComputedDecision(
         "Number of Frames that is absent or blank",
         "one frame",
         "dicom.description:Description.number_of_frames",
         "PS3.3 C.7.6.6",
     ),
-    ComputedDecision(
+    "more_native_frames": ComputedDecision(
         "Number of Frames, and more bytes of native pixels",
         "the header",
         "decode.pixels:warn_of_excess_frames",
         "PS3.5 8.1.1",
         warning="excess_frames",
     ),
-    ComputedDecision(
+    "more_native_bytes": ComputedDecision(
         "Rows, Columns, samples and bits, and a few more bytes than these need",
         "the header",
         "decode.pixels:warn_of_excess_frames",
         "PS3.5 8.1.1: one byte of padding at most",
         warning="trailing_bytes",
     ),
-    ComputedDecision(
+    "packed_samples": ComputedDecision(
         "Bits Allocated of 1 or 12, and the length of whole bytes or of frames that start at bytes",
         "the length",
         "decode.native:find_layout",
         "PS3.5 8.1.1: samples are packed without gaps",
         warning="bits_contradict_pixels",
     ),
-    ComputedDecision(
+    "bits_of_floats": ComputedDecision(
         "Bits Allocated, and an element of floating point samples",
         "the element",
         "decode.pixel_format:read_pixel_format",
         "PS3.3 C.7.6.24, C.7.6.25: 32 of Float and 64 of Double Float Pixel Data",
         warning="bits_contradict_pixels",
     ),
-    ComputedDecision(
+    "bits_below_stored": ComputedDecision(
         "High Bit above Bits Stored - 1, and bits that are set below those that it stores",
         "High Bit",
         "decode.pixels:stored_frames",
         "PS3.5 8.1.1",
         warning="bits_below_stored",
     ),
-    ComputedDecision(
+    "longer_rle_segments": ComputedDecision(
         "Rows and Columns, and segments of RLE that are longer",
         "the header",
         "decode.codecs.rle:decode",
         "PS3.5 G.3.1",
         warning="trailing_bytes",
     ),
-    ComputedDecision(
+    "more_streams": ComputedDecision(
         "Number of Frames, and more streams",
         "the header",
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4",
         warning="excess_frames",
     ),
-    ComputedDecision(
+    "fewer_frames": ComputedDecision(
         "Number of Frames, and fewer bytes or fragments",
         "the file fails",
         "decode.pixels:stored_frames",
         "PS3.5 8.1.1, A.4",
         error="short_pixel_data",
     ),
-    ComputedDecision(
+    "fragments_without_table": ComputedDecision(
         "more fragments than frames, and neither table nor known start of a stream",
         "the file fails",
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4",
         error="decode_error",
     ),
-    ComputedDecision(
+    "rle_fragments": ComputedDecision(
         "frame of RLE in several fragments",
         "its fragments, joined",
         "decode.fragments:is_in_parts",
@@ -460,62 +460,62 @@ COMPUTED_DECISIONS: Final = (
         warning="rle_fragments",
     ),
     # Stored values.
-    ComputedDecision(
+    "signed_bits": ComputedDecision(
         "Bits Stored of 1, and a signed Pixel Representation",
         "unsigned",
         "decode.pixel_format:read_pixel_format",
         "a single bit has no sign",
     ),
-    ComputedDecision(
+    "bits_above_stored": ComputedDecision(
         "Bits Stored, and bits that are set above it in native, RLE or lossless samples",
         "masked",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.1.1",
         warning="values_above_bits_stored",
     ),
-    ComputedDecision(
+    "values_seem_signed": ComputedDecision(
         "unsigned Pixel Representation, and values that look like two's complement",
         "the header",
         "decode.facts:warn_of_signed_values",
         "PS3.3 C.7.6.3",
         warning="values_seem_signed",
     ),
-    ComputedDecision(
+    "higher_lossy_values": ComputedDecision(
         "Bits Stored, and higher values of a lossy stream",
         "clipped",
         "decode.codecs.samples:stored_values",
         "overshoot must not wrap around; more than that, an eighth of the range, is a warning",
         warning="values_above_bits_stored",
     ),
-    ComputedDecision(
+    "precision_of_stream": ComputedDecision(
         "Bits Allocated, and a higher precision of the stream",
         "the file fails",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.2",
         error="decode_error",
     ),
-    ComputedDecision(
+    "sign_of_stream": ComputedDecision(
         "Pixel Representation, and the sign of the stream",
         "the header",
         "decode.codecs.samples:stored_values",
         "PS3.5 8.2.4",
         warning="sign_contradicts_stream",
     ),
-    ComputedDecision(
+    "size_of_stream": ComputedDecision(
         "Rows, Columns, Samples per Pixel, and those of the stream",
         "the file fails",
         "decode.codecs.runner:require_shape",
         "PS3.5 8.2",
         error="decode_error",
     ),
-    ComputedDecision(
+    "photometric_spelling": ComputedDecision(
         "Photometric Interpretation in other letters, or with several values",
         "the known one with its letters and digits; the first value",
         "decode.photometric:read_photometric",
         "PS3.3 C.7.6.3.1.2; PS3.5 6.2: CS is in capitals",
         "photometric_spelling",
     ),
-    ComputedDecision(
+    "missing_photometric": ComputedDecision(
         "missing Photometric Interpretation, and palettes or markers of the stream",
         "PALETTE COLOR for one sample with three palettes; the colour of the markers for three",
         "decode.photometric:assume_photometric",
@@ -523,75 +523,75 @@ COMPUTED_DECISIONS: Final = (
         "photometric_assumed",
         "missing_attribute",
     ),
-    ComputedDecision(
+    "missing_transform": ComputedDecision(
         "YBR_RCT, YBR_ICT or XYB, and pixels without that transform",
         "RGB; YCbCr for YBR_ICT over JPEG 2000, and for all of them over lossy JPEG",
         "decode.codecs.components:components_by_header",
         "PS3.3 C.7.6.3.1.2: they are of JPEG 2000 and JPEG XL streams only",
         "colour_contradicts_header",
     ),
-    ComputedDecision(
+    "chroma_of_lower_precision": ComputedDecision(
         "Bits Stored, and YCbCr of a lower precision of the stream",
         "the middle of the precision is chroma 0",
         "decode.codecs.components:convert_components",
         "PS3.5 8.2: the stream has what is used to decode it",
     ),
-    ComputedDecision(
+    "whole_samples_called_422": ComputedDecision(
         "YBR_FULL_422 or YBR_PARTIAL_422, and native bytes of three samples for each pixel",
         "the file fails",
         "decode.pixels:stored_frames",
         "PS3.3 C.7.6.3.1.2; they may be YBR_FULL or RGB",
         error="unsupported_pixels",
     ),
-    ComputedDecision(
+    "subsampled_first_component": ComputedDecision(
         "JPEG 2000 components of which the first is subsampled",
         "the file fails",
         "decode.codecs.jpeg_2000:decode",
         "ITU-T T.800 B.2; only chroma is subsampled",
         error="unsupported_pixels",
     ),
-    ComputedDecision(
+    "precision_of_components": ComputedDecision(
         "precision or sign of a JPEG 2000 component, and that of another",
         "the file fails",
         "decode.streams.jpeg_2000:read_jpeg_2000",
         "PS3.3 C.7.6.3: an image has one of each",
         error="decode_error",
     ),
-    ComputedDecision(
+    "planes_of_rle": ComputedDecision(
         "Planar Configuration, and the planes of RLE",
         "planes",
         "decode.codecs.rle:decode",
         "PS3.5 G.2",
     ),
-    ComputedDecision(
+    "number_of_entries": ComputedDecision(
         "LUT Descriptor, and the number of entries",
         "the entries; the last one of a short table is repeated, and zeros behind a table are none",
         "decode.lookup_tables:read_entries",
         "PS3.3 C.11.1.1",
         "lut_contradicts_descriptor",
     ),
-    ComputedDecision(
+    "bytes_called_words": ComputedDecision(
         "more than 8 bits of LUT Descriptor, and data with a byte for each entry",
         "8 bits",
         "decode.lookup_tables:read_entries",
         "PS3.3 C.11.1.1, C.7.6.3.1.6: the length of the data says whether entries are bytes",
         "lut_contradicts_descriptor",
     ),
-    ComputedDecision(
+    "palette_segments": ComputedDecision(
         "bits of LUT Descriptor, and bytes or words of palette segments",
         "what gives the stated number of entries",
         "decode.lookup_tables:read_entries",
         "PS3.3 C.7.9.2",
         "lut_contradicts_descriptor",
     ),
-    ComputedDecision(
+    "higher_entries": ComputedDecision(
         "bits of LUT Descriptor, and higher entries",
         "the bits that the entries need; of a palette 16",
         "decode.lookup_tables:choose_bits",
         "PS3.3 C.11.1.1, C.11.2.1.1",
         "lut_contradicts_descriptor",
     ),
-    ComputedDecision(
+    "lower_entries": ComputedDecision(
         "bits of the LUT Descriptor of a VOI LUT or palette, and entries that need fewer",
         "n bits where the highest entry is 2^n - 1, n from 8; 8 of a palette up to 255; else the "
         "descriptor",
@@ -599,20 +599,20 @@ COMPUTED_DECISIONS: Final = (
         "PS3.3 C.11.2.1.1: entries are to span the range that the bits say",
         "lut_contradicts_descriptor",
     ),
-    ComputedDecision(
+    "first_value_vr": ComputedDecision(
         "value representation of LUT Descriptor's first value, and the sign of what it maps",
         "the sign of what it maps",
         "decode.lookup_tables:lookup_tables",
         "PS3.3 C.11.1.1",
     ),
-    ComputedDecision(
+    "unusable_voi_lut": ComputedDecision(
         "an item of VOI LUT Sequence, and its missing, invalid or all equal values",
         "ignored: the next item, window or level that can be used",
         "decode.values:make_display_values",
         "PS3.3 C.11.2: the transform is optional",
         "lut_unusable",
     ),
-    ComputedDecision(
+    "ignored_modality_lut": ComputedDecision(
         "an item of Modality LUT Sequence without any value, or an invalid or constant one beside "
         "a rescale",
         "ignored",
@@ -620,62 +620,62 @@ COMPUTED_DECISIONS: Final = (
         "PS3.3 C.11.1",
         "lut_unusable",
     ),
-    ComputedDecision(
+    "unusable_modality_lut": ComputedDecision(
         "an invalid or constant item of Modality LUT Sequence, and no rescale",
         "the file fails",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1: without the transform values have another unit",
         error="unsupported_pixels",
     ),
-    ComputedDecision(
+    "unusable_palette": ComputedDecision(
         "PALETTE COLOR, and a missing or invalid palette",
         "the file fails",
         "decode.colour:read_palette",
         "PS3.3 C.7.6.3.1.2: it needs one",
         error="unsupported_pixels",
     ),
-    ComputedDecision(
+    "rescale_slope_zero": ComputedDecision(
         "Rescale Slope or Dose Grid Scaling, and its value 0",
         "1; the intercept stays",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1: a transform that makes all values equal was not meant",
         "rescale_slope_zero",
     ),
-    ComputedDecision(
+    "rescale_without_number": ComputedDecision(
         "Rescale Slope, Rescale Intercept or Dose Grid Scaling, and a value that is no number",
         "the file fails",
         "decode.modality:modality_of_frames",
         "PS3.3 C.11.1: without the transform values have another unit",
         error="missing_attribute",
     ),
-    ComputedDecision(
+    "several_value_transformations": ComputedDecision(
         "several items of Pixel Value Transformation Sequence",
         "the first",
         "decode.modality:modality_of_frames",
         "PS3.3 C.7.6.16.2.9: it has one item",
         "transforms_contradict",
     ),
-    ComputedDecision(
+    "rescale_types": ComputedDecision(
         "Rescale Types that differ between frames of one image",
         "each frame as its rescale says",
         "decode.modality:modality_of_frames",
         "PS3.3 C.7.6.16.2.9",
         "rescale_types_differ",
     ),
-    ComputedDecision(
+    "halves": ComputedDecision(
         "one half of a rescale or window in a functional group, the other half in another level",
         "both halves, each from the first level that has it",
         "dicom.description:Description.per_frame",
         "PS3.3 C.7.6.16.2.9, C.7.6.16.2.10: a macro has both",
         LEVELS_CONTRADICT,
     ),
-    ComputedDecision(
+    "frame_offsets": ComputedDecision(
         "one Image Position (Patient), and Grid Frame Offset Vector",
         "frames lie at the offsets from that position; of a first offset other than 0, at these z",
         "dicom.description:Description.positions",
         "PS3.3 C.8.8.3.2",
     ),
-    ComputedDecision(
+    "offsets_against_position": ComputedDecision(
         "Grid Frame Offset Vector, and Number of Frames, or Image Position (Patient) where the "
         "first offset is not 0",
         "Number of Frames: other offsets are ignored; the z of the offsets",
@@ -683,61 +683,61 @@ COMPUTED_DECISIONS: Final = (
         "PS3.3 C.8.8.3.2",
         "frame_offsets_contradict",
     ),
-    ComputedDecision(
+    "padding_vr": ComputedDecision(
         "value representation of Pixel Padding Value, and Pixel Representation",
         "Pixel Representation",
         "decode.padding:pixel_padding",
         "PS3.3 C.7.5.1.1.2",
     ),
-    ComputedDecision(
+    "padding_under_window": ComputedDecision(
         "Pixel Padding Value, and the value that window or look-up table give it",
         "background",
         "decode.padding:replace_padding",
         "PS3.3 C.7.5.1.1.2: padding is not part of the image",
     ),
-    ComputedDecision(
+    "lossy_padding": ComputedDecision(
         "Pixel Padding Value, and values of a lossy stream near it",
         "padding within NEAR of JPEG-LS; other values stay, with a warning",
         "decode.padding:restore_padding",
         "PS3.3 C.7.5.1.1.2, ITU-T T.87 Annex C",
         warning="padding_not_exact",
     ),
-    ComputedDecision(
+    "unusable_window": ComputedDecision(
         "windows of which one is unusable: no width, or not a number",
         "the first usable one of all levels, else minimum to maximum",
         "decode.values:make_display_values",
         "PS3.3 C.11.2.1.2",
         "window_unusable",
     ),
-    ComputedDecision(
+    "narrow_window": ComputedDecision(
         "VOI LUT Function LINEAR, and a window narrower than 1",
         "LINEAR_EXACT",
         "decode.values:make_display_values",
         "PS3.3 C.11.2.1.2.1: the width of LINEAR is at least 1; C.11.2.1.3.2",
         "window_narrow",
     ),
-    ComputedDecision(
+    "missing_rescale": ComputedDecision(
         "frames with a rescale, and others of the same object without one",
         "the others stay as they are",
         "decode.modality:modality_of_frames",
         "PS3.3 C.7.6.16.2.9",
         warning="rescale_missing_in_frames",
     ),
-    ComputedDecision(
+    "missing_window": ComputedDecision(
         "frames with a usable window, and others of the same object without one",
         "minimum to maximum of the object for the others",
         "decode.values:make_display_values",
         "PS3.3 C.7.6.16.2.10",
         warning="window_missing_in_frames",
     ),
-    ComputedDecision(
+    "infinite_values": ComputedDecision(
         "float pixels, and values that are not finite numbers",
         "background; as display values, infinite ones are the ends of the range",
         "decode.modality:modality_values",
         "PS3.3 C.7.6.24",
         warning="values_not_finite",
     ),
-    ComputedDecision(
+    "several_volumes": ComputedDecision(
         "one object, and frames of several volumes",
         "the stored order of frames; handlers of one volume fail",
         "decode.frame_order:frame_order",
@@ -746,28 +746,28 @@ COMPUTED_DECISIONS: Final = (
         error="volume_error",
     ),
     # Facts that change no pixel.
-    ComputedDecision(
+    "pixel_aspect_ratio": ComputedDecision(
         "Pixel Aspect Ratio, and no spacing, or one of another ratio",
         "the spacing; without one, size keeps the proportions of the picture",
         "decode.facts:warn_of_facts",
         "PS3.3 C.7.6.3.1.7",
         warning="pixel_aspect_ratio",
     ),
-    ComputedDecision(
+    "mosaic": ComputedDecision(
         "one frame, and many slices in it (Image Type MOSAIC)",
         "the frame",
         "decode.facts:warn_of_facts",
         "conformance statements of Siemens",
         warning="mosaic",
     ),
-    ComputedDecision(
+    "private_volume": ComputedDecision(
         "visible pixels, and the slices of a volume in private elements",
         "the visible pixels",
         "decode.facts:warn_of_facts",
         "conformance statements of Hologic",
         warning="private_volume",
     ),
-)
+}
 """Contradictions that no order of sources can decide."""
 
 

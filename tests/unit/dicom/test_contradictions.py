@@ -94,12 +94,12 @@ def test_winner_is_the_first_in_the_order_of_the_row_and_others_are_overruled(ro
 
 
 def test_rows_have_different_names():
-    names = [row.contradiction for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS)]
+    names = [row.contradiction for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS.values())]
     assert all(names)
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("row", [*PRECEDENCES.values(), *COMPUTED_DECISIONS])
+@pytest.mark.parametrize("row", [*PRECEDENCES.values(), *COMPUTED_DECISIONS.values()])
 def test_codes_and_errors_of_a_row_are_known(row):
     assert row.warning in {"", *WARNING_CODES}
     assert getattr(row, "error", "") in {"", *FAILED_ERRORS}
@@ -108,5 +108,5 @@ def test_codes_and_errors_of_a_row_are_known(row):
 def test_every_code_about_a_file_has_a_row():
     of_steps = {"only_background", "small_component", "chest_wall_unknown", "region_unknown"}
     of_steps |= {code for code in WARNING_CODES if code.startswith("stack_")}
-    rows = {row.warning for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS)}
+    rows = {row.warning for row in (*PRECEDENCES.values(), *COMPUTED_DECISIONS.values())}
     assert set(WARNING_CODES) - of_steps == rows - {""}
