@@ -317,4 +317,6 @@ def _scale(frame: NDArray[Any], passes: Sequence[Passes], out: NDArray[Any]) -> 
     for both in passes:
         band = both.vertical
         scaled = both.scale(frame[band.first : band.end].astype(np.float64))
-        out[band.top : band.bottom] = np.rint(scaled, out=scaled).transpose(2, 0, 1)
+        np.rint(scaled, out=scaled)
+        for sample in range(out.shape[2]):
+            out[band.top : band.bottom, :, sample] = scaled[:, sample].T

@@ -9,6 +9,7 @@ import numpy as np
 
 from dicom_preprocessing.decode.bits import BYTE_BITS
 from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
+from dicom_preprocessing.decode.planes import interleave
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,8 +114,7 @@ class NativeReader:
             return _repeat_chroma(self._read_samples(index), shape)
         samples = self._read_samples(index)
         if self.is_planar and pixel_format.samples_per_pixel > 1:
-            planes = samples.reshape(shape[2], shape[0], shape[1])
-            return np.ascontiguousarray(planes.transpose(1, 2, 0))
+            return interleave(samples.reshape(shape[2], shape[0], shape[1]))
         return samples.reshape(shape)
 
     def _read_samples(self, index: int) -> NDArray[Any]:

@@ -213,7 +213,9 @@ def _convolve(
         else:
             scaled = both.scale(rows)
         rounded = quantise(scaled, out.dtype, can_exceed=can_exceed)
-        out[band.top : band.bottom] = rounded.transpose(2, 0, 1)
+        # Sample by sample: numpy's innermost loop would be over the samples of a pixel.
+        for sample in range(out.shape[2]):
+            out[band.top : band.bottom, :, sample] = rounded[:, sample].T
 
 
 def _look_up_floats(stored: NDArray[Any], lookup: DisplayLut | None) -> NDArray[np.float64]:

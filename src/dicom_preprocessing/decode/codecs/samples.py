@@ -13,6 +13,7 @@ from dicom_preprocessing.decode.codecs.runner import (
     shape_of,
     warnings_of,
 )
+from dicom_preprocessing.decode.planes import interleave
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:
@@ -168,5 +169,5 @@ def unpack_allocated_bits(data: bytes | bytearray, runner: DecodeRunner) -> NDAr
     samples = np.frombuffer(data, runner.pixel_dtype, expected // itemsize)
     if runner.samples_per_pixel > 1 and runner.planar_configuration == 1:
         rows, columns, n = shape_of(runner)
-        return np.ascontiguousarray(samples.reshape(n, rows, columns).transpose(1, 2, 0))
+        return interleave(samples.reshape(n, rows, columns))
     return samples.reshape(shape_of(runner))
