@@ -21,6 +21,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "element_twice": "An element is there twice, with different values; the last one counts.",
     "trailing_bytes": "Bytes that belong to nothing follow the pixels or the data set.",
     # Pixel data.
+    "length_beyond_end": "The stated length of the pixel data is beyond the end of the file.",
     "excess_frames": "There are more frames than Number of Frames says; the others are ignored.",
     "offset_table_wrong": "An offset table does not point at the frames, and was ignored.",
     "rle_fragments": "A frame of RLE has several fragments, where the standard allows one.",

@@ -262,6 +262,89 @@ def vr_without_capitals(sound, vr):
     return _with_element(sound, _creator(sound) + raw)
 
 
+def _with_pixel_header(sound, vr, behind=b""):
+    """The file with another VR of its pixel data element, None for none; with bytes behind it."""
+    parts, head = sound.parts, _head_length(sound)
+    whole, order = parts.put_together(), parts.encoding.order
+    size = 8 if parts.encoding.implicit else 12
+    length = UNDEFINED if parts.items is not None else len(parts.value)
+    stated = b"" if vr is None else vr + b"\0\0"
+    header = whole[head : head + 4] + stated + struct.pack(f"{order}L", length)
+    return whole[:head] + header + whole[head + size :] + behind
+
+
+@contradiction(
+    clause="PS3.5 7.1: all elements of a data set have one encoding",
+    applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
+    warns=("encoding_contradicts_syntax",),
+)
+def pixel_data_in_implicit(sound):
+    """A pixel data element without VR in a data set of explicit VR."""
+    return _with_pixel_header(sound, None)
+
+
+@contradiction(
+    clause="PS3.5 7.1: all elements of a data set have one encoding",
+    applies=lambda sound: sound.syntax == ImplicitVRLittleEndian,
+    variants={"OB": b"OB", "OW": b"OW", "UN": b"UN", "ZZ": b"ZZ"},
+    warns=("encoding_contradicts_syntax",),
+    may_warn=("unknown_vr",),
+)
+def pixel_data_in_explicit(sound, vr):
+    """A pixel data element with a VR in a data set of implicit VR."""
+    return _with_pixel_header(sound, vr)
+
+
+ODD_VRS = {
+    "ZZ": b"ZZ",
+    "lower": b"ow",
+    "nul": b"\0\0",
+    "numbers": b"\1\2",
+    "even": b"\2\2",
+    "marks": b"--",
+    "digit": b"O8",
+}
+
+
+@contradiction(
+    clause="PS3.5 7.1.2: a value representation of no list has a length of 32 bits",
+    applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
+    variants=ODD_VRS,
+    warns=("unknown_vr",),
+)
+def unknown_vr_of_pixel_data(sound, vr):
+    """A pixel data element of a value representation of no list."""
+    return _with_pixel_header(sound, vr)
+
+
+@contradiction(
+    clause="PS3.5 7.1.2: a length of 32 bits; no pixels are better than those of another place",
+    applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
+    variants={
+        f"{name}_{end}": (vr, behind)
+        for name, vr in ODD_VRS.items()
+        for end, behind in (("zeros", b"\0" * 70), ("much", b"\1\2\3" * 11_000))
+    },
+    warns=("unknown_vr",),
+    may_warn=("trailing_bytes",),
+    errors=("damaged",),
+)
+def unknown_vr_of_pixel_data_and_bytes_behind(sound, variant):
+    """A pixel data element of a value representation of no list, and bytes behind it."""
+    return _with_pixel_header(sound, *variant)
+
+
+@contradiction(
+    clause="DESIGN 5: a length beyond the end of the file is cut to fit",
+    applies=is_plain,
+    variants={"two": 2, "thousand": 1000, "much": 1 << 30},
+    warns=("length_beyond_end",),
+)
+def pixel_length_beyond_end(sound, more):
+    """A pixel data element that states more bytes than follow, all pixels among them."""
+    return sound.parts.with_(pixel_length=len(sound.parts.value) + more)
+
+
 @contradiction(
     clause="PS3.5 6.2.2: UN of undefined length is a sequence in implicit VR",
     applies=is_little_or_encapsulated,

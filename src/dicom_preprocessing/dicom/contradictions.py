@@ -369,11 +369,29 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         warning="no_offset_table",
     ),
     "vr_of_pixel_data": ComputedDecision(
-        "implicit VR of the data set, and a pixel data element with a value representation",
-        "the value representation",
-        "dicom.pixel_data:locate_pixel_data",
-        "PS3.5 7.1.1: its letters would be an odd length",
+        "encoding of the data set, and a pixel data element of implicit VR in explicit, or the "
+        "other way round",
+        "the header whose value ends with the file or before another element, else the only one "
+        "whose value may be there",
+        "dicom.scanning:choose_pixel_header",
+        "PS3.5 7.1; letters taken for a length are nearly always odd, which no length is (7.1.1)",
         warning="encoding_contradicts_syntax",
+    ),
+    "unknown_vr_of_pixel_data": ComputedDecision(
+        "pixel data element of a value representation that the standard does not have",
+        "as above; damaged if it has no capitals, and its value may be in two places or in none",
+        "dicom.scanning:choose_pixel_header",
+        "PS3.5 7.1.2",
+        warning="unknown_vr",
+        error="damaged",
+    ),
+    "length_of_pixel_data": ComputedDecision(
+        "length of the pixel data element, and the end of the file before it",
+        "the end; the file fails only if pixels are missing",
+        "dicom.pixel_data:locate_pixel_data",
+        "PS3.5 7.1.1",
+        warning="length_beyond_end",
+        error="short_pixel_data",
     ),
     "fragments_of_stated_length": ComputedDecision(
         "fragments, and a value of stated length",

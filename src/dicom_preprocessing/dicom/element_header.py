@@ -119,10 +119,15 @@ def parse_element_header(content: bytes, offset: int, encoding: Encoding) -> Ele
         if vr in SHORT_VRS:
             group, element, length = structs.tag_and_short.unpack_from(content, offset)
             return ElementHeader(group << 16 | element, vr, length, SHORT_HEADER, True)
-        if vr in LONG_VRS or (vr.isalpha() and vr.isupper()):
+        if vr in LONG_VRS or is_capitals(vr):
             return _parse_long(content, offset, vr, structs)
     group, element, length = structs.tag_and_long.unpack_from(content, offset)
     return ElementHeader(group << 16 | element, b"", length, SHORT_HEADER, False)
+
+
+def is_capitals(vr: bytes) -> bool:
+    """Whether bytes may be a value representation, known or not (PS3.5 6.2)."""
+    return vr.isalpha() and vr.isupper()
 
 
 def parse_odd_vr(content: bytes, encoding: Encoding) -> ElementHeader:

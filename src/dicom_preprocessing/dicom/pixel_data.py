@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_preprocessing.dicom.element_header import (
     ITEM,
     ITEM_DELIMITATION,
-    LONG_HEADER,
-    LONG_VRS,
     SEQUENCE_DELIMITATION,
     SHORT_HEADER,
     UNDEFINED_LENGTH,
     format_tag,
-    parse_element_header,
 )
 from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS
-from dicom_preprocessing.dicom.scanning import AFTER_PIXELS, is_padding, is_padding_to_end
+from dicom_preprocessing.dicom.scanning import (
+    AFTER_PIXELS,
+    choose_pixel_header,
+    is_padding,
+    is_padding_to_end,
+    make_vr_warning,
+)
 from dicom_preprocessing.errors import DecodeError
 from dicom_preprocessing.image_warnings import ImageWarning
 
@@ -33,8 +36,6 @@ TAG_LENGTH: Final = 4
 BIG_ENDIAN_ITEM: Final = b"\xff\xfe\xe0\x00"
 MAX_ITEMS: Final = 1 << 21
 """Fragments of pixel data; more would be shorter than a compressed frame with a header."""
-MAX_LETTERS: Final = 0xFFFF
-"""Of the letters of a VR and two reserved bytes of 0, taken for a length."""
 
 
 class ByteRange(NamedTuple):
@@ -58,7 +59,7 @@ class PixelData:
     keyword : str
         PixelData, FloatPixelData or DoubleFloatPixelData.
     vr : str or None
-        None in implicit VR.
+        None in implicit VR, and of one that is not known.
     source : ByteSource
     value : ByteRange
         The value, as far as the file has it.
@@ -117,12 +118,14 @@ def locate_pixel_data(
     encoding : Encoding
         Of the data set.
     warn : callable
-        Takes what is irregular about the items.
+        Takes what is irregular about the element and its items.
 
     Raises
     ------
     DecodeError
         The file ends inside a header, or a value of undefined length does not consist of items.
+    ParseError
+        Nothing says where the value is.
     """
     header = _read_element_header(source, offset, encoding, warn)
     start = offset + header.size
@@ -135,27 +138,30 @@ def locate_pixel_data(
         # For its size a deflated source would be inflated to its end.
         is_whole = source.reaches(end)
         value = ByteRange(start, header.length if is_whole else max(0, source.size - start))
-    vr = header.vr.decode("ascii") or None
+        if not is_whole:
+            message = (
+                f"the pixel data element has {value.length} bytes up to the end of the file, and "
+                f"states {header.length}"
+            )
+            warn(ImageWarning("length_beyond_end", message))
+    vr = header.vr.decode() if header.has_known_vr else None
     return PixelData(PIXEL_KEYWORDS[header.tag], vr, source, value, end, items)
 
 
 def _read_element_header(
     source: ByteSource, offset: int, encoding: Encoding, warn: Callable[[ImageWarning], object]
 ) -> ElementHeader:
-    """Read the header of a pixel data element, which may be explicit in implicit data sets."""
-    content = source.read(offset, LONG_HEADER)
+    """Read the header of a pixel data element, and say how it is not as the data set."""
     try:
-        header = parse_element_header(content, 0, encoding)
-        # Letters taken for a length are an odd number, which no length is (PS3.5 7.1.1).
-        if encoding.is_implicit and header.length % 2 and header.length <= MAX_LETTERS:
-            explicit = parse_element_header(content, 0, encoding._replace(is_implicit=False))
-            end = offset + explicit.size + explicit.length
-            if explicit.vr in LONG_VRS and (explicit.is_undefined or source.reaches(end)):
-                message = f"{format_tag(header.tag)} is explicit VR in a data set of {encoding}"
-                warn(ImageWarning("encoding_contradicts_syntax", message))
-                return explicit
+        header = choose_pixel_header(source, offset, encoding)
     except struct.error:
         raise DecodeError("the file ends inside the pixel data") from None
+    if encoding.is_implicit != (not header.vr):
+        own = "explicit" if header.vr else "implicit"
+        message = f"{format_tag(header.tag)} is {own} VR in a data set of {encoding}"
+        warn(ImageWarning("encoding_contradicts_syntax", message))
+    if header.vr and not header.has_known_vr:
+        warn(make_vr_warning(header))
     return header
 
 

@@ -198,10 +198,10 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
     _require_complete(opened, scan)
     pixel_data = None
     if scan.is_stopped:
-        pixel_data = locate_pixel_data(
-            opened.source, scan.end, opened.encoding, opened.warnings.append
-        )
         with _translate_parse_errors(has_prefix=opened.has_prefix):
+            pixel_data = locate_pixel_data(
+                opened.source, scan.end, opened.encoding, opened.warnings.append
+            )
             cut = scan_rest(
                 opened.ahead,
                 pixel_data.end,

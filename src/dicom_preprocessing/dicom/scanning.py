@@ -8,6 +8,7 @@ says, so that a broken one costs no other, and where a data set ends early is kn
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +32,7 @@ from dicom_preprocessing.dicom.element_header import (
     ElementHeader,
     Encoding,
     format_tag,
+    is_capitals,
     parse_element_header,
     parse_odd_vr,
 )
@@ -56,6 +58,9 @@ PADDING_TAGS: Final = frozenset((0x00000000, 0x20202020))
 
 BYTES: Final = ("OB", "OW")
 VR_TEXTS: Final = {b"": None} | {vr: vr.decode() for vr in (*SHORT_VRS, *LONG_VRS)}
+
+ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""Tag of an item, little and big endian."""
 
 MAX_VALUE: Final = 1 << 24
 """Bytes of a value that is read: a frame offset of each of two million frames."""
@@ -262,7 +267,7 @@ def _read_header(
     if header.has_known_vr:  # nearly all
         return header
     if _lacks_vr(header, encoding):
-        header = _choose_header(header, scan.end, source, encoding)
+        header = _choose_header(header, scan.end, source.source, encoding)
     if not _fits(header, scan.end, source, encoding):
         raise ParseError(f"what is at byte {scan.end} is no element of {encoding}")
     return header
@@ -273,13 +278,68 @@ def _lacks_vr(header: ElementHeader, encoding: Encoding) -> bool:
     return not (encoding.is_implicit or header.vr or header.tag >> 16 == DELIMITER_GROUP)
 
 
+def choose_pixel_header(source: ByteSource, offset: int, encoding: Encoding) -> ElementHeader:
+    """Read the header of a pixel data element, which may be of another encoding, or have an odd VR.
+
+    Where the bytes of a VR may be a length as well, the header counts whose value ends where the
+    source does or a later element starts, else the only one whose value may be there.
+
+    Parameters
+    ----------
+    source : ByteSource
+    offset : int
+        Of the element.
+    encoding : Encoding
+        Of the data set.
+
+    Raises
+    ------
+    struct.error
+        The source ends inside the header.
+    ParseError
+        A data set of explicit VR has no capitals in the place of the VR, and the value may be
+        nowhere, or in two places.
+    """
+    content = source.read(offset, LONG_HEADER)
+    header = parse_element_header(content, 0, encoding)
+    vr = content[4:6]
+    if header.vr in LONG_VRS or (encoding.is_implicit and not is_capitals(vr)):
+        return header  # nearly all
+    candidates = [header]
+    with suppress(struct.error):
+        if is_capitals(vr):
+            other = encoding._replace(is_implicit=not encoding.is_implicit)
+            candidates.append(parse_element_header(content, 0, other))
+        else:
+            candidates.append(parse_odd_vr(content, encoding))
+    for candidate in candidates:
+        if _is_followed(candidate, offset, source, encoding):
+            return candidate
+    credible = [c for c in candidates if _may_be_pixels(c, offset, source)]
+    if len(credible) == 1:
+        return credible[0]
+    if _lacks_vr(header, encoding):
+        tag = format_tag(header.tag)
+        raise ParseError(f"{tag} at byte {offset} has neither a VR nor a credible length")
+    return header
+
+
+def _may_be_pixels(header: ElementHeader, offset: int, source: ByteSource) -> bool:
+    """Whether pixel data of known length may have the length that its header says."""
+    # PS3.5 7.1.1: no length is odd.
+    is_even = header.length > 0 and header.length % 2 == 0
+    return is_even and source.reaches(offset + header.size + header.length)
+
+
 def _choose_header(
-    header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding
+    header: ElementHeader, offset: int, source: ByteSource, encoding: Encoding
 ) -> ElementHeader:
     """Choose the header of an element without two capitals in the place of its VR.
 
     It has none, as in implicit VR, unless only with an odd one an element of a known VR follows.
     """
+    if header.tag in PIXEL_KEYWORDS:
+        return choose_pixel_header(source, offset, encoding)
     if _is_followed(header, offset, source, encoding):
         return header
     try:
@@ -289,13 +349,21 @@ def _choose_header(
     return odd if _is_followed(odd, offset, source, encoding) else header
 
 
-def _is_followed(header: ElementHeader, offset: int, source: ReadAhead, encoding: Encoding) -> bool:
-    """Whether a later element of a known VR follows an element at ``offset``."""
-    end = offset + header.size + header.length
-    if header.is_undefined or not source.reaches(end + SHORT_HEADER):
-        return False
+def _is_followed(
+    header: ElementHeader, offset: int, source: ByteSource, encoding: Encoding
+) -> bool:
+    """Whether a later element of a known VR follows an element at ``offset``, or the end does.
+
+    Of pixel data of undefined length: whether it begins with an item.
+    """
+    end = offset + header.size
+    if header.is_undefined:
+        return header.tag in PIXEL_KEYWORDS and source.read(end, 4) in ITEM_TAGS
+    end += header.length
+    if not source.reaches(end + SHORT_HEADER):
+        return source.reaches(end) and not source.reaches(end + 1)
     try:
-        following = parse_element_header(source.source.read(end, LONG_HEADER), 0, encoding)
+        following = parse_element_header(source.read(end, LONG_HEADER), 0, encoding)
     except struct.error:
         return False
     is_delimiter = following.tag in (ITEM_DELIMITATION, SEQUENCE_DELIMITATION)
@@ -335,14 +403,22 @@ def _warn_of_header(header: ElementHeader, encoding: Encoding, scan: Scan) -> No
         return
     tag = format_tag(header.tag)
     if is_delimiter:
-        code, message = "unparsable_element", f"an item or delimiter {tag} outside of a sequence"
+        message = f"an item or delimiter {tag} outside of a sequence"
+        warning = ImageWarning("unparsable_element", message)
+    elif header.vr:
+        warning = make_vr_warning(header)
     else:
-        code, found = "unknown_vr", header.vr.decode("ascii", "replace")
-        message = f"{tag} has the value representation {found!r}, which is not known"
-        if not header.vr:
-            message = f"{tag} has no value representation in a data set of {encoding}"
-    if code not in {warning.code for warning in scan.warnings}:
-        scan.warnings.append(ImageWarning(code, message))
+        message = f"{tag} has no value representation in a data set of {encoding}"
+        warning = ImageWarning("unknown_vr", message)
+    if warning.code not in {earlier.code for earlier in scan.warnings}:
+        scan.warnings.append(warning)
+
+
+def make_vr_warning(header: ElementHeader) -> ImageWarning:
+    """Make the warning of an element of a VR that is not known."""
+    found = header.vr.decode("ascii", "replace")
+    message = f"{format_tag(header.tag)} has the value representation {found!r}, which is not known"
+    return ImageWarning("unknown_vr", message)
 
 
 def _make_raw(tag: int, vr: bytes, value: bytes, start: int, encoding: Encoding) -> RawDataElement:
@@ -390,7 +466,7 @@ def _skip_undefined(
         except struct.error:
             raise ParseError(f"{format_tag(header.tag)} has no delimiter") from None
         if in_item and _lacks_vr(found, inner):
-            found = _choose_header(found, offset, source, inner)
+            found = _choose_header(found, offset, source.source, inner)
         delimiter = ITEM_DELIMITATION if in_item else SEQUENCE_DELIMITATION
         start = offset + found.size
         if found.tag in (delimiter, SEQUENCE_DELIMITATION):
@@ -484,6 +560,8 @@ def scan_rest(
 ) -> str:
     """Look at what follows the pixel data, which decides nothing but whether the file is complete.
 
+    Elements of explicit VR may follow a data set of implicit VR: other programs append them.
+
     Returns
     -------
     str
@@ -500,6 +578,14 @@ def scan_rest(
         if header is None:
             warn(_describe_trailing(source, offset))
             return ""
+        if encoding.is_implicit and not _is_there(source, offset, header):
+            # The letters of a VR, taken for a length, lead behind the end.
+            explicit = encoding._replace(is_implicit=False)
+            found = _parse_rest(content, explicit, creators)
+            if found is not None and _is_there(source, offset, found):
+                message = f"{format_tag(found.tag)} behind the data set is {explicit}: ignored"
+                warn(ImageWarning("trailing_bytes", message))
+                header, encoding = found, explicit
         start = offset + header.size
         offset = start + header.length
         if header.is_undefined:
@@ -507,6 +593,11 @@ def scan_rest(
         if not source.reaches(offset):
             return f"{offset - source.source.size} bytes of {format_tag(header.tag)} are missing"
     return ""
+
+
+def _is_there(source: ReadAhead, offset: int, header: ElementHeader) -> bool:
+    """Whether the value of an element at ``offset`` ends within the source, or at a delimiter."""
+    return header.is_undefined or source.reaches(offset + header.size + header.length)
 
 
 def _parse_rest(content: bytes, encoding: Encoding, creators: set[int]) -> ElementHeader | None:

@@ -1,6 +1,7 @@
 """Where the pixel data element lies in a file."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from dicom_preprocessing.dicom.element_header import EXPLICIT_LITTLE, Encoding
 from dicom_preprocessing.dicom.pixel_data import locate_pixel_data
+from dicom_preprocessing.dicom.scanning import ParseError
 from dicom_preprocessing.dicom.sources import FileSource, MemorySource
 from dicom_preprocessing.errors import DecodeError, UnreadableError
 
@@ -54,6 +56,40 @@ class TestNative:
     def test_explicit_vr_in_an_implicit_data_set_must_fit_the_file(self):
         content = TAG + b"OW\0\0" + struct.pack("<L", 400) + b"abcd"
         assert located(content, implicit=True).vr is None
+
+    def warned(self, content, encoding=EXPLICIT_LITTLE):
+        warnings = []
+        found = locate_pixel_data(MemorySource(content), 0, encoding, warnings.append)
+        return found, [warning.code for warning in warnings]
+
+    def test_implicit_vr_in_an_explicit_data_set(self):
+        found, codes = self.warned(TAG + struct.pack("<L", 4) + b"abcd")
+        assert (found.vr, value_of(found)) == (None, b"abcd")
+        assert codes == ["encoding_contradicts_syntax"]
+
+    @pytest.mark.parametrize("vr", [b"ZZ", b"ow", b"\0\0", b"\1\2", b"--"])
+    @pytest.mark.parametrize("behind", [b"", b"\xfc\xff\xfc\xffOB" + bytes(6)])
+    def test_unknown_vr_has_a_long_length(self, vr, behind):
+        found, codes = self.warned(TAG + vr + b"\0\0" + struct.pack("<L", 4) + b"abcd" + behind)
+        assert (found.vr, value_of(found), codes) == (None, b"abcd", ["unknown_vr"])
+
+    def test_unknown_vr_that_may_be_a_length_is_an_error(self):
+        content = TAG + b"\2\0\0\0" + struct.pack("<L", 4) + b"abcdgarbage"
+        with pytest.raises(ParseError, match=r"\(7FE0,0010\) at byte 0 has neither a VR nor"):
+            located(content, before=b"")
+
+    @pytest.mark.parametrize("implicit", [False, True])
+    def test_length_beyond_the_end_is_a_warning(self, implicit):
+        encoding = EXPLICIT_LITTLE._replace(is_implicit=implicit)
+        head = b"" if implicit else b"OW\0\0"
+        found, codes = self.warned(TAG + head + struct.pack("<L", 400) + b"abcd", encoding)
+        assert (value_of(found), codes) == (b"abcd", ["length_beyond_end"])
+
+    @given(st.binary(max_size=40), st.booleans(), st.booleans())
+    def test_any_bytes_raise_no_other_error(self, content, implicit, little_endian):
+        tag = TAG if little_endian else b"\x7f\xe0\x00\x10"
+        with suppress(ParseError, DecodeError):
+            located(tag + content, implicit=implicit, little_endian=little_endian)
 
     def test_big_endian(self):
         content = b"\x7f\xe0\x00\x08" + b"OF\0\0" + struct.pack(">L", 4) + b"abcd"
