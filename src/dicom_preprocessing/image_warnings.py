@@ -23,7 +23,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     # Pixel data.
     "length_beyond_end": "The stated length of the pixel data is beyond the end of the file.",
     "excess_frames": "There are more frames than Number of Frames says; the others are ignored.",
-    "offset_table_wrong": "An offset table does not point at the frames, and was ignored.",
+    "offset_table_wrong": "An offset table is not that of the frames, and was ignored.",
     "rle_fragments": "A frame of RLE has several fragments, where the standard allows one.",
     "no_offset_table": "Fragments begin without the item of an offset table.",
     "no_sequence_delimiter": "Fragments do not end with a sequence delimiter.",

@@ -16,7 +16,7 @@ from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydicom.uid import UID
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FrameFragments = tuple[ByteRange, ...]
 """Ranges that make the stream of a frame when they are joined."""
 
+BASIC_BYTES: Final = 4
+"""Of an offset of a basic offset table (PS3.5 A.4)."""
 MAX_OFFSET: Final = (1 << 32) - 1
 END_WITHIN: Final = 10
 """Bytes at the end of a fragment that may have an end marker, which padding may follow."""
@@ -72,7 +74,8 @@ def find_frame_fragments(
             f"{plural(len(fragments), 'fragment')} cannot hold {plural(n, 'frame')}"
         )
     # A length that is not a multiple of four bytes is damage; the rest may be right.
-    basic = np.frombuffer(pixel_data.source.read(*table)[: table.length // 4 * 4], "<u4").tolist()
+    size = table.length - table.length % BASIC_BYTES
+    basic = np.frombuffer(pixel_data.source.read(table.offset, size), "<u4").tolist()
     tables = {"extended": _extended_offsets(description), "basic": basic}
     if len(fragments) == n:
         frames: list[FrameFragments] = [(fragment,) for fragment in fragments]
@@ -83,11 +86,41 @@ def find_frame_fragments(
     if len(frames) > n:
         message = f"there are {len(frames)} frames, and Number of Frames is {n}: others are ignored"
         warnings.add("excess_frames", message)
-    for name, offsets in tables.items():
-        if offsets and not _points_at(offsets[: len(frames)], frames, stored):
-            message = f"the {name} offset table does not point at the frames, and was ignored"
-            warnings.add("offset_table_wrong", message)
+    for fault in _find_table_faults(description, table.length, tables, frames, stored):
+        warnings.add("offset_table_wrong", fault)
     return frames[:n]
+
+
+def _find_table_faults(
+    description: Description,
+    basic_length: int,
+    tables: Mapping[str, list[int]],
+    frames: Sequence[FrameFragments],
+    stored: Sequence[ByteRange],
+) -> Iterator[str]:
+    """Yield how offset tables contradict the frames."""
+    for name, offsets in tables.items():
+        if offsets and len(offsets) != len(frames):
+            found = f"{plural(len(offsets), 'offset')} for {plural(len(frames), 'frame')}"
+            yield f"the {name} offset table has {found}, and was ignored"
+        elif offsets and not _points_at(offsets, frames, stored):
+            yield f"the {name} offset table does not point at the frames, and was ignored"
+    if basic_length % BASIC_BYTES:
+        yield f"the basic offset table has {basic_length} bytes, and an offset has {BASIC_BYTES}"
+    extended = description.extended_offset_table.content()
+    lengths = description.extended_offset_table_lengths.content()
+    if not tables["extended"]:
+        if extended or lengths:
+            found = f"{len(extended)} bytes of offsets and {len(lengths)} bytes of lengths"
+            yield f"the extended offset table has {found}, and was ignored"
+    elif not _are_lengths_of(np.frombuffer(lengths, "<u8").tolist(), frames):
+        yield "the lengths of the extended offset table are not those of the frames: ignored"
+
+
+def _are_lengths_of(lengths: Sequence[int], frames: Sequence[FrameFragments]) -> bool:
+    """Whether lengths are those of frames, with or without a byte of padding."""
+    own = (sum(fragment.length for fragment in frame) for frame in frames)
+    return all(a - b in (0, 1) for a, b in zip(own, lengths, strict=False))
 
 
 def split_items(pixel_data: PixelData) -> tuple[ByteRange | None, tuple[ByteRange, ...]]:
@@ -163,7 +196,7 @@ def _points_at(
             empty = set()
         else:
             empty = set()
-    return len(offsets) == len(places) and all(map(contains, places, offsets))
+    return all(map(contains, places, offsets))
 
 
 def _group_by_starts(

@@ -470,6 +470,13 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "PS3.5 A.4",
         error="decode_error",
     ),
+    "length_of_offset_table": ComputedDecision(
+        "fragments, and an offset table of another number of offsets, or of other lengths",
+        "the fragments",
+        "decode.fragments:find_frame_fragments",
+        "PS3.5 A.4, PS3.3 C.7.6.3.1.8: an offset, and a length without padding, for each frame",
+        warning="offset_table_wrong",
+    ),
     "rle_fragments": ComputedDecision(
         "frame of RLE in several fragments",
         "its fragments, joined",
