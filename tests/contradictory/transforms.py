@@ -769,6 +769,15 @@ def frames_of_several_stacks(sound, settings):
     return Expected(made, overrides={"settings": settings, **must_fail})
 
 
+SECOND_ITEMS = (
+    ("rescale", "rescale", "PixelValueTransformationSequence"),
+    ("window", "window", "FrameVOILUTSequence"),
+    ("spacing", "spacing", "PixelMeasuresSequence"),
+    ("position", "position", "PlanePositionSequence"),
+    ("orientation", "orientation", "PlaneOrientationSequence"),
+)
+"""Names, keys of ``TOP_VALUES``, and the macros that have them."""
+
 MACROS = {
     "rescale": ("rescale", "PixelValueTransformationSequence"),
     "window": ("window", "FrameVOILUTSequence"),
@@ -790,6 +799,84 @@ def shared_group_against_frames(sound, variant):
         setattr(elements.SharedFunctionalGroupsSequence[0], keyword, [item(**TOP_VALUES[name])])
 
     return Expected(sound.parts.edited(add_macro), overrides={"row": TOP_ROWS[name]})
+
+
+def _drop_last(frames):
+    del frames[-1]
+
+
+def _empty_last(frames):
+    frames[-1] = item()
+
+
+NUMBERS_OF_GROUPS = {
+    "one_more": lambda frames: frames.append(item()),
+    "twice": lambda frames: frames.extend(list(frames)),
+    "one_less": _drop_last,
+}
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16: an item of Per-Frame Functional Groups Sequence for each frame",
+    applies=is_enhanced_file,
+    variants=NUMBERS_OF_GROUPS,
+    warns=(GROUPS_CONTRADICT,),
+    may_warn=("rescale_missing_in_frames", "window_missing_in_frames"),
+)
+def other_number_of_groups(sound, change):
+    """More or fewer groups of frames than frames."""
+    made = sound.parts.edited(lambda e: change(e.PerFrameFunctionalGroupsSequence))
+    if change is not _drop_last:
+        return made
+    return Expected(
+        made, sound.parts.edited(lambda e: _empty_last(e.PerFrameFunctionalGroupsSequence))
+    )
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16: Shared Functional Groups Sequence has one item",
+    applies=is_enhanced_file,
+    variants={name: (TOP_VALUES[key], macro) for name, key, macro in SECOND_ITEMS},
+    warns=(GROUPS_CONTRADICT,),
+)
+def second_shared_group(sound, variant):
+    """A second item of the shared functional groups, which says something else."""
+    values, macro = variant
+    second = item(**{macro: [item(**values)]})
+    return sound.parts.edited(lambda e: e.SharedFunctionalGroupsSequence.append(second))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2: the sequence of a macro has one item",
+    applies=is_enhanced_file,
+    variants={name: (TOP_VALUES[key], macro) for name, key, macro in SECOND_ITEMS},
+    warns=(GROUPS_CONTRADICT, "transforms_contradict"),
+)
+def second_item_of_macro(sound, variant):
+    """A second item in a macro of the shared group or of frames, which says something else."""
+    values, macro = variant
+
+    def add_item(elements):
+        groups = (
+            *elements.SharedFunctionalGroupsSequence,
+            *elements.PerFrameFunctionalGroupsSequence,
+        )
+        for group in groups:
+            if macro in group:
+                group[macro].value.append(item(**values))
+
+    return sound.parts.edited(add_item)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1: Modality LUT Sequence has one item",
+    applies=has_table,
+    warns=("transforms_contradict",),
+)
+def second_modality_lut(sound):
+    """A second item of Modality LUT Sequence, with other entries."""
+    first, second = (lut_item(ramp(top), first=first_of(sound)) for top in (65535, 40000))
+    return Expected(with_modality(sound, first, second), with_modality(sound, first))
 
 
 @contradiction(

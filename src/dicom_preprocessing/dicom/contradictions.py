@@ -674,11 +674,26 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         error="missing_attribute",
     ),
     "several_value_transformations": ComputedDecision(
-        "several items of Pixel Value Transformation Sequence",
+        "several items of Pixel Value Transformation Sequence or Modality LUT Sequence",
         "the first",
         "decode.modality:modality_of_frames",
-        "PS3.3 C.7.6.16.2.9: it has one item",
+        "PS3.3 C.7.6.16.2.9, C.11.1: it has one item",
         "transforms_contradict",
+    ),
+    "several_group_items": ComputedDecision(
+        "several items of Shared Functional Groups Sequence, or of another functional group macro",
+        "the first",
+        "dicom.data_set:groups_of",
+        "PS3.3 C.7.6.16: each has one item",
+        LEVELS_CONTRADICT,
+    ),
+    "items_of_frames": ComputedDecision(
+        "Number of Frames, and items of Per-Frame Functional Groups Sequence",
+        "Number of Frames: more items are ignored; frames without one have what is shared, or of "
+        "the top level",
+        "dicom.levels:find_level_contradictions",
+        "PS3.3 C.7.6.16: an item for each frame",
+        LEVELS_CONTRADICT,
     ),
     "rescale_types": ComputedDecision(
         "Rescale Types that differ between frames of one image",

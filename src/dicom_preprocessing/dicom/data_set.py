@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_description
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -18,7 +19,7 @@ from pydicom.uid import (
 
 from dicom_preprocessing.config.selection import CODES
 from dicom_preprocessing.dicom.attribute import ABSENT, Attribute, clean_text
-from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.contradictions import LEVELS_CONTRADICT, decide
 from dicom_preprocessing.dicom.description import (
     NO_GROUPS,
     NO_LUT,
@@ -129,9 +130,9 @@ def describe(
         top=FunctionalGroups(
             voi_luts=_read_voi_luts(data_set, found), **_select_fields(attributes, TOP_GROUPS)
         ),
-        shared=groups_of(shared[0], found) if shared else NO_GROUPS,
+        shared=_read_shared_groups(shared, found),
         frames=tuple(groups_of(frame, found) for frame in frames),
-        modality_lut=_lut_of(luts[0]) if luts else None,
+        modality_lut=_read_modality_lut(luts, found),
         dose_grid_scaling=attributes.get("DoseGridScaling", ABSENT),
         grid_frame_offset_vector=attributes.get("GridFrameOffsetVector", ABSENT),
         palette=_read_palette(attributes),
@@ -307,6 +308,9 @@ def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:
         if macro is None or not items:
             continue
         macros[macro] = len(items)
+        # Of rescales the code of the table is another one, given where they are applied.
+        if len(items) > 1 and macro != RESCALE:
+            _warn_of_other_items(macro, items, LEVELS_CONTRADICT, warnings)
         attributes |= attributes_of(items[0], GROUP_TAGS[macro])
         if macro == VOI:
             luts = _read_voi_luts(items[0], warnings)
@@ -316,6 +320,28 @@ def groups_of(group: Dataset, warnings: list[ImageWarning]) -> FunctionalGroups:
         voi_luts=luts,
         **_select_fields(attributes, MACRO_KEYWORDS),
     )
+
+
+def _read_shared_groups(shared: list[Dataset], warnings: list[ImageWarning]) -> FunctionalGroups:
+    """Read the item of Shared Functional Groups Sequence."""
+    _warn_of_other_items("SharedFunctionalGroupsSequence", shared, LEVELS_CONTRADICT, warnings)
+    return groups_of(shared[0], warnings) if shared else NO_GROUPS
+
+
+def _read_modality_lut(luts: list[Dataset], warnings: list[ImageWarning]) -> LutAttributes | None:
+    """Read the item of Modality LUT Sequence."""
+    _warn_of_other_items("ModalityLUTSequence", luts, "transforms_contradict", warnings)
+    return _lut_of(luts[0]) if luts else None
+
+
+def _warn_of_other_items(
+    keyword: str, items: list[Dataset], code: str, warnings: list[ImageWarning]
+) -> None:
+    """Note a sequence of one item that has several."""
+    if len(items) > 1:
+        name = dictionary_description(keyword)
+        message = f"{name} has {len(items)} items: the first counts"
+        warnings.append(ImageWarning(code, message))
 
 
 def _read_voi_luts(item: Dataset, warnings: list[ImageWarning]) -> tuple[LutAttributes, ...]:

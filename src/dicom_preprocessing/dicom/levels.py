@@ -21,6 +21,7 @@ from dicom_preprocessing.dicom.description import (
     Window,
     complete,
 )
+from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,6 +120,7 @@ def find_level_contradictions(description: Description, count: int) -> Iterator[
     yield from _compare_lateralities(description)
     if not description.has_groups:
         return
+    yield from _compare_counts(description, count)
     for value in VALUES:
         yield from _compare_levels(description, value, min(count, len(description.frames)) or 1)
     yield from _find_mixed_halves(description)
@@ -149,6 +151,16 @@ def _compare_levels(description: Description, value: LeveledValue, count: int) -
             f"{value.name}{_show(found)} of {winner} is not that of {source}{_show(other)}: "
             f"{winner} counts"
         )
+
+
+def _compare_counts(description: Description, count: int) -> Iterator[str]:
+    """Yield that there are more or fewer functional groups of frames than frames, if any."""
+    found = len(description.frames)
+    if found in (0, count):
+        return
+    stated = f"Per-Frame Functional Groups Sequence has {plural(found, 'item')}, and Number of "
+    others = "others are ignored" if found > count else "the last frames have none of their own"
+    yield f"{stated}Frames is {count}: {others}"
 
 
 def _find_mixed_halves(description: Description) -> Iterator[str]:
