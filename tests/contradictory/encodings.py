@@ -16,6 +16,7 @@ from pydicom.uid import (
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.parts import (
     BIG,
+    DELIMITER,
     EXPLICIT,
     IMPLICIT,
     UNDEFINED,
@@ -366,17 +367,76 @@ BROKEN = {
 
 
 @contradiction(
-    row="unparsable_value",
+    row="unread_value",
     clause="PS3.5 7.5.1: a sequence of known length; DESIGN 5: what has a length is passed over",
     applies=is_any,
     variants=BROKEN,
-    may_warn=("unparsable_element",),
 )
 def broken_private_sequence(sound, value):
-    """A private sequence of known length whose content is not items."""
+    """A private sequence of known length whose content is not items; nothing looks into it."""
     encoding = sound.parts.encoding
     raw = element(0x00291001, "SQ", value, encoding)
     return _with_element(sound, _creator(sound) + raw)
+
+
+@contradiction(
+    clause="PS3.5 7.5.1: as above, for a sequence that no image depends on",
+    applies=is_any,
+    variants=BROKEN,
+)
+def broken_unread_sequence(sound, value):
+    """Icon Image Sequence of known length whose content is not items; nothing looks into it."""
+    return _with_element(sound, element(0x00880200, "SQ", value, sound.parts.encoding))
+
+
+@contradiction(
+    clause="PS3.5 7.5.1: as above, for a sequence within another one",
+    applies=is_any,
+    variants={
+        f"{name}_{end}": (value, end == "undefined")
+        for name, value in BROKEN.items()
+        for end in ("known", "undefined")
+    },
+)
+def broken_nested_sequence(sound, variant):
+    """A private sequence of known length whose content is not items, within another one."""
+    value, is_undefined = variant
+    encoding = sound.parts.encoding
+    inside = element(0x00291002, "SQ", value, encoding)
+    held = struct.pack(f"{encoding.order}HHL", 0xFFFE, 0xE000, len(inside)) + inside
+    if not is_undefined:
+        raw = element(0x00291001, "SQ", held, encoding)
+    else:
+        held += struct.pack(f"{encoding.order}HHL", 0xFFFE, 0xE0DD, 0)
+        raw = element(0x00291001, "SQ", held, encoding, length=UNDEFINED)
+    return _with_element(sound, _creator(sound) + raw)
+
+
+READ_SEQUENCES = {
+    "view": 0x00540220,
+    "regions": 0x00186011,
+    "shared": 0x52009229,
+    "frames": 0x52009230,
+}
+"""Sequences that an image may depend on, in classic objects to no effect."""
+
+
+@contradiction(
+    clause="DESIGN 5: what does not parse and has a length is passed over, with a warning",
+    applies=lambda sound: not sound.is_enhanced and sound.kind[:3] not in ("dbt", "seg"),
+    variants={
+        f"{name}_{how}": (tag, value)
+        for name, tag in READ_SEQUENCES.items()
+        for how, value in BROKEN.items()
+        if how != "inside"
+    },
+    warns=("unparsable_element",),
+    may_warn=("functional_groups_contradict",),
+)
+def broken_read_sequence(sound, variant):
+    """A sequence that is read, of known length, whose content is not items."""
+    tag, value = variant
+    return _with_element(sound, element(tag, "SQ", value, sound.parts.encoding))
 
 
 @contradiction(
@@ -449,6 +509,45 @@ def byte_behind(sound, behind):
 def trailing_padding(sound, value):
     """Data Set Trailing Padding, which the standard has."""
     return sound.parts.with_(behind=element(0xFFFCFFFC, "OB", value, sound.parts.encoding))
+
+
+def _other_padding(behind):
+    return element(0xFFFCFFFC, "OB", b"\1\2" * 20) + behind
+
+
+@contradiction(
+    clause="PS3.10 7.2: Data Set Trailing Padding, in the encoding of the data set",
+    applies=lambda sound: sound.syntax == ImplicitVRLittleEndian,
+    variants={
+        "padding": _other_padding(b""),
+        "zeros": _other_padding(b"\0" * 40),
+        "garbage": _other_padding(GARBAGE),
+        "private": element(0x7FE10010, "LO", b"SOMEONE ")
+        + element(0x7FE11001, "OB", b"\1\2" * 70)
+        + _other_padding(b""),
+        "sequence": element(0xFFFAFFFA, "SQ", item(b"") + DELIMITER, length=UNDEFINED),
+    },
+    warns=("trailing_bytes",),
+)
+def explicit_elements_behind(sound, behind):
+    """Elements of explicit VR behind a data set of implicit VR, as other programs append them."""
+    return sound.parts.with_(behind=behind)
+
+
+@contradiction(
+    clause="DESIGN 9: a file that ends inside an element other than pixel data is damaged",
+    applies=is_plain,
+    variants={"own": None, "explicit": EXPLICIT},
+    must_fail=True,
+    errors=("damaged",),
+)
+def cut_behind_pixels(sound, encoding):
+    """The file ends inside the trailing padding behind the pixel data."""
+    own = sound.parts.encoding
+    if encoding is not None and not own.implicit:
+        return None
+    behind = element(0xFFFCFFFC, "OB", b"\1\2" * 500, encoding or own)
+    return sound.parts.with_(behind=behind[:-10])
 
 
 @contradiction(

@@ -288,11 +288,18 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         warning="unknown_vr",
     ),
     "unparsable_value": ComputedDecision(
-        "element or sequence of known length, and a value that does not parse",
+        "element or sequence of known length that an image depends on, and a value that does not "
+        "parse",
         "the length; what does not parse is ignored",
         "dicom.scanning:scan_items",
-        "PS3.5 7.1; private sequences of vendors",
+        "PS3.5 7.1",
         warning="unparsable_element",
+    ),
+    "unread_value": ComputedDecision(
+        "any other element or sequence of known length, and a value that does not parse",
+        "the length; nothing looks into the value, and so nothing warns",
+        "dicom.scanning:scan_elements",
+        "PS3.5 7.1; private sequences of vendors",
     ),
     "element_twice": ComputedDecision(
         "an element, and another one of the same tag and another value",
@@ -316,7 +323,8 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         error="damaged",
     ),
     "trailing_bytes": ComputedDecision(
-        "data set that is complete, and bytes behind it that are no elements",
+        "data set that is complete, and bytes behind it that are no elements, or elements of "
+        "explicit VR behind one of implicit VR",
         "the data set",
         "dicom.scanning:scan_rest",
         "PS3.5 7.1",

@@ -308,6 +308,19 @@ class TestRest:
         content = element(EXPLICIT_LITTLE, 0xFFFCFFFC, b"OB", bytes(20))
         assert self.rest(content[:-3])[0] == "3 bytes of (FFFC,FFFC) are missing"
 
+    def test_explicit_elements_behind_an_implicit_data_set_are_read_past(self):
+        content = element(EXPLICIT_LITTLE, 0xFFFCFFFC, b"OB", bytes(20))
+        cut, messages = self.rest(content + bytes(9), IMPLICIT_LITTLE)
+        assert cut == ""
+        assert messages == [
+            "(FFFC,FFFC) behind the data set is explicit VR little endian: ignored",
+            "9 zeros behind the data set: not part of it, ignored",
+        ]
+
+    def test_such_an_element_that_is_cut_is_damage(self):
+        content = element(EXPLICIT_LITTLE, 0xFFFCFFFC, b"OB", bytes(20))
+        assert "bytes of (FFFC,FFFC) are missing" in self.rest(content[:-1], IMPLICIT_LITTLE)[0]
+
     @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
     @pytest.mark.parametrize(
         ("content", "what"),
