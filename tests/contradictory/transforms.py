@@ -879,6 +879,64 @@ def second_modality_lut(sound):
     return Expected(with_modality(sound, first, second), with_modality(sound, first))
 
 
+def with_voi_in_frames(sound, *items):
+    """The file with a VOI LUT in place of the window of each frame, and of its rescale."""
+
+    def change(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            del frame.PixelValueTransformationSequence
+            frame.FrameVOILUTSequence = [item(VOILUTSequence=list(items))]
+
+    return sound.parts.edited(change)
+
+
+def at_level(parts, level, **values):
+    """The file with attributes of a VOI transform at the top level or in the shared group."""
+    if level == "top":
+        return parts.having(**values)
+
+    def change(elements):
+        elements.SharedFunctionalGroupsSequence[0].FrameVOILUTSequence = [item(**values)]
+
+    return parts.edited(change)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.10, C.11.2: a VOI LUT and a window are alternatives",
+    applies=is_enhanced_file,
+    variants={"top": "top", "shared": "shared"},
+    warns=(GROUPS_CONTRADICT,),
+)
+def window_against_voi_lut_of_frames(sound, level):
+    """A VOI LUT of each frame, and a window of another level."""
+    same_as = with_voi_in_frames(sound, lut_item(ramp(65535), first=first_of(sound)))
+    return Expected(at_level(same_as, level, **TOP_VALUES["window"]), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.10, C.11.2: a VOI LUT and a window are alternatives",
+    applies=is_enhanced_file,
+    variants={"top": "top", "shared": "shared"},
+    warns=(GROUPS_CONTRADICT,),
+)
+def voi_lut_against_windows_of_frames(sound, level):
+    """A window of each frame, and a VOI LUT of another level."""
+    table = lut_item(ramp(65535), first=first_of(sound))
+    return at_level(sound.parts, level, VOILUTSequence=[table])
+
+
+@contradiction(
+    clause="PS3.3 C.11.2: alternatives, of which the level of the frame needs one only",
+    applies=is_enhanced_file,
+)
+def both_forms_at_the_top_level(sound):
+    """A VOI LUT of each frame that the top level repeats beside a window."""
+    table = lut_item(ramp(65535), first=first_of(sound))
+    same_as = with_voi_in_frames(sound, table)
+    made = same_as.having(VOILUTSequence=[table], **TOP_VALUES["window"])
+    return Expected(made, same_as)
+
+
 @contradiction(
     clause="DESIGN 5: no warning where the top level repeats one of the frames",
     applies=is_enhanced_file,

@@ -80,8 +80,8 @@ PRECEDENCES: Final[Mapping[str, Precedence]] = {
     ),
     "voi_level": Precedence(
         EVERYWHERE,
-        "PS3.3 C.7.6.16.2.10, C.11.2: VOI LUTs and windows; a level without a usable one is left "
-        "for the next",
+        "PS3.3 C.7.6.16.2.10, C.11.2: VOI LUTs and windows, also one against the other; a level "
+        "without a usable one is left for the next",
         LEVELS_CONTRADICT,
         contradiction="VOI LUTs and windows at several levels",
     ),

@@ -53,8 +53,21 @@ class LeveledValue(NamedTuple):
     may_repeat: bool = True
 
 
-def _read_first_window(groups: FunctionalGroups) -> Window | None:
-    return next((window for window in groups.windows() or () if window.is_usable), None)
+class VoiForms(NamedTuple):
+    """The VOI LUTs of a level and its first usable window, each None if there is none.
+
+    They are alternatives (PS3.3 C.11.2): levels agree in the forms that both have, if there are
+    any.
+    """
+
+    voi_luts: tuple[LutAttributes, ...] | None
+    window: Window | None
+
+
+def _read_voi_forms(groups: FunctionalGroups) -> VoiForms | None:
+    luts = tuple(lut for lut in groups.voi_luts if not lut.is_empty)
+    window = next((window for window in groups.windows() or () if window.is_usable), None)
+    return VoiForms(luts or None, window) if luts or window else None
 
 
 VALUES: Final = (
@@ -66,10 +79,7 @@ VALUES: Final = (
         may_repeat=False,
     ),
     LeveledValue("Rescale Type", "rescale_type", "PixelValueTransformationSequence", GROUPS.units),
-    LeveledValue("Window", "voi_level", "FrameVOILUTSequence", _read_first_window),
-    LeveledValue(
-        "VOI LUT", "voi_level", "FrameVOILUTSequence", lambda groups: groups.voi_luts or None
-    ),
+    LeveledValue("VOI transform", "voi_level", "FrameVOILUTSequence", _read_voi_forms),
     LeveledValue("VOI LUT Function", "voi_lut_function", "FrameVOILUTSequence", GROUPS.function),
     LeveledValue(
         "Pixel Spacing",
@@ -187,6 +197,9 @@ def _compare_lateralities(description: Description) -> Iterator[str]:
 
 def _are_equal(one: object, other: object, tolerance: float) -> bool:
     """Whether two values are the same but for rounding."""
+    if isinstance(one, VoiForms) and isinstance(other, VoiForms):
+        of_both = [pair for pair in zip(one, other, strict=True) if None not in pair]
+        return bool(of_both) and all(_are_equal(*pair, tolerance) for pair in of_both)
     numbers, others = _flatten(one), _flatten(other)
     if len(numbers) != len(others):
         return False
@@ -205,9 +218,11 @@ def _flatten(value: object) -> tuple[Any, ...]:
 
 
 def _show(value: object) -> str:
-    """Return a value as text in parentheses, empty for tables."""
+    """Return a value as text in parentheses."""
+    if isinstance(value, VoiForms):
+        if value.voi_luts is not None:
+            return " (VOI LUT)" if value.window is None else " (VOI LUT and window)"
+        return _show(value.window).replace("(", "(window ")
     parts = _flatten(value)
-    if any(isinstance(part, LutAttributes) for part in parts):
-        return ""
     texts = (f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
     return f" ({', '.join(texts)})"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dicom_preprocessing.dicom.description import LutAttributes
 from dicom_preprocessing.dicom.levels import VALUES, find_level_contradictions
 from tests.unit.descriptions import description_of, groups, table
 
@@ -13,11 +14,10 @@ SEVERAL = {
         {"rescale_slope": 3, "rescale_intercept": 0},
     ),
     "Rescale Type": ({"rescale_type": "HU"}, {"rescale_type": "US"}),
-    "Window": (
+    "VOI transform": (
         {"window_center": 1, "window_width": 2},
         {"window_center": 1, "window_width": 3},
     ),
-    "VOI LUT": ({"voi_luts": (table(1),)}, {"voi_luts": (table(2),)}),
     "VOI LUT Function": ({"voi_lut_function": "LINEAR"}, {"voi_lut_function": "SIGMOID"}),
     "Pixel Spacing": ({"pixel_spacing": (1, 2)}, {"pixel_spacing": (1, 3)}),
     "Imager Pixel Spacing": (
@@ -89,6 +89,39 @@ def test_equal_values_are_no_contradiction(name):
 @EACH
 def test_frames_that_differ_among_each_other_are_no_contradiction(name):
     assert found(name, frames=SEVERAL[name]) == []
+
+
+WINDOW, LUT, OTHER_LUT = (
+    {"window_center": 1, "window_width": 2},
+    {"voi_luts": (table(1),)},
+    {"voi_luts": (table(2),)},
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "shown"),
+    [
+        (LUT, OTHER_LUT, "(VOI LUT)"),
+        (LUT, WINDOW, "(VOI LUT)"),
+        (WINDOW, LUT, "(window 1, 2, LINEAR)"),
+        (LUT | WINDOW, OTHER_LUT | WINDOW, "(VOI LUT and window)"),
+    ],
+)
+@pytest.mark.parametrize("level", ["top", "shared"])
+def test_voi_luts_and_windows_contradict_each_other(level, own, other, shown):
+    (message,) = found("VOI transform", frames=[own, own], **{level: other})
+    assert message.startswith(f"VOI transform {shown} of the functional group of the frame is not")
+
+
+@pytest.mark.parametrize("own", [LUT, WINDOW, LUT | WINDOW])
+@pytest.mark.parametrize("other", [LUT | WINDOW, OTHER_LUT | WINDOW | LUT])
+def test_level_with_both_forms_agrees_with_one_that_has_either(own, other):
+    assert found("VOI transform", top=other, frames=[own, own]) == []
+
+
+def test_empty_voi_lut_is_none():
+    empty = {"voi_luts": (LutAttributes(),)}
+    assert found("VOI transform", top=WINDOW, frames=[empty, empty]) == []
 
 
 @pytest.mark.parametrize("name", sorted(SEVERAL.keys() - {"Rescale"}))
