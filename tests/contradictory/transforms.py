@@ -31,10 +31,14 @@ def lut_item(entries, *, first, bits=16, count=None, packed=False):
     """An item of a LUT sequence, of a word or a byte for each entry."""
     made = item()
     values = [len(entries) if count is None else count, first, bits]
-    made.add_new("LUTDescriptor", "SS" if first < 0 else "US", values)
+    made.add_new("LUTDescriptor", descriptor_vr(first), values)
     data = np.asarray(entries).astype(np.uint8 if packed else "<u2").tobytes()
     made.add_new("LUTData", "OW", data + b"\0" * (len(data) % 2))
     return made
+
+
+def descriptor_vr(first):
+    return "SS" if first < 0 else "US"
 
 
 def first_of(sound):
@@ -189,6 +193,82 @@ def first_value_in_ss(sound, put):
     entries, first = ramp(65535), 40000
     same_as = put(sound, lut_item(entries, first=first))
     return Expected(put(sound, lut_item(entries, first=first - 65536)), same_as)
+
+
+BELOW = 100
+"""Entries in front of those of the lowest value."""
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1, C.11.2.1.1: the first value follows the values that are mapped",
+    applies=lambda sound: has_table(sound) and sound.get("PixelRepresentation") == 0,
+    variants=each({"ss": -BELOW, "us": 65536 - BELOW}),
+    warns=(DESCRIPTOR,),
+)
+def first_value_below_unsigned(sound, variant):
+    """A table that begins below 0, and values that have no sign."""
+    put, first = variant
+    entries = ramp(65535, 4096)
+    same_as = put(sound, lut_item(entries[BELOW:], first=0))
+    return Expected(put(sound, lut_item(entries, first=first)), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.1: the first value follows the values that are mapped",
+    applies=lambda sound: has_table(sound) and sound.kind == "grey16u",
+    variants={"us": 0, "ss": 65536},
+    warns=(DESCRIPTOR,),
+)
+def first_value_above_signed(sound, span):
+    """A table that begins above 32767, and values from below 0 to above 32767."""
+    entries, first, intercept = ramp(65535), 40000, -1024
+    same_as = with_voi(sound, lut_item(entries, first=first - intercept))
+    made = with_voi(sound, lut_item(entries, first=first - span))
+    return Expected(made.having(RescaleSlope=1, RescaleIntercept=intercept), same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.1: values of floating point have a sign",
+    applies=lambda sound: sound.is_float,
+)
+def first_value_below_floats(sound):
+    """A table that begins below 0, and floating point values, of which none is below."""
+    entries = ramp(65535, 4096)
+    same_as = with_voi(sound, lut_item(entries[BELOW:], first=0))
+    return Expected(with_voi(sound, lut_item(entries, first=-BELOW)), same_as)
+
+
+def is_below_16_bits(sound):
+    return has_table(sound) and sound.get("BitsStored") < 16
+
+
+BEYOND = {"above": 20000, "below": -20000}
+"""First values of tables that map nothing of 12 bits."""
+
+
+@contradiction(
+    clause="PS3.3 C.11.2.1.1; DESIGN 5: like a window of no width, it leaves nothing of the image",
+    applies=is_below_16_bits,
+    variants=BEYOND,
+    warns=("lut_unusable",),
+    may_warn=(DESCRIPTOR,),
+)
+def voi_lut_beyond_values(sound, first):
+    """A VOI LUT one of whose ends counts for all values, and a window."""
+    window = sound.parts.having(**NO_RESCALE)
+    return Expected(with_voi(sound, lut_item(ramp(65535), first=first), window=True), window)
+
+
+@contradiction(
+    clause="PS3.3 C.11.1.1: without its modality transform an image has other values",
+    applies=is_below_16_bits,
+    variants=BEYOND,
+    must_fail=True,
+    errors=("unsupported_pixels",),
+)
+def modality_lut_beyond_values(sound, first):
+    """A Modality LUT one of whose ends counts for all values."""
+    return with_modality(sound, lut_item(ramp(65535), first=first))
 
 
 def unusable_items():
@@ -355,6 +435,28 @@ def palette_with_first_value(sound):
         if keyword.endswith("Descriptor"):
             value[1] = 60
     return Expected(sound.parts.having(**tables), sound.parts.having(**palette_tables(16, whole)))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3.1.5: the first value follows the indices",
+    applies=is_palette,
+    variants={"ss": -BELOW, "us": 65536 - BELOW},
+    warns=(DESCRIPTOR,),
+)
+def palette_below_indices(sound, first):
+    """A palette that begins below 0, and indices that have no sign."""
+    bits = int(sound.kind.removeprefix("palette"))
+    entries = palette_entries(bits)
+    longer = np.concatenate([np.repeat(entries[:, :1], BELOW, axis=1), entries], axis=1)
+    tables = palette_tables(bits, longer)
+
+    def add(elements):
+        for keyword, value in tables.items():
+            if keyword.endswith("Descriptor"):
+                count, _, bits_of_entry = value
+                elements.add_new(keyword, descriptor_vr(first), [count, first, bits_of_entry])
+
+    return sound.parts.having(**tables).edited(add)
 
 
 # Rescale and window.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.decode.bits import BYTE_BITS, WORD_BITS
+from dicom_preprocessing.decode.bits import BYTE_BITS, WORD_BITS, find_range
 from dicom_preprocessing.decode.lookup_tables import PALETTE_LUT, LookupTable, lookup_tables
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.description import LutAttributes
@@ -175,7 +175,7 @@ def read_palette(
         PALETTE_LUT,
         chosen,
         warnings,
-        signed=signed,
+        values=find_range(bits_stored, signed=signed),
         little_endian=description.is_little_endian,
     )
     return Palette(tables, np.uint8 if bits_stored <= BYTE_BITS else np.uint16)

@@ -61,6 +61,11 @@ class LookupTable:
     first: int
     bits: int
 
+    def find_used(self, values: tuple[float, float]) -> NDArray[np.int64]:
+        """Return the entries of the lowest to the highest of ``values``."""
+        start, end = find_ends(self.first, len(self.entries), values)
+        return self.entries[start : end + 1]
+
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Look up the entries of values, which are rounded half up."""
         # PS3.3 C.11.1.1: values below the first one mapped have the first entry, those above the
@@ -84,17 +89,19 @@ def grey_table(
     stored: LutAttributes,
     warnings: ImageWarnings,
     *,
-    signed: bool,
+    values: tuple[float, float],
     little_endian: bool,
 ) -> LookupTable:
-    """Make a table of grey values, of which at least two must differ.
+    """Make a table of grey values that maps at least two of ``values`` to different ones.
 
     Parameters and errors are those of ``lookup_tables``.
     """
-    (table,) = lookup_tables(kind, [stored], warnings, signed=signed, little_endian=little_endian)
+    (table,) = lookup_tables(kind, [stored], warnings, values=values, little_endian=little_endian)
     # Like a slope of 0 or a window without a width, it would leave nothing of the image.
-    if table.entries.min() == table.entries.max():
-        raise UnsupportedPixelsError(f"{kind.name} cannot be used: all of its entries are equal")
+    used = table.find_used(values)
+    if used.min() == used.max():
+        which = "of its entries" if len(used) == len(table.entries) else "values have entries that"
+        raise UnsupportedPixelsError(f"{kind.name} cannot be used: all {which} are equal")
     return table
 
 
@@ -103,7 +110,7 @@ def lookup_tables(
     stored: Sequence[LutAttributes],
     warnings: ImageWarnings,
     *,
-    signed: bool,
+    values: tuple[float, float],
     little_endian: bool = True,
 ) -> tuple[LookupTable, ...]:
     """Make the tables that belong together, one or the three of a palette, from the file.
@@ -116,8 +123,8 @@ def lookup_tables(
         of an entry. The data is bytes (VR OW) or integers (VR US), or a segmented palette.
     warnings : ImageWarnings
         Takes contradictions between descriptors and data.
-    signed : bool
-        Whether the values that it maps, and so the first value mapped, may be negative.
+    values : (lowest, highest)
+        Of the values that it maps, as far as the header tells.
     little_endian : bool
         Byte order of data that is bytes.
 
@@ -126,7 +133,7 @@ def lookup_tables(
     UnsupportedPixelsError
         A descriptor or its data is missing or invalid.
     """
-    firsts, found = [], []
+    firsts, found, faults = [], [], dict[str, None]()
     for one in stored:
         if not one.descriptor.values or not (one.data.values or one.segmented.values):
             raise UnsupportedPixelsError(f"{kind.name} has no descriptor or no data")
@@ -137,18 +144,54 @@ def lookup_tables(
             raise UnsupportedPixelsError(
                 f"{kind.name} cannot be used: {hide_quoted(str(error))}"
             ) from error
-        # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped
-        # is not. Read with the wrong sign, a first value of -1024 maps nothing.
-        half = MAX_ENTRIES // 2
-        firsts.append((first + half) % MAX_ENTRIES - half if signed else first % MAX_ENTRIES)
+        first, fault = choose_first(first, len(found[-1].entries), values)
+        firsts.append(first)
+        faults |= dict.fromkeys((*found[-1].faults, fault))
     bits_of_tables, fault = choose_bits(kind, found)
-    faults = dict.fromkeys([f for one in found for f in one.faults] + ([fault] if fault else []))
-    for text in faults:
+    for text in filter(None, (*faults, fault)):
         warnings.add("lut_contradicts_descriptor", f"{kind.name} {text}")
     return tuple(
         LookupTable(one.entries, first, bits)
         for one, first, bits in zip(found, firsts, bits_of_tables, strict=True)
     )
+
+
+def choose_first(stated: int, count: int, values: tuple[float, float]) -> tuple[int, str]:
+    """Return the first value mapped, and how it contradicts what is mapped, empty if not.
+
+    Parameters
+    ----------
+    stated : int
+        As of a descriptor of VR US or SS.
+    count : int
+        Entries of the table.
+    values : (lowest, highest)
+        As of ``lookup_tables``.
+    """
+    lowest, highest = values
+    # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped is
+    # not. Read with the wrong sign, a first value of -1024 maps nothing.
+    half = MAX_ENTRIES // 2
+    unsigned, signed = stated % MAX_ENTRIES, (stated + half) % MAX_ENTRIES - half
+    expected, other = (signed, unsigned) if lowest < 0 else (unsigned, signed)
+    reach, other_reach = (
+        end - start for start, end in (find_ends(f, count, values) for f in (expected, other))
+    )
+    shown = f"values from {lowest:g} to {highest:g}"
+    # A table may begin below all values that it maps.
+    if other_reach > reach:
+        return other, (
+            f"has a first value of {expected} or {other}, and maps {shown}: {other} is taken"
+        )
+    if not reach and count > 1:
+        return expected, f"has a first value of {expected}, and one entry for all {shown}"
+    return expected, ""
+
+
+def find_ends(first: int, count: int, values: tuple[float, float]) -> tuple[int, int]:
+    """Return the indices of the entries of the lowest and highest value."""
+    start, end = (min(max(v + 0.5 - first, 0.0), count - 1.0) for v in values)
+    return int(start), int(end)
 
 
 def choose_bits(kind: LutKind, tables: Sequence[Entries]) -> tuple[list[int], str]:

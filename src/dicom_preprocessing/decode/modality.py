@@ -5,6 +5,7 @@ PS3.3 C.11.1. A Modality LUT, or Rescale Slope and Intercept, of the object or o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -87,7 +88,7 @@ def _read_modality_lut(
             MODALITY_LUT,
             stored,
             warnings,
-            signed=pixel_format.is_signed,
+            values=stored_limits(pixel_format),
             little_endian=description.is_little_endian,
         )
     except UnsupportedPixelsError as error:
@@ -158,12 +159,20 @@ def modality_transform(modality: Modality) -> Transform:
 
 
 def modality_range(modality: Modality, pixel_format: PixelFormat) -> tuple[float, float]:
-    """Return the lowest and highest value that the modality transform can give, by the header."""
+    """Return the lowest and highest value that the modality transform can give, by the header.
+
+    Of floating point numbers they are infinite.
+    """
     if isinstance(modality, LookupTable):
         return 0.0, float((1 << modality.bits) - 1)
     # A negative slope makes the lowest stored value the highest.
-    mapped = [modality.slope * x + modality.intercept for x in pixel_format.stored_range]
+    mapped = [modality.slope * x + modality.intercept for x in stored_limits(pixel_format)]
     return min(mapped), max(mapped)
+
+
+def stored_limits(pixel_format: PixelFormat) -> tuple[float, float]:
+    """Return the lowest and highest stored value by the header, infinite ones of floats."""
+    return (-math.inf, math.inf) if pixel_format.is_float else pixel_format.stored_range
 
 
 def modality_values(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -80,6 +80,11 @@ def sigmoid(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np
     with np.errstate(over="ignore"):  # far below the center exp is infinite, and the result 0
         return top / (1 + np.exp(-4 * (values - window.center) / window.width))
 
+
+Limits = tuple[float, float]
+"""Lowest and highest modality value by the header."""
+
+NO_LIMITS: Final[Limits] = (-math.inf, math.inf)
 
 CACHED_TRANSFORMS = 32
 """Transforms that stay cached for the next image, which often has the same."""
@@ -278,7 +283,7 @@ class _TransformChooser:
     warnings: ImageWarnings
     unusable: dict[Window, None] = field(default_factory=dict)
     narrow: dict[Window, None] = field(default_factory=dict)
-    voi_luts: dict[tuple[int, bool], Transform | None] = field(default_factory=dict)
+    voi_luts: dict[tuple[int, Limits], Transform | None] = field(default_factory=dict)
 
     def choose(self, intensity: str, window: Sequence[float] | None) -> list[Transform]:
         """Return a function from stored to display values for each frame."""
@@ -319,24 +324,25 @@ class _TransformChooser:
         """Take the first VOI LUT or window of each frame that can be used."""
         # PS3.3 C.11.2.1.2: several are alternative views, none of which is preferred.
         by_frame = self.description.voi_transforms(len(self.stored))
-        chosen: dict[tuple[int, bool], Transform | None] = {}
+        chosen: dict[tuple[int, Limits | None], Transform | None] = {}
         transforms: list[Transform | None] = []
         for candidates, m in zip(by_frame, modality, strict=True):
             # PS3.3 C.11.2.1.1: the first value mapped has a sign if modality values may have one.
-            signed = bool(candidates) and modality_range(m, self.pixel_format)[0] < 0
-            key = id(candidates), signed
+            has_lut = any(isinstance(one, LutAttributes) for one in candidates)
+            limits = modality_range(m, self.pixel_format) if has_lut else None
+            key = id(candidates), limits
             if key not in chosen:
-                chosen[key] = self.choose_usable(candidates, signed=signed)
+                chosen[key] = self.choose_usable(candidates, limits or NO_LIMITS)
             transforms.append(chosen[key])
         self.warn_of_windows()
         return transforms
 
     def choose_usable(
-        self, candidates: Sequence[LutAttributes | Window], *, signed: bool
+        self, candidates: Sequence[LutAttributes | Window], limits: Limits
     ) -> Transform | None:
         """Make a transform of the first VOI LUT or window that can be used."""
         made = (
-            self.make_voi_lut_transform(one, signed=signed)
+            self.make_voi_lut_transform(one, limits)
             if isinstance(one, LutAttributes)
             else self.make_window(one)
             for one in candidates
@@ -364,19 +370,19 @@ class _TransformChooser:
             message = f"{_name_windows(self.narrow)} is narrower than 1: applied as LINEAR_EXACT"
             self.warnings.add("window_narrow", message)
 
-    def make_voi_lut_transform(self, stored: LutAttributes, *, signed: bool) -> Transform | None:
+    def make_voi_lut_transform(self, stored: LutAttributes, limits: Limits) -> Transform | None:
         """Make a VOI LUT, scaled to full range, None if it cannot be used."""
-        key = id(stored), signed  # frames may share one
+        key = id(stored), limits  # frames may share one
         if key not in self.voi_luts:
-            self.voi_luts[key] = self.read_voi_lut(stored, signed=signed)
+            self.voi_luts[key] = self.read_voi_lut(stored, limits)
         return self.voi_luts[key]
 
-    def read_voi_lut(self, stored: LutAttributes, *, signed: bool) -> Transform | None:
+    def read_voi_lut(self, stored: LutAttributes, limits: Limits) -> Transform | None:
         """Read a VOI LUT; one that cannot be used is optional, and a warning."""
         little_endian = self.description.is_little_endian
         try:
             table = grey_table(
-                VOI_LUT, stored, self.warnings, signed=signed, little_endian=little_endian
+                VOI_LUT, stored, self.warnings, values=limits, little_endian=little_endian
             )
         except UnsupportedPixelsError as error:
             self.warnings.add("lut_unusable", f"{error}; it was ignored")

@@ -634,9 +634,17 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
     ),
     "first_value_vr": ComputedDecision(
         "value representation of LUT Descriptor's first value, and the sign of what it maps",
-        "the sign of what it maps",
-        "decode.lookup_tables:lookup_tables",
+        "the sign of what it maps; floating point numbers have one",
+        "decode.lookup_tables:choose_first",
         "PS3.3 C.11.1.1",
+    ),
+    "first_value_out_of_range": ComputedDecision(
+        "LUT Descriptor's first value, and the values that it can map",
+        "the sign with which more of them have entries of their own; else the end entry for all, "
+        "which is a constant table",
+        "decode.lookup_tables:choose_first",
+        "PS3.3 C.11.1.1, C.11.2.1.1, C.7.6.3.1.5: it follows the values that are mapped",
+        "lut_contradicts_descriptor",
     ),
     "unusable_voi_lut": ComputedDecision(
         "an item of VOI LUT Sequence, and its missing, invalid or all equal values",

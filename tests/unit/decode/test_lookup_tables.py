@@ -1,5 +1,6 @@
 """Look-up tables, by palettes: from what stands in the file to entries. For VOI see test_values."""
 
+import math
 import struct
 
 import numpy as np
@@ -13,6 +14,8 @@ from dicom_preprocessing.decode.lookup_tables import (
     MODALITY_LUT,
     PALETTE_LUT,
     VOI_LUT,
+    choose_first,
+    grey_table,
     lookup_tables,
 )
 from dicom_preprocessing.dicom.data_set import describe
@@ -181,6 +184,57 @@ class TestPalette:
             looked_up([0], (4, 0, 16), segments, segmented=True)
 
 
+UNSIGNED, SIGNED = (0, 4095), (-2048, 2047)
+FLOATS = (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("stated", "values", "first"),
+    [
+        (64512, SIGNED, -1024),
+        (-1024, SIGNED, -1024),
+        (40000, (0, 65535), 40000),
+        (-25536, (0, 65535), 40000),
+        (-1024, FLOATS, -1024),
+        (64512, FLOATS, -1024),
+    ],
+)
+def test_first_value_has_the_sign_of_what_is_mapped(stated, values, first):
+    assert choose_first(stated, 256, values) == (first, "")
+
+
+@pytest.mark.parametrize(
+    ("stated", "values", "first"),
+    [
+        (-100, UNSIGNED, -100),
+        (65436, UNSIGNED, -100),
+        (-100, (0, 65535), -100),
+        (40000, (-1024, 64511), 40000),
+    ],
+)
+def test_first_value_has_the_sign_that_maps_more(stated, values, first):
+    found, fault = choose_first(stated, 4096, values)
+    assert found == first
+    assert f": {first} is taken" in fault
+
+
+def test_first_value_that_leaves_one_entry_is_named():
+    assert choose_first(5000, 256, UNSIGNED) == (
+        5000,
+        "has a first value of 5000, and one entry for all values from 0 to 4095",
+    )
+
+
+def test_table_of_one_entry_has_no_fault():
+    assert choose_first(0, 1, UNSIGNED) == (0, "")
+
+
+def test_grey_table_whose_used_entries_are_equal_is_refused():
+    stored = LutAttributes(attribute("D", 3, 4095, 16), attribute("Data", words(1, 2, 3)))
+    with pytest.raises(UnsupportedPixelsError, match="all values have entries that are equal"):
+        grey_table(VOI_LUT, stored, ImageWarnings(), values=UNSIGNED, little_endian=True)
+
+
 def stored_table(content, count, bits, *, is_segmented=False):
     data = {"segmented" if is_segmented else "data": attribute("Data", content)}
     return LutAttributes(attribute("Descriptor", count, 0, bits), **data)
@@ -189,7 +243,7 @@ def stored_table(content, count, bits, *, is_segmented=False):
 def read(kind, *stored):
     """Entries and bits of tables, and the messages about them."""
     warnings = ImageWarnings()
-    tables = lookup_tables(kind, stored, warnings, signed=False)
+    tables = lookup_tables(kind, stored, warnings, values=(0, 65535))
     assert {warning.code for warning in warnings} <= {"lut_contradicts_descriptor"}
     return (
         [(table.entries.tolist(), table.bits) for table in tables],
