@@ -54,6 +54,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "sop_class_contradicts": "The file meta information has another SOP class than the data set.",
     "slice_spacing_contradicts": "Spacing Between Slices is not the step of positions.",
     "several_volumes": "The object has several volumes; its frames stay in stored order.",
+    "frames_differ": "Frames differ in spacing, orientation or side, of which an image has one.",
     "frame_offsets_contradict": "Grid Frame Offset Vector does not fit the frames or positions.",
     "pixel_aspect_ratio": "Pixels are not square, and no spacing says so.",
     "chest_wall_unknown": "The side of the chest wall is not known; the image was not mirrored.",

@@ -1079,6 +1079,113 @@ def spacing_between_slices_against_positions(sound):
     return sound.parts.edited(change)
 
 
+DIFFER = "frames_differ"
+ONE_BY_ONE = {"keep": {}, "central": {"volume": "central-slice"}}
+MIXED = {
+    "mip": {"volume": "max-intensity"},
+    "interpolate": {"volume": "interpolate", "target_frames": 5},
+    "z": {"spacing_z": 1.0},
+}
+"""Settings whose pages are made of one frame, and of several."""
+
+
+def each_in_its_group(parts, macro, several):
+    """The file with a macro in the groups of frames alone, with values of each."""
+
+    def change(elements):
+        elements.SharedFunctionalGroupsSequence[0].pop(macro, None)
+        frames = elements.PerFrameFunctionalGroupsSequence
+        for frame, values in zip(frames, several, strict=True):
+            setattr(frame, macro, [item(**values)])
+
+    return parts.edited(change)
+
+
+def with_measures(parts, spacings, steps=(2, 2, 2)):
+    """The file with Pixel Spacing and Spacing Between Slices of each frame; None for none."""
+    several = [
+        {"SpacingBetweenSlices": step} | ({} if xy is None else {"PixelSpacing": [xy, xy]})
+        for xy, step in zip(spacings, steps, strict=True)
+    ]
+    return each_in_its_group(parts, "PixelMeasuresSequence", several)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.1: of each frame, and an image has one",
+    applies=is_enhanced_file,
+    variants=ONE_BY_ONE | MIXED,
+)
+def frames_of_several_spacings(sound, settings):
+    """Frames of different Pixel Spacing: the image has none, and pages cannot be mixed of them."""
+    made = with_measures(sound.parts, (0.5, 0.7, 0.5))
+    same_as = with_measures(sound.parts, (None,) * 3)
+    return Expected(made, same_as, overrides=_differing(settings))
+
+
+def _differing(settings):
+    if settings in MIXED.values():
+        return {"settings": settings, "must_fail": True, "errors": ("volume_error",)}
+    return {"settings": settings, "warns": (DIFFER,)}
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.4: of each frame, and a volume has one normal",
+    applies=is_enhanced_file,
+    variants=ONE_BY_ONE | MIXED,
+)
+def frames_of_several_orientations(sound, settings):
+    """Frames that are not parallel, whatever their positions are: no one z axis."""
+    axial, coronal = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1]
+    several = [{"ImageOrientationPatient": o} for o in (axial, coronal, axial)]
+    made = each_in_its_group(sound.parts, "PlaneOrientationSequence", several)
+    return Expected(made, overrides=_differing(settings))
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.1: of each frame, and nothing else tells their distance",
+    applies=is_enhanced_file,
+    variants={"keep": {}, "z": {"spacing_z": 1.0}},
+)
+def frames_of_several_steps(sound, settings):
+    """Frames without positions, and of different Spacing Between Slices."""
+
+    def remove_positions(elements):
+        for frame in elements.PerFrameFunctionalGroupsSequence:
+            del frame.PlanePositionSequence
+
+    without = sound.parts.edited(remove_positions)
+    made = with_measures(without, (0.5,) * 3, (2, 3, 2))
+    same_as = each_in_its_group(
+        without, "PixelMeasuresSequence", [{"PixelSpacing": [0.5, 0.5]}] * 3
+    )
+    overrides = {"settings": settings, "warns": (DIFFER,)}
+    if settings:
+        overrides |= {"must_fail": True, "errors": ("no_spacing",)}
+    return Expected(made, same_as, overrides=overrides)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.16.2.8, C.7.6.16.2.15: of each frame, and an image is turned as a whole",
+    applies=lambda sound: sound.kind in ("dbtupright", "dbtturned"),
+    variants={
+        "laterality": ("FrameAnatomySequence", "FrameLaterality", "L", "R"),
+        "direction": (
+            "PatientOrientationInFrameSequence",
+            "PatientOrientation",
+            None,
+            ["F", "H"],
+        ),
+    },
+    warns=(DIFFER,),
+)
+def frames_of_several_sides(sound, variant):
+    """Frames of different Frame Laterality or Patient Orientation: the first one's counts."""
+    macro, keyword, first, other = variant
+    first = sound.get(keyword) if first is None else first
+    several = [{keyword: value} for value in (first, other, first)]
+    return each_in_its_group(sound.parts, macro, several)
+
+
 def in_second_frame(sound, macro, **values):
     """The file with other values in a macro of its second frame."""
 

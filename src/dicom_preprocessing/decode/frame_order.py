@@ -8,6 +8,10 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from dicom_preprocessing.decode.frame_differences import (
+    find_different_orientations,
+    find_different_steps,
+)
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.frame_offsets import is_transverse
 from dicom_preprocessing.imaging.positions import (
@@ -61,7 +65,8 @@ class FrameOrder:
 def frame_order(description: Description, n_frames: int) -> FrameOrder:
     """Order frames by dimension indices, else in-stack position, else geometry, else as stored.
 
-    Frames of several volumes in one object stay in stored order.
+    Frames of several volumes in one object stay in stored order. Geometry orders frames only if
+    they are parallel.
     """
     stored = tuple(range(n_frames))
     if n_frames == 1:
@@ -71,6 +76,11 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
     # Ordered by position, frames of two volumes would alternate.
     if not _is_one_volume(description, along):
         return FrameOrder(stored, spacing, is_one_volume=False)
+    # The normal of one is not that of the others.
+    if find_different_orientations(description, n_frames) is not None:
+        along, spacing = None, description.spacing_between_slices()
+    if along is None and find_different_steps(description, n_frames) is not None:
+        spacing = None
     indices = [groups.dimension_index_values.numbers() for groups in description.frames]
     in_stack = [groups.in_stack_position_number.numbers() for groups in description.frames]
     # Dimension indices are the order that the writer intends (PS3.3 C.7.6.17).

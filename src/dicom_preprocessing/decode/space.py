@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dicom_preprocessing.decode.frame_differences import PARALLEL
 from dicom_preprocessing.decode.frame_order import distinct_positions
 from dicom_preprocessing.imaging.space import PatientSpace, are_orthonormal
 from dicom_preprocessing.imaging.volume import mix
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.imaging.volume import Blend
-
-PARALLEL: Final = 1e-3
-"""Difference of the direction cosines of frames up to which these are parallel."""
 
 
 def find_patient_space(

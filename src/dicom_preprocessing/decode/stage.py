@@ -14,6 +14,7 @@ from dicom_preprocessing.decode.facts import (
     warn_of_facts,
     warn_of_slice_spacing,
 )
+from dicom_preprocessing.decode.frame_differences import find_frame_differences
 from dicom_preprocessing.decode.frame_order import find_offset_faults, frame_order
 from dicom_preprocessing.decode.modality import modality_values
 from dicom_preprocessing.decode.pixel_format import PixelFormat, read_pixel_format
@@ -350,6 +351,7 @@ def _order_frames(
         source.warnings.add(
             "several_volumes", "several volumes in one object: frames stay in stored order"
         )
+    _judge_differences(source, order, settings)
     warn_of_slice_spacing(source.description, order, source.warnings)
     if order.order != tuple(range(len(frames))):
         frames = select_frames(frames, order.order)
@@ -357,6 +359,17 @@ def _order_frames(
     if settings.spacing_z is not None and volume.is_ordered:
         _require_no_gap(order.distances or (), settings, source.warnings)
     return order, apply_handler(volume, settings, values.background)
+
+
+def _judge_differences(source: DecodeInput, order: FrameOrder, settings: DecodeSettings) -> None:
+    """Warn of what differs between frames; raise a VolumeError where pages would mix them."""
+    is_mixed = settings.volume in PROJECTED or settings.spacing_z is not None
+    count = source.pixel_format.number_of_frames
+    for difference in find_frame_differences(source.description, count, order):
+        if difference.prevents_mixing and is_mixed:
+            handler = "a spacing of z" if settings.volume == "keep" else settings.volume
+            raise VolumeError(f"{difference.found}: they are no one volume for {handler}")
+        source.warnings.add("frames_differ", f"{difference.found}: {difference.done}")
 
 
 def _require_no_gap(

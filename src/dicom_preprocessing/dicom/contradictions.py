@@ -801,6 +801,37 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         warning="several_volumes",
         error="volume_error",
     ),
+    "different_spacings": ComputedDecision(
+        "one object, and frames with different Pixel Spacing or Imager Pixel Spacing",
+        "no spacing of the image; handlers that mix frames fail",
+        "decode.frame_differences:find_frame_differences",
+        "PS3.3 C.7.6.16.2.1: each frame may have its own, which is wrong for the others",
+        warning="frames_differ",
+        error="volume_error",
+    ),
+    "frames_not_parallel": ComputedDecision(
+        "one volume, and frames that are not parallel by Image Orientation (Patient)",
+        "the order by indices or as stored; handlers that mix frames fail",
+        "decode.frame_differences:find_frame_differences",
+        "PS3.3 C.7.6.16.2.4: positions along the normal of one frame are not those of others",
+        warning="frames_differ",
+        error="volume_error",
+    ),
+    "different_slice_spacings": ComputedDecision(
+        "frames of one volume without positions, and several values of Spacing Between Slices",
+        "no distance of frames",
+        "decode.frame_differences:find_frame_differences",
+        "PS3.3 C.7.6.16.2.1",
+        warning="frames_differ",
+        error="no_spacing",
+    ),
+    "different_sides": ComputedDecision(
+        "Frame Laterality or Patient Orientation of the first frame, and of others",
+        "that of the first frame",
+        "decode.frame_differences:find_frame_differences",
+        "PS3.3 C.7.6.16.2.8, C.7.6.16.2.15: an image is turned as a whole",
+        warning="frames_differ",
+    ),
     # Facts that change no pixel.
     "pixel_aspect_ratio": ComputedDecision(
         "Pixel Aspect Ratio, and no spacing, or one of another ratio",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from operator import eq
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydicom.uid import UID
@@ -18,7 +19,7 @@ from dicom_preprocessing.dicom.contradictions import GroupLevel, decide, rank
 from dicom_preprocessing.dicom.frame_offsets import frame_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dicom_preprocessing.dicom.attribute import Attribute
     from dicom_preprocessing.dicom.header import Header
@@ -246,6 +247,17 @@ class PerFrame(Generic[T]):
     levels: tuple[GroupLevel | None, ...]
 
 
+def find_different(
+    values: Iterable[T | None], are_same: Callable[[T, T], bool] = eq
+) -> tuple[T, T] | None:
+    """Return the first value of frames that have one, and one that differs; None if none does."""
+    first, *others = dict.fromkeys(v for v in values if v is not None) or (None,)
+    # Nearly always there are none: frames may be thousands.
+    if first is None:
+        return None
+    return next(((first, other) for other in others if not are_same(first, other)), None)
+
+
 HALVES: Final[Mapping[str, tuple[str, str]]] = {
     "rescale": ("rescale_slope", "rescale_intercept"),
     "voi_level": ("window_center", "window_width"),
@@ -390,6 +402,14 @@ class Description:
             for value in own
         ]
 
+    def may_differ(self, name: str, count: int) -> bool:
+        """Whether ``count`` frames may have several values of a field of ``FunctionalGroups``."""
+        # Nearly always False, at a tenth of the time that values take: frames may be thousands.
+        if count == 1 or not self.frames:
+            return False
+        own = {getattr(groups, name).values for groups in self.frames[:count]}
+        return len(own) > 1 or count > len(self.frames)
+
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int
     ) -> PerFrame[T]:
@@ -469,7 +489,11 @@ class Description:
 
     def imager_pixel_spacing(self) -> tuple[float, float] | None:
         """Return Imager Pixel Spacing of the first frame as (x, y) in mm."""
-        return self.per_frame("pixel_spacing", FunctionalGroups.detector_spacing, 1).values[0]
+        return self.imager_pixel_spacings(1)[0]
+
+    def imager_pixel_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
+        """Return Imager Pixel Spacing of each frame as (x, y) in mm."""
+        return self.per_frame("pixel_spacing", FunctionalGroups.detector_spacing, count).values
 
     def pixel_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
         """Return Pixel Spacing of each frame as (x, y) in mm."""
@@ -477,8 +501,12 @@ class Description:
 
     def spacing_between_slices(self) -> float | None:
         """Return Spacing Between Slices of the first frame in mm."""
+        return self.spacings_between_slices(1)[0]
+
+    def spacings_between_slices(self, count: int) -> tuple[float | None, ...]:
+        """Return Spacing Between Slices of each frame in mm."""
         read = FunctionalGroups.slice_spacing
-        return self.per_frame("spacing_between_slices", read, 1).values[0]
+        return self.per_frame("spacing_between_slices", read, count).values
 
     def breast_laterality(self) -> str:
         """Return L, R or another value in capitals; an empty text if there is none."""
@@ -493,16 +521,20 @@ class Description:
             "ImageLaterality": self.image_laterality.text(),
             "Laterality": self.laterality.text(),
         }
-        # U is unpaired (PS3.3 C.7.6.16.2.8), which writers take for unknown.
-        return {
-            source: None if side.upper() in ("", "U") else side.upper()
-            for source, side in by_source.items()
-        }
+        return {source: read_side(text) for source, text in by_source.items()}
+
+    def frame_lateralities(self, count: int) -> tuple[str | None, ...]:
+        """Return Frame Laterality of the group of each frame in capitals, None for no side."""
+        return tuple(read_side(f.frame_laterality.text()) for f in self.frames[:count])
 
     def patient_directions(self) -> tuple[str, str] | None:
         """Return Patient Orientation of the first frame, the directions of rows and columns."""
+        return self.patient_directions_of_frames(1)[0]
+
+    def patient_directions_of_frames(self, count: int) -> tuple[tuple[str, str] | None, ...]:
+        """Return Patient Orientation of each frame."""
         read = FunctionalGroups.patient_directions
-        return self.per_frame("patient_orientation", read, 1).values[0]
+        return self.per_frame("patient_orientation", read, count).values
 
     def number_of_frames(self) -> int | None:
         """Return Number of Frames: 1 if it is absent or blank, None if it is no positive number."""
@@ -529,6 +561,12 @@ class Description:
         present = tuple(attribute for attribute in found if attribute.is_present)
         top = read(self.top)
         return present or ((top,) if top.is_present else ())
+
+
+def read_side(text: str) -> str | None:
+    """Return a laterality in capitals, None for one that names no side."""
+    # U is unpaired (PS3.3 C.7.6.16.2.8), which writers take for unknown.
+    return None if text.upper() in ("", "U") else text.upper()
 
 
 def read_spacing(attribute: Attribute) -> tuple[float, float] | None:

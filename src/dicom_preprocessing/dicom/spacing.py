@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import read_spacing
+from dicom_preprocessing.dicom.description import find_different, read_spacing
 from dicom_preprocessing.dicom.ultrasound import find_2d_region
 
 if TYPE_CHECKING:
@@ -32,12 +32,15 @@ def find_spacing(description: Description) -> PixelSpacing | None:
 
     Projections are larger at the detector than in the patient. Pixel Spacing is that of the patient
     if it is calibrated, which a calibration type says, or another value than at the detector and on
-    the film; else writers repeat one of these in it.
+    the film; else writers repeat one of these in it. None also where frames have different ones: in
+    mm, pages of the others would be wrong.
 
     References
     ----------
     DICOM PS3.3 10.7.1.3, C.8.7.10 (magnification), C.8.5.5.1.17 (ultrasound).
     """
+    if find_different_spacings(description) is not None:
+        return None
     pixel, imager = description.pixel_spacing(), description.imager_pixel_spacing()
     projection = description.projection
     scanned = read_spacing(projection.nominal_scanned_pixel_spacing)
@@ -64,6 +67,24 @@ def find_spacing(description: Description) -> PixelSpacing | None:
         },
     )
     return None if decision.value is None else PixelSpacing(*decision.value, decision.source)
+
+
+def find_different_spacings(description: Description) -> tuple[str, Pair, Pair] | None:
+    """Return the name and two values of a spacing that differs between frames, None if none does.
+
+    PS3.3 C.7.6.16.2.1 allows it; an image has one spacing.
+    """
+    count = description.number_of_frames() or 1
+    readers = {
+        "Pixel Spacing": ("pixel_spacing", description.pixel_spacings),
+        "Imager Pixel Spacing": ("imager_pixel_spacing", description.imager_pixel_spacings),
+    }
+    for name, (field, read) in readers.items():
+        if description.may_differ(field, count):
+            different = find_different(read(count), is_same_spacing)
+            if different is not None:
+                return name, *different
+    return None
 
 
 def find_magnification(projection: Projection) -> float | None:

@@ -70,7 +70,7 @@ def resize(
         if image.source_info.pixel_spacing is None:
             raise NoSpacingError(
                 "no attribute tells the spacing of pixels, such as Pixel Spacing or Imager Pixel "
-                "Spacing: cannot resample to mm"
+                "Spacing, or it differs between frames: cannot resample to mm"
             )
         native = image.source_info.pixel_spacing
         target = spacing_size(image.size, native=native, target=(spacing[0], spacing[1]))

@@ -19,6 +19,7 @@ from dicom_preprocessing.decode.pixel_format import (
 )
 from dicom_preprocessing.decode.values import FUNCTIONS
 from dicom_preprocessing.dicom.attribute import Attribute
+from dicom_preprocessing.dicom.spacing import find_different_spacings, show_spacing
 from dicom_preprocessing.errors import (
     FileError,
     MissingAttributeError,
@@ -291,6 +292,14 @@ def resolution_check(image: CheckedImage) -> Iterator[Finding]:
     if "pixels_per_mm_x" in resolution:
         x, y = resolution["pixels_per_mm_x"], resolution["pixels_per_mm_y"]
         yield Finding("resolution_available", "info", f"{x:.6g} x {y:.6g} pixels per mm")
+        return
+    different = find_different_spacings(image.description)
+    if different is not None:
+        name, *pair = different
+        message = "differs between frames: the image has none"
+        shown = " and ".join(map(show_spacing, pair))
+        keyword = name.replace(" ", "")
+        yield Finding("resolution_unavailable", "warning", message, keyword, shown)
         return
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         for attribute in find_attributes(image.description, keyword)[:1]:

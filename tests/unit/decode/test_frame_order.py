@@ -181,6 +181,51 @@ SEVERAL = {
 }
 
 
+class TestFramesThatDiffer:
+    CORONAL = (1, 0, 0, 0, 0, -1)
+
+    def skewed(self, *numbers, **values):
+        """Frames of alternating orientations at descending positions, with in-stack positions."""
+        frames = [
+            groups(
+                image_orientation_patient=self.CORONAL if i % 2 else AXIAL,
+                image_position_patient=(0, 0, -3 * i),
+                in_stack_position_number=number,
+            )
+            for i, number in enumerate(numbers)
+        ]
+        return order_of(*frames, **values)
+
+    def test_positions_do_not_order_frames_that_are_not_parallel(self):
+        found = self.skewed(None, None, None)
+        assert (found.order, found.distances, found.spacing) == ((0, 1, 2), None, None)
+
+    def test_indices_do(self):
+        assert self.skewed(3, 1, 2).order == (1, 2, 0)
+
+    def test_their_distance_is_the_stated_one(self):
+        shared = groups(spacing_between_slices=2)
+        assert self.skewed(1, 2, 3, shared=shared).spacing == 2
+
+    def test_rounding_of_orientations_is_no_difference(self):
+        rounded = (1, 0.0004, 0, -0.0004, 1, 0)
+        frames = [
+            groups(image_orientation_patient=o, image_position_patient=(0, 0, z))
+            for o, z in ((AXIAL, 3), (rounded, 0))
+        ]
+        assert order_of(*frames).order == (1, 0)
+
+    def test_distance_by_several_steps_is_unknown(self):
+        assert order_of(*(groups(spacing_between_slices=s) for s in (2, 3))).spacing is None
+
+    def test_positions_are_surer_than_steps(self):
+        frames = [
+            groups(spacing_between_slices=s, image_position_patient=(0, 0, z))
+            for s, z in ((2, 0), (3, 5))
+        ]
+        assert axial(*frames).spacing == 5
+
+
 class TestSeveralVolumes:
     @pytest.mark.parametrize("name", SEVERAL)
     def test_stay_as_they_are_stored(self, name):

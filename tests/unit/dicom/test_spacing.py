@@ -51,6 +51,33 @@ SCANNED = {"nominal_scanned_pixel_spacing": (0.2, 0.1)}
 CALIBRATED = {"pixel_spacing_calibration_type": "GEOMETRY"}
 
 
+class TestFrames:
+    @staticmethod
+    def of_frames(*spacings, field="pixel_spacing", number=None):
+        frames = tuple(groups(**({} if s is None else {field: s})) for s in spacings)
+        return find_spacing(
+            description_of(
+                frames=frames,
+                number_of_frames=number or len(frames),
+                shared=groups(**{field: (0.5, 0.5)}),
+            )
+        )
+
+    @pytest.mark.parametrize("field", ["pixel_spacing", "imager_pixel_spacing"])
+    def test_frames_of_several_spacings_have_none(self, field):
+        assert self.of_frames((0.5, 0.5), (0.7, 0.7), field=field) is None
+
+    def test_the_shared_spacing_is_that_of_frames_without_one(self):
+        assert self.of_frames((0.7, 0.7), None) is None
+        assert self.of_frames((0.5, 0.5), None) == (0.5, 0.5, "pixel")
+
+    def test_rounding_is_no_difference(self):
+        assert self.of_frames((0.70001, 0.7), (0.7, 0.7)).y == 0.70001
+
+    def test_groups_of_other_frames_do_not_count(self):
+        assert self.of_frames((0.7, 0.7), (0.9, 0.9), number=1) == (0.7, 0.7, "pixel")
+
+
 class TestSource:
     def test_pixel_spacing_alone_is_that_of_pixels(self):
         assert found(pixel=(0.5, 0.25)) == PixelSpacing(0.25, 0.5, "pixel")

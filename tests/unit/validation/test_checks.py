@@ -6,7 +6,7 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
 from dicom_preprocessing import validate_dicom
-from tests.unit.datasets import lut
+from tests.unit.datasets import item, lut
 from tests.unit.validation.reports import (
     EXPLICIT,
     SMOOTH,
@@ -77,6 +77,17 @@ def test_error(report, attributes, code):
     made = report(**attributes)
     assert code in codes(made, "errors")
     assert made["status"] == "fail"
+
+
+def test_spacings_of_frames_that_differ(report):
+    measures = ([item(PixelSpacing=[s, s])] for s in (1, 2))
+    frames = [item(PixelMeasuresSequence=one) for one in measures]
+    pixels = {"NumberOfFrames": 2, "PixelData": bytes(24)}
+    made = report(**pixels, PerFrameFunctionalGroupsSequence=frames)
+    assert made["status"] == "pass"
+    found = {w["code"]: w for w in made["warnings"]}
+    assert found["resolution_unavailable"]["value"] == "1 x 1 mm and 2 x 2 mm"
+    assert "frames_differ" in found
 
 
 def test_required_attribute_without_a_value(write_dicom, tmp_path):

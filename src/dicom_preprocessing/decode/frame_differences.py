@@ -1,0 +1,113 @@
+"""What differs between frames of one object, and is one value of an image."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_preprocessing.dicom.description import find_different
+from dicom_preprocessing.dicom.spacing import (
+    SAME_SPACING,
+    find_different_spacings,
+    show_spacing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_preprocessing.decode.frame_order import FrameOrder
+    from dicom_preprocessing.dicom.description import Description
+
+
+PARALLEL: Final = 1e-3
+"""Difference of the direction cosines of frames up to which these are parallel."""
+
+
+class FrameDifference(NamedTuple):
+    """What differs, what follows, and whether it prevents pages made of several frames."""
+
+    found: str
+    done: str
+    prevents_mixing: bool = False
+
+
+def find_frame_differences(
+    description: Description, count: int, order: FrameOrder
+) -> Iterator[FrameDifference]:
+    """Yield what differs between the ``count`` frames of an object, as PS3.3 C.7.6.16 allows.
+
+    Parameters
+    ----------
+    description : Description
+    count : int
+    order : FrameOrder
+        Frames of several volumes may differ in orientation and distance.
+    """
+    spacings = find_different_spacings(description)
+    if spacings is not None:
+        name, *pair = spacings
+        done = "the image has none, and spacing cannot be used"
+        yield FrameDifference(_say(name, *map(show_spacing, pair)), done, prevents_mixing=True)
+    if order.is_one_volume:
+        yield from _compare_places(description, count, order)
+    first_counts = "that of the first frame counts"
+    sides = None
+    if description.may_differ("frame_laterality", count):
+        sides = find_different(description.frame_lateralities(count))
+    if sides is not None:
+        yield FrameDifference(_say("Frame Laterality", *sides), first_counts)
+    directions = None
+    if description.may_differ("patient_orientation", count):
+        directions = find_different(description.patient_directions_of_frames(count))
+    if directions is not None:
+        shown = map("\\".join, directions)
+        yield FrameDifference(_say("Patient Orientation", *shown), first_counts)
+
+
+def _compare_places(
+    description: Description, count: int, order: FrameOrder
+) -> Iterator[FrameDifference]:
+    """Yield what differs between frames of one volume, and is one of its z axis."""
+    orientations = find_different_orientations(description, count)
+    if orientations is not None:
+        found = _say("Image Orientation (Patient)", *map(_show_orientation, orientations))
+        done = "positions do not order the frames, and the image has no place in the patient"
+        yield FrameDifference(found, done, prevents_mixing=True)
+    steps = find_different_steps(description, count)
+    if steps is not None and order.distances is None:
+        shown = (f"{step:g} mm" for step in steps)
+        yield FrameDifference(
+            _say("Spacing Between Slices", *shown), "the distance of frames is unknown"
+        )
+
+
+def find_different_orientations(
+    description: Description, count: int
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return two orientations of frames that are not parallel, None if all are."""
+    if not description.may_differ("image_orientation_patient", count):
+        return None
+    return find_different(description.orientations(count), _are_parallel)
+
+
+def find_different_steps(description: Description, count: int) -> tuple[float, float] | None:
+    """Return two values of Spacing Between Slices that differ, None if there is one."""
+    if not description.may_differ("spacing_between_slices", count):
+        return None
+    return find_different(description.spacings_between_slices(count), _are_same_steps)
+
+
+def _are_parallel(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(abs(a - b) <= PARALLEL for a, b in zip(one, other, strict=True))
+
+
+def _are_same_steps(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME_SPACING)
+
+
+def _say(name: str, first: str, other: str) -> str:
+    return f"{name} differs between frames ({first} and {other})"
+
+
+def _show_orientation(orientation: Sequence[float]) -> str:
+    return ", ".join(f"{cosine:g}" for cosine in orientation)
