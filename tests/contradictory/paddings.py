@@ -7,7 +7,8 @@ import numpy as np
 
 from tests.contradictory.judge import convert_file
 from tests.contradictory.kinds import Expected, contradiction
-from tests.contradictory.sound import BORDER, grey_frames
+from tests.contradictory.parts import offset_table
+from tests.contradictory.sound import BORDER, encode_jpeg_2000, encode_rle, grey_frames
 from tests.contradictory.transforms import NO_RESCALE, NO_WINDOW, has_table, lut_item, with_voi
 
 EXACT = (
@@ -129,9 +130,15 @@ def _with_darkest_border(sound, changes):
     """The sound file whose border has the lowest value of its tissue."""
     bits = sound.get("BitsStored")
     pixels = grey_frames(sound.frames, bits, signed=bool(sound.get("PixelRepresentation")))
-    pixels[pixels == border_of(sound)] = np.sort(np.unique(pixels))[1]
+    pixels = _darken_border(sound, pixels)
     value = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
     return sound.parts.having(**changes).with_(value=value + b"\0" * (len(value) % 2))
+
+
+def _darken_border(sound, pixels):
+    """Pixels whose border has the lowest value of their tissue."""
+    darkest = np.sort(np.unique(pixels))[1]
+    return np.where(pixels == border_of(sound), darkest, pixels).astype(pixels.dtype)
 
 
 @contradiction(
@@ -171,6 +178,82 @@ def signed_padding_in_us(sound):
     changes = windows(sound)["white"]
     made = padded(sound, vr="US", value=border_of(sound) % 65536, **changes)
     return Expected(made, sound.parts.having(**changes), clear_border)
+
+
+@contradiction(
+    clause="PS3.3 C.7.5.1.1.2, PS3.5 8.1.1: a negative value may have zeros above its sign",
+    applies=lambda sound: has_border(sound) and sound.kind == "grey12s",
+)
+def signed_padding_without_its_sign(sound):
+    """Padding of signed pixels of 12 bits, as its low 12 bits."""
+    changes = windows(sound)["white"]
+    made = padded(sound, vr="US", value=border_of(sound) % 4096, **changes)
+    return Expected(made, sound.parts.having(**changes), clear_border)
+
+
+ABOVE = {"value": (63536, None), "range": (63000, 65535), "reach": (65535, 4096)}
+"""Padding of bits above 12, of which 63536 is 2096 if it is masked, by value and limit."""
+
+
+ENCODERS_OF_16 = {
+    "implicit": None,
+    "explicit": None,
+    "big": None,
+    "deflated": None,
+    "rle": lambda frame: encode_rle(frame, 16),
+    "j2k": lambda frame: encode_jpeg_2000(frame, 16),
+}
+"""Of frames with all bits of a word, by codec; native pixels have them as they are."""
+
+
+def is_of_12_bits(sound):
+    return has_border(sound) and sound.kind in ("grey12u", "grey12s")
+
+
+@contradiction(
+    clause="PS3.3 C.7.5.1.1.2: within Bits Stored; where pixels have its bits it is meant",
+    applies=lambda sound: is_of_12_bits(sound) and sound.name.split("-")[1] in ENCODERS_OF_16,
+    variants={f"{n}-{w}": (e, w) for n, e in ABOVE.items() for w in ("white", "minmax")},
+    warns=("values_above_bits_stored",),
+)
+def padding_above_bits_stored(sound, variant):
+    """Padding that has bits above Bits Stored, in the attribute and in the border."""
+    (value, limit), window = variant
+    signed = bool(sound.get("PixelRepresentation"))
+    border = 63536
+    if signed:  # as negative words, which are no copies of the sign of 12 bits
+        value, limit, border = -30000, limit and -10000, -20000 if limit else -30000
+    changes = NO_WINDOW if window == "minmax" else windows(sound)[window]
+    pixels = grey_frames(sound.frames, 12, signed=signed)
+    same_as = sound.parts.having(**changes)
+    if window == "minmax":
+        same_as = _with_pixels(same_as, sound, _darken_border(sound, pixels))
+    pixels = np.where(pixels == border_of(sound), border, pixels).astype(pixels.dtype)
+    made = padded(sound, value=value, limit=limit, **changes)
+    return Expected(_with_pixels(made, sound, pixels), same_as, clear_border)
+
+
+@contradiction(
+    clause="PS3.3 C.7.5.1.1.2: a value that no pixel has",
+    applies=is_of_12_bits,
+    variants={p: p for p in PHOTOMETRICS},
+)
+def padding_above_bits_stored_that_no_pixel_has(sound, photometric):
+    """Padding that has bits above Bits Stored, and tissue of its masked value."""
+    same_as = sound.parts.having(PhotometricInterpretation=photometric)
+    value = -30000 if sound.get("PixelRepresentation") else 63536
+    return Expected(padded(sound, value=value, PhotometricInterpretation=photometric), same_as)
+
+
+def _with_pixels(parts, sound, pixels):
+    """The file with other pixels, of all 16 bits."""
+    encode = ENCODERS_OF_16[sound.name.split("-")[1]]
+    if encode is None:
+        value = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+        return parts.with_(value=value + b"\0" * (len(value) % 2))
+    streams = [encode(np.ascontiguousarray(frame[..., 0])) for frame in pixels]
+    padded_streams = [s + b"\0" * (len(s) % 2) for s in streams]
+    return parts.with_(items=(offset_table([[s] for s in padded_streams]), *padded_streams))
 
 
 @contradiction(

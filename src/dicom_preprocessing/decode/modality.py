@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dicom_preprocessing.decode.padding import StoredPadding
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.image_warnings import ImageWarnings
@@ -199,6 +200,7 @@ def modality_values(
     modality = modality_of_frames(description, pixel_format, warnings)
     transforms = [modality_transform(m) for m in modality]
     dtype = modality_dtype(modality, pixel_format)
+    padding = pixel_padding(description, pixel_format)
     known = _padding_background(description, pixel_format, modality[0], dtype)
     background = 0.0 if known is None else known
     # All frames are read before the first is finished. With integers and a padding value none has
@@ -208,11 +210,14 @@ def modality_values(
         values = map_indexed(
             stored, lambda i, f: _apply_to_frame(transforms[i], f, dtype), dtype=dtype
         )
-        darkest, has_others = _find_background(values, inverted=pixel_format.is_inverted)
+        counted = None
+        # Padding that fits the dtype is the background itself.
+        if padding is not None and known is None:
+            counted = partial(_is_no_padding, stored, padding)
+        darkest, has_others = _find_background(values, counted, inverted=pixel_format.is_inverted)
         background = darkest if known is None else known
         if has_others:
             warn_of_infinite_values(warnings)
-    padding = pixel_padding(description, pixel_format)
     if padding is not None:
         transforms = [replace_padding(t, padding, background) for t in transforms]
 
@@ -231,13 +236,23 @@ def _apply_to_frame(
     return apply_transform(transform, frame).astype(dtype)
 
 
-def _find_background(values: Frames, *, inverted: bool) -> tuple[float, bool]:
-    """Return the darkest finite value of all frames, else 0, and whether any is not finite."""
+def _is_no_padding(stored: Frames, padding: StoredPadding, index: int) -> NDArray[np.bool_]:
+    return ~padding.covers(stored[index])
 
-    def find_darkest(_: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
-        finite = frame[np.isfinite(frame)]
+
+def _find_background(
+    values: Frames, counted: Callable[[int], NDArray[np.bool_]] | None, *, inverted: bool
+) -> tuple[float, bool]:
+    """Return the darkest finite value of all frames, else 0, and whether any is not finite.
+
+    ``counted`` says which pixels of a frame, by its index, count; None: all.
+    """
+
+    def find_darkest(index: int, frame: NDArray[Any]) -> tuple[list[float], bool]:
+        is_finite = np.isfinite(frame)
+        finite = frame[is_finite if counted is None else is_finite & counted(index)]
         darkest = [float(finite.max() if inverted else finite.min())] if finite.size else []
-        return darkest, finite.size < frame.size
+        return darkest, not is_finite.all()
 
     by_frame = list(map_in_order(values, find_darkest))
     darkest = [value for of_frame, _ in by_frame for value in of_frame]

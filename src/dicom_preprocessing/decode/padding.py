@@ -59,6 +59,28 @@ class StoredPadding(NamedTuple):
         lowest, highest = pixel_format.stored_range
         return min(self) <= highest and max(self) >= lowest
 
+    def is_wide(self, pixel_format: PixelFormat) -> bool:
+        """Whether it has bits above Bits Stored that samples may have too, as it stands.
+
+        Where samples are moved down from High Bit, nothing tells whether padding is.
+        """
+        if pixel_format.is_float or pixel_format.high_bit != pixel_format.bits_stored - 1:
+            return False
+        lowest, highest = pixel_format.stored_range
+        return min(self) < lowest or max(self) > highest
+
+    def keep_wide(
+        self, samples: NDArray[Any], stored: NDArray[Any], bits_stored: int
+    ) -> NDArray[Any]:
+        """Return stored values with padding above Bits Stored as it was in ``samples``.
+
+        Masked, it could be a value of tissue.
+        """
+        lowest = -(1 << bits_stored - 1) if samples.dtype.kind == "i" else 0
+        # A negative value may have its sign in the bits above, or zeros.
+        is_above = (samples >= 1 << bits_stored) | (samples < lowest)
+        return np.where(self.covers(samples) & is_above, samples, stored)
+
     def covers(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which stored values are padding: those from the value to the limit."""
         return self.covers_within(stored, 0)
@@ -101,8 +123,13 @@ def _to_stored_value(value: float, pixel_format: PixelFormat) -> float:
     if not pixel_format.is_signed:
         return value + spans[0] if value < 0 else value
     # A word of 16 bits may hold the sign of 8.
-    half = spans[0] // 2
-    return next((v for v in (value, *(value - s for s in spans)) if -half <= v < half), value)
+    candidates = [value, *(value - s for s in spans)]
+    stored = 1 << pixel_format.bits_stored
+    # Of 12 bits it may have zeros above the sign, as samples may.
+    candidates += [value - stored] if 0 <= value < stored else []
+    half, (lowest, highest) = spans[0] // 2, pixel_format.stored_range
+    limits = ((lowest, highest), (-half, half - 1))
+    return next((v for low, high in limits for v in candidates if low <= v <= high), value)
 
 
 def replace_padding(transform: Transform, padding: StoredPadding, background: float) -> Transform:

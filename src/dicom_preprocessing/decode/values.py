@@ -141,7 +141,7 @@ def make_display_values(
     transforms = chooser.choose(intensity, window)
     quantisers = _make_quantisers(transforms, description, pixel_format)
     if len(quantisers) == 1 and can_tabulate(stored.dtype):
-        return chooser.stored, _tabulate(quantisers[transforms[0]], pixel_format)
+        return chooser.stored, _tabulate(quantisers[transforms[0]], description, pixel_format)
 
     def make_display_frame(index: int, frame: NDArray[Any]) -> NDArray[Any]:
         return apply_transform(quantisers[transforms[index]], frame)
@@ -206,7 +206,7 @@ def _find_common_lookup(
     quantisers = _make_quantisers(known, description, pixel_format)
     lookup = None
     if len(known) == len(transforms) and len(quantisers) == 1:
-        lookup = _tabulate(quantisers[known[0]], pixel_format)
+        lookup = _tabulate(quantisers[known[0]], description, pixel_format)
     return _CommonLookup(lookup, tuple(found))
 
 
@@ -223,8 +223,13 @@ def _make_quantisers(
     }
 
 
-def _tabulate(quantiser: Quantiser, pixel_format: PixelFormat) -> DisplayLut:
-    return tabulate(quantiser, pixel_format.bits_stored, signed=pixel_format.is_signed)
+def _tabulate(
+    quantiser: Quantiser, description: Description, pixel_format: PixelFormat
+) -> DisplayLut:
+    padding = pixel_padding(description, pixel_format)
+    is_wide = padding is not None and padding.is_wide(pixel_format)
+    bits = pixel_format.bits_held if is_wide else pixel_format.bits_stored
+    return tabulate(quantiser, bits, signed=pixel_format.is_signed)
 
 
 def _choose_by_header(

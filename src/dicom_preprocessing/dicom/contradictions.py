@@ -745,6 +745,13 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "decode.padding:pixel_padding",
         "PS3.3 C.7.5.1.1.2",
     ),
+    "padding_above_stored": ComputedDecision(
+        "Pixel Padding Value or Range Limit, and Bits Stored that they exceed",
+        "background where pixels have all of its bits; the masked value is one of the image",
+        "decode.padding:StoredPadding.keep_wide",
+        "PS3.3 C.7.5.1.1.2: padding is valid within Bits Allocated, Bits Stored and High Bit",
+        warning="values_above_bits_stored",
+    ),
     "padding_under_window": ComputedDecision(
         "Pixel Padding Value, and the value that window or look-up table give it",
         "background",

@@ -357,3 +357,36 @@ class TestResampledStoredValues:
         path = save(tmp_path / "ct", data_set_of(frame[np.newaxis], PixelPaddingValue=-2000))
         found = resize(decode(path, intensity="stored"), **settings, filter=name).frames
         assert set(found[found < -1024].tolist()) == {-2000}
+
+
+class TestPaddingAboveBitsStored:
+    """63536 of 12 bits, which is 2096 once it is masked; tissue has that value, too."""
+
+    def saved(self, tmp_path, frame=None, **changes):
+        frame = padded(63536) if frame is None else frame
+        frame[10, 10] = 2096
+        values = {"BitsStored": 12, "HighBit": 11, "PixelPaddingValue": 63536} | changes
+        return save(tmp_path / "a.dcm", data_set_of(frame[None], **values))
+
+    def test_it_is_background_and_the_masked_value_is_tissue(self, tmp_path):
+        found = decode(self.saved(tmp_path)).frames[0, ..., 0]
+        assert not found[~is_tissue()].any()
+        assert found[10, 10] > 30000
+
+    @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+    def test_of_stored_values_it_is_the_darkest_where_it_does_not_fit(self, tmp_path, photometric):
+        changes = {"RescaleIntercept": -1024, "RescaleSlope": 1}
+        path = self.saved(tmp_path, PhotometricInterpretation=photometric, **changes)
+        found = decode(path, intensity="stored")
+        assert found.frames.dtype == np.int16
+        darkest = 3000 - 1024 if photometric == "MONOCHROME1" else 300 - 1024
+        assert found.source_info.background == darkest
+        assert (found.frames[0, ..., 0][~is_tissue()] == darkest).all()
+        assert found.frames[0, 10, 10, 0] == 2096 - 1024
+
+    def test_without_it_in_pixels_nothing_changes(self, tmp_path):
+        frame = padded(5)
+        with_padding = decode(self.saved(tmp_path, frame))
+        without = decode(self.saved(tmp_path, frame, PixelPaddingValue=None))
+        assert (with_padding.frames == without.frames).all()
+        assert list(with_padding.source_info.warnings) == []

@@ -29,6 +29,9 @@ IMAGE_WARNINGS: Final = "image_warnings"
 HIGH_BIT: Final = "high_bit"
 """Option of a runner: High Bit, where the header has a possible one."""
 
+WIDE_PADDING: Final = "wide_padding"
+"""Option of a runner: StoredPadding that has bits above Bits Stored, which are not masked."""
+
 RESOLUTION_LEVEL: Final = "resolution_level"
 """Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""
 

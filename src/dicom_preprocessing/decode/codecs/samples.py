@@ -10,6 +10,7 @@ from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.codecs.runner import (
     HIGH_BIT,
     RESOLUTION_LEVEL,
+    WIDE_PADDING,
     shape_of,
     warnings_of,
 )
@@ -19,6 +20,8 @@ from dicom_preprocessing.decode.streams.info import StreamError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
+
+    from dicom_preprocessing.decode.padding import StoredPadding
 
 CLIPPED_PART: Final = 8
 """Part of the range by which values of a lossy stream may exceed it: more is no overshoot."""
@@ -101,7 +104,9 @@ def _limit_to_bits_stored(
         if has_bits_above(samples, stored):
             message = f"bits above Bits Stored {stored} are set, and were masked"
             warnings_of(runner).add("values_above_bits_stored", message)
-        return _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
+        masked = _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
+        padding: StoredPadding | None = runner.get_option(WIDE_PADDING)
+        return masked if padding is None else padding.keep_wide(samples, masked, stored)
     else:
         _warn_of_clipped(samples, low, high, runner)
     clipped: NDArray[Any] = np.clip(samples, low, high)
