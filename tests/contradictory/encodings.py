@@ -177,7 +177,18 @@ def wrong_length_of_other_group(sound, length):
     return _with_element(sound, element(0x00290000, "UL", value, encoding))
 
 
-WRAPPERS = {"zlib": zlib.compress, "gzip": gzip.compress, "not": None}
+def gzip_members(content):
+    """A gzip stream of several members (RFC 1952 2.2), an empty one among them."""
+    parts = (content[:700], b"", content[700:])
+    return b"".join(gzip.compress(part, mtime=0) for part in parts)
+
+
+WRAPPERS = {
+    "zlib": zlib.compress,
+    "gzip": gzip.compress,
+    "members": gzip_members,
+    "not": None,
+}
 
 
 @contradiction(

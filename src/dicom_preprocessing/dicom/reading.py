@@ -59,6 +59,7 @@ from dicom_preprocessing.dicom.keywords import (
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
 from dicom_preprocessing.dicom.sources import (
+    DEFLATE_WRAPPERS,
     ByteSource,
     FileSource,
     InflatedSource,
@@ -86,13 +87,6 @@ DICOM_HEAD_BYTES: Final = 65536
 
 GE_PRIVATE: Final = UID("1.2.840.113619.5.2")
 """Implicit VR little endian with pixels in big endian, of GE (its conformance statements)."""
-
-DEFLATE_WRAPPERS: Final = {
-    "no": -zlib.MAX_WBITS,
-    "a zlib": zlib.MAX_WBITS,
-    "a gzip": zlib.MAX_WBITS | 16,
-}
-"""Window bits of zlib by wrapper; PS3.5 A.5 has none."""
 
 UNKNOWN_SIZE: Final = 1 << 62
 """In place of the size of a data set that is not inflated yet."""

@@ -23,6 +23,22 @@ BLOCK: Final = 1 << 24
 MAX_INFLATED: Final = 1 << 33
 """Bytes to which a data set may inflate: the longest element has half of them."""
 
+MAX_MEMBERS: Final = 1 << 20
+"""Members of a gzip stream: 10 seconds of the smallest, which are empty."""
+
+MEMBER_CHUNK: Final = 1024
+"""Bytes that are read first of a member behind another one, which may be very short."""
+
+GZIP_HEAD: Final = b"\x1f\x8b\x08"
+"""The first bytes of a member of a gzip stream (RFC 1952 2.3.1)."""
+
+DEFLATE_WRAPPERS: Final = {
+    "no": -zlib.MAX_WBITS,
+    "a zlib": zlib.MAX_WBITS,
+    "a gzip": zlib.MAX_WBITS | 16,
+}
+"""Window bits of zlib by wrapper; PS3.5 A.5 and 8.2.16 have none."""
+
 MAX_PARSED: Final = 1 << 27
 """Bytes of small elements that a reader goes through: 40 seconds of the smallest."""
 
@@ -108,6 +124,8 @@ class MemorySource:
 class InflatedSource:
     """A deflated source, inflated as far as it was read.
 
+    Where they are a gzip stream, all of its members are inflated (RFC 1952 2.2).
+
     A few megabytes may inflate to a thousand times as many. So only the first ``KEPT_BYTES`` stay
     in memory; what is behind them is inflated again where it is read again, from states of the
     inflater that are kept at intervals.
@@ -124,9 +142,9 @@ class InflatedSource:
     def __init__(self, source: ByteSource, start: int, window_bits: int) -> None:
         self.start, self.window_bits = start, window_bits
         self._source = source
-        self._state = _Inflater(zlib.decompressobj(window_bits), start)
+        self._state = Inflater(window_bits, start)
         self._kept = bytearray()
-        self._states: list[_Inflater] = []
+        self._states: list[Inflater] = []
         self._blocks: dict[int, bytes] = {}
         self._lock = Lock()
         self._unused: bytes | None = None
@@ -144,8 +162,7 @@ class InflatedSource:
             while self._inflate():
                 pass
             if self._unused is None:
-                behind = self._source.read(self._state.offset, CHUNK)
-                self._unused = self._state.inflater.unused_data + behind
+                self._unused = self._state.read_behind(self._source, CHUNK)
                 if not self._states:
                     self._source = MemorySource(b"")  # so that a file does not stay open
             return self._unused
@@ -158,7 +175,7 @@ class InflatedSource:
         zlib.error
             The bytes are not deflated, or damaged.
         DamagedError
-            They inflate to more than ``MAX_INFLATED``.
+            They inflate to more than ``MAX_INFLATED``, or have too many members.
         """
         end = offset + length
         if not self.reaches(end):
@@ -185,7 +202,7 @@ class InflatedSource:
     def _inflate(self) -> bool:
         """Inflate one more chunk that is kept, or one block behind them; False at the end."""
         state = self._state
-        if state.inflater.eof:
+        if state.is_ended:
             return False
         if state.end < KEPT_BYTES:
             inflated = state.inflate(self._source, min(CHUNK, KEPT_BYTES - state.end))
@@ -249,32 +266,90 @@ def reopen_for_reads(source: ByteSource, path: str | bytes | os.PathLike[str]) -
     return source
 
 
-class _Inflater:
-    """A state of an inflater: it has taken bytes up to ``offset``, and given ``end`` bytes."""
+class Inflater:
+    """A state of an inflater: it has taken bytes up to ``offset``, and given ``end`` bytes.
 
-    __slots__ = ("end", "inflater", "offset")
+    Parameters
+    ----------
+    window_bits : int
+        One of ``DEFLATE_WRAPPERS``.
+    offset : int
+        Of the deflated bytes in a source.
+    chunk : int or None
+        Bytes of the source that are read at once.
+    """
 
-    def __init__(self, inflater: zlib._Decompress, offset: int, end: int = 0) -> None:
-        self.inflater, self.offset, self.end = inflater, offset, end
+    __slots__ = ("_chunk", "_inflater", "_members", "_window_bits", "end", "is_ended", "offset")
 
-    def copy(self) -> _Inflater:
+    def __init__(self, window_bits: int, offset: int, chunk: int | None = None) -> None:
+        self._window_bits, self.offset, self.end = window_bits, offset, 0
+        self._inflater = zlib.decompressobj(window_bits)
+        self._chunk, self._members = CHUNK if chunk is None else chunk, 1
+        self.is_ended = False
+
+    def copy(self) -> Inflater:
         """Return a state that goes on by itself."""
-        return _Inflater(self.inflater.copy(), self.offset, self.end)
+        copied = Inflater.__new__(Inflater)
+        for name in Inflater.__slots__:
+            setattr(copied, name, getattr(self, name))
+        copied._inflater = self._inflater.copy()  # noqa: SLF001  # of this class
+        return copied
 
     def inflate(self, source: ByteSource, length: int) -> bytes:
-        """Inflate ``length`` bytes, fewer only at the end."""
+        """Inflate ``length`` bytes, fewer only at the end; errors as of ``InflatedSource.read``."""
+        parts = [self.inflate_member(source, length)]
+        missing = length - len(parts[0])
+        while missing and self.start_member(source):
+            parts.append(self.inflate_member(source, missing))
+            missing -= len(parts[-1])
+        return b"".join(parts)
+
+    def inflate_member(self, source: ByteSource, length: int) -> bytes:
+        """Inflate ``length`` bytes, fewer at the end of a member of a gzip stream."""
         parts, missing = [], length
-        while missing and not self.inflater.eof:
-            deflated = self.inflater.unconsumed_tail
+        while missing and not self._inflater.eof:
+            deflated = self._inflater.unconsumed_tail
             if not deflated:
-                deflated = source.read(self.offset, CHUNK)
+                deflated = source.read(self.offset, self._chunk)
                 self.offset += len(deflated)
-            parts.append(self.inflater.decompress(deflated, missing))
+                self._chunk = max(self._chunk, min(2 * self._chunk, CHUNK))
+            parts.append(self._inflater.decompress(deflated, missing))
             missing -= len(parts[-1])
             if not (parts[-1] or deflated):  # the deflated bytes are cut
                 break
         self.end += length - missing
         return b"".join(parts)
+
+    @property
+    def has_member_end(self) -> bool:
+        """Whether a member of a gzip stream, or the one stream of another kind, is inflated."""
+        return self._inflater.eof
+
+    def start_member(self, source: ByteSource) -> bool:
+        """Start the next member of a gzip stream, if one was inflated and another one follows.
+
+        Raises
+        ------
+        DamagedError
+            There were ``MAX_MEMBERS`` already.
+        """
+        if self.is_ended or not self._inflater.eof:
+            return False
+        start = self.offset - len(self._inflater.unused_data)
+        is_gzip = self._window_bits == DEFLATE_WRAPPERS["a gzip"]
+        if not is_gzip or source.read(start, len(GZIP_HEAD)) != GZIP_HEAD:
+            self.is_ended = True
+            return False
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise DamagedError(f"a gzip stream has more than {MAX_MEMBERS} members")
+        self._inflater = zlib.decompressobj(self._window_bits)
+        self.offset, self._chunk = start, min(MEMBER_CHUNK, CHUNK)
+        return True
+
+    def read_behind(self, source: ByteSource, length: int) -> bytes:
+        """Read ``length`` bytes, or a few more, behind the member that was inflated."""
+        return self._inflater.unused_data + source.read(self.offset, length)
 
 
 class ReadAhead:

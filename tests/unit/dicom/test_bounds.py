@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -208,10 +209,13 @@ contents = st.lists(
     st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 700)), max_size=40),
     st.integers(0, 30),
     st.sampled_from((-15, 15, 31)),
+    st.lists(st.integers(0, 2400), max_size=4),
 )
-def test_inflated_source_reads_as_memory_does(content, reads, behind, window_bits):
-    compressor = zlib.compressobj(6, wbits=window_bits)
-    deflated = compressor.compress(content) + compressor.flush()
+def test_inflated_source_reads_as_memory_does(content, reads, behind, window_bits, cuts):
+    # RFC 1952 2.2: only a gzip stream may have several members, empty ones among them.
+    cuts = sorted(cuts) if window_bits > zlib.MAX_WBITS else []
+    members = [content[a:b] for a, b in pairwise([0, *cuts, None])]
+    deflated = b"".join(zlib.compress(member, 6, window_bits) for member in members)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("CHUNK", 64), ("KEPT_BYTES", 1000), ("BLOCK", 300)):
             patch.setattr(sources, name, value)
@@ -245,6 +249,15 @@ def test_source_that_opens_a_path_for_each_read_reads_as_memory_does(
         for offset, length in reads:
             assert reopened.reaches(offset + length) == expected.reaches(offset + length)
             assert reopened.read(offset, length) == expected.read(offset, length)
+
+
+def test_members_of_a_gzip_stream_have_an_end(monkeypatch):
+    monkeypatch.setattr(sources, "MAX_MEMBERS", 50)
+    empty = zlib.compress(b"", 6, 31)
+    allowed = InflatedSource(MemorySource(empty * 49 + zlib.compress(b"end", 6, 31)), 0, 31)
+    assert allowed.read(0, 9) == b"end"
+    with pytest.raises(DamagedError, match="more than 50 members"):
+        InflatedSource(MemorySource(empty * 51), 0, 31).read(0, 9)
 
 
 def test_path_that_no_longer_inflates_is_damaged(tmp_path):
