@@ -37,6 +37,9 @@ def find_layout(
 ) -> tuple[Layout, str]:
     """Find the layout of samples that have no whole bytes, by the length of the pixel data.
 
+    Where the length is that of several layouts, the bits decide that a layout leaves out: they are
+    padding, which is 0, unless it is another one.
+
     Returns
     -------
     Layout
@@ -47,17 +50,39 @@ def find_layout(
     """
     bits, count = pixel_format.bits_allocated, pixel_format.stored_samples
     stated = Layout(bits, count * bits)
-    if bits % BYTE_BITS == 0 or _has_length(pixel_data, pixel_format, stated):
+    if bits % BYTE_BITS == 0:
         return stated, ""
+
+    def is_padded(layout: Layout) -> bool:
+        reader = NativeReader(
+            pixel_data, pixel_format, layout, is_little_endian=is_little_endian, is_planar=False
+        )
+        return reader.has_empty_gaps()
+
+    aligned = Layout(bits, -(-count * bits // BYTE_BITS) * BYTE_BITS)
+    may_be_aligned = aligned != stated and _has_length(pixel_data, pixel_format, aligned)
+    apart = aligned, "frames that start at bytes"
+    if _has_length(pixel_data, pixel_format, stated):
+        # The length is the same if all gaps between frames are a byte at most.
+        is_aligned = may_be_aligned and not is_padded(stated) and is_padded(aligned)
+        return apart if is_aligned else (stated, "")
     whole = Layout(pixel_format.bits_held, count * pixel_format.bits_held)
     if _has_length(pixel_data, pixel_format, whole) and _has_few_bits(
         pixel_data, pixel_format, is_little_endian=is_little_endian
     ):
         return whole, f"samples of {whole.sample_bits} bits"
-    aligned = Layout(bits, -(-count * bits // BYTE_BITS) * BYTE_BITS)
-    if _has_length(pixel_data, pixel_format, aligned):
-        return aligned, "frames that start at bytes"
+    # Packed frames explain the length if they are more than stated, or if padding follows.
+    if may_be_aligned and (
+        is_padded(aligned) or not (_has_more_frames(pixel_data, stated) or is_padded(stated))
+    ):
+        return apart
     return stated, ""
+
+
+def _has_more_frames(pixel_data: PixelData, layout: Layout) -> bool:
+    """Whether the pixel data has the length of some number of frames."""
+    length = pixel_data.value.length
+    return length - layout.measure(length * BYTE_BITS // layout.frame_bits) in (0, 1)
 
 
 def _has_length(pixel_data: PixelData, pixel_format: PixelFormat, layout: Layout) -> bool:
@@ -116,6 +141,23 @@ class NativeReader:
         if self.is_planar and pixel_format.samples_per_pixel > 1:
             return interleave(samples.reshape(shape[2], shape[0], shape[1]))
         return samples.reshape(shape)
+
+    def has_empty_gaps(self) -> bool:
+        """Whether the bits behind each frame, up to the next one or the end, are 0.
+
+        Only the last bytes are read where there are no gaps between frames.
+        """
+        length, frame_bits = self.pixel_data.value.length, self.layout.frame_bits
+        used = self.pixel_format.stored_samples * self.layout.sample_bits
+        n = self.pixel_format.number_of_frames
+        start, last = divmod((n - 1) * frame_bits + used, BYTE_BITS)
+        behind = self._read_bytes(start, length)
+        if len(behind) and (behind[0] >> last or behind[1:].any()):
+            return False
+        if used == frame_bits:
+            return True
+        ends = self._read_bytes(0, n * frame_bits // BYTE_BITS)[used // BYTE_BITS :]
+        return not (ends[:: frame_bits // BYTE_BITS] >> used % BYTE_BITS).any()
 
     def _read_samples(self, index: int) -> NDArray[Any]:
         """Read the samples of a frame in the order in which they are stored."""

@@ -108,3 +108,39 @@ def test_chroma_is_that_of_two_pixels():
     pixel_format = format_of(np.zeros((2, 1, 4, 3)), 8, photometric="YBR_FULL_422")
     found = frames_of(bytes(range(16)), pixel_format)
     assert found[1, 0].tolist() == [[8, 10, 11], [9, 10, 11], [12, 14, 15], [13, 14, 15]]
+
+
+def bits_of(frames):
+    return np.packbits(frames.ravel(), bitorder="little").tobytes()
+
+
+LAYOUTS = [(1, bits_of), (12, lambda frames: packed(frames.ravel()))]
+
+
+@pytest.mark.parametrize(("bits", "pack"), LAYOUTS)
+@pytest.mark.parametrize("little_endian", [True, False])
+def test_set_bits_between_frames_are_those_of_more_packed_frames(bits, pack, little_endian):
+    frames = 5 if bits == 1 else 28
+    size = (5, 5) if bits == 1 else (3, 3)
+    pixels = np.full((frames, *size, 1), (1 << bits) - 1, np.uint16)
+    stated = -(-frames * size[0] * size[1] * bits // 8) // (-(-size[0] * size[1] * bits // 8))
+    content = pack(pixels) if little_endian else swap_words(pack(pixels))
+    content += b"\0" * (len(content) % 2)
+    assert stated == frames - 1  # whose bytes are as many, if each frame starts at one
+    found = frames_of(content, format_of(pixels[:stated], bits), little_endian=little_endian)
+    assert np.array_equal(found, pixels[:stated])
+
+
+@pytest.mark.parametrize(("bits", "pack"), LAYOUTS)
+@pytest.mark.parametrize("little_endian", [True, False])
+@pytest.mark.parametrize("value", [0, 1])
+def test_set_bits_behind_packed_frames_are_those_of_frames_apart(bits, pack, little_endian, value):
+    pixels = np.zeros((2, 3, 5, 1), np.uint16)
+    pixels[:, 0] = 1
+    pixels[:, -1] = value * ((1 << bits) - 1)
+    packed_frames, apart = pack(pixels), b"".join(map(pack, pixels))
+    for content in (packed_frames, apart) if value else (packed_frames,):
+        even = content + b"\0" * (len(content) % 2)
+        stored = even if little_endian else swap_words(even)
+        found = frames_of(stored, format_of(pixels, bits), little_endian=little_endian)
+        assert np.array_equal(found, pixels)
