@@ -325,6 +325,11 @@ class Inflater:
         """Whether a member of a gzip stream, or the one stream of another kind, is inflated."""
         return self._inflater.eof
 
+    @property
+    def position(self) -> int:
+        """Offset in the source behind a member that was inflated, while ``has_member_end``."""
+        return self.offset - len(self._inflater.unused_data)
+
     def start_member(self, source: ByteSource) -> bool:
         """Start the next member of a gzip stream, if one was inflated and another one follows.
 
@@ -335,7 +340,7 @@ class Inflater:
         """
         if self.is_ended or not self._inflater.eof:
             return False
-        start = self.offset - len(self._inflater.unused_data)
+        start = self.position
         is_gzip = self._window_bits == DEFLATE_WRAPPERS["a gzip"]
         if not is_gzip or source.read(start, len(GZIP_HEAD)) != GZIP_HEAD:
             self.is_ended = True

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
+from dicom_preprocessing.decode.codecs.runner import warn_of_second_stream, warnings_of
 from dicom_preprocessing.decode.codecs.samples import unpack_allocated_bits
+from dicom_preprocessing.decode.streams.deflated import inflate_frame, starts_frame
 from dicom_preprocessing.decode.streams.info import StreamError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.pixels.decoders.base import DecodeRunner
 
+    from dicom_preprocessing.image_warnings import ImageWarnings
+
 
 def decode(stream: bytes, runner: DecodeRunner) -> NDArray[Any]:
     """Decode a frame with zlib, see ``registry.decode_stream``."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # raw: neither zlib's header nor its checksum
-    # A few bytes may inflate to gigabytes. The limit is a frame, its byte of padding, and one byte
-    # more, by which unpack_allocated_bits sees that there is too much.
-    data = inflater.decompress(stream, int(runner.frame_length("bytes")) + 2)
-    # zlib raises no error where its input ends early. Input that is left over hit the limit.
-    if not inflater.eof and inflater.unconsumed_tail == b"":
+    length = int(runner.frame_length("bytes"))
+    inflated = inflate_frame(stream, length)
+    # zlib raises no error where its input ends early.
+    if not inflated.is_ended and len(inflated.content) <= length + 1:
         raise StreamError("the deflated frame is cut")
-    return unpack_allocated_bits(data, runner)
+    pixels = unpack_allocated_bits(inflated.content, runner)
+    if inflated.wrapper != "no":
+        message = (
+            f"a frame is deflated in {inflated.wrapper} wrapper, which its syntax does not have"
+        )
+        warnings_of(runner).add("stream_contradicts_syntax", message)
+    _warn_of_bytes_behind(inflated.behind, length, warnings_of(runner))
+    return pixels
+
+
+def _warn_of_bytes_behind(behind: bytes, length: int, warnings: ImageWarnings) -> None:
+    """Warn of bytes other than padding behind a frame: another one, or what belongs to nothing."""
+    if not behind.strip(b"\0"):
+        return
+    # A byte of padding may be between the two; a deflated frame may itself begin with a zero.
+    if any(starts_frame(behind[padding:], length) for padding in (0, 1)):
+        warn_of_second_stream(warnings)
+    else:
+        message = "bytes behind a deflated frame, which are neither padding nor a frame: ignored"
+        warnings.add("trailing_bytes", message)

@@ -62,6 +62,12 @@ def warnings_of(runner: DecodeRunner) -> ImageWarnings:
     return warnings
 
 
+def warn_of_second_stream(warnings: ImageWarnings) -> None:
+    """Warn of a stream behind that of a frame, where each frame has fragments of its own."""
+    message = "the fragments of a frame have another one behind it, which is ignored"
+    warnings.add("excess_frames", message)
+
+
 def shape_of(runner: DecodeRunner) -> tuple[int, int, int]:
     """Return (rows, columns, samples) by the header."""
     return runner.rows, runner.columns, runner.samples_per_pixel
