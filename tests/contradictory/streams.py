@@ -1,6 +1,8 @@
 """Pixel data against its transfer syntax, its offset table, its length and Number of Frames."""
 
+import gzip
 import struct
+import zlib
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +14,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.contradictory.encodings import NATIVE_SYNTAXES, is_encapsulated, is_plain
+from tests.contradictory.encodings import NATIVE_SYNTAXES, gzip_members, is_encapsulated, is_plain
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.parts import BIG, DELIMITER, EXPLICIT, IMPLICIT, offset_table
 from tests.contradictory.sound import CODECS, DEFLATED_IMAGE_FRAME, JPEG_XL_LOSSLESS
@@ -24,6 +26,7 @@ UNKNOWN_SYNTAXES = {
     "private": UID("1.2.826.0.1.3680043.8.498.9"),
     "unknown": UID("1.2.840.10008.1.2.4.999"),
 }
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
 LOSSLESS_JPEG = tuple(SYNTAX_OF[name] for name in ("lossless14", "lossless"))
 
 
@@ -457,6 +460,73 @@ def number_of_frames_missing(sound, value):
     return sound.parts.having(NumberOfFrames=value)
 
 
+@contradiction(
+    clause="PS3.5 A.4: Number of Frames counts; a native, RLE or deflated frame is one fragment",
+    applies=lambda sound: is_encapsulated(sound) and is_cuttable(sound),
+    variants={"one": 1, "two": 2, "missing": None},
+    warns=("excess_frames",),
+)
+def more_frames_without_table(sound, count):
+    """More frames than Number of Frames says, and an empty offset table."""
+    made = sound.parts.having(NumberOfFrames=count).with_(items=(b"", *sound.streams))
+    return Expected(made, first_frames(sound, count or 1))
+
+
+@contradiction(
+    clause="PS3.5 A.4.11: a native frame is one fragment, whose length shows it",
+    applies=lambda sound: sound.syntax == ExplicitVRLittleEndian and is_splittable(sound),
+    variants={"one": (1, 0), "two": (2, 0), "joined": (1, 2), "rest": (2, 2)},
+    warns=("excess_frames",),
+)
+def more_native_fragments(sound, variant):
+    """Native frames in fragments, more of them than Number of Frames says, without a table."""
+    count, joined = variant
+    size = native_bytes(sound) // sound.frames
+    frames = [sound.parts.value[i * size :][:size] for i in range(sound.frames)]
+    # Fragments have an even length: a byte of padding is behind each frame, or behind those joined.
+    last = b"".join(frames[count - 1 :])
+    items = [*frames[: count - 1], last] if joined else frames
+    made = sound.parts.having(NumberOfFrames=count)
+    return Expected(
+        made.with_(items=(b"", *map(_pad, items)), stated=ENCAPSULATED_UNCOMPRESSED, vr="OB"),
+        first_frames(sound, count),
+    )
+
+
+def is_splittable(sound):
+    """Whether it has frames of whole bytes that can be left out."""
+    is_whole = sound.get("BitsAllocated") % 8 == 0 and not sound.is_float
+    return is_cuttable(sound) and is_whole
+
+
+@contradiction(
+    clause="PS3.5 A.4: a frame has fragments of its own",
+    applies=lambda sound: is_encapsulated(sound) and is_cuttable(sound),
+    variants={"one": 1, "missing": None, "two": 2},
+    warns=("excess_frames",),
+)
+def streams_in_one_fragment(sound, count):
+    """All streams from that of the last frame on in one fragment."""
+    n = count or 1
+    items = (b"", *sound.streams[: n - 1], b"".join(sound.streams[n - 1 :]))
+    made = sound.parts.having(NumberOfFrames=count).with_(items=items)
+    return Expected(made, first_frames(sound, n))
+
+
+@contradiction(
+    clause="PS3.5 A.4: a frame has fragments of its own",
+    applies=lambda sound: is_encapsulated(sound) and is_cuttable(sound),
+    warns=("excess_frames",),
+    may_warn=("rle_fragments",),
+)
+def streams_in_two_fragments(sound):
+    """The streams of three frames, joined and cut inside the second one, and one frame stated."""
+    joined = b"".join(sound.streams)
+    half = len(joined) // 4 * 2
+    made = sound.parts.having(NumberOfFrames=1).with_(items=(b"", joined[:half], joined[half:]))
+    return Expected(made, first_frames(sound, 1))
+
+
 def first_frames(sound, count):
     """The sound file of the first frames."""
     made = sound.parts.having(NumberOfFrames=count)
@@ -519,6 +589,12 @@ def without_table(sound):
 )
 def padded_pixels(sound, count):
     """Native pixels with a few bytes more."""
+    if sound.kind == "bits" and sound.frames > 1:
+        # As long as frames that start at bytes: only pixels that are set where these have gaps, as
+        # in an inverted image, show that they are packed.
+        value = _pad(pack_bits(1 - sound.truth))
+        parts = sound.parts.with_(value=value + b"\0" * count)
+        return Expected(parts, sound.parts.with_(value=value))
     return sound.parts.with_(value=sound.parts.value + b"\0" * count)
 
 
@@ -587,6 +663,46 @@ def other_size(sound, keyword):
     return sound.parts.having(**{keyword: sound.get(keyword) + 2})
 
 
+# Deflated frames.
+
+FRAME_WRAPPERS = {
+    "zlib": zlib.compress,
+    "gzip": lambda content: gzip.compress(content, mtime=0),
+    "members": gzip_members,
+}
+
+
+def is_deflated_frame(sound):
+    return sound.syntax == DEFLATED_IMAGE_FRAME
+
+
+@contradiction(
+    clause="PS3.5 8.2.16: a raw stream of RFC 1951",
+    applies=is_deflated_frame,
+    variants=FRAME_WRAPPERS,
+    warns=("stream_contradicts_syntax",),
+)
+def wrapped_frames(sound, wrapper):
+    """Deflated frames in a zlib or gzip wrapper, also in members (RFC 1952)."""
+    streams = [wrapper(zlib.decompress(stream, -15)) for stream in sound.streams]
+    return sound.parts.with_(items=(b"", *streams))
+
+
+@contradiction(
+    clause="PS3.5 8.2.16: the stream ends where it says so",
+    applies=is_deflated_frame,
+    variants={"zeros": b"\0" * 6, "checksum": None},
+    warns=("trailing_bytes",),
+)
+def bytes_behind_deflated_frames(sound, behind):
+    """Zeros behind deflated frames, which are padding, or the checksum of a zlib wrapper."""
+    if behind is not None:
+        streams = [stream + behind for stream in sound.streams]
+        return Expected(sound.parts.with_(items=(b"", *streams)), overrides={"warns": ()})
+    streams = [zlib.compress(zlib.decompress(stream, -15))[2:] for stream in sound.streams]
+    return sound.parts.with_(items=(b"", *streams))
+
+
 # Layouts of native pixels.
 
 
@@ -596,13 +712,16 @@ def other_size(sound, keyword):
 )
 def packed_12_bits(sound):
     """Samples of 12 bits without a gap between them."""
-    samples = np.frombuffer(sound.parts.value, "<u2")[: native_bytes(sound) // 2].astype(np.uint32)
-    samples = np.pad(samples, (0, len(samples) % 2)).reshape(-1, 2)
-    words = samples[:, 0] | samples[:, 1] << 12
-    value = words.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-    value = value[: -(-native_bytes(sound) * 3 // 4)]
-    value += b"\0" * (len(value) % 2)
+    value = _pad(pack_twelve(np.frombuffer(sound.parts.value, "<u2")[: native_bytes(sound) // 2]))
     return sound.parts.having(BitsAllocated=12).with_(value=value, vr="OW")
+
+
+def pack_twelve(samples):
+    """Bytes of samples of 12 bits without a gap between them."""
+    even = np.pad(samples.astype(np.uint32).ravel(), (0, samples.size % 2)).reshape(-1, 2)
+    words = even[:, 0] | even[:, 1] << 12
+    packed = words.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    return packed[: -(-samples.size * 3 // 2)]
 
 
 @contradiction(
@@ -645,6 +764,52 @@ def bits_of_frames_apart(sound):
         parts.with_(value=_pad(aligned)),
         parts.with_(value=_pad(packed)),
     )
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: bits that are set behind the last frame are no padding",
+    applies=lambda sound: is_packable(sound) and sound.frames > 1,
+    variants={"two": 2, "three": 3},
+    warns=("bits_contradict_pixels",),
+)
+def small_gaps_between_frames(sound, count):
+    """Frames that each start at a byte, in as many bytes as packed ones with their padding."""
+    is_single = sound.kind == "bits"
+    # Inverted, so that the last pixels are set: with a dark border nothing tells the two apart.
+    frames = (1 if is_single else 0xFFF) - sound.truth[:count]
+    pack = pack_bits if is_single else pack_twelve
+    packed, aligned = pack(frames), b"".join(map(pack, frames))
+    if len(aligned) - len(packed) > 1:
+        return None
+    bits = 1 if is_single else 12
+    parts = sound.parts.having(NumberOfFrames=count, BitsAllocated=bits).with_(vr="OW")
+    return Expected(parts.with_(value=_pad(aligned)), parts.with_(value=_pad(packed)))
+
+
+def pack_bits(frames):
+    """Bytes of single bits without a gap between frames."""
+    return np.packbits(frames.ravel(), bitorder="little").tobytes()
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: frames are packed without gaps, and Number of Frames counts",
+    applies=lambda sound: sound.kind == "bits" and sound.is_native and sound.frames > 1,
+    warns=("excess_frames",),
+)
+def more_frames_of_bits(sound):
+    """Packed single bits, as many as those of one frame less that each start at a byte."""
+    size = sound.truth[0].size
+    count = size // (-size % 8) + 1
+    frames = np.concatenate([sound.truth] * (count // sound.frames + 1))[:count]
+    parts = sound.parts.having(NumberOfFrames=count - 1)
+    return Expected(
+        parts.with_(value=_pad(pack_bits(frames))), parts.with_(value=_pad(pack_bits(frames[:-1])))
+    )
+
+
+def is_packable(sound):
+    """Whether its samples are single bits, or of 12 bits that may be packed."""
+    return sound.kind in ("bits", "grey12u") and is_plain(sound)
 
 
 FRAMES_APART = 4

@@ -117,7 +117,8 @@ def find_streams(
             warnings.add("no_sequence_delimiter", message)
     if syntax not in NATIVE and syntax not in ENCAPSULATED:
         _require_known_stream(pixel_data, syntax)
-    return Streams(find_frame_fragments(pixel_data, description, n, warnings), syntax, stated)
+    frames = find_frame_fragments(pixel_data, description, n, warnings, pixel_format.frame_bytes)
+    return Streams(frames, syntax, stated)
 
 
 def _require_known_stream(pixel_data: PixelData, syntax: UID) -> None:

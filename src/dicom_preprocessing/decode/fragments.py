@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dicom_preprocessing.decode.streams.deflated import is_frame as is_deflated_frame
 from dicom_preprocessing.decode.streams.info import END
 from dicom_preprocessing.decode.streams.recognition import RECOGNITION_BYTES, recognise_stream
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.pixel_data import ByteRange
+from dicom_preprocessing.dicom.transfer_syntaxes import (
+    DEFLATED_IMAGE_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
+    NATIVE,
+)
 from dicom_preprocessing.errors import DecodeError, ShortPixelDataError
 from dicom_preprocessing.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydicom.uid import UID
 
@@ -35,13 +41,18 @@ END_WITHIN: Final = 10
 
 
 def find_frame_fragments(
-    pixel_data: PixelData, description: Description, number_of_frames: int, warnings: ImageWarnings
+    pixel_data: PixelData,
+    description: Description,
+    number_of_frames: int,
+    warnings: ImageWarnings,
+    frame_bytes: int | None = None,
 ) -> list[FrameFragments]:
     """Find the stream of each frame.
 
     Fragments without bytes do not count. Where there are as many others as frames, each is a frame.
     Otherwise a frame starts with each fragment that starts a stream; without such starts an offset
-    table decides, if it points at fragments, and else the fragments with an end marker.
+    table decides, if it points at fragments, else the length of native or deflated frames that have
+    one fragment each, and else the fragments with an end marker.
 
     Parameters
     ----------
@@ -51,6 +62,8 @@ def find_frame_fragments(
     number_of_frames : int
     warnings : ImageWarnings
         Takes those about fragments and frames.
+    frame_bytes : int or None
+        Of a frame without compression, if they are known.
 
     Returns
     -------
@@ -80,7 +93,10 @@ def find_frame_fragments(
     if len(fragments) == n:
         frames: list[FrameFragments] = [(fragment,) for fragment in fragments]
     else:
-        frames = _group(fragments, stored, pixel_data, tables, n)
+        is_frame = _make_frame_test(description.transfer_syntax_uid, pixel_data, frame_bytes)
+        frames = _group(
+            fragments, stored, pixel_data, tables, number_of_frames=n, is_frame=is_frame
+        )
     if len(frames) < n:
         raise ShortPixelDataError(f"the stream ends before the last of {n} frames")
     if len(frames) > n:
@@ -148,9 +164,13 @@ def _group(
     stored: Sequence[ByteRange],
     pixel_data: PixelData,
     tables: Mapping[str, list[int]],
+    *,
     number_of_frames: int,
+    is_frame: Callable[[ByteRange], bool],
 ) -> list[FrameFragments]:
     """Return frames of several fragments; ``stored`` has also the fragments without bytes.
+
+    ``is_frame`` tells whether a fragment without a known start is a whole frame.
 
     Raises
     ------
@@ -169,6 +189,8 @@ def _group(
     frames = decide("fragments_of_frames", by_source).value
     if frames is not None:
         return frames
+    if starts[0] is None and all(map(is_frame, fragments[:n])):
+        return [(fragment,) for fragment in fragments]
     frames = [tuple(fragments)] if n == 1 else _group_by_ends(fragments, pixel_data)
     if len(frames) < n and starts[0] is None:
         raise DecodeError(
@@ -176,6 +198,19 @@ def _group(
             "no start of a known stream"
         )
     return frames
+
+
+def _make_frame_test(
+    syntax: UID, pixel_data: PixelData, frame_bytes: int | None
+) -> Callable[[ByteRange], bool]:
+    """Make a test whether a fragment is a whole frame, by its length: native, or deflated."""
+    if frame_bytes is not None and syntax == DEFLATED_IMAGE_FRAME:
+        length = frame_bytes
+        return lambda fragment: is_deflated_frame(pixel_data.stream([fragment]), length)
+    if frame_bytes is not None and syntax in (*NATIVE, ENCAPSULATED_UNCOMPRESSED):
+        lengths = (frame_bytes, frame_bytes + frame_bytes % 2)
+        return lambda fragment: fragment.length in lengths
+    return lambda _: False
 
 
 def _points_at(

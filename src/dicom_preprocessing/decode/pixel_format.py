@@ -95,6 +95,13 @@ class PixelFormat:
         return pixels * 2 if subsampled else pixels * self.samples_per_pixel
 
     @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame that is not compressed, in fragments of its own."""
+        # Single bits are packed, and frames begin at bytes then; no codec packs 12 bits.
+        bits = 1 if self.bits_allocated == 1 else self.bits_held
+        return -(-self.stored_samples * bits // BYTE_BITS)
+
+    @property
     def native_bytes(self) -> int:
         """Bytes of uncompressed pixel data, without padding."""
         # Single bits are packed without gaps between frames (PS3.5 8.1.1).

@@ -19,6 +19,7 @@ from dicom_preprocessing.decode.codecs.runner import (
     RESOLUTION_LEVEL,
     STATED_PHOTOMETRIC,
     WIDE_PADDING,
+    warn_of_second_stream,
 )
 from dicom_preprocessing.decode.codecs.samples import has_bits_above
 from dicom_preprocessing.decode.colour import PALETTE, Palette, read_palette, to_rgb
@@ -36,6 +37,7 @@ from dicom_preprocessing.decode.pixel_format import SUBSAMPLED
 from dicom_preprocessing.decode.reduced_resolution import reduce_codestream, reducible_levels
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg_2000 import codestream_of, read_jpeg_2000
+from dicom_preprocessing.decode.streams.second_stream import find_second_stream
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import (
     BIT_FOR_BIT,
@@ -260,6 +262,10 @@ def _make_stream_decoder(
         if syntax is None:
             raise make_unknown_stream_error(streams.syntax)
         streams.warn_of_kind(syntax, warnings)
+        second = find_second_stream(stream, options["samples_per_pixel"])
+        if second is not None:
+            warn_of_second_stream(warnings)
+            stream = stream[:second]
         # Not by an option of the decoder: that came after the last imagecodecs for Python 3.11.
         if options[RESOLUTION_LEVEL]:
             stream = reduce_codestream(codestream_of(stream), options[RESOLUTION_LEVEL])

@@ -267,10 +267,11 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         warning="encoding_contradicts_syntax",
     ),
     "deflate_wrapper": ComputedDecision(
-        "deflated transfer syntax, and a zlib or gzip wrapper, or elements that are not deflated",
+        "deflated transfer syntax, and a zlib or gzip wrapper (of all members of the latter), or "
+        "elements that are not deflated",
         "what the bytes are",
         "dicom.reading:open_image",
-        "PS3.5 A.5, RFC 1951",
+        "PS3.5 A.5, RFC 1951, RFC 1952 2.2",
         warning="encoding_contradicts_syntax",
     ),
     "unknown_syntax": ComputedDecision(
@@ -431,10 +432,17 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
     ),
     "packed_samples": ComputedDecision(
         "Bits Allocated of 1 or 12, and the length of whole bytes or of frames that start at bytes",
-        "the length",
+        "the length; where it is that of packed frames, too, the layout whose gaps are 0",
         "decode.native:find_layout",
         "PS3.5 8.1.1: samples are packed without gaps",
         warning="bits_contradict_pixels",
+    ),
+    "packed_samples_by_gaps": ComputedDecision(
+        "the length of frames that start at bytes, and bits that are set in the gaps between them",
+        "packed frames, more of them than Number of Frames says, if these have that length",
+        "decode.native:find_layout",
+        "PS3.5 8.1.1",
+        warning="excess_frames",
     ),
     "bits_of_floats": ComputedDecision(
         "Bits Allocated, and an element of floating point samples",
@@ -463,6 +471,34 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "decode.fragments:find_frame_fragments",
         "PS3.5 A.4",
         warning="excess_frames",
+    ),
+    "second_stream": ComputedDecision(
+        "fragments of a frame, and another stream of the same size behind that of the frame",
+        "the first stream",
+        "decode.streams.second_stream:find_second_stream",
+        "PS3.5 A.4: each frame has fragments of its own",
+        warning="excess_frames",
+    ),
+    "fragments_of_bare_frames": ComputedDecision(
+        "Number of Frames, and more fragments of native or deflated frames without a table",
+        "the first fragments, if each is a whole frame",
+        "decode.fragments:find_frame_fragments",
+        "PS3.5 A.4.11, A.4.13: such a frame is one fragment",
+        warning="excess_frames",
+    ),
+    "wrapper_of_deflated_frame": ComputedDecision(
+        "deflated frames, and a zlib or gzip wrapper",
+        "the frame in the wrapper",
+        "decode.codecs.deflated:decode",
+        "PS3.5 8.2.16, RFC 1951",
+        warning="stream_contradicts_syntax",
+    ),
+    "bytes_behind_deflated_frame": ComputedDecision(
+        "a deflated frame, and bytes behind it that are neither a frame nor zeros",
+        "the frame",
+        "decode.codecs.deflated:decode",
+        "RFC 1951: the stream says where it ends",
+        warning="trailing_bytes",
     ),
     "fewer_frames": ComputedDecision(
         "Number of Frames, and fewer bytes or fragments",

@@ -139,6 +139,12 @@ def find_frame_marker(head: bytes) -> int | None:
     return next((marker for marker in markers if marker in FRAME_MARKERS), None)
 
 
+def find_first_scan(stream: bytes) -> int:
+    """Return the offset of the first scan of a JPEG or JPEG-LS stream, the end without any."""
+    scans = (offset for marker, offset, _ in _iterate_segments(stream) if marker == SOS)
+    return next(scans, len(stream))
+
+
 def colour_by_marker(info: JpegInfo) -> dict[str, str | None]:
     """Return the colour of three components by each kind of marker, None if it gives none.
 

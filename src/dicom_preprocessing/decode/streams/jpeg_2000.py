@@ -39,6 +39,8 @@ class Jpeg2000Info(StreamInfo):
         Of each component, how many columns and rows of the image a sample is for.
     origin : (int, int)
         Column and row of the reference grid at which the image begins.
+    end : int
+        Offset behind the last tile-part, where the end marker is if there is one.
     """
 
     is_signed: bool
@@ -46,6 +48,7 @@ class Jpeg2000Info(StreamInfo):
     is_measured: bool
     sampling: tuple[tuple[int, int], ...]
     origin: tuple[int, int]
+    end: int
 
     @property
     def is_subsampled(self) -> bool:
@@ -104,7 +107,7 @@ def _read_headers(codestream: bytes) -> Jpeg2000Info:
     if set(of_components[0::3]) != {depth}:
         raise StreamError("the JPEG 2000 components differ in precision or sign")
     markers, offset = header_markers(codestream, first_marker(codestream), SOT)
-    is_ended, is_measured = _walk_tile_parts(codestream, offset, tiles)
+    end, is_measured = _walk_tile_parts(codestream, offset, tiles)
     if COD not in markers:
         raise StreamError("the JPEG 2000 codestream has no coding style")
     # Offsets of COD (T.800 A.6.1): 8 the component transform, 13 the wavelet transform.
@@ -117,10 +120,11 @@ def _read_headers(codestream: bytes) -> Jpeg2000Info:
         is_signed=depth > 0x7F,  # noqa: PLR2004  # the highest bit
         is_lossless=codestream[style + 13] != IRREVERSIBLE,
         has_component_transform=codestream[style + 8] > 0,
-        has_end_marker=is_ended,
+        has_end_marker=codestream[end : end + len(END)] == END,
         is_measured=is_measured,
         sampling=tuple(zip(of_components[1::3], of_components[2::3], strict=True)),
         origin=struct.unpack_from(">2L", codestream, 16),
+        end=end,
     )
 
 
@@ -154,8 +158,8 @@ def header_markers(codestream: bytes, offset: int, end: bytes) -> tuple[dict[byt
     return markers, offset
 
 
-def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[bool, bool]:
-    """Return whether the end marker follows the last tile-part, and whether all have a length.
+def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[int, bool]:
+    """Return the offset behind the last tile-part, and whether all have a length.
 
     Raises
     ------
@@ -179,4 +183,4 @@ def _walk_tile_parts(codestream: bytes, offset: int, tiles: int) -> tuple[bool, 
         offset += length
     if len(counts) < tiles or any(counts[tile] < parts for tile, parts in announced.items()):
         raise StreamError("the JPEG 2000 codestream lacks tile-parts")
-    return codestream[offset : offset + 2] == END, is_measured
+    return offset, is_measured
