@@ -10,6 +10,7 @@ from tests.contradictory.sound import encode_rle
 from tests.contradictory.streams import native_bytes
 
 ABOVE = "values_above_bits_stored"
+HOLOGIC = b"HOLOGIC, Inc."
 
 
 def samples_of(sound):
@@ -190,13 +191,41 @@ def mosaic(sound):
     row="private_volume",
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind == "grey8u" and is_plain(sound) and sound.frames == 1,
+    variants={
+        "first": (0x7E01, (HOLOGIC,), "LO"),
+        "second": (0x7E01, (b"SOMEBODY", HOLOGIC), "LO"),
+        "other_group": (0x7F01, (HOLOGIC,), "LO"),
+        "unknown": (0x7E01, (HOLOGIC,), "UN"),
+    },
     warns=("private_volume",),
 )
-def volume_in_private_elements(sound):
+def volume_in_private_elements(sound, options):
     """Tomosynthesis in private elements of a secondary capture, as Hologic writes it."""
-    encoding = sound.parts.encoding
-    raw = element(0x7E010010, "LO", b"HOLOGIC, Inc.\0", encoding)
-    raw += element(0x7E011010, "OB", b"\1\2" * 500, encoding)
+    return with_private_slices(sound, *options)
+
+
+@contradiction(
+    clause="PS3.5 7.8.1: private elements are of the creator of their block",
+    applies=lambda sound: sound.kind == "grey8u" and is_plain(sound) and sound.frames == 1,
+    variants={
+        "other": (0x7E01, (b"SOMEBODY",), "LO"),
+        "other_block": (0x7E01, (HOLOGIC, b"SOMEBODY"), "LO"),
+        "none": (0x7E01, (b"",), "LO"),
+    },
+)
+def private_elements_of_others(sound, options):
+    """Private elements of somebody else with the tags of Hologic's, which are nothing wrong."""
+    return with_private_slices(sound, *options)
+
+
+def with_private_slices(sound, group, creators, vr):
+    """A private element of 1,000 bytes in the block of the last of the creators."""
+    encoding, first = sound.parts.encoding, 0x10
+    raw = b""
+    for block, creator in enumerate(creators, first):
+        name = creator + b" " * (len(creator) % 2)
+        raw += element(group << 16 | block, vr, name, encoding)
+    raw += element(group << 16 | block << 8 | 0x10, "OB", b"\1\2" * 500, encoding)
     made = sound.parts.having(Modality="MG", Manufacturer="HOLOGIC, Inc.")
     return made.with_(before_pixels=raw)
 

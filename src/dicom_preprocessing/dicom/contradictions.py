@@ -894,7 +894,7 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "visible pixels, and the slices of a volume in private elements",
         "the visible pixels",
         "decode.facts:warn_of_facts",
-        "conformance statements of Hologic",
+        "conformance statements of Hologic; PS3.5 7.8.1: whose elements a block has",
         warning="private_volume",
     ),
 }

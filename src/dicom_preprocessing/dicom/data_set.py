@@ -45,7 +45,8 @@ from dicom_preprocessing.dicom.keywords import (
     GROUP_TAGS,
     HEADER_KEYWORDS,
     HEADER_TAGS,
-    HOLOGIC_CREATOR,
+    HOLOGIC,
+    HOLOGIC_CREATORS,
     HOLOGIC_SLICES,
     IMAGE_PIXEL,
     LUT_TAGS,
@@ -147,8 +148,7 @@ def describe(
         view_codes=tuple(attributes_of(c, CODE_TAGS).get("CodeValue", ABSENT) for c in codes),
         image_type=attributes.get("ImageType", ABSENT),
         pixel_aspect_ratio=attributes.get("PixelAspectRatio", ABSENT),
-        has_private_volume=HOLOGIC_CREATOR in data_set.keys()  # noqa: SIM118  # as in items_of
-        and any(tag in data_set for tag in HOLOGIC_SLICES),
+        has_private_volume=_has_private_volume(data_set),
         extended_offset_table=attributes.get("ExtendedOffsetTable", ABSENT),
         extended_offset_table_lengths=attributes.get("ExtendedOffsetTableLengths", ABSENT),
         warnings=tuple(dict.fromkeys(found)),
@@ -354,6 +354,16 @@ def _select_fields(
 ) -> dict[str, Any]:
     """Return the attributes that are present, by the fields that they fill."""
     return {field: attributes[key] for field, key in keywords.items() if key in attributes}
+
+
+def _has_private_volume(data_set: Dataset) -> bool:
+    """Whether private elements have slices of tomosynthesis, in a block that Hologic reserved."""
+    slices = HOLOGIC_SLICES.keys() & data_set.keys()
+    if not slices:  # nearly always
+        return False
+    creators = attributes_of(data_set, HOLOGIC_CREATORS)
+    names = (HOLOGIC_CREATORS[HOLOGIC_SLICES[tag]] for tag in slices)
+    return any(creators.get(n, ABSENT).text().upper().startswith(HOLOGIC) for n in names)
 
 
 def _read_region(item: Dataset) -> UltrasoundRegion:

@@ -220,9 +220,20 @@ MODALITY_LUTS: Final = _tag("ModalityLUTSequence")
 SHARED: Final = _tag("SharedFunctionalGroupsSequence")
 REGIONS: Final = _tag("SequenceOfUltrasoundRegions")
 PER_FRAME: Final = _tag("PerFrameFunctionalGroupsSequence")
-HOLOGIC_CREATOR: Final = 0x7E010010
-HOLOGIC_SLICES: Final = (0x7E011010, 0x7E011011, 0x7E011012)
-"""Private elements of tomosynthesis in secondary captures, by Hologic's conformance statements."""
+PRIVATE_BLOCKS: Final = range(0x10, 0x100)
+"""Elements of an odd group of which each reserves a block by its creator (PS3.5 7.8.1)."""
+HOLOGIC: Final = "HOLOGIC"
+"""How the creator of Hologic's private elements begins."""
+HOLOGIC_SLICES: Final = {
+    group << 16 | block << 8 | element: group << 16 | block
+    for group in (0x7E01, 0x7F01)
+    for block in PRIVATE_BLOCKS
+    for element in (0x10, 0x11, 0x12)
+}
+"""Tags of private elements that have slices of tomosynthesis in secondary captures, by Hologic's
+conformance statements, with the tags of their creators."""
+HOLOGIC_CREATORS: Final = {tag: f"{tag:08X}" for tag in HOLOGIC_SLICES.values()}
+"""Tags of the creators, with names in place of keywords."""
 SEQUENCES: Final = frozenset(
     (VOI_LUTS, MODALITY_LUTS, VIEW_CODE_SEQUENCE, REGIONS, SHARED, PER_FRAME, *MACRO_TAGS)
 )
@@ -243,5 +254,5 @@ def tags_of(keywords: frozenset[str]) -> dict[int, str]:
     return CACHED_TAGS | _by_tag(sorted(others))
 
 
-READ_TAGS: Final = frozenset((*TOP_TAGS, *SEQUENCES.difference(MACRO_TAGS), HOLOGIC_CREATOR))
+READ_TAGS: Final = frozenset((*TOP_TAGS, *SEQUENCES.difference(MACRO_TAGS), *HOLOGIC_CREATORS))
 """Elements of the top level whose values are read."""

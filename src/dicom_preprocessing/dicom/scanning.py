@@ -36,7 +36,12 @@ from dicom_preprocessing.dicom.element_header import (
     parse_element_header,
     parse_odd_vr,
 )
-from dicom_preprocessing.dicom.keywords import PIXEL_KEYWORDS, SEQUENCES
+from dicom_preprocessing.dicom.keywords import (
+    HOLOGIC_CREATORS,
+    PIXEL_KEYWORDS,
+    PRIVATE_BLOCKS,
+    SEQUENCES,
+)
 from dicom_preprocessing.dicom.sources import MemorySource, ReadAhead
 from dicom_preprocessing.errors import DamagedError
 from dicom_preprocessing.image_warnings import ImageWarning
@@ -175,9 +180,10 @@ def scan_elements(
             scan.cut = f"{end - source.source.size} bytes of {format_tag(header.tag)} are missing"
             break
         if wanted is None or header.tag in wanted or header.tag in noted:
-            value = b""
-            if header.tag not in noted:
-                if stop - start > MAX_VALUE:
+            value, is_long = b"", stop - start > MAX_VALUE
+            # What is so long is no creator, and costs no image.
+            if header.tag not in noted and not (is_long and header.tag in HOLOGIC_CREATORS):
+                if is_long:
                     _require_credible_length(header, stop - start)
                 value = source.read(start, stop - start)
             vr = header.vr if header.has_known_vr else b""
@@ -551,8 +557,6 @@ def _scan_items_in(value: bytes, encoding: Encoding) -> tuple[list[Dataset], boo
 AFTER_PIXELS: Final = frozenset((0xFFFAFFFA, 0xFFFCFFFC))
 """Digital Signatures Sequence and Data Set Trailing Padding (PS3.6)."""
 PIXEL_GROUP: Final = 0x7FE0
-PRIVATE_CREATORS: Final = range(0x10, 0x100)
-"""Elements of an odd group by which private elements are reserved (PS3.5 7.8.1)."""
 
 
 def scan_rest(
@@ -612,7 +616,7 @@ def _parse_rest(content: bytes, encoding: Encoding, creators: set[int]) -> Eleme
     if header.tag in AFTER_PIXELS or (group == PIXEL_GROUP and header.tag not in PIXEL_KEYWORDS):
         return header
     # Any bytes are elements of implicit VR: only a reservation makes private ones credible.
-    if group > PIXEL_GROUP and group % 2 and element in PRIVATE_CREATORS:
+    if group > PIXEL_GROUP and group % 2 and element in PRIVATE_BLOCKS:
         creators.add(group)
         return header
     return header if group in creators else None

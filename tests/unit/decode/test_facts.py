@@ -75,17 +75,36 @@ def test_mosaic_is_a_warning(decoded):
     assert codes_of(decoded(data_set)) == ["mosaic"]
 
 
-def test_slices_in_private_elements_are_a_warning(decoded):
-    data_set = data_set_of(ramp(0, 9))
-    block = data_set.private_block(0x7E01, "HOLOGIC, Inc.", create=True)
-    block.add_new(0x10, "OB", bytes(1000))
-    assert codes_of(decoded(data_set)) == ["private_volume"]
+class TestPrivateVolume:
+    def data_set(self, *creators, group=0x7E01, element=0x10):
+        """An image with one private element, in the block of the last creator."""
+        data_set = data_set_of(ramp(0, 9))
+        for creator in creators:
+            block = data_set.private_block(group, creator, create=True)
+        block.add_new(element, "OB", bytes(1000))
+        return data_set
 
+    @pytest.mark.parametrize("group", [0x7E01, 0x7F01])
+    def test_slices_in_private_elements_are_a_warning(self, decoded, group):
+        data_set = self.data_set("HOLOGIC, Inc.", group=group)
+        assert codes_of(decoded(data_set)) == ["private_volume"]
 
-def test_private_elements_of_others_are_none(decoded):
-    data_set = data_set_of(ramp(0, 9))
-    data_set.private_block(0x7E01, "ANYBODY", create=True).add_new(0x50, "OB", bytes(10))
-    assert codes_of(decoded(data_set)) == []
+    def test_block_is_any_that_the_creator_reserves(self, decoded):
+        data_set = self.data_set("ANYBODY", "HOLOGIC, Inc.")
+        assert data_set[0x7E010011].value == "HOLOGIC, Inc."
+        assert codes_of(decoded(data_set)) == ["private_volume"]
+
+    @pytest.mark.parametrize("creators", [["ANYBODY"], ["HOLOGIC, Inc.", "ANYBODY"]])
+    def test_elements_of_others_are_none(self, decoded, creators):
+        assert codes_of(decoded(self.data_set(*creators))) == []
+
+    def test_other_elements_are_none(self, decoded):
+        assert codes_of(decoded(self.data_set("HOLOGIC, Inc.", element=0x50))) == []
+
+    def test_elements_without_a_creator_are_none(self, decoded):
+        data_set = self.data_set("HOLOGIC, Inc.")
+        del data_set[0x7E010010]
+        assert codes_of(decoded(data_set)) == []
 
 
 def test_bits_above_bits_stored_are_a_warning(decoded):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
+from dicom_preprocessing.dicom import scanning
 from dicom_preprocessing.dicom.element_header import (
     ENCODINGS,
     EXPLICIT_BIG,
@@ -17,6 +18,7 @@ from dicom_preprocessing.dicom.element_header import (
     SHORT_VRS,
     parse_element_header,
 )
+from dicom_preprocessing.dicom.keywords import READ_TAGS
 from dicom_preprocessing.dicom.scanning import (
     ParseError,
     scan_elements,
@@ -342,3 +344,14 @@ def test_header_of_any_bytes_is_parsed(content, encoding):
     header = parse_element_header(content, 0, encoding)
     assert header.size in (8, 12)
     assert 0 <= header.length <= UNDEFINED
+
+
+def test_long_private_element_in_the_place_of_a_creator_is_passed_over(monkeypatch):
+    monkeypatch.setattr(scanning, "MAX_VALUE", 100)
+    creator = 0x7E010020
+    content = element(EXPLICIT_LITTLE, creator, b"OB", bytes(200))
+    content += element(EXPLICIT_LITTLE, 0x7FE10010, b"LO", b"HERE")
+    assert values_of(scanned(content, wanted=READ_TAGS | {0x7FE10010})) == {
+        creator: b"",
+        0x7FE10010: b"HERE",
+    }
