@@ -1,12 +1,11 @@
 """Facts of the header against the samples, and facts that are not pixels."""
 
 import numpy as np
-from pydicom.uid import RLELossless
 
 from tests.contradictory.encodings import is_any, is_plain
 from tests.contradictory.kinds import Expected, contradiction
 from tests.contradictory.parts import element
-from tests.contradictory.sound import encode_rle
+from tests.contradictory.sound import CODECS
 from tests.contradictory.streams import native_bytes
 
 ABOVE = "values_above_bits_stored"
@@ -48,9 +47,41 @@ def bits_above_stored_in_rle(sound):
     """Bits above Bits Stored in frames of RLE."""
     samples = samples_of(sound).copy()
     samples[:, 5:9, 5:9] |= np.uint16(0xF000)
-    streams = [encode_rle(frame, 16) for frame in samples]
+    return encoded(sound.parts, samples, "rle")
+
+
+@contradiction(
+    clause="PS3.5 8.1.1: bits above Bits Stored are not of the sample, and copy its sign or are 0",
+    applies=lambda sound: sound.kind == "grey12s" and sound.name.split("-")[1] == "explicit",
+    variants={
+        f"{codec or 'native'}{'_in_other_frame' if apart else ''}": (codec, apart)
+        for codec in ("", "rle", "lossless", "jls", "j2k", "htj2k")
+        for apart in (False, True)
+    },
+    warns=(ABOVE,),
+)
+def signed_values_above_bits_stored(sound, options):
+    """Values that signed Bits Stored do not hold, and negative ones with copies of their sign."""
+    codec, apart = options
+    samples = samples_of(sound).view("<i2").copy()
+    if apart and sound.frames == 1:
+        return None
+    if apart:
+        samples[-1] = np.maximum(samples[-1], 7)
+    wrapped = samples.copy()
+    samples[-1, 5:9, 5:9], wrapped[-1, 5:9, 5:9] = 3071, 3071 - 4096
+    made, same_as = (with_samples(sound.parts, values) for values in (samples, wrapped))
+    if codec:
+        made = encoded(sound.parts, samples, codec)
+    return Expected(made, same_as)
+
+
+def encoded(parts, samples, codec):
+    """The parts with (frames, rows, columns) as streams of 16 bits."""
+    used = CODECS[codec]
+    streams = [bytes(used.encode(np.ascontiguousarray(frame), 16)) for frame in samples]
     padded = tuple(s + b"\0" * (len(s) % 2) for s in streams)
-    return sound.parts.with_(items=(b"", *padded), vr="OB", stated=RLELossless)
+    return parts.with_(items=(b"", *padded), vr="OB", stated=used.syntax)
 
 
 @contradiction(

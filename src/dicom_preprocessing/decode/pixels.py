@@ -18,10 +18,11 @@ from dicom_preprocessing.decode.codecs.runner import (
     IMAGE_WARNINGS,
     RESOLUTION_LEVEL,
     STATED_PHOTOMETRIC,
+    UPPER_BITS,
     WIDE_PADDING,
     warn_of_second_stream,
 )
-from dicom_preprocessing.decode.codecs.samples import has_bits_above
+from dicom_preprocessing.decode.codecs.samples import UpperBits
 from dicom_preprocessing.decode.colour import PALETTE, Palette, read_palette, to_rgb
 from dicom_preprocessing.decode.encapsulation import (
     Streams,
@@ -107,12 +108,13 @@ def stored_frames(
     streams = find_streams(description, pixel_format, pixel_data, warnings)
     padding = pixel_padding(description, pixel_format)
     wide = padding if padding is not None and padding.is_wide(pixel_format) else None
+    upper_bits = UpperBits()
     if streams is None:
         decode = _make_native_decoder(description, pixel_format, pixel_data, warnings)
     else:
         options = decoder_options(description, pixel_format)
         options |= {"rows": size.height, "columns": size.width, RESOLUTION_LEVEL: level}
-        options |= {IMAGE_WARNINGS: warnings, WIDE_PADDING: wide}
+        options |= {IMAGE_WARNINGS: warnings, UPPER_BITS: upper_bits, WIDE_PADDING: wide}
         if padding is not None and not padding.can_occur(pixel_format):
             padding = None
         decode = _make_stream_decoder(streams, pixel_data, options, warnings, padding)
@@ -128,7 +130,7 @@ def stored_frames(
         # syntaxes give every allocated bit. Masks come before colour, whose arithmetic would carry
         # bits of an overlay into all three samples.
         if syntax in (*NATIVE, *BIT_FOR_BIT) and pixel_format.bits_stored < pixel_format.bits_held:
-            samples = _take_stored_bits(samples, pixel_format, warnings, wide)
+            samples = _take_stored_bits(samples, pixel_format, upper_bits, warnings, wide)
         if pixel_format.is_float and not np.isfinite(samples).all():
             warn_of_infinite_values(warnings)
         if index == 0:
@@ -357,6 +359,7 @@ def warn_of_excess_frames(
 def _take_stored_bits(
     pixels: NDArray[Any],
     pixel_format: PixelFormat,
+    upper_bits: UpperBits,
     warnings: ImageWarnings,
     padding: StoredPadding | None = None,
 ) -> NDArray[Any]:
@@ -366,31 +369,32 @@ def _take_stored_bits(
     """
     # Nearly every image has nothing in the other bits. Two reductions, 3 of the 31 ms of a native
     # mammogram, are cheaper than a masked copy.
-    if pixel_format.high_bit == pixel_format.bits_stored - 1:
-        lowest, highest = pixel_format.stored_range
-        if pixels.max() <= highest and (not pixel_format.is_signed or pixels.min() >= lowest):
-            return pixels
-    _warn_of_other_bits(pixels, pixel_format, warnings)
+    high_bit, stored = pixel_format.high_bit, pixel_format.bits_stored
+    signed = pixel_format.is_signed
+    low, high = int(pixels.min()) if signed else 0, int(pixels.max())
+    if upper_bits.are_set(low, high, high_bit + 1, signed=signed):
+        limit, value = ("Bits Stored", stored) if high_bit == stored - 1 else ("High Bit", high_bit)
+        message = f"bits above {limit} {value} are set, and were masked"
+        warnings.add("values_above_bits_stored", message)
+    lowest, highest = pixel_format.stored_range
+    if high_bit == stored - 1 and lowest <= low and high <= highest:
+        return pixels
+    _warn_of_low_bits(pixels, pixel_format, warnings)
     # The first shift drops what is above High Bit, the second what is below the stored bits, and
     # fills with the sign in signed dtypes.
-    up = pixel_format.bits_held - 1 - pixel_format.high_bit
-    down = pixel_format.bits_held - pixel_format.bits_stored
+    up = pixel_format.bits_held - 1 - high_bit
+    down = pixel_format.bits_held - stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(pixels, up), down)
     if padding is None:
         return shifted
     return padding.keep_wide(pixels, shifted, pixel_format.bits_stored)
 
 
-def _warn_of_other_bits(
+def _warn_of_low_bits(
     pixels: NDArray[Any], pixel_format: PixelFormat, warnings: ImageWarnings
 ) -> None:
-    """Add warnings if bits above High Bit, or below the stored bits, are set."""
+    """Add a warning if bits below the stored bits are set."""
     high_bit, stored = pixel_format.high_bit, pixel_format.bits_stored
-    if has_bits_above(pixels, high_bit + 1):
-        limit = "Bits Stored" if high_bit == stored - 1 else "High Bit"
-        value = stored if high_bit == stored - 1 else high_bit
-        message = f"bits above {limit} {value} are set, and were masked"
-        warnings.add("values_above_bits_stored", message)
     # Of samples in the low bits, High Bit would take the highest only.
     if (pixels & ((1 << high_bit + 1 - stored) - 1)).any():
         message = f"bits below the {stored} up to High Bit {high_bit} are set, and were left out"

@@ -113,6 +113,41 @@ def test_bits_above_bits_stored_are_a_warning(decoded):
     assert codes_of(image) == ["values_above_bits_stored"]
 
 
+class TestBitsAboveASign:
+    @pytest.mark.parametrize(
+        ("frames", "codes"),
+        [
+            ([[-2048, 2047]], []),
+            ([[4095, 2047]], []),
+            ([[4095, 3071], [0, 2047]], []),
+            ([[-1, 2048]], ["values_above_bits_stored"]),
+            ([[0, 3071], [-1, 0]], ["values_above_bits_stored"]),
+            ([[-1, 0], [0, 3071]], ["values_above_bits_stored"]),
+            ([[4096, 0]], ["values_above_bits_stored"]),
+            ([[-2049, 0]], ["values_above_bits_stored"]),
+        ],
+        ids=[
+            "copies",
+            "zeros",
+            "zeros in all frames",
+            "both",
+            "copies in the other frame",
+            "zeros in the other frame",
+            "high",
+            "low",
+        ],
+    )
+    def test_copies_of_it_or_zeros_are_no_warning(self, decoded, frames, codes):
+        stored = np.array(frames, np.int16)[:, np.newaxis]
+        assert codes_of(decoded(data_set_of(stored, bits_stored=12))) == codes
+
+    def test_only_copies_and_zeros_of_one_image_contradict(self, decoded):
+        for value in (3071, -1):
+            assert (
+                codes_of(decoded(data_set_of(ramp(value, 0, dtype=np.int16), bits_stored=12))) == []
+            )
+
+
 @pytest.mark.parametrize("intensity", ["voi", "minmax", "stored"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_a_warning(decoded, intensity, value):

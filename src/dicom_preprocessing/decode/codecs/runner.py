@@ -31,6 +31,8 @@ HIGH_BIT: Final = "high_bit"
 
 WIDE_PADDING: Final = "wide_padding"
 """Option of a runner: StoredPadding that has bits above Bits Stored, which are not masked."""
+UPPER_BITS: Final = "upper_bits"
+"""Option of a runner: the ``UpperBits`` of the image."""
 
 RESOLUTION_LEVEL: Final = "resolution_level"
 """Option of a runner: halvings of width and height at which to decode (JPEG 2000 and HTJ2K)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from dicom_preprocessing.decode.bits import BYTE_BITS, find_range
 from dicom_preprocessing.decode.codecs.runner import (
     HIGH_BIT,
     RESOLUTION_LEVEL,
+    UPPER_BITS,
     WIDE_PADDING,
     shape_of,
     warnings_of,
@@ -28,6 +30,45 @@ CLIPPED_PART: Final = 8
 
 OVERSHOOT: Final = 1.6
 """Factor by which samples of a reduced resolution may exceed their range; above are other bits."""
+
+
+@dataclass(slots=True)
+class UpperBits:
+    """What the samples of an image have in the allocated bits above those that are stored.
+
+    A negative value of 12 bits in 16 may have copies of its sign in the four others, or zeros, but
+    not one value this and another that: 3071 beside -1000 is no value of 12 bits.
+
+    Parameters
+    ----------
+    has_copies : bool
+        Whether there are negative values with copies of the sign.
+    has_zeros : bool
+        Whether there are values that are negative if zeros are above their sign.
+    """
+
+    has_copies: bool = False
+    has_zeros: bool = False
+
+    def are_set(self, low: int, high: int, stored: int, *, signed: bool) -> bool:
+        """Whether bits above the stored ones are set, which are not copies of the sign.
+
+        Parameters
+        ----------
+        low, high : int
+            Lowest and highest sample of a frame, of all allocated bits.
+        stored : int
+        signed : bool
+        """
+        if not signed:
+            return high >= 1 << stored
+        half = 1 << stored - 1
+        # Other threads have other frames. The last one that sets a flag sees both.
+        if low < 0:
+            self.has_copies = True
+        if high >= half:
+            self.has_zeros = True
+        return high >= 2 * half or low < -half or (self.has_copies and self.has_zeros)
 
 
 def stored_values(
@@ -89,21 +130,23 @@ def _limit_to_bits_stored(
     """Mask or clip samples of a stream with a precision above Bits Stored."""
     stored, has_sign = runner.bits_stored, runner.pixel_representation == 1
     low, high = find_range(stored, signed=has_sign)
-    # Nearly every image: to mask it would be a copy for nothing. Unsigned ones are not searched for
-    # values below 0, which takes a millisecond for a mammogram.
-    if samples.max() <= high and (not has_sign or samples.min() >= low):
+    # Unsigned ones are not searched for values below 0, which takes a millisecond for a mammogram.
+    lowest, highest = int(samples.min()) if has_sign else 0, int(samples.max())
+    is_exact = is_lossless and not runner.get_option(RESOLUTION_LEVEL)
+    if is_exact and _upper_bits_of(runner).are_set(lowest, highest, stored, signed=has_sign):
+        message = f"bits above Bits Stored {stored} are set, and were masked"
+        warnings_of(runner).add("values_above_bits_stored", message)
+    # Nearly every image: to mask it would be a copy for nothing.
+    if low <= lowest and highest <= high:
         return samples
     if runner.get_option(RESOLUTION_LEVEL):
         # An image without its finest levels overshoots a little at edges, also from a lossless
         # stream, and is clipped. Overlay bits are worth more than the range, and are mixed into
         # their neighbours, so that no mask removes them.
-        if samples.max() > OVERSHOOT * high or samples.min() < OVERSHOOT * low - high:
+        if highest > OVERSHOOT * high or lowest < OVERSHOOT * low - high:
             raise StreamError("bits above Bits Stored are set, which fast_decode does not read")
     # Bits above Bits Stored may be an overlay, as in native data (retired, PS3.5 8.1.2 of 2004).
     elif is_lossless:
-        if has_bits_above(samples, stored):
-            message = f"bits above Bits Stored {stored} are set, and were masked"
-            warnings_of(runner).add("values_above_bits_stored", message)
         masked = _take_low_bits(samples, stored, max(BYTE_BITS, runner.bits_allocated))
         padding: StoredPadding | None = runner.get_option(WIDE_PADDING)
         return masked if padding is None else padding.keep_wide(samples, masked, stored)
@@ -124,13 +167,10 @@ def _warn_of_clipped(samples: NDArray[Any], low: int, high: int, runner: DecodeR
         warnings_of(runner).add("values_above_bits_stored", message)
 
 
-def has_bits_above(samples: NDArray[Any], stored: int) -> bool:
-    """Whether bits above Bits Stored are set, which are not copies of the sign.
-
-    A negative value of 12 bits in 16 may have its sign in the four others, or zeros.
-    """
-    lowest = -(1 << stored - 1) if samples.dtype.kind == "i" else 0
-    return bool(samples.max() >= 1 << stored or samples.min() < lowest)
+def _upper_bits_of(runner: DecodeRunner) -> UpperBits:
+    """Return what is known of the upper bits of the image, of one frame if nothing else."""
+    upper: UpperBits = runner.get_option(UPPER_BITS) or UpperBits()
+    return upper
 
 
 def _take_low_bits(samples: NDArray[Any], count: int, bits: int) -> NDArray[Any]:
