@@ -97,19 +97,41 @@ def sign_not_extended(sound):
     row="values_seem_signed",
     clause="DESIGN 5: written as it stands, with a warning",
     applies=lambda sound: sound.kind in ("grey16s", "grey12s") and sound.is_native,
+    variants={"near": "", "far": "far", "in_last_frame": "last"},
     warns=("values_seem_signed", ABOVE),
     may_warn=("values_seem_signed",),  # also what it is compared with
 )
-def signed_values_under_unsigned_header(sound):
+def signed_values_under_unsigned_header(sound, where):
     """Negative values in two's complement, and a Pixel Representation without a sign."""
     samples = samples_of(sound).view("<i2").copy()
     samples[:, :3] = np.arange(-300, -300 + samples.shape[2])
     samples[:, 3:] //= 8  # around 0, as of a CT
+    if where == "far":  # more than a quarter of the range below 0
+        samples[:, :3] = -(1 << sound.get("BitsStored") - 2) - 76
+    if where == "last":
+        if sound.frames == 1:
+            return None
+        samples[:-1] = np.abs(samples[:-1])
     made = with_samples(sound.parts.having(PixelRepresentation=0), samples)
     # The same bits of a header that is right as far as it can be known.
     stored = np.uint16((1 << sound.get("BitsStored")) - 1)
     same_as = with_samples(made, samples.view("<u2") & stored)
     return Expected(made, same_as)
+
+
+@contradiction(
+    clause="PS3.3 C.7.6.3: an unsigned image may have any values; nothing is wrong",
+    applies=lambda sound: sound.kind in ("grey12u", "grey16u") and sound.is_native,
+    variants={"text": 0.95, "film": 0.8, "saturated": 1},
+)
+def black_and_white(sound, white):
+    """A picture of black and white, with noise and nothing between them."""
+    shape, limit = samples_of(sound).shape, 1 << sound.get("BitsStored")
+    generator = np.random.default_rng(0)
+    centres = np.where(generator.random(shape) < 0.4, 0.02, white)
+    noisy = limit * (centres + generator.normal(0, 0.003, shape))
+    made = with_samples(sound.parts, np.clip(noisy, 0, limit - 1))
+    return Expected(made, made)
 
 
 @contradiction(

@@ -26,9 +26,17 @@ MAX_RATIO: Final = 100.0
 SAMPLED_PIXELS: Final = 4096
 """Pixels of a frame that are enough to see how its values are distributed."""
 MIN_SHARE: Final = 0.01
-"""Share of the pixels that negative values must have, and other values too."""
-MIN_DIFFERENT: Final = 16
-"""Different negative values: a padding value, or a few labels, are fewer."""
+"""Share of the pixels that must be at each end of the range."""
+MIN_DIFFERENT: Final = 12
+"""Different values at each end: a padding value, or a few labels, are fewer."""
+END_PART: Final = 64
+"""Part of the range that is an end of it; peaks of black and white are seldom so near to it."""
+MIN_END: Final = 16
+"""Values that an end has at least, where Bits Stored are few."""
+GAP_PART: Final = 4
+"""Part of the range that must be without values in its middle."""
+MAX_SATURATED: Final = 0.2
+"""Share of the pixels of the upper end that may have the highest value: more are saturated."""
 
 
 def warn_of_facts(
@@ -90,8 +98,8 @@ def warn_of_signed_values(
 ) -> None:
     """Warn of unsigned grey values that look like two's complement.
 
-    Their lowest and highest quarter have many values, and nothing is between: small negative
-    numbers, taken for unsigned ones, are the highest.
+    Small negative numbers, taken for unsigned ones, are the highest of the range, and small
+    positive ones the lowest: both ends have many values, and the middle has none.
 
     Parameters
     ----------
@@ -104,14 +112,24 @@ def warn_of_signed_values(
     if is_signed or not pixel_format.is_monochrome or pixel_format.bits_stored <= BYTE_BITS:
         return
     values = frame.ravel()[:: max(1, frame.size // SAMPLED_PIXELS)]
-    quarter = 1 << pixel_format.bits_stored - 2
-    high = values >= 3 * quarter
-    if not MIN_SHARE <= high.mean() <= 1 - MIN_SHARE:
+    limit = 1 << pixel_format.bits_stored
+    end = max(MIN_END, limit // END_PART)
+    upper = values[values >= limit - end]
+    if upper.size < MIN_SHARE * values.size:  # nearly always
         return
-    if ((values >= quarter) & ~high).any() or len(np.unique(values[high])) < MIN_DIFFERENT:
+    lower, is_high = values[values < end], values >= limit // 2
+    if not _has_many(lower, values.size) or not _has_many(upper, values.size):
+        return
+    gap = int(values[is_high].min()) - int(values[~is_high].max())
+    if gap < limit // GAP_PART or np.mean(upper == limit - 1) > MAX_SATURATED:
         return
     message = "values seem to be signed, though Pixel Representation is 0: they stay as they are"
     warnings.add("values_seem_signed", message)
+
+
+def _has_many(values: NDArray[Any], size: int) -> bool:
+    """Whether values are a share of ``size`` pixels, and many different ones."""
+    return values.size >= MIN_SHARE * size and len(np.unique(values)) >= MIN_DIFFERENT
 
 
 def warn_of_infinite_values(warnings: ImageWarnings) -> None:

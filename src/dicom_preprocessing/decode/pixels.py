@@ -133,8 +133,7 @@ def stored_frames(
             samples = _take_stored_bits(samples, pixel_format, upper_bits, warnings, wide)
         if pixel_format.is_float and not np.isfinite(samples).all():
             warn_of_infinite_values(warnings)
-        if index == 0:
-            warn_of_signed_values(samples, pixel_format, warnings)
+        warn_of_signed_values(samples, pixel_format, warnings)
         return (
             samples
             if pixel_format.is_monochrome

@@ -12,7 +12,7 @@ from tests.unit.datasets import codes_of, data_set_of, format_of, ramp
 
 def values(*ranges):
     """A square image of many different values from ranges."""
-    parts = [np.linspace(low, high, 2000) for low, high in ranges]
+    parts = [np.linspace(low, high, -(-64 * 64 // len(ranges))) for low, high in ranges]
     flat = np.resize(np.concatenate(parts).astype(np.int64), 64 * 64)
     return flat.reshape(1, 64, 64)
 
@@ -33,12 +33,52 @@ class TestSignedValues:
             [(0, 3000), (65535, 65535)],
             [(-2000, -2000), (0, 3000)],
             [(-1000, -1)],
-            [(-1000, -1), (0, 3000), (30000, 31000)],
+            [(-1000, -1), (0, 3000), (30000, 36000)],
+            [(-3000, -2000), (0, 3000)],
+            [(-1000, -1), (0, 0)],
+            [(-1000, -1), (1500, 3000)],
+            [(-1000, -1), (0, 3000), *([(-1, -1)] * 2)],
         ],
-        ids=["low", "all", "white", "one padding value", "all high", "middle"],
+        ids=[
+            "low",
+            "all",
+            "white",
+            "one padding value",
+            "all high",
+            "middle",
+            "not at the upper end",
+            "shutter",
+            "not at the lower end",
+            "saturated",
+        ],
     )
     def test_other_values_are_none(self, decoded, ranges):
         assert self.codes(decoded, values(*ranges)) == []
+
+    @pytest.mark.parametrize("low", [-1025, -1044, -1500, -2048])
+    def test_negative_values_may_be_half_of_the_range_or_more_from_0(self, decoded, low):
+        stored = values((-60, 120), (low, low)) & 0xFFF
+        assert self.codes(decoded, stored, bits_stored=12) == ["values_seem_signed"]
+
+    def test_every_frame_is_looked_at(self, decoded):
+        stored = np.concatenate([values((0, 60)), values((0, 60)), values((-300, 300))])
+        assert self.codes(decoded, stored) == ["values_seem_signed"]
+
+    def test_samples_of_8_bits_are_none(self, decoded):
+        # Pictures of black and white have the same histogram.
+        stored = (values((-60, 60)) & 0xFF).astype(np.uint8)
+        assert codes_of(decoded(data_set_of(stored))) == []
+
+    @given(st.integers(9, 16), st.floats(0.02, 0.3), st.floats(0.7, 0.98), st.integers(0, 9))
+    def test_noise_around_black_and_white_is_none(self, bits, black, white, seed):
+        generator, limit = np.random.default_rng(seed), 1 << bits
+        centres = np.where(generator.random((64, 64)) < 0.3, black, white)
+        noisy = limit * (centres + generator.normal(0, 0.003, centres.shape))
+        stored = np.clip(noisy, 0, limit - 1).astype(np.uint16)[np.newaxis]
+        warnings = ImageWarnings()
+        format_ = format_of(data_set_of(stored, bits_stored=bits))
+        warn_of_signed_values(stored[0, ..., np.newaxis], format_, warnings)
+        assert list(warnings) == []
 
     def test_signed_headers_have_none(self, decoded):
         stored = values((-1000, -1), (0, 3000)).astype(np.int16)
