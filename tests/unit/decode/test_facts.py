@@ -69,7 +69,7 @@ class TestSignedValues:
         stored = (values((-60, 60)) & 0xFF).astype(np.uint8)
         assert codes_of(decoded(data_set_of(stored))) == []
 
-    @given(st.integers(9, 16), st.floats(0.02, 0.3), st.floats(0.7, 0.98), st.integers(0, 9))
+    @given(st.integers(10, 16), st.floats(0.03, 0.3), st.floats(0.7, 0.96), st.integers(0, 9))
     def test_noise_around_black_and_white_is_none(self, bits, black, white, seed):
         generator, limit = np.random.default_rng(seed), 1 << bits
         centres = np.where(generator.random((64, 64)) < 0.3, black, white)
