@@ -1,6 +1,7 @@
 """Facts of the header against the samples, and facts that are not pixels."""
 
 import numpy as np
+from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.contradictory.encodings import is_any, is_plain
 from tests.contradictory.kinds import Expected, contradiction
@@ -9,6 +10,7 @@ from tests.contradictory.sound import CODECS
 from tests.contradictory.streams import native_bytes
 
 ABOVE = "values_above_bits_stored"
+PRECISION = "precision_below_bits_stored"
 HOLOGIC = b"HOLOGIC, Inc."
 
 
@@ -76,10 +78,10 @@ def signed_values_above_bits_stored(sound, options):
     return Expected(made, same_as)
 
 
-def encoded(parts, samples, codec):
-    """The parts with (frames, rows, columns) as streams of 16 bits."""
+def encoded(parts, samples, codec, bits=16):
+    """The parts with (frames, rows, columns) as streams."""
     used = CODECS[codec]
-    streams = [bytes(used.encode(np.ascontiguousarray(frame), 16)) for frame in samples]
+    streams = [bytes(used.encode(np.ascontiguousarray(frame), bits)) for frame in samples]
     padded = tuple(s + b"\0" * (len(s) % 2) for s in streams)
     return parts.with_(items=(b"", *padded), vr="OB", stated=used.syntax)
 
@@ -132,6 +134,55 @@ def black_and_white(sound, white):
     noisy = limit * (centres + generator.normal(0, 0.003, shape))
     made = with_samples(sound.parts, np.clip(noisy, 0, limit - 1))
     return Expected(made, made)
+
+
+@contradiction(
+    clause="PS3.5 8.2: the highest bit of the stream is the sign; others take that of Bits Stored",
+    applies=lambda sound: sound.kind in ("grey8s", "grey12s") and sound.name.split("-")[1] == "rle",
+    variants={codec: codec for codec in ("lossless", "jls", "j2k", "htj2k")},
+    warns=(PRECISION,),
+    may_warn=("sign_contradicts_stream",),
+)
+def precision_below_signed_bits_stored(sound, codec):
+    """Signed values in a stream of fewer bits than Bits Stored, which does not say their sign."""
+    bits = sound.get("BitsStored")
+    if codec in ("jls", "htj2k") and bits != 8:
+        return None  # their encoders take the precision from the dtype
+    low = sound.truth[..., 0]
+    unsigned = (low.astype("<i2") & ((1 << bits) - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    made = sound.parts.having(BitsAllocated=16, BitsStored=16, HighBit=15)
+    native = made.with_(items=None, vr="OW", stated=ExplicitVRLittleEndian)
+    return Expected(encoded(made, unsigned, codec, bits), with_samples(native, low.astype("<i2")))
+
+
+@contradiction(
+    clause="DESIGN 5: no file is wrong in silence because two of its parts disagree",
+    applies=lambda sound: sound.kind == "rgb8" and sound.name.split("-")[1] in ("jls", "j2k"),
+    warns=(PRECISION,),
+)
+def precision_below_bits_stored_of_colour(sound):
+    """Colour of 8 bits under a header of 16, in which it is nearly black."""
+    made = sound.parts.having(BitsAllocated=16, BitsStored=16, HighBit=15)
+    value = sound.truth.astype("<u2").tobytes()
+    same_as = made.with_(items=None, vr="OW", value=value, stated=ExplicitVRLittleEndian)
+    return Expected(made, same_as)
+
+
+@contradiction(
+    clause="PS3.5 8.2.4: Pixel Representation is that of the stream",
+    applies=lambda sound: (
+        sound.kind in ("grey12s", "grey12u") and sound.name.split("-")[1] in ("j2k", "htj2k")
+    ),
+    warns=("sign_contradicts_stream",),
+    may_warn=(ABOVE,),
+)
+def other_sign_than_the_stream(sound):
+    """Pixel Representation that the samples of the stream do not have."""
+    signed = sound.kind == "grey12u"
+    made = sound.parts.having(PixelRepresentation=int(signed))
+    values = sound.truth[..., 0].astype("<u2") & np.uint16(0x0FFF)
+    native = made.with_(items=None, vr="OW", stated=ExplicitVRLittleEndian)
+    return Expected(made, with_samples(native, values))
 
 
 @contradiction(

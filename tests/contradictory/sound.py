@@ -122,7 +122,7 @@ def encode_jpeg_2000(frame, bits, *, reversible=True, mct=False, resolutions=3):
 
 
 def encode_htj2k(frame, bits, *, mct=False):
-    return imagecodecs.htj2k_encode(_unsigned(frame, 8 * frame.itemsize), reversible=True, rgb=mct)
+    return imagecodecs.htj2k_encode(frame, reversible=True, rgb=mct)
 
 
 def _htj2k_lossy(frame, bits):

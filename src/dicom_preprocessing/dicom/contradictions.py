@@ -563,6 +563,13 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "PS3.5 8.2",
         error="decode_error",
     ),
+    "lower_precision": ComputedDecision(
+        "Bits Stored, and a lower precision of signed or colour samples",
+        "the values of the stream, with their highest bit as the sign",
+        "decode.codecs.samples:stored_values",
+        "PS3.5 8.2: the stream has what is used to decode it",
+        warning="precision_below_bits_stored",
+    ),
     "sign_of_stream": ComputedDecision(
         "Pixel Representation, and the sign of the stream",
         "the header",

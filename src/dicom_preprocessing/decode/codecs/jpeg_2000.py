@@ -131,19 +131,24 @@ def _read_header(codestream: bytes, runner: DecodeRunner) -> Jpeg2000Info:
     return info
 
 
-def _warn_of_sign(info: Jpeg2000Info, runner: DecodeRunner) -> None:
-    """Warn of grey samples with a sign under an unsigned header, which takes it from them."""
-    # The other way round nothing is lost: two's complement in an unsigned stream is common.
-    if runner.samples_per_pixel == 1 and info.is_signed and runner.pixel_representation == 0:
-        message = "samples of the stream are signed, Pixel Representation is unsigned"
-        warnings_of(runner).add("sign_contradicts_stream", message)
+def _warn_of_sign(stored: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner) -> None:
+    """Warn of grey samples to which the header gives a sign, or from which it takes theirs."""
+    is_signed = runner.pixel_representation == 1
+    if runner.samples_per_pixel > 1 or info.is_signed == is_signed:
+        return
+    message = "samples of the stream are signed, Pixel Representation is unsigned"
+    if is_signed:
+        # Whatever the sign, values without the highest bit are the same.
+        if stored.min() >= 0:
+            return
+        message = "samples of the stream are unsigned, Pixel Representation is signed: it counts"
+    warnings_of(runner).add("sign_contradicts_stream", message)
 
 
 def _to_stored_values(
     values: NDArray[Any], info: Jpeg2000Info, runner: DecodeRunner
 ) -> NDArray[Any]:
     """Convert samples to stored values, and those of three components to RGB."""
-    _warn_of_sign(info, runner)
     stored = stored_values(
         values,
         runner,
@@ -151,6 +156,7 @@ def _to_stored_values(
         is_signed=info.is_signed,
         is_lossless=info.is_lossless,
     )
+    _warn_of_sign(stored, info, runner)
     if info.components == 1:
         return stored
     return convert_components(stored, _decide_colour(info, runner), info.precision, runner)

@@ -115,6 +115,8 @@ def stored_values(
     # from a decoder of unsigned samples. Under an unsigned header the bits above are cleared.
     if has_sign or is_signed:
         samples = _take_low_bits(samples, precision, bits)
+    if precision < runner.bits_stored:
+        _warn_of_precision(samples, runner, precision, is_signed=is_signed)
     if precision <= runner.bits_stored:
         return samples
     # PS3.5 8.1.1: stored bits that end at High Bit, in a stream that has all bits up to it.
@@ -122,6 +124,25 @@ def stored_values(
     if runner.bits_stored <= high_bit < precision:
         samples = samples >> (high_bit + 1 - runner.bits_stored)
     return _limit_to_bits_stored(samples, runner, is_lossless=is_lossless)
+
+
+def _warn_of_precision(
+    samples: NDArray[Any], runner: DecodeRunner, precision: int, *, is_signed: bool
+) -> None:
+    """Warn of samples with fewer bits than Bits Stored, where these change what they mean.
+
+    The sign may be the highest bit of the precision or of Bits Stored, unless the stream says so
+    (PS3.5 8.1.1); and white is the highest value of the precision, while colour is written in the
+    range of Bits Stored. Grey values without a sign are the same in more bits.
+    """
+    stored = runner.bits_stored
+    is_colour = runner.samples_per_pixel > 1
+    gets_sign = runner.pixel_representation == 1 and not is_signed and samples.min() < 0
+    if not (is_colour or gets_sign):
+        return
+    message = f"the stream has {precision} bits a sample, Bits Stored is {stored}: "
+    message += "the highest of the fewer is the sign" if gets_sign else "values stay as they are"
+    warnings_of(runner).add("precision_below_bits_stored", message)
 
 
 def _limit_to_bits_stored(

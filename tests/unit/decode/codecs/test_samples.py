@@ -21,6 +21,7 @@ def samples(
     high_bit=None,
     level=0,
     warnings=None,
+    samples_per_pixel=1,
     **stream,
 ):
     """What ``stored_values`` makes of samples."""
@@ -32,6 +33,7 @@ def samples(
     }
     options |= {
         "resolution_level": level,
+        "samples_per_pixel": samples_per_pixel,
         IMAGE_WARNINGS: ImageWarnings() if warnings is None else warnings,
     }
     runner = runner_of(UID(JPEG2000Lossless), options)
@@ -86,13 +88,30 @@ class TestHeaderAgainstStream:
     def test_fewer_signed_bits_are_extended(self):
         assert samples([512, 511], 10, stored=12, signed=True) == [-512, 511]
 
+    @pytest.mark.parametrize(
+        ("values", "options", "codes"),
+        [
+            ([512], {"signed": True}, ["precision_below_bits_stored"]),
+            ([511], {"signed": True}, []),
+            ([-512], {"signed": True, "is_signed": True}, []),
+            ([1023], {}, []),
+            ([1023], {"samples_per_pixel": 3}, ["precision_below_bits_stored"]),
+        ],
+        ids=["sign", "none negative", "sign of the stream", "unsigned", "colour"],
+    )
+    def test_fewer_bits_than_stored_are_a_warning_where_it_matters(self, values, options, codes):
+        warnings = ImageWarnings()
+        samples(np.array(values, np.int16), 10, stored=12, warnings=warnings, **options)
+        assert [warning.code for warning in warnings] == codes
+
     def test_more_bits_than_allocated_are_refused(self):
         with pytest.raises(StreamError, match="12 bits a sample, the header allocates 8"):
             samples([1], 12, stored=8, allocated=8)
 
     def test_dtype_is_that_of_the_header(self):
         options = {"bits_allocated": 32, "bits_stored": 32, "pixel_representation": 1}
-        runner = runner_of(UID(JPEG2000Lossless), options)
+        options["samples_per_pixel"] = 1
+        runner = runner_of(UID(JPEG2000Lossless), options | {IMAGE_WARNINGS: ImageWarnings()})
         values = stored_values(np.array([200], np.uint8), runner, precision=8, is_lossless=True)
         assert values.dtype == np.int32
 
