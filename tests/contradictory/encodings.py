@@ -83,19 +83,6 @@ def encapsulated_in_implicit(sound):
 
 
 @contradiction(
-    row="vr_of_pixel_data",
-    clause="PS3.5 7.1.1: no element of implicit VR has a value representation",
-    applies=lambda sound: sound.syntax == ImplicitVRLittleEndian and not sound.is_float,
-    warns=("encoding_contradicts_syntax",),
-)
-def explicit_pixels_in_implicit(sound):
-    """A pixel data element with its value representation in a data set of implicit VR."""
-    parts = sound.parts
-    pixels = element(0x7FE00010, "OW", parts.value)
-    return parts.with_(before_pixels=pixels, cut=8 + len(parts.value))
-
-
-@contradiction(
     row="encoding_of_items",
     clause="PS3.5 7.5: items are encoded as the data set is",
     applies=lambda sound: sound.is_enhanced and is_plain(sound),
@@ -286,6 +273,7 @@ def _with_pixel_header(sound, vr, behind=b""):
 
 
 @contradiction(
+    row="vr_of_pixel_data",
     clause="PS3.5 7.1: all elements of a data set have one encoding",
     applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
     warns=("encoding_contradicts_syntax",),
@@ -296,6 +284,7 @@ def pixel_data_in_implicit(sound):
 
 
 @contradiction(
+    row="vr_of_pixel_data",
     clause="PS3.5 7.1: all elements of a data set have one encoding",
     applies=lambda sound: sound.syntax == ImplicitVRLittleEndian,
     variants={"OB": b"OB", "OW": b"OW", "UN": b"UN", "ZZ": b"ZZ"},
@@ -319,6 +308,7 @@ ODD_VRS = {
 
 
 @contradiction(
+    row="unknown_vr_of_pixel_data",
     clause="PS3.5 7.1.2: a value representation of no list has a length of 32 bits",
     applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
     variants=ODD_VRS,
@@ -330,6 +320,7 @@ def unknown_vr_of_pixel_data(sound, vr):
 
 
 @contradiction(
+    row="unknown_vr_of_pixel_data",
     clause="PS3.5 7.1.2: a length of 32 bits; no pixels are better than those of another place",
     applies=lambda sound: is_encapsulated(sound) or is_explicit(sound),
     variants={
@@ -347,6 +338,19 @@ def unknown_vr_of_pixel_data_and_bytes_behind(sound, variant):
 
 
 @contradiction(
+    row="unknown_vr_of_pixel_data",
+    clause="DESIGN 5: no image is wrong in silence; nothing says which length is meant",
+    applies=lambda sound: sound.kind == "rgb16" and is_explicit(sound),
+    must_fail=True,
+    errors=("damaged",),
+)
+def pixel_data_in_two_places(sound):
+    """Bytes in the place of the VR that are a length, too, and bytes behind the pixels."""
+    return _with_pixel_header(sound, ODD_VRS["even"], b"\1\2\3" * 11_000)
+
+
+@contradiction(
+    row="length_of_pixel_data",
     clause="DESIGN 5: a length beyond the end of the file is cut to fit",
     applies=is_plain,
     variants={"two": 2, "thousand": 1000, "much": 1 << 30},
@@ -391,6 +395,7 @@ def broken_private_sequence(sound, value):
 
 
 @contradiction(
+    row="unread_value",
     clause="PS3.5 7.5.1: as above, for a sequence that no image depends on",
     applies=is_any,
     variants=BROKEN,
@@ -401,6 +406,7 @@ def broken_unread_sequence(sound, value):
 
 
 @contradiction(
+    row="unread_value",
     clause="PS3.5 7.5.1: as above, for a sequence within another one",
     applies=is_any,
     variants={
@@ -433,6 +439,7 @@ READ_SEQUENCES = {
 
 
 @contradiction(
+    row="unparsable_value",
     clause="DESIGN 5: what does not parse and has a length is passed over, with a warning",
     applies=lambda sound: not sound.is_enhanced and sound.kind[:3] not in ("dbt", "seg"),
     variants={
@@ -527,6 +534,7 @@ def _other_padding(behind):
 
 
 @contradiction(
+    row="trailing_bytes",
     clause="PS3.10 7.2: Data Set Trailing Padding, in the encoding of the data set",
     applies=lambda sound: sound.syntax == ImplicitVRLittleEndian,
     variants={

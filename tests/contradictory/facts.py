@@ -53,6 +53,7 @@ def bits_above_stored_in_rle(sound):
 
 
 @contradiction(
+    row="bits_above_stored",
     clause="PS3.5 8.1.1: bits above Bits Stored are not of the sample, and copy its sign or are 0",
     applies=lambda sound: sound.kind == "grey12s" and sound.name.split("-")[1] == "explicit",
     variants={
@@ -122,6 +123,7 @@ def signed_values_under_unsigned_header(sound, where):
 
 
 @contradiction(
+    row="values_seem_signed",
     clause="PS3.3 C.7.6.3: an unsigned image may have any values; nothing is wrong",
     applies=lambda sound: sound.kind in ("grey12u", "grey16u") and sound.is_native,
     variants={"text": 0.95, "film": 0.8, "saturated": 1},
@@ -137,6 +139,7 @@ def black_and_white(sound, white):
 
 
 @contradiction(
+    row="lower_precision",
     clause="PS3.5 8.2: the highest bit of the stream is the sign; others take that of Bits Stored",
     applies=lambda sound: sound.kind in ("grey8s", "grey12s") and sound.name.split("-")[1] == "rle",
     variants={codec: codec for codec in ("lossless", "jls", "j2k", "htj2k")},
@@ -156,6 +159,7 @@ def precision_below_signed_bits_stored(sound, codec):
 
 
 @contradiction(
+    row="lower_precision",
     clause="DESIGN 5: no file is wrong in silence because two of its parts disagree",
     applies=lambda sound: sound.kind == "rgb8" and sound.name.split("-")[1] in ("jls", "j2k"),
     warns=(PRECISION,),
@@ -169,6 +173,7 @@ def precision_below_bits_stored_of_colour(sound):
 
 
 @contradiction(
+    row="sign_of_stream",
     clause="PS3.5 8.2.4: Pixel Representation is that of the stream",
     applies=lambda sound: (
         sound.kind in ("grey12s", "grey12u") and sound.name.split("-")[1] in ("j2k", "htj2k")
@@ -309,6 +314,7 @@ def volume_in_private_elements(sound, options):
 
 
 @contradiction(
+    row="private_volume",
     clause="PS3.5 7.8.1: private elements are of the creator of their block",
     applies=lambda sound: sound.kind == "grey8u" and is_plain(sound) and sound.frames == 1,
     variants={

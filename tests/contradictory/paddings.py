@@ -211,6 +211,7 @@ def is_of_12_bits(sound):
 
 
 @contradiction(
+    row="padding_above_stored",
     clause="PS3.3 C.7.5.1.1.2: within Bits Stored; where pixels have its bits it is meant",
     applies=lambda sound: is_of_12_bits(sound) and sound.name.split("-")[1] in ENCODERS_OF_16,
     variants={f"{n}-{w}": (e, w) for n, e in ABOVE.items() for w in ("white", "minmax")},
@@ -234,6 +235,7 @@ def padding_above_bits_stored(sound, variant):
 
 
 @contradiction(
+    row="padding_above_stored",
     clause="PS3.3 C.7.5.1.1.2: a value that no pixel has",
     applies=is_of_12_bits,
     variants={p: p for p in PHOTOMETRICS},

@@ -200,6 +200,7 @@ BELOW = 100
 
 
 @contradiction(
+    row="first_value_out_of_range",
     clause="PS3.3 C.11.1.1, C.11.2.1.1: the first value follows the values that are mapped",
     applies=lambda sound: has_table(sound) and sound.get("PixelRepresentation") == 0,
     variants=each({"ss": -BELOW, "us": 65536 - BELOW}),
@@ -214,6 +215,7 @@ def first_value_below_unsigned(sound, variant):
 
 
 @contradiction(
+    row="first_value_out_of_range",
     clause="PS3.3 C.11.2.1.1: the first value follows the values that are mapped",
     applies=lambda sound: has_table(sound) and sound.kind == "grey16u",
     variants={"us": 0, "ss": 65536},
@@ -228,6 +230,7 @@ def first_value_above_signed(sound, span):
 
 
 @contradiction(
+    row="first_value_vr",
     clause="PS3.3 C.11.2.1.1: values of floating point have a sign",
     applies=lambda sound: sound.is_float,
 )
@@ -247,6 +250,7 @@ BEYOND = {"above": 20000, "below": -20000}
 
 
 @contradiction(
+    row="unusable_voi_lut",
     clause="PS3.3 C.11.2.1.1; DESIGN 5: like a window of no width, it leaves nothing of the image",
     applies=is_below_16_bits,
     variants=BEYOND,
@@ -260,6 +264,7 @@ def voi_lut_beyond_values(sound, first):
 
 
 @contradiction(
+    row="unusable_modality_lut",
     clause="PS3.3 C.11.1.1: without its modality transform an image has other values",
     applies=is_below_16_bits,
     variants=BEYOND,
@@ -438,6 +443,7 @@ def palette_with_first_value(sound):
 
 
 @contradiction(
+    row="first_value_out_of_range",
     clause="PS3.3 C.7.6.3.1.5: the first value follows the indices",
     applies=is_palette,
     variants={"ss": -BELOW, "us": 65536 - BELOW},
@@ -919,6 +925,7 @@ NUMBERS_OF_GROUPS = {
 
 
 @contradiction(
+    row="items_of_frames",
     clause="PS3.3 C.7.6.16: an item of Per-Frame Functional Groups Sequence for each frame",
     applies=is_enhanced_file,
     variants=NUMBERS_OF_GROUPS,
@@ -936,6 +943,7 @@ def other_number_of_groups(sound, change):
 
 
 @contradiction(
+    row="several_group_items",
     clause="PS3.3 C.7.6.16: Shared Functional Groups Sequence has one item",
     applies=is_enhanced_file,
     variants={name: (TOP_VALUES[key], macro) for name, key, macro in SECOND_ITEMS},
@@ -949,6 +957,7 @@ def second_shared_group(sound, variant):
 
 
 @contradiction(
+    row="several_group_items",
     clause="PS3.3 C.7.6.16.2: the sequence of a macro has one item",
     applies=is_enhanced_file,
     variants={name: (TOP_VALUES[key], macro) for name, key, macro in SECOND_ITEMS},
@@ -971,6 +980,7 @@ def second_item_of_macro(sound, variant):
 
 
 @contradiction(
+    row="several_value_transformations",
     clause="PS3.3 C.11.1: Modality LUT Sequence has one item",
     applies=has_table,
     warns=("transforms_contradict",),
@@ -1004,6 +1014,7 @@ def at_level(parts, level, **values):
 
 
 @contradiction(
+    row="voi_level",
     clause="PS3.3 C.7.6.16.2.10, C.11.2: a VOI LUT and a window are alternatives",
     applies=is_enhanced_file,
     variants={"top": "top", "shared": "shared"},
@@ -1016,6 +1027,7 @@ def window_against_voi_lut_of_frames(sound, level):
 
 
 @contradiction(
+    row="voi_level",
     clause="PS3.3 C.7.6.16.2.10, C.11.2: a VOI LUT and a window are alternatives",
     applies=is_enhanced_file,
     variants={"top": "top", "shared": "shared"},
@@ -1028,6 +1040,7 @@ def voi_lut_against_windows_of_frames(sound, level):
 
 
 @contradiction(
+    row="voi_level",
     clause="PS3.3 C.11.2: alternatives, of which the level of the frame needs one only",
     applies=is_enhanced_file,
 )
@@ -1111,6 +1124,7 @@ def with_measures(parts, spacings, steps=(2, 2, 2)):
 
 
 @contradiction(
+    row="different_spacings",
     clause="PS3.3 C.7.6.16.2.1: of each frame, and an image has one",
     applies=is_enhanced_file,
     variants=ONE_BY_ONE | MIXED,
@@ -1129,6 +1143,7 @@ def _differing(settings):
 
 
 @contradiction(
+    row="frames_not_parallel",
     clause="PS3.3 C.7.6.16.2.4: of each frame, and a volume has one normal",
     applies=is_enhanced_file,
     variants=ONE_BY_ONE | MIXED,
@@ -1142,6 +1157,7 @@ def frames_of_several_orientations(sound, settings):
 
 
 @contradiction(
+    row="different_slice_spacings",
     clause="PS3.3 C.7.6.16.2.1: of each frame, and nothing else tells their distance",
     applies=is_enhanced_file,
     variants={"keep": {}, "z": {"spacing_z": 1.0}},
@@ -1165,6 +1181,7 @@ def frames_of_several_steps(sound, settings):
 
 
 @contradiction(
+    row="different_sides",
     clause="PS3.3 C.7.6.16.2.8, C.7.6.16.2.15: of each frame, and an image is turned as a whole",
     applies=lambda sound: sound.kind in ("dbtupright", "dbtturned"),
     variants={

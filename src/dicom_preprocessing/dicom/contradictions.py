@@ -611,6 +611,7 @@ COMPUTED_DECISIONS: Final[Mapping[str, ComputedDecision]] = {
         "the middle of the precision is chroma 0",
         "decode.codecs.components:convert_components",
         "PS3.5 8.2: the stream has what is used to decode it",
+        warning="precision_below_bits_stored",
     ),
     "whole_samples_called_422": ComputedDecision(
         "YBR_FULL_422 or YBR_PARTIAL_422, and native bytes of three samples for each pixel",
