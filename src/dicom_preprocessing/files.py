@@ -141,7 +141,10 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
             error.filename = str(error.filename).replace(str(folder), str(parent))
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.rmdir()  # nearly always empty; a second way where one call fails
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_empty_folder(path: Path) -> None:

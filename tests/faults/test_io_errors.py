@@ -374,6 +374,13 @@ class Disturbed:
             return "message"
         return "harmless" if self.is_same else "file recorded"
 
+    def names_path(self, case):
+        """Whether it named the path of the call that failed, or of a later one that failed too."""
+        is_named_later = self.fault.times == ALWAYS and (
+            str(case.folder / self.fault.folder) in self.said
+        )
+        return is_named_later or is_named(self.path, case, self.said)
+
     def find_problems(self, case):
         """Whatever is not as promised."""
         statuses = (0, 1, 2) if self.scenario.command == "dicom-validate" else (0, 1)
@@ -391,7 +398,7 @@ class Disturbed:
             yield "another result without an error"
         if self.ending == "file recorded" and not self.is_recorded:
             yield "results are different, and nothing is recorded"
-        if self.ending in ("file recorded", "message") and not is_named(self.path, case, self.said):
+        if self.ending in ("file recorded", "message") and not self.names_path(case):
             yield f"path {self.path} is not named"
         if self.ending == "message" and "What to do: " not in self.said:
             yield "no remedy"
