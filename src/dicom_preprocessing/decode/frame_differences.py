@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_preprocessing.dicom.description import find_different
-from dicom_preprocessing.dicom.spacing import (
-    SAME_SPACING,
-    find_different_spacings,
-    show_spacing,
+from dicom_preprocessing.decode.frame_order import (
+    find_different_orientations,
+    find_different_steps,
 )
+from dicom_preprocessing.dicom.description import find_different
+from dicom_preprocessing.dicom.spacing import find_different_spacings, show_spacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dicom_preprocessing.decode.frame_order import FrameOrder
     from dicom_preprocessing.dicom.description import Description
-
-
-PARALLEL: Final = 1e-3
-"""Difference of the direction cosines of frames up to which these are parallel."""
 
 
 class FrameDifference(NamedTuple):
@@ -79,30 +74,6 @@ def _compare_places(
         yield FrameDifference(
             _say("Spacing Between Slices", *shown), "the distance of frames is unknown"
         )
-
-
-def find_different_orientations(
-    description: Description, count: int
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Return two orientations of frames that are not parallel, None if all are."""
-    if not description.may_differ("image_orientation_patient", count):
-        return None
-    return find_different(description.orientations(count), _are_parallel)
-
-
-def find_different_steps(description: Description, count: int) -> tuple[float, float] | None:
-    """Return two values of Spacing Between Slices that differ, None if there is one."""
-    if not description.may_differ("spacing_between_slices", count):
-        return None
-    return find_different(description.spacings_between_slices(count), _are_same_steps)
-
-
-def _are_parallel(one: Sequence[float], other: Sequence[float]) -> bool:
-    return all(abs(a - b) <= PARALLEL for a, b in zip(one, other, strict=True))
-
-
-def _are_same_steps(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=SAME_SPACING)
 
 
 def _say(name: str, first: str, other: str) -> str:

@@ -8,12 +8,10 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_preprocessing.decode.frame_differences import (
-    find_different_orientations,
-    find_different_steps,
-)
 from dicom_preprocessing.dicom.contradictions import decide
+from dicom_preprocessing.dicom.description import find_different
 from dicom_preprocessing.dicom.frame_offsets import is_transverse
+from dicom_preprocessing.dicom.spacing import SAME_SPACING
 from dicom_preprocessing.imaging.positions import (
     distances_along_normal,
     median_step,
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
 OFFSET_TOLERANCE = 0.01
 """Difference of two statements about one position in mm that is rounding."""
+PARALLEL: Final = 1e-3
+"""Difference of the direction cosines of frames up to which these are parallel."""
 
 # Attributes of which several values in one object mean several volumes, with their macros.
 VOLUME_ATTRIBUTES: Final[tuple[tuple[str, Callable[[FunctionalGroups], Attribute]], ...]] = (
@@ -92,6 +92,30 @@ def frame_order(description: Description, n_frames: int) -> FrameOrder:
     order = decide("frame_order", by_source).value or stored
     distances = None if along is None else measure_in_order([along[index] for index in order])
     return FrameOrder(order, spacing, is_one_volume=True, distances=distances)
+
+
+def find_different_orientations(
+    description: Description, count: int
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return two orientations of frames that are not parallel, None if all are."""
+    if not description.may_differ("image_orientation_patient", count):
+        return None
+    return find_different(description.orientations(count), _are_parallel)
+
+
+def find_different_steps(description: Description, count: int) -> tuple[float, float] | None:
+    """Return two values of Spacing Between Slices that differ, None if there is one."""
+    if not description.may_differ("spacing_between_slices", count):
+        return None
+    return find_different(description.spacings_between_slices(count), _are_same_steps)
+
+
+def _are_parallel(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(abs(a - b) <= PARALLEL for a, b in zip(one, other, strict=True))
+
+
+def _are_same_steps(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME_SPACING)
 
 
 def _sort_indices(keys: Sequence[Any] | None) -> tuple[int, ...] | None:

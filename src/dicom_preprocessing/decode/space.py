@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dicom_preprocessing.decode.frame_differences import PARALLEL
-from dicom_preprocessing.decode.frame_order import distinct_positions
+from dicom_preprocessing.decode.frame_order import PARALLEL, distinct_positions
 from dicom_preprocessing.imaging.space import PatientSpace, are_orthonormal
 from dicom_preprocessing.imaging.volume import mix
 
