@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 4_000_000
 """Of a file; reading it takes two seconds per MB."""
 
+MAX_PROBLEM = 400
+"""Characters of a problem, which may quote a tag or a key of any length."""
+
 KEY_IN_MESSAGE = re.compile(r"^config key '([^']*)'", re.MULTILINE)
 
 
@@ -62,7 +65,7 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         # JSON may be indented with tabs, YAML not.
         values, root = load_yaml(text if json_values is None else text.replace("\t", " "))
     except RepeatedKeyError as error:
-        raise ConfigError(f"{path}, line {error.line}: {error.problem}.") from None
+        raise ConfigError(f"{path}, line {error.line}: {_shorten(error.problem)}.") from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_describe_yaml_error(path, error)) from None
     except yaml.reader.ReaderError as error:
@@ -106,6 +109,12 @@ def _describe_yaml_error(path: Path, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
     if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
-        return f"{where}: is not valid YAML: {error.problem}"
-    problem = f"{error.problem}. The mistake is here, or at the end of the line before"
+        return f"{where}: is not valid YAML: {_shorten(error.problem)}"
+    problem = f"{_shorten(error.problem)}. The mistake is here, or at the end of the line before"
     return f"{where}: is not valid YAML: {problem}"
+
+
+def _shorten(problem: object) -> str:
+    """A problem without the middle of what it quotes."""
+    text, half = str(problem), MAX_PROBLEM // 2
+    return text if len(text) <= MAX_PROBLEM else f"{text[:half]} ... {text[-half:]}"

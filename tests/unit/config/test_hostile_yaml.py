@@ -99,6 +99,8 @@ def insert_pieces(draw):
 @example(bomb(9, 9, "limits"))
 @example("size: " + "x" * 100_000)
 @example("x" * 100_000 + ": 1\n")
+@example("!" + "9" * 2000)
+@example(("x" * 2000 + ": 1\n") * 2)
 @example("\n".join(f"k{n}: 1" for n in range(2000)))
 def test_any_text_is_a_configuration_or_one_message(tmp_path, text):
     path = tmp_path / "my.yaml"
