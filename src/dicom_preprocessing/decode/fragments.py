@@ -189,7 +189,7 @@ def _group(
     frames = decide("fragments_of_frames", by_source).value
     if frames is not None:
         return frames
-    if starts[0] is None and all(map(is_frame, fragments[:n])):
+    if starts[0] is None and all(map(is_frame, {fragments[0], *fragments[n - 1 : n]})):
         return [(fragment,) for fragment in fragments]
     frames = [tuple(fragments)] if n == 1 else _group_by_ends(fragments, pixel_data)
     if len(frames) < n and starts[0] is None:

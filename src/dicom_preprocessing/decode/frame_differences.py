@@ -46,14 +46,12 @@ def find_frame_differences(
     if order.is_one_volume:
         yield from _compare_places(description, count, order)
     first_counts = "that of the first frame counts"
-    sides = None
-    if description.may_differ("frame_laterality", count):
-        sides = find_different(description.frame_lateralities(count))
+    n = description.count_different("frame_laterality", count)
+    sides = find_different(description.frame_lateralities(n)) if n > 1 else None
     if sides is not None:
         yield FrameDifference(_say("Frame Laterality", *sides), first_counts)
-    directions = None
-    if description.may_differ("patient_orientation", count):
-        directions = find_different(description.patient_directions_of_frames(count))
+    n = description.count_different("patient_orientation", count)
+    directions = find_different(description.patient_directions_of_frames(n)) if n > 1 else None
     if directions is not None:
         shown = map("\\".join, directions)
         yield FrameDifference(_say("Patient Orientation", *shown), first_counts)

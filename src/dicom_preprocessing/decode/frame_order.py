@@ -98,16 +98,16 @@ def find_different_orientations(
     description: Description, count: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Return two orientations of frames that are not parallel, None if all are."""
-    if not description.may_differ("image_orientation_patient", count):
-        return None
-    return find_different(description.orientations(count), _are_parallel)
+    n = description.count_different("image_orientation_patient", count)
+    return find_different(description.orientations(n), _are_parallel) if n > 1 else None
 
 
 def find_different_steps(description: Description, count: int) -> tuple[float, float] | None:
     """Return two values of Spacing Between Slices that differ, None if there is one."""
-    if not description.may_differ("spacing_between_slices", count):
-        return None
-    return find_different(description.spacings_between_slices(count), _are_same_steps)
+    n = description.count_different("spacing_between_slices", count)
+    return (
+        find_different(description.spacings_between_slices(n), _are_same_steps) if n > 1 else None
+    )
 
 
 def _are_parallel(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -168,7 +168,7 @@ def choose_first(stated: int, count: int, values: tuple[float, float]) -> tuple[
     values : (lowest, highest)
         As of ``lookup_tables``.
     """
-    lowest, highest = values
+    lowest, _ = values
     # The VR of the descriptor, US or SS, is often wrong; the sign of the values that are mapped is
     # not. Read with the wrong sign, a first value of -1024 maps nothing.
     half = MAX_ENTRIES // 2
@@ -177,14 +177,16 @@ def choose_first(stated: int, count: int, values: tuple[float, float]) -> tuple[
     reach, other_reach = (
         end - start for start, end in (find_ends(f, count, values) for f in (expected, other))
     )
-    shown = f"values from {lowest:g} to {highest:g}"
     # A table may begin below all values that it maps.
     if other_reach > reach:
         return other, (
-            f"has a first value of {expected} or {other}, and maps {shown}: {other} is taken"
+            f"has a first value of {expected} or {other}, which maps more of the values that "
+            f"pixels may have: {other} is taken"
         )
     if not reach and count > 1:
-        return expected, f"has a first value of {expected}, and one entry for all {shown}"
+        return expected, (
+            f"has a first value of {expected}, and one entry for all values that pixels may have"
+        )
     return expected, ""
 
 

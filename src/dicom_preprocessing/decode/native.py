@@ -156,8 +156,12 @@ class NativeReader:
             return False
         if used == frame_bits:
             return True
-        ends = self._read_bytes(0, n * frame_bits // BYTE_BITS)[used // BYTE_BITS :]
-        return not (ends[:: frame_bits // BYTE_BITS] >> used % BYTE_BITS).any()
+        starts = (i * frame_bits // BYTE_BITS for i in range(n - 1))
+        spans = ((s + used // BYTE_BITS, s + frame_bits // BYTE_BITS) for s in starts)
+        return all(
+            gap[0] >> used % BYTE_BITS == 0 and not gap[1:].any()
+            for gap in (self._read_bytes(*span) for span in spans)
+        )
 
     def _read_samples(self, index: int) -> NDArray[Any]:
         """Read the samples of a frame in the order in which they are stored."""

@@ -42,6 +42,7 @@ from dicom_preprocessing.decode.streams.second_stream import find_second_stream
 from dicom_preprocessing.dicom.contradictions import decide
 from dicom_preprocessing.dicom.transfer_syntaxes import (
     BIT_FOR_BIT,
+    DEFLATED_IMAGE_FRAME,
     ENCAPSULATED_UNCOMPRESSED,
     JPEG_2000,
     NATIVE,
@@ -263,7 +264,10 @@ def _make_stream_decoder(
         if syntax is None:
             raise make_unknown_stream_error(streams.syntax)
         streams.warn_of_kind(syntax, warnings)
-        second = find_second_stream(stream, options["samples_per_pixel"])
+        # Deflated and native frames have no signature; their decoders know their length.
+        second = None
+        if syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
+            second = find_second_stream(stream, options["samples_per_pixel"])
         if second is not None:
             warn_of_second_stream(warnings)
             stream = stream[:second]
@@ -373,7 +377,8 @@ def _take_stored_bits(
     low, high = int(pixels.min()) if signed else 0, int(pixels.max())
     if upper_bits.are_set(low, high, high_bit + 1, signed=signed):
         limit, value = ("Bits Stored", stored) if high_bit == stored - 1 else ("High Bit", high_bit)
-        message = f"bits above {limit} {value} are set, and were masked"
+        kept = "" if padding is None else ", but for padding"
+        message = f"bits above {limit} {value} are set, and were masked{kept}"
         warnings.add("values_above_bits_stored", message)
     lowest, highest = pixel_format.stored_range
     if high_bit == stored - 1 and lowest <= low and high <= highest:

@@ -175,7 +175,11 @@ def is_padding_replaced(
     # fast_decode asks: at a reduced resolution padding is mixed into the values beside it, which
     # then are none of the image, and no padding either.
     padding = pixel_padding(description, pixel_format)
-    if padding is None or not padding.can_occur(pixel_format):
+    if padding is None:
+        return False
+    if padding.is_wide(pixel_format):
+        return True
+    if not padding.can_occur(pixel_format):
         return False
     if intensity != "voi":
         return True
@@ -289,6 +293,7 @@ class _TransformChooser:
     unusable: dict[Window, None] = field(default_factory=dict)
     narrow: dict[Window, None] = field(default_factory=dict)
     voi_luts: dict[tuple[int, Limits], Transform | None] = field(default_factory=dict)
+    tables: dict[tuple[int, int], Transform] = field(default_factory=dict)
 
     def choose(self, intensity: str, window: Sequence[float] | None) -> list[Transform]:
         """Return a function from stored to display values for each frame."""
@@ -392,8 +397,12 @@ class _TransformChooser:
         except UnsupportedPixelsError as error:
             self.warnings.add("lut_unusable", f"{error}; it was ignored")
             return None
-        full, top = 2**table.bits - 1, self.top
-        return lambda values: np.trunc(table(values) * top / full)
+        # Frames with rescales of their own read the same table again: one of each is enough.
+        key = id(stored), table.first
+        if key not in self.tables:
+            full, top = 2**table.bits - 1, self.top
+            self.tables[key] = lambda values: np.trunc(table(values) * top / full)
+        return self.tables[key]
 
     def choose_min_max(self, modality: list[Modality]) -> list[Transform]:
         """Map the lowest to highest value of all frames to full range; padding does not count.

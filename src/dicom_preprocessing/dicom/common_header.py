@@ -118,7 +118,7 @@ def _complete(common: CommonHeader, own: Mapping[str, Attribute]) -> Description
     """Return the description of a slice, with the attributes of its own by keyword."""
     description = common.description
     uid, number, position = (own.get(keyword, ABSENT) for keyword in SLICE_TAGS.values())
-    return replace(
+    completed = replace(
         description,
         header=replace(
             description.header,
@@ -126,5 +126,6 @@ def _complete(common: CommonHeader, own: Mapping[str, Attribute]) -> Description
             instance_number=read_header_field("instance_number", number),
         ),
         top=replace(description.top, image_position_patient=position),
-        common=common,
     )
+    object.__setattr__(completed, "common", common)
+    return completed

@@ -375,7 +375,8 @@ class Description:
     extended_offset_table: Attribute = ABSENT
     extended_offset_table_lengths: Attribute = ABSENT
     warnings: tuple[ImageWarning, ...] = ()
-    common: CommonHeader | None = field(default=None, compare=False, repr=False)
+    # Not by __init__, so that a copy with other attributes has none.
+    common: CommonHeader | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def has_groups(self) -> bool:
@@ -402,13 +403,18 @@ class Description:
             for value in own
         ]
 
-    def may_differ(self, name: str, count: int) -> bool:
-        """Whether ``count`` frames may have several values of a field of ``FunctionalGroups``."""
-        # Nearly always False, at a tenth of the time that values take: frames may be thousands.
+    def count_different(self, name: str, count: int) -> int:
+        """Return how many of ``count`` frames have all values of a field of ``FunctionalGroups``.
+
+        1 where they cannot differ. Frames without a group of their own are all alike.
+        """
+        # Nearly always 1, at a tenth of the time that values take: frames may be thousands, and
+        # Number of Frames may be any number.
         if count == 1 or not self.frames:
-            return False
+            return 1
         own = {getattr(groups, name).values for groups in self.frames[:count]}
-        return len(own) > 1 or count > len(self.frames)
+        may_differ = len(own) > 1 or count > len(self.frames)
+        return min(count, len(self.frames) + 1) if may_differ else 1
 
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int

@@ -80,10 +80,10 @@ def find_different_spacings(description: Description) -> tuple[str, Pair, Pair] 
         "Imager Pixel Spacing": ("imager_pixel_spacing", description.imager_pixel_spacings),
     }
     for name, (field, read) in readers.items():
-        if description.may_differ(field, count):
-            different = find_different(read(count), is_same_spacing)
-            if different is not None:
-                return name, *different
+        n = description.count_different(field, count)
+        different = find_different(read(n), is_same_spacing) if n > 1 else None
+        if different is not None:
+            return name, *different
     return None
 
 

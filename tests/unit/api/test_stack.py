@@ -18,6 +18,29 @@ def values_of(found):
     return [int(one[0, -1, -1, 0]) for one in found]
 
 
+def write_grey(path, number, **attributes):
+    """A slice of values from 0 to 400 with a rescale of its own."""
+    pixels = np.array([[[0, 100, 200, 400]]], np.uint16)
+    others = {"RescaleSlope": 1 + number, "RescaleIntercept": -7, "NumberOfFrames": None}
+    return save(path, data_set_of(pixels, **others | attributes))
+
+
+class TestDisplayValues:
+    """Each slice is shown by its own rescale."""
+
+    preprocessor = dp.Preprocessor(crop=False)
+
+    def show(self, paths):
+        return [one.ravel().tolist() for one in dp.preprocess_u16_slices(paths, self.preprocessor)]
+
+    def test_rescales_that_differ_are_those_of_their_slices(self, tmp_path):
+        window = {"WindowCenter": 500, "WindowWidth": 1000}
+        paths = [write_grey(tmp_path / f"{i}.dcm", i, **window) for i in range(3)]
+        alone = [dp.preprocess_u16(path, self.preprocessor).ravel().tolist() for path in paths]
+        assert self.show(paths) == alone
+        assert alone[0] != alone[1] != alone[2]
+
+
 class TestSlices:
     def test_order_is_the_caller_s(self, slices):
         assert values_of(dp.preprocess_u8_slices([slices[i] for i in (2, 0, 1)])) == [52, 50, 51]

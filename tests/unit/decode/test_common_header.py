@@ -1,5 +1,7 @@
 """A file after others is what it is alone, however much of its header they have in common."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydicom.datadict import keyword_for_tag
@@ -7,6 +9,7 @@ from pydicom.datadict import keyword_for_tag
 from dicom_preprocessing.decode import stage, values
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom import common_header, reading
+from dicom_preprocessing.dicom.attribute import ABSENT
 from dicom_preprocessing.dicom.keywords import SLICE_TAGS, TOP_TAGS
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
@@ -152,3 +155,9 @@ def test_slices_share_what_they_have_in_common(file_with):
     )
     assert first.common is second.common is not None
     assert [d.header.instance_number for d in (first, second)] == [1, 2]
+
+
+def test_copy_with_other_attributes_has_nothing_in_common(file_with):
+    description = open_image(memoryview(file_with())).description
+    assert description.common is not None
+    assert replace(description, top=replace(description.top, rescale_slope=ABSENT)).common is None

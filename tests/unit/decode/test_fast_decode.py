@@ -152,6 +152,14 @@ class TestImages:
         with pytest.raises(DecodeError, match="bits above Bits Stored are set"):
             np.asarray(image.frames)
 
+    def test_padding_above_bits_stored_is_background_as_in_the_exact_one(self, write, run):
+        frame = np.full((220, 300), 1000, np.uint16)
+        frame[:110] = 5000
+        path = write(frame, PixelPaddingValue=5000)
+        fast, exact = (pages_of(run(path, fast_decode=is_fast)[1]) for is_fast in (True, False))
+        assert np.array_equal(fast, exact)
+        assert not exact[0, :20].any()
+
     def test_a_file_that_decodes_at_no_finer_level_gives_way_to_the_next(
         self, write, tmp_path, monkeypatch
     ):

@@ -1,6 +1,7 @@
 """The spacing of pixels in the patient, and where it comes from."""
 
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,16 @@ class TestFrames:
 
 
 class TestSource:
+    def test_any_number_of_frames_costs_what_the_groups_cost(self):
+        own = groups(pixel_spacing=(1, 1), imager_pixel_spacing=(2, 2))
+        described = description_of(number_of_frames=2**31 - 1, frames=(own,))
+        tracemalloc.start()
+        try:
+            assert find_spacing(described) is not None
+            assert tracemalloc.get_traced_memory()[1] < 1e6
+        finally:
+            tracemalloc.stop()
+
     def test_pixel_spacing_alone_is_that_of_pixels(self):
         assert found(pixel=(0.5, 0.25)) == PixelSpacing(0.25, 0.5, "pixel")
 

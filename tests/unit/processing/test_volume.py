@@ -432,6 +432,15 @@ class TestValues:
         series.add(1, 1000, WindowCenter=[-500], WindowWidth=[1001])
         assert stack(intensity="voi").pages() == [[0, 65535]]
 
+    @pytest.mark.parametrize("window", [None, [1000, 2000]])
+    def test_rescales_that_differ_count_under_a_window(self, series, stack, window):
+        for mm, slope in ((0, 1), (1, 2), (2, 3)):
+            shown = {"WindowCenter": 1000, "WindowWidth": 2000, "RescaleIntercept": 0}
+            series.add(mm, 500, RescaleSlope=slope, **shown)
+        ((one, two, three),) = stack(intensity="voi", window=window).pages()
+        assert two - one == pytest.approx(65535 / 4, rel=0.01)
+        assert three - two == pytest.approx(65535 / 4, rel=0.01)
+
     def test_without_a_shared_window_it_is_minimum_to_maximum(self, series, stack):
         series.add(0, 0, WindowCenter=40, WindowWidth=400)
         series.add(1, 500, WindowCenter=50, WindowWidth=400)

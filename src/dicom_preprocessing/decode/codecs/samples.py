@@ -155,7 +155,8 @@ def _limit_to_bits_stored(
     lowest, highest = int(samples.min()) if has_sign else 0, int(samples.max())
     is_exact = is_lossless and not runner.get_option(RESOLUTION_LEVEL)
     if is_exact and _upper_bits_of(runner).are_set(lowest, highest, stored, signed=has_sign):
-        message = f"bits above Bits Stored {stored} are set, and were masked"
+        kept = "" if runner.get_option(WIDE_PADDING) is None else ", but for padding"
+        message = f"bits above Bits Stored {stored} are set, and were masked{kept}"
         warnings_of(runner).add("values_above_bits_stored", message)
     # Nearly every image: to mask it would be a copy for nothing.
     if low <= lowest and highest <= high:

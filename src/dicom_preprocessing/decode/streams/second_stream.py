@@ -31,6 +31,11 @@ RLE_HEAD: Final = 8
 """Bytes of the number of segments and the first offset, which RLE frames have in common."""
 
 
+MAX_CANDIDATES: Final = 8
+"""Signatures behind the first stream that are looked at."""
+MAX_HEAD: Final = 1 << 16
+"""Bytes of a JPEG stream that have its size, if it is one of many in a fragment."""
+
 SHORT: Final = 4096
 """Bytes of a stream that bytes.find searches in less time than numpy needs for its first byte."""
 
@@ -70,9 +75,15 @@ def find_second_stream(stream: bytes, samples: int) -> int | None:
         return None
     at = stream.find(signature, start)
     shape = read_stream_shape(stream, samples) if at >= 0 else None
-    while at >= 0 and read_stream_shape(stream[at:], samples) != shape:
+    # Hostile bytes may have a signature in every few.
+    for _ in range(MAX_CANDIDATES):
+        if at < 0:
+            break
+        head = stream[at : at + MAX_HEAD] if signature == JPEG_MARKER else stream[at:]
+        if read_stream_shape(head, samples) == shape:
+            return at
         at = stream.find(signature, at + 1)
-    return at if at >= 0 else None
+    return None
 
 
 def _find_end_of_jpeg_2000(stream: bytes) -> int:

@@ -5,8 +5,13 @@ import struct
 import numpy as np
 import pytest
 
+from dicom_preprocessing.decode.streams import second_stream
 from dicom_preprocessing.decode.streams.info import END
-from dicom_preprocessing.decode.streams.second_stream import SHORT, find_second_stream
+from dicom_preprocessing.decode.streams.second_stream import (
+    MAX_CANDIDATES,
+    SHORT,
+    find_second_stream,
+)
 from tests.contradictory.sound import encode_rle
 from tests.unit.decode.examples import COLOUR, GREY_8, STREAMS, jpeg
 
@@ -68,3 +73,17 @@ CUT = (b"", b"\xff\xd8\xff", b"\xff\x4f\xff\x51\0", b"\xff\x0a", b"\2")
 @pytest.mark.parametrize("stream", CUT)
 def test_that_is_cut_has_none(stream):
     assert find_second_stream(stream, 1) is None
+
+
+@pytest.mark.parametrize("behind", [b"\xff\xd8\xff", b"\xff\xe0\0\4\xff\xd8", b"\xff\x4f\xff\x51"])
+@for_each_kind
+def test_of_many_signatures_a_few_are_looked_at(stream, behind, monkeypatch):
+    read, looked = second_stream.read_stream_shape, []
+
+    def count(head, samples):
+        looked.append(len(head))
+        return read(head, samples)
+
+    monkeypatch.setattr(second_stream, "read_stream_shape", count)
+    assert find_second_stream(stream + behind * 50_000, 1) is None
+    assert len(looked) <= 1 + MAX_CANDIDATES
