@@ -24,6 +24,7 @@ from tests.contradictory import (
     colours,
     encodings,
     facts,
+    groups,
     paddings,
     precision,
     streams,
@@ -33,7 +34,7 @@ from tests.contradictory.judge import describe_counts, judge
 from tests.contradictory.kinds import CONTRADICTIONS, Contradiction, Sound
 from tests.contradictory.sound import CODECS, NATIVE, sound_files
 
-KINDS = (encodings, streams, precision, colours, transforms, paddings, facts)
+KINDS = (encodings, streams, precision, colours, transforms, groups, paddings, facts)
 """Modules that fill ``CONTRADICTIONS``."""
 
 SOUNDS_PER_VARIANT = 12
