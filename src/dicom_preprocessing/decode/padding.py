@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless
 
-from dicom_preprocessing.decode.bits import WORD_BITS
+from dicom_preprocessing.decode.bits import WORD_BITS, find_range
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg import START_OF_IMAGE, read_jpeg
 from dicom_preprocessing.decode.streams.jpeg_2000 import CODESTREAM, codestream_of, read_jpeg_2000
@@ -67,7 +67,9 @@ class StoredPadding(NamedTuple):
         if pixel_format.is_float or pixel_format.high_bit != pixel_format.bits_stored - 1:
             return False
         lowest, highest = pixel_format.stored_range
-        return min(self) < lowest or max(self) > highest
+        first, last = find_range(pixel_format.bits_held, signed=pixel_format.is_signed)
+        is_above = max(self) > highest and min(self) <= last
+        return is_above or (min(self) < lowest and max(self) >= first)
 
     def keep_wide(
         self, samples: NDArray[Any], stored: NDArray[Any], bits_stored: int

@@ -345,8 +345,8 @@ class TestFastDecode:
     def test_padding_that_is_inverted_does_not(self, level):
         assert level(PixelPaddingValue=0, PhotometricInterpretation="MONOCHROME1") == 0
 
-    def test_padding_that_no_pixel_can_have_allows_it(self, level):
-        assert level(PixelPaddingValue=65535, BitsStored=12, HighBit=11) > 0
+    def test_padding_above_bits_stored_does_not(self, level):
+        assert level(PixelPaddingValue=65535, BitsStored=12, HighBit=11) == 0
 
 
 class TestResampledStoredValues:
