@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STAGE_VERSIONS: Mapping[Stage, int] = {
-    "decode": 4,
+    "decode": 5,
     "crop": 1,
     "resize": 3,
     "pad": 1,
