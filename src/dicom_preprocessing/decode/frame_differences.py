@@ -8,7 +8,6 @@ from dicom_preprocessing.decode.frame_order import (
     find_different_orientations,
     find_different_steps,
 )
-from dicom_preprocessing.dicom.description import find_different
 from dicom_preprocessing.dicom.spacing import find_different_spacings, show_spacing
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ def find_frame_differences(
     if order.is_one_volume:
         yield from _compare_places(description, count, order)
     first_counts = "that of the first frame counts"
-    n = description.count_different("frame_laterality", count)
-    sides = find_different(description.frame_lateralities(n)) if n > 1 else None
+    read_sides = description.frame_lateralities
+    sides = description.find_different("frame_laterality", read_sides, count)
     if sides is not None:
         yield FrameDifference(_say("Frame Laterality", *sides), first_counts)
-    n = description.count_different("patient_orientation", count)
-    directions = find_different(description.patient_directions_of_frames(n)) if n > 1 else None
+    read_directions = description.patient_directions_of_frames
+    directions = description.find_different("patient_orientation", read_directions, count)
     if directions is not None:
         shown = map("\\".join, directions)
         yield FrameDifference(_say("Patient Orientation", *shown), first_counts)

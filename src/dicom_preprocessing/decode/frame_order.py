@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import find_different
 from dicom_preprocessing.dicom.frame_offsets import is_transverse
 from dicom_preprocessing.dicom.spacing import SAME_SPACING
 from dicom_preprocessing.imaging.positions import (
@@ -98,16 +97,14 @@ def find_different_orientations(
     description: Description, count: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Return two orientations of frames that are not parallel, None if all are."""
-    n = description.count_different("image_orientation_patient", count)
-    return find_different(description.orientations(n), _are_parallel) if n > 1 else None
+    read = description.orientations
+    return description.find_different("image_orientation_patient", read, count, _are_parallel)
 
 
 def find_different_steps(description: Description, count: int) -> tuple[float, float] | None:
     """Return two values of Spacing Between Slices that differ, None if there is one."""
-    n = description.count_different("spacing_between_slices", count)
-    return (
-        find_different(description.spacings_between_slices(n), _are_same_steps) if n > 1 else None
-    )
+    read = description.spacings_between_slices
+    return description.find_different("spacing_between_slices", read, count, _are_same_steps)
 
 
 def _are_parallel(one: Sequence[float], other: Sequence[float]) -> bool:

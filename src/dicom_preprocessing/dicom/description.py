@@ -403,18 +403,32 @@ class Description:
             for value in own
         ]
 
-    def count_different(self, name: str, count: int) -> int:
-        """Return how many of ``count`` frames have all values of a field of ``FunctionalGroups``.
+    def find_different(
+        self,
+        name: str,
+        read: Callable[[int], Iterable[T | None]],
+        count: int,
+        are_same: Callable[[T, T], bool] = eq,
+    ) -> tuple[T, T] | None:
+        """Return two values of ``count`` frames that differ, None if none do.
 
-        1 where they cannot differ. Frames without a group of their own are all alike.
+        Parameters
+        ----------
+        name : str
+            Field of ``FunctionalGroups`` by which they may differ.
+        read : callable
+            Gives the values of a number of frames.
+        count : int
+        are_same : callable
         """
-        # Nearly always 1, at a tenth of the time that values take: frames may be thousands, and
-        # Number of Frames may be any number.
+        # Nearly always they cannot, which takes a tenth of the time of values: frames may be
+        # thousands, and Number of Frames any number, but those without a group are all alike.
         if count == 1 or not self.frames:
-            return 1
+            return None
         own = {getattr(groups, name).values for groups in self.frames[:count]}
-        may_differ = len(own) > 1 or count > len(self.frames)
-        return min(count, len(self.frames) + 1) if may_differ else 1
+        if len(own) == 1 and count <= len(self.frames):
+            return None
+        return find_different(read(min(count, len(self.frames) + 1)), are_same)
 
     def per_frame(
         self, row: str, read: Callable[[FunctionalGroups], T | None], count: int

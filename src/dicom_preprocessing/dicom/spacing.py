@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_preprocessing.dicom.contradictions import decide
-from dicom_preprocessing.dicom.description import find_different, read_spacing
+from dicom_preprocessing.dicom.description import read_spacing
 from dicom_preprocessing.dicom.ultrasound import find_2d_region
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def find_different_spacings(description: Description) -> tuple[str, Pair, Pair] 
         "Imager Pixel Spacing": ("imager_pixel_spacing", description.imager_pixel_spacings),
     }
     for name, (field, read) in readers.items():
-        n = description.count_different(field, count)
-        different = find_different(read(n), is_same_spacing) if n > 1 else None
+        different = description.find_different(field, read, count, is_same_spacing)
         if different is not None:
             return name, *different
     return None
