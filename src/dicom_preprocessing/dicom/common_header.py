@@ -21,7 +21,7 @@ from dicom_preprocessing.dicom.elements import plain_values
 from dicom_preprocessing.dicom.keywords import FRAME_TAGS, SLICE_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydicom.dataelem import DataElement
     from pydicom.uid import UID
@@ -64,7 +64,7 @@ def describe_slice(
         None where ``describe`` has to: there are functional groups or offsets of frames, long
         values, or attributes of the slice that are no plain text.
     """
-    own: dict[str, Attribute] = {}
+    own: list[RawDataElement] = []
     others: list[Content] = []
     size = 0
     for tag, raw in elements.items():
@@ -76,14 +76,11 @@ def describe_slice(
             others.append((number, raw.VR, content))
             size += len(content)
             continue
-        values = plain_values(raw)
-        if values is None:
-            return None
-        own[SLICE_TAGS[number]] = Attribute(SLICE_TAGS[number], values)
+        own.append(raw)
     if size > MAX_BYTES:
         return None
     common = _describe_common(tuple(others), meta, syntax, encoding, has_pixel_data=has_pixel_data)
-    return _complete(common, own)
+    return complete_description(common, own)
 
 
 @lru_cache(maxsize=CACHED_HEADERS)
@@ -114,10 +111,23 @@ def _describe_common(
     )
 
 
-def _complete(common: CommonHeader, own: Mapping[str, Attribute]) -> Description:
-    """Return the description of a slice, with the attributes of its own by keyword."""
+def complete_description(common: CommonHeader, own: Iterable[RawDataElement]) -> Description | None:
+    """Return the description of a slice, by its elements of ``SLICE_TAGS``.
+
+    Returns
+    -------
+    Description or None
+        None if an element is no plain text.
+    """
+    attributes: dict[str, Attribute] = {}
+    for raw in own:
+        values = plain_values(raw)
+        if values is None:
+            return None
+        keyword = SLICE_TAGS[int(raw.tag)]
+        attributes[keyword] = Attribute(keyword, values)
     description = common.description
-    uid, number, position = (own.get(keyword, ABSENT) for keyword in SLICE_TAGS.values())
+    uid, number, position = (attributes.get(keyword, ABSENT) for keyword in SLICE_TAGS.values())
     completed = replace(
         description,
         header=replace(

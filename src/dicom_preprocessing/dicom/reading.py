@@ -24,7 +24,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_preprocessing.dicom.common_header import describe_slice
+from dicom_preprocessing.dicom.common_header import complete_description, describe_slice
 from dicom_preprocessing.dicom.data_set import FileMeta, describe, header_of, read_file_meta
 from dicom_preprocessing.dicom.detection import (
     DETECTION_BYTES,
@@ -38,6 +38,7 @@ from dicom_preprocessing.dicom.element_header import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    LONG_HEADER,
     META_GROUP,
     Encoding,
 )
@@ -47,6 +48,7 @@ from dicom_preprocessing.dicom.header import (
     may_be_grouped_slice,
     read_plain_header,
 )
+from dicom_preprocessing.dicom.header_pattern import HeaderPattern, HeaderPatterns, make_pattern
 from dicom_preprocessing.dicom.keywords import (
     HEADER_TAGS,
     HOLOGIC_SLICES,
@@ -59,6 +61,7 @@ from dicom_preprocessing.dicom.keywords import (
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
 from dicom_preprocessing.dicom.sources import (
+    CHUNK,
     DEFLATE_WRAPPERS,
     ByteSource,
     FileSource,
@@ -77,16 +80,16 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.description import CommonHeader, Description
     from dicom_preprocessing.dicom.header import Header
 
     PathLike = str | bytes | os.PathLike[str]
 
-DICOM_HEAD_BYTES: Final = 65536
-"""Read of a file at first; most headers are shorter."""
-
 GE_PRIVATE: Final = UID("1.2.840.113619.5.2")
 """Implicit VR little endian with pixels in big endian, of GE (its conformance statements)."""
+
+PATTERNS: Final = HeaderPatterns()
+"""Of the series whose images were described last."""
 
 UNKNOWN_SIZE: Final = 1 << 62
 """In place of the size of a data set that is not inflated yet."""
@@ -153,11 +156,11 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
     FileError
         The file is a DICOMDIR (error ``dicomdir``).
     """
-    source = _open(path)
-    plain = read_plain_header(source.read(0, DICOM_HEAD_BYTES), keywords)
+    ahead = ReadAhead(_open(path))
+    plain = read_plain_header(ahead.chunk_from(0, LONG_HEADER)[0], keywords)
     if plain is not None:
         return plain
-    opened = _find_data_set(source)
+    opened = _find_data_set(ahead)
     tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
     header, data_set, scan = _read_header_of(opened, tags, keywords)
     if may_be_grouped_slice(header):
@@ -187,25 +190,72 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
     DamagedError
         The data set cannot be parsed, or ends inside an element.
     """
-    opened = _find_data_set(_open(path))
+    ahead = ReadAhead(_open(path))
+    return _open_known(ahead) or _open_other(ahead)
+
+
+def _open_known(ahead: ReadAhead) -> ImageFile | None:
+    """Describe an image whose header is that of another slice of its series, else return None."""
+    head, _ = ahead.chunk_from(0, LONG_HEADER)
+    known = PATTERNS.find(head)
+    if known is None:
+        return None
+    found: list[ImageWarning] = []
+    with _translate_parse_errors(has_prefix=True):
+        pixel_data = _locate_pixel_data(ahead, known.end, known.encoding, found)
+    description = None if found else complete_description(known.common, known.own)
+    return None if description is None else ImageFile(description, pixel_data)
+
+
+def _open_other(ahead: ReadAhead) -> ImageFile:
+    """Describe an image; result and errors are those of ``open_image``."""
+    opened = _find_data_set(ahead)
     scan = _scan_header(opened)
     _require_complete(opened, scan)
     pixel_data = None
     if scan.is_stopped:
         with _translate_parse_errors(has_prefix=opened.has_prefix):
-            pixel_data = locate_pixel_data(
-                opened.source, scan.end, opened.encoding, opened.warnings.append
+            pixel_data = _locate_pixel_data(
+                opened.ahead, scan.end, opened.encoding, opened.warnings
             )
-            cut = scan_rest(
-                opened.ahead,
-                pixel_data.end,
-                opened.encoding,
-                opened.warnings.append,
-            )
-        if cut:
-            raise DamagedError.cut(cut)
         _warn_of_unused(opened)
-    return ImageFile(_describe(opened, scan, pixel_data), pixel_data)
+    description = _describe(opened, scan, pixel_data)
+    if description.common is not None and scan.is_stopped:
+        _learn_pattern(opened, scan, description.common)
+    return ImageFile(description, pixel_data)
+
+
+def _locate_pixel_data(
+    ahead: ReadAhead, offset: int, encoding: Encoding, warnings: list[ImageWarning]
+) -> PixelData:
+    """Locate the pixel data element at ``offset``, and look at what follows it.
+
+    Raises
+    ------
+    DecodeError
+        The file ends inside the header of the element or of a fragment.
+    DamagedError
+        It ends inside an element that follows.
+    ParseError
+        Nothing says where the value ends.
+    """
+    pixel_data = locate_pixel_data(ahead.source, offset, encoding, warnings.append)
+    cut = scan_rest(ahead, pixel_data.end, encoding, warnings.append)
+    if cut:
+        raise DamagedError.cut(cut)
+    return pixel_data
+
+
+def _learn_pattern(opened: _OpenedFile, scan: Scan, common: CommonHeader) -> None:
+    """Keep the pattern of a header, for other slices of the series."""
+
+    def make() -> HeaderPattern | None:
+        head = opened.source.read(0, CHUNK)
+        return make_pattern(head, scan, meta_end=opened.offset, encoding=opened.encoding)
+
+    is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
+    if opened.has_prefix and is_stated:
+        PATTERNS.learn(common, make)
 
 
 def _read_header_of(
@@ -238,7 +288,7 @@ def describe_without_pixels(path: PathLike) -> Description:
     NotDicomError, UnreadableError, DamagedError
         As for ``read_header``.
     """
-    opened = _find_data_set(_open(path))
+    opened = _find_data_set(ReadAhead(_open(path)))
     return _describe(opened, _scan_header(opened), None)
 
 
@@ -252,7 +302,7 @@ def _open(path: PathLike | memoryview) -> ByteSource:
     return MemorySource(path) if isinstance(path, memoryview) else FileSource(path)
 
 
-def _find_data_set(source: ByteSource) -> _OpenedFile:
+def _find_data_set(ahead: ReadAhead) -> _OpenedFile:
     """Read the file meta information, and find the encoding of the data set behind it.
 
     Raises
@@ -260,7 +310,7 @@ def _find_data_set(source: ByteSource) -> _OpenedFile:
     NotDicomError, DamagedError
         As for ``read_header``.
     """
-    ahead = ReadAhead(source)
+    source = ahead.source
     head = ahead.read(0, DETECTION_BYTES)
     has_prefix = head[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX
     start = PREAMBLE + len(PREFIX) if has_prefix else find_data_set(head, source.size)

@@ -92,6 +92,8 @@ class Scan:
     ----------
     elements : dict
         Raw elements of pydicom by tag.
+    odd : dict
+        Where elements end that are not of known VR and length within a chunk, by where they start.
     end : int
         Offset at which the scan ended: of the element that stopped it, or behind the last one.
     is_stopped : bool
@@ -102,6 +104,7 @@ class Scan:
     """
 
     elements: dict[BaseTag, DataElement | RawDataElement] = field(default_factory=dict)
+    odd: dict[int, int] = field(default_factory=dict, compare=False)
     end: int = 0
     is_stopped: bool = False
     cut: str = ""
@@ -188,7 +191,7 @@ def scan_elements(
                 value = source.read(start, stop - start)
             vr = header.vr if header.has_known_vr else b""
             scan.add(_make_raw(header.tag, vr, value, start, encoding))
-        scan.end = end
+        scan.odd[scan.end], scan.end = end, end
     return scan
 
 

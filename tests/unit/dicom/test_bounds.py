@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_preprocessing.dicom import pixel_data, scanning, sources
+from dicom_preprocessing.dicom import pixel_data, reading, scanning, sources
+from dicom_preprocessing.dicom.header_pattern import HeaderPatterns
 from dicom_preprocessing.dicom.reading import open_image, read_header
 from dicom_preprocessing.dicom.sources import (
     FileSource,
@@ -304,6 +305,7 @@ def test_depth_has_an_end(tmp_path_factory, sequence, most):
         file.write(PIXELS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scanning, "MAX_DEPTH", most)
+        patch.setattr(reading, "PATTERNS", HeaderPatterns())
         if 2 * depth <= most:
             assert open_image(path).description.pixel.rows.integer() == 4
         else:

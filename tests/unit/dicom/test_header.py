@@ -9,7 +9,8 @@ from pydicom.sequence import Sequence
 from dicom_preprocessing.config.selection import digest_value
 from dicom_preprocessing.dicom import reading as dicom_file
 from dicom_preprocessing.dicom.header import read_plain_header
-from dicom_preprocessing.dicom.reading import DICOM_HEAD_BYTES, read_header
+from dicom_preprocessing.dicom.reading import read_header
+from dicom_preprocessing.dicom.sources import CHUNK
 from dicom_preprocessing.errors import FileError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -117,7 +118,7 @@ def test_corpus_is_read_as_pydicom_does(corpus):
     plain = 0
     for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
         with path.open("rb") as file:
-            header = read_plain_header(file.read(DICOM_HEAD_BYTES), KEYWORDS)
+            header = read_plain_header(file.read(CHUNK), KEYWORDS)
         if header is not None:
             plain += 1
             assert header == by_pydicom(path), path

@@ -12,6 +12,8 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from dicom_preprocessing.decode.stage import decode_opened
+from dicom_preprocessing.dicom import reading
+from dicom_preprocessing.dicom.header_pattern import HeaderPatterns
 from dicom_preprocessing.dicom.reading import open_image
 from tests.unit.datasets import (
     BREAST_TOMOSYNTHESIS,
@@ -78,6 +80,7 @@ def reads(monkeypatch):
         return all_items(self)
 
     all_items = Dataset.items
+    monkeypatch.setattr(reading, "PATTERNS", HeaderPatterns())
     monkeypatch.setattr(Dataset, "items", counting_all)
     for way in WAYS:
         monkeypatch.setattr(Dataset, way, counting(way))
