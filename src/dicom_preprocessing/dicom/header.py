@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +53,7 @@ from dicom_preprocessing.dicom.keywords import (
     HEADER_KEYWORDS,
     HEADER_TAGS,
     PIXEL_KEYWORDS,
+    SLICE_TAGS,
     VIEW_MODIFIERS,
     tags_of,
 )
@@ -60,6 +61,8 @@ from dicom_preprocessing.text import HIDDEN_FROM, is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from pydicom.dataelem import RawDataElement
 
 META_LENGTH: Final = 0x00020000
 TRANSFER_SYNTAX: Final = 0x00020010
@@ -72,6 +75,9 @@ FIELD_OF_TAG: Final = {
     tag: FIELDS.get(keyword, "sop_class_uid") for tag, keyword in HEADER_TAGS.items()
 }
 """Fields of ``Header`` by tag, from the table by which pydicom's data sets are read too."""
+
+OWN_VRS: Final = {tag: dictionary_VR(tag).encode() for tag in SLICE_TAGS}
+"""Of elements that each slice of a series has of its own."""
 
 NESTED_VRS: Final = {CHARACTER_SET: b"CS"}
 """Of the elements of items only the character set is read, which decides whether they are plain."""
@@ -305,6 +311,49 @@ def _parse_plain_header(head: bytes, wanted: _Wanted) -> Header:
     if may_be_grouped_slice(header):
         raise _NotPlainError
     return header
+
+
+def clear_own(header: Header) -> Header:
+    """Return a header without what each slice of a series has of its own."""
+    own = {keyword: "" for keyword in SLICE_TAGS.values() if keyword in header.attributes}
+    return replace(
+        header,
+        sop_instance_uid="",
+        instance_number=0,
+        attributes={**header.attributes, **own},
+    )
+
+
+def complete_header(common: Header, own: Iterable[RawDataElement]) -> Header | None:
+    """Return the header of a slice of a series of plain files.
+
+    Parameters
+    ----------
+    common : Header
+        By ``clear_own``, of another slice.
+    own : iterable of RawDataElement
+        Those of ``SLICE_TAGS``.
+
+    Returns
+    -------
+    Header or None
+        None if an element is not plain.
+    """
+    fields: dict[str, Any] = {}
+    attributes = dict(common.attributes)
+    try:
+        for raw in own:
+            tag, value = int(raw.tag), raw.value or b""
+            vr, keyword = OWN_VRS[tag], SLICE_TAGS[tag]
+            if tag in FIELD_OF_TAG:
+                fields[FIELD_OF_TAG[tag]] = VALUE_PARSERS[vr](value)
+            if keyword in attributes:
+                attributes[keyword] = join_values(keyword, _parse_values(vr, value))
+    except _NotPlainError:
+        return None
+    if not all(attributes.values()):
+        return None
+    return replace(common, attributes=attributes, **fields)
 
 
 def _parse_values(vr: bytes, value: bytes) -> Iterable[str]:

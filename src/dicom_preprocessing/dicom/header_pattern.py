@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
@@ -27,13 +27,15 @@ from dicom_preprocessing.dicom.element_header import (
     Encoding,
     parse_element_header,
 )
-from dicom_preprocessing.dicom.keywords import META_TAGS, READ_TAGS, SLICE_TAGS
+from dicom_preprocessing.dicom.keywords import META_TAGS, SLICE_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
-    from dicom_preprocessing.dicom.description import CommonHeader
     from dicom_preprocessing.dicom.scanning import Scan
+
+Common = TypeVar("Common")
+"""What headers of a series have in common."""
 
 
 MAX_PATTERNS: Final = 8
@@ -102,7 +104,9 @@ class HeaderPattern:
             offset = _find_values(self.others, head, offset, own)
         except (_OtherHeaderError, struct.error):
             return None
-        return (own, offset + self.last_bytes) if head.startswith(self.last, offset) else None
+        end = offset + self.last_bytes
+        is_same = head.startswith(self.last, offset) and end + LONG_HEADER <= len(head)
+        return (own, end) if is_same else None
 
 
 class _OtherHeaderError(ValueError):
@@ -126,7 +130,12 @@ def _find_values(
 
 
 def make_pattern(
-    head: bytes, scan: Scan, *, meta_end: int, encoding: Encoding
+    head: bytes,
+    scan: Scan,
+    *,
+    meta_end: int,
+    encoding: Encoding,
+    read: Collection[int],
 ) -> HeaderPattern | None:
     """Make the pattern of a header.
 
@@ -140,6 +149,8 @@ def make_pattern(
         Offset of the data set.
     encoding : Encoding
         Of the data set.
+    read : collection of int
+        Tags of the data set whose values are read.
 
     Returns
     -------
@@ -166,7 +177,7 @@ def make_pattern(
             element = raw if isinstance(raw, RawDataElement) else None
             if element is not None and any(part.element is element for part in parts):
                 return None
-            if element is not None or header.tag not in (META_TAGS if is_meta else READ_TAGS):
+            if element is not None or header.tag not in (META_TAGS if is_meta else read):
                 is_short = bool(header.vr) and header.size == SHORT_HEADER
                 length = (_unpack_short, 2) if is_short else (_unpack_long, 4)
                 parts.append(_Part(head[same_from : value - length[1]], *length, element))
@@ -183,12 +194,14 @@ def make_pattern(
     )
 
 
-class KnownHeader(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KnownHeader(Generic[Common]):
     """A header like others of its series.
 
     Parameters
     ----------
-    common : CommonHeader
+    common : Common
+        What they have in common.
     encoding : Encoding
         Of the data set.
     own : list of RawDataElement
@@ -197,23 +210,23 @@ class KnownHeader(NamedTuple):
         Offset of the pixel data element.
     """
 
-    common: CommonHeader
+    common: Common
     encoding: Encoding
     own: list[RawDataElement]
     end: int
 
 
-class HeaderPatterns:
+class HeaderPatterns(Generic[Common]):
     """Patterns of the last series that were read, and what headers of each have in common.
 
     Threads may use it at once.
     """
 
     def __init__(self) -> None:
-        self._known: tuple[tuple[HeaderPattern, CommonHeader], ...] = ()
-        self._last: CommonHeader | None = None
+        self._known: tuple[tuple[HeaderPattern, Common], ...] = ()
+        self._last: Common | None = None
 
-    def find(self, head: bytes) -> KnownHeader | None:
+    def find(self, head: bytes) -> KnownHeader[Common] | None:
         """Find the series of a header by the first bytes of the file; None if it is not known."""
         for pattern, common in self._known:
             found = pattern.match(head)
@@ -221,11 +234,11 @@ class HeaderPatterns:
                 return KnownHeader(common, pattern.encoding, *found)
         return None
 
-    def learn(self, common: CommonHeader, make: Callable[[], HeaderPattern | None]) -> None:
+    def learn(self, common: Common, make: Callable[[], HeaderPattern | None]) -> None:
         """Keep the pattern of a header that was not known, if the one before was of its series."""
         before, self._last = self._last, common
-        of_series = sum(known is common for _, known in self._known)
-        if before is not common or of_series == MAX_OF_SERIES:
+        of_series = sum(known == common for _, known in self._known)
+        if before != common or of_series == MAX_OF_SERIES:
             return
         pattern = make()
         if pattern is not None:

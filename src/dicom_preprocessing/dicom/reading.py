@@ -12,6 +12,7 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.charset import convert_encodings, default_encoding
@@ -45,6 +46,8 @@ from dicom_preprocessing.dicom.element_header import (
 from dicom_preprocessing.dicom.elements import attributes_of
 from dicom_preprocessing.dicom.header import (
     CHARACTER_SET,
+    clear_own,
+    complete_header,
     may_be_grouped_slice,
     read_plain_header,
 )
@@ -88,7 +91,7 @@ if TYPE_CHECKING:
 GE_PRIVATE: Final = UID("1.2.840.113619.5.2")
 """Implicit VR little endian with pixels in big endian, of GE (its conformance statements)."""
 
-PATTERNS: Final = HeaderPatterns()
+PATTERNS: Final[HeaderPatterns[CommonHeader]] = HeaderPatterns()
 """Of the series whose images were described last."""
 
 UNKNOWN_SIZE: Final = 1 << 62
@@ -157,11 +160,18 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
         The file is a DICOMDIR (error ``dicomdir``).
     """
     ahead = ReadAhead(_open(path))
-    plain = read_plain_header(ahead.chunk_from(0, LONG_HEADER)[0], keywords)
+    head, _ = ahead.chunk_from(0, LONG_HEADER)
+    patterns = _patterns_of_headers(keywords)
+    known = patterns.find(head)
+    header = None if known is None else complete_header(known.common, known.own)
+    if header is not None:
+        return header
+    plain = read_plain_header(head, keywords)
+    tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
     if plain is not None:
+        patterns.learn(clear_own(plain), partial(_make_pattern_of_header, ahead, tags))
         return plain
     opened = _find_data_set(ahead)
-    tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
     header, data_set, scan = _read_header_of(opened, tags, keywords)
     if may_be_grouped_slice(header):
         header, data_set, scan = _read_header_of(opened, {*tags, SHARED, PER_FRAME}, keywords)
@@ -171,6 +181,30 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
     if not opened.has_prefix:
         _require_image_attributes(data_set)
     return header
+
+
+@lru_cache(maxsize=1)
+def _patterns_of_headers(_keywords: frozenset[str]) -> HeaderPatterns[Header]:
+    """Patterns of headers with attributes of these keywords."""
+    return HeaderPatterns()
+
+
+def _make_pattern_of_header(ahead: ReadAhead, tags: Collection[int]) -> HeaderPattern | None:
+    """Make the pattern of the header of a plain file, of which these tags are read."""
+    opened = _find_data_set(ahead)
+    scan = _scan_header(opened, tags)
+    return None if opened.warnings else _make_pattern(opened, scan, tags)
+
+
+def _make_pattern(opened: _OpenedFile, scan: Scan, read: Collection[int]) -> HeaderPattern | None:
+    """Make the pattern of a header of which these tags are read."""
+    return make_pattern(
+        opened.source.read(0, CHUNK),
+        scan,
+        meta_end=opened.offset,
+        encoding=opened.encoding,
+        read=read,
+    )
 
 
 def open_image(path: PathLike | memoryview) -> ImageFile:
@@ -248,14 +282,9 @@ def _locate_pixel_data(
 
 def _learn_pattern(opened: _OpenedFile, scan: Scan, common: CommonHeader) -> None:
     """Keep the pattern of a header, for other slices of the series."""
-
-    def make() -> HeaderPattern | None:
-        head = opened.source.read(0, CHUNK)
-        return make_pattern(head, scan, meta_end=opened.offset, encoding=opened.encoding)
-
     is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
     if opened.has_prefix and is_stated:
-        PATTERNS.learn(common, make)
+        PATTERNS.learn(common, partial(_make_pattern, opened, scan, READ_TAGS))
 
 
 def _read_header_of(
