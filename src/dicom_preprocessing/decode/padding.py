@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from dicom_preprocessing.decode.bits import WORD_BITS, find_range
 from dicom_preprocessing.decode.streams.info import StreamError
 from dicom_preprocessing.decode.streams.jpeg import START_OF_IMAGE, read_jpeg
 from dicom_preprocessing.decode.streams.jpeg_2000 import CODESTREAM, codestream_of, read_jpeg_2000
+from dicom_preprocessing.dicom.common_header import CACHED_HEADERS
 from dicom_preprocessing.dicom.transfer_syntaxes import (
     BIT_FOR_BIT,
     HTJ2K_REVERSIBLE,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from dicom_preprocessing.decode.pixel_format import PixelFormat
-    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.description import CommonHeader, Description
     from dicom_preprocessing.image_warnings import ImageWarnings
 
 Transform = Callable[[NDArray[np.float64]], NDArray[Any]]
@@ -101,6 +103,19 @@ def pixel_padding(description: Description, pixel_format: PixelFormat) -> Stored
     """
     if not pixel_format.is_monochrome:
         return None
+    if description.common is not None:
+        return _read_common_padding(description.common, pixel_format)
+    return _read_padding(description, pixel_format)
+
+
+@lru_cache(maxsize=CACHED_HEADERS)
+def _read_common_padding(common: CommonHeader, pixel_format: PixelFormat) -> StoredPadding | None:
+    """Read the padding of slices with a common header."""
+    return _read_padding(common.description, pixel_format)
+
+
+def _read_padding(description: Description, pixel_format: PixelFormat) -> StoredPadding | None:
+    """Read the padding of a header of grey values."""
     padding = {
         "FloatPixelData": description.float_pixel_padding,
         "DoubleFloatPixelData": description.double_float_pixel_padding,

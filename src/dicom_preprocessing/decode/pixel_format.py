@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,9 +32,12 @@ SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
 AT_LEAST_ONE: Final = "allowed are whole numbers of at least 1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PixelFormat:
-    """The Image Pixel Module of an object (PS3.3 C.7.6.3), complete and within range."""
+    """The Image Pixel Module of an object (PS3.3 C.7.6.3), complete and within range.
+
+    Slices with a common header share one, and so what is computed of it.
+    """
 
     keyword: str
     rows: int
@@ -61,7 +65,7 @@ class PixelFormat:
         """Whether the lowest grey value is the brightest."""
         return self.photometric_interpretation == "MONOCHROME1"
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of decoded frames: by Bits Allocated if grey, by Bits Stored if colour."""
         if self.is_float:
@@ -70,23 +74,23 @@ class PixelFormat:
             return self.stored_dtype
         return np.dtype(np.uint8 if self.bits_stored <= BYTE_BITS else np.uint16)
 
-    @property
+    @cached_property
     def stored_range(self) -> tuple[int, int]:
         """The lowest and highest integer of Bits Stored."""
         return find_range(self.bits_stored, signed=self.is_signed)
 
-    @property
+    @cached_property
     def bits_held(self) -> int:
         """Bits of a sample in memory, whole bytes."""
         return 1 << (max(BYTE_BITS, self.bits_allocated) - 1).bit_length()
 
-    @property
+    @cached_property
     def stored_dtype(self) -> np.dtype[Any]:
         """The dtype of samples as they are stored."""
         kind = "f" if self.is_float else "i" if self.is_signed else "u"
         return np.dtype(f"{kind}{self.bits_held // BYTE_BITS}")
 
-    @property
+    @cached_property
     def stored_samples(self) -> int:
         """Samples of a frame in native pixel data."""
         pixels = self.rows * self.columns
@@ -101,7 +105,7 @@ class PixelFormat:
         bits = 1 if self.bits_allocated == 1 else self.bits_held
         return -(-self.stored_samples * bits // BYTE_BITS)
 
-    @property
+    @cached_property
     def native_bytes(self) -> int:
         """Bytes of uncompressed pixel data, without padding."""
         # Single bits are packed without gaps between frames (PS3.5 8.1.1).

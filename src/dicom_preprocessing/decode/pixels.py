@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,11 @@ if TYPE_CHECKING:
     from dicom_preprocessing.decode.pixel_format import PixelFormat
     from dicom_preprocessing.dicom.description import Description
     from dicom_preprocessing.dicom.pixel_data import PixelData
+
+
+EVERY_BIT: Final = (*NATIVE, *BIT_FOR_BIT)
+"""Syntaxes that give every allocated bit; codecs of the others have masked or clipped samples by
+the precision of their stream."""
 
 
 def stored_frames(
@@ -127,10 +132,9 @@ def stored_frames(
     def make_frame(index: int) -> NDArray[Any]:
         samples, photometric, syntax = decode(index)
         samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-        # Codecs of samples have masked or clipped by the precision of their stream already; these
-        # syntaxes give every allocated bit. Masks come before colour, whose arithmetic would carry
-        # bits of an overlay into all three samples.
-        if syntax in (*NATIVE, *BIT_FOR_BIT) and pixel_format.bits_stored < pixel_format.bits_held:
+        # Masks come before colour, whose arithmetic would carry bits of an overlay into all three
+        # samples.
+        if pixel_format.bits_stored < pixel_format.bits_held and syntax in EVERY_BIT:
             samples = _take_stored_bits(samples, pixel_format, upper_bits, warnings, wide)
         if pixel_format.is_float and not np.isfinite(samples).all():
             warn_of_infinite_values(warnings)
@@ -231,12 +235,13 @@ def _make_native_decoder(
         warnings.add("bits_contradict_pixels", message)
     else:
         warn_of_excess_frames(pixel_format, pixel_data, warnings)
+    has_planes = pixel_format.samples_per_pixel > 1
     reader = NativeReader(
         pixel_data,
         pixel_format,
         layout,
         is_little_endian=is_little_endian,
-        is_planar=choose_planes(description, pixel_format) == 1,
+        is_planar=has_planes and choose_planes(description, pixel_format) == 1,
     )
     photometric = pixel_format.photometric_interpretation
     return lambda index: (reader.read_frame(index), photometric, syntax)

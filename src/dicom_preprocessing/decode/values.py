@@ -126,7 +126,6 @@ def make_display_values(
     DisplayLut or None
         None where frames differ in their transform, or have too many values for a table.
     """
-    top, dtype = _display_range(pixel_format)
     # Black and white whatever the object says: a window could make them equal.
     if pixel_format.bits_stored == 1:
         ends = np.array([255, 0] if pixel_format.is_inverted else [0, 255], np.uint8)
@@ -137,6 +136,7 @@ def make_display_values(
         warnings.extend(known.warnings)
         if known.lookup is not None:
             return stored, known.lookup
+    top, dtype = _display_range(pixel_format)
     chooser = _TransformChooser(description, stored, pixel_format, top, warnings)
     transforms = chooser.choose(intensity, window)
     quantisers = _make_quantisers(transforms, description, pixel_format)

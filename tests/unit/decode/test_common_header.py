@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydicom.datadict import keyword_for_tag
 
-from dicom_preprocessing.decode import stage, values
+from dicom_preprocessing.decode import padding, stage, values
+from dicom_preprocessing.decode.padding import pixel_padding
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom import common_header, reading
 from dicom_preprocessing.dicom.attribute import ABSENT
@@ -14,6 +15,7 @@ from dicom_preprocessing.dicom.header_pattern import HeaderPatterns
 from dicom_preprocessing.dicom.keywords import SLICE_TAGS, TOP_TAGS
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
+from dicom_preprocessing.image_warnings import ImageWarnings
 from tests.contradictory.sound import sound_files
 from tests.make_contradictory import choose, plans
 from tests.unit.datasets import data_set_of, item, lut, save
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CACHES = (
     common_header._describe_common,
     stage._read_common_facts,
+    padding._read_common_padding,
     values._find_common_lookup,
 )
 CHANGES = {
@@ -97,6 +100,12 @@ def outcome(content):
     return description, images
 
 
+def read_format(description, pixel_data):
+    return stage.prepare_input(
+        description, pixel_data, stage.DecodeSettings(), ImageWarnings()
+    ).pixel_format
+
+
 def comparable(found):
     """The outcome without objects that are compared by identity."""
     if isinstance(found[1], str):
@@ -164,3 +173,13 @@ def test_copy_with_other_attributes_has_nothing_in_common(file_with):
     description = open_image(memoryview(file_with())).description
     assert description.common is not None
     assert replace(description, top=replace(description.top, rescale_slope=ABSENT)).common is None
+
+
+def test_slices_of_two_series_in_turn_keep_their_own_padding(file_with):
+    clear()
+    paddings = [0, 9, 0, 9, None, 9]
+    for number, value in enumerate(paddings):
+        content = file_with(InstanceNumber=number, PixelPaddingValue=value)
+        opened = open_image(memoryview(content))
+        found = pixel_padding(opened.description, read_format(*opened))
+        assert found == (None if value is None else (value, value))
