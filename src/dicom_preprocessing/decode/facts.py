@@ -82,8 +82,12 @@ def warn_of_slice_spacing(
     description: Description, order: FrameOrder, warnings: ImageWarnings
 ) -> None:
     """Warn of a Spacing Between Slices that is not the step of the frames' positions."""
-    stated, step = description.spacing_between_slices(), order.spacing
-    if stated is None or step is None:
+    step = order.spacing
+    # Of one volume without distances, the step is what is stated.
+    if step is None or (order.is_one_volume and order.distances is None):
+        return
+    stated = description.spacing_between_slices()
+    if stated is None:
         return
     # Frames of a segmentation may leave out slices without segments.
     steps = max(1, round(step / stated))

@@ -37,6 +37,8 @@ def find_frame_differences(
     order : FrameOrder
         Frames of several volumes may differ in orientation and distance.
     """
+    if not description.may_differ(count):  # nearly all files
+        return
     spacings = find_different_spacings(description)
     if spacings is not None:
         name, *pair = spacings

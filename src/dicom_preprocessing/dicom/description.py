@@ -403,6 +403,10 @@ class Description:
             for value in own
         ]
 
+    def may_differ(self, count: int) -> bool:
+        """Whether ``count`` frames may have attributes that differ."""
+        return count > 1 and bool(self.frames)
+
     def find_different(
         self,
         name: str,
@@ -421,10 +425,10 @@ class Description:
         count : int
         are_same : callable
         """
-        # Nearly always they cannot, which takes a tenth of the time of values: frames may be
-        # thousands, and Number of Frames any number, but those without a group are all alike.
-        if count == 1 or not self.frames:
+        if not self.may_differ(count):
             return None
+        # Nearly always they do not, which takes a tenth of the time of values: frames may be
+        # thousands, and Number of Frames any number, but those without a group are all alike.
         own = {getattr(groups, name).values for groups in self.frames[:count]}
         if len(own) == 1 and count <= len(self.frames):
             return None
@@ -491,9 +495,11 @@ class Description:
     def positions(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
         """Return Image Position (Patient) of each frame in mm."""
         found = self.per_frame("position", FunctionalGroups.position, count)
-        offsets, orientation = self.frame_offsets(count), self.top.orientation()
-        position = self.top.position()
-        if offsets is None or position is None or orientation is None:
+        offsets = self.frame_offsets(count)
+        if offsets is None:
+            return found.values
+        position, orientation = self.top.position(), self.top.orientation()
+        if position is None or orientation is None:
             return found.values
         if any(level is not GroupLevel.TOP for level in found.levels):
             return found.values
