@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dicom_preprocessing.decode.frame_order import PARALLEL, distinct_positions
+from dicom_preprocessing.dicom.common_header import CACHED_HEADERS
 from dicom_preprocessing.imaging.space import PatientSpace, are_orthonormal
 from dicom_preprocessing.imaging.volume import mix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_preprocessing.dicom.description import Description
+    from dicom_preprocessing.dicom.description import CommonHeader, Description
     from dicom_preprocessing.imaging.volume import Blend
 
 
@@ -38,17 +40,33 @@ def find_patient_space(
         None unless every frame has a position of its own, and all have one orientation and Pixel
         Spacing that can be used.
     """
-    n = len(order)
-    positions = distinct_positions(description, n)
+    positions = distinct_positions(description, len(order))
     if positions is None:
         return None
+    plane = _find_plane(description, order)
+    return None if plane is None else _place([positions[i] for i in order], plane, sources)
+
+
+class _Plane(NamedTuple):
+    """Orientation and pixel spacing (x, y) that all pages have."""
+
+    orientation: tuple[float, ...]
+    spacing: tuple[float, float]
+
+
+def _find_plane(description: Description, order: Sequence[int]) -> _Plane | None:
+    """Return what frames have in common, which are in the order of their indices."""
+    if description.common is not None:
+        return _find_common_plane(description.common)
+    n = len(order)
     orientations, spacings = description.orientations(n), description.pixel_spacings(n)
-    return place_pages(
-        [positions[index] for index in order],
-        [orientations[index] for index in order],
-        [spacings[index] for index in order],
-        sources,
-    )
+    return _join_planes([orientations[i] for i in order], [spacings[i] for i in order])
+
+
+@lru_cache(maxsize=CACHED_HEADERS)
+def _find_common_plane(common: CommonHeader) -> _Plane | None:
+    """Return what slices with a common header have, in which frames have no groups of their own."""
+    return _join_planes(common.description.orientations(1), common.description.pixel_spacings(1))
 
 
 def number_page_frames(
@@ -85,20 +103,36 @@ def place_pages(
     sources : sequence of Blend or None
         The frames of which each page was made; None: each page is one of them.
     """
+    plane = _join_planes(orientations, spacings)
+    known = [position for position in positions if position is not None]
+    if plane is None or len(known) < len(positions):
+        return None
+    return _place(known, plane, sources)
+
+
+def _join_planes(
+    orientations: Sequence[tuple[float, ...] | None], spacings: Sequence[tuple[float, float] | None]
+) -> _Plane | None:
+    """Return the first orientation and spacing, None unless all are parallel and usable."""
     orientation, spacing = orientations[0], spacings[0]
     if orientation is None or spacing is None or not are_orthonormal(orientation):
         return None
     if any(other != spacing for other in spacings) or not _are_parallel(orientations):
         return None
-    pages = [position for position in positions if position is not None]
-    if len(pages) < len(positions):
-        return None
+    return _Plane(orientation, spacing)
+
+
+def _place(
+    positions: Sequence[tuple[float, ...]], plane: _Plane, sources: Sequence[Blend] | None
+) -> PatientSpace | None:
+    """Return where pages of a plane lie, None if they are infinitely far away."""
+    pages = positions
     if sources is not None:
         with np.errstate(all="ignore"):
             pages = list(map(tuple, mix(pages, sources).tolist()))
     if not all(map(math.isfinite, chain.from_iterable(pages))):
         return None
-    return PatientSpace(orientation, spacing, tuple(pages))
+    return PatientSpace(plane.orientation, plane.spacing, tuple(pages))
 
 
 def _are_parallel(orientations: Sequence[tuple[float, ...] | None]) -> bool:

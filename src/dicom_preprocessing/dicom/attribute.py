@@ -88,7 +88,10 @@ class Attribute:
             return tuple(map(_to_number, self.raw.decode("ascii", "replace").split("\\")))
         if self.values in ((), ("",)):
             return ()
-        return tuple(map(_to_number, self.values))
+        try:
+            return tuple(map(float, self.values))
+        except NUMBER_ERRORS:
+            return tuple(map(_to_number, self.values))
 
     def vector(self, length: int) -> tuple[float, ...] | None:
         """Return the values if they are exactly ``length`` finite numbers, else None."""

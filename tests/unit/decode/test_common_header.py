@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom.datadict import keyword_for_tag
 
-from dicom_preprocessing.decode import padding, stage, values
+from dicom_preprocessing.decode import padding, space, stage, values
 from dicom_preprocessing.decode.padding import pixel_padding
 from dicom_preprocessing.decode.stage import decode_opened
 from dicom_preprocessing.dicom import common_header, reading
@@ -16,6 +16,7 @@ from dicom_preprocessing.dicom.keywords import SLICE_TAGS, TOP_TAGS
 from dicom_preprocessing.dicom.reading import open_image
 from dicom_preprocessing.errors import FileError
 from dicom_preprocessing.image_warnings import ImageWarnings
+from dicom_preprocessing.imaging.space import PatientSpace
 from tests.contradictory.sound import sound_files
 from tests.make_contradictory import choose, plans
 from tests.unit.datasets import data_set_of, item, lut, save
@@ -27,6 +28,7 @@ CACHES = (
     common_header._describe_common,
     stage._read_common_facts,
     padding._read_common_padding,
+    space._find_common_plane,
     values._find_common_lookup,
 )
 CHANGES = {
@@ -183,3 +185,23 @@ def test_slices_of_two_series_in_turn_keep_their_own_padding(file_with):
         opened = open_image(memoryview(content))
         found = pixel_padding(opened.description, read_format(*opened))
         assert found == (None if value is None else (value, value))
+
+
+def test_slices_of_two_series_in_turn_keep_their_own_places(file_with):
+    clear()
+    orientations = [[1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1], [1, 0, 0, 1, 0, 0]]
+    for z in range(9):
+        content = file_with(
+            SOPInstanceUID=f"1.2.{z}",
+            ImagePositionPatient=None if z == 4 else [0, 1, z],
+            ImageOrientationPatient=orientations[z % 3],
+            PixelSpacing=[0.5, 0.25],
+        )
+        image = decode_opened(*open_image(memoryview(content)))
+        assert image.source_info.sop_instance_uid == f"1.2.{z}"
+        found = image.geometry.space
+        if z == 4 or z % 3 == 2:  # the third orientation is none
+            assert found is None
+        else:
+            place = PatientSpace(tuple(orientations[z % 3]), (0.25, 0.5), ((0, 1, z),))
+            assert found == place
