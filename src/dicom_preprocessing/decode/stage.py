@@ -142,15 +142,24 @@ def prepare_input(
         facts = _read_facts(description, pixel_data.keyword, settings.orient, pixel_data)
     warnings.extend(facts.warnings)
     return DecodeInput(
-        description, pixel_data, facts.pixel_format, facts.spacing, facts.flip, warnings
+        description,
+        pixel_data,
+        facts.pixel_format,
+        facts.spacing,
+        facts.pixel_shape,
+        facts.region,
+        facts.flip,
+        warnings,
     )
 
 
 class _Facts(NamedTuple):
-    """What is read from a header before its pixels."""
+    """What is read from a header before its pixels; fields as of ``DecodeInput``."""
 
     pixel_format: PixelFormat
     spacing: PixelSpacing | None
+    pixel_shape: float | None
+    region: tuple[int, int, int, int] | None
     flip: Flip | None
     warnings: tuple[ImageWarning, ...]
 
@@ -171,16 +180,35 @@ def _read_facts(
     warn_of_facts(description, spacing, warnings)
     _warn_of_frames(description, pixel_format.number_of_frames, warnings)
     flip = _plan_flip(description, pixel_format, orient, warnings)
-    return _Facts(pixel_format, spacing, flip, tuple(warnings))
+    pixel_shape = find_pixel_shape(description) if spacing is None else None
+    region = _find_region(description, pixel_format, flip)
+    return _Facts(pixel_format, spacing, pixel_shape, region, flip, tuple(warnings))
+
+
+def _find_region(
+    description: Description, pixel_format: PixelFormat, flip: Flip | None
+) -> tuple[int, int, int, int] | None:
+    """Return the pixels of a decoded ultrasound image that show the patient."""
+    region = find_2d_region(description)
+    if region is None:
+        return None
+    size = Size(pixel_format.columns, pixel_format.rows)
+    return Geometry(size, flip=flip).flip_area(region[:4])
 
 
 class DecodeInput(NamedTuple):
-    """Input of the stage; ``flip`` is how frames are turned or mirrored."""
+    """Input of the stage.
+
+    ``flip`` is how frames are turned or mirrored; ``pixel_shape`` and ``region`` are those of
+    ``SourceInfo``.
+    """
 
     description: Description
     pixel_data: PixelData
     pixel_format: PixelFormat
     spacing: PixelSpacing | None
+    pixel_shape: float | None
+    region: tuple[int, int, int, int] | None
     flip: Flip | None
     warnings: ImageWarnings
 
@@ -188,11 +216,6 @@ class DecodeInput(NamedTuple):
     def size(self) -> Size:
         """Width and height of a stored frame."""
         return Size(self.pixel_format.columns, self.pixel_format.rows)
-
-    @property
-    def pixel_shape(self) -> float | None:
-        """Height over width of a pixel, where no spacing tells it."""
-        return find_pixel_shape(self.description) if self.spacing is None else None
 
     def plan_target(self, content: Size, resize: Mapping[str, Any] | None) -> Size:
         """Return the size to which ``content`` will be resized."""
@@ -262,6 +285,8 @@ def _decode_at_level(
     description, pixel_format = source.description, source.pixel_format
 
     def level_of(content: Size) -> int:
+        if not levels:  # nearly all
+            return 0
         target = source.plan_target(content, settings.fast_decode)
         return min(levels, choose_level(content, target))
 
@@ -292,8 +317,6 @@ def _decode_at_level(
 def make_source_info(source: DecodeInput, **facts: Any) -> SourceInfo:  # noqa: ANN401
     """Return the facts of the header, and those about what became of the frames."""
     header, spacing = source.description.header, source.spacing
-    region = find_2d_region(source.description)
-    of_source = Geometry(source.size, flip=source.flip)
     return SourceInfo(
         study_instance_uid=header.study_instance_uid,
         series_instance_uid=header.series_instance_uid,
@@ -304,7 +327,7 @@ def make_source_info(source: DecodeInput, **facts: Any) -> SourceInfo:  # noqa: 
         pixel_spacing=spacing[:2] if spacing is not None else None,
         spacing_source=spacing.source if spacing is not None else "",
         pixel_shape=source.pixel_shape,
-        region=of_source.flip_area(region[:4]) if region is not None else None,
+        region=source.region,
         photometric_interpretation=source.pixel_format.photometric_interpretation,
         **facts,
     )
