@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from dicom_preprocessing.config import Limits, Stage
     from dicom_preprocessing.config.recipe import Recipe
-    from dicom_preprocessing.imaging.image import Image
+    from dicom_preprocessing.imaging.frames import LazyFrames
+    from dicom_preprocessing.imaging.image import Image, SourceInfo
     from dicom_preprocessing.index.table import InventoryEntry
 
 
@@ -234,8 +237,12 @@ def _decode(entry: InventoryEntry, settings: Mapping[str, Any], timer: StageTime
 
 def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> Image:
     """Return the image with the UIDs of the index, and frames that count as work of decode."""
-    image = surround_frames(image, partial(reading_unchanged, entry))
-    image = timer.time_frames(image, "decode")
+
+    def make_frame(frames: LazyFrames, index: int) -> NDArray[Any]:
+        with timer.measure("decode"), reading_unchanged(entry):
+            return frames[index]
+
+    image = surround_frames(image, make_frame)
     reduction = image.reduction
     if reduction is not None:
 
@@ -245,6 +252,8 @@ def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
             return _add_index_uids(image, entry, timer)
 
         image = replace(image, reduction=replace(reduction, decode_at_level=decode_again))
+    if _uids_of(image.source_info) == _uids_of(entry):  # nearly always
+        return image
     source_info = replace(
         image.source_info,
         study_instance_uid=entry.study_instance_uid,
@@ -252,6 +261,10 @@ def _add_index_uids(image: Image, entry: InventoryEntry, timer: StageTimer) -> I
         sop_instance_uid=entry.sop_instance_uid,
     )
     return replace(image, source_info=source_info)
+
+
+def _uids_of(facts: InventoryEntry | SourceInfo) -> tuple[str, str, str]:
+    return facts.study_instance_uid, facts.series_instance_uid, facts.sop_instance_uid
 
 
 def run_stages(image: Image, recipe: Recipe, after: str, timer: StageTimer) -> Image:

@@ -20,7 +20,6 @@ from dicom_preprocessing.imaging.frames import LazyFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -58,7 +57,12 @@ class StageTimer:
 
     def time_frames(self, image: Image, stage: str) -> Image:
         """Return the image with frames whose making counts as work of a stage."""
-        return surround_frames(image, partial(self.measure, stage))
+
+        def make_frame(frames: LazyFrames, index: int) -> NDArray[Any]:
+            with self.measure(stage):
+                return frames[index]
+
+        return surround_frames(image, make_frame)
 
 
 class Measurement:
@@ -110,15 +114,10 @@ def _raise_foreseen(error: Exception, stage: str) -> None:
     raise unforeseen from error
 
 
-def surround_frames(image: Image, context: Callable[[], AbstractContextManager[None]]) -> Image:
-    """Return the image with lazy frames that are each made within a context."""
+def surround_frames(image: Image, make_frame: Callable[[LazyFrames, int], NDArray[Any]]) -> Image:
+    """Return the image with lazy frames that are each made by a function of those it has."""
     frames = image.frames
     if not isinstance(frames, LazyFrames):
         return image
-
-    def make_frame(index: int) -> NDArray[Any]:
-        with context():
-            return frames[index]
-
-    surrounded = LazyFrames(frames.shape, frames.dtype, make_frame, frames.is_cheap)
-    return image.with_frames(surrounded)
+    make = partial(make_frame, frames)
+    return image.with_frames(LazyFrames(frames.shape, frames.dtype, make, frames.is_cheap))

@@ -99,6 +99,15 @@ def test_receipt_of_an_image_tells_what_the_manifest_needs(tmp_path, source, wri
     )
 
 
+def test_image_has_the_uids_of_the_index_not_of_the_file(tmp_path, source, write_dicom):
+    (entry,) = entries_of(write_dicom(source / "a.dcm"))
+    indexed = replace(entry, series_instance_uid="1.2.9", sop_instance_uid="1.2.9.1")
+    (receipt,) = process_instance([indexed], target_of(tmp_path))
+    facts = receipt.parse_source_info()
+    assert facts.study_instance_uid == "1.2.3"
+    assert (facts.series_instance_uid, facts.sop_instance_uid) == ("1.2.9", "1.2.9.1")
+
+
 def test_receipt_tells_the_seconds_of_each_step(tmp_path, source, write_dicom):
     receipt = run(tmp_path, write_dicom(source / "a.dcm"), crop=True, size=[8, 8])["a.dcm"]
     assert list(receipt.seconds) == ["decode", "crop", "resize", "pad", "write"]
