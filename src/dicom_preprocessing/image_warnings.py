@@ -149,6 +149,8 @@ class ImageWarnings:
         return later
 
     def __iter__(self) -> Iterator[ImageWarning]:
+        if not self._warnings and self._earlier is None:  # nearly all
+            return iter(())
         earlier = () if self._earlier is None else self._earlier
         merged = list({*self._warnings, *earlier})
         return iter(sorted(merged, key=lambda warning: (RANKS[warning.code], warning.message)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
@@ -19,6 +20,8 @@ from dicom_preprocessing.imaging.image import Image, SourceInfo
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import numpy as np
 
     from dicom_preprocessing.errors import FileError
     from dicom_preprocessing.index.table import InventoryEntry
@@ -135,7 +138,7 @@ class Receipt:
             geometry=image.geometry.as_dict(),
             frames=frames,
             channels=channels,
-            dtype=str(image.frames.dtype),
+            dtype=_name_dtype(image.frames.dtype),
             checksum=checksum,
         )
 
@@ -174,6 +177,12 @@ class Receipt:
             return Geometry.from_dict(self.geometry or {})
         except (LookupError, TypeError, ValueError):
             raise self._make_version_error() from None
+
+
+@cache
+def _name_dtype(dtype: np.dtype[Any]) -> str:
+    """Return the name of a dtype, which numpy makes anew each time."""
+    return str(dtype)
 
 
 def new_receipt(entry: InventoryEntry) -> Receipt:
