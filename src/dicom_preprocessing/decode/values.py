@@ -65,8 +65,15 @@ def linear(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.
     # c - (w - 1) / 2, the lowest value of a window becomes 0, the background.
     center, width = window.center, max(window.width, 1.0)
     low, high = center - (width - 1) / 2, center - 0.5 + (width - 1) / 2
-    ramp = ((values - (center - 0.5)) / ((width - 1) or 1.0) + 0.5) * top
-    return np.where(values <= low, 0.0, np.where(values > high, top, ramp))
+    # In place, which takes half the time: a table of 16 bits is made anew for each image whose
+    # rescale is its own, as in PET.
+    ramp = values - (center - 0.5)
+    ramp /= (width - 1) or 1.0
+    ramp += 0.5
+    ramp *= top
+    np.copyto(ramp, top, where=values > high)
+    np.copyto(ramp, 0.0, where=values <= low)
+    return ramp
 
 
 def linear_exact(values: NDArray[np.float64], window: Window, top: int) -> NDArray[np.float64]:
@@ -273,7 +280,9 @@ def _make_quantiser(
         with np.errstate(all="ignore"):  # of very narrow windows and very large slopes
             display = transform(values)
         is_none = np.isnan(display)
-        truncated: NDArray[Any] = np.clip(np.where(is_none, 0, display), 0, top).astype(dtype)
+        if is_none.any():
+            display = np.where(is_none, 0, display)
+        truncated: NDArray[Any] = np.clip(display, 0, top).astype(dtype)
         # MONOCHROME1 shows the minimum as white after the VOI transform (PS3.3 C.7.6.3.1.2), so
         # that this comes last. Presentation LUT Shape says the same, and would invert once more.
         return np.where(is_none, 0, top - truncated).astype(dtype) if inverted else truncated
