@@ -326,9 +326,17 @@ def tabulate(
     transform: Callable[[NDArray[np.float64]], NDArray[Any]], bits_stored: int, *, signed: bool
 ) -> DisplayLut:
     """Make a table of ``transform`` for all values of Bits Stored; cached for the next image."""
+    low, _ = find_range(bits_stored, signed=signed)
+    return DisplayLut(transform(_list_values(bits_stored, signed=signed)), low)
+
+
+@lru_cache(maxsize=4)
+def _list_values(bits_stored: int, *, signed: bool) -> NDArray[np.float64]:
+    """Return all values of Bits Stored, which images share."""
     low, high = find_range(bits_stored, signed=signed)
     values = np.arange(low, high + 1, dtype=np.float64)
-    return DisplayLut(transform(values), low)
+    values.flags.writeable = False
+    return values
 
 
 def apply_transform(

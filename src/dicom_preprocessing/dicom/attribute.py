@@ -52,9 +52,10 @@ class Attribute:
         """Whether it is absent, or has only blanks."""
         if self.raw is not None:
             return not self.raw
-        if len(self.values) > 1:
-            return False
-        return all(v in ("", b"") or (isinstance(v, str) and not v.strip()) for v in self.values)
+        if len(self.values) != 1:
+            return not self.values
+        (value,) = self.values
+        return value in ("", b"") or (isinstance(value, str) and not value.strip())
 
     @property
     def has_several(self) -> bool:

@@ -599,6 +599,8 @@ def read_spacing(attribute: Attribute) -> tuple[float, float] | None:
     """Return (x, y) of a spacing with two positive numbers, else None."""
     # PS3.3 10.7.1.3: the first number is the distance between rows, which is that in y.
     values = attribute.numbers()
-    if len(values) > 1 and all(v > 0 and math.isfinite(v) for v in values[:2]):
-        return values[1], values[0]
+    if len(values) > 1:
+        y, x = values[:2]
+        if 0 < x < math.inf and 0 < y < math.inf:
+            return x, y
     return None
