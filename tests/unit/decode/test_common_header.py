@@ -205,3 +205,8 @@ def test_slices_of_two_series_in_turn_keep_their_own_places(file_with):
         else:
             place = PatientSpace(tuple(orientations[z % 3]), (0.25, 0.5), ((0, 1, z),))
             assert found == place
+
+
+def test_pixels_of_a_slice_are_not_those_of_another(file_with, monkeypatch):
+    plain = file_with()
+    assert check([plain, plain[:-4], plain[:-24] + bytes(24), plain + bytes(24)], monkeypatch) > 0
