@@ -69,6 +69,8 @@ class StoredPadding(NamedTuple):
         if pixel_format.is_float or pixel_format.high_bit != pixel_format.bits_stored - 1:
             return False
         lowest, highest = pixel_format.stored_range
+        if lowest <= min(self) and max(self) <= highest:  # nearly always
+            return False
         first, last = find_range(pixel_format.bits_held, signed=pixel_format.is_signed)
         is_above = max(self) > highest and min(self) <= last
         return is_above or (min(self) < lowest and max(self) >= first)

@@ -134,12 +134,11 @@ def prepare_input(
     FileError
         As ``read_pixel_format``.
     """
-    facts: _Facts
-    # Without a Photometric Interpretation it depends on the pixels.
-    if description.common is not None and description.pixel.photometric_interpretation.text():
-        facts = _read_common_facts(description.common, pixel_data.keyword, settings.orient)
-    else:
-        facts = _read_facts(description, pixel_data.keyword, settings.orient, pixel_data)
+    keyword, orient, facts = pixel_data.keyword, settings.orient, None
+    if description.common is not None:
+        facts = _read_common_facts(description.common, keyword, orient)
+    if facts is None:
+        facts = _read_facts(description, keyword, orient, pixel_data)
     warnings.extend(facts.warnings)
     return DecodeInput(
         description,
@@ -165,8 +164,10 @@ class _Facts(NamedTuple):
 
 
 @lru_cache(maxsize=CACHED_HEADERS)
-def _read_common_facts(common: CommonHeader, keyword: str, orient: str) -> _Facts:
-    """Read the facts of slices with a common header."""
+def _read_common_facts(common: CommonHeader, keyword: str, orient: str) -> _Facts | None:
+    """Read the facts of slices with a common header, None where they depend on the pixels."""
+    if not common.description.pixel.photometric_interpretation.text():
+        return None
     return _read_facts(common.description, keyword, orient)
 
 

@@ -448,7 +448,7 @@ class Description:
         count : int
             Frames of the image, which may be more or fewer than groups.
         """
-        if not self.has_groups:  # nearly all files of one frame
+        if not self.has_groups:
             top = read(self.top)
             return PerFrame((top,) * count, (None if top is None else GroupLevel.TOP,) * count)
         by_frame = self.read_levels(row, read, count)
@@ -461,13 +461,21 @@ class Description:
             tuple(GroupLevel(d.source) if d.source else None for d in decisions),
         )
 
+    def values_of_frames(
+        self, row: str, read: Callable[[FunctionalGroups], T | None], count: int
+    ) -> tuple[T | None, ...]:
+        """Return the value that counts for each frame; parameters as of ``per_frame``."""
+        if not self.has_groups:  # nearly all files of one frame
+            return (read(self.top),) * count
+        return self.per_frame(row, read, count).values
+
     def rescales(self, count: int) -> PerFrame[Rescale]:
         """Return Rescale Slope and Intercept of each frame, and their levels."""
         return self.per_frame("rescale", FunctionalGroups.rescale, count)
 
     def rescale_types(self, count: int) -> tuple[str | None, ...]:
         """Return Rescale Type of each frame."""
-        return self.per_frame("rescale_type", FunctionalGroups.units, count).values
+        return self.values_of_frames("rescale_type", FunctionalGroups.units, count)
 
     def dose_scaling(self) -> Rescale | None:
         """Return Dose Grid Scaling (PS3.3 C.8.8.3) as a rescale."""
@@ -486,7 +494,7 @@ class Description:
 
     def voi_lut_functions(self, count: int) -> tuple[str | None, ...]:
         """Return VOI LUT Function of each frame."""
-        return self.per_frame("voi_lut_function", FunctionalGroups.function, count).values
+        return self.values_of_frames("voi_lut_function", FunctionalGroups.function, count)
 
     def frame_offsets(self, count: int) -> tuple[float, ...] | None:
         """Return Grid Frame Offset Vector in mm, None unless it has a number for each frame."""
@@ -494,10 +502,10 @@ class Description:
 
     def positions(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
         """Return Image Position (Patient) of each frame in mm."""
-        found = self.per_frame("position", FunctionalGroups.position, count)
         offsets = self.frame_offsets(count)
         if offsets is None:
-            return found.values
+            return self.values_of_frames("position", FunctionalGroups.position, count)
+        found = self.per_frame("position", FunctionalGroups.position, count)
         position, orientation = self.top.position(), self.top.orientation()
         if position is None or orientation is None:
             return found.values
@@ -507,7 +515,7 @@ class Description:
 
     def orientations(self, count: int) -> tuple[tuple[float, ...] | None, ...]:
         """Return Image Orientation (Patient) of each frame."""
-        return self.per_frame("orientation", FunctionalGroups.orientation, count).values
+        return self.values_of_frames("orientation", FunctionalGroups.orientation, count)
 
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Return Pixel Spacing of the first frame as (x, y) in mm."""
@@ -519,11 +527,11 @@ class Description:
 
     def imager_pixel_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
         """Return Imager Pixel Spacing of each frame as (x, y) in mm."""
-        return self.per_frame("pixel_spacing", FunctionalGroups.detector_spacing, count).values
+        return self.values_of_frames("pixel_spacing", FunctionalGroups.detector_spacing, count)
 
     def pixel_spacings(self, count: int) -> tuple[tuple[float, float] | None, ...]:
         """Return Pixel Spacing of each frame as (x, y) in mm."""
-        return self.per_frame("pixel_spacing", FunctionalGroups.patient_spacing, count).values
+        return self.values_of_frames("pixel_spacing", FunctionalGroups.patient_spacing, count)
 
     def spacing_between_slices(self) -> float | None:
         """Return Spacing Between Slices of the first frame in mm."""
@@ -532,7 +540,7 @@ class Description:
     def spacings_between_slices(self, count: int) -> tuple[float | None, ...]:
         """Return Spacing Between Slices of each frame in mm."""
         read = FunctionalGroups.slice_spacing
-        return self.per_frame("spacing_between_slices", read, count).values
+        return self.values_of_frames("spacing_between_slices", read, count)
 
     def breast_laterality(self) -> str:
         """Return L, R or another value in capitals; an empty text if there is none."""
@@ -560,7 +568,7 @@ class Description:
     def patient_directions_of_frames(self, count: int) -> tuple[tuple[str, str] | None, ...]:
         """Return Patient Orientation of each frame."""
         read = FunctionalGroups.patient_directions
-        return self.per_frame("patient_orientation", read, count).values
+        return self.values_of_frames("patient_orientation", read, count)
 
     def number_of_frames(self) -> int | None:
         """Return Number of Frames: 1 if it is absent or blank, None if it is no positive number."""
