@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,63 @@ KERNELS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LineWeights:
+    """Weights of the samples of a line for each output pixel: a sparse matrix in compressed rows.
+
+    A class, since an array of scipy takes as long to be made as its weights.
+
+    Parameters
+    ----------
+    weights : (count,), float64
+        Those of an output pixel have the sum 1.
+    samples : (count,), int32
+        Index of the sample of each weight.
+    starts : (n_out + 1,), int32
+        Where the weights of each output pixel start; the last one is the count.
+    n_in : int
+        Samples of the line.
+    """
+
+    weights: NDArray[np.float64]
+    samples: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    n_in: int
+
+    def apply(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weighted sums of (n_in, ...) samples as (n_out, count)."""
+        lines = samples.reshape(self.n_in, -1)
+        add_product = _find_product()
+        if add_product is None:
+            return self.multiply(lines)
+        n_out, count = len(self.starts) - 1, lines.shape[1]
+        sums = np.zeros((n_out, count))
+        sizes, matrix = (n_out, self.n_in, count), (self.starts, self.samples, self.weights)
+        add_product(*sizes, *matrix, lines.ravel(), sums.ravel())
+        return sums
+
+    def multiply(self, lines: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums of (n_in, count) samples by the operator that scipy documents."""
+        from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
+
+        content = self.weights, self.samples, self.starts
+        matrix = sparse.csr_array(content, shape=(len(self.starts) - 1, self.n_in))
+        return np.asarray(matrix @ lines, np.float64)
+
+
+@cache
+def _find_product() -> Callable[..., None] | None:
+    """Return the function of scipy that adds the product of a matrix and lines, if it is there.
+
+    The operator comes to it through thirty others, which take as long as a small image.
+    """
+    from scipy import sparse  # noqa: PLC0415  # as above
+
+    product: Callable[..., None] | None
+    product = getattr(getattr(sparse, "_sparsetools", None), "csr_matvecs", None)
+    return product
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Band:
     """Output rows ``top`` to ``bottom``, and the input rows ``first`` to ``end`` that they need."""
 
@@ -80,14 +136,14 @@ class Band:
     bottom: int
     first: int
     end: int
-    weights: sparse.csr_array
+    weights: LineWeights
 
 
 class Passes(NamedTuple):
     """Weights of a band's vertical pass, and of the horizontal pass of all bands."""
 
     vertical: Band
-    horizontal: sparse.csr_array
+    horizontal: LineWeights
 
     def scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Resize the band's input rows: vertically, then horizontally.
@@ -102,8 +158,8 @@ class Passes(NamedTuple):
         """
         _, columns, samples = rows.shape
         # Both products sum lines that are as long as they can be, of all samples.
-        lines = self.vertical.weights @ rows.reshape(len(rows), -1)
-        scaled: NDArray[np.float64] = self.horizontal @ lines.T.reshape(columns, -1)
+        lines = self.vertical.weights.apply(rows)
+        scaled = self.horizontal.apply(lines.T.reshape(columns, -1))
         return scaled.reshape(len(scaled), samples, -1)
 
 
@@ -129,46 +185,32 @@ def kernel_bands(rows: SampleGrid, width: int, n_out: int, kernel: str) -> tuple
 @lru_cache(maxsize=CACHED_KERNELS)
 def _cut_into_bands(rows: SampleGrid, step: int, n_out: int, kernel: str) -> tuple[Band, ...]:
     """Return bands of ``step`` output rows."""
-    from scipy import sparse  # noqa: PLC0415  # 0.1 s that only resampling must pay
-
-    weights, samples, row_starts = line_weights(rows, n_out, kernel)
+    line = line_weights(rows, n_out, kernel)
     bands = []
     for top in range(0, n_out, step):
         bottom = min(top + step, n_out)
-        starts = row_starts[top : bottom + 1]
+        starts = line.starts[top : bottom + 1]
         of_band = slice(starts[0], starts[-1])
         # No kernel starts or ends before that of the row above.
-        first, end = int(samples[starts[0]]), int(samples[starts[-1] - 1]) + 1
-        content = weights[of_band], samples[of_band] - first, starts - starts[0]
-        narrow = sparse.csr_array(content, shape=(bottom - top, end - first))
+        samples = line.samples[of_band]
+        first, end = int(samples[0]), int(samples[-1]) + 1
+        weights = line.weights[of_band]
+        narrow = LineWeights(weights, samples - first, starts - starts[0], end - first)
         bands.append(Band(top, bottom, first, end, narrow))
     return tuple(bands)
 
 
 @lru_cache(maxsize=CACHED_KERNELS)
-def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> sparse.csr_array:
-    """Return the weights of ``line_weights`` as a sparse array (n_out, grid.count) of float64."""
-    from scipy import sparse  # noqa: PLC0415  # as above
-
-    return sparse.csr_array(line_weights(grid, n_out, kernel), shape=(n_out, grid.count))
+def kernel_weights(grid: SampleGrid, n_out: int, kernel: str) -> LineWeights:
+    """Return the weights of ``line_weights``, and keep them for the next image."""
+    return line_weights(grid, n_out, kernel)
 
 
-def line_weights(
-    grid: SampleGrid, n_out: int, kernel: str
-) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
+def line_weights(grid: SampleGrid, n_out: int, kernel: str) -> LineWeights:
     """Return the weights of the samples of a line for each of ``n_out`` output pixels.
 
     The kernel is widened by the ratio when shrinking, taken at pixel centres, clipped at the
     edges and renormalised.
-
-    Returns
-    -------
-    weights : (count,), float64
-        Those of an output pixel have the sum 1.
-    samples : (count,), int32
-        Index of the sample of each weight.
-    starts : (n_out + 1,), int32
-        Where the weights of each output pixel start; the last one is the count.
     """
     function, support, _ = KERNELS[kernel]
     n_in, step = grid.count, grid.step
@@ -189,4 +231,5 @@ def line_weights(
     # Samples on the edge of the support weigh nothing: a third of those of an enlarged line.
     counted = (weights != 0) | (np.abs(distances) < support)
     starts = np.concatenate(([0], np.cumsum(counted)[ends - 1]))
-    return weights[counted], samples[counted].astype(np.int32), starts.astype(np.int32)
+    indices = samples[counted].astype(np.int32), starts.astype(np.int32)
+    return LineWeights(weights[counted], *indices, n_in)
