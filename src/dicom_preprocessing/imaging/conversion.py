@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 U8_MAX, U16_MAX = 255, 65535
+U16_BLACK = 128
+"""The highest uint16 that is 0 in uint8."""
 
 
 def convert(
@@ -60,6 +62,13 @@ def convert(
     else:
         np.take(_to_uint8(), values, out=converted, mode="clip")
     return converted
+
+
+def are_black(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which display values ``convert`` makes 0 in uint8."""
+    black: NDArray[np.bool_]
+    black = values <= U16_BLACK if values.dtype == np.uint16 else convert(values, np.uint8) == 0
+    return black
 
 
 @cache

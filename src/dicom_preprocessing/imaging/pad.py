@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicom_preprocessing.imaging.conversion import convert
+from dicom_preprocessing.imaging.conversion import are_black
 from dicom_preprocessing.imaging.frames import map_frames, map_in_order, spool_frames
 from dicom_preprocessing.imaging.geometry import Padding, Size
 from dicom_preprocessing.imaging.image import Image, luma
@@ -74,7 +74,8 @@ def plan_image_padding(image: Image, target: Size, padding: str) -> Padding:
         borders = frame[:, 0], frame[:, -1], frame[0], frame[-1]
         return [_count_empty(line, background) for line in borders]
 
-    left, right, top, bottom = np.sum(list(map_in_order(image.frames, count_by_side)), axis=0)
+    counts = map_in_order(image.frames, count_by_side)
+    left, right, top, bottom = map(sum, zip(*counts, strict=True))
     return plan_padding(
         image.size, target, x=_find_emptier_side(left, right), y=_find_emptier_side(top, bottom)
     )
@@ -89,5 +90,5 @@ def _count_empty(line: NDArray[Any], background: float | None) -> int:
     """Count the pixels of (length, samples) with luma 0 in 8 bits, or the background value."""
     # In 8 bits: faint noise of 16 bits in a border is background too.
     if background is None:
-        return int(np.count_nonzero(convert(luma(line), np.uint8) == 0))
+        return int(np.count_nonzero(are_black(luma(line))))
     return int(np.count_nonzero(line == background))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dicom_preprocessing import convert
+from dicom_preprocessing.imaging.conversion import are_black
 
 EVERY_U8 = np.arange(256, dtype=np.uint8)
 EVERY_U16 = np.arange(65536, dtype=np.uint16)
@@ -14,6 +15,11 @@ def test_u16_to_u8():
     assert convert(EVERY_U16, np.uint8).tolist() == expected
     # As the design writes it for crop and padding: the nearest of the values v * 257.
     assert [(v + 128) // 257 for v in range(65536)] == expected
+
+
+@pytest.mark.parametrize("values", [EVERY_U8, EVERY_U16, EVERY_U16.astype(np.float32) / 65535])
+def test_black_is_what_becomes_0_in_8_bits(values):
+    assert np.array_equal(are_black(values), convert(values, np.uint8) == 0)
 
 
 def test_u8_to_u16():
