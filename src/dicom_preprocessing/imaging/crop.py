@@ -236,8 +236,8 @@ def _foreground_of_stored(
     def find_in_stored_values(frame: NDArray[Any]) -> NDArray[np.bool_]:
         grey = frame[..., 0]
         if is_open:
-            return np.asarray(grey >= low)
-        return np.asarray(grey <= high) if not first else (grey >= low) & (grey <= high)
+            return grey >= low
+        return grey <= high if not first else (grey >= low) & (grey <= high)
 
     return find_in_stored_values
 
@@ -314,7 +314,7 @@ def _find_box(
 def _find_first_line(count: int, has_foreground: Callable[[int, int], NDArray[np.bool_]]) -> int:
     """Return the first of ``count`` lines with foreground, ``count`` if there is none."""
     for start in range(0, count, LINES_AT_ONCE):
-        indices = np.flatnonzero(has_foreground(start, min(start + LINES_AT_ONCE, count)))
+        indices = has_foreground(start, min(start + LINES_AT_ONCE, count)).nonzero()[0]
         if indices.size:
             return start + int(indices[0])
     return count

@@ -67,7 +67,9 @@ class LazyFrames:
         return self.shape[0]
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        return self.make(range(len(self))[index])
+        if not 0 <= index < self.shape[0]:
+            index = range(self.shape[0])[index]  # from the end, or an IndexError
+        return self.make(index)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return map_in_order(self, lambda _, frame: frame)
@@ -143,9 +145,8 @@ def map_frames(
     is_cheap : bool
         Whether calling it again costs no more than keeping its result.
     """
-    return map_indexed(
-        frames, lambda _, frame: function(frame), shape=shape, dtype=dtype, is_cheap=is_cheap
-    )
+    like = (len(frames), *(shape or frames.shape[1:])), dtype or frames.dtype
+    return _map_or_defer(frames, *like, lambda i: function(frames[i]), is_cheap=is_cheap)
 
 
 def map_indexed(
