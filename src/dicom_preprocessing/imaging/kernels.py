@@ -165,9 +165,9 @@ class Passes(NamedTuple):
 
 BAND_BYTES = 1 << 20
 """Bytes of the input of a band in float64, which should stay in the cache."""
-BAND_ROWS = 192
-"""Output rows of a band: where lines to be transposed are a large power of two of bytes apart, more
-of them would not be in the cache at once."""
+BAND_ROWS = 96
+"""Output rows of a band: of more of them, what a band makes would not stay in the cache, nor would
+lines to be transposed, where they are a large power of two of bytes apart."""
 
 
 CACHED_KERNELS = 96
