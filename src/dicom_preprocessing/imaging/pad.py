@@ -56,7 +56,9 @@ def pad_frames(frames: Frames, plan: Padding, fill: float) -> Frames:
     shape = (bottom + plan.bottom, right + plan.right, samples)
 
     def pad_frame(frame: NDArray[Any]) -> NDArray[Any]:
-        padded = np.full(shape, fill, frame.dtype)
+        padded = np.empty(shape, frame.dtype)
+        padded[: plan.top] = padded[bottom:] = fill
+        padded[plan.top : bottom, : plan.left] = padded[plan.top : bottom, right:] = fill
         padded[plan.top : bottom, plan.left : right] = frame
         return padded
 
