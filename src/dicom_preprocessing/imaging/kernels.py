@@ -223,13 +223,13 @@ def line_weights(grid: SampleGrid, n_out: int, kernel: str) -> LineWeights:
     first = np.minimum(np.maximum(first, 0), n_in - 1)
     end = np.ceil(centre + support * widening).astype(np.int64)
     counts = np.minimum(np.maximum(end, first + 1), n_in) - first
-    ends = np.cumsum(counts)
-    samples = np.arange(ends[-1]) + np.repeat(first + counts - ends, counts)
-    distances = (samples + 0.5 - np.repeat(centre, counts)) / widening
+    ends = counts.cumsum()
+    samples = np.arange(ends[-1]) + (first + counts - ends).repeat(counts)
+    distances = (samples + 0.5 - centre.repeat(counts)) / widening
     weights = function(distances)
-    weights /= np.repeat(np.add.reduceat(weights, ends - counts), counts)
+    weights /= np.add.reduceat(weights, ends - counts).repeat(counts)
     # Samples on the edge of the support weigh nothing: a third of those of an enlarged line.
-    counted = (weights != 0) | (np.abs(distances) < support)
-    starts = np.concatenate(([0], np.cumsum(counted)[ends - 1]))
-    indices = samples[counted].astype(np.int32), starts.astype(np.int32)
-    return LineWeights(weights[counted], *indices, n_in)
+    counted = ((weights != 0) | (np.abs(distances) < support)).nonzero()[0]
+    starts = np.zeros(n_out + 1, np.int32)
+    starts[1:] = counted.searchsorted(ends)
+    return LineWeights(weights[counted], samples[counted].astype(np.int32), starts, n_in)
