@@ -275,8 +275,9 @@ def _join(box: CropBox, other: CropBox) -> CropBox:
     return CropBox(left, top, right - left, bottom - top)
 
 
-LINES_AT_ONCE = 64
-"""Rows or columns that are searched at once, from the edges inwards until some have foreground."""
+LINES_AT_ONCE = 32, 128
+"""The least and most rows or columns that are searched at once, from the edges inwards until some
+have foreground."""
 
 
 def _find_box(
@@ -291,30 +292,45 @@ def _find_box(
     def has_foreground(lines: NDArray[Any], axis: int) -> NDArray[np.bool_]:
         return np.asarray(foreground(lines).any(axis=axis))
 
-    rows, columns = frame.shape[:2]
+    rows, columns, samples = frame.shape
+    row_step, column_step = _lines_at_once(rows, samples), _lines_at_once(columns, samples)
     # Lines at each edge that are searched: all, or those outside of the box.
     above, below, before, behind = rows, rows, columns, columns
     if known is not None:
         above, below = known.top, rows - known.bottom
         before, behind = known.left, columns - known.right
-    top = _find_first_line(above, lambda a, b: has_foreground(frame[a:b], 1))
+    top = _find_first_line(above, row_step, lambda a, b: has_foreground(frame[a:b], 1))
     if top == rows:
         return None
     bottom = rows - _find_first_line(
-        below, lambda a, b: has_foreground(frame[rows - b : rows - a], 1)[::-1]
+        below, row_step, lambda a, b: has_foreground(frame[rows - b : rows - a], 1)[::-1]
     )
     kept = frame[top:bottom]
-    left = _find_first_line(before, lambda a, b: has_foreground(kept[:, a:b], 0))
+    left = _find_first_line(before, column_step, lambda a, b: has_foreground(kept[:, a:b], 0))
     right = columns - _find_first_line(
-        behind, lambda a, b: has_foreground(kept[:, columns - b : columns - a], 0)[::-1]
+        behind,
+        column_step,
+        lambda a, b: has_foreground(kept[:, columns - b : columns - a], 0)[::-1],
     )
     return CropBox(left, top, right - left, bottom - top)
 
 
-def _find_first_line(count: int, has_foreground: Callable[[int, int], NDArray[np.bool_]]) -> int:
+def _lines_at_once(count: int, samples: int) -> int:
+    """Return how many of the ``count`` lines of a frame are searched at once.
+
+    A look at few lines takes the time of its calls, one at many that of pixels within the box,
+    which is long for colour: its brightness must be computed.
+    """
+    least, most = LINES_AT_ONCE
+    return least if samples > 1 else min(max(least, count // 4), most)
+
+
+def _find_first_line(
+    count: int, step: int, has_foreground: Callable[[int, int], NDArray[np.bool_]]
+) -> int:
     """Return the first of ``count`` lines with foreground, ``count`` if there is none."""
-    for start in range(0, count, LINES_AT_ONCE):
-        indices = has_foreground(start, min(start + LINES_AT_ONCE, count)).nonzero()[0]
+    for start in range(0, count, step):
+        indices = has_foreground(start, min(start + step, count)).nonzero()[0]
         if indices.size:
             return start + int(indices[0])
     return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -239,6 +239,7 @@ def output_spacing(source_info: SourceInfo, geometry: Geometry) -> tuple[float, 
     return native[0] / scale[0], native[1] / scale[1]
 
 
+@cache
 def top_value(dtype: np.dtype[Any]) -> int:
     """Return the highest value of an integer dtype: 255, 65535 or 32767."""
     return int(np.iinfo(dtype).max)
