@@ -23,7 +23,7 @@ from dicom_preprocessing.imaging.coordinates import (
     nearest_index,
     sample_mask,
 )
-from dicom_preprocessing.imaging.space import PatientSpace, as_points
+from dicom_preprocessing.imaging.space import CACHED_AXES, PatientSpace, as_points, find_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -262,7 +262,7 @@ class Geometry:
         if self.space is None:
             return None
         is_mirrored = self.flip is not None and self.flip.horizontal
-        return _as_vector(self.space.row_direction * (-1 if is_mirrored else 1))
+        return _find_direction(self.space.orientation, 0, is_mirrored=is_mirrored)
 
     @property
     def column_direction(self) -> Vector | None:
@@ -270,7 +270,7 @@ class Geometry:
         if self.space is None:
             return None
         is_mirrored = self.flip is not None and self.flip.vertical
-        return _as_vector(self.space.column_direction * (-1 if is_mirrored else 1))
+        return _find_direction(self.space.orientation, 1, is_mirrored=is_mirrored)
 
     def _require_space(self) -> PatientSpace:
         if self.space is None:
@@ -472,6 +472,12 @@ def _find_way_to_corner(
     space = PatientSpace(orientation, pixel_spacing, positions=((0.0, 0.0, 0.0),))
     geometry = Geometry(source, flip, crop, resized, padding, space)
     return _as_vector(geometry.to_patient([[0, 0, 0]])[0])
+
+
+@lru_cache(maxsize=CACHED_AXES)
+def _find_direction(orientation: tuple[float, ...], axis: int, *, is_mirrored: bool) -> Vector:
+    """Return the unit vector along an axis of the output, x or y, which slices share."""
+    return _as_vector(find_axes(orientation)[axis] * (-1 if is_mirrored else 1))
 
 
 def _as_vector(values: NDArray[np.float64]) -> Vector:

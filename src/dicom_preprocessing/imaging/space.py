@@ -57,19 +57,19 @@ class PatientSpace:
     @property
     def row_direction(self) -> NDArray[np.float64]:
         """Unit vector (3,) along which the column index of stored pixels grows."""
-        row: NDArray[np.float64] = _find_axes(self.orientation)[0]
+        row: NDArray[np.float64] = find_axes(self.orientation)[0]
         return row
 
     @property
     def column_direction(self) -> NDArray[np.float64]:
         """Unit vector (3,) along which the row index of stored pixels grows."""
-        column: NDArray[np.float64] = _find_axes(self.orientation)[1]
+        column: NDArray[np.float64] = find_axes(self.orientation)[1]
         return column
 
     @property
     def normal(self) -> NDArray[np.float64]:
         """Unit vector (3,) at right angles to the image: the row times the column direction."""
-        normal: NDArray[np.float64] = _find_axes(self.orientation)[2]
+        normal: NDArray[np.float64] = find_axes(self.orientation)[2]
         return normal
 
     @property
@@ -143,7 +143,7 @@ class PatientSpace:
 
     def _directions(self) -> NDArray[np.float64]:
         """Return the unit vectors of row and column, (2, 3)."""
-        in_plane: NDArray[np.float64] = _find_axes(self.orientation)[:2]
+        in_plane: NDArray[np.float64] = find_axes(self.orientation)[:2]
         return in_plane
 
     def _positions_at(self, pages: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,7 +197,7 @@ def are_orthonormal(orientation: Sequence[float]) -> bool:
 
 
 @lru_cache(maxsize=CACHED_AXES)
-def _find_axes(orientation: tuple[float, ...]) -> NDArray[np.float64]:
+def find_axes(orientation: tuple[float, ...]) -> NDArray[np.float64]:
     """Return the unit vectors of row, column and normal, (3, 3), which slices share."""
     row = _unit(np.array(orientation[:3]))
     column = np.array(orientation[3:])
