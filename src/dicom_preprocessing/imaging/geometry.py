@@ -469,9 +469,8 @@ def _find_way_to_corner(
 ) -> Vector:
     """Return the way in mm from stored pixel (0, 0) to output pixel (0, 0) of the same page."""
     source, flip, crop, resized, padding = steps
-    space = PatientSpace(orientation, pixel_spacing, positions=((0.0, 0.0, 0.0),))
-    geometry = Geometry(source, flip, crop, resized, padding, space)
-    return _as_vector(geometry.to_patient([[0, 0, 0]])[0])
+    corner = Geometry(source, flip, crop, resized, padding).to_source([[0, 0]])
+    return _as_vector(PatientSpace(orientation, pixel_spacing, positions=()).way_to(corner)[0])
 
 
 @lru_cache(maxsize=CACHED_AXES)

@@ -97,8 +97,12 @@ class PatientSpace:
         DICOM PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.
         """
         given = as_points(points)
-        in_plane: NDArray[np.float64] = (given[..., :2] * self.pixel_spacing) @ self._directions()
-        return in_plane + self._positions_at(given[..., 2])
+        return self.way_to(given[..., :2]) + self._positions_at(given[..., 2])
+
+    def way_to(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the way in mm from stored pixel (0, 0) to points (..., 2) of its page."""
+        way: NDArray[np.float64] = (points * self.pixel_spacing) @ self._directions()
+        return way
 
     def from_patient(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map points of the patient to stored pixels and pages; the inverse of ``to_patient``.
