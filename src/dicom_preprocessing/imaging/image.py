@@ -138,7 +138,7 @@ class DisplayLut:
         index = stored.astype(np.intp)
         if self.low:
             index -= self.low
-        np.take(self.table, index, out=out, mode="clip")
+        self.table.take(index, out=out, mode="clip")
 
     @cached_property
     def floats(self) -> DisplayLut:
