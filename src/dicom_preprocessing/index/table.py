@@ -33,6 +33,7 @@ from dicom_preprocessing.files import (
     naming,
     read_json_lines,
     read_text,
+    reduce_record,
     short_digest,
 )
 from dicom_preprocessing.index.selection import Census
@@ -103,6 +104,8 @@ class StackPlace:
     orientation: Sequence[float] | None = None
     findings: Sequence[Sequence[str]] = ()
 
+    __reduce__ = reduce_record
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryEntry:
@@ -134,6 +137,8 @@ class InventoryEntry:
     instance_number: int
     renewal: int = 0
     stack: StackPlace | None = None
+
+    __reduce__ = reduce_record  # each goes to another process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

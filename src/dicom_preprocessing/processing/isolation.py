@@ -11,6 +11,7 @@ If it dies or exceeds a limit, the server forks it again, and the second try has
 from __future__ import annotations
 
 import os
+import pickle
 import selectors
 import signal
 import time
@@ -19,7 +20,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dicom_preprocessing import processes
@@ -70,7 +70,7 @@ class _Instance:
 
     def pack(self) -> bytes:
         """Return the message with which a worker gets it."""
-        return bytes(ForkingPickler.dumps((self.candidates, self.known)))
+        return pickle.dumps((self.candidates, self.known))
 
 
 class _Worker(WorkerProcess):

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.errors import OutputError
-from dicom_preprocessing.files import as_record, atomic_write, json_lines
+from dicom_preprocessing.files import as_record, atomic_write, json_lines, reduce_record
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
 from dicom_preprocessing.imaging.geometry import Geometry
 from dicom_preprocessing.imaging.image import Image, SourceInfo
@@ -95,6 +95,8 @@ class Receipt:
     seconds: dict[str, float] = field(default_factory=dict)
     recipe: str = ""
     inventory: str = ""
+
+    __reduce__ = reduce_record  # each comes from another process
 
     @property
     def is_written(self) -> bool:

@@ -1,6 +1,7 @@
 """Receipts: written and read back as they were."""
 
 import os
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -43,6 +44,11 @@ def test_receipts_keep_numbers_exactly(tmp_path, source, write_dicom):
     runs.from_inventory()
     (receipt,) = read_receipts(runs.receipt("write"))
     assert receipt.parse_source_info().pixel_spacing == (0.1, 0.333333333333333)
+
+
+def test_receipts_come_from_another_process_as_they_were(tmp_path, source, write_dicom):
+    (receipt,) = run(tmp_path, write_dicom(source / "a.dcm", COLOUR)).values()
+    assert pickle.loads(pickle.dumps(receipt)) == receipt
 
 
 @needs_byte_names
