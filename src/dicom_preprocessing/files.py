@@ -49,15 +49,19 @@ NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
-@contextmanager
-def naming(path: str | bytes | os.PathLike[str]) -> Iterator[None]:
+# What each image passes through is a class: a generator as a context takes four times as long.
+class naming:  # noqa: N801  # used as a function, as those of contextlib are
     """Have an OSError of the block that names no file, as those of descriptors do, name this."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = os.fsdecode(path)
-        raise
+
+    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            error.filename = os.fsdecode(self._path)
 
 
 def close_read_file(descriptor: int) -> None:
@@ -103,21 +107,22 @@ def path_key(path: str) -> bytes:
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a sibling path to write to, and rename it to ``target`` on success.
 
     If the block raises, nothing is left under the sibling name, and ``target`` is as it was.
     """
     # A unique name: a job that outlives a killed run may still be writing the same target.
-    partial = target.with_name(_name_partial(target.name))
+    folder, name = os.path.split(target)
+    partial = os.path.join(folder, _name_partial(name))
     try:
         yield partial
         os.replace(partial, target)
     except BaseException as error:
         with suppress(OSError):
-            partial.unlink()
-        if isinstance(error, OSError) and error.filename == str(partial):
-            error.filename = str(target)  # the name that the user knows
+            os.unlink(partial)
+        if isinstance(error, OSError) and error.filename == partial:
+            error.filename = os.fspath(target)  # the name that the user knows
         raise
 
 
@@ -230,33 +235,24 @@ class _FirstErrorFile(io.RawIOBase):
     with the last 4 KB of ``ndarray.tofile``.
     """
 
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self._end = 0
-        self._error: OSError | None = None
-
-    @contextmanager
-    def _keep_first_error(self) -> Iterator[None]:
-        if self._error is not None:
-            raise self._error
-        try:
-            yield
-        except OSError as error:
-            error.filename = str(self._file.name)
-            self._error = error
-            raise
+    def __init__(self, file: io.FileIO, path: str) -> None:
+        self._file, self._path = file, path
+        self._position = self._end = 0
+        self._keeping_first_error = _KeepingFirstError(path)
 
     def write(self, content: ReadableBuffer) -> int:
-        with self._keep_first_error():
+        with self._keeping_first_error:
             done = _require_progress(self._file.write(content))
-            self._end = max(self._end, self._file.tell())
+        self._position += done
+        self._end = max(self._end, self._position)
         return done
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        self._position = self._file.seek(offset, whence)
+        return self._position
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._position
 
     def writable(self) -> bool:
         return True
@@ -266,7 +262,7 @@ class _FirstErrorFile(io.RawIOBase):
 
     def finish(self, *, is_durable: bool) -> None:
         """Raise the first error, or one if the size of the file is not that of what was written."""
-        with self._keep_first_error():
+        with self._keeping_first_error:
             if is_durable:
                 os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
@@ -278,19 +274,35 @@ class _FirstErrorFile(io.RawIOBase):
         try:
             self._file.close()
         except OSError as error:  # a network file system may report an error as late as this
-            error.filename = str(self._file.name)
+            error.filename = self._path
             raise
         finally:
             super().close()
 
 
-@contextmanager
-def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> Iterator[IO[Any]]:
-    """Open a new file for writing; every file of the results is written by this function.
+class _KeepingFirstError:
+    """A context that raises the first OSError of its blocks, which names a file, in all later."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._error: OSError | None = None
+
+    def __enter__(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            error.filename = self._path
+            self._error = error
+
+
+class open_new_file:  # noqa: N801  # used as a function, as ``open`` is
+    """Open a new file for writing; every file of the results is written by this.
 
     Parameters
     ----------
-    path : Path
+    path : path
         Must not exist.
     mode : str
         w for text in UTF-8, wb for bytes.
@@ -303,22 +315,33 @@ def open_new_file(path: Path, mode: str = "w", *, is_durable: bool = False) -> I
         A byte was not written. Raised at the end at the latest, even if the block caught the error
         of a write or never saw one.
     """
-    with naming(path):
-        raw = _FirstErrorFile(open(path, "xb", buffering=0))  # noqa: SIM115  # closed as ``file``
-    file: IO[Any] = io.BufferedWriter(raw, BUFFERED)
-    if "b" not in mode:
-        file = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    try:
-        yield file
-        with naming(path):
-            file.flush()
-            raw.finish(is_durable=is_durable)
-    except BaseException:
-        with suppress(OSError):
-            file.close()
-        raise
-    with naming(path):
-        file.close()
+
+    def __init__(
+        self, path: str | os.PathLike[str], mode: str = "w", *, is_durable: bool = False
+    ) -> None:
+        self._path, self._mode, self._is_durable = os.fspath(path), mode, is_durable
+
+    def __enter__(self) -> IO[Any]:
+        with naming(self._path):
+            file = open(self._path, "xb", buffering=0)
+        self._raw = _FirstErrorFile(file, self._path)
+        self._file: IO[Any] = io.BufferedWriter(self._raw, BUFFERED)
+        if "b" not in self._mode:
+            self._file = io.TextIOWrapper(self._file, encoding="utf-8", newline="")
+        return self._file
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        is_whole = False
+        try:
+            if error_type is None:
+                with naming(self._path):
+                    self._file.flush()
+                    self._raw.finish(is_durable=self._is_durable)
+                is_whole = True
+        finally:
+            # An error that came before is the one to be raised.
+            with naming(self._path) if is_whole else suppress(OSError):
+                self._file.close()
 
 
 @contextmanager

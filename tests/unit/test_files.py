@@ -47,8 +47,8 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path):
 def test_two_writers_of_one_target_do_not_share_a_name(tmp_path):
     with atomic_path(tmp_path / "a") as first, atomic_path(tmp_path / "a") as second:
         assert first != second
-        first.write_text("1")
-        second.write_text("2")
+        Path(first).write_text("1")
+        Path(second).write_text("2")
 
 
 class TestDurable:

@@ -7,12 +7,12 @@ between two runs: no dates, hosts or paths.
 from __future__ import annotations
 
 import errno
-from pathlib import Path
+import os
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dicom_preprocessing.files import atomic_path, naming, open_new_file
+from dicom_preprocessing.files import atomic_path, open_new_file
 from dicom_preprocessing.tiff.compressors import COMPRESSOR_BY_NAME
 from dicom_preprocessing.tiff.directories import PageFormat
 from dicom_preprocessing.tiff.new_directory import BIG_LAYOUT, CLASSIC_LAYOUT, NewDirectory
@@ -26,7 +26,6 @@ from dicom_preprocessing.tiff.tags import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -109,19 +108,18 @@ def write_pages(
     """
     if 0 in frames.shape:
         raise ValueError(f"frames of {frames.shape} have no pixels")
-    with atomic_path(Path(path)) as partial:
+    with atomic_path(path) as partial:
         with open_new_file(partial, "wb") as file:
             size = _write_pages(file, frames, tags, COMPRESSOR_BY_NAME[compressor])
         _require_complete(partial, size)
 
 
-def _require_complete(path: Path, size: int) -> None:
+def _require_complete(path: str, size: int) -> None:
     """Raise OSError unless a file that was written and closed has all of its bytes."""
-    with naming(path):
-        found = path.stat().st_size
+    found = os.stat(path).st_size
     if found != size:
         problem = f"the image is not whole after it was written ({found} bytes of {size})"
-        raise OSError(errno.EIO, problem, str(path))
+        raise OSError(errno.EIO, problem, path)
 
 
 def _write_pages(

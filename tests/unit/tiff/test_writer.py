@@ -3,6 +3,7 @@
 import errno
 import os
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,7 +170,8 @@ class TestWhole:
             def damaging(path, mode):
                 with open_new_file(path, mode) as file:
                     yield file
-                path.write_bytes(change(bytearray(path.read_bytes())))
+                partial = Path(path)
+                partial.write_bytes(change(bytearray(partial.read_bytes())))
 
             monkeypatch.setattr(tiff, "open_new_file", damaging)
             return written(full_image(), compressor=compressor)
