@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dicom_preprocessing.temporary_files import (
@@ -29,7 +30,6 @@ from dicom_preprocessing.temporary_files import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
-    from pathlib import Path
 
     from _typeshed import DataclassInstance, ReadableBuffer
 
@@ -186,18 +186,19 @@ def remove_partials(
             path.unlink(missing_ok=True)
 
 
-def remove_partials_of(targets: Iterable[Path], *, is_held: bool = True) -> None:
+def remove_partials_of(targets: Iterable[str | os.PathLike[str]], *, is_held: bool = True) -> None:
     """Remove what killed processes left of these targets, as ``remove_partials`` does.
 
     Errors are not raised: they would hide that for which a process was killed, and what stays has a
     hidden name, and is removed by the next who writes the same.
     """
-    names: dict[Path, set[str]] = defaultdict(set)
+    names: dict[str, set[str]] = defaultdict(set)
     for target in targets:
-        names[target.parent].add(target.name)
+        folder, name = os.path.split(target)
+        names[folder].add(name)
     for folder, of_folder in names.items():
         with suppress(OSError):
-            remove_partials(folder, of_folder, is_held=is_held)
+            remove_partials(Path(folder), of_folder, is_held=is_held)
 
 
 def _is_locked_or_gone(path: Path) -> bool | None:
@@ -464,7 +465,7 @@ def _make_record(
     return record_type(**dict(zip(names, values, strict=True)))
 
 
-def fsync(path: Path) -> None:
+def fsync(path: str | os.PathLike[str]) -> None:
     """Sync a file or folder to the disk; an error names it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -473,11 +474,11 @@ def fsync(path: Path) -> None:
         finally:
             close_read_file(descriptor)
     except OSError as error:
-        error.filename = str(path)
+        error.filename = os.fspath(path)
         raise
 
 
-def fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: str | os.PathLike[str]) -> None:
     """Sync the names in a folder to the disk, where the file system can."""
     try:
         fsync(folder)
@@ -486,7 +487,7 @@ def fsync_folder(folder: Path) -> None:
             raise
 
 
-def make_durable(paths: Iterable[Path]) -> None:
+def make_durable(paths: Iterable[str | os.PathLike[str]]) -> None:
     """Sync files that were written, and their names in their folders, to the disk.
 
     Raises
@@ -497,7 +498,7 @@ def make_durable(paths: Iterable[Path]) -> None:
     # Some file systems allocate blocks later than bytes are written, and report a full disk only
     # when a file is synced. Several at once share what a file system does for one, such as a commit
     # of its journal.
-    folders: dict[Path, None] = {}
+    folders: dict[str, None] = {}
     ahead = iter(paths)
     with ThreadPoolExecutor(SYNCING_THREADS) as pool:
         while batch := list(islice(ahead, ITEMS_PER_CHUNK)):
@@ -509,12 +510,12 @@ def make_durable(paths: Iterable[Path]) -> None:
             _sync_files(shared)
             for helper in helpers:
                 helper.result()
-            folders |= dict.fromkeys(path.parent for path in batch)
+            folders |= dict.fromkeys(os.path.dirname(path) or os.curdir for path in batch)
     for folder in folders:
         fsync_folder(folder)
 
 
-def _sync_files(paths: Iterable[Path]) -> None:
+def _sync_files(paths: Iterable[str | os.PathLike[str]]) -> None:
     """Sync files, which several threads take from one iterator."""
     for path in paths:
         fsync(path)

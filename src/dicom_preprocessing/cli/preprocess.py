@@ -192,7 +192,7 @@ def _preprocess_tree(source: str, output: Path, config: Config, jobs: int, *, qu
         for outcome in process_all(groups, target, limits=config.limits, cores=jobs):
             receipts += outcome
             bar.update(len(outcome))
-    make_durable(output / receipt.output for receipt in receipts if receipt.has_image)
+    make_durable(os.path.join(output, receipt.output) for receipt in receipts if receipt.has_image)
     return _conclude(index, receipts, output, config)
 
 

@@ -122,7 +122,8 @@ class _Worker(WorkerProcess):
 def _remove_partials_of(groups: Iterable[Sequence[InventoryEntry]], spec: OutputSpec) -> None:
     """Remove what killed processes left of the images of instances; other files stay."""
     remove_partials_of(
-        spec.root / spec.relative_path(new_receipt(entry)) for entry in chain.from_iterable(groups)
+        os.path.join(spec.root, spec.relative_path(new_receipt(entry)))
+        for entry in chain.from_iterable(groups)
     )
 
 

@@ -103,7 +103,7 @@ class Summary:
     def add(self, receipt: Receipt) -> None:
         """Count the receipt of a file."""
         for stage, spent in receipt.seconds.items():
-            self.seconds.setdefault(stage, Durations()).add(spent)
+            self._durations_of(stage).add(spent)
         self.stacked_files += receipt.is_written and not receipt.has_image
         if warnings := receipt.parse_warnings():
             self.images_with_warnings += 1
@@ -112,6 +112,12 @@ class Summary:
         if receipt.transient:
             self.transient.add(receipt.study_instance_uid)
 
+    def _durations_of(self, stage: str) -> Durations:
+        durations = self.seconds.get(stage)
+        if durations is None:
+            durations = self.seconds[stage] = Durations()
+        return durations
+
     def _add_warnings(self, counts: Mapping[str, WarningCount]) -> None:
         for code, count in counts.items():
             known = self.warnings.get(code)
@@ -119,7 +125,7 @@ class Summary:
 
     def __iadd__(self, other: Summary) -> Self:
         for stage, durations in other.seconds.items():
-            total = self.seconds.setdefault(stage, Durations())
+            total = self._durations_of(stage)
             total += durations
         self.stacked_files += other.stacked_files
         self.slices += other.slices

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -393,7 +394,7 @@ def test_receipt_is_written_after_the_images_are_durable(
     tmp_path, source, write_dicom, monkeypatch
 ):
     synced = []
-    monkeypatch.setattr(files, "fsync", lambda path: synced.append(path.name))
+    monkeypatch.setattr(files, "fsync", lambda path: synced.append(Path(path).name))
     monkeypatch.setattr(
         study_module, "write_receipts", lambda path, _receipts: synced.append(path.name)
     )
