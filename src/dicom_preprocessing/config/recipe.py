@@ -52,6 +52,9 @@ class Recipe:
     versions: Mapping[str, int]
     decoders: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
     def to_json(self) -> str:
         """One line of JSON with sorted keys, from which ``from_json`` makes the same recipe."""
         stages = {name: [self.versions[name], dict(self.settings[name])] for name in self.settings}

@@ -33,6 +33,9 @@ MM_IN_CM = 10
 CACHED_RATIONALS: Final = 256
 """Resolutions that are kept as rationals: those of a series are the same, or nearly all."""
 
+CACHED_RECIPES: Final = 16
+"""Descriptions of a recipe that are kept, by the stages that ran: nearly always the same."""
+
 # Made once, since ``json.dumps`` makes one for each text.
 _to_json: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=True).encode
 
@@ -137,35 +140,37 @@ def _reduce(rational: Rational) -> Rational:
 def make_image_description(image: Image, recipe: Recipe) -> str:
     """Make the ImageDescription: ASCII JSON of the source's shape and the stages that ran."""
     source_info, geometry = image.source_info, image.geometry
-    ran = {
-        "decode": True,
-        "crop": geometry.crop is not None,
-        "resize": geometry.resized is not None,
-        "pad": geometry.padding is not None,
+    described = {
+        "source": {
+            "rows": source_info.source_rows,
+            "columns": source_info.source_columns,
+            "frames": source_info.source_frames,
+            "photometric_interpretation": source_info.photometric_interpretation,
+        },
+        "background": source_info.fill,
+        "frame_spacing": source_info.frame_spacing,
+        "spacing_source": source_info.spacing_source,
+        **describe_place(find_place(geometry)),
+        "fingerprint": recipe.fingerprint,
     }
-    steps = {name: recipe.settings[name] for name, did in ran.items() if did}
-    return _to_json(
-        {
-            "source": {
-                "rows": source_info.source_rows,
-                "columns": source_info.source_columns,
-                "frames": source_info.source_frames,
-                "photometric_interpretation": source_info.photometric_interpretation,
-            },
-            "background": source_info.fill,
-            "frame_spacing": source_info.frame_spacing,
-            "spacing_source": source_info.spacing_source,
-            **describe_place(find_place(geometry)),
-            "steps": steps,
-            "versions": dict(recipe.versions),
-            "fingerprint": recipe.fingerprint,
-        }
-        | (
-            {"resolution_level": source_info.resolution_level}
-            if source_info.resolution_level
-            else {}
-        )
+    if source_info.resolution_level:
+        described["resolution_level"] = source_info.resolution_level
+    of_recipe = _describe_recipe(
+        recipe,
+        is_cropped=geometry.crop is not None,
+        is_resized=geometry.resized is not None,
+        is_padded=geometry.padding is not None,
     )
+    # In the order of all keys, those of the recipe are the last.
+    return f"{_to_json(described)[:-1]}, {of_recipe[1:]}"
+
+
+@functools.lru_cache(maxsize=CACHED_RECIPES)
+def _describe_recipe(recipe: Recipe, *, is_cropped: bool, is_resized: bool, is_padded: bool) -> str:
+    """Return JSON of the settings of the stages that ran, and of the versions of all."""
+    ran = {"decode": True, "crop": is_cropped, "resize": is_resized, "pad": is_padded}
+    steps = {name: recipe.settings[name] for name, did in ran.items() if did}
+    return _to_json({"steps": steps, "versions": dict(recipe.versions)})
 
 
 def output_resolution(image: Image) -> RationalResolution:
