@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicom_preprocessing.config.model import SOURCE_PATH
 from dicom_preprocessing.errors import OutputError, SourceError
@@ -18,6 +18,7 @@ from dicom_preprocessing.results.tables import (
     load_in_parts,
     load_table,
     read_column_names,
+    read_rows,
 )
 from dicom_preprocessing.results.warning_table import WarningRow
 from dicom_preprocessing.text import list_names
@@ -151,14 +152,14 @@ def read_manifest_columns(source: PathLike, columns: Collection[str]) -> pd.Data
     return _read_with_paths(source, MANIFEST, COLUMN_TYPES, "a manifest", wanted)
 
 
-def read_manifest_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
-    """Columns of a manifest of this project, some rows at a time."""
-    return load_in_parts(path, COLUMN_TYPES, columns=columns)
+def read_manifest_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Columns of a manifest.csv of this project, row by row; see ``read_rows``."""
+    return read_rows(path, COLUMN_TYPES, columns)
 
 
-def read_failures_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:
-    """Columns of a failures.csv, some rows at a time."""
-    return load_in_parts(path, FAILURE_TYPES, columns=columns)
+def read_failure_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Columns of a failures.csv, row by row; see ``read_rows``."""
+    return read_rows(path, FAILURE_TYPES, columns)
 
 
 def read_slices_in_parts(path: Path, columns: Collection[str]) -> Iterator[pd.DataFrame]:

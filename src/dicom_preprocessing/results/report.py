@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from html import escape
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
-import pandas as pd
 
 from dicom_preprocessing.config import as_yaml
 from dicom_preprocessing.files import atomic_write
@@ -20,9 +20,8 @@ from dicom_preprocessing.imaging.picture import stretch_contrast
 from dicom_preprocessing.index.selection import name_class
 from dicom_preprocessing.index.table import IndexFolder
 from dicom_preprocessing.results.layout import ResultsFolder
-from dicom_preprocessing.results.reading import read_failures_in_parts, read_manifest_in_parts
+from dicom_preprocessing.results.reading import read_failure_rows, read_manifest_rows
 from dicom_preprocessing.results.summary import Summary
-from dicom_preprocessing.results.tables import as_records
 from dicom_preprocessing.results.verdict import count_files
 from dicom_preprocessing.text import make_printable
 from dicom_preprocessing.tiff.reader import read_frames
@@ -74,11 +73,10 @@ class _Failures:
     def __init__(self, path: Path) -> None:
         self.numbers: Counter[tuple[str, str]] = Counter()
         self.first: dict[tuple[str, str], dict[str, str]] = {}
-        kind = ["state", "error"]
-        for part in read_failures_in_parts(path, (*kind, "source_path", "message")):
-            self.numbers.update(part.groupby(kind).size().to_dict())
-            for row in as_records(part.drop_duplicates(kind)):
-                self.first.setdefault((row["state"], row["error"]), row)
+        for row in read_failure_rows(path, ("state", "error", "source_path", "message")):
+            kind = row["state"], row["error"]
+            self.numbers[kind] += 1
+            self.first.setdefault(kind, row)
 
     def table(self, title: str, state: str) -> str:
         kinds = [kind for kind in self.first if kind[0] == state]
@@ -137,6 +135,15 @@ class _ImageGroup:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     last_study: int = -1
 
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count the next image of the manifest."""
+        self.studies += row["study"] != self.last_study
+        self.last_study = row["study"]
+        self.images += 1
+        self.volumes += row["volume"] is not None
+        self.frames += row["num_frames"]
+        self.sizes[row["width"], row["height"]] += 1
+
 
 class _WrittenImages:
     """What the page shows of a manifest.csv, whose rows are sorted by study and not held."""
@@ -149,32 +156,22 @@ class _WrittenImages:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.images = self.studies = 0
-        self.kinds: dict[tuple[str, int, str], _ImageGroup] = {}
-        for part in self.parts():
-            self.images += len(part)
-            for key, group in part.groupby(["modality", "channels", "dtype"]):
-                kind = self.kinds.setdefault(key, _ImageGroup())
-                studies = group["study"]
-                kind.studies += studies.nunique() - int(studies.iloc[0] == kind.last_study)
-                kind.last_study = int(studies.iloc[-1])
-                kind.images += len(group)
-                kind.volumes += int(group["volume"].count())
-                kind.frames += int(group["num_frames"].sum())
-                sizes = group.groupby(["width", "height"], sort=False).size()
-                kind.sizes.update(sizes.to_dict())
-                self.studies = max(self.studies, kind.last_study + 1)
+        self.kinds: dict[tuple[str, int, str], _ImageGroup] = defaultdict(_ImageGroup)
+        for row in self.rows():
+            self.images += 1
+            self.studies = row["study"] + 1
+            self.kinds[row["modality"], row["channels"], row["dtype"]].add(row)
 
-    def parts(self) -> Iterator[pd.DataFrame]:
-        """Rows, some at a time; ``study`` is the index of their study, from 0."""
-        last, count = None, 0
-        for part in read_manifest_in_parts(self.path, self.COLUMNS):
-            if part.empty:
-                return
-            uids = part["study_instance_uid"].fillna("").to_numpy(object)
-            is_new = uids != np.array([last, *uids[:-1]], object)
-            indices = count - 1 + np.cumsum(is_new)
-            last, count = uids[-1], int(indices[-1]) + 1
-            yield part.assign(study=indices).fillna({"modality": "", "dtype": ""})
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows; ``study`` is the index of their study, from 0."""
+        study, last = -1, None
+        for row in read_manifest_rows(self.path, self.COLUMNS):
+            for name in ("study_instance_uid", "modality", "dtype"):
+                row[name] = row[name] or ""
+            study += row["study_instance_uid"] != last
+            last = row["study_instance_uid"]
+            row["study"] = study
+            yield row
 
     def table(self) -> str:
         """Numbers by kind of image; those of volumes of series where there are any."""
@@ -197,14 +194,16 @@ class _WrittenImages:
     def sample_rows(self) -> list[dict[str, Any]]:
         """At most THUMBNAILS rows: one per study before a second one of any study."""
         step = max(1, self.studies // THUMBNAILS)
+        turns: Counter[int] = Counter()
         candidates = []
-        for part in self.parts():
-            is_wanted = (part["study"] % step == 0) & (part["study"] // step < THUMBNAILS)
-            candidates.append(part[is_wanted].groupby("study").head(THUMBNAILS))
-        rows = pd.concat(candidates)
-        rows = rows.assign(turn=rows.groupby("study").cumcount())
-        shown = rows.sort_values(["turn", "study"]).head(THUMBNAILS)
-        return as_records(shown.sort_values(["study_instance_uid", "sop_instance_uid"]))
+        for row in self.rows():
+            study = row["study"]
+            if study % step or study // step >= THUMBNAILS or turns[study] >= THUMBNAILS:
+                continue
+            candidates.append((turns[study], study, row))
+            turns[study] += 1
+        shown = [row for *_, row in sorted(candidates, key=itemgetter(0, 1))[:THUMBNAILS]]
+        return sorted(shown, key=itemgetter("study_instance_uid", "sop_instance_uid"))
 
 
 def _describe_sizes(sizes: Counter[tuple[int, int]]) -> str:

@@ -27,7 +27,7 @@ from dicom_preprocessing.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -58,6 +58,8 @@ MAX_CELL = 2**24
 """Characters of a cell of a csv table."""
 MAX_SHOWN = 100
 """Characters of a bad cell in a message."""
+BAD_CELL = (ValueError, TypeError, KeyError, OverflowError)
+"""Errors of parsing a cell that is of another type than its column."""
 
 TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 INTEGER_RANGES: dict[type, tuple[int, int]] = {int: (-(2**63), 2**63), Unsigned: (0, 2**64)}
@@ -178,6 +180,30 @@ def load_in_parts(
             start += count
 
 
+def read_rows(
+    path: Path, types: Mapping[str, type], columns: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Read rows of a csv table one by one, without pandas, which takes long to be imported.
+
+    Parameters and errors are those of ``load_table``; all columns have a type.
+
+    Yields
+    ------
+    dict
+        Values by column name, None where one is unknown.
+    """
+    start = 0
+    with _explain_bad_table(path):
+        for count, block in _read_csv_texts(path, columns, ROWS_AT_ONCE):
+            parsed = [
+                _parse_cells(cells, CELL_PARSERS[types[name]], (name, start, path))
+                for name, cells in block.items()
+            ]
+            for values in zip(*parsed, strict=True):
+                yield dict(zip(block, values, strict=True))
+            start += count
+
+
 def read_column_names(path: Path) -> list[str]:
     """Names of the columns of a table; errors are those of ``load_table``."""
     with _explain_bad_table(path):
@@ -215,6 +241,14 @@ def _explain_bad_table(path: Path) -> Iterator[None]:
 def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterator[Block]:
     import pyarrow as pa  # noqa: PLC0415
 
+    for count, block in _read_csv_texts(path, columns, rows):
+        yield count, {name: pa.array(texts, pa.string()) for name, texts in block.items()}
+
+
+def _read_csv_texts(
+    path: Path, columns: Collection[str] | None, rows: int
+) -> Iterator[tuple[int, dict[str, list[str]]]]:
+    """Yield the number of some rows, and their cells by column: at least once, maybe of no row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         # A polygon may be longer than csv allows; no cell is longer than its file.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
@@ -225,8 +259,10 @@ def _read_csv(path: Path, columns: Collection[str] | None, rows: int) -> Iterato
         complete = _complete_rows(reader, len(header))
         cells = list(islice(complete, rows))
         while True:
-            block = {n: [unescape_formula(row[i]) for row in cells] for n, i in wanted.items()}
-            yield len(cells), {n: pa.array(texts, pa.string()) for n, texts in block.items()}
+            yield (
+                len(cells),
+                {n: [unescape_formula(row[i]) for row in cells] for n, i in wanted.items()},
+            )
             cells = list(islice(complete, rows))
             if not cells:
                 return
@@ -259,16 +295,38 @@ def _parse_column(
     parsed: list[Any] = []
     for code, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
-            is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
-            parsed.append(parse(cell) if is_known else None)
-        except (ValueError, TypeError, KeyError, OverflowError):
+            parsed.append(_parse_cell(cell, parse))
+        except BAD_CELL:
             number = start + encoded.indices.index(code).as_py() + 1
-            shown = f"{cell!r:.{MAX_SHOWN}}"
-            raise SourceError(f"row {number} of {path}: {name} is {shown}") from None
+            raise _make_cell_error(cell, number, name, path) from None
     column = pa.array(parsed, arrow_type(kind)).take(encoded.indices)
     if kind is float:
         return column.to_numpy(zero_copy_only=False)
     return pd.api.types.pandas_dtype(COLUMN_DTYPES[kind]).__from_arrow__(column)
+
+
+def _parse_cells(
+    cells: Sequence[str], parse: Callable[[Any], Any], where: tuple[str, int, Path]
+) -> list[Any]:
+    """Cells of a csv table as values, as ``_parse_column``; each distinct one is parsed once."""
+    name, start, path = where
+    parsed: dict[str, Any] = {}
+    for cell in dict.fromkeys(cells):
+        try:
+            parsed[cell] = _parse_cell(cell, parse)
+        except BAD_CELL:
+            number = start + cells.index(cell) + 1
+            raise _make_cell_error(cell, number, name, path) from None
+    return [parsed[cell] for cell in cells]
+
+
+def _parse_cell(cell: Any, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # any cell
+    is_known = cell is not None and cell != "" and cell == cell  # noqa: PLR0124  # a NaN is not
+    return parse(cell) if is_known else None
+
+
+def _make_cell_error(cell: object, number: int, name: str, path: Path) -> SourceError:
+    return SourceError(f"row {number} of {path}: {name} is {cell!r:.{MAX_SHOWN}}")
 
 
 def fits_column(value: object, kind: type) -> bool:

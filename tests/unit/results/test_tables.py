@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dicom_preprocessing.errors import SourceError
-from dicom_preprocessing.results.tables import as_records, load_in_parts, load_table
+from dicom_preprocessing.results import tables
+from dicom_preprocessing.results.tables import as_records, load_in_parts, load_table, read_rows
 
 TYPES = {"path": str, "width": int, "spacing": float, "flip": bool}
 
@@ -137,6 +138,13 @@ def test_parts_are_the_rows_in_their_order(tmp_path, name):
     assert list(parts[0].columns) == ["path", "width"]
 
 
+def test_rows_are_those_of_the_data_frame(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 2)
+    path = saved(tmp_path, "path,width,spacing,flip,other\na,7,0.5,true,x\n'=b,,,,\na,-1,1,0,y\n")
+    names = ("path", "width", "spacing", "flip")
+    assert list(read_rows(path, TYPES, names)) == as_records(load_table(path, TYPES, columns=names))
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -154,13 +162,22 @@ class TestErrors:
         ],
     )
     def test_csv(self, tmp_path, text, message):
+        path = saved(tmp_path, text)
         with pytest.raises(SourceError, match=message):
-            load_table(saved(tmp_path, text), TYPES)
+            load_table(path, TYPES)
+        with pytest.raises(SourceError, match=message):
+            list(read_rows(path, TYPES, TYPES))
 
     def test_row_of_a_later_part_has_its_number(self, tmp_path):
         path = saved(tmp_path, "width\n1\n2\nthree\n")
         with pytest.raises(SourceError, match="row 3 of"):
             list(load_in_parts(path, TYPES, rows=2))
+
+    def test_row_of_a_later_block_has_its_number(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tables, "ROWS_AT_ONCE", 2)
+        path = saved(tmp_path, "width\n1\n2\nthree\n")
+        with pytest.raises(SourceError, match="row 3 of"):
+            list(read_rows(path, TYPES, TYPES))
 
     @pytest.mark.parametrize(
         ("columns", "message"),
