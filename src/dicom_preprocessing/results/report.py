@@ -269,7 +269,7 @@ def _render_contact_sheet(written: _WrittenImages, images: Path) -> str:
     figures = []
     for row in shown:
         png = base64.b64encode(_encode_thumbnail(images / row["path"])).decode("ascii")
-        frames = f", {row['num_frames']} frames" if row["num_frames"] != "1" else ""
+        frames = f", {row['num_frames']} frames" if row["num_frames"] != 1 else ""
         caption = f"{row['modality']} {row['width']} x {row['height']}{frames}"
         figures.append(
             f'<figure><img src="data:image/png;base64,{png}" alt="{escape(caption)}">'

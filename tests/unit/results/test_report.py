@@ -113,6 +113,16 @@ def test_every_image_of_a_small_run_has_a_picture(results, write_dicom):
     assert page_of(results.run()).count("data:image/png;base64,") == 3
 
 
+def test_pictures_of_images_of_several_frames_say_how_many(results, write_dicom):
+    write_dicom(results.source / "a.dcm")
+    rows = [[0, 1]] * 6
+    clip = {"SOPInstanceUID": "1.2.3.1.2", "Rows": 2, "NumberOfFrames": 3}
+    write_dicom(results.source / "b.dcm", rows, **clip)
+    text = page_of(results.run())
+    assert "1 frames" not in text
+    assert ", 3 frames<br>" in text
+
+
 def test_run_without_an_image_has_a_page(results):
     (results.source / "notes.txt").write_text("text")
     assert "not_dicom" in page_of(results.run())
