@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -61,11 +62,32 @@ def _predict(pixels: NDArray[Any], predictor: int) -> NDArray[Any]:
     return encoded
 
 
+def _pack_rows(pixels: NDArray[Any]) -> bytes:
+    """Return the PackBits of (rows, columns, samples), each row packed by itself (section 9)."""
+    lines = pixels.reshape(len(pixels), -1).view(np.uint8)
+    filled = np.bitwise_or.reduce(lines, axis=1).nonzero()[0]
+    # A row of zeros takes twice as long as one of noise, and padding may be half of an image.
+    top, bottom = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (1, 1)
+    blank = _pack_blank_row(lines.shape[1]) if bottom - top < len(lines) else b""
+    return blank * top + _pack(pixels[top:bottom]) + blank * (len(lines) - bottom)
+
+
+def _pack(pixels: NDArray[Any]) -> bytes:
+    import imagecodecs  # noqa: PLC0415  # slow to import
+
+    return cast("bytes", imagecodecs.packbits_encode(pixels, axis=-2)) if pixels.size else b""
+
+
+@lru_cache(maxsize=8)
+def _pack_blank_row(size: int) -> bytes:
+    """Return the PackBits of a row of zeros of ``size`` bytes."""
+    return _pack(np.zeros((1, size, 1), np.uint8))
+
+
 def _compress(pixels: NDArray[Any], compression: int) -> bytes:
     import imagecodecs  # noqa: PLC0415  # slow to import
 
     if compression == Compression.PACKBITS:
-        # Section 9: each row is packed by itself.
-        return cast("bytes", imagecodecs.packbits_encode(pixels, axis=-2))
+        return _pack_rows(pixels)
     name = {Compression.LZW: "lzw", Compression.DEFLATE: "deflate", Compression.ZSTD: "zstd"}
     return cast("bytes", getattr(imagecodecs, f"{name[compression]}_encode")(pixels))
