@@ -6,6 +6,7 @@ through kept stages gives the same bytes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -81,10 +82,12 @@ class OutputSpec:
     def write(self, image: Image, receipt: Receipt) -> str:
         """Write an image and return its path below ``root``."""
         relative = self.relative_path(receipt)
-        path = self.root / relative
-        # Asking takes half the time of making a folder that is there.
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        # As text, and asking for the folder first: objects and an error for one that is there take
+        # longer than its tags.
+        path = os.path.join(self.root, relative)
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
         # The compressor is a setting of write alone: no kept stage is made again for another one.
         is_kept = self.recipe.stage != "write"
         compressor = "uncompressed" if is_kept else self.recipe.settings["write"]["compressor"]
