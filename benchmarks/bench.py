@@ -192,7 +192,6 @@ def measure_images(
         rows.append(measured)
         if not row.endswith(":fast"):
             through.append(commands.measure(measured, place, reference=reference, passes=passes))
-        shutil.rmtree(place)
     if through:
         print("", *commands.table(through), sep="\n", flush=True)
     memory: list[images.Memory] = []

@@ -105,7 +105,8 @@ class WorkflowRuns:
 
     def run(self, source: Path) -> Used:
         """Run the workflow, as ``studies`` does."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            floors.put_aside(self.folder)
         self.folder.mkdir()
         place = self.folder / "used.json"
         options = ("-s", str(studies.CHECKOUT / "Snakefile"), *CONFIG, f"source={source}")
