@@ -154,12 +154,10 @@ def in_turn(parts: Sequence[Parts], root: Path, passes: int) -> dict[str, list[f
     """Seconds of CPU time of each part over all files, by pass; they write below ``root``."""
     seconds = defaultdict(list)
     for _ in range(passes):
-        # Replacing a file costs more than making one.
-        if root.exists():
-            put_aside(root)
         root.mkdir(parents=True)
         for name in parts[0].works:
             seconds[name].append(sum(part.seconds_of(name) for part in parts))
+        put_aside(root)  # replacing a file costs more than making one
     return seconds
 
 
