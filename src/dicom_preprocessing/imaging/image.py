@@ -100,6 +100,7 @@ class SourceInfo:
         )
 
 
+INT16_MIN = -(1 << 15)
 TABLE_BITS = 16
 """Bits of values for which a table is small enough."""
 PIXELS_PER_LOOKUP = 1 << 16
@@ -135,10 +136,23 @@ class DisplayLut:
         """Look up display values into ``out``, of the dtype of the table."""
         # For few pixels at a time: their indices have eight bytes each, and should stay in the
         # cache. With the mode "raise" numpy would buffer ``out``.
+        if self._has_every_int16 and stored.dtype == np.int16:
+            index = stored.view(np.uint16).astype(np.intp)
+            self._table_by_bits.take(index, out=out, mode="clip")
+            return
         index = stored.astype(np.intp)
         if self.low:
             index -= self.low
         self.table.take(index, out=out, mode="clip")
+
+    @property
+    def _has_every_int16(self) -> bool:
+        return self.low == INT16_MIN and len(self.table) == 1 << TABLE_BITS
+
+    @cached_property
+    def _table_by_bits(self) -> NDArray[Any]:
+        """The table of every int16, by its bits as an uint16: an index without a subtraction."""
+        return np.roll(self.table, self.low)
 
     @cached_property
     def floats(self) -> DisplayLut:

@@ -20,6 +20,12 @@ class TestLookup:
         stored = np.arange(3 * PIXELS_PER_LOOKUP, dtype=np.uint32).reshape(-1, 192) % 256
         assert np.array_equal(DisplayLut(table, 0)(stored), table[stored])
 
+    @pytest.mark.parametrize("dtype", [np.int16, np.int32])
+    def test_of_every_int16(self, dtype):
+        table = np.arange(1 << 16, dtype=np.float64)
+        stored = np.array([[-32768, -1, 0], [1, 32767, -5]], dtype)[:, ::2]
+        assert np.array_equal(DisplayLut(table, -32768)(stored), stored + 32768.0)
+
     def test_without_values(self):
         found = DisplayLut(np.array([7], np.uint8), 0)(np.empty((0, 3), np.uint8))
         assert (found.dtype, found.shape) == (np.uint8, (0, 3))
