@@ -237,7 +237,11 @@ def _foreground_of_stored(
         grey = frame[..., 0]
         if is_open:
             return grey >= low
-        return grey <= high if not first else (grey >= low) & (grey <= high)
+        if not first:
+            return grey <= high
+        # Values below wrap to high ones: one comparison in place of two, and half of the time.
+        distance: NDArray[np.unsignedinteger] = grey - grey.dtype.type(low)
+        return distance.view(f"u{grey.itemsize}") <= high - low
 
     return find_in_stored_values
 

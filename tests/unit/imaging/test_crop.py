@@ -7,10 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dicom_preprocessing.image_warnings import ImageWarning, ImageWarnings
-from dicom_preprocessing.imaging.crop import crop, find_foreground, largest_component
+from dicom_preprocessing.imaging.crop import (
+    _foreground_of,
+    crop,
+    find_foreground,
+    largest_component,
+)
 from dicom_preprocessing.imaging.frames import frame_threads
 from dicom_preprocessing.imaging.geometry import CropBox
-from dicom_preprocessing.imaging.image import luma
+from dicom_preprocessing.imaging.image import DisplayLut, luma
 from tests.unit.datasets import codes_of, colour, grey, image_of, messages_of, planes
 
 WARNING = "nothing but background: the image was not cropped"
@@ -112,6 +117,25 @@ class TestForeground:
         assert 0 <= box.top < box.bottom <= height
         kept = frames[:, box.top : box.bottom, box.left : box.right]
         assert np.array_equal(image.frames[..., 0], kept)
+
+
+class TestForegroundOfStoredValues:
+    @given(st.data())
+    def test_is_where_the_lookup_is_neither_background_nor_ignored(self, data):
+        dtype = np.dtype(data.draw(st.sampled_from(["u1", "i1", "u2", "i2", "i4"])))
+        bits = data.draw(st.integers(2, min(8, 8 * dtype.itemsize)))
+        low = 0 if dtype.kind == "u" else -(1 << (bits - 1))
+        count = 1 << bits
+        first, last = sorted(data.draw(st.tuples(*[st.integers(0, count)] * 2)))
+        table = np.full(count, 7, np.uint16)
+        table[:first], table[last:] = 0, 65535
+        values = st.integers(low, low + count - 1)
+        stored = data.draw(arrays(dtype, (3, 5, 1), elements=values))
+        lookup = DisplayLut(table, low)
+        for ignored in (None, 65535):
+            foreground = _foreground_of(0, ignored, lookup)(stored)
+            display = lookup(stored)[..., 0]
+            assert np.array_equal(foreground, (display != 0) & (display != (ignored or 0)))
 
 
 class TestFrames:
