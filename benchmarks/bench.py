@@ -196,7 +196,7 @@ def measure_images(
         print("", *commands.table(through), sep="\n", flush=True)
     memory: list[images.Memory] = []
     for row in () if only else images.MEMORY_ROWS:
-        place = folder / row.replace(":", "-")
+        place = folder / "memory" / row.replace(":", "-")
         memory += images.measure_memory(row, place, scale=scale, base_mb=base_mb)
         shutil.rmtree(place)
     if memory:

@@ -49,9 +49,16 @@ NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
-# What each image passes through is a class: a generator as a context takes four times as long.
-class naming:  # noqa: N801  # used as a function, as those of contextlib are
+def naming(path: str | bytes | os.PathLike[str]) -> Naming:
     """Have an OSError of the block that names no file, as those of descriptors do, name this."""
+    return Naming(path)
+
+
+class Naming:
+    """A block of which an OSError names a file; see ``naming``.
+
+    A class, as those below: each image passes through several, and a generator takes longer.
+    """
 
     def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
         self._path = path
@@ -113,6 +120,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[str]:
     If the block raises, nothing is left under the sibling name, and ``target`` is as it was.
     """
     # A unique name: a job that outlives a killed run may still be writing the same target.
+    target = os.fspath(target).rstrip(os.sep)
     folder, name = os.path.split(target)
     partial = os.path.join(folder, _name_partial(name))
     try:
@@ -122,7 +130,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[str]:
         with suppress(OSError):
             os.unlink(partial)
         if isinstance(error, OSError) and error.filename == partial:
-            error.filename = os.fspath(target)  # the name that the user knows
+            error.filename = target  # the name that the user knows
         raise
 
 
@@ -298,7 +306,9 @@ class _KeepingFirstError:
             self._error = error
 
 
-class open_new_file:  # noqa: N801  # used as a function, as ``open`` is
+def open_new_file(
+    path: str | os.PathLike[str], mode: str = "w", *, is_durable: bool = False
+) -> NewFile:
     """Open a new file for writing; every file of the results is written by this.
 
     Parameters
@@ -316,11 +326,14 @@ class open_new_file:  # noqa: N801  # used as a function, as ``open`` is
         A byte was not written. Raised at the end at the latest, even if the block caught the error
         of a write or never saw one.
     """
+    return NewFile(os.fspath(path), mode, is_durable=is_durable)
 
-    def __init__(
-        self, path: str | os.PathLike[str], mode: str = "w", *, is_durable: bool = False
-    ) -> None:
-        self._path, self._mode, self._is_durable = os.fspath(path), mode, is_durable
+
+class NewFile:
+    """A block that writes a new file; see ``open_new_file``."""
+
+    def __init__(self, path: str, mode: str, *, is_durable: bool) -> None:
+        self._path, self._mode, self._is_durable = path, mode, is_durable
 
     def __enter__(self) -> IO[Any]:
         with naming(self._path):

@@ -44,6 +44,12 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
+def test_slash_at_the_end_of_a_target_is_ignored(tmp_path):
+    with atomic_path(f"{tmp_path / 'a'}/") as path, open(path, "wb"):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
 def test_two_writers_of_one_target_do_not_share_a_name(tmp_path):
     with atomic_path(tmp_path / "a") as first, atomic_path(tmp_path / "a") as second:
         assert first != second

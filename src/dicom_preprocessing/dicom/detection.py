@@ -120,6 +120,15 @@ def find_encoding(head: bytes, size: int, stated: Encoding | None) -> Detection:
     return Detection(stated if best.elements else None, is_complete=False)
 
 
+def fits_best(head: bytes, size: int, encoding: Encoding) -> bool:
+    """Whether ``find_encoding`` gives a stated encoding whatever the values of elements are.
+
+    ``head`` and ``size`` are those of ``find_encoding``. Values may have other lengths, too, as
+    long as the elements end within ``DETECTION_BYTES``.
+    """
+    return _measure_fit(head, size, encoding, lambda group: group != 0) == BEST_FIT
+
+
 def _measure_fit(
     head: bytes, size: int, encoding: Encoding, is_group: Callable[[int], bool]
 ) -> _Fit:

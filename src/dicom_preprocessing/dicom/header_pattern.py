@@ -19,10 +19,12 @@ from dicom_preprocessing.dicom.detection import (
     DETECTION_ELEMENTS,
     PREAMBLE,
     PREFIX,
+    fits_best,
 )
 from dicom_preprocessing.dicom.element_header import (
     EXPLICIT_LITTLE,
     LONG_HEADER,
+    META_GROUP,
     SHORT_HEADER,
     Encoding,
     parse_element_header,
@@ -130,19 +132,14 @@ def _find_values(
 
 
 def make_pattern(
-    head: bytes,
-    scan: Scan,
-    *,
-    meta_end: int,
-    encoding: Encoding,
-    read: Collection[int],
+    head: bytes, scan: Scan, *, meta_end: int, encoding: Encoding, read: Collection[int]
 ) -> HeaderPattern | None:
     """Make the pattern of a header.
 
     Parameters
     ----------
     head : bytes
-        The first bytes of a file with the DICM prefix.
+        The first bytes of a file with the DICM prefix, of which all the rest was made.
     scan : Scan
         Of the data set, up to its pixel data element.
     meta_end : int
@@ -155,27 +152,35 @@ def make_pattern(
     Returns
     -------
     HeaderPattern or None
-        None if ``head`` ends before the pixel data element or is big endian, or an element of the
-        slice is there twice.
+        None if ``head`` ends before the pixel data element, an element is there twice, or bytes
+        that may differ decide on the encoding: of the file meta information, or of a data set with
+        few elements.
     """
     end = scan.end
+    size = DETECTION_BYTES if len(head) >= meta_end + DETECTION_BYTES else len(head) - meta_end
+    first = head[meta_end : meta_end + size]
     if end + LONG_HEADER > len(head) or not encoding.is_little_endian:
         return None
+    if not fits_best(first, len(head) - meta_end, encoding):
+        return None
     parts: list[_Part] = []
+    tags: set[int] = set()
     offset, same_from = PREAMBLE + len(PREFIX), PREAMBLE
     elements = detected = detected_bytes = 0
     while offset < end:
         is_meta = offset < meta_end
         elements += not is_meta
+        header = parse_element_header(head, offset, EXPLICIT_LITTLE if is_meta else encoding)
+        if header.tag in tags or is_meta != (header.tag >> 16 == META_GROUP):
+            return None
+        tags.add(header.tag)
         if offset in scan.odd:
             offset = scan.odd[offset]
         else:
-            header = parse_element_header(head, offset, EXPLICIT_LITTLE if is_meta else encoding)
             value = offset + header.size
             offset = value + header.length
-            raw = scan.elements[BaseTag(header.tag)] if header.tag in SLICE_TAGS else None
-            element = raw if isinstance(raw, RawDataElement) else None
-            if element is not None and any(part.element is element for part in parts):
+            element = scan.elements.get(BaseTag(header.tag)) if header.tag in SLICE_TAGS else None
+            if not (element is None or isinstance(element, RawDataElement)):
                 return None
             if element is not None or header.tag not in (META_TAGS if is_meta else read):
                 is_short = bool(header.vr) and header.size == SHORT_HEADER
@@ -184,7 +189,7 @@ def make_pattern(
                 same_from = offset
         if elements <= DETECTION_ELEMENTS:
             detected, detected_bytes = len(parts), offset - same_from
-    return HeaderPattern(
+    pattern = HeaderPattern(
         tuple(parts[:detected]),
         tuple(parts[detected:]),
         detected_bytes,
@@ -192,6 +197,8 @@ def make_pattern(
         end - same_from,
         encoding,
     )
+    own = [scan.elements[tag] for tag in scan.elements if int(tag) in SLICE_TAGS]
+    return pattern if pattern.match(head) == (own, end) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +232,7 @@ class HeaderPatterns(Generic[Common]):
     def __init__(self) -> None:
         self._known: tuple[tuple[HeaderPattern, Common], ...] = ()
         self._last: Common | None = None
+        self._refused: Common | None = None
 
     def find(self, head: bytes) -> KnownHeader[Common] | None:
         """Find the series of a header by the first bytes of the file; None if it is not known."""
@@ -238,8 +246,10 @@ class HeaderPatterns(Generic[Common]):
         """Keep the pattern of a header that was not known, if the one before was of its series."""
         before, self._last = self._last, common
         of_series = sum(known == common for _, known in self._known)
-        if before != common or of_series == MAX_OF_SERIES:
+        if before != common or of_series == MAX_OF_SERIES or common == self._refused:
             return
         pattern = make()
-        if pattern is not None:
+        if pattern is None:
+            self._refused = common
+        else:
             self._known = ((pattern, common), *self._known[: MAX_PATTERNS - 1])

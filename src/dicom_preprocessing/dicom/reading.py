@@ -51,7 +51,12 @@ from dicom_preprocessing.dicom.header import (
     may_be_grouped_slice,
     read_plain_header,
 )
-from dicom_preprocessing.dicom.header_pattern import HeaderPattern, HeaderPatterns, make_pattern
+from dicom_preprocessing.dicom.header_pattern import (
+    HeaderPattern,
+    HeaderPatterns,
+    KnownHeader,
+    make_pattern,
+)
 from dicom_preprocessing.dicom.keywords import (
     HEADER_TAGS,
     HOLOGIC_SLICES,
@@ -64,7 +69,6 @@ from dicom_preprocessing.dicom.keywords import (
 from dicom_preprocessing.dicom.pixel_data import PixelData, locate_pixel_data
 from dicom_preprocessing.dicom.scanning import ParseError, Scan, scan_elements, scan_rest
 from dicom_preprocessing.dicom.sources import (
-    CHUNK,
     DEFLATE_WRAPPERS,
     ByteSource,
     FileSource,
@@ -169,7 +173,7 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
     plain = read_plain_header(head, keywords)
     tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
     if plain is not None:
-        patterns.learn(clear_own(plain), partial(_make_pattern_of_header, ahead, tags))
+        patterns.learn(clear_own(plain), partial(_make_pattern_of_header, head, tags))
         return plain
     opened = _find_data_set(ahead)
     header, data_set, scan = _read_header_of(opened, tags, keywords)
@@ -189,22 +193,38 @@ def _patterns_of_headers(_keywords: frozenset[str]) -> HeaderPatterns[Header]:
     return HeaderPatterns()
 
 
-def _make_pattern_of_header(ahead: ReadAhead, tags: Collection[int]) -> HeaderPattern | None:
+def _make_pattern_of_header(head: bytes, tags: Collection[int]) -> HeaderPattern | None:
     """Make the pattern of the header of a plain file, of which these tags are read."""
-    opened = _find_data_set(ahead)
-    scan = _scan_header(opened, tags)
-    return None if opened.warnings else _make_pattern(opened, scan, tags)
+    found = _scan_head(head, tags)
+    return None if found is None else _make_pattern(head, *found, tags)
 
 
-def _make_pattern(opened: _OpenedFile, scan: Scan, read: Collection[int]) -> HeaderPattern | None:
+def _make_pattern_of_image(head: bytes, common: CommonHeader) -> HeaderPattern | None:
+    """Make the pattern of the header of an image, None if its first bytes are those of another."""
+    found = _scan_head(head, READ_TAGS)
+    # A file may change while it is read, which costs that file alone.
+    if found is None or _describe(*found, None).common is not common:
+        return None
+    return _make_pattern(head, *found, READ_TAGS)
+
+
+def _scan_head(head: bytes, tags: Collection[int]) -> tuple[_OpenedFile, Scan] | None:
+    """Scan the first bytes of a file; None if they need a warning or end before the pixel data."""
+    try:
+        opened = _find_data_set(ReadAhead(MemorySource(head)))
+        scan = _scan_header(opened, tags)
+    except FileError:
+        return None
+    is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
+    is_plain = opened.has_prefix and is_stated and not opened.warnings
+    return (opened, scan) if is_plain and scan.is_stopped else None
+
+
+def _make_pattern(
+    head: bytes, opened: _OpenedFile, scan: Scan, read: Collection[int]
+) -> HeaderPattern | None:
     """Make the pattern of a header of which these tags are read."""
-    return make_pattern(
-        opened.source.read(0, CHUNK),
-        scan,
-        meta_end=opened.offset,
-        encoding=opened.encoding,
-        read=read,
-    )
+    return make_pattern(head, scan, meta_end=opened.offset, encoding=opened.encoding, read=read)
 
 
 def open_image(path: PathLike | memoryview) -> ImageFile:
@@ -225,15 +245,18 @@ def open_image(path: PathLike | memoryview) -> ImageFile:
         The data set cannot be parsed, or ends inside an element.
     """
     ahead = ReadAhead(_open(path))
-    return _open_known(ahead) or _open_other(ahead)
-
-
-def _open_known(ahead: ReadAhead) -> ImageFile | None:
-    """Describe an image whose header is that of another slice of its series, else return None."""
     head, _ = ahead.chunk_from(0, LONG_HEADER)
     known = PATTERNS.find(head)
-    if known is None:
-        return None
+    if known is not None:
+        image = _open_known(ahead, known)
+        if image is not None:
+            return image
+        ahead = ReadAhead(ahead.source)
+    return _open_other(ahead, head)
+
+
+def _open_known(ahead: ReadAhead, known: KnownHeader[CommonHeader]) -> ImageFile | None:
+    """Describe an image with the header of a series; None if ``_open_other`` has to."""
     found: list[ImageWarning] = []
     with _translate_parse_errors(has_prefix=True):
         pixel_data = _locate_pixel_data(ahead, known.end, known.encoding, found)
@@ -241,8 +264,8 @@ def _open_known(ahead: ReadAhead) -> ImageFile | None:
     return None if description is None else ImageFile(description, pixel_data)
 
 
-def _open_other(ahead: ReadAhead) -> ImageFile:
-    """Describe an image; result and errors are those of ``open_image``."""
+def _open_other(ahead: ReadAhead, head: bytes) -> ImageFile:
+    """Describe an image by its elements, and keep the pattern of ``head``, its first bytes."""
     opened = _find_data_set(ahead)
     scan = _scan_header(opened)
     _require_complete(opened, scan)
@@ -254,8 +277,10 @@ def _open_other(ahead: ReadAhead) -> ImageFile:
             )
         _warn_of_unused(opened)
     description = _describe(opened, scan, pixel_data)
-    if description.common is not None and scan.is_stopped:
-        _learn_pattern(opened, scan, description.common)
+    if description.common is not None:
+        PATTERNS.learn(
+            description.common, partial(_make_pattern_of_image, head, description.common)
+        )
     return ImageFile(description, pixel_data)
 
 
@@ -278,13 +303,6 @@ def _locate_pixel_data(
     if cut:
         raise DamagedError.cut(cut)
     return pixel_data
-
-
-def _learn_pattern(opened: _OpenedFile, scan: Scan, common: CommonHeader) -> None:
-    """Keep the pattern of a header, for other slices of the series."""
-    is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
-    if opened.has_prefix and is_stated:
-        PATTERNS.learn(common, partial(_make_pattern, opened, scan, READ_TAGS))
 
 
 def _read_header_of(

@@ -61,7 +61,7 @@ def reading_unchanged(seen: SeenFile) -> UnchangedReading:
 class UnchangedReading:
     """A block that reads a file; see ``reading_unchanged``.
 
-    A class, since a block that is a generator takes twice as long, and an image has two.
+    A class, since a generator takes longer, and each image has two.
     """
 
     __slots__ = ("seen",)

@@ -68,7 +68,7 @@ class StageTimer:
 class Measurement:
     """A block that is work of a stage; see ``StageTimer.measure``.
 
-    A class, since a block that is a generator takes thrice as long, and an image has eighteen.
+    A class, since a generator takes longer, and each image has nine.
     """
 
     __slots__ = ("outer", "stage", "start", "timer")

@@ -13,6 +13,7 @@ import imagecodecs
 import numpy as np
 
 from dicom_preprocessing.config import as_yaml
+from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.files import atomic_write
 from dicom_preprocessing.html import make_page
 from dicom_preprocessing.image_warnings import WARNING_CODES
@@ -73,7 +74,9 @@ class _Failures:
     def __init__(self, path: Path) -> None:
         self.numbers: Counter[tuple[str, str]] = Counter()
         self.first: dict[tuple[str, str], dict[str, str]] = {}
-        for row in read_failure_rows(path, ("state", "error", "source_path", "message")):
+        columns = ("state", "error", "source_path", "message")
+        for found in read_failure_rows(path, columns):
+            row = {name: text or "" for name, text in found.items()}
             kind = row["state"], row["error"]
             self.numbers[kind] += 1
             self.first.setdefault(kind, row)
@@ -148,10 +151,9 @@ class _ImageGroup:
 class _WrittenImages:
     """What the page shows of a manifest.csv, whose rows are sorted by study and not held."""
 
-    COLUMNS = (
-        *("study_instance_uid", "sop_instance_uid", "path", "modality", "channels", "dtype"),
-        *("num_frames", "width", "height", "volume"),
-    )
+    TEXTS = ("study_instance_uid", "sop_instance_uid", "path", "modality", "dtype")
+    NUMBERS = ("channels", "num_frames", "width", "height")
+    COLUMNS = (*TEXTS, *NUMBERS, "volume")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -165,8 +167,12 @@ class _WrittenImages:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows; ``study`` is the index of their study, from 0."""
         study, last = -1, None
-        for row in read_manifest_rows(self.path, self.COLUMNS):
-            for name in ("study_instance_uid", "modality", "dtype"):
+        for number, row in enumerate(read_manifest_rows(self.path, self.COLUMNS), 1):
+            empty = next((name for name in self.NUMBERS if row[name] is None), None)
+            if empty is not None:
+                message = f"row {number} of {self.path}: {empty} is empty; every image has one"
+                raise SourceError(message)
+            for name in self.TEXTS:
                 row[name] = row[name] or ""
             study += row["study_instance_uid"] != last
             last = row["study_instance_uid"]

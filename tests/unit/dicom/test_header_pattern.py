@@ -47,12 +47,12 @@ def slice_of(number, syntax, **others):
         "WindowCenter": 1000,
         "WindowWidth": 2000,
         "VOILUTSequence": [lut([0, 65535])],
-        "ReferencedImageSequence": [item(ReferencedSOPInstanceUID="1.2.3")],
+        "RequestAttributesSequence": [item(ScheduledProcedureStepID="12")],
     }
     image = data_set_of(pixels, bits_stored=12, **slices | others)
     block = image.private_block(0x0029, "SOMEBODY", create=True)
     block.add_new(1, "OB", bytes(2 * number))
-    image["ReferencedImageSequence"].is_undefined_length = True
+    image["RequestAttributesSequence"].is_undefined_length = True
     if syntax == RLELossless:
         image.file_meta = FileMetaDataset()
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -142,7 +142,7 @@ CHANGES = {
     "Rows": 2,
     "PatientOrientation": "",
     "VOILUTSequence": [lut([0, 65534])],
-    "ReferencedImageSequence": [item(ReferencedSOPInstanceUID="1.2.4")],
+    "RequestAttributesSequence": [item(ScheduledProcedureStepID="13")],
     "ImagePositionPatient": "",
     "InstitutionName": "x" * 5000,
 }
@@ -187,9 +187,9 @@ def test_few_patterns_are_kept(tmp_path):
 
 def test_few_patterns_are_made_of_a_series_without_like_headers(tmp_path):
     for number in range(1, 9):
-        references = [item(ReferencedSOPInstanceUID="1" * number)]
+        requests = [item(ScheduledProcedureStepID="1" * number)]
         (content,) = series(
-            tmp_path, ExplicitVRLittleEndian, (number,), ReferencedImageSequence=references
+            tmp_path, ExplicitVRLittleEndian, (number,), RequestAttributesSequence=requests
         )
         outcome(content, tmp_path)
     assert len(reading.PATTERNS._known) == MAX_OF_SERIES
@@ -202,6 +202,86 @@ def test_change_of_any_byte_is_read_as_alone(tmp_path):
         changed = bytearray(content)
         changed[offset] ^= 1 << offset % 8
         assert outcome(changed, tmp_path) == outcome_alone(changed, tmp_path), offset
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"ImagePositionPatient": ""}, {}),
+        ({"InstanceNumber": ""}, {}),
+        ({"ImagePositionPatient": None, "InstanceNumber": None}, {}),
+        ({}, {"InstanceNumber": ""}),
+    ],
+)
+def test_values_of_a_slice_come_and_go(before, after, tmp_path):
+    for content in series(tmp_path, ExplicitVRLittleEndian, (1, 2), **before):
+        outcome(content, tmp_path)
+    for content in series(tmp_path, ExplicitVRLittleEndian, (3, 4), **after):
+        assert outcome(content, tmp_path) == outcome_alone(content, tmp_path)
+
+
+def test_file_meta_information_in_big_endian_makes_no_pattern(tmp_path):
+    contents = series(tmp_path, ExplicitVRLittleEndian, (1, 2))
+    start = contents[0].index(b"UI", PREAMBLE + 12) - 4
+    for content in contents:
+        outcome(swap_meta(content, start), tmp_path)
+    assert not reading.PATTERNS._known
+
+
+def swap_meta(content, start):
+    """File meta information in big endian, without its length."""
+    end = content.index(b"\x08\x00", start)
+    meta, elements = content[start:end], b""
+    while meta:
+        is_long = meta[4:6] == b"OB"
+        size = 12 if is_long else 8
+        length = int.from_bytes(meta[8:12] if is_long else meta[6:8], "little")
+        head = meta[1::-1] + meta[3:1:-1] + meta[4:6]
+        head += b"\0\0" + length.to_bytes(4, "big") if is_long else length.to_bytes(2, "big")
+        elements += head + meta[size : size + length]
+        meta = meta[size + length :]
+    return content[: PREAMBLE + 4] + elements + content[end:]
+
+
+def test_element_of_file_meta_information_that_is_there_twice(tmp_path):
+    contents = series(tmp_path, ExplicitVRLittleEndian, (1, 2, 3))
+    start = contents[0].index(b"\x02\x00\x12\x00UI")
+    end = start + 8 + contents[0][start + 6]
+    twice = [content[:end] + content[start:end] + content[end:] for content in contents]
+    twice[2] = twice[2][: end + 9] + b"9" + twice[2][end + 10 :]
+    assert [outcome(c, tmp_path) for c in twice] == [outcome_alone(c, tmp_path) for c in twice]
+
+
+def test_data_set_of_few_elements_before_a_sequence_makes_no_pattern(tmp_path):
+    """There another encoding might fit the values better."""
+    image = slice_of(1, ExplicitVRLittleEndian)
+    image.LanguageCodeSequence = [item(CodeValue="en")]
+    image["LanguageCodeSequence"].is_undefined_length = True
+    content = save(tmp_path / "slice.dcm", image).read_bytes()
+    for _ in range(3):
+        outcome(content, tmp_path)
+    assert not reading.PATTERNS._known
+
+
+def test_file_that_changes_while_it_is_read_makes_no_pattern(tmp_path, monkeypatch):
+    one, other = (
+        series(tmp_path, ExplicitVRLittleEndian, (1,), PhotometricInterpretation=name)[0]
+        for name in ("MONOCHROME1", "MONOCHROME2")
+    )
+    changing = bytearray(one)
+    scan = reading._scan_header
+
+    def change(opened, *args):
+        changing[:] = other
+        return scan(opened, *args)
+
+    monkeypatch.setattr(reading, "_scan_header", change)
+    for _ in range(2):
+        changing[:] = one
+        open_image(memoryview(changing))
+    monkeypatch.undo()
+    assert outcome(one, tmp_path) == outcome_alone(one, tmp_path)
+    assert outcome(other, tmp_path) == outcome_alone(other, tmp_path)
 
 
 EDITS = st.lists(

@@ -5,6 +5,7 @@ from html import escape
 
 import pytest
 
+from dicom_preprocessing.errors import SourceError
 from dicom_preprocessing.image_warnings import WARNING_CODES, ImageWarning, ImageWarnings
 from dicom_preprocessing.results import report
 from dicom_preprocessing.results.report import write_report
@@ -135,6 +136,23 @@ def test_every_study_is_shown_before_a_second_image_of_any(results, write_dicom)
     text = page_of(results.run())
     assert "A look at 24 of 31 images" in text
     assert "<br>1.2.4/1.2.3.1.1.tiff" in text
+
+
+@pytest.mark.parametrize("column", ["num_frames", "channels", "width", "sop_instance_uid"])
+def test_empty_cell_of_a_manifest_is_explained_if_every_image_has_a_value(
+    column, results, write_dicom
+):
+    write_dicom(results.source / "a.dcm")
+    results.run().gather()
+    manifest = results.output / "manifest.csv"
+    header, row = manifest.read_text().splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True))
+    manifest.write_text(f"{header}\n{','.join((cells | {column: ''}).values())}\n")
+    if column == "sop_instance_uid":
+        write_report(results.output, {})
+        return
+    with pytest.raises(SourceError, match=f"row 1 of .*manifest.csv: {column} is empty"):
+        write_report(results.output, {})
 
 
 def test_settings_are_listed_as_yaml(results, write_dicom):
