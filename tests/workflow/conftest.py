@@ -4,8 +4,6 @@ import csv
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.workflow.forked import call_snakemake
 from tests.workflow.tiny import make_source
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -70,21 +69,13 @@ class Project:
         ]
 
     def run(self, *arguments: str, cores: int = 2, check: bool = True) -> Run:
-        process = subprocess.run(
-            self.command(*arguments, cores=cores),
-            cwd=self.folder,
-            env=os.environ | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
-            # pytest may have been started in the background, which ignores SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+        """Call Snakemake, as ``command`` would."""
+        command = self.command(*arguments, cores=cores)
+        environment = os.environ | self.environment
+        run = Run(*call_snakemake(command, cwd=self.folder, env=environment, timeout=300))
         if check:
-            assert process.returncode == 0, process.stdout
-        return Run(process.returncode, process.stdout)
+            assert run.returncode == 0, run.output
+        return run
 
     def images(self) -> dict[str, bytes]:
         """Every TIFF below images/, by relative path."""

@@ -7,8 +7,16 @@ import sys
 
 import pytest
 
-from tests.workflow.conftest import CHECKOUT, Project, rows
+from tests.workflow.conftest import CHECKOUT, Project, Run, rows
+from tests.workflow.forked import call_snakemake
 from tests.workflow.tiny import make_source
+
+
+def snakemake(folder, *words, environment=None):
+    """Call Snakemake in a folder, on what is there."""
+    command = [sys.executable, "-m", "snakemake", *words]
+    environment = os.environ | (environment or {})
+    return Run(*call_snakemake(command, cwd=folder, env=environment, timeout=300))
 
 
 def dry_run(project, *arguments):
@@ -93,26 +101,15 @@ def host(
     path = project.folder / "Snakefile"
     path.write_text(HOST.format(snakefile=snakefile, extra=extra))
     (project.folder / "host.yaml").write_text(f"{{preprocessing: {values}}}")
-    command = [
-        *(sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "host.yaml"),
-        *("--scheduler", "greedy"),
-    ]
-    return subprocess.run(
-        command,
-        cwd=project.folder,
-        env=os.environ | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["--cores", "2", "--configfile", "host.yaml", "--scheduler", "greedy"]
+    return snakemake(project.folder, *words, environment=environment)
 
 
 def test_workflow_as_a_module(project):
-    process = host(project)
-    assert process.returncode == 0, process.stderr
+    run = host(project)
+    assert run.returncode == 0, run.output
     assert (project.folder / "trained.txt").read_text().strip() == "7"
-    again = host(project)
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert host(project).is_noop
 
 
 TWO = """
@@ -171,9 +168,9 @@ def test_module_from_a_tag_of_a_repository(project, tmp_path):
     }
     place = 'github("example/dicom-preprocessing", path="Snakefile", tag="v1")'
     for expected in ("(100%) done", "Nothing to be done"):
-        process = host(project, snakefile=place, environment=environment)
-        assert process.returncode == 0, process.stderr
-        assert expected in process.stdout + process.stderr
+        run = host(project, snakefile=place, environment=environment)
+        assert run.returncode == 0, run.output
+        assert expected in run.output
     assert (project.folder / "trained.txt").read_text().strip() == "7"
 
 
@@ -190,26 +187,23 @@ use rule * from preprocessing
 """
     )
     (project.folder / "config.yaml").write_text("{source: source, size: [8, 8]}")
-    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
-    process = subprocess.run(
-        command, cwd=project.folder, capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
+    run = snakemake(project.folder, "--cores", "2")
+    assert run.returncode == 0, run.output
     assert len(project.images()) == 6
     assert (project.results / "verdict.txt").exists()
 
 
 def test_shard_of_a_module_is_refused(project):
-    process = host(project, values="{shard: [0, 2]}")
-    assert process.returncode == 1
-    assert "config key 'shard': is not supported for a module" in process.stderr
+    run = host(project, values="{shard: [0, 2]}")
+    assert run.returncode == 1
+    assert "config key 'shard': is not supported for a module" in run.output
 
 
 def test_prefix_of_a_module_is_refused(project):
-    process = host(project, extra='prefix: "sub"')
-    assert process.returncode == 1
-    assert "prefix: is not supported" in process.stderr
-    assert "Set the config key output instead" in process.stderr
+    run = host(project, extra='prefix: "sub"')
+    assert run.returncode == 1
+    assert "prefix: is not supported" in run.output
+    assert "Set the config key output instead" in run.output
 
 
 def copy_checkout(copy):
@@ -240,11 +234,9 @@ def test_empty_source_on_the_command_line_is_refused(project):
 
 @pytest.mark.parametrize("option", ["--summary", "--dag", "--list-rules", "--unlock"])
 def test_questions_need_no_cores(finished, option):
-    command = [c for c in finished.command(option) if c not in ("--cores", "2")]
-    answer = subprocess.run(
-        command, cwd=finished.folder, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr
+    words = [word for word in finished.command(option)[3:] if word not in ("--cores", "2")]
+    answer = snakemake(finished.folder, *words)
+    assert answer.returncode == 0, answer.output
 
 
 def test_snakemakes_own_report_holds_the_tables(finished):
