@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.forked import call_snakemake
+from dicom_preprocessing.processes import CORES_VARIABLE
+from tests.workflow.forked import call_snakemake, start_job_server
 from tests.workflow.tiny import make_source
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,8 @@ class Project:
     checkout: Path = CHECKOUT
     config: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
+    is_served: bool = False
+    """Whether ``run`` has its jobs forked by the server of all tests, and starts none."""
 
     @property
     def source(self) -> Path:
@@ -71,11 +74,16 @@ class Project:
     def run(self, *arguments: str, cores: int = 2, check: bool = True) -> Run:
         """Call Snakemake, as ``command`` would."""
         command = self.command(*arguments, cores=cores)
-        environment = os.environ | self.environment
+        environment = os.environ | self.servers_environment(cores) | self.environment
         run = Run(*call_snakemake(command, cwd=self.folder, env=environment, timeout=300))
         if check:
             assert run.returncode == 0, run.output
         return run
+
+    def servers_environment(self, cores: int = 2) -> dict[str, str]:
+        if not self.is_served or sys.platform != "linux":
+            return {}
+        return {"DP_FORK_SERVER": start_job_server(), CORES_VARIABLE: str(cores)}
 
     def images(self) -> dict[str, bytes]:
         """Every TIFF below images/, by relative path."""
@@ -124,6 +132,7 @@ def project(tmp_path):
     """Three tiny studies of two images each."""
     made = new_project(tmp_path)
     make_source(made.source)
+    made.is_served = True
     return made
 
 
@@ -141,4 +150,5 @@ def finished(first_run, tmp_path):
     original, _ = first_run
     copy = new_project(tmp_path)
     shutil.copytree(original.folder, copy.folder, dirs_exist_ok=True, symlinks=True)
+    copy.is_served = True
     return copy

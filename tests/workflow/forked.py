@@ -29,6 +29,7 @@ LIBRARIES += ("snakemake.cli", "snakemake.report.html_reporter")
 ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 ONE_THREAD |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TURNS = itertools.cycle(range(2))
 
 
@@ -82,6 +83,20 @@ def start_server(number: int) -> subprocess.Popen[bytes]:
     )
     atexit.register(server.communicate)
     return server
+
+
+@functools.cache
+def start_job_server() -> str:
+    """A fork server of jobs, as value of $DP_FORK_SERVER, that ends with this process.
+
+    A run that is given it starts none, and its index is forked, too: that saves two seconds. Each
+    job is forked from the state after loading, so that none sees what another did.
+    """
+    folder, parent = tempfile.mkdtemp(prefix="dp-"), str(start_server(0).pid)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import run_job; "
+    code += "run_job.start_server(*sys.argv[2:])"
+    subprocess.run([sys.executable, "-c", code, SCRIPTS, folder, parent], check=True)
+    return f"{folder}:{parent}"
 
 
 def serve() -> dict | None:

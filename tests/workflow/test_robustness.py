@@ -407,7 +407,7 @@ def test_run_without_changes_to_snakemake_does_the_same(project):
 @pytest.mark.parametrize("folder", ["a project", "elsewhere"])
 def test_second_run_on_the_same_results_is_refused_from_any_folder(project, folder):
     project.config |= {"source": str(project.source), "output": str(project.results)}
-    other = Project(project.folder.parent / folder, config=project.config)
+    other = Project(project.folder.parent / folder, config=project.config, is_served=True)
     other.folder.mkdir(exist_ok=True)
     task = Holder(task="a run", output=str(project.results), folder="/home")
     hold_output(project.results, task)

@@ -12,7 +12,8 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 @pytest.fixture
 def archive(tmp_path):
     """Two studies: a mammogram, a segmentation and a scout; and two mammograms."""
-    project = Project(tmp_path / "a project", config={"source": "source", "size": [8, 8]})
+    config = {"source": "source", "size": [8, 8]}
+    project = Project(tmp_path / "a project", config=config, is_served=True)
     project.folder.mkdir()
     mammogram = {"Modality": "MG", "ViewPosition": "CC", "ImageType": ["ORIGINAL", "PRIMARY"]}
     files = {

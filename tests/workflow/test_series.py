@@ -24,9 +24,8 @@ def add_slice(project, study, series, number, **changes):
 @pytest.fixture
 def archive(tmp_path):
     """Two series of three slices in one study, one of them with a scout; and one in another."""
-    project = Project(
-        tmp_path / "a project", config={"source": "source", "series": "stack", "crop": True}
-    )
+    config = {"source": "source", "series": "stack", "crop": True}
+    project = Project(tmp_path / "a project", config=config, is_served=True)
     project.folder.mkdir()
     for study, series in (("1.2.1", 5), ("1.2.1", 6), ("1.2.2", 5)):
         for number in (1, 2, 3):

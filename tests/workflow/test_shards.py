@@ -41,6 +41,7 @@ def new_sharded(parent) -> Project:
     save(instance(STUDIES[0], 2), bad)
     bad.write_bytes(bad.read_bytes()[:-3])
     (made.source / "notes.txt").write_text("text")
+    made.is_served = True
     return made
 
 
@@ -48,6 +49,7 @@ def new_sharded(parent) -> Project:
 def sharded(tmp_path_factory):
     """A project that was run in two shards and gathered, and its four runs."""
     project = new_sharded(tmp_path_factory.mktemp("sharded"))
+    project.is_served = False
     made = [index(project), shard(project, 0), shard(project, 1), gather(project)]
     return project, made
 
@@ -58,6 +60,7 @@ def finished(sharded, tmp_path):
     original, _ = sharded
     copy = new_project(tmp_path)
     shutil.copytree(original.folder, copy.folder, dirs_exist_ok=True, symlinks=True)
+    copy.is_served = True
     return copy
 
 

@@ -44,7 +44,7 @@ class Submitted(Project):
         process = subprocess.run(
             [SUBMIT, str(shards), "--configfile", "config.yaml", *words],
             cwd=self.folder,
-            env=os.environ | self.environment | place,
+            env=os.environ | self.servers_environment() | self.environment | place,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -81,6 +81,7 @@ def test_keys_and_options_reach_index_shards_and_gather(submitted):
 
 
 def test_what_is_forced_is_forced_in_shards_alone(submitted):
+    submitted.is_served = True
     submitted.submit()
     run = submitted.submit("--forcerun", "write", "--config", "compressor=packbits")
     assert run.returncode == 0, run.output
@@ -90,6 +91,7 @@ def test_what_is_forced_is_forced_in_shards_alone(submitted):
 
 
 def test_gather_that_cannot_be_submitted_is_reported(submitted):
+    submitted.is_served = True
     submitted.environment = {"DP_TEST_REFUSED": "gather"}
     run = submitted.submit()
     assert run.returncode == 1
