@@ -166,7 +166,8 @@ def test_interrupted_run_leaves_no_job_in_the_queue(on_slurm, local_images, clus
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0, output
-    assert wait_for(lambda: cluster.queue() == [])
+    # Sooner than the job would end by itself.
+    assert wait_for(lambda: cluster.queue() == [], 30)
     assert on_slurm.run().returncode == 0
     assert on_slurm.images() == local_images
 
