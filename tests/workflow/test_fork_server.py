@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def is_alive(pid):
         return False
 
 
-@pytest.fixture
-def place():
+@contextmanager
+def serving():
     """A folder and a process that stands for Snakemake's; the server is up."""
     parent = subprocess.Popen(["sleep", "600"])
     folder = Path(tempfile.mkdtemp(prefix="dp-"))
@@ -53,6 +54,20 @@ def place():
     parent.kill()
     parent.wait()
     wait_for(lambda: not folder.exists())
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A server that lives on: it takes a second to start."""
+    with serving() as shared:
+        yield shared
+
+
+@pytest.fixture
+def own_place():
+    """A server that a test may kill."""
+    with serving() as own:
+        yield own
 
 
 def command(place, code, *arguments):
@@ -136,9 +151,9 @@ time.sleep(600)
 
 
 @pytest.fixture
-def endless(place, tmp_path):
+def endless(own_place, tmp_path):
     """A client whose job runs on, and the processes of that job."""
-    words, environment = command(place, ENDLESS, str(tmp_path / "pids"))
+    words, environment = command(own_place, ENDLESS, str(tmp_path / "pids"))
     client = subprocess.Popen(words, env=environment)
     wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text())
     yield client, [int(word) for word in (tmp_path / "pids").read_text().split()]
@@ -154,25 +169,25 @@ def test_job_dies_with_its_client(endless):
         wait_for(lambda pid=pid: not is_alive(pid))
 
 
-def test_job_dies_with_snakemake(endless, place):
+def test_job_dies_with_snakemake(endless, own_place):
     client, pids = endless
-    os.kill(int(place.rpartition(":")[2]), signal.SIGKILL)
+    os.kill(int(own_place.rpartition(":")[2]), signal.SIGKILL)
     for pid in pids:
         wait_for(lambda pid=pid: not is_alive(pid))
     assert client.wait(timeout=60) == 1
 
 
-def test_client_of_a_dead_server_says_so(endless, place):
+def test_client_of_a_dead_server_says_so(endless, own_place):
     client, pids = endless
     server = int(Path(f"/proc/{pids[0]}/stat").read_text().split()[3])
     os.kill(server, signal.SIGKILL)
     assert client.wait(timeout=60) == 1
     wait_for(lambda: not is_alive(pids[0]))
     os.kill(pids[1], signal.SIGKILL)
-    assert run(place, LOADED).stdout == "False\n"
+    assert run(own_place, LOADED).stdout == "False\n"
     for name in ("socket", "lock"):
-        (Path(place.rpartition(":")[0]) / name).unlink()
-    Path(place.rpartition(":")[0]).rmdir()
+        (Path(own_place.rpartition(":")[0]) / name).unlink()
+    Path(own_place.rpartition(":")[0]).rmdir()
 
 
 STUDY = """
