@@ -1,6 +1,5 @@
 # make run    run the workflow: on the bundled examples, or as CONFIG=my.yaml says
 # make test   run all tests; with another Python: PYTHON=python3.12 VENV=.venv-3.12
-# make test-all  these and test-slurm, which mostly waits, in less time than one after the other
 # make test-latest  run unit and workflow tests with the newest versions of all libraries
 # make test-slurm  run the workflow on a SLURM cluster of this host, as root
 # make test-torch  run the tests of loading with torch for CPUs, where its wheels can be had
@@ -36,7 +35,7 @@ UNKNOWN := $(filter-out $(addsuffix =%,$(VARIABLES)),$(subst \$(SPACE),_,$(MAKEO
 $(if $(UNKNOWN),$(error $(UNKNOWN): not a variable of make; it has $(VARIABLES). Keys of the \
 	configuration are in the file that CONFIG names))
 
-.PHONY: check-python run test test-all test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema pictures lock clean help
+.PHONY: check-python run test test-latest test-slurm test-torch faults contradictions names bench tiff-benchmark check schema pictures lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -64,23 +63,14 @@ run: $(VENV)/.workflow
 	@$(BIN)/python scripts/check_config.py "$(CONFIG)"
 	@$(BIN)/snakemake --cores $(CORES) --configfile "$(CONFIG)" --quiet rules
 
-## FIRST beside the unit tests, so that both cores have as much to do, and shown after them.
+## Other tests beside the unit tests, so that both cores have as much to do, and shown after them.
 ## 5: PYTEST_OPTIONS selects none of these.
-define RUN_TESTS
-run() { all=5; for folders; do $(BIN)/python -m pytest $$folders $(PYTEST_OPTIONS); \
-		case $$? in 0) all=$$((all % 5));; 5) ;; *) all=1;; esac; done; return $$all; }; \
-	log=$$(mktemp); run $(FIRST) >$$log 2>&1 & \
-	first=$$!; run tests/unit; unit=$$?; wait $$first; first=$$?; cat $$log; rm $$log; \
-	case $$first$$unit in 00|05|50) ;; *) exit 1;; esac
-endef
-FIRST := tests/workflow "tests/faults tests/privacy"
-
 test: $(VENV)/.dev
-	@$(RUN_TESTS)
-
-test-all: FIRST += tests/slurm
-test-all: $(VENV)/.slurm
-	@$(RUN_TESTS)
+	@run() { all=5; for folders; do $(BIN)/python -m pytest $$folders $(PYTEST_OPTIONS); \
+		case $$? in 0) all=$$((all % 5));; 5) ;; *) all=1;; esac; done; return $$all; }; \
+	log=$$(mktemp); run tests/workflow "tests/faults tests/privacy" >$$log 2>&1 & \
+	others=$$!; run tests/unit; unit=$$?; wait $$others; others=$$?; cat $$log; rm $$log; \
+	case $$others$$unit in 00|05|50) ;; *) exit 1;; esac
 
 test-latest:
 	@rm -rf $(LATEST)
