@@ -157,10 +157,9 @@ def make_pattern(
         few elements.
     """
     end = scan.end
-    size = DETECTION_BYTES if len(head) >= meta_end + DETECTION_BYTES else len(head) - meta_end
-    first = head[meta_end : meta_end + size]
     if end + LONG_HEADER > len(head) or not encoding.is_little_endian:
         return None
+    first = head[meta_end : meta_end + DETECTION_BYTES]
     if not fits_best(first, len(head) - meta_end, encoding):
         return None
     parts: list[_Part] = []

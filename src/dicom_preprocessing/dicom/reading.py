@@ -12,7 +12,7 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.charset import convert_encodings, default_encoding
@@ -171,9 +171,9 @@ def read_header(path: PathLike, keywords: frozenset[str] = frozenset()) -> Heade
     if header is not None:
         return header
     plain = read_plain_header(head, keywords)
-    tags = {*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET}
+    tags = _tags_of_headers(keywords)
     if plain is not None:
-        patterns.learn(clear_own(plain), partial(_make_pattern_of_header, head, tags))
+        patterns.learn(clear_own(plain), partial(_make_pattern, head, tags))
         return plain
     opened = _find_data_set(ahead)
     header, data_set, scan = _read_header_of(opened, tags, keywords)
@@ -193,37 +193,41 @@ def _patterns_of_headers(_keywords: frozenset[str]) -> HeaderPatterns[Header]:
     return HeaderPatterns()
 
 
-def _make_pattern_of_header(head: bytes, tags: Collection[int]) -> HeaderPattern | None:
-    """Make the pattern of the header of a plain file, of which these tags are read."""
-    found = _scan_head(head, tags)
-    return None if found is None else _make_pattern(head, *found, tags)
-
-
-def _make_pattern_of_image(head: bytes, common: CommonHeader) -> HeaderPattern | None:
-    """Make the pattern of the header of an image, None if its first bytes are those of another."""
-    found = _scan_head(head, READ_TAGS)
-    # A file may change while it is read, which costs that file alone.
-    if found is None or _describe(*found, None).common is not common:
-        return None
-    return _make_pattern(head, *found, READ_TAGS)
-
-
-def _scan_head(head: bytes, tags: Collection[int]) -> tuple[_OpenedFile, Scan] | None:
-    """Scan the first bytes of a file; None if they need a warning or end before the pixel data."""
-    try:
-        opened = _find_data_set(ReadAhead(MemorySource(head)))
-        scan = _scan_header(opened, tags)
-    except FileError:
-        return None
-    is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
-    is_plain = opened.has_prefix and is_stated and not opened.warnings
-    return (opened, scan) if is_plain and scan.is_stopped else None
+@cache
+def _tags_of_headers(keywords: frozenset[str]) -> frozenset[int]:
+    """Tags that are read of a header with attributes of these keywords."""
+    return frozenset((*HEADER_TAGS, *tags_of(keywords), CHARACTER_SET))
 
 
 def _make_pattern(
-    head: bytes, opened: _OpenedFile, scan: Scan, read: Collection[int]
+    head: bytes, read: Collection[int], common: CommonHeader | None = None
 ) -> HeaderPattern | None:
-    """Make the pattern of a header of which these tags are read."""
+    """Make the pattern of a header, of the first bytes of a file and nothing else.
+
+    Parameters
+    ----------
+    head : bytes
+    read : collection of int
+        Tags that are read.
+    common : CommonHeader or None
+        Of the description of an image: the bytes must give the same one, which they do not if the
+        file changed while it was read.
+
+    Returns
+    -------
+    HeaderPattern or None
+        None if the bytes need a warning, end before the pixel data, or ``make_pattern`` makes none.
+    """
+    try:
+        opened = _find_data_set(ReadAhead(MemorySource(head)))
+        scan = _scan_header(opened, read)
+    except FileError:
+        return None
+    is_stated = is_known_syntax(opened.meta.transfer_syntax_uid) and not opened.is_deflated
+    if not (opened.has_prefix and is_stated and scan.is_stopped) or opened.warnings:
+        return None
+    if common is not None and _describe(opened, scan, None).common is not common:
+        return None
     return make_pattern(head, scan, meta_end=opened.offset, encoding=opened.encoding, read=read)
 
 
@@ -278,9 +282,8 @@ def _open_other(ahead: ReadAhead, head: bytes) -> ImageFile:
         _warn_of_unused(opened)
     description = _describe(opened, scan, pixel_data)
     if description.common is not None:
-        PATTERNS.learn(
-            description.common, partial(_make_pattern_of_image, head, description.common)
-        )
+        make = partial(_make_pattern, head, READ_TAGS, description.common)
+        PATTERNS.learn(description.common, make)
     return ImageFile(description, pixel_data)
 
 
@@ -306,7 +309,7 @@ def _locate_pixel_data(
 
 
 def _read_header_of(
-    opened: _OpenedFile, tags: set[int], keywords: frozenset[str]
+    opened: _OpenedFile, tags: Collection[int], keywords: frozenset[str]
 ) -> tuple[Header, Dataset, Scan]:
     """Read the elements of these tags, and the header that they make."""
     scan = _scan_header(opened, tags)
