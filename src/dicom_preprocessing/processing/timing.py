@@ -88,7 +88,7 @@ class Measurement:
         spent = time.perf_counter() - self.start
         with timer.lock:
             own = timer.seconds.get(self.stage, 0.0) + spent - timer.inner.seconds
-            timer.seconds[self.stage] = int(own * 1e6 + 0.5) / 1e6  # a tenth of the time of round()
+            timer.seconds[self.stage] = round(own, 6)
         timer.inner.seconds = self.outer + spent
         if isinstance(error, Exception):
             _raise_foreseen(error, self.stage)
