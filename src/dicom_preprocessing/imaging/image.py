@@ -135,15 +135,14 @@ class DisplayLut:
     def look_up(self, stored: NDArray[Any], out: NDArray[Any]) -> None:
         """Look up display values into ``out``, of the dtype of the table."""
         # For few pixels at a time: their indices have eight bytes each, and should stay in the
-        # cache. With the mode "raise" numpy would buffer ``out``.
+        # cache.
         if self._has_every_int16 and stored.dtype == np.int16:
-            index = stored.view(np.uint16).astype(np.intp)
-            self._table_by_bits.take(index, out=out, mode="clip")
-            return
-        index = stored.astype(np.intp)
-        if self.low:
-            index -= self.low
-        self.table.take(index, out=out, mode="clip")
+            table, index = self._table_by_bits, stored.view(np.uint16).astype(np.intp)
+        else:
+            table, index = self.table, stored.astype(np.intp)
+            if self.low:
+                index -= self.low
+        table.take(index, out=out, mode="clip")  # with "raise" numpy would buffer ``out``
 
     @property
     def _has_every_int16(self) -> bool:
