@@ -74,8 +74,6 @@ def find_different_spacings(description: Description) -> tuple[str, Pair, Pair] 
 
     PS3.3 C.7.6.16.2.1 allows it; an image has one spacing.
     """
-    if not description.frames:  # nearly all files
-        return None
     count = description.number_of_frames() or 1
     readers = {
         "Pixel Spacing": ("pixel_spacing", description.pixel_spacings),
